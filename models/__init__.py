@@ -1,0 +1,1 @@
+"""Networks, training and checkpoints. Imports schemas and transforms."""

@@ -1,0 +1,1 @@
+"""Source adapters: one small module per kind of photo collection."""

@@ -1,0 +1,48 @@
+"""The base of everything that a recipe holds: immutable, and strict about keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
+    "black": (0, 0, 0),
+    "white": (255, 255, 255),
+    "red": (255, 0, 0),
+    "light_blue": (110, 207, 254),  # NISTIR 8311
+    "navy": (26, 38, 79),
+    "grey": (128, 128, 128),
+    "green": (142, 196, 173),
+    "pink": (236, 176, 190),
+    "beige": (222, 204, 178),
+}
+"""Colours that a recipe may name, as RGB."""
+
+
+class Model(BaseModel):
+    """A recipe part: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _colour(value: object) -> object:
+    if isinstance(value, str):
+        name = value.lower()
+        if name in NAMED_COLOURS:
+            return NAMED_COLOURS[name]
+        if len(name) == 7 and name[0] == "#":
+            try:
+                return tuple(bytes.fromhex(name[1:]))
+            except ValueError:
+                pass
+        raise ValueError(f"a colour is [r, g, b], '#rrggbb' or one of {', '.join(NAMED_COLOURS)}")
+    if isinstance(value, (list, tuple)) and not (
+        len(value) == 3 and all(isinstance(part, int) and 0 <= part <= 255 for part in value)
+    ):
+        raise ValueError("a colour has three whole numbers from 0 to 255")
+    return value
+
+
+Colour = Annotated[tuple[int, int, int], BeforeValidator(_colour)]
+"""RGB, 0..255; written as [r, g, b], '#rrggbb' or a name of NAMED_COLOURS."""

@@ -1,0 +1,65 @@
+"""What a recipe may say about masks: the kinds, their looks and the ways of wearing them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from faceloom.schemas.base import Colour, Model
+
+PolygonShape = Literal["A", "B", "C", "D", "E", "F"]
+TemplateName = Literal[
+    "surgical", "surgical_child", "cloth", "cloth_patterned", "n95_fold", "kn95", "duckbill", "gaiter", "ffp_valve"
+]
+Wearing = Literal["correct", "nose_out", "under_chin", "chin_only"]
+
+
+class PolygonMask(Model):
+    """A solid polygon or ellipse of NISTIR 8311 (shapes A to F)."""
+
+    kind: Literal["polygon"]
+    shape: PolygonShape
+    colour: Colour = (110, 207, 254)
+    weight: float = Field(default=1.0, gt=0)
+
+    @property
+    def label(self) -> str:
+        """Short name for counts and records, such as `polygon-A`."""
+        return f"polygon-{self.shape}"
+
+
+class TemplateMask(Model):
+    """One of our own vector masks, fitted to the face.
+
+    `colour` and `pattern` left at `any` are drawn per sample from what such masks are sold in.
+    """
+
+    kind: Literal["template"]
+    template: TemplateName
+    colour: Colour | Literal["any"] = "any"
+    wearing: Wearing = "correct"
+    weight: float = Field(default=1.0, gt=0)
+
+    @property
+    def label(self) -> str:
+        """Short name for counts and records, such as `surgical` or `surgical-nose_out`."""
+        return self.template if self.wearing == "correct" else f"{self.template}-{self.wearing}"
+
+
+class PictureMask(Model):
+    """Any RGBA picture of a mask with an anchors file."""
+
+    kind: Literal["picture"]
+    path: str
+    anchors: str
+    wearing: Wearing = "correct"
+    weight: float = Field(default=1.0, gt=0)
+
+    @property
+    def label(self) -> str:
+        """Short name for counts and records: the file's stem."""
+        return "picture-" + self.path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+Mask = Annotated[PolygonMask | TemplateMask | PictureMask, Field(discriminator="kind")]

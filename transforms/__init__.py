@@ -1,0 +1,1 @@
+"""Pure functions on arrays: no files, no Beam, no global random state. Imports only schemas."""
