@@ -1,0 +1,208 @@
+"""From the photo to the crop: alignment matrices and the warp that follows them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.schemas.errors import PhotoError
+from faceloom.transforms.geometry import (
+    Matrix,
+    Points,
+    apply_affine,
+    compose,
+    invert,
+    scale_about_corner,
+    scale_of,
+    similarity,
+    translate,
+    umeyama,
+)
+
+if TYPE_CHECKING:
+    from faceloom.transforms.detect import FaceBox
+
+Image = npt.NDArray[np.uint8]
+Alpha = npt.NDArray[np.float32]
+Size = tuple[int, int]
+"""Width, height in pixels."""
+
+ARCFACE_POINTS = np.array(
+    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
+)
+"""Left eye, right eye, nose tip, left and right mouth corner in a 112x112 crop (ArcFace, InsightFace)."""
+
+MAX_OUTSIDE = 16
+"""A crop may need a region of at most this many times the photo's area (plus 1 MP); beyond, its landmarks are nonsense."""
+
+
+def five_points(landmarks: Points) -> Points:
+    """Eye centres, nose tip and mouth corners (5, 2) of 68 landmarks, left and right as seen in the picture."""
+    eyes = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
+    return np.stack([*eyes, landmarks[30], landmarks[48], landmarks[54]])
+
+
+def arcface_matrix(landmarks: Points, size: int, *, width: int | None = None) -> Matrix:
+    """Five-point alignment of ArcFace, photo to crop.
+
+    Args:
+        landmarks: (68, 2) in the photo.
+        size: height of the crop; the 112 template is scaled by size / 112.
+        width: width of the crop, `size` if not given. The template stays centred, so width 96 at size 112 is the
+            published 96-wide variant (x less 8).
+
+    Returns:
+        Matrix 2x3 for a crop of (width, size).
+    """
+    shift = 0.0 if width is None else (width - size) / 2
+    return umeyama(five_points(landmarks), ARCFACE_POINTS * (size / 112) + (shift, 0))
+
+
+def eye_level_matrix(
+    landmarks: Points,
+    size: int | Size,
+    *,
+    eye_distance: float = 0.315,
+    eye_midpoint: tuple[float, float] = (0.499, 0.461),
+) -> Matrix:
+    """Crop with both eye centres on one level (after Lee, JKIICE 26(8) 2022, who gives no crop geometry).
+
+    Args:
+        landmarks: (68, 2) in the photo.
+        size: side of a square crop, or (width, height).
+        eye_distance: distance of the eye centres in crop widths.
+        eye_midpoint: where the middle between the eyes lies, in crop widths and heights.
+
+    Returns:
+        Matrix 2x3, photo to crop.
+    """
+    width, height = (size, size) if isinstance(size, int) else size
+    middle = np.array([eye_midpoint[0] * width, eye_midpoint[1] * height])
+    half = np.array([eye_distance * width / 2, 0])
+    return umeyama(five_points(landmarks)[:2], np.stack([middle - half, middle + half]))
+
+
+def face_box_matrix(box: FaceBox, landmarks: Points, size: int, *, margin: float = 0.0, level: bool = False) -> Matrix:
+    """Cut the face box out and scale it to a square (Anti-Mask, JATIT 2022, cuts the dlib box to 224x224).
+
+    Args:
+        box: face box in the photo; the longer side of one that is not square decides.
+        landmarks: (68, 2) in the photo; only used to `level`.
+        size: side of the crop.
+        margin: added on every side, in box sides.
+        level: turn the box so that the eyes are horizontal.
+
+    Returns:
+        Matrix 2x3, photo to crop.
+    """
+    side = max(box.right - box.left, box.bottom - box.top) * (1 + 2 * margin)
+    angle = 0.0
+    if level:
+        x, y = np.subtract(*five_points(landmarks)[1::-1])
+        angle = -math.atan2(y, x)
+    centre = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+    return similarity(size / side, angle, centre, ((size - 1) / 2, (size - 1) / 2))
+
+
+def crop_reduction(matrix: Matrix) -> int:
+    """Largest of 1, 2, 4, 8 by which the photo may be decoded smaller with two source pixels left per crop pixel."""
+    reduction = 1
+    while reduction < 8 and scale_of(matrix) * reduction * 4 <= 1:
+        reduction *= 2
+    return reduction
+
+
+def warp_image(
+    image: Image, matrix: Matrix, size: Size, *, border: Literal["reflect", "constant"] = "reflect"
+) -> Image:
+    """Cut an aligned crop from a photo: averages over areas where it shrinks, cubic where it enlarges.
+
+    Args:
+        image: uint8, (H, W, 3) or (H, W).
+        matrix: photo to crop, 2x3.
+        size: (width, height) of the crop.
+        border: what lies outside the photo: its mirror image, or black.
+
+    Returns:
+        uint8 crop with the channels of `image`.
+
+    Raises:
+        PhotoError: `crop_outside`, when the crop has nothing to do with the photo.
+    """
+    import cv2
+
+    flag = cv2.BORDER_REFLECT_101 if border == "reflect" else cv2.BORDER_CONSTANT
+    return np.asarray(_warp(image, matrix, size, flag, cv2.INTER_CUBIC), np.uint8)
+
+
+def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size) -> Alpha:
+    """Cut the crop of a coverage map (float32 H, W, 0..1) as `warp_image` cuts the photo; 0 outside the photo."""
+    import cv2
+
+    return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
+
+
+def _warp(
+    picture: Image | Alpha, matrix: Matrix, size: Size, border: int, enlarging: int
+) -> npt.NDArray[np.uint8 | np.float32]:
+    """Three steps, each cheap: halve the region needed while 2 pixels per crop pixel are left, warp to twice the crop, average.
+
+    warpAffine only ever reads the pixels next to a sample, so on its own it would alias. Compared with true area averages
+    the error is below 1 grey level RMS on portraits, at a quarter of their cost.
+    """
+    import cv2
+
+    shrink = 1 / scale_of(matrix)
+    halvings = max(0, math.floor(math.log2(shrink + 1e-6)) - 1)
+    left, top, columns, rows = _region(picture.shape, matrix, size, 2**halvings)
+    region = _cut(picture, left, top, columns, rows, border)
+    for _ in range(halvings):
+        region = cv2.resize(region, (region.shape[1] // 2, region.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    to_crop = compose(compose(matrix, translate(left, top)), scale_about_corner(2**halvings))
+    if shrink <= 1.001:
+        flags = enlarging if shrink < 0.999 else cv2.INTER_LINEAR
+        return cv2.warpAffine(region, to_crop, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    doubled = compose(scale_about_corner(2), to_crop)
+    twice = (2 * size[0], 2 * size[1])
+    fine = cv2.warpAffine(region, doubled, twice, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+
+
+def _region(shape: tuple[int, ...], matrix: Matrix, size: Size, block: int) -> tuple[int, int, int, int]:
+    """Left, top, width, height of what the crop reads, in whole blocks; may reach outside the photo."""
+    right, bottom = size[0] - 0.5, size[1] - 0.5
+    corners = apply_affine(invert(matrix), np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]))
+    (low_x, low_y), (high_x, high_y) = corners.min(axis=0) - 2 * block, corners.max(axis=0) + 2 * block
+    height, width = shape[:2]
+    inside = high_x > 0 and high_y > 0 and low_x < width and low_y < height
+    if not inside or (high_x - low_x) * (high_y - low_y) > MAX_OUTSIDE * width * height + 1e6:
+        raise PhotoError("crop_outside", "the aligned crop lies outside the photo", value=corners.round(1).tolist())
+    left, top = math.floor(low_x), math.floor(low_y)
+    return left, top, _blocks(high_x - left, block), _blocks(high_y - top, block)
+
+
+def _blocks(length: float, block: int) -> int:
+    return math.ceil((length + 1) / block) * block
+
+
+def _cut(picture: Image | Alpha, left: int, top: int, width: int, height: int, border: int) -> Image | Alpha:
+    """The region as a view, or as a copy with the border made where it reaches outside."""
+    import cv2
+
+    rows, columns = picture.shape[:2]
+    right, bottom = left + width, top + height
+    if left >= 0 and top >= 0 and right <= columns and bottom <= rows:
+        return picture[top:bottom, left:right]
+    outside = max(0, -top), max(0, bottom - rows), max(0, -left), max(0, right - columns)
+    if border == cv2.BORDER_CONSTANT:
+        picture = picture[max(0, top) : bottom, max(0, left) : right]
+        return cv2.copyMakeBorder(picture, *outside, border, value=0)
+    # A mirror needs what lies as deep inside the photo as the region reaches outside of it.
+    x0, x1 = min(max(0, left), max(0, columns - 1 - outside[3])), max(min(right, columns), min(columns, outside[2] + 1))
+    y0, y1 = min(max(0, top), max(0, rows - 1 - outside[1])), max(min(bottom, rows), min(rows, outside[0] + 1))
+    padded = cv2.copyMakeBorder(picture[y0:y1, x0:x1], *outside, border)
+    offset_x, offset_y = left - (x0 - outside[2]), top - (y0 - outside[0])
+    return padded[offset_y : offset_y + height, offset_x : offset_x + width]

@@ -1,0 +1,98 @@
+"""Similarities and affine maps of the plane, as 2x3 matrices.
+
+Points are arrays (N, 2) of x, y in pixels; integer coordinates are pixel centres, x runs right and y down. A matrix M maps
+a point p to M[:, :2] @ p + M[:, 2], the convention of `cv2.warpAffine` before it inverts.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.schemas.errors import PhotoError
+
+Matrix = npt.NDArray[np.float64]
+"""A 2x3 affine matrix, float64."""
+Points = npt.NDArray[np.floating]
+"""Points (N, 2), x and y."""
+
+
+def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
+    """Similarity (rotation, one positive scale, shift; no reflection) that takes `src` to `dst` in least squares.
+
+    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991. In the plane a
+    rotation with scale is a multiplication by one complex number, for which the least-squares solution is a quotient.
+
+    Args:
+        src: points (N, 2), N >= 2, not all the same.
+        dst: points (N, 2).
+
+    Returns:
+        Matrix 2x3.
+
+    Raises:
+        PhotoError: `degenerate_points`, when the points fix no similarity.
+    """
+    source, target = np.asarray(src, np.float64), np.asarray(dst, np.float64)
+    source_centre, target_centre = source.mean(axis=0), target.mean(axis=0)
+    p, q = (source - source_centre) @ (1, 1j), (target - target_centre) @ (1, 1j)
+    spread, product = np.vdot(p, p).real, np.vdot(p, q)
+    if not (spread > 0 and abs(product) > 1e-12 * spread and np.isfinite(product)):
+        raise PhotoError("degenerate_points", "points that coincide or are not finite fix no alignment")
+    factor = complex(product / spread)
+    return similarity(abs(factor), math.atan2(factor.imag, factor.real), source_centre, target_centre)
+
+
+def similarity(scale: float, angle: float, src: npt.ArrayLike = (0, 0), dst: npt.ArrayLike = (0, 0)) -> Matrix:
+    """Scale, then turn by `angle` radians (from x towards y: clockwise to the eye), so that point `src` lands on `dst`."""
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    return np.column_stack([linear, np.asarray(dst, np.float64) - linear @ np.asarray(src, np.float64)])
+
+
+def rotate(angle: float, centre: npt.ArrayLike = (0, 0)) -> Matrix:
+    """Rotation by `angle` radians about `centre` (from x towards y)."""
+    return similarity(1, angle, centre, centre)
+
+
+def translate(x: float, y: float) -> Matrix:
+    """Shift by x, y pixels."""
+    return similarity(1, 0, dst=(x, y))
+
+
+def scale_about_corner(factor: float) -> Matrix:
+    """Scale of a picture's frame by `factor`: pixel edges map to pixel edges, so (-0.5, -0.5) stays where it is."""
+    return similarity(factor, 0, (-0.5, -0.5), (-0.5, -0.5))
+
+
+def apply_affine(matrix: Matrix, points: Points) -> Points:
+    """Map points (N, 2); a float32 array gives float32, anything else float64."""
+    mapped = np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]
+    return mapped.astype(np.float32) if points.dtype == np.float32 else mapped
+
+
+def compose(second: Matrix, first: Matrix) -> Matrix:
+    """The map that applies `first`, then `second`."""
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
+
+
+def invert(matrix: Matrix) -> Matrix:
+    """The map back.
+
+    Raises:
+        PhotoError: `degenerate_points`, when the matrix flattens the plane.
+    """
+    (a, b), (c, d) = matrix[:, :2]
+    determinant = a * d - b * c
+    if not abs(determinant) > 1e-18:
+        raise PhotoError("degenerate_points", "an alignment that flattens the picture cannot be undone")
+    linear = np.array([[d, -b], [-c, a]]) / determinant
+    return np.column_stack([linear, -linear @ matrix[:, 2]])
+
+
+def scale_of(matrix: Matrix) -> float:
+    """Length factor of the map: the square root of its area factor (exact for similarities)."""
+    (a, b), (c, d) = matrix[:, :2]
+    return math.sqrt(abs(a * d - b * c))
