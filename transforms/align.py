@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import (
     Matrix,
@@ -36,7 +35,7 @@ ARCFACE_POINTS = np.array(
 """Left eye, right eye, nose tip, left and right mouth corner in a 112x112 crop (ArcFace, InsightFace)."""
 
 MAX_OUTSIDE = 16
-"""A crop may need a region of at most this many times the photo's area (plus 1 MP); beyond, its landmarks are nonsense."""
+"""A crop may read at most this many times the photo's area (plus 1 MP); beyond, its landmarks are nonsense."""
 
 
 def five_points(landmarks: Points) -> Points:
@@ -148,10 +147,10 @@ def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size) -> Alpha:
 def _warp(
     picture: Image | Alpha, matrix: Matrix, size: Size, border: int, enlarging: int
 ) -> npt.NDArray[np.uint8 | np.float32]:
-    """Three steps, each cheap: halve the region needed while 2 pixels per crop pixel are left, warp to twice the crop, average.
+    """Halve the region needed while two pixels per crop pixel are left, warp to twice the crop, average 2x2.
 
-    warpAffine only ever reads the pixels next to a sample, so on its own it would alias. Compared with true area averages
-    the error is below 1 grey level RMS on portraits, at a quarter of their cost.
+    warpAffine only ever reads the pixels next to a sample, so on its own it would alias. Compared with true area
+    averages the error is about 1 grey level RMS on portraits, at a fraction of their cost.
     """
     import cv2
 

@@ -1,7 +1,7 @@
 """Similarities and affine maps of the plane, as 2x3 matrices.
 
-Points are arrays (N, 2) of x, y in pixels; integer coordinates are pixel centres, x runs right and y down. A matrix M maps
-a point p to M[:, :2] @ p + M[:, 2], the convention of `cv2.warpAffine` before it inverts.
+Points are arrays (N, 2) of x, y in pixels; integer coordinates are pixel centres, x runs right and y down. A matrix M
+maps a point p to M[:, :2] @ p + M[:, 2], the convention of `cv2.warpAffine` before it inverts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-
 from faceloom.schemas.errors import PhotoError
 
 Matrix = npt.NDArray[np.float64]
@@ -22,8 +21,8 @@ Points = npt.NDArray[np.floating]
 def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
     """Similarity (rotation, one positive scale, shift; no reflection) that takes `src` to `dst` in least squares.
 
-    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991. In the plane a
-    rotation with scale is a multiplication by one complex number, for which the least-squares solution is a quotient.
+    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991. In the
+    plane, rotation with scale is multiplication by one complex number; its least-squares solution is a quotient.
 
     Args:
         src: points (N, 2), N >= 2, not all the same.
@@ -46,7 +45,7 @@ def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
 
 
 def similarity(scale: float, angle: float, src: npt.ArrayLike = (0, 0), dst: npt.ArrayLike = (0, 0)) -> Matrix:
-    """Scale, then turn by `angle` radians (from x towards y: clockwise to the eye), so that point `src` lands on `dst`."""
+    """Scale and turn by `angle` radians (from x towards y: clockwise to the eye) so that point `src` lands on `dst`."""
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     linear = np.array([[cos, -sin], [sin, cos]])
     return np.column_stack([linear, np.asarray(dst, np.float64) - linear @ np.asarray(src, np.float64)])

@@ -1,0 +1,306 @@
+"""From the bytes of a photo to its pixels, whatever kind of picture file it is.
+
+A file is judged by its content, never by its name. Every way of decoding gives the same frame: EXIF orientation
+applied, and for a reduction r a picture of ceil(size / r), in which pixel x lies at (x + 0.5) * r - 0.5 of the full picture
+(`to_full_frame`, `to_reduced_frame`).
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from faceloom.schemas.errors import PhotoError
+from faceloom.transforms.geometry import Points
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 100_000_000
+"""Default limit; about 300 MB once decoded."""
+REDUCTIONS = (1, 2, 4, 8)
+"""The reductions that the JPEG transform gives nearly for free."""
+
+# Formats such as EPS are left out: Pillow would start another program for them.
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
+_UNSUPPORTED = {b"%PDF": "PDF", b"%!PS": "PostScript", b"8BPS": "Photoshop", b"<svg": "SVG", b"<?xml": "XML or SVG"}
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+# Orientation tag -> (transpose first, then flip as cv2.flip numbers it: 1 left-right, 0 up-down, -1 both).
+_TURNS = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1), 8: (True, 0)}
+_TRANSPARENT_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
+_SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_BAND_ROWS = 256
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError, struct.error)
+
+
+@dataclass(frozen=True)
+class PhotoHeader:
+    """What a picture file says about itself.
+
+    Attributes:
+        format: Pillow's name of the format, such as `JPEG`.
+        width: stored width in pixels, before the EXIF orientation is applied.
+        height: stored height in pixels.
+        exif_orientation: 1..8; 1 where the file says nothing or nonsense, and for TIFF, whose size is given as turned.
+        mode: Pillow's name of the pixel mode, such as `RGB`, `L`, `CMYK`, `I;16`.
+    """
+
+    format: str
+    width: int
+    height: int
+    exif_orientation: int
+    mode: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the decoded picture, EXIF orientation applied."""
+        return (self.height, self.width) if self.exif_orientation >= 5 else (self.width, self.height)
+
+
+def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
+    """Read what the file says about itself, without decoding it.
+
+    Raises:
+        PhotoError: `empty`, `not_an_image`, `unsupported`, `truncated` (the end of a JPEG, PNG or WEBP is missing),
+            `too_many_pixels`, `decode_failed`.
+    """
+    image, orientation = _open(data)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PhotoError(
+            "too_many_pixels",
+            f"the picture has more than {max_pixels} pixels",
+            value=f"{width}x{height}",
+            remedy="Raise the limit or shrink the photo",
+        )
+    if _is_cut_off(data):
+        raise PhotoError("truncated", f"the end of the {image.format} file is missing", value=f"{len(data)} bytes")
+    return PhotoHeader(str(image.format), width, height, orientation, image.mode)
+
+
+def decode_rgb(data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode a photo in colour.
+
+    Transparent pixels are laid over white; 16-bit values are rounded to 8; an animation gives its first frame.
+
+    Args:
+        data: the file's bytes.
+        reduction: 1, 2, 4 or 8: decode to ceil(size / reduction), cheaply for JPEG.
+        max_pixels: limit on the stored picture.
+
+    Returns:
+        uint8 (H, W, 3), RGB, EXIF orientation applied.
+
+    Raises:
+        PhotoError: as `read_header`, and `decode_failed` when the pixels cannot be read.
+    """
+    import cv2
+
+    flags = cv2.IMREAD_COLOR_RGB | (0 if reduction == 1 else _reduced_grey_flag(reduction))
+    pixels = _decode(data, flags, reduction, max_pixels)
+    return pixels if pixels.ndim == 3 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def decode_grey(data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode a photo's luminance, uint8 (H, W), in the frame of `decode_rgb` and at half its cost.
+
+    Arguments and errors are those of `decode_rgb`.
+    """
+    import cv2
+
+    flags = cv2.IMREAD_GRAYSCALE if reduction == 1 else _reduced_grey_flag(reduction)
+    pixels = _decode(data, flags, reduction, max_pixels)
+    return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def to_full_frame(points: Points, reduction: int) -> Points:
+    """Points of a reduced picture in pixels of the full one."""
+    return (points + 0.5) * reduction - 0.5
+
+
+def to_reduced_frame(points: Points, reduction: int) -> Points:
+    """Points of the full picture in pixels of a reduced one."""
+    return (points + 0.5) / reduction - 0.5
+
+
+def shrink(pixels: Pixels, reduction: int) -> Pixels:
+    """Average blocks of reduction x reduction pixels to a picture of ceil(size / reduction)."""
+    import cv2
+
+    if reduction == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    below, beside = -height % reduction, -width % reduction
+    if below or beside:
+        pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, beside, cv2.BORDER_REPLICATE), np.uint8)
+    size = (pixels.shape[1] // reduction, pixels.shape[0] // reduction)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _reduced_grey_flag(reduction: int) -> int:
+    """OpenCV's flag; together with IMREAD_COLOR_RGB it means colour."""
+    import cv2
+
+    flags = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
+    if reduction not in flags:
+        raise ValueError(f"reduction is one of {REDUCTIONS}, not {reduction}")
+    return flags[reduction]
+
+
+def _decode(data: bytes, flags: int, reduction: int, max_pixels: int) -> Pixels:
+    """Decode by OpenCV where it reads right, by Pillow elsewhere (there in colour, or grey if stored so)."""
+    import cv2
+
+    header = read_header(data, max_pixels=max_pixels)
+    if header.format not in ("JPEG", "MPO") or header.mode not in ("RGB", "L"):
+        return shrink(_turn(_pillow_pixels(data), header.exif_orientation), reduction)
+    if not _reduces_in_place(header, reduction):
+        full = flags & cv2.IMREAD_COLOR_RGB  # without the flag: IMREAD_GRAYSCALE, which is 0
+        return shrink(_decode(data, full, 1, max_pixels), reduction)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise PhotoError("decode_failed", "the picture cannot be decoded", value=error) from None
+    if pixels is None:
+        raise PhotoError("decode_failed", "the picture cannot be decoded")
+    return _turn(np.asarray(pixels, np.uint8), header.exif_orientation)
+
+
+def _reduces_in_place(header: PhotoHeader, reduction: int) -> bool:
+    """Whether reducing before turning gives the same frame as after: not when a flip moves a part-filled edge block."""
+    flip = _TURNS.get(header.exif_orientation, (False, None))[1]
+    width, height = header.size
+    return not (flip in (1, -1) and width % reduction) and not (flip in (0, -1) and height % reduction)
+
+
+def _turn(pixels: Pixels, orientation: int) -> Pixels:
+    import cv2
+
+    transpose, flip = _TURNS.get(orientation, (False, None))
+    turned = cv2.transpose(pixels) if transpose else pixels
+    return np.asarray(turned if flip is None else cv2.flip(turned, flip), np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """The formats that this Pillow was built with; a JPEG that holds several pictures opens as MPO."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _open(data: bytes) -> tuple[PillowImage, int]:
+    """Pillow's lazy image, and the EXIF orientation still to be applied."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not data:
+        raise PhotoError("empty", "the file has no bytes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # bombs are refused by max_pixels, odd metadata does not matter
+        try:
+            image = Image.open(io.BytesIO(data), formats=_formats())
+            orientation = image.getexif().get(0x0112, 1)
+        except Image.DecompressionBombError as error:
+            raise PhotoError("too_many_pixels", "the picture is too large to be opened", value=error) from None
+        except UnidentifiedImageError:
+            raise _unidentified(data) from None
+        except _BROKEN as error:
+            raise _broken(error) from None
+    turned_by_pillow = image.format == "TIFF"
+    valid = isinstance(orientation, int) and 1 <= orientation <= 8 and not turned_by_pillow
+    return image, int(orientation) if valid else 1
+
+
+def _unidentified(data: bytes) -> PhotoError:
+    head = data[:512].lstrip()
+    kind = next((name for magic, name in _UNSUPPORTED.items() if head.startswith(magic)), None)
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        kind = "HEIF"
+    if kind:
+        return PhotoError("unsupported", f"{kind} files are not read", remedy="Convert it to JPEG, PNG or WEBP")
+    if not data.startswith(_SIGNATURES):
+        return PhotoError("not_an_image", "the file is not a picture", value=data[:8])
+    if _is_cut_off(data):
+        return PhotoError("truncated", "the end of the file is missing", value=f"{len(data)} bytes")
+    return PhotoError("decode_failed", "the file starts like a picture, but cannot be read as one")
+
+
+def _broken(error: Exception) -> PhotoError:
+    truncated = "truncated" in str(error).lower() or isinstance(error, EOFError)
+    what = "the end of the file is missing" if truncated else "the picture cannot be decoded"
+    return PhotoError("truncated" if truncated else "decode_failed", what, value=error)
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Whether a JPEG, PNG or WEBP lacks its end; bytes after the end are common and harmless."""
+    if data.startswith(b"\xff\xd8"):
+        scan = _first_scan(data)
+        return scan < 0 or data.rfind(b"\xff\xd9", scan) < 0
+    if data.startswith(b"\x89PNG"):
+        return data.rfind(b"IEND") < 0
+    if data.startswith(b"RIFF"):
+        return len(data) < 8 + int.from_bytes(data[4:8], "little")
+    return False
+
+
+def _first_scan(data: bytes) -> int:
+    """Where the compressed pixels of a JPEG begin, or -1. Segments are stepped over: thumbnails have ends too."""
+    place = 2
+    while (place := data.find(b"\xff", place)) >= 0 and place + 4 <= len(data):
+        marker = data[place + 1]
+        if marker == 0xDA:
+            return place
+        if marker == 0xFF:  # fill byte
+            place += 1
+        elif marker in (0x00, 0x01, *range(0xD0, 0xD9)):  # markers without a length
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return -1
+
+
+def _pillow_pixels(data: bytes) -> Pixels:
+    """Stored pixels by Pillow, not turned: uint8 (H, W) for grey pictures, else (H, W, 3)."""
+    image, _ = _open(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            image.load()
+            width, height = image.size
+            grey = image.mode in ("1", "L", *_SIXTEEN_BIT_MODES) and "transparency" not in image.info
+            pixels = np.empty((height, width) if grey else (height, width, 3), np.uint8)
+            for top in range(0, height, _BAND_ROWS):  # in bands, so that conversions never hold a second picture
+                band = image.crop((0, top, width, min(top + _BAND_ROWS, height)))
+                pixels[top : top + _BAND_ROWS] = _band_pixels(band, grey)
+        except _BROKEN as error:
+            raise _broken(error) from None
+    return pixels
+
+
+def _band_pixels(band: PillowImage, grey: bool) -> Pixels:
+    from PIL import Image
+
+    if band.mode in _SIXTEEN_BIT_MODES:
+        values = np.asarray(band)
+        if values.min() < 0 or values.max() > 65535:
+            raise PhotoError("unsupported", "pixels of more than 16 bits are not read", value=values.max())
+        return np.asarray((values.astype(np.uint32) + 128) // 257, np.uint8)
+    if band.mode == "F":
+        raise PhotoError("unsupported", "pixels that are floating-point numbers have no known white")
+    if grey:
+        return np.asarray(band.convert("L"))
+    if band.mode in _TRANSPARENT_MODES or "transparency" in band.info:
+        rgba = band.convert("RGBA")
+        band = Image.new("RGB", band.size, "white")
+        band.paste(rgba, mask=rgba)
+    return np.asarray(band.convert("RGB"))
