@@ -1,1 +1,1 @@
-"""Source adapters: one small module per kind of photo collection."""
+"""Source adapters: list and read photos, wherever they lie."""

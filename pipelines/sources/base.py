@@ -1,0 +1,158 @@
+"""The one interface of all photo sources, and how to open one."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, walk
+from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec, is_pattern
+
+MOST_BYTES = 1 << 30
+"""A longer file is no photo; reading it would only end the process for want of memory."""
+
+
+class Source(Protocol):
+    """Photos from one place. Holds paths only, so that it pickles cheaply and every worker has its own."""
+
+    @property
+    def name(self) -> str:
+        """What the source is called in every table."""
+
+    def scan(self) -> Iterator[Photo | Reject]:
+        """Yield a row per entry, photos sorted by uri; the same rows in the same order for the same files.
+
+        Raises:
+            SourceError: the source itself cannot be listed.
+        """
+
+    def read(self, photo_uri: str) -> bytes:
+        """Return the encoded bytes of a photo that `scan` listed.
+
+        Raises:
+            PhotoError: with code `vanished`, `unreadable` or `too_many_bytes`; the rest of the source is well.
+            SourceError: the source itself is gone.
+        """
+
+
+def open_source(spec: SourceSpec) -> Source:
+    """Open the adapter for a source; `auto` goes by what lies at its path.
+
+    Raises:
+        SourceError: there is nothing at the path, or nothing of that kind.
+    """
+    from faceloom.pipelines.sources.flat_folder import FlatFolder
+    from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
+    from faceloom.pipelines.sources.table import Table
+    from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
+
+    path = full_path(spec.path)
+    if not is_pattern(spec.path) and not path.exists():
+        raise SourceError(
+            "no such file or folder",
+            where=spec.path,
+            remedy="Give the path of a folder of photos, a table or tar shards",
+        )
+    kind = _kind_of(path) if spec.kind == "auto" else spec.kind
+    if kind == "table":
+        return Table(spec)
+    if kind == "shards":
+        return WebDatasetShards(spec)
+    if not path.is_dir():
+        raise SourceError(
+            "not a folder", where=spec.path, remedy="Give a folder, or kind 'table' or 'shards' if it is one of these"
+        )
+    return FolderOfPeople(spec) if kind == "people" else FlatFolder(spec)
+
+
+def full_path(path: str) -> Path:
+    """A path that holds whatever the working directory of a worker: absolute, `~` filled in, links left as they are."""
+    return Path(os.path.normpath(Path(path).expanduser().absolute()))
+
+
+def _kind_of(path: Path) -> str:
+    if is_pattern(str(path)):
+        return "shards"
+    if path.is_dir():
+        return _kind_of_folder(path)
+    by_ending = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards"}
+    kind = by_ending.get(ending(path.name))
+    if kind is None:
+        raise SourceError(
+            "not a source of photos", where=str(path), remedy="Give a folder, or a .csv, .tsv, .parquet or .tar file"
+        )
+    return kind
+
+
+def _kind_of_folder(path: Path) -> str:
+    try:
+        with os.scandir(path) as found:
+            entries = [entry for entry in found if not entry.name.startswith(".")]
+    except OSError as error:
+        raise SourceError(f"this folder cannot be listed ({error.strerror})", where=str(path)) from error
+    endings = [ending(entry.name) for entry in entries]
+    on_top = sum(name in PICTURE_ENDINGS for name in endings)
+    if "tar" in endings and not on_top:
+        return "shards"
+    below = 0
+    for folder in sorted(entry.name for entry in entries if ending(entry.name) not in PICTURE_ENDINGS):
+        if not (path / folder).is_dir():
+            continue
+        # A folder that cannot be listed says nothing here; the scan reports it.
+        with contextlib.suppress(SourceError):
+            for row in walk(path / folder, ""):
+                below += isinstance(row, Found)
+                if below > on_top:
+                    return "people"
+    return "flat"
+
+
+def uri_filter(spec: SourceSpec) -> Callable[[str], bool] | None:
+    """The test for a uri that `include` and `exclude` ask for; None if all are wanted."""
+    if not spec.include and not spec.exclude:
+        return None
+    include = re.compile("|".join(map(fnmatch.translate, spec.include or ("*",))))
+    exclude = re.compile("|".join(map(fnmatch.translate, spec.exclude)) or r"(?!)")
+    return lambda uri: include.match(uri) is not None and exclude.match(uri) is None
+
+
+def read_span(root: Path, file: str, offset: int = 0, length: int | None = None, *, uri: str = "") -> bytes:
+    """Return bytes of a file below a source's root: all of them, or `length` from `offset`.
+
+    Raises:
+        PhotoError: `vanished`, `unreadable` (also when the file ends early) or `too_many_bytes`; names the `uri`, or
+            the file if none is given.
+        SourceError: the root is gone.
+    """
+    uri = uri or file
+    path = root / file
+    try:
+        # Looked at before it is opened: opening a pipe would wait for ever.
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise PhotoError("unreadable", "no longer a plain file", where=uri)
+        wanted = found.st_size if length is None else length
+        if wanted > MOST_BYTES:
+            raise PhotoError("too_many_bytes", "too long for a photo", where=uri, value=wanted)
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read() if length is None else stream.read(length)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not root.exists():
+            raise SourceError(
+                "the source is gone", where=str(root), remedy="Bring it back and run the same command again"
+            ) from error
+        raise PhotoError("vanished", "listed before, but gone now", where=uri) from error
+    except (OSError, ValueError) as error:
+        raise PhotoError("unreadable", f"cannot be read ({error})", where=uri) from error
+    if length is not None and len(data) < length:
+        raise PhotoError("unreadable", "the file ends before the photo does", where=uri)
+    return data

@@ -1,0 +1,37 @@
+"""A folder of photos that says nothing about who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faceloom.pipelines.sources.base import full_path, read_span, uri_filter
+from faceloom.pipelines.sources.walk import walk
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec
+
+
+class FlatFolder:
+    """All pictures in a folder and the folders below it; no identities."""
+
+    def __init__(self, spec: SourceSpec) -> None:
+        self.spec = spec
+        self.root = full_path(spec.path)
+        self.name = spec.source_name
+
+    def identity_of(self, uri: str) -> str | None:
+        """Who is in a photo, by its place; None: the folder does not say."""
+        return None
+
+    def scan(self) -> Iterator[Photo | Reject]:
+        """See `Source.scan`. A file that is no picture becomes a reject."""
+        name, licence, consent = self.name, self.spec.licence, self.spec.consent
+        for row in walk(self.root, name, wanted=uri_filter(self.spec)):
+            if isinstance(row, Reject):
+                yield row
+            else:
+                uri, size, mtime_ns = row
+                yield Photo(name, uri, self.identity_of(uri), None, licence, consent, (), None, size, str(mtime_ns))
+
+    def read(self, photo_uri: str) -> bytes:
+        """See `Source.read`."""
+        return read_span(self.root, photo_uri)

@@ -1,0 +1,66 @@
+"""Rows of the photo table and of the reject table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Scalar = str | int | float | bool
+Stage = Literal["scan", "analyse", "plan", "render"]
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photo of a source, as listed and not yet read.
+
+    Attributes:
+        source: name of its source.
+        uri: place inside the source, with forward slashes; unique there, and the same on every machine:
+            `Tony_Blair/Tony_Blair_0001.jpg`, or `shard-0001.tar::key.jpg` for a member of a tar file.
+        identity: who is in it; None if the source does not say.
+        split: the source's own split, such as `train`; None if it has none.
+        licence: terms of use, in the user's words.
+        consent: what the subject agreed to, in the user's words.
+        attributes: further facts, sorted by name.
+        landmarks: 68 (x, y) points in pixels of the photo as displayed, iBUG order, given by the user; None if not.
+        size: length in bytes.
+        stamp: differs whenever the stored bytes may differ, so that a photo with the same uri, size and stamp need not
+            be read again.
+    """
+
+    source: str
+    uri: str
+    identity: str | None
+    split: str | None
+    licence: str | None
+    consent: str | None
+    attributes: tuple[tuple[str, Scalar], ...]
+    landmarks: tuple[tuple[float, float], ...] | None
+    size: int
+    stamp: str
+
+    @property
+    def photo_id(self) -> str:
+        """Name of the photo among all sources of a build."""
+        return f"{self.source}/{self.uri}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One photo, face or sample that dropped out, and why. Holds ids and reasons, never pixels.
+
+    Attributes:
+        stage: where it dropped out.
+        source: name of its source.
+        uri: place inside the source, escaped where the name is not printable.
+        code: short fixed word, such as `empty` or `no_face`.
+        message: what is wrong, for a person to read.
+        key: key of the face or sample, once there is one.
+    """
+
+    stage: Stage
+    source: str
+    uri: str
+    code: str
+    message: str
+    key: str = ""
