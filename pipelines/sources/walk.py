@@ -13,8 +13,8 @@ from faceloom.schemas.errors import SourceError
 from faceloom.schemas.photos import Reject
 
 PICTURE_ENDINGS = frozenset(
-    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif"]
-    + ["pgm", "ppm", "pbm", "pnm", "jp2", "avif", "heic", "heif"]
+    {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff"}
+    | {"gif", "pgm", "ppm", "pbm", "pnm", "jp2", "avif", "heic", "heif"}
 )
 """File name endings, in lower case, that count as pictures."""
 
@@ -118,9 +118,8 @@ def walk(
         except OSError as error:
             if not root.is_dir():
                 raise _root_error(root, error) from error
-            yield scan_reject(
-                source, uri, "vanished" if isinstance(error, FileNotFoundError) else "unreadable_directory"
-            )
+            gone = isinstance(error, FileNotFoundError)
+            yield scan_reject(source, uri, "vanished" if gone else "unreadable_directory")
 
 
 def _listing(folder: str | Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
