@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
 
 NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
     "black": (0, 0, 0),
@@ -21,9 +24,24 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 
 
 class Model(BaseModel):
-    """A recipe part: frozen, unknown keys refused."""
+    """A recipe part: frozen; an unknown key is refused with the keys that are allowed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in cls.model_fields:
+                    close = difflib.get_close_matches(str(key), cls.model_fields, n=1)
+                    hint = f"; did you mean '{close[0]}'?" if close else ""
+                    raise PydanticCustomError(
+                        "unknown_key",
+                        "unknown key; allowed: {allowed}{hint}",
+                        {"key": str(key), "allowed": ", ".join(sorted(cls.model_fields)), "hint": hint},
+                    )
+        return data
 
 
 def _colour(value: object) -> object:
@@ -38,7 +56,8 @@ def _colour(value: object) -> object:
                 pass
         raise ValueError(f"a colour is [r, g, b], '#rrggbb' or one of {', '.join(NAMED_COLOURS)}")
     if isinstance(value, (list, tuple)) and not (
-        len(value) == 3 and all(isinstance(part, int) and 0 <= part <= 255 for part in value)
+        len(value) == 3
+        and all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value)
     ):
         raise ValueError("a colour has three whole numbers from 0 to 255")
     return value

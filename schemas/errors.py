@@ -20,7 +20,8 @@ class FaceloomError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         value = f" (got {self.value})" if self.value else ""
-        remedy = f". {self.remedy}" if self.remedy else ""
+        gap = "" if self.remedy.startswith("\n") else ". "
+        remedy = f"{gap}{self.remedy}" if self.remedy else ""
         return f"{head}{value}{remedy}"
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -1,0 +1,57 @@
+"""Leaves of a prefix tree over sorted places: how photos become shards and shards become parts."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A run of items that share a prefix.
+
+    Attributes:
+        start, stop: the items `start <= i < stop`.
+        prefix: the bits that they share, as a number of `length` bits.
+    """
+
+    start: int
+    stop: int
+    prefix: int
+    length: int
+
+
+def leaves(
+    places: Sequence[int], weights: Sequence[int], limit: int, *, bits: int, root: Leaf | None = None
+) -> Iterator[Leaf]:
+    """Cut items into leaves: a leaf heavier than `limit` is divided by its next bit, again and again.
+
+    Which leaf an item falls into depends on the weight of its neighbours alone, so adding an item changes one leaf.
+    Items of one place always stay together, however heavy.
+
+    Args:
+        places: ascending numbers of `bits` bits.
+        weights: one per item, not negative.
+        limit: heaviest leaf, unless a single place is heavier.
+        bits: how many bits a place has.
+        root: where to begin, such as a leaf of a coarser cut; the whole by default.
+
+    Yields:
+        Leaves that are not empty, in ascending order; together they hold every item once.
+    """
+    total = [0, *accumulate(weights)]
+    waiting = [root or Leaf(0, len(places), 0, 0)]
+    while waiting:
+        leaf = waiting.pop()
+        if leaf.start == leaf.stop:
+            continue
+        weight = total[leaf.stop] - total[leaf.start]
+        if weight <= limit or leaf.length == bits or places[leaf.start] == places[leaf.stop - 1]:
+            yield leaf
+            continue
+        upper = leaf.prefix << 1 | 1
+        cut = bisect_left(places, upper << (bits - leaf.length - 1), leaf.start, leaf.stop)
+        waiting.append(Leaf(cut, leaf.stop, upper, leaf.length + 1))
+        waiting.append(Leaf(leaf.start, cut, leaf.prefix << 1, leaf.length + 1))

@@ -1,0 +1,54 @@
+"""Rows of the face table: what analysis found in a photo, cached by photo content and analyser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ANALYSER = "1"
+"""Raised whenever analysis would give other rows for the same photo."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRow:
+    """One face of one photo.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the upright photo.
+        landmarks: 68 (x, y) points as float32 bytes (544 of them), pixels of the upright photo, iBUG order.
+        score: the detector's, or 0 where no detector ran.
+        quality: named figures of `faceloom.transforms.quality`.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: bytes
+    score: float
+    quality: tuple[tuple[str, float], ...]
+
+    @property
+    def width(self) -> float:
+        """Width of the face box in pixels."""
+        return self.box[2] - self.box[0]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysedPhoto:
+    """What analysis says of one photo: its faces, or why there are none.
+
+    Attributes:
+        photo_id, size, stamp: of the photo as it was listed; an unchanged photo is recognised by them.
+        sha256: of the photo's bytes.
+        width, height: pixels of the upright photo; 0 where it could not be decoded.
+        faces: empty exactly if `code` is not.
+        code, message: of the reject, else empty.
+    """
+
+    photo_id: str
+    size: int
+    stamp: str
+    sha256: str
+    width: int
+    height: int
+    orientation: int
+    faces: tuple[FaceRow, ...]
+    code: str = ""
+    message: str = ""

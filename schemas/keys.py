@@ -1,0 +1,72 @@
+"""Names and seeds: all of them functions of content and recipe, never of a clock, a process or a counter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SAMPLE_KEY = re.compile(r"[a-z0-9_-]+")
+IDENTITY_BITS = 32  # two people with the same 32 bits would merely share a leaf
+PHOTO_BITS = 64
+
+
+def digest(*parts: object) -> str:
+    """Return the sha256 (hex) of some JSON-able values; the same on every machine.
+
+    Raises:
+        TypeError: a value has no JSON form.
+    """
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def sample_key(photo_sha256: str, face: int, variant: int) -> str:
+    """Key of one sample: photo, face in the photo, variant of the face. Matches `[a-z0-9_-]+`, as WebDataset needs.
+
+    >>> sample_key("ab" * 32, 0, 2)
+    'abababababababab-f00-m002'
+    """
+    return f"{photo_sha256[:16]}-f{face:02d}-m{variant:03d}"
+
+
+def generator(recipe_seed: int, key: str, operation: str) -> np.random.Generator:
+    """Return the generator for one operation on one sample, seeded by all three."""
+    import numpy as np
+
+    return np.random.default_rng(seed_of(recipe_seed, key, operation))
+
+
+def seed_of(recipe_seed: int, key: str, operation: str) -> int:
+    """Return the 64-bit seed of one operation on one sample."""
+    return int(digest(recipe_seed, key, operation)[:16], 16)
+
+
+def unit_interval(*parts: object) -> float:
+    """Map some values to a number in [0, 1), evenly and always the same."""
+    return int(digest(*parts)[:13], 16) / 16**13
+
+
+def position(group: str, photo_sha256: str) -> int:
+    """Place of a photo in the prefix tree: bits of its group (a person), then bits of the photo.
+
+    One group's photos are neighbours; places are otherwise as good as random.
+    """
+    group_bits = int(digest(group)[:16], 16) >> (64 - IDENTITY_BITS)
+    return group_bits << PHOTO_BITS | int(photo_sha256[:16], 16)
+
+
+POSITION_BITS = IDENTITY_BITS + PHOTO_BITS
+
+
+def prefix_name(prefix: int, length: int) -> str:
+    """Name of a leaf of the prefix tree: its bits, or `all` for the root.
+
+    >>> prefix_name(2, 3), prefix_name(0, 0)
+    ('010', 'all')
+    """
+    return f"{prefix:0{length}b}" if length else "all"

@@ -1,0 +1,214 @@
+"""The recipe: everything that decides what a build makes, validated before any work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from faceloom.schemas.base import Model
+from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.masks import Mask
+from faceloom.schemas.source_spec import SourceSpec
+
+_UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+def _byte_count(value: object) -> object:
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+        if not match or match[2] not in _UNITS:
+            raise ValueError("a size is a number of bytes or text such as '256MiB' or '1GB'")
+        return int(float(match[1]) * _UNITS[match[2]])
+    return value
+
+
+ByteCount = Annotated[int, BeforeValidator(_byte_count), Field(gt=0)]
+"""Bytes, as a number or as text such as '256MiB'."""
+
+
+class Faces(Model):
+    """Which faces of a photo are used, and how they are found."""
+
+    select: Literal["largest", "all", "centre"] = "largest"
+    min_size: int = Field(default=40, ge=0, description="smallest face box width, source pixels")
+    assume: Literal["photo", "aligned"] = "photo"
+    landmark_model: str | None = Field(default=None, description="path of a dlib 68-point predictor")
+    max_pixels: int = Field(default=100_000_000, gt=0, description="larger pictures are rejected before decoding")
+
+
+class Align(Model):
+    """The crop that every sample gets."""
+
+    mode: Literal["eye_level", "arcface", "face_box"] = "arcface"
+    size: Annotated[int, Field(ge=16, le=4096)] | tuple[
+        Annotated[int, Field(ge=16, le=4096)], Annotated[int, Field(ge=16, le=4096)]
+    ] = 112
+    margin: float = Field(default=0.0, ge=0, le=2, description="face_box only: added on each side, share of the box")
+
+    @property
+    def width_height(self) -> tuple[int, int]:
+        """Crop size in pixels, (width, height)."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+
+class Split(Model):
+    """How samples are divided.
+
+    `identity`: whole people by hash, in the given shares. `source`: as the source says. `per_identity`: that share of
+    each person's photos goes to train and the rest to test (Lee 2022).
+    """
+
+    by: Literal["identity", "source", "per_identity"] = "identity"
+    shares: dict[Literal["train", "val", "test"], Annotated[float, Field(ge=0, le=1)]] = {
+        "train": 0.8,
+        "val": 0.1,
+        "test": 0.1,
+    }
+    per_identity: float | None = Field(default=None, gt=0, lt=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _per_identity_implies_by(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("per_identity") is not None and "by" not in data:
+            return {**data, "by": "per_identity"}
+        return data
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> Split:
+        if self.by == "identity" and abs(sum(self.shares.values()) - 1) > 1e-6:
+            raise ValueError(f"shares must add up to 1, not {sum(self.shares.values()):g}")
+        if (self.by == "per_identity") != (self.per_identity is not None):
+            raise ValueError("`by: per_identity` and a share `per_identity: 0.7` belong together")
+        return self
+
+
+class Shards(Model):
+    """Target size of one shard; whichever limit is met first divides it."""
+
+    samples: int = Field(default=5000, gt=0)
+    bytes: ByteCount = 256 * 2**20
+
+
+class Output(Model):
+    """What a sample holds and how it is encoded."""
+
+    image: Literal["jpg", "png", "webp"] = Field(default="jpg", description="png and webp are lossless")
+    quality: int = Field(default=95, ge=1, le=100, description="JPEG quality")
+    mask: Literal["png", "webp"] = Field(default="png", description="ground truth, always lossless")
+    alpha: bool = Field(default=False, description="also write the soft alpha")
+    straps: bool = Field(default=False, description="count ear straps as mask in the ground truth")
+    shards: Shards = Shards()
+
+
+class Recipe(Model):
+    """One recipe file: photos in, one build out. Everything but `sources` and `masks` has a default."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    description: str = ""
+    seed: int = Field(default=0, ge=0)
+    sources: tuple[SourceSpec, ...] = ()
+    faces: Faces = Faces()
+    masks: tuple[Mask, ...] = ()
+    per_face: int = Field(default=1, ge=1, le=1000, description="masked variants of each face")
+    align: Align = Align()
+    split: Split = Split()
+    output: Output = Output()
+
+
+def _path_of(data: Any, fault: Mapping[str, Any]) -> str:
+    """Turn pydantic's location of a fault into a path in the recipe, leaving out the names of union branches."""
+    loc, path, here = list(fault["loc"]), "$", data
+    for position, step in enumerate(loc):
+        if isinstance(here, Mapping) and position and isinstance(loc[position - 1], int) and step == here.get("kind"):
+            continue  # the tag of a union, not a key
+        inside = (isinstance(here, Mapping) and step in here) or (
+            isinstance(here, (list, tuple)) and isinstance(step, int) and step < len(here)
+        )
+        if inside or (position == len(loc) - 1 and fault["type"] == "missing"):
+            path += f"[{step}]" if isinstance(step, int) else f".{step}"
+            here = here[step] if inside else None
+    extra = {"unknown_key": fault.get("ctx", {}).get("key"), "union_tag_not_found": "kind", "union_tag_invalid": "kind"}
+    return f"{path}.{extra[fault['type']]}" if fault["type"] in extra else path
+
+
+def _message_of(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "union_tag_not_found":
+        return "missing; it says which kind this is"
+    if fault["type"] == "union_tag_invalid":
+        return f"allowed: {fault['ctx']['expected_tags']}"
+    if fault["type"] == "model_type":
+        return "expected a mapping of keys"
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _with_tuples(data: Any) -> Any:
+    """Lists as tuples, which is what strict validation wants for the frozen models."""
+    if isinstance(data, Mapping):
+        return {key: _with_tuples(value) for key, value in data.items()}
+    return tuple(map(_with_tuples, data)) if isinstance(data, (list, tuple)) else data
+
+
+def parse_recipe(data: object, *, where: str = "") -> Recipe:
+    """Validate a recipe.
+
+    Args:
+        data: what the YAML file held.
+        where: name of the file, for messages.
+
+    Raises:
+        RecipeError: with the path of every fault, such as `$.masks[1].shape`, and what is allowed there.
+    """
+    if not isinstance(data, Mapping):
+        raise RecipeError("a recipe is a mapping of keys", where=where or "$", value=type(data).__name__)
+    data = _with_tuples(data)
+    try:
+        return Recipe.model_validate(data, strict=True)
+    except ValidationError as error:
+        faults: dict[str, list[str]] = {}
+        for fault in error.errors():
+            message = _message_of(fault)
+            if not isinstance(fault["input"], (Mapping, list, tuple)):
+                message += f" (got {fault['input']!r})"
+            faults.setdefault(_path_of(data, fault), []).append(message)
+        # Where one branch of a union fails deep inside, what the other branches say of the whole only confuses.
+        deepest = [path for path in faults if not any(other.startswith((path + ".", path + "[")) for other in faults)]
+        lines = [f"{path}: {'; or: '.join(dict.fromkeys(faults[path]))}" for path in deepest]
+        first, rest = lines[0].split(": ", 1)[1], "\n".join(lines[1:])
+        raise RecipeError(first, where=deepest[0], remedy=f"\n{rest}" if rest else "") from None
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and validate a recipe file (YAML). Paths in it are relative to the file's folder or absolute.
+
+    Raises:
+        RecipeError: the file is missing, is not YAML, or its content is wrong.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError("cannot read the recipe", where=str(path), value=error.strerror or error) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError("the recipe is not valid YAML", where=str(path), value=error) from None
+    return _resolve_paths(parse_recipe(data, where=str(path)), path.parent)
+
+
+def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
+    """Make the paths that a recipe names absolute."""
+
+    def resolved(part: Model, *names: str) -> Model:
+        values = {name: getattr(part, name, None) for name in names}
+        return part.model_copy(update={name: str((folder / value).absolute()) for name, value in values.items() if value})
+
+    return recipe.model_copy(
+        update={
+            "sources": tuple(resolved(source, "path", "root") for source in recipe.sources),
+            "masks": tuple(resolved(mask, "path", "anchors") for mask in recipe.masks),
+            "faces": resolved(recipe.faces, "landmark_model"),
+        }
+    )
