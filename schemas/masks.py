@@ -13,6 +13,7 @@ TemplateName = Literal[
     "surgical", "surgical_child", "cloth", "cloth_patterned", "n95_fold", "kn95", "duckbill", "gaiter", "ffp_valve"
 ]
 Wearing = Literal["correct", "nose_out", "under_chin", "chin_only"]
+Pattern = Literal["plain", "stripes", "checks", "dots", "floral", "camouflage", "paisley", "print"]
 
 
 class PolygonMask(Model):
@@ -32,13 +33,17 @@ class PolygonMask(Model):
 class TemplateMask(Model):
     """One of our own vector masks, fitted to the face.
 
-    `colour` and `pattern` left at `any` are drawn per sample from what such masks are sold in.
+    `colour` and `pattern` left at `any` are drawn per sample from what such masks are sold in. `spread` scales how much
+    size, place and tilt vary from sample to sample: 1 as people wear masks, 0 as designed. `straps: false` leaves them out.
     """
 
     kind: Literal["template"]
     template: TemplateName
     colour: Colour | Literal["any"] = "any"
+    pattern: Pattern | Literal["any"] = "any"
     wearing: Wearing = "correct"
+    spread: float = Field(default=1.0, ge=0, le=3)
+    straps: bool = True
     weight: float = Field(default=1.0, gt=0)
 
     @property

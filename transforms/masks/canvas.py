@@ -1,0 +1,84 @@
+"""The flat sheet on which a mask's cloth is drawn before it is warped to the face: a grid over the outline's box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Field = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A sheet of `height` x `width` texels over the box x0..x1, y0..y1 of the mask frame."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    width: int
+    height: int
+
+    @classmethod
+    def over(cls, outline: NDArray[np.floating], texels_per_unit: float) -> Canvas:
+        """A sheet over the box of an outline (N, 2), with a small margin."""
+        (x0, y0), (x1, y1) = outline.min(0) - 0.05, outline.max(0) + 0.05
+        width, height = (int(np.clip(round(s * texels_per_unit), 24, 1024)) for s in (x1 - x0, y1 - y0))
+        return cls(float(x0), float(y0), float(x1), float(y1), width, height)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Texels per eye distance, across and down."""
+        return self.width / (self.x1 - self.x0), self.height / (self.y1 - self.y0)
+
+    @property
+    def x(self) -> Field:
+        """Mask-frame x of each column, float32 (width,)."""
+        return (self.x0 + (np.arange(self.width, dtype=np.float32) + 0.5) / np.float32(self.scale[0])).astype(np.float32)
+
+    @property
+    def y(self) -> Field:
+        """Mask-frame y of each row, float32 (height,)."""
+        return (self.y0 + (np.arange(self.height, dtype=np.float32) + 0.5) / np.float32(self.scale[1])).astype(np.float32)
+
+    def texels(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Mask frame (N, 2) to texel coordinates, integers at texel centres."""
+        out: NDArray[np.float64] = (points - (self.x0, self.y0)) * self.scale - 0.5
+        return out
+
+    def line(self, sheet: NDArray[np.uint8], points: NDArray[np.floating], width: float, closed: bool = False) -> None:
+        """Add a line `width` eye distances wide to a uint8 sheet, value 255; thinner than a texel it fades instead."""
+        import cv2
+
+        texels = width * min(self.scale)
+        value = 255 if texels >= 1 else max(1, round(255 * texels))
+        dots = np.round(self.texels(points) * 16).astype(np.int32)
+        cv2.polylines(sheet, [dots], closed, value, max(1, round(texels)), cv2.LINE_AA, 4)
+
+
+@lru_cache(maxsize=2)
+def noise_tile(size: int = 512) -> Field:
+    """White normal noise, float32 (size, size), always the same; draws take a random window of it."""
+    return np.random.default_rng(20120220).standard_normal((size, size), np.float32)
+
+
+def noise_window(shape: tuple[int, int], rng: np.random.Generator) -> Field:
+    """A window of white normal noise of any shape, drawn from the tile by a random offset."""
+    tile = noise_tile()
+    size = tile.shape[0]
+    oy, ox = (int(v) for v in rng.integers(0, size, 2))
+    if oy + shape[0] <= size and ox + shape[1] <= size:
+        return tile[oy : oy + shape[0], ox : ox + shape[1]]
+    rows, columns = (oy + np.arange(shape[0])) % size, (ox + np.arange(shape[1])) % size
+    return tile[rows][:, columns]
+
+
+def smooth_noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.Generator) -> Field:
+    """Soft noise of unit spread with about `cells` (down, across) bumps, float32 `shape`."""
+    import cv2
+
+    rough = rng.standard_normal((cells[0] + 3, cells[1] + 3), np.float32)
+    return cv2.resize(rough, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)

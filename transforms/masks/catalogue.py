@@ -1,0 +1,108 @@
+"""The nine masks of our own: outlines, relief, straps and what they are sold in. All numbers in the mask frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from faceloom.transforms.masks.shapes import HalfOutline
+
+Relief = Literal["pleats", "panels", "centre_fold", "bill", "drape", "cup"]
+Straps = Literal["loops", "bands", "none"]
+
+
+@dataclass(frozen=True)
+class Template:
+    """One mask.
+
+    Attributes:
+        half: right half of the outline.
+        relief: what gives the surface its shape.
+        straps: ear loops, head bands or none.
+        upper, lower: control points at which straps are fixed, as indices into `half`.
+        stand_off: how far it stands before the mouth.
+        palette: name of a palette of `fabric`.
+        patterns: patterns it is sold in, with weights.
+        hug: how far it may reach beyond the face's silhouette.
+        hem: probability of a visible hem, weld or trim along the edge.
+        valve: probability of a valve.
+        label: probability of a printed mark.
+        folds: typical number of random creases.
+    """
+
+    half: HalfOutline
+    relief: Relief
+    straps: Straps
+    upper: int
+    lower: int
+    stand_off: float
+    palette: str
+    patterns: tuple[tuple[str, float], ...]
+    hug: float = 0.07
+    hem: float = 0.5
+    valve: float = 0.0
+    label: float = 0.0
+    folds: float = 6.0
+
+
+_PLAIN = (("plain", 1.0),)
+
+TEMPLATES: dict[str, Template] = {
+    "surgical": Template(
+        half=((0, 0.33, False), (0.2, 0.37, False), (0.55, 0.44, False), (0.99, 0.40, True), (0.95, 0.85, False),
+              (0.86, 1.28, True), (0.56, 1.68, False), (0.24, 1.87, False), (0, 1.90, False)),
+        relief="pleats", straps="loops", upper=3, lower=5, stand_off=0.1, palette="surgical",
+        patterns=(("plain", 0.94), ("print", 0.03), ("stripes", 0.015), ("dots", 0.015)), hem=0.8, label=0.04,
+    ),
+    "surgical_child": Template(
+        half=((0, 0.45, False), (0.25, 0.48, False), (0.55, 0.53, False), (0.84, 0.52, True), (0.82, 0.85, False),
+              (0.75, 1.22, True), (0.48, 1.56, False), (0.22, 1.74, False), (0, 1.77, False)),
+        relief="pleats", straps="loops", upper=3, lower=5, stand_off=0.08, palette="surgical",
+        patterns=(("plain", 0.7), ("print", 0.2), ("dots", 0.06), ("stripes", 0.04)), hem=0.8,
+    ),
+    "cloth": Template(
+        half=((0, 0.25, False), (0.16, 0.30, False), (0.5, 0.50, False), (1.04, 0.38, True), (1.02, 0.74, True),
+              (0.86, 1.22, False), (0.52, 1.70, False), (0.2, 1.90, False), (0, 1.92, False)),
+        relief="centre_fold", straps="loops", upper=3, lower=4, stand_off=0.14, palette="cloth",
+        patterns=(("plain", 0.93), ("print", 0.07)), hug=0.05, hem=0.35, label=0.15, folds=3,
+    ),
+    "cloth_patterned": Template(
+        half=((0, 0.28, False), (0.18, 0.32, False), (0.5, 0.45, False), (0.98, 0.45, True), (0.95, 0.85, False),
+              (0.85, 1.22, True), (0.52, 1.68, False), (0.22, 1.88, False), (0, 1.9, False)),
+        relief="centre_fold", straps="loops", upper=3, lower=5, stand_off=0.14, palette="any",
+        patterns=(("stripes", 1.0), ("checks", 1.0), ("dots", 1.0), ("floral", 1.5), ("camouflage", 0.8),
+                  ("print", 0.7)), hem=0.5, folds=6,
+    ),
+    "n95_fold": Template(
+        half=((0, 0.18, False), (0.16, 0.22, False), (0.45, 0.48, False), (0.98, 0.62, True), (0.97, 0.92, True),
+              (0.76, 1.40, False), (0.46, 1.80, False), (0.2, 1.95, False), (0, 1.97, False)),
+        relief="panels", straps="loops", upper=3, lower=4, stand_off=0.25, palette="respirator", patterns=_PLAIN,
+        hem=0.7, label=0.12, folds=3,
+    ),
+    "kn95": Template(
+        half=((0, 0.16, True), (0.17, 0.30, False), (0.48, 0.52, False), (0.95, 0.55, True), (0.94, 0.92, True),
+              (0.72, 1.42, False), (0.40, 1.80, False), (0.14, 1.95, False), (0, 1.97, True)),
+        relief="centre_fold", straps="loops", upper=3, lower=4, stand_off=0.3, palette="respirator", patterns=_PLAIN,
+        hem=0.85, label=0.4, valve=0.12, folds=3,
+    ),
+    "duckbill": Template(
+        half=((0, 0.22, False), (0.2, 0.28, False), (0.5, 0.48, False), (0.90, 0.72, True), (0.9, 1.05, False),
+              (0.74, 1.38, False), (0.5, 1.72, False), (0.22, 1.86, False), (0, 1.88, False)),
+        relief="bill", straps="bands", upper=3, lower=4, stand_off=0.4, palette="respirator", patterns=_PLAIN,
+        hem=0.7, label=0.15, folds=3,
+    ),
+    "gaiter": Template(
+        half=((0, 0.30, False), (0.3, 0.38, False), (0.7, 0.48, False), (1.10, 0.34, False), (1.10, 0.9, False),
+              (1.0, 1.5, False), (0.86, 2.0, False), (0.6, 2.4, False), (0.25, 2.52, False), (0, 2.55, False)),
+        relief="drape", straps="none", upper=3, lower=4, stand_off=0.1, palette="any",
+        patterns=(("plain", 3.0), ("paisley", 1.5), ("camouflage", 1.0), ("floral", 0.5), ("stripes", 0.3),
+                  ("checks", 0.5)), hug=0.12, hem=0.2, folds=9,
+    ),
+    "ffp_valve": Template(
+        half=((0, 0.16, False), (0.2, 0.22, False), (0.5, 0.45, False), (0.85, 0.72, False), (0.91, 1.02, False),
+              (0.78, 1.42, False), (0.46, 1.80, False), (0.2, 1.93, False), (0, 1.95, False)),
+        relief="cup", straps="bands", upper=3, lower=4, stand_off=0.32, palette="respirator", patterns=_PLAIN,
+        hem=0.7, valve=1.0, label=0.2, folds=2,
+    ),
+}  # fmt: skip
+"""The masks by the names that a recipe uses."""

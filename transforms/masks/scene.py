@@ -1,0 +1,126 @@
+"""Putting the lit cloth, its straps and its shadow into the photo. Shared by templates and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from faceloom.schemas.errors import PhotoError
+from faceloom.transforms.masks.canvas import Canvas, Field
+from faceloom.transforms.masks.fit import FaceFit
+from faceloom.transforms.masks.grain import Grain, add_grain, measure_grain, soften
+from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.masks.raster import Region, cover, lay, silhouette, stroke
+from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow
+from faceloom.transforms.masks.straps import Strap
+
+Image = NDArray[np.uint8]
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """What is to be put on the face.
+
+    Attributes:
+        outline: the mask as worn, mask frame (N, 2).
+        canvas, cloth: the lit sheet, uint8 RGB, or RGBA whose alpha joins the outline's.
+        straps: visible straps.
+        strap_colour: RGB 0..255 before light.
+        strap_width: eye distances.
+    """
+
+    outline: NDArray[np.floating]
+    canvas: Canvas
+    cloth: Image
+    straps: list[Strap]
+    strap_colour: NDArray[np.float32]
+    strap_width: float = 0.04
+
+
+def is_grey(image: Image) -> bool:
+    """Whether R = G = B everywhere in a picture."""
+    return bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all())
+
+
+def _blend(over: Image, under: Image, share: Field) -> Image:
+    import cv2
+
+    out: Image = cv2.blendLinear(over, under, share, 1 - share)
+    return out
+
+
+def _flat(colour: NDArray[np.floating], shape: tuple[int, int]) -> Image:
+    sheet = np.empty((*shape, 3), np.uint8)
+    sheet[:] = np.clip(np.round(colour), 0, 255).astype(np.uint8)
+    return sheet
+
+
+def compose_mask(image: Image, fit: FaceFit, layers: Layers, light: Light, lamp: Lamp, rng: np.random.Generator) -> PaintedMask:
+    """Shadow, straps, then the mask's body over the photo; all work stays in the region of the mask.
+
+    Raises:
+        PhotoError: `mask_fit`, when no part of the mask falls into the picture.
+    """
+    import cv2
+
+    top, bottom = float(layers.outline[:, 1].min()), float(layers.outline[:, 1].max())
+    polygons = silhouette(layers.outline, fit, top + 0.02, bottom - 0.02)
+    everything = np.concatenate(polygons + [s.line for s in layers.straps])
+    region = Region.around(everything, 0.15 * fit.unit + 2, image.shape)
+    if min(region.shape) < 2:
+        raise PhotoError("mask_fit", "the mask would lie outside the picture")
+    alpha = cover(polygons, region)
+    grain = measure_grain(image, fit)
+    width = layers.strap_width * fit.unit
+    band = stroke([s.line for s in layers.straps], width, region) if layers.straps else None
+    if grain.blur > 0.45:  # an edge as soft as the photo's own
+        alpha = cv2.GaussianBlur(alpha, (0, 0), 0.8 * grain.blur)
+        band = cv2.GaussianBlur(band, (0, 0), 0.8 * grain.blur) if band is not None else None
+    cloth = lay(layers.cloth, layers.canvas, fit, region)
+    if cloth.shape[2] == 4:
+        alpha = alpha * (cloth[..., 3].astype(np.float32) / 255)
+        cloth = np.ascontiguousarray(cloth[..., :3])
+    weave = float(rng.uniform(0.0, 2.0))
+    cloth = add_grain(soften(cloth, 0.8 * grain.blur), 0.85 * grain.noise + weave, grain.blur, rng)
+    gain = light.level / 255 * lamp.gain * np.array(light.tint) * np.array(lamp.tint)
+    strap_colour = layers.strap_colour * gain * rng.uniform(0.8, 1.0)
+    grey = is_grey(image[region.slices])
+    if grey:
+        cloth = cv2.merge([cv2.cvtColor(cloth, cv2.COLOR_RGB2GRAY)] * 3)
+        strap_colour = np.full(3, strap_colour @ _LUMA)
+    under = np.ascontiguousarray(image[region.slices])
+    strength = float(rng.uniform(0.15, 0.55))
+    shadow = contact_shadow(alpha, fit.unit, lamp, strength)
+    dark = np.array(light.skin) * (0.25, 0.16, 0.14)
+    under = _blend(_flat(np.full(3, dark.mean()) if grey else dark, region.shape), under, shadow)
+    if band is not None:
+        under = _blend(_flat(strap_colour, region.shape), under, band)
+    out = image.copy()
+    out[region.slices] = _blend(cloth, under, alpha)
+    whole = np.zeros(image.shape[:2], np.float32)
+    whole[region.slices] = alpha
+    straps = None
+    if band is not None:
+        straps = np.zeros(image.shape[:2], np.float32)
+        straps[region.slices] = band * (1 - alpha)
+    return PaintedMask(out, whole, straps, _record(fit, light, lamp, grain, strength, layers))
+
+
+def _record(fit: FaceFit, light: Light, lamp: Lamp, grain: Grain, shadow: float, layers: Layers) -> dict[str, JsonValue]:
+    def plain(value: object) -> JsonValue:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (tuple, list)):
+            return [plain(item) for item in value]
+        assert isinstance(value, (int, float))
+        return round(float(value), 4)
+
+    return {
+        "fit": fit.kind, "fit_refused": fit.reason, "yaw": round(fit.yaw, 4), "unit": round(fit.unit, 3),
+        "light": plain(asdict(light)), "lamp": plain(asdict(lamp)), "grain": plain(asdict(grain)),
+        "shadow": round(shadow, 4), "straps": [s.side for s in layers.straps],
+    }  # fmt: skip

@@ -1,0 +1,136 @@
+"""Light: measured on the face's own skin, laid on the cloth, and kept from the skin where the mask's shadow falls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.transforms.masks.canvas import Field
+from faceloom.transforms.masks.fit import FaceFit
+from faceloom.transforms.masks.relief import Surface
+
+Image = NDArray[np.uint8]
+
+# Skin of the upper face that no usual mask covers: cheek bones, temples, forehead, between the brows. Mask frame.
+_SKIN = np.array([
+    (-0.75, 0.2), (0.75, 0.2), (-0.55, 0.28), (0.55, 0.28), (-0.45, -0.55), (0.45, -0.55), (0.0, -0.5),
+    (-0.2, -0.65), (0.2, -0.65), (-0.7, -0.5), (0.7, -0.5), (0.0, -0.15), (0.0, 0.1), (-0.95, 0.05), (0.95, 0.05),
+])  # fmt: skip
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# Red and blue of skin over its green under neutral light: the middle of light and dark skins.
+_SKIN_CHROMA = np.array([1.26, 1.0, 0.86], np.float32)
+
+
+@dataclass(frozen=True)
+class Light:
+    """Light on a face.
+
+    Attributes:
+        level: luma of white cloth that faces the camera, 0..255.
+        tint: RGB factors of the light's colour, luma kept.
+        side: log-luma slope from the image's left to its right, per eye distance.
+        skin: median RGB of the skin.
+    """
+
+    level: float
+    tint: tuple[float, float, float]
+    side: float
+    skin: tuple[float, float, float]
+
+
+def measure_light(image: Image, fit: FaceFit) -> Light:
+    """Light from small patches of upper-face skin; median and least squares, so that hair on some patches does no harm.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    at = fit.to_image(_SKIN)
+    radius = max(1, round(0.05 * fit.unit))
+    inside = (at[:, 0] >= 0) & (at[:, 1] >= 0) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
+    if inside.sum() < 3:
+        return Light(225.0, (1.0, 1.0, 1.0), 0.0, (170.0, 130.0, 110.0))
+    x, y = np.round(at[inside]).astype(int).T
+    patches = np.array([
+        cv2.mean(image[max(0, b - radius) : b + radius + 1, max(0, a - radius) : a + radius + 1])[:3]
+        for a, b in zip(x, y)
+    ], np.float32)  # fmt: skip
+    luma = patches @ _LUMA
+    middle = float(np.median(luma))
+    keep = np.abs(np.log((luma + 8) / (middle + 8))) < 0.7  # the rest is hair, glasses, background
+    skin = np.median(patches[keep], axis=0)
+    u = _SKIN[inside][keep, 0]
+    level = np.log(luma[keep] + 8)
+    # Ridge regression: a handful of patches must not invent a strong slope.
+    side = float(((u - u.mean()) @ (level - level.mean())) / (((u - u.mean()) ** 2).sum() + 0.6))
+    bright = float(np.percentile(image[:: max(1, height // 48), :: max(1, width // 48)] @ _LUMA, 96))
+    white = 0.6 * 1.33 * float(skin @ _LUMA) + 0.4 * bright
+    chroma = np.power((skin + 12) / (skin[1] + 12) / _SKIN_CHROMA, 0.4)
+    chroma /= chroma @ _LUMA
+    tint = np.clip(chroma, 0.8, 1.25)
+    return Light(float(np.clip(white, 40, 250)), tuple(float(v) for v in tint), float(np.clip(side, -0.5, 0.5)),
+                 tuple(float(v) for v in skin))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lamp:
+    """What is drawn on top of the measured light: its height, hardness and gain, and how the cloth shines."""
+
+    above: float
+    side: float
+    hard: float
+    gain: float
+    gloss: float
+    tint: tuple[float, float, float]
+
+
+def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
+    """A lamp that agrees with the measured slope, with what skin does not tell drawn at random."""
+    return Lamp(
+        above=float(rng.normal(0.35, 0.3)),
+        side=float(2.0 * light.side + rng.normal(0, 0.18)),
+        hard=float(rng.uniform(0.25, 0.75)),
+        gain=float(np.exp(rng.normal(0, 0.11))),
+        gloss=float(max(0.0, rng.normal(0, 0.08))),
+        tint=tuple(float(v) for v in np.exp(rng.normal(0, 0.03, 3))),
+    )
+
+
+def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp) -> Image:
+    """Lay the light on flat cloth: half-Lambert by the surface's slope, then gain and tint; uint8, same shape."""
+    nx, ny = surface.normal_x, surface.normal_y
+    facing = (1 + lamp.side * nx - lamp.above * ny) / np.sqrt(1 + nx * nx + ny * ny)
+    shade = (1 - lamp.hard) + lamp.hard * np.clip(facing, 0, 1.6)
+    # Camera curves flatten light: display values follow a power of it.
+    factor = np.power(np.clip(shade, 0.02, 2), 0.7) * surface.ink
+    gain = light.level / 255 * lamp.gain
+    white = gain * np.array(light.tint, np.float32) * np.array(lamp.tint, np.float32)
+    lit = sheet * white.astype(np.float32) * factor[..., None].astype(np.float32)
+    if lamp.gloss > 0.03:
+        lit += (np.float32(255 * lamp.gloss * gain) * np.clip(facing - 0.8, 0, 1) ** 2)[..., None] * 3
+    # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.
+    lit = np.where(lit > 225, 225 + 30 * (1 - np.exp(-(lit - 225) / 30)), lit)
+    return lit.astype(np.uint8)
+
+
+def contact_shadow(alpha: Field, unit: float, lamp: Lamp, strength: float) -> Field:
+    """How dark the mask's shadow makes what lies under it, 0..strength, float32 like `alpha`.
+
+    Args:
+        alpha: coverage in the region of interest.
+        unit: eye distance in pixels.
+    """
+    import cv2
+
+    height, width = alpha.shape
+    step = max(1, int(unit / 12))
+    small = cv2.resize(alpha, (max(2, width // step), max(2, height // step)), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), max(0.6, 0.05 * unit / step))
+    dx, dy = -lamp.side * 0.03 * unit / step, max(0.2, lamp.above) * 0.08 * unit / step
+    shift = np.array([[1, 0, dx], [0, 1, dy]])
+    moved = cv2.warpAffine(blurred, shift, (small.shape[1], small.shape[0]), borderMode=cv2.BORDER_REPLICATE)
+    return cv2.resize(moved * np.float32(strength), (width, height), interpolation=cv2.INTER_LINEAR)

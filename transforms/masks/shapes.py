@@ -1,0 +1,81 @@
+"""Outlines as vectors in the mask frame (see `fit`): control points, splines, and how wearing and fit change them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.transforms.masks.fit import JAW
+
+Outline = NDArray[np.float64]
+HalfOutline = tuple[tuple[float, float, bool], ...]
+"""Right half of an outline, from the top centre down to the bottom centre: x, y, and whether the point is a corner."""
+
+_STEPS = 8
+
+# Top and bottom of the mask on the mid-line for the ways of wearing; None keeps the mask's own.
+WORN: dict[str, tuple[float, float] | None] = {
+    "correct": None,
+    "nose_out": (0.80, 2.02),
+    "chin_only": (1.36, 2.22),
+    "under_chin": (1.66, 2.42),
+}
+
+
+@lru_cache(maxsize=1)
+def _hermite() -> NDArray[np.float64]:
+    t = np.linspace(0, 1, _STEPS, endpoint=False)[:, None]
+    return np.concatenate([2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, -2 * t**3 + 3 * t**2, t**3 - t**2], axis=1)
+
+
+def spline(points: NDArray[np.float64], corner: NDArray[np.bool_]) -> Outline:
+    """Closed Catmull-Rom curve through `points` (N, 2), broken at corners; (8 N, 2)."""
+    after, before = np.roll(points, -1, axis=0), np.roll(points, 1, axis=0)
+    smooth = (after - before) / 2
+    leaving = np.where(corner[:, None], after - points, smooth)
+    arriving = np.where(corner[:, None], points - before, smooth)
+    stack = np.stack([points, leaving, after, np.roll(arriving, -1, axis=0)], axis=1)  # (N, 4, 2)
+    return np.einsum("sk,nkd->nsd", _hermite(), stack).reshape(-1, 2)
+
+
+def mirrored(half: HalfOutline) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Control points and corner flags of the whole outline, clockwise to the eye, from the top centre."""
+    right = np.array([(x, y) for x, y, _ in half])
+    sharp = np.array([c for _, _, c in half], bool)
+    left = right[-2:0:-1] * (-1, 1)
+    return np.concatenate([right, left]), np.concatenate([sharp, sharp[-2:0:-1]])
+
+
+def jaw_half_width(y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half width of the mean face at height y; below the chin that of the neck."""
+    right = JAW[8:][::-1]
+    half: NDArray[np.float64] = np.interp(y, right[:, 1], right[:, 0])
+    return np.maximum(half, 0.62)
+
+
+def wear(points: NDArray[np.float64], wearing: str, shift: float = 0.0) -> NDArray[np.float64]:
+    """Move control points from correct wearing to another: the top edge goes down, the cloth bunches up between.
+
+    Args:
+        points: control points (N, 2).
+        wearing: a key of `WORN`.
+        shift: further shift down in eye distances.
+    """
+    span = WORN[wearing]
+    out = points.copy()
+    if span is None:
+        out[:, 1] += shift
+        return out
+    top, bottom = points[:, 1].min(), points[:, 1].max()
+    out[:, 1] = span[0] + shift + (points[:, 1] - top) * (span[1] - span[0]) / (bottom - top)
+    return out
+
+
+def hug(points: NDArray[np.float64], stand_off: float) -> NDArray[np.float64]:
+    """Keep control points within the face's silhouette plus `stand_off` eye distances."""
+    out = points.copy()
+    limit = jaw_half_width(points[:, 1]) + stand_off
+    out[:, 0] = np.clip(points[:, 0], -limit, limit)
+    return out

@@ -1,0 +1,53 @@
+"""Ear loops and head bands: lines from the mask's edge to the ears, hidden where the head hides the ear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.transforms.masks.catalogue import Template
+from faceloom.transforms.masks.fit import FaceFit
+
+HIDDEN_YAW = 0.26
+"""Radians (15 degrees) beyond which the far ear is behind the cheek."""
+
+
+@dataclass(frozen=True, eq=False)
+class Strap:
+    """One visible strap: a line in image pixels (N, 2), and the side of the image it lies on, -1 or 1."""
+
+    line: NDArray[np.float64]
+    side: int
+
+
+def draw_straps(template: Template, fixed: NDArray[np.float64], fit: FaceFit, rng: np.random.Generator) -> list[Strap]:
+    """The visible straps of one worn mask.
+
+    Args:
+        fixed: where straps are fixed, mask frame: right upper, right lower, left upper, left lower; (4, 2).
+    """
+    bands = template.straps == "bands" and rng.random() < 0.6
+    top, bottom = rng.normal(-0.02, 0.1), rng.normal(0.5, 0.1)
+    crossed = rng.random() < 0.08
+    slack = rng.normal(0.02, 0.03)
+    # dlib's jaw ends before the ear; the crease behind it shows wider on the side turned to the camera.
+    ends = []
+    for side, (upper, lower) in ((1, fixed[:2]), (-1, fixed[2:])):
+        turned = -side * np.sin(fit.yaw)
+        if turned < -np.sin(HIDDEN_YAW):
+            continue
+        ear = 1.15 + 0.3 * max(0.0, turned)
+        high = (side * (ear + 0.02), top - 0.25) if bands else (side * ear, top)
+        low = (side * (ear - 0.02), 0.95) if bands else (side * (ear - 0.01), bottom)
+        if crossed:
+            high, low = low, high
+        ends += [(side, upper, np.array(high)), (side, lower, np.array(low))]
+    t = np.linspace(0, 1, 7)[:, None]
+    straps = []
+    for side, start, end in ends:
+        middle = (start + end) / 2 + (0, slack)
+        curve = (1 - t) ** 2 * (start - (0.03 * side, 0)) + 2 * t * (1 - t) * middle + t**2 * end
+        straps.append(Strap(fit.to_image(curve), side))
+    return straps

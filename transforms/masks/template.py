@@ -1,0 +1,104 @@
+"""Painting one of our own vector masks on a face."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from faceloom.schemas.masks import TemplateMask
+from faceloom.transforms.masks import fabric, shapes
+from faceloom.transforms.masks.canvas import Canvas
+from faceloom.transforms.masks.catalogue import TEMPLATES, Template
+from faceloom.transforms.masks.details import add_details
+from faceloom.transforms.masks.fit import fit_face
+from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.masks.relief import surface
+from faceloom.transforms.masks.scene import Layers, compose_mask
+from faceloom.transforms.masks.shade import draw_lamp, light_cloth, measure_light
+from faceloom.transforms.masks.straps import draw_straps
+
+Image = NDArray[np.uint8]
+
+
+def vary(template: Template, wearing: str, spread: float, rng: np.random.Generator) -> tuple[NDArray[np.float64], dict[str, JsonValue]]:
+    """Control points of one worn mask: size, place, tilt and small differences between the sides drawn at random.
+
+    Args:
+        spread: how much the fit varies; 0 puts the mask on as designed.
+
+    Returns:
+        Control points (N, 2), mask frame, right half first; and the drawn values.
+    """
+    points, _ = shapes.mirrored(template.half)
+    drawn = rng.normal(0, spread, 7)
+    wide, high = 1 + 0.055 * drawn[0], 1 + 0.06 * drawn[1]
+    shift_x, shift_y, tilt = 0.025 * drawn[2], 0.05 * drawn[3], 0.03 * drawn[4]
+    bottom = points[:, 1].max()
+    # The chin holds the lower edge; size shows at the top, up to the lower eyelids.
+    points = np.stack([points[:, 0] * wide, bottom + (points[:, 1] - bottom) * high], 1)
+    points[:, 1] = np.maximum(points[:, 1], 0.08)
+    # The lower edge ends somewhere under the chin, independently of the upper one.
+    low = np.clip((points[:, 1] - 1.0) / 0.8, 0, 1)
+    points[:, 1] += low * 0.055 * drawn[5]
+    points[:, 1] -= 0.06 * drawn[6] * np.exp(-((points[:, 0] / 0.35) ** 2)) * (points[:, 1] < 0.8)  # nose wire
+    points += rng.normal(0, 0.018 * spread, points.shape)
+    points = shapes.wear(points, wearing, shift_y if wearing == "correct" else 1.3 * shift_y)
+    points = shapes.hug(points, template.hug + 0.03 * spread * rng.normal())
+    c, s = np.cos(tilt), np.sin(tilt)
+    pivot = np.array([0.0, 1.1])
+    points = (points - pivot) @ np.array([[c, s], [-s, c]]) + pivot + (shift_x, 0)
+    values: dict[str, JsonValue] = {
+        "width": round(float(wide), 4), "height": round(float(high), 4), "shift_x": round(float(shift_x), 4),
+        "shift_y": round(float(shift_y), 4), "tilt": round(float(tilt), 4),
+    }  # fmt: skip
+    return points, values
+
+
+def _pattern(mask: TemplateMask, template: Template, rng: np.random.Generator) -> str:
+    names = [name for name, _ in template.patterns]
+    weights = np.array([weight for _, weight in template.patterns])
+    drawn = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    return drawn if mask.pattern == "any" else mask.pattern
+
+
+def paint_template(image: Image, landmarks: NDArray[np.floating], mask: TemplateMask, rng: np.random.Generator) -> PaintedMask:
+    """Put a vector mask on a face.
+
+    The mask's outline, cloth, folds and straps are drawn in the frame of a mean face and warped to the landmarks by a
+    thin-plate spline; a gate refuses wild warps and falls back to a similarity. Light, sharpness and noise follow the photo.
+
+    Args:
+        image: uint8 (H, W, 3) RGB; a grey picture (R = G = B) stays grey.
+        landmarks: (68, 2) x, y pixels of `image`; may lie outside of it.
+        mask: what to paint.
+        rng: the only source of chance: same picture, landmarks, mask and state give the same bytes.
+
+    Raises:
+        PhotoError: `mask_fit`, when the landmarks allow no sane placement or none of the mask falls into the picture.
+    """
+    template = TEMPLATES[mask.template]
+    points, drawn = vary(template, mask.wearing, mask.spread, rng)
+    _, corners = shapes.mirrored(template.half)
+    worn = shapes.spline(points, corners)
+    fit = fit_face(landmarks, shapes.spline(*shapes.mirrored(template.half)), template.stand_off)
+    light = measure_light(image, fit)
+    lamp = draw_lamp(light, rng)
+    colour = fabric.draw_colour(template.palette, rng)
+    if mask.colour != "any":
+        colour = np.array(mask.colour, np.float32)
+    pattern = _pattern(mask, template, rng)
+    canvas = Canvas.over(worn, 1.1 * fit.unit)
+    sheet = fabric.cloth(canvas, colour, pattern, rng)
+    details = add_details(sheet, canvas, template, worn, colour, rng)
+    lit = light_cloth(sheet, surface(canvas, template, worn, rng), light, lamp)
+    last = len(points)
+    fixed = points[[template.upper, template.lower, last - template.upper, last - template.lower]]
+    straps = draw_straps(template, fixed, fit, rng) if mask.straps and template.straps != "none" else []
+    layers = Layers(worn, canvas, lit, straps, fabric.draw_strap_colour(colour, rng))
+    painted = compose_mask(image, fit, layers, light, lamp, rng)
+    parameters: dict[str, JsonValue] = {
+        "template": mask.template, "wearing": mask.wearing, "colour": [round(float(v)) for v in colour],
+        "pattern": pattern, "worn": drawn, "details": details,
+    }  # fmt: skip
+    return PaintedMask(painted.image, painted.alpha, painted.straps, {**parameters, **painted.parameters})
