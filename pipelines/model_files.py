@@ -1,0 +1,91 @@
+"""Finds and loads the files of dlib's models."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from faceloom.schemas.errors import ModelFileError
+
+LANDMARK_MODEL_VARIABLE = "FACELOOM_LANDMARK_MODEL"
+"""Environment variable that names the landmark model file."""
+LANDMARK_MODEL_TERMS = (
+    "The 68-point landmark model was trained on the iBUG 300-W set, whose licence excludes commercial use. "
+    f"Name another model in the recipe or in {LANDMARK_MODEL_VARIABLE} to replace it."
+)
+"""What users must be told about the packaged model."""
+
+_PACKAGE, _FILE = "face_recognition_models", Path("models", "shape_predictor_68_face_landmarks.dat")
+
+
+def find_landmark_model(path: str | None = None) -> Path:
+    """Where dlib's 68-point landmark model lies.
+
+    Args:
+        path: the file, if the recipe names one; else the environment variable FACELOOM_LANDMARK_MODEL; else the file
+            inside the installed package face_recognition_models, which is never imported (it needs the retired
+            pkg_resources).
+
+    Raises:
+        ModelFileError: there is no such file, with what to do about it.
+    """
+    for given, by in ((path, "the recipe"), (os.environ.get(LANDMARK_MODEL_VARIABLE), LANDMARK_MODEL_VARIABLE)):
+        if given:
+            file = Path(given).expanduser()
+            if file.is_file():
+                return file
+            raise ModelFileError(
+                f"the landmark model that {by} names is not a file",
+                value=given,
+                remedy="Correct the path, or leave it out to use the packaged model",
+            )
+    spec = find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (file := Path(folder) / _FILE).is_file():
+            return file
+    raise ModelFileError(
+        "the landmark model is not installed",
+        value=_FILE.name,
+        remedy=f"Run: pip install {_PACKAGE}==0.3.0, or set {LANDMARK_MODEL_VARIABLE} to the file",
+    )
+
+
+@lru_cache(maxsize=2)
+def load_predictor(path: Path) -> Any:
+    """dlib's shape predictor from a file (about 0.5 s and 100 MB; kept for the life of the process).
+
+    Raises:
+        ModelFileError: the file is not a 68-point shape predictor.
+    """
+    import dlib
+    import numpy as np
+
+    try:
+        predictor = dlib.shape_predictor(str(path))
+    except RuntimeError as error:
+        raise ModelFileError(
+            "the file is not a dlib shape predictor",
+            where=str(path),
+            value=error,
+            remedy="Use shape_predictor_68_face_landmarks.dat",
+        ) from None
+    points = predictor(np.zeros((64, 64), np.uint8), dlib.rectangle(8, 8, 56, 56)).num_parts
+    if points != 68:
+        raise ModelFileError(
+            "the shape predictor does not give 68 points",
+            where=str(path),
+            value=points,
+            remedy="Use shape_predictor_68_face_landmarks.dat",
+        )
+    return predictor
+
+
+@lru_cache(maxsize=1)
+def load_detector() -> Any:
+    """dlib's frontal face detector, which is built into dlib."""
+    import dlib
+
+    return dlib.get_frontal_face_detector()

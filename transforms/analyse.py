@@ -1,0 +1,166 @@
+"""All that is learned about one photo, from its bytes and as cheaply as it can be: faces, landmarks, quality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from faceloom.schemas.errors import PhotoError
+from faceloom.transforms.decode import (
+    MAX_PIXELS,
+    REDUCTIONS,
+    PhotoHeader,
+    decode_grey,
+    read_header,
+    to_full_frame,
+    to_reduced_frame,
+)
+from faceloom.transforms.detect import (
+    FaceBox,
+    Grey,
+    Landmarks,
+    Select,
+    box_for_aligned,
+    box_of_landmarks,
+    pick,
+    predict_landmarks,
+    search,
+    search_factors,
+)
+from faceloom.transforms.quality import FaceQuality, measure_face
+
+ANALYSED_SIDE = 640
+"""Photos are analysed at the smallest reduction that keeps their longest side at this many pixels or more."""
+ANALYSED_FACE = 128
+"""A face narrower than this in the reduced photo is looked at again in a larger one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face, in pixels of the full, upright photo.
+
+    Attributes:
+        box: the face rectangle.
+        landmarks: float32 (68, 2), iBUG order.
+        quality: what was measured on it.
+    """
+
+    box: FaceBox
+    landmarks: Landmarks
+    quality: FaceQuality
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoAnalysis:
+    """What is known of a photo after one look.
+
+    Attributes:
+        header: what the file says about itself.
+        width, height: of the upright photo (EXIF orientation applied), in pixels.
+        faces: at least one, the largest first.
+    """
+
+    header: PhotoHeader
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+
+
+def analysis_reduction(width: int, height: int) -> int:
+    """The reduction at which a photo of this size is first decoded: the longest side stays at 640 pixels or more.
+
+    A face that the search finds at 320 pixels is then at least 160 wide, where its landmarks lie within 1 % of the eye
+    distance of those from the full photo, which is as far as those of two scales of the full photo differ.
+    """
+    return max(
+        reduction for reduction in REDUCTIONS if reduction == 1 or max(width, height) / reduction >= ANALYSED_SIDE
+    )
+
+
+def analyse_photo(
+    data: bytes,
+    *,
+    predictor: Any,
+    detector: Any,
+    select: Select = "largest",
+    assume: Literal["photo", "aligned"] = "photo",
+    min_size: float = 0,
+    given_landmarks: Landmarks | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> PhotoAnalysis:
+    """Find the faces of a photo, their landmarks and their quality.
+
+    Args:
+        data: the file's bytes.
+        predictor: dlib's 68-point shape predictor.
+        detector: dlib's frontal face detector; not used for aligned photos and given landmarks.
+        select: which faces count, see `detect.detect_faces`.
+        assume: `aligned` for ArcFace crops, where the face is known to be.
+        min_size: least box width in pixels of the full photo.
+        given_landmarks: float32 (68, 2) in pixels of the upright photo, used as they are.
+        max_pixels: limit on the stored picture.
+
+    Raises:
+        PhotoError: as `decode.read_header`, and `no_face`, `face_too_small`, `degenerate_points`, `crop_outside`.
+    """
+    header = read_header(data, max_pixels=max_pixels)
+    width, height = header.size
+
+    def decode(reduction: int) -> Grey:
+        return decode_grey(data, reduction=reduction, max_pixels=max_pixels)
+
+    reduction = analysis_reduction(width, height)
+    grey = None
+    if given_landmarks is not None:
+        boxes: tuple[FaceBox, ...] = (box_of_landmarks(given_landmarks),)
+    elif assume == "aligned":
+        boxes = (box_for_aligned(width, height),)
+    else:
+        boxes, reduction, grey = _find(decode, width, height, reduction, detector, select)
+    if not boxes:
+        raise PhotoError("no_face", "no face was found", remedy="dlib's detector sees near-frontal, uncovered faces")
+    large = tuple(box for box in boxes if box.width >= min_size)
+    if not large:
+        raise PhotoError(
+            "face_too_small", f"the face is narrower than {min_size} pixels", value=f"{max(b.width for b in boxes):.0f}"
+        )
+    needed = _reduction_for(min(box.width for box in large), reduction)
+    if grey is None or needed < reduction:
+        reduction = needed
+        grey = decode(reduction)
+    faces = tuple(_face(grey, box, reduction, predictor, given_landmarks) for box in large)
+    return PhotoAnalysis(header, width, height, faces)
+
+
+def _find(
+    decode: Callable[[int], Grey], width: int, height: int, reduction: int, detector: Any, select: Select
+) -> tuple[tuple[FaceBox, ...], int, Grey]:
+    """Search coarse to fine, decoding the photo larger only when a scale needs it; boxes are in the full photo."""
+    factors = list(search_factors(width, height))
+    if select == "all":
+        factors = factors[-1:]
+    reduction = min(reduction, max(r for r in REDUCTIONS if r == 1 or r * factors[0] <= 1))
+    grey = decode(reduction)
+    for factor in factors:
+        if factor * reduction > 1 and reduction > 1:
+            reduction = max(r for r in REDUCTIONS if r == 1 or r * factor <= 1)
+            grey = decode(reduction)
+        found = search(grey, detector, factor * reduction)
+        if found:
+            return pick(tuple(box.scaled(reduction) for box in found), select, width, height), reduction, grey
+    return (), reduction, grey
+
+
+def _reduction_for(face_width: float, reduction: int) -> int:
+    while reduction > 1 and face_width / reduction < ANALYSED_FACE:
+        reduction //= 2
+    return reduction
+
+
+def _face(grey: Grey, box: FaceBox, reduction: int, predictor: Any, given: Landmarks | None) -> Face:
+    if given is None:
+        landmarks = predict_landmarks(grey, box.scaled(1 / reduction), predictor)
+        return Face(box, to_full_frame(landmarks, reduction), measure_face(grey, landmarks, reduction=reduction))
+    quality = measure_face(grey, to_reduced_frame(given, reduction), reduction=reduction)
+    return Face(box, given, quality)
