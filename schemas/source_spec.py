@@ -65,7 +65,7 @@ class SourceSpec(Model):
         if self.name is not None:
             return self.name
         path = Path(os.path.normpath(Path(self.path).expanduser().absolute()))
-        while is_pattern(path.name):
+        while any(mark in path.name for mark in "{*?[") and not path.exists():
             path = path.parent
         return path.name.encode("utf-8", "backslashreplace").decode() or "photos"
 

@@ -55,7 +55,7 @@ def open_source(spec: SourceSpec) -> Source:
     from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
 
     path = full_path(spec.path)
-    if not is_pattern(spec.path) and not path.exists():
+    if not path.exists() and not is_pattern(spec.path):
         raise SourceError(
             "no such file or folder",
             where=spec.path,
@@ -79,8 +79,6 @@ def full_path(path: str) -> Path:
 
 
 def _kind_of(path: Path) -> str:
-    if is_pattern(str(path)):
-        return "shards"
     if path.is_dir():
         return _kind_of_folder(path)
     by_ending = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards"}
@@ -145,14 +143,17 @@ def read_span(root: Path, file: str, offset: int = 0, length: int | None = None,
         with path.open("rb") as stream:
             stream.seek(offset)
             data = stream.read() if length is None else stream.read(length)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if not root.exists():
-            raise SourceError(
-                "the source is gone", where=str(root), remedy="Bring it back and run the same command again"
-            ) from error
-        raise PhotoError("vanished", "listed before, but gone now", where=uri) from error
     except (OSError, ValueError) as error:
-        raise PhotoError("unreadable", f"cannot be read ({error})", where=uri) from error
+        raise read_error(root, uri, error) from error
     if length is not None and len(data) < length:
         raise PhotoError("unreadable", "the file ends before the photo does", where=uri)
     return data
+
+
+def read_error(root: Path, uri: str, error: Exception) -> PhotoError | SourceError:
+    """What it means that a photo could not be read: it is gone, it is damaged, or all of its source is gone."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        return PhotoError("unreadable", f"cannot be read ({error})", where=uri)
+    if root.exists():
+        return PhotoError("vanished", "listed before, but gone now", where=uri)
+    return SourceError("the source is gone", where=str(root), remedy="Bring it back and run the same command again")

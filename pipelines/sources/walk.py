@@ -23,6 +23,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _MESSAGES = {
     "bad_name": "the name holds a control character or bytes that are not text; rename it",
     "dangling_link": "a link to nothing",
+    "duplicate_uri": "a second member with this key and ending",
     "empty": "zero bytes long",
     "hidden_file": "hidden: the name starts with a dot",
     "hidden_folder": "hidden: the name starts with a dot; what lies in it is not listed",

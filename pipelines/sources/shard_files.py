@@ -1,0 +1,65 @@
+"""Which tar files a path or a pattern of paths names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from faceloom.pipelines.sources.walk import Found, scan_reject, walk
+from faceloom.schemas.photos import Reject
+
+_MARKS = "{*?["
+
+
+def root_of(path: Path) -> Path:
+    """The folder that uris start from: a folder itself, that of a tar file, or the fixed part of a pattern."""
+    if path.is_dir():
+        return path
+    root = path.parent
+    while not path.is_file() and any(mark in str(root) for mark in _MARKS):
+        root = root.parent
+    return root
+
+
+def shard_files(path: Path, source: str) -> Iterator[Found | Reject]:
+    """Yield the tar files of a folder and the folders below it, the one at the path, or those that a pattern names.
+
+    Args:
+        path: absolute; a pattern may hold `{000..041}`, `{a,b}`, `*`, `?`, `[0-9]` and `**`.
+        source: name of the source, for rejects: other files of a folder, and shards that a brace names but are gone.
+    """
+    if path.is_dir():
+        yield from walk(path, source, endings=frozenset({"tar"}), other="not_a_shard")
+        return
+    root = root_of(path)
+    pattern = path.relative_to(root).as_posix()
+    names = {pattern} if path.is_file() else {name for part in expand_braces(pattern) for name in _matches(root, part)}
+    for name in names:
+        try:
+            stat = (root / name).stat()
+        except OSError as error:
+            yield scan_reject(source, name, "missing_file", f"this tar file cannot be found ({error.strerror})")
+        else:
+            yield Found(name, stat.st_size, stat.st_mtime_ns)
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """All texts that the braces of a pattern stand for: `{a,b}`, and `{000..041}`, as wide as the numbers are."""
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if found is None:
+        return [pattern]
+    span = re.fullmatch(r"(\d+)\.\.(\d+)", found[1])
+    if span:
+        width = max(map(len, span.groups())) if any(end.startswith("0") for end in span.groups()) else 0
+        choices = [f"{number:0{width}d}" for number in range(int(span[1]), int(span[2]) + 1)]
+    else:
+        choices = found[1].split(",")
+    head, tail = pattern[: found.start()], pattern[found.end() :]
+    return [text for choice in choices for text in expand_braces(head + choice + tail)]
+
+
+def _matches(root: Path, pattern: str) -> list[str]:
+    if not any(mark in pattern for mark in _MARKS):
+        return [pattern]
+    return [path.relative_to(root).as_posix() for path in root.glob(pattern)]

@@ -1,0 +1,115 @@
+"""WebDataset shards: tar files in which members with the same key make a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faceloom.pipelines.sources.base import full_path, read_error, read_span, uri_filter
+from faceloom.pipelines.sources.shard_files import root_of, shard_files
+from faceloom.pipelines.sources.shard_sample import Members, SampleNotes, photo_of
+from faceloom.pipelines.sources.tar_index import find_picture
+from faceloom.pipelines.sources.tar_members import Member, members
+from faceloom.pipelines.sources.values import as_attributes, as_text
+from faceloom.pipelines.sources.walk import Found, is_unsafe, scan_reject
+from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec
+
+_JOINT = "::"
+
+
+class WebDatasetShards:
+    """Samples of tar files, not compressed: one of them, all in a folder, or those that a pattern names.
+
+    Nothing is unpacked. A sample is all members whose paths agree up to the first dot of the last part. See `photo_of`
+    and `SampleNotes` for what is taken from them; `json` also gives split, attributes, licence and consent.
+    """
+
+    def __init__(self, spec: SourceSpec) -> None:
+        self.spec = spec
+        self.path = full_path(spec.path)
+        self.root = root_of(self.path)
+        self.name = spec.source_name
+
+    def scan(self) -> Iterator[Photo | Reject]:
+        """See `Source.scan`. One row per sample, and one for each file that belongs to none."""
+        wanted = uri_filter(self.spec)
+        shards = sorted(shard_files(self.path, self.name), key=lambda row: row.uri + _JOINT)
+        if not any(isinstance(shard, Found) for shard in shards):
+            raise SourceError(
+                "no tar file there", where=self.spec.path, remedy="Check the path, or the pattern's range"
+            )
+        for shard in shards:
+            if isinstance(shard, Reject):
+                yield shard
+                continue
+            for row in sorted(self._samples(shard), key=lambda row: row.uri):
+                if wanted is None or wanted(row.uri):
+                    yield row
+
+    def read(self, photo_uri: str) -> bytes:
+        """See `Source.read`. The first read from a shard lists its members; later ones go straight to the bytes."""
+        shard, _, name = photo_uri.partition(_JOINT)
+        # With a single tar file, that is the source.
+        root = self.path if self.path == self.root / shard else self.root
+        try:
+            place = find_picture(self.root / shard, name)
+        except OSError as error:
+            raise read_error(root, photo_uri, error) from error
+        if place is None:
+            raise PhotoError("vanished", "no longer in its tar file", where=photo_uri)
+        return read_span(self.root, shard, *place, uri=photo_uri)
+
+    def _samples(self, shard: Found) -> Iterator[Photo | Reject]:
+        if _JOINT in shard.uri or is_unsafe(shard.uri):
+            yield scan_reject(self.name, shard.uri, "bad_name", f"its name holds {_JOINT} or a control character")
+            return
+        samples: dict[str, Members] = {}
+        try:
+            for member in members(self.root / shard.uri):
+                code = _sort_in(member, samples)
+                if code:
+                    yield scan_reject(self.name, shard.uri + _JOINT + member.name, code)
+        except (OSError, ValueError) as error:
+            message = f"{error}; samples before that are used"
+            yield scan_reject(self.name, shard.uri, "damaged_shard", message)
+        for key, sample in samples.items():
+            uri = shard.uri + _JOINT + key
+            try:
+                photo = photo_of(sample)
+                uri = shard.uri + _JOINT + photo.name
+                yield self._photo(shard, uri, photo, sample)
+            except PhotoError as error:
+                yield scan_reject(self.name, uri, error.code, error.what)
+
+    def _photo(self, shard: Found, uri: str, photo: Member, sample: Members) -> Photo:
+        if is_unsafe(uri):
+            raise PhotoError("bad_name", "the name holds a control character or bytes that are not text")
+        notes = SampleNotes(self.root, shard.uri, sample)
+        facts = notes.facts()
+        given = facts.get("attributes")
+        return Photo(
+            source=self.name,
+            uri=uri,
+            identity=notes.identity(facts),
+            split=as_text(facts.get("split")),
+            licence=as_text(facts.get("licence", facts.get("license"))) or self.spec.licence,
+            consent=as_text(facts.get("consent")) or self.spec.consent,
+            attributes=as_attributes(given if isinstance(given, dict) else {}),
+            landmarks=notes.landmarks(facts),
+            size=photo.size,
+            stamp=f"{shard.mtime_ns}+{photo.offset}",
+        )
+
+
+def _sort_in(member: Member, samples: dict[str, Members]) -> str:
+    """Put a member into its sample; the reject code if it belongs to none."""
+    folder, slash, base = member.name.rpartition("/")
+    if base.startswith("."):
+        return "resource_fork" if base.startswith("._") else "hidden_file"
+    key, _, kind = base.partition(".")
+    sample = samples.setdefault(folder + slash + key, {})
+    if kind.lower() in sample:
+        return "duplicate_uri"
+    sample[kind.lower()] = member
+    return ""

@@ -1,0 +1,225 @@
+"""What every source adapter must do, whatever holds its photos."""
+
+from __future__ import annotations
+
+import csv
+import io
+import pickle
+import shutil
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from faceloom.pipelines.sources.base import Source, open_source
+from faceloom.pipelines.sources.flat_folder import FlatFolder
+from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
+from faceloom.pipelines.sources.table import Table
+from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
+from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec
+
+PHOTOS = {
+    "Ada/Ada_0001.jpg": b"ada one",
+    "Ada/Ada_0002.JPG": b"ada two, upper case",
+    "Ada/holiday/beach photo.png": b"ada with a blank in the name",
+    "Grace/été.jpeg": b"composed accents",
+    "Grace/e\u0301te\u0301.jpeg": b"decomposed accents",
+    "Zoë Ω/写真.webp": b"not latin",
+    "Ada.jpg": b"sorts between folders",
+}
+"""Bytes that no decoder would take: adapters must not look inside."""
+
+
+@dataclass
+class Case:
+    """A laid out source: its spec, its adapter, and where one of its photos and its root lie on disk."""
+
+    spec: SourceSpec
+    adapter: type
+    remove_photo: Callable[[str], None]
+    root: Path
+
+
+def lay_folder(top: Path, kind: str, adapter: type) -> Case:
+    for uri, data in PHOTOS.items():
+        (top / uri).parent.mkdir(parents=True, exist_ok=True)
+        (top / uri).write_bytes(data)
+    (top / "Ada" / "empty.jpg").touch()
+    return Case(SourceSpec(kind=kind, path=str(top)), adapter, lambda uri: (top / uri).unlink(), top)  # type: ignore[arg-type]
+
+
+def lay_people(top: Path) -> Case:
+    return lay_folder(top / "people", "people", FolderOfPeople)
+
+
+def lay_flat(top: Path) -> Case:
+    return lay_folder(top / "flat", "flat", FlatFolder)
+
+
+def lay_csv(top: Path) -> Case:
+    case = lay_folder(top / "table", "table", Table)
+    with (case.root / "photos.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["uri", "identity"], *([uri, "x"] for uri in PHOTOS), ["Ada/empty.jpg", "x"]])
+    case.spec = SourceSpec(path=str(case.root / "photos.csv"))
+    return case
+
+
+def lay_parquet(top: Path) -> Case:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    case = lay_folder(top / "table", "table", Table)
+    file = top / "elsewhere.parquet"
+    pq.write_table(pa.table({"uri": [*PHOTOS, "Ada/empty.jpg"]}), file)
+    case.spec = SourceSpec(path=str(file), root=str(case.root))
+    return case
+
+
+def lay_shards(top: Path) -> Case:
+    root = top / "shards"
+    root.mkdir()
+
+    def write(skip: str = "") -> None:
+        # As real shards do, each holds some samples; names in them need not be sorted.
+        for number in range(3):
+            with tarfile.open(root / f"set-{number:04d}.tar", "w") as tar:
+                for uri, data in [*list(PHOTOS.items())[number::3], (f"empty{number}.jpg", b"")]:
+                    if uri != skip:
+                        member = tarfile.TarInfo(uri)
+                        member.size = len(data)
+                        tar.addfile(member, io.BytesIO(data))
+
+    write()
+    return Case(SourceSpec(path=str(root)), WebDatasetShards, lambda uri: write(skip=uri.partition("::")[2]), root)
+
+
+@pytest.fixture(params=[lay_people, lay_flat, lay_csv, lay_parquet, lay_shards], ids=lambda lay: lay.__name__[4:])
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    laid: Case = request.param(tmp_path)
+    return laid
+
+
+def photos_of(source: Source) -> list[Photo]:
+    return [row for row in source.scan() if isinstance(row, Photo)]
+
+
+def bare(uri: str) -> str:
+    return uri.rpartition("::")[2]
+
+
+def test_open_source_finds_the_adapter(case: Case) -> None:
+    assert type(open_source(case.spec)) is case.adapter
+    assert open_source(case.spec).name == case.spec.source_name
+
+
+def test_every_entry_is_a_photo_or_a_reject(case: Case) -> None:
+    rows = list(open_source(case.spec).scan())
+    assert {bare(row.uri) for row in rows if isinstance(row, Photo)} == set(PHOTOS)
+    rejects = [row for row in rows if isinstance(row, Reject)]
+    assert {row.code for row in rejects} <= {"empty", "not_a_picture"}
+    assert "empty" in {row.code for row in rejects}
+    assert {row.stage for row in rejects} == {"scan"}
+    assert all(row.message for row in rejects)
+
+
+def test_scans_agree(case: Case) -> None:
+    source = open_source(case.spec)
+    assert list(source.scan()) == list(source.scan()) == list(open_source(case.spec).scan())
+
+
+def test_photos_are_sorted_and_unique(case: Case) -> None:
+    uris = [photo.uri for photo in photos_of(open_source(case.spec))]
+    assert uris == sorted(set(uris))
+
+
+def test_uris_say_nothing_of_this_machine(case: Case, tmp_path: Path) -> None:
+    for row in open_source(case.spec).scan():
+        assert not row.uri.startswith("/")
+        assert str(tmp_path) not in repr(row)
+        assert "\\" not in row.uri
+        assert row.source == case.spec.source_name
+
+
+def test_moving_a_source_changes_no_uri(case: Case, tmp_path: Path) -> None:
+    before = [photo.uri for photo in photos_of(open_source(case.spec))]
+    moved = case.root.rename(tmp_path / "moved")
+    changes: dict[str, object] = {"path": case.spec.path.replace(str(case.root), str(moved))}
+    if case.spec.root:
+        changes["root"] = str(moved)
+    assert [photo.uri for photo in photos_of(open_source(case.spec.model_copy(update=changes)))] == before
+
+
+def test_read_returns_the_very_bytes(case: Case) -> None:
+    source = open_source(case.spec)
+    for photo in reversed(photos_of(source)):
+        data = source.read(photo.uri)
+        assert data == PHOTOS[bare(photo.uri)]
+        assert photo.size == len(data)
+
+
+def test_a_worker_reads_without_a_scan(case: Case) -> None:
+    source = open_source(case.spec)
+    photos = photos_of(source)
+    frozen = pickle.dumps(source)
+    worker: Source = pickle.loads(frozen)
+    assert len(frozen) < 4_000
+    assert [worker.read(photo.uri) for photo in photos] == [source.read(photo.uri) for photo in photos]
+    assert list(worker.scan()) == list(source.scan())
+
+
+def test_defaults_of_the_spec_reach_every_photo(case: Case) -> None:
+    spec = case.spec.model_copy(update={"name": "mine", "licence": "CC0", "consent": "written"})
+    photos = photos_of(open_source(spec))
+    assert {(photo.source, photo.licence, photo.consent) for photo in photos} == {("mine", "CC0", "written")}
+    assert photos[0].photo_id == f"mine/{photos[0].uri}"
+
+
+def test_include_and_exclude(case: Case) -> None:
+    spec = case.spec.model_copy(update={"include": ("*Ada*",), "exclude": ("*Ada_0001*",)})
+    found = {bare(photo.uri) for photo in photos_of(open_source(spec))}
+    assert found == {uri for uri in PHOTOS if "Ada" in uri and "Ada_0001" not in uri}
+
+
+def test_a_photo_that_vanished(case: Case) -> None:
+    source = open_source(case.spec)
+    photos = photos_of(source)
+    gone = next(photo for photo in photos if bare(photo.uri) == "Grace/été.jpeg")
+    case.remove_photo(gone.uri)
+    with pytest.raises(PhotoError) as caught:
+        source.read(gone.uri)
+    assert caught.value.code == "vanished"
+    assert caught.value.where == gone.uri
+    rest = [photo for photo in photos if photo != gone]
+    assert all(source.read(photo.uri) == PHOTOS[bare(photo.uri)] for photo in rest)
+
+
+def test_a_photo_that_changed_has_another_stamp(case: Case) -> None:
+    source = open_source(case.spec)
+    before = {photo.uri: (photo.size, photo.stamp) for photo in photos_of(source)}
+    case.remove_photo(next(iter(before)))
+    case_again = {photo.uri: (photo.size, photo.stamp) for photo in photos_of(source)}
+    assert next(iter(before)) not in case_again
+    if case.adapter is not WebDatasetShards:
+        assert all(before[uri] == figures for uri, figures in case_again.items())
+
+
+def test_a_source_that_vanished(case: Case) -> None:
+    source = open_source(case.spec)
+    uri = photos_of(source)[0].uri
+    shutil.rmtree(case.root)
+    with pytest.raises(SourceError) as caught:
+        source.read(uri)
+    assert caught.value.remedy
+    with pytest.raises(SourceError):
+        list(source.scan())
+
+
+def test_a_wrong_path_is_refused_with_a_remedy(case: Case) -> None:
+    shutil.rmtree(case.root)
+    with pytest.raises(SourceError) as caught:
+        list(open_source(case.spec).scan())
+    assert caught.value.remedy
