@@ -1,0 +1,56 @@
+"""Laying one thing over another."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Box = tuple[int, int, int, int]
+
+
+"""Left, top, right, bottom of a part of a picture; right and bottom are one past the end."""
+
+
+def alpha_over(
+    image: npt.NDArray[np.uint8],
+    colour: npt.ArrayLike,
+    alpha: npt.NDArray[np.float32],
+    *,
+    region: Box | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Lay a colour, or a picture, over an image: image * (1 - alpha) + colour * alpha, rounded to nearest.
+
+    Args:
+        image: uint8 (H, W, 3), RGB; not changed.
+        colour: one RGB triple 0..255, or a picture, uint8 (H, W, 3).
+        alpha: float32 (H, W), 0..1.
+        region: where alpha is above 0, if that is known; it is looked for otherwise.
+
+    Returns:
+        uint8 (H, W, 3), RGB. Pixels where alpha is 0 are those of `image`, bit for bit.
+    """
+    import cv2
+
+    result = image.copy()
+    region = region or covered_region(alpha)
+    if region is None:
+        return result
+    left, top, right, bottom = region
+    window = np.s_[top:bottom, left:right]
+    weight, below = alpha[window], result[window]
+    paint = np.asarray(colour, np.uint8)
+    paint = np.broadcast_to(np.tile(paint, (right - left, 1)), below.shape) if paint.ndim == 1 else paint[window]
+    # Most pixels are covered wholly or not at all: only the rest is worth arithmetic.
+    part = np.nonzero((weight > 0) & (weight < 1))
+    mixed = below[part] + (paint[part].astype(np.float32) - below[part]) * weight[part][:, None]
+    cv2.copyTo(np.ascontiguousarray(paint), (weight >= 1).view(np.uint8), below)
+    below[part] = np.rint(mixed).clip(0, 255)
+    return result
+
+
+def covered_region(alpha: npt.NDArray[np.float32]) -> Box | None:
+    """The smallest region that holds every pixel with alpha above 0; None when there are none."""
+    import cv2
+
+    left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
+    return (left, top, left + width, top + height) if width else None

@@ -1,0 +1,139 @@
+"""Solid landmark masks of NIST FRVT part 6A (NISTIR 8311), shapes A to F, with exact coverage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from faceloom.schemas.masks import PolygonMask, PolygonShape
+from faceloom.transforms.align import five_points
+from faceloom.transforms.geometry import Points, apply_affine, invert, rotate
+from faceloom.transforms.masks.composite import Box, alpha_over
+from faceloom.transforms.masks.painted import PaintedMask
+
+JAW = range(1, 16)
+ROUND_WIDTH = 0.8
+"""Full width of the ellipses, in widths of the jaw between landmarks 3 and 13."""
+LOW_TOP = 0.33
+"""How far below landmark 29 the low ellipse starts, in distances between landmarks 40 and 46."""
+_ELLIPSE_POINTS = 128
+_ROUNDING = 1e-5
+
+
+def outline(landmarks: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
+    """Corners (N, 2) of the mask's outline, in the frame of the landmarks.
+
+    NIST draws on upright frontal faces. For a tilted head, what the shapes take from the picture's axes is taken
+    from the head's: the landmarks are turned upright, the outline is made there and turned back.
+    """
+    points = landmarks.astype(np.float64)
+    left_eye, right_eye = five_points(points)[:2]
+    x, y = right_eye - left_eye
+    upright = rotate(-math.atan2(y, x), points[28])
+    level = apply_affine(upright, points)
+    corners = _polygon(level, shape) if shape in ("A", "C", "E") else _ellipse(level, shape)
+    return apply_affine(invert(upright), corners)
+
+
+def _polygon(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
+    top = {
+        "A": [(p[42, 0], p[15, 1]), p[27], (p[39, 0], p[1, 1])],
+        "C": [p[29]],
+        "E": [p[35], p[34], p[33], p[32], p[31]],
+    }[shape]
+    return np.vstack([p[JAW], *top])
+
+
+def _ellipse(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
+    top = {
+        "B": (p[27, 1] + p[28, 1]) / 2,
+        "D": p[29, 1],
+        "F": p[29, 1] + LOW_TOP * (p[46, 0] - p[40, 0]),
+    }[shape]
+    bottom, half_width = p[8, 1], ROUND_WIDTH * (p[13, 0] - p[3, 0]) / 2
+    angles = np.linspace(0, 2 * math.pi, _ELLIPSE_POINTS, endpoint=False)
+    # A polygon with its corners on the ellipse is a little too small; this makes its area right.
+    swell = math.sqrt(2 * math.pi / (_ELLIPSE_POINTS * math.sin(2 * math.pi / _ELLIPSE_POINTS)))
+    radii = np.array([half_width, (bottom - top) / 2]) * swell
+    return np.array([p[28, 0], (top + bottom) / 2]) + radii * np.column_stack([np.cos(angles), np.sin(angles)])
+
+
+def polygon_coverage(landmarks: Points, shape: PolygonShape, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """How much of each pixel the mask covers.
+
+    Args:
+        landmarks: (68, 2), iBUG order, in pixels of the picture.
+        shape: A, C, E: polygons over the jaw, wide, from high to low; B, D, F: ellipses, from high to low.
+        size: height and width of the picture.
+
+    Returns:
+        float32 (height, width), 0..1; 0.5 and above is the binary mask.
+    """
+    return fill_outline(outline(landmarks, shape), size)
+
+
+def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Exact coverage, float32 (H, W), of the polygon through `corners` (N, 2) in a picture of (height, width).
+
+    cv2.fillPoly draws its own border line, which adds 0.45 pixels all round, and 0.65 with LINE_AA; here the area is that
+    of the polygon. By Green's theorem each short piece of the outline covers, signed by its direction, part of its own
+    cell and everything to the right of it; a running sum along the rows adds that up.
+    """
+    coverage = np.zeros(size, np.float32)
+    region = outline_region(corners, size)
+    if region is None:
+        return coverage
+    left, top, right, bottom = region
+    pieces = _cut_at_pixel_edges(corners + 0.5 - (left, top))  # pixel x now spans x to x + 1
+    middle, rise = (pieces[1:] + pieces[:-1]) / 2, np.diff(pieces[:, 1])
+    rows, columns = bottom - top, right - left
+    inside = (middle[:, 1] > 0) & (middle[:, 1] < rows) & (rise != 0)
+    x, row, rise = middle[inside, 0].clip(0, columns), middle[inside, 1].astype(int), rise[inside]
+    cell = x.astype(int)
+    stride = columns + 2  # pieces at the right edge spill over into two more columns
+    index, spill = row * stride + cell, rise * (x - cell)
+    sums = np.bincount(index, rise - spill, rows * stride) + np.bincount(index + 1, spill, rows * stride)
+    covered = np.abs(sums.reshape(rows, stride).cumsum(axis=1)[:, :columns]).astype(np.float32)
+    covered[covered < _ROUNDING] = 0
+    covered[covered > 1 - _ROUNDING] = 1
+    coverage[top:bottom, left:right] = covered
+    return coverage
+
+
+def outline_region(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> Box | None:
+    """The region of a picture of (height, width) that the polygon through `corners` can touch; None when it is outside."""
+    low, high = np.floor(corners.min(axis=0) + 0.5), np.ceil(corners.max(axis=0) + 0.5)
+    left, top = (max(0, int(edge)) for edge in low)
+    right, bottom = min(size[1], int(high[0])), min(size[0], int(high[1]))
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def _cut_at_pixel_edges(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The closed outline with a point added wherever it crosses from one pixel into the next."""
+    start, end = corners, np.roll(corners, -1, axis=0)
+    low = np.ceil(np.minimum(start, end))
+    counts = np.maximum(np.ceil(np.maximum(start, end)) - low, 0).astype(int)
+    places = [np.arange(len(corners) + 1.0)]  # along the outline: edge number plus the fraction of the edge
+    for axis in (0, 1):
+        edge = np.repeat(np.arange(len(corners)), counts[:, axis])
+        first = np.repeat(np.cumsum(counts[:, axis]) - counts[:, axis], counts[:, axis])
+        line = low[edge, axis] + np.arange(len(edge)) - first
+        places.append(edge + (line - start[edge, axis]) / (end - start)[edge, axis])
+    place = np.sort(np.concatenate(places))
+    edge = np.minimum(place.astype(int), len(corners) - 1)
+    return start[edge] + (place - edge)[:, None] * (end - start)[edge]
+
+
+def paint_polygon(image: npt.NDArray[np.uint8], landmarks: Points, mask: PolygonMask) -> PaintedMask:
+    """Paint a landmark mask in its colour, solid and without shading, as NIST does.
+
+    Args:
+        image: uint8 (H, W, 3), RGB; not changed.
+        landmarks: (68, 2) in pixels of `image`.
+        mask: shape and colour.
+    """
+    corners, size = outline(landmarks, mask.shape), (image.shape[0], image.shape[1])
+    alpha, region = fill_outline(corners, size), outline_region(corners, size)
+    painted = alpha_over(image, mask.colour, alpha, region=region)
+    return PaintedMask(painted, alpha, parameters={"shape": mask.shape, "colour": list(mask.colour)})
