@@ -7,15 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from faceloom.pipelines.prefix_tree import Leaf, leaves
+from faceloom.pipelines.splits import assign_splits
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import POSITION_BITS, digest, generator, position, prefix_name, sample_key
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import Part, Plan, PlannedFace, Shard
 from faceloom.schemas.recipe import Align, Output, Recipe
-from faceloom.pipelines.splits import assign_splits
-
-RENDERER = "1"
-"""Raised whenever rendering would give other bytes for the same plan."""
+from faceloom.schemas.versions import RENDERER
 
 PART_PHOTOS = 100
 PART_SAMPLES = 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import threading
@@ -143,6 +144,25 @@ class Storage:
         for path in leftovers:
             self.remove(path)
         return leftovers
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the root for one build; a process that dies lets go.
+
+        Raises:
+            StorageError: another build holds it, or the root cannot be written.
+        """
+        lock = self.local(".lock")
+        with _explained("cannot be written", str(lock), lock.parent):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            stream = lock.open("wb")
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                remedy = "Wait for it, or choose another output folder"
+                raise StorageError("another build is writing here", where=self.root, remedy=remedy) from None
+            yield
 
     def check_writable(self) -> None:
         """Create the root if need be, and write and delete a small file there.

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ANALYSER = "1"
-"""Raised whenever analysis would give other rows for the same photo."""
-
-
 @dataclass(frozen=True, slots=True)
 class FaceRow:
     """One face of one photo.

@@ -54,6 +54,14 @@ class Align(Model):
         """Crop size in pixels, (width, height)."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
+    @model_validator(mode="after")
+    def _box_is_square(self) -> Align:
+        if self.mode == "face_box" and len(set(self.width_height)) > 1:
+            raise ValueError("a face_box crop is square; give one number as its size")
+        if self.mode != "face_box" and self.margin:
+            raise ValueError("only mode face_box has a margin")
+        return self
+
 
 class Split(Model):
     """How samples are divided.

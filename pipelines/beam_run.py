@@ -1,0 +1,91 @@
+"""The only wiring to Beam: a linear chain of small tasks on a named runner."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from faceloom.schemas import errors
+from faceloom.schemas.errors import FaceloomError
+
+Do = Callable[[Any], tuple[str, Any, Mapping[str, float]]]
+Then = Callable[[Any], None]
+_NAMESPACE = "faceloom_seconds"
+
+
+def run_tasks(tasks: Sequence[Any], do: Do, *, workers: int, then: Then | None = None) -> dict[str, float]:
+    """Run every task on local workers: `Create → Reshuffle → Map(do)`, and `→ GroupByKey → Map(then)` if asked.
+
+    Args:
+        tasks: small picklable values, ordered by falling cost if they differ.
+        do: does one task; returns a key and a value for `then`, and seconds by stage. Must be harmless when repeated.
+        workers: processes; 1 works in this one.
+        then: gets one value of each key, once all tasks of that key are done.
+
+    Returns:
+        Seconds by stage, added up over all tasks.
+
+    Raises:
+        FaceloomError: what a task raised.
+    """
+    if not tasks:
+        return {}
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    mode = "in_memory" if workers == 1 else "multi_processing"
+    options = PipelineOptions([f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"])
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
+    results = (
+        pipeline
+        | "Tasks" >> beam.Create(deal(tasks, workers), reshuffle=False)
+        | "Deal out" >> beam.Reshuffle()
+        | "Do" >> beam.Map(partial(_do_and_count, do))
+    )
+    if then is not None:
+        results | "Gather" >> beam.GroupByKey() | "Then" >> beam.Map(partial(_then, then))
+    try:
+        result = pipeline.run()
+        result.wait_until_finish()
+    except Exception as error:
+        raise _as_ours(error) from error
+    counters = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(_NAMESPACE))["counters"]
+    return {counter.key.metric.name: counter.committed / 1e6 for counter in counters}
+
+
+def deal(tasks: Sequence[Any], workers: int) -> list[Any]:
+    """Order tasks of falling cost so that workers who take them in turn get alike shares: every second round runs backwards."""
+    rounds = [list(tasks[start : start + workers]) for start in range(0, len(tasks), workers)]
+    return [task for number, one in enumerate(rounds) for task in (reversed(one) if number % 2 else one)]
+
+
+def _do_and_count(do: Do, task: Any) -> tuple[str, Any]:
+    from apache_beam.metrics import Metrics
+
+    key, value, seconds = do(task)
+    for stage, spent in seconds.items():
+        Metrics.counter(_NAMESPACE, stage).inc(round(spent * 1e6))
+    return key, value
+
+
+def _then(then: Then, group: tuple[str, Iterable[Any]]) -> None:
+    then(next(iter(group[1])))
+
+
+_OURS = re.compile(r"faceloom\.schemas\.errors\.(\w+): (.*?)(?: \[while running |\\n|\n|$)", re.DOTALL)
+
+
+def _as_ours(error: Exception) -> Exception:
+    """The error of ours that Beam wrapped, if it wrapped one: across processes only its text comes through."""
+    if isinstance(error, FaceloomError):
+        return error
+    found = _OURS.search(str(error))
+    kind = getattr(errors, found[1], None) if found else None
+    if found and isinstance(kind, type) and issubclass(kind, FaceloomError) and kind is not errors.PhotoError:
+        return kind(found[2].strip())
+    return error

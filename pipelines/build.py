@@ -1,0 +1,196 @@
+"""Build: scan, analyse, plan, render, and a record of the whole written last."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from faceloom.pipelines import parts
+from faceloom.pipelines.analysis import analyser_id
+from faceloom.pipelines.beam_run import run_tasks
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.lifting import find_lifts
+from faceloom.pipelines.painters import mask_digests
+from faceloom.pipelines.planner import make_plan
+from faceloom.pipelines.progress import Listener
+from faceloom.pipelines.record import BuildRecord, make_record, render_rejects, write_record
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.survey import Survey, survey
+from faceloom.pipelines.tables import write_planned, write_rejects
+from faceloom.pipelines.watcher import Watcher
+from faceloom.schemas.errors import RecipeError, SourceError
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import Part, Plan, Shard
+from faceloom.schemas.recipe import Recipe
+
+LAST_RUN = "logs/last_run.json"
+STAGES = ("scan", "analyse", "plan", "render")
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What one run did, as against what the build holds.
+
+    Attributes:
+        record: of the build.
+        analysed, rendered: photos and samples that this run worked on.
+        lifted: parts copied from older shards.
+        wall: seconds by stage on the clock.
+        work: seconds by kind of work, added up over workers.
+    """
+
+    record: BuildRecord
+    analysed: int
+    rendered: int
+    lifted: int
+    wall: Mapping[str, float]
+    work: Mapping[str, float]
+
+
+def prepare(recipe: Recipe, out: str) -> Context:
+    """Check everything that can be checked before any work.
+
+    Raises:
+        RecipeError: no sources, two of one name, masks whose files cannot be read.
+        SourceError: a source does not exist.
+        ModelFileError: the landmark model is missing.
+    """
+    if not recipe.sources:
+        raise RecipeError("no source of photos", where="$.sources", remedy="Name one there, or use --source FOLDER")
+    names = [spec.source_name for spec in recipe.sources]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            remedy = "Give one of them a `name`"
+            raise RecipeError("two sources have one name", where=f"$.sources[{number}].name", value=name, remedy=remedy)
+    mask_digests(recipe)
+    analyser_id(recipe.faces)
+    context = Context(recipe.model_dump_json(), out)
+    for name in names:
+        context.source(name)
+    return context
+
+
+def plan_build(context: Context, *, workers: int, watcher: Watcher) -> tuple[Survey, Plan]:
+    """Scan, analyse and plan. Writes the face table and nothing else."""
+    context.storage.check_writable()
+    found = survey(context, workers=workers, watcher=watcher)
+    watcher.stage("plan", None, "faces")
+    recipe = context.recipe
+    return found, make_plan(recipe, found.photos, found.analysed, mask_digests(recipe))
+
+
+def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher) -> RunReport:
+    """Build everything that the recipe asks for and that is not there yet.
+
+    Args:
+        context: from `prepare`.
+        workers: processes.
+        resume: use what earlier runs finished; otherwise make everything anew.
+        watcher: is told how it goes.
+
+    Raises:
+        SourceError, StorageError: the run could not finish; what it finished is kept.
+    """
+    storage = context.storage
+    with storage.exclusive():
+        storage.sweep_partials()
+        if not resume:
+            _forget(storage, storage.list("work") + storage.list(f"faces/{analyser_id(context.recipe.faces)}"))
+        found, plan = plan_build(context, workers=workers, watcher=watcher)
+        if not resume:
+            _forget(storage, [path(s.name) for s in plan.shards for path in (parts.shard_index, parts.shard_tar)])
+        begin = time.perf_counter()
+        rendered, lifted, seconds = _render(plan, context, workers, watcher)
+        finished = time.perf_counter()
+        rejects = [*found.rejects, *plan.rejects, *render_rejects(storage, plan)]
+        photos = len(found.photos) + len(found.rejects)
+        record = make_record(storage, context.recipe, plan, photos, rejects)
+        _write_rejects(storage, rejects)
+        write_record(storage, record)
+        _forget(storage, storage.list("work"))
+        wall = {**found.wall, "render": finished - begin, "record": time.perf_counter() - finished}
+        report = RunReport(record, found.analysed_now, rendered, lifted, wall, _added(found.seconds, seconds))
+        if report.analysed or report.rendered:
+            _write_last_run(storage, report, workers)
+        return report
+
+
+def _forget(storage: Storage, paths: list[str]) -> None:
+    for path in paths:
+        storage.remove(path)
+
+
+def _added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
+
+
+def _render(plan: Plan, context: Context, workers: int, watcher: Watcher) -> tuple[int, int, dict[str, float]]:
+    """Render what is missing; returns samples rendered, parts lifted, and seconds by kind of work."""
+    storage = context.storage
+    missing = [shard for shard in plan.shards if not storage.exists(parts.shard_index(shard.name))]
+    if not missing:
+        return 0, 0, {}
+    lifts = find_lifts(storage, missing)
+    wanted = {part.digest for shard in missing for part in shard.parts}
+    _forget(storage, [path for path in storage.list("work") if path.split("/")[1].split(".")[0] not in wanted])
+    tasks: list[tuple[int, parts.PartTask]] = []
+    for shard in missing:
+        own = tuple((part.digest, lifts[part.digest]) for part in shard.parts if part.digest in lifts)
+        task = parts.ShardTask(shard.name, tuple(part.digest for part in shard.parts), own)
+        to_render = [part for part in shard.parts if _must_render(storage, part, lifts)]
+        tasks += [(part.samples, parts.PartTask(task, part.digest)) for part in to_render]
+        if not to_render:
+            tasks.append((0, parts.PartTask(task, None)))
+    tasks.sort(key=lambda item: (-item[0], item[1].part or ""))
+    samples = sum(count for count, _ in tasks)
+    watcher.stage("render", samples, "samples")
+    with Listener(watcher.done) as listener:
+        told = replace(context, progress=listener.address)
+        do, then = partial(_render_part, context=told), partial(parts.join_shard, context=told)
+        seconds = run_tasks([task for _, task in tasks], do, workers=workers, then=then)
+    _refuse_if_incomplete(storage, missing)
+    return samples, len(lifts), seconds
+
+
+def _must_render(storage: Storage, part: Part, lifts: Mapping[str, parts.Lift]) -> bool:
+    if part.digest in lifts or storage.exists(parts.part_index(part.digest)):
+        return False
+    storage.remove(parts.failed_path(part.digest))
+    write_planned(storage, parts.plan_path(part.digest), part.faces)
+    return True
+
+
+def _render_part(task: parts.PartTask, context: Context) -> tuple[str, parts.ShardTask, dict[str, float]]:
+    return task.shard.shard, task.shard, parts.render_part(task.part, context) if task.part else {}
+
+
+def _refuse_if_incomplete(storage: Storage, shards: list[Shard]) -> None:
+    if all(storage.exists(parts.shard_index(shard.name)) for shard in shards):
+        return
+    failed = [json.loads(storage.read_bytes(path)) for path in storage.list("work") if path.endswith(".failed.json")]
+    first = failed[0]["message"] if failed else "unknown"
+    raise SourceError(
+        f"{len(failed)} parts could not be rendered because photos changed or vanished meanwhile; the first: {first}",
+        remedy="Everything else is kept. Run the same command again: it looks at those photos anew",
+    )
+
+
+def _write_rejects(storage: Storage, rejects: list[Reject]) -> None:
+    for stage in STAGES:
+        write_rejects(storage, f"rejects/{stage}.parquet", [reject for reject in rejects if reject.stage == stage])
+
+
+def _write_last_run(storage: Storage, report: RunReport, workers: int) -> None:
+    facts = {
+        "workers": workers,
+        "photos_analysed": report.analysed,
+        "samples_rendered": report.rendered,
+        "parts_lifted": report.lifted,
+        "wall_seconds": {name: round(value, 3) for name, value in report.wall.items()},
+        "work_seconds": {name: round(value, 3) for name, value in sorted(report.work.items())},
+    }
+    with storage.write(LAST_RUN) as stream:
+        stream.write((json.dumps(facts, indent=1) + "\n").encode())

@@ -1,0 +1,33 @@
+"""Find parts that need no rendering because an older shard of this output holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from faceloom.pipelines.parts import Lift, shard_index, shard_tar
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.tables import read_index_columns, read_metadata
+from faceloom.schemas.plan import Shard
+
+
+def find_lifts(storage: Storage, missing: Iterable[Shard]) -> dict[str, Lift]:
+    """Where the parts of missing shards lie in shards that exist, by part digest."""
+    wanted = {part.digest for shard in missing for part in shard.parts}
+    lifts: dict[str, Lift] = {}
+    if not wanted:
+        return lifts
+    for path in storage.list("index"):
+        shard = path.removeprefix("index/").removesuffix(".parquet")
+        held = wanted.intersection(read_metadata(storage, path)["parts"]) - set(lifts)
+        if not held or path != shard_index(shard) or not storage.exists(shard_tar(shard)):
+            continue
+        columns = read_index_columns(storage, path, ["part", "offset", "length"])
+        for part in held:
+            spans = [
+                (offset, offset + length)
+                for name, offset, length in zip(columns["part"], columns["offset"], columns["length"], strict=True)
+                if name == part
+            ]
+            begin = min((start for start, _ in spans), default=0)
+            lifts[part] = Lift(shard, begin, max((stop for _, stop in spans), default=0) - begin)
+    return lifts

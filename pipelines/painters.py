@@ -1,0 +1,66 @@
+"""From the masks of a recipe to a function that paints them, with what they read from files loaded once."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.pipelines.render import Painter
+from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.keys import digest
+from faceloom.schemas.masks import Mask, PictureMask, PolygonMask
+from faceloom.schemas.recipe import Recipe
+from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.masks.polygon import paint_polygon
+from faceloom.transforms.masks.template import paint_template
+
+
+def mask_digests(recipe: Recipe) -> tuple[str, ...]:
+    """For each mask of a recipe, a digest of all that decides its look: its settings but its weight, and its files.
+
+    Raises:
+        RecipeError: a picture or anchors file cannot be read.
+    """
+    return tuple(
+        digest(mask.model_dump(mode="json", exclude={"weight", "path", "anchors"}), *_file_digests(number, mask))
+        for number, mask in enumerate(recipe.masks)
+    )
+
+
+@lru_cache(maxsize=4)
+def painter_for(masks: tuple[Mask, ...]) -> Painter:
+    """The function that paints a recipe's masks."""
+    pictures = {
+        (mask.path, mask.anchors): load_picture(number, mask)
+        for number, mask in enumerate(masks)
+        if isinstance(mask, PictureMask)
+    }
+
+    def paint(
+        image: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32], mask: Mask, rng: np.random.Generator
+    ) -> PaintedMask:
+        if isinstance(mask, PolygonMask):
+            return paint_polygon(image, landmarks, mask)
+        if isinstance(mask, PictureMask):
+            return paint_picture(image, landmarks, pictures[mask.path, mask.anchors], mask, rng)
+        return paint_template(image, landmarks, mask, rng)
+
+    return paint
+
+
+def _file_digests(number: int, mask: Mask) -> list[str]:
+    if not isinstance(mask, PictureMask):
+        return []
+    return [hashlib.sha256(_read(number, name, getattr(mask, name))).hexdigest() for name in ("path", "anchors")]
+
+
+def _read(number: int, key: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        where = f"$.masks[{number}].{key}"
+        raise RecipeError(f"cannot be read ({error.strerror})", where=where, value=path) from None

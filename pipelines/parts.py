@@ -1,0 +1,204 @@
+"""Parts and shards on disk: render a part, join parts, lift a part from an older shard. One commit marker each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import groupby
+from typing import Any, BinaryIO
+
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.painters import painter_for
+from faceloom.pipelines.progress import tick
+from faceloom.pipelines.render import Sample, render_photo
+from faceloom.pipelines.stopwatch import Stopwatch
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.tables import read_index, read_metadata, read_planned, write_index
+from faceloom.pipelines.tar import END, append_sample, sample_length
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.versions import RENDERER
+
+COPY_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Where a part lies inside an older shard."""
+
+    shard: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard to join from its parts, in order. Parts that have a `Lift` are copied from an older shard."""
+
+    shard: str
+    parts: tuple[str, ...]
+    lifts: tuple[tuple[str, Lift], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PartTask:
+    """One part to bring into being for a shard; its plan rows lie under `work/`. Without a part there is only to join."""
+
+    shard: ShardTask
+    part: str | None
+
+
+def plan_path(part: str) -> str:
+    """Plan rows of a part that waits to be rendered."""
+    return f"work/{part}.plan.parquet"
+
+
+def part_tar(part: str) -> str:
+    """A rendered part: a piece of a tar without its end."""
+    return f"work/{part}.tar"
+
+
+def part_index(part: str) -> str:
+    """Index of a rendered part, and its commit marker."""
+    return f"work/{part}.parquet"
+
+
+def failed_path(part: str) -> str:
+    """Says why a part could not be rendered this time."""
+    return f"work/{part}.failed.json"
+
+
+def shard_tar(shard: str) -> str:
+    """A finished shard."""
+    return f"shards/{shard}.tar"
+
+
+def shard_index(shard: str) -> str:
+    """Index of a finished shard, and its commit marker."""
+    return f"index/{shard}.parquet"
+
+
+def render_part(part: str, context: Context) -> dict[str, float]:
+    """Render one part: tar first, index last. A photo that changed or vanished since it was analysed fails the part.
+
+    Returns:
+        Seconds by stage.
+
+    Raises:
+        SourceError: the whole source is gone.
+        StorageError: the output cannot be written.
+    """
+    storage, watch = context.storage, Stopwatch()
+    if storage.exists(part_index(part)):
+        return {}
+    faces = read_planned(storage, plan_path(part))
+    rows: list[IndexRow] = []
+    rejects: list[Reject] = []
+    try:
+        with storage.write(part_tar(part)) as stream:
+            offset = 0
+            for face, result in _render_faces(faces, context, watch):
+                tick(context.progress)
+                if isinstance(result, Reject):
+                    rejects.append(result)
+                    continue
+                with watch.time("write"):
+                    members = append_sample(stream, offset, result.key, result.files)
+                rows.append(_index_row(part, face, result, offset, members))
+                offset += rows[-1].length
+    except PhotoError as error:
+        with storage.write(failed_path(part)) as stream:
+            stream.write(json.dumps({"code": error.code, "message": str(error)}).encode())
+        return dict(watch.seconds)
+    with watch.time("write"):
+        write_index(storage, part_index(part), rows, {part: [_plain(reject) for reject in rejects]})
+    return dict(watch.seconds)
+
+
+def _render_faces(
+    faces: list[PlannedFace], context: Context, watch: Stopwatch
+) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
+    painter = painter_for(context.recipe.masks)
+    for (source, uri), of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
+        planned = list(of_photo)
+        with watch.time("read"):
+            data = context.source(source).read(uri)
+            if hashlib.sha256(data).hexdigest() != planned[0].photo_sha256:
+                raise PhotoError("changed", "the photo changed after it was analysed", where=f"{source}/{uri}")
+        yield from render_photo(data, planned, context.recipe, painter, watch)
+
+
+def _index_row(
+    part: str, face: PlannedFace, sample: Sample, offset: int, members: tuple[Member, ...]
+) -> IndexRow:
+    return IndexRow(
+        key=sample.key,
+        identity=face.identity,
+        split=face.split,
+        part=part,
+        offset=offset,
+        length=sample_length(members),
+        members=members,
+        mask=sample.mask,
+        source=face.source,
+        uri=face.uri,
+        photo_sha256=face.photo_sha256,
+        face=face.face,
+        parents=(),
+        operations=sample.operations,
+        renderer=RENDERER,
+        licence=face.licence,
+        consent=face.consent,
+    )
+
+
+def _plain(reject: Reject) -> dict[str, str]:
+    return {name: getattr(reject, name) for name in ("stage", "source", "uri", "code", "message", "key")}
+
+
+def join_shard(task: ShardTask, context: Context) -> None:
+    """Join a shard's parts in order: tar first, index last, then the parts are deleted. Harmless when repeated.
+
+    If a part is missing (its render failed) nothing is written.
+    """
+    storage = context.storage
+    if storage.exists(shard_index(task.shard)):
+        return
+    lifts = dict(task.lifts)
+    if not all(part in lifts or storage.exists(part_index(part)) for part in task.parts):
+        return
+    rows: list[IndexRow] = []
+    parts: dict[str, Any] = {}
+    read = cache(partial(read_index, storage))  # several parts may be lifted from one shard
+    with storage.write(shard_tar(task.shard)) as stream:
+        offset = 0
+        for part in task.parts:
+            lift = lifts.get(part)
+            index = shard_index(lift.shard) if lift else part_index(part)
+            begin = lift.offset if lift else 0
+            part_rows = [row for row in read(index) if row.part == part]
+            parts[part] = read_metadata(storage, index)["parts"][part]
+            length = lift.length if lift else sum(row.length for row in part_rows)
+            _copy(storage, shard_tar(lift.shard) if lift else part_tar(part), begin, length, stream)
+            rows += [_moved(row, offset - begin) for row in part_rows]
+            offset += length
+        stream.write(END)
+    write_index(storage, shard_index(task.shard), rows, parts)
+    for part in task.parts:
+        for path in (part_tar(part), plan_path(part), part_index(part)):
+            storage.remove(path)
+
+
+def _copy(storage: Storage, path: str, begin: int, length: int, stream: BinaryIO) -> None:
+    for at in range(begin, begin + length, COPY_BYTES):
+        stream.write(storage.read_range(path, at, min(COPY_BYTES, begin + length - at)))
+
+
+def _moved(row: IndexRow, by: int) -> IndexRow:
+    members = tuple(replace(member, offset=member.offset + by) for member in row.members)
+    return replace(row, offset=row.offset + by, members=members)

@@ -1,0 +1,164 @@
+"""The record of a finished build: what it holds, written last. No clock and no path of a machine in it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from faceloom.pipelines.parts import shard_index, shard_tar
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.tables import read_index_columns, read_metadata
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import Plan
+from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.versions import ANALYSER, RENDERER
+
+BUILD = "build.json"
+
+
+class ShardRecord(BaseModel):
+    """One shard of a build."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    split: str
+    samples: int
+    bytes: int
+
+
+class BuildRecord(BaseModel):
+    """A finished build.
+
+    Attributes:
+        plan: sha256 of the plan.
+        photos: how many entries the sources listed, rejects of the scan included.
+        faces: faces that were planned.
+        planned, written: samples.
+        rejects: number by stage and code.
+        by_split, by_mask, by_source: samples written.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    recipe: dict[str, Any]
+    plan: str
+    analyser: str
+    renderer: str
+    photos: int
+    faces: int
+    planned: int
+    written: int
+    rejects: dict[str, dict[str, int]]
+    by_split: dict[str, int]
+    by_mask: dict[str, int]
+    by_source: dict[str, int]
+    shards: tuple[ShardRecord, ...]
+
+
+def portable_recipe(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain values without paths of this machine: of a file only its name is kept."""
+
+    def strip(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: strip(inner, name) for name, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [strip(inner) for inner in value]
+        if key in ("path", "root", "anchors", "landmark_model") and isinstance(value, str):
+            return PurePath(value).name
+        return value
+
+    plain: dict[str, Any] = strip(recipe.model_dump(mode="json"))
+    return plain
+
+
+def render_rejects(storage: Storage, plan: Plan) -> list[Reject]:
+    """Rejects of the render stage, from the indexes of the plan's shards."""
+    return [
+        Reject(**reject)
+        for shard in plan.shards
+        for of_part in read_metadata(storage, shard_index(shard.name))["parts"].values()
+        for reject in of_part
+    ]
+
+
+def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejects: list[Reject]) -> BuildRecord:
+    """Count what a build holds, from the indexes of its shards.
+
+    Args:
+        photos: entries that the sources listed.
+        rejects: of all stages.
+
+    Raises:
+        FaceloomError: planned is not written plus rejected, or a photo is unaccounted for.
+    """
+    by_mask: Counter[str] = Counter()
+    by_source: Counter[str] = Counter()
+    by_split: Counter[str] = Counter()
+    shards = []
+    for shard in plan.shards:
+        columns = read_index_columns(storage, shard_index(shard.name), ["mask", "source"])
+        by_mask.update(mask or "none" for mask in columns["mask"])
+        by_source.update(columns["source"])
+        by_split[shard.split] += len(columns["mask"])
+        shards.append(
+            ShardRecord(
+                name=shard.name,
+                split=shard.split,
+                samples=len(columns["mask"]),
+                bytes=storage.size(shard_tar(shard.name)),
+            )
+        )
+    written = sum(by_split.values())
+    by_code: dict[str, Counter[str]] = {}
+    for reject in rejects:
+        by_code.setdefault(reject.stage, Counter())[reject.code] += 1
+    lost = plan.samples - written - sum(by_code.get("render", {}).values())
+    if lost:
+        raise FaceloomError(
+            "the build does not add up: samples planned are neither written nor rejected",
+            value=lost,
+            remedy="Run the same command with --no-resume, and please report this",
+        )
+    return BuildRecord(
+        recipe=portable_recipe(recipe),
+        plan=plan.digest,
+        analyser=ANALYSER,
+        renderer=RENDERER,
+        photos=photos,
+        faces=sum(len(part.faces) for shard in plan.shards for part in shard.parts),
+        planned=plan.samples,
+        written=written,
+        rejects={stage: dict(sorted(codes.items())) for stage, codes in sorted(by_code.items())},
+        by_split=dict(sorted(by_split.items())),
+        by_mask=dict(sorted(by_mask.items())),
+        by_source=dict(sorted(by_source.items())),
+        shards=tuple(shards),
+    )
+
+
+def write_record(storage: Storage, record: BuildRecord) -> None:
+    """Write the record, if it is not there already."""
+    data = (json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    if not storage.exists(BUILD) or storage.read_bytes(BUILD) != data:
+        with storage.write(BUILD) as stream:
+            stream.write(data)
+
+
+def read_record(storage: Storage) -> BuildRecord:
+    """Read the record of a finished build.
+
+    Raises:
+        StorageError: there is none, or it is damaged.
+    """
+    if not storage.exists(BUILD):
+        remedy = "Run `faceloom build` to its end first"
+        raise StorageError("there is no finished build", where=storage.root, remedy=remedy)
+    try:
+        return BuildRecord.model_validate_json(storage.read_bytes(BUILD))
+    except ValidationError as error:
+        remedy = "Run the same `faceloom build` again; it writes the record anew"
+        raise StorageError("the build's record is damaged", where=BUILD, value=error, remedy=remedy) from error

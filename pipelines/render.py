@@ -1,0 +1,244 @@
+"""Render: from one planned face to finished samples. Pure but for the clock; reads and writes no files."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
+
+from faceloom.pipelines.stopwatch import Stopwatch
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.keys import generator, sample_key, seed_of
+from faceloom.schemas.masks import Mask
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.recipe import Align, Output, Recipe
+from faceloom.schemas.versions import RENDERER
+from faceloom.transforms.align import arcface_matrix, crop_reduction, eye_level_matrix, face_box_matrix, warp_alpha, warp_image
+from faceloom.transforms.decode import decode_rgb, to_reduced_frame
+from faceloom.transforms.detect import FaceBox
+from faceloom.transforms.geometry import apply_affine, compose, invert
+from faceloom.transforms.masks.painted import PaintedMask
+
+Image = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float64]
+Painter = Callable[[Image, npt.NDArray[np.float32], Mask, np.random.Generator], PaintedMask]
+
+STRAP_SEEN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One finished sample: its files in the order in which they stand in the tar, and what the index says of it."""
+
+    key: str
+    files: tuple[tuple[str, bytes], ...]
+    mask: str
+    operations: str
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The piece of a photo that the crops of one face need, maybe decoded smaller.
+
+    Attributes:
+        image: uint8 (H, W, 3), RGB.
+        landmarks: (68, 2) in pixels of `image`.
+        matrix: `image` to crop, 2x3.
+    """
+
+    image: Image
+    landmarks: npt.NDArray[np.float32]
+    matrix: Matrix
+
+
+def landmarks_of(face: PlannedFace) -> npt.NDArray[np.float32]:
+    """The face's landmarks (68, 2), pixels of the upright photo."""
+    return np.frombuffer(face.landmarks, np.float32).reshape(68, 2)
+
+
+def crop_matrix(align: Align, face: PlannedFace) -> Matrix:
+    """The 2x3 matrix from the upright photo to the crop that the recipe asks for."""
+    landmarks = landmarks_of(face)
+    width, height = align.width_height
+    if align.mode == "arcface":
+        return arcface_matrix(landmarks, height, width=width)
+    if align.mode == "eye_level":
+        return eye_level_matrix(landmarks, (width, height))
+    return face_box_matrix(FaceBox(*face.box), landmarks, width, margin=align.margin)
+
+
+def render_photo(
+    data: bytes, faces: Sequence[PlannedFace], recipe: Recipe, painter: Painter, watch: Stopwatch
+) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
+    """Make all samples of one photo, decoding it once.
+
+    Args:
+        data: the photo's bytes.
+        faces: planned faces of this photo.
+        recipe: says how.
+        painter: paints one mask on a picture; gets the picture, landmarks in its pixels, the mask and a generator.
+        watch: counts the time of each stage.
+
+    Yields:
+        As many samples or rejects per face as were planned, in the order of their keys.
+    """
+    matrices = [crop_matrix(recipe.align, face) for face in faces]
+    reduction = min(crop_reduction(matrix) for matrix in matrices)
+    with watch.time("decode"):
+        photo = decode_rgb(data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
+    for face, matrix in zip(faces, matrices, strict=True):
+        variants = [recipe.masks[number] for number in face.masks] or [None]
+        keys = [sample_key(face.photo_sha256, face.face, variant) for variant in range(len(variants))]
+        try:
+            with watch.time("align"):
+                working = cut_working(photo, face, matrix, reduction, recipe.align)
+                face_crop = warp_image(working.image, working.matrix, recipe.align.width_height)
+        except PhotoError as error:
+            yield from ((face, _reject(face, key, error)) for key in keys)
+            continue
+        with watch.time("encode"):
+            face_file = encode(face_crop, recipe.output.image, recipe.output.quality)
+        for key, mask in zip(keys, variants, strict=True):
+            try:
+                yield face, _sample(key, face, mask, recipe, working, face_file, painter, watch)
+            except PhotoError as error:
+                yield face, _reject(face, key, error)
+
+
+def _reject(face: PlannedFace, key: str, error: PhotoError) -> Reject:
+    return Reject("render", face.source, face.uri, error.code, str(error), key)
+
+
+def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int, align: Align) -> Working:
+    """Cut from a (reduced) photo what one face needs: what its crop shows, and all that a mask on it may touch."""
+    landmarks = to_reduced_frame(landmarks_of(face), reduction).astype(np.float32)
+    # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
+    to_full = np.array([[reduction, 0, (reduction - 1) / 2], [0, reduction, (reduction - 1) / 2]], np.float64)
+    from_reduced = compose(matrix, to_full)
+    width, height = align.width_height
+    corners = apply_affine(invert(from_reduced), np.array([(0, 0), (width, 0), (width, height), (0, height)]))
+    reach = 0.6 * np.ptp(landmarks, axis=0).max()
+    low = np.minimum(corners.min(axis=0) - 8, landmarks.min(axis=0) - reach)
+    high = np.maximum(corners.max(axis=0) + 8, landmarks.max(axis=0) + reach)
+    left, top = (max(0, int(np.floor(value))) for value in low)
+    right, bottom = (min(limit, int(np.ceil(value))) for limit, value in zip(photo.shape[1::-1], high, strict=True))
+    if right - left < 2 or bottom - top < 2:
+        raise PhotoError("crop_outside", "the aligned crop lies outside the photo", where=f"{face.source}/{face.uri}")
+    shift = np.array([[1, 0, left], [0, 1, top]], np.float64)
+    offset = np.array([left, top], np.float32)
+    return Working(photo[top:bottom, left:right], landmarks - offset, compose(from_reduced, shift))
+
+
+def _sample(
+    key: str,
+    face: PlannedFace,
+    mask: Mask | None,
+    recipe: Recipe,
+    working: Working,
+    face_file: bytes,
+    painter: Painter,
+    watch: Stopwatch,
+) -> Sample:
+    output, size = recipe.output, recipe.align.width_height
+    operations: list[JsonValue] = [_alignment(recipe.align, face)]
+    files = [(f"face.{output.image}", face_file)]
+    if mask is not None:
+        with watch.time("paint"):
+            painted = painter(working.image, working.landmarks, mask, generator(recipe.seed, key, "paint"))
+        with watch.time("align"):
+            masked_crop = warp_image(painted.image, working.matrix, size)
+            alpha_crop = warp_alpha(_truth(painted, output), working.matrix, size)
+        if not (alpha_crop >= STRAP_SEEN).any():
+            raise PhotoError(
+                "mask_outside_crop", "no pixel of the mask lies in the crop", where=key, value=mask.label,
+                remedy="Use a larger or looser crop, or another way of wearing",
+            )  # fmt: skip
+        with watch.time("encode"):
+            files += _mask_files(masked_crop, alpha_crop, output)
+        operations.insert(0, {
+            "name": "mask", "mask": mask.label, "seed": seed_of(recipe.seed, key, "paint"), **painted.parameters,
+        })  # fmt: skip
+    with watch.time("encode"):
+        landmarks_crop = apply_affine(crop_matrix(recipe.align, face), landmarks_of(face)).astype(np.float32)
+        files.append(("landmarks.npy", npy(landmarks_crop)))
+        files.append(("json", _json(_record(key, face, mask, operations))))
+    return Sample(key, tuple(sorted(files)), mask.label if mask else "", json.dumps(operations, sort_keys=True))
+
+
+def _truth(painted: PaintedMask, output: Output) -> npt.NDArray[np.float32]:
+    if output.straps and painted.straps is not None:
+        return np.maximum(painted.alpha, painted.straps)
+    return painted.alpha
+
+
+def _mask_files(masked_crop: Image, alpha_crop: npt.NDArray[np.float32], output: Output) -> list[tuple[str, bytes]]:
+    binary = np.where(alpha_crop >= 0.5, np.uint8(255), np.uint8(0))
+    files = [
+        (f"masked.{output.image}", encode(masked_crop, output.image, output.quality)),
+        (f"mask.{output.mask}", encode(binary, output.mask, 100)),
+    ]
+    if output.alpha:
+        files.append((f"alpha.{output.mask}", encode(np.round(alpha_crop * 255).astype(np.uint8), output.mask, 100)))
+    return files
+
+
+def _alignment(align: Align, face: PlannedFace) -> JsonValue:
+    matrix = [[round(float(value), 6) for value in row] for row in crop_matrix(align, face)]
+    return {"name": "align", "mode": align.mode, "size": list(align.width_height), "matrix": matrix}
+
+
+def _record(key: str, face: PlannedFace, mask: Mask | None, operations: list[JsonValue]) -> dict[str, Any]:
+    return {
+        "key": key,
+        "identity": face.identity,
+        "split": face.split,
+        "mask": mask.label if mask else None,
+        "source": {"name": face.source, "uri": face.uri, "sha256": face.photo_sha256, "face": face.face},
+        "face_box": [round(value, 2) for value in face.box],
+        "attributes": dict(face.attributes),
+        "licence": face.licence,
+        "consent": face.consent,
+        "parents": [],
+        "operations": operations,
+        "renderer": RENDERER,
+    }
+
+
+def _json(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def npy(array: npt.NDArray[Any]) -> bytes:
+    """An array as the bytes of a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def encode(image: Image, format_name: str, quality: int) -> bytes:
+    """Encode a picture; jpg at a quality of 1..100, png and webp without loss.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, or (H, W).
+        format_name: `jpg`, `png` or `webp`.
+        quality: of JPEG; the others ignore it.
+    """
+    import cv2
+
+    options = {
+        "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100 means lossless
+    }[format_name]
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    done, encoded = cv2.imencode(f".{format_name}", bgr, options)
+    if not done:
+        raise PhotoError("encode_failed", f"cannot be encoded as {format_name}", value=image.shape)
+    return encoded.tobytes()

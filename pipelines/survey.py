@@ -1,0 +1,77 @@
+"""Scan and analyse: from sources to photos, their faces, and what was rejected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from faceloom.pipelines import analysis
+from faceloom.pipelines.beam_run import run_tasks
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.progress import Listener
+from faceloom.pipelines.watcher import Watcher
+from faceloom.schemas.errors import SourceError
+from faceloom.schemas.faces import AnalysedPhoto
+from faceloom.schemas.photos import Photo, Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a recipe's sources hold.
+
+    Attributes:
+        photos: every photo that was listed.
+        rejects: what the scan rejected.
+        analysed: by photo id, for every photo.
+        analysed_now: photos that were analysed in this run, not before.
+        seconds: by stage, added up over workers; and the wall time of this survey's own stages.
+    """
+
+    photos: tuple[Photo, ...]
+    rejects: tuple[Reject, ...]
+    analysed: Mapping[str, AnalysedPhoto]
+    analysed_now: int
+    seconds: Mapping[str, float]
+    wall: Mapping[str, float]
+
+
+def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
+    """List all sources and analyse the photos that were not analysed before.
+
+    Raises:
+        SourceError: a source cannot be listed.
+        ModelFileError: the landmark model is missing.
+        StorageError: the face table cannot be read or written.
+    """
+    begin = time.perf_counter()
+    watcher.stage("scan", None, "files")
+    photos: list[Photo] = []
+    rejects: list[Reject] = []
+    for spec in context.recipe.sources:
+        for row in context.source(spec.source_name).scan():
+            (photos if isinstance(row, Photo) else rejects).append(row)  # type: ignore[arg-type]
+            if not (len(photos) + len(rejects)) % 100:
+                watcher.done(len(photos) + len(rejects))
+    if not photos and not rejects:
+        raise SourceError("there is nothing in the source", where=", ".join(s.path for s in context.recipe.sources))
+    scanned = time.perf_counter()
+    analyser = analysis.analyser_id(context.recipe.faces)
+    known = analysis.load_analysed(context.storage, analyser)
+    tasks = analysis.tasks_for(photos, known, analyser)
+    new = sum(len(task.photos) for task in tasks)
+    seconds: dict[str, float] = {}
+    if tasks:
+        watcher.stage("analyse", new, "photos")
+        with Listener(watcher.done) as listener:
+            do = partial(_analyse, context=replace(context, progress=listener.address))
+            seconds = run_tasks(tasks, do, workers=workers)
+        known = analysis.load_analysed(context.storage, analyser)
+    analysed = {photo.photo_id: analysis.find_row(photo, known) for photo in photos}
+    wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}
+    return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall)
+
+
+def _analyse(task: analysis.AnalyseTask, context: Context) -> tuple[str, None, dict[str, float]]:
+    return "", None, analysis.analyse_task(task, context)

@@ -1,0 +1,177 @@
+"""Parquet files of our rows: one schema per kind of row, and the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from faceloom.pipelines.storage import Storage
+from faceloom.schemas.errors import StorageError
+from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import PlannedFace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = TypeVar("Row")
+
+
+@cache
+def _schema(kind: type) -> pa.Schema:
+    import pyarrow as pa
+
+    text, number, real, blob = pa.string(), pa.int64(), pa.float64(), pa.binary()
+    box = pa.list_(real)
+    if kind is IndexRow:
+        member = pa.struct([("name", text), ("offset", number), ("size", number), ("sha256", text)])
+        special = {
+            "offset": number, "length": number, "face": number,
+            "members": pa.list_(member), "parents": pa.list_(text),
+        }  # fmt: skip
+    elif kind is PlannedFace:
+        special = {
+            "face": number, "width": number, "height": number, "landmarks": blob, "box": box,
+            "masks": pa.list_(number), "place": blob,
+        }  # fmt: skip
+    elif kind is FaceRow:  # the face table: photo columns, repeated for each of its faces
+        names = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
+        whole = {"size", "width", "height", "orientation"}
+        return pa.schema(
+            [(name, number if name in whole else text) for name in names]
+            + [("box", box), ("landmarks", blob), ("score", real), ("quality", text)]
+        )
+    elif kind is Reject:
+        special = {}
+    else:
+        raise TypeError(f"no table of {kind.__name__}")
+    return pa.schema([(field.name, special.get(field.name, text)) for field in fields(kind)])
+
+
+def write_table(
+    storage: Storage, path: str, kind: type, columns: dict[str, list[Any]], metadata: dict[str, str] | None = None
+) -> None:
+    """Write columns as Parquet, whole or not at all. `metadata` is kept with the schema."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schema(kind).with_metadata(metadata or {})
+    table = pa.table(columns, schema=schema)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    with storage.write(path) as stream:
+        stream.write(buffer.getbuffer())
+
+
+def _read(storage: Storage, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(pa.BufferReader(storage.read_bytes(path)), columns=columns)
+    except pa.ArrowException as error:
+        remedy = "Remove it and run the same command again; what it held is made anew"
+        raise StorageError("damaged Parquet file", where=path, value=error, remedy=remedy) from error
+
+
+def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
+    """The JSON values that were stored with a table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        stored = pq.read_schema(pa.BufferReader(storage.read_bytes(path))).metadata or {}
+    except pa.ArrowException as error:
+        raise StorageError("damaged Parquet file", where=path, value=error, remedy="Remove it and run again") from error
+    return {key.decode(): json.loads(value) for key, value in stored.items() if key != b"ARROW:schema"}
+
+
+def _columns(rows: Sequence[object], kind: type) -> dict[str, list[Any]]:
+    return {field.name: [getattr(row, field.name) for row in rows] for field in fields(kind)}
+
+
+def write_index(storage: Storage, path: str, rows: Sequence[IndexRow], parts: dict[str, Any]) -> None:
+    """Write a shard's or part's index. `parts` says of each part what was rejected in it."""
+    columns = _columns(rows, IndexRow)
+    columns["members"] = [
+        [{"name": m.name, "offset": m.offset, "size": m.size, "sha256": m.sha256} for m in row.members] for row in rows
+    ]
+    write_table(storage, path, IndexRow, columns, {"parts": json.dumps(parts, sort_keys=True)})
+
+
+def read_index(storage: Storage, path: str) -> list[IndexRow]:
+    """Read a shard's or part's index."""
+    columns = _read(storage, path).to_pydict()
+    columns["members"] = [tuple(Member(**member) for member in row) for row in columns["members"]]
+    columns["parents"] = [tuple(row) for row in columns["parents"]]
+    return [IndexRow(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def read_index_columns(storage: Storage, path: str, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Read only some columns of an index, which is much faster than whole rows."""
+    result: dict[str, list[Any]] = _read(storage, path, names).to_pydict()
+    return result
+
+
+def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) -> None:
+    """Write a piece of the face table: a row per face, and one without landmarks per photo that was rejected."""
+    shared = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
+    columns: dict[str, list[Any]] = {name: [] for name in _schema(FaceRow).names}
+    for photo in photos:
+        for face in photo.faces or (None,):
+            for name in shared:
+                columns[name].append(getattr(photo, name))
+            columns["box"].append(face and list(face.box))
+            columns["landmarks"].append(face and face.landmarks)
+            columns["score"].append(face and face.score)
+            columns["quality"].append(face and json.dumps(dict(face.quality), sort_keys=True))
+    write_table(storage, path, FaceRow, columns)
+
+
+def read_faces(storage: Storage, path: str) -> list[AnalysedPhoto]:
+    """Read a piece of the face table."""
+    columns = _read(storage, path).to_pydict()
+    own = {name: columns.pop(name) for name in ("box", "landmarks", "score", "quality")}
+    photos: dict[tuple[Any, ...], list[FaceRow]] = {}
+    for shared, box, landmarks, score, quality in zip(zip(*columns.values()), *own.values(), strict=True):
+        faces = photos.setdefault(shared, [])
+        if landmarks is not None:
+            faces.append(FaceRow(tuple(box), landmarks, score, tuple(json.loads(quality).items())))
+    names = list(columns)
+    return [
+        AnalysedPhoto(**dict(zip(names, shared, strict=True)), faces=tuple(faces)) for shared, faces in photos.items()
+    ]
+
+
+def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> None:
+    """Write the plan rows of one part."""
+    columns = _columns(faces, PlannedFace)
+    columns["attributes"] = [json.dumps(value) for value in columns["attributes"]]
+    columns["place"] = [value.to_bytes(16, "big") for value in columns["place"]]
+    write_table(storage, path, PlannedFace, columns)
+
+
+def read_planned(storage: Storage, path: str) -> list[PlannedFace]:
+    """Read the plan rows of one part."""
+    columns = _read(storage, path).to_pydict()
+    columns["attributes"] = [tuple(map(tuple, json.loads(value))) for value in columns["attributes"]]
+    columns["place"] = [int.from_bytes(value, "big") for value in columns["place"]]
+    for name in ("masks", "box"):
+        columns[name] = [tuple(value) for value in columns[name]]
+    return [PlannedFace(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def write_rejects(storage: Storage, path: str, rejects: Sequence[Reject]) -> None:
+    """Write rejects of one stage."""
+    write_table(storage, path, Reject, _columns(rejects, Reject))
+
+
+def read_rejects(storage: Storage, path: str) -> list[Reject]:
+    """Read rejects of one stage."""
+    columns = _read(storage, path).to_pydict()
+    return [Reject(*row) for row in zip(*columns.values(), strict=True)]

@@ -1,0 +1,7 @@
+"""Versions of our operations; with the plan they are a build's identity. Raised when the same input gives other bytes."""
+
+ANALYSER = "1"
+"""Of analysis: face boxes, landmarks, quality figures."""
+
+RENDERER = "1"
+"""Of rendering: masks, alignment, encoding, the record of a sample."""
