@@ -49,10 +49,10 @@ _PLAIN = (("plain", 1.0),)
 
 TEMPLATES: dict[str, Template] = {
     "surgical": Template(
-        half=((0, 0.33, False), (0.2, 0.37, False), (0.55, 0.44, False), (0.99, 0.40, True), (0.95, 0.85, False),
-              (0.86, 1.28, True), (0.56, 1.68, False), (0.24, 1.87, False), (0, 1.90, False)),
+        half=((0, 0.33, False), (0.2, 0.37, False), (0.55, 0.44, False), (0.99, 0.40, True), (0.97, 0.85, False),
+              (0.91, 1.27, True), (0.58, 1.67, False), (0.24, 1.87, False), (0, 1.90, False)),
         relief="pleats", straps="loops", upper=3, lower=5, stand_off=0.1, palette="surgical",
-        patterns=(("plain", 0.94), ("print", 0.03), ("stripes", 0.015), ("dots", 0.015)), hem=0.8, label=0.04,
+        patterns=(("plain", 0.94), ("print", 0.03), ("stripes", 0.015), ("dots", 0.015)), hug=0.12, hem=0.8, label=0.05,
     ),
     "surgical_child": Template(
         half=((0, 0.45, False), (0.25, 0.48, False), (0.55, 0.53, False), (0.84, 0.52, True), (0.82, 0.85, False),

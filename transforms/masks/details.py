@@ -56,8 +56,9 @@ def _mark(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generator
     size = rng.uniform(0.1, 0.26) * canvas.scale[0]
     contrast = any_colour(rng) if rng.random() < 0.3 else np.full(3, 40.0 if colour.mean() > 110 else 215.0)
     ink = _ink(0.65 * np.asarray(contrast, np.float32) + 0.35 * colour)
-    if rng.random() < 0.35:  # a sewn label
-        a, b = (int(x - size), int(y - 0.3 * size)), (int(x + size), int(y + 0.3 * size))
+    if rng.random() < 0.45:  # a sewn label or a printed box
+        tall = rng.uniform(0.3, 1.0)
+        a, b = (int(x - size), int(y - tall * size)), (int(x + size), int(y + tall * size))
         cv2.rectangle(sheet, a, b, _ink(any_colour(rng)), -1)
     text = "".join(chr(int(v)) for v in rng.integers(65, 91, int(rng.integers(2, 6))))
     for row in range(int(rng.integers(1, 4))):
@@ -74,10 +75,10 @@ def add_details(sheet: Sheet, canvas: Canvas, template: Template, outline: Outli
     """
     done: list[JsonValue] = []
     top, bottom = float(outline[:, 1].min()), float(outline[:, 1].max())
-    if template.relief == "pleats" and rng.random() < 0.2:  # a paler band at the top, where the inner layer is folded over
+    if template.relief == "pleats" and rng.random() < 0.22:  # a paler band at the top, where the inner layer is folded over
         row = int((top + rng.uniform(0.08, 0.2) * (bottom - top) - canvas.y0) * canvas.scale[1])
-        pale = 0.5 * colour + 0.5 * 250
-        sheet[: max(0, row)] = pale.astype(np.uint8)
+        band = 0.5 * colour + 0.5 * 250 if rng.random() < 0.7 else any_colour(rng)
+        sheet[: max(0, row)] = band.astype(np.uint8)
         done.append("band")
     if rng.random() < 0.25 * template.hem:
         contrast = any_colour(rng) if rng.random() < 0.25 else np.full(3, 245.0 if rng.random() < 0.6 else 30.0)

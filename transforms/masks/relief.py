@@ -32,7 +32,7 @@ def _steps(canvas: Canvas, template: Template, top: float, bottom: float, rng: n
     t = np.linspace(0, 1, 512, dtype=np.float32)
     slope, shadow = np.zeros(512, np.float32), np.ones(512, np.float32)
     upward = rng.random() < 0.25  # worn upside down
-    depth, dark = rng.uniform(0.1, 0.6), rng.uniform(0.05, 0.38)
+    depth, dark = rng.uniform(0.1, 0.8), rng.uniform(0.03, 0.42)
     first, last = rng.uniform(0.18, 0.36), rng.uniform(0.6, 0.85)
     for k in range(count):
         at = first + (last - first) * k / max(1, count - 1) + rng.normal(0, 0.02)
@@ -76,7 +76,7 @@ def _base(canvas: Canvas, template: Template, top: float, bottom: float, rng: np
     nx = round_ * np.clip(x, -1.3, 1.3) * (0.6 + 0.4 * np.abs(x))
     fold = np.float32(rng.uniform(0.2, 0.5))
     nose = np.float32(rng.uniform(0.15, 0.6)) * np.tanh(x / 0.22) * np.exp(-((t / 0.35) ** 2))
-    ny = np.float32(rng.uniform(-0.35, -0.05)) + np.float32(rng.uniform(0.5, 1.1)) * t**2
+    ny = np.float32(rng.uniform(-0.35, -0.05)) + np.float32(rng.uniform(0.5, 1.6)) * t**2
     if template.relief in ("centre_fold", "panels", "cup"):
         nx = nx + fold * np.tanh(x / np.float32(0.03 if template.relief == "centre_fold" else 0.25))
     if template.relief == "bill":
@@ -127,8 +127,8 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
         slope, shadow = _steps(canvas, template, top, bottom, rng)
         ny, ink = ny + slope, ink * shadow
     shape = (canvas.height, canvas.width)
-    height = np.float32(rng.uniform(0.02, 0.1)) * _creases(canvas, int(rng.poisson(template.folds)), outline, rng)
-    height += np.float32(rng.uniform(0.0, 0.035)) * smooth_noise(shape, (6, 6), rng)
+    height = np.float32(0.02 + 0.13 * rng.random() ** 1.5) * _creases(canvas, int(rng.poisson(template.folds)), outline, rng)
+    height += np.float32(rng.uniform(0.0, 0.045)) * smooth_noise(shape, (6, 6), rng)
     if template.relief == "drape":
         height += np.float32(rng.uniform(0.01, 0.04)) * smooth_noise(shape, (3, 14), rng)
     if rng.random() < 0.6:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import Field
+from faceloom.transforms.masks.canvas import Field, smooth_noise
 from faceloom.transforms.masks.fit import FaceFit
 from faceloom.transforms.masks.relief import Surface
 
@@ -68,17 +68,27 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     # Ridge regression: a handful of patches must not invent a strong slope.
     side = float(((u - u.mean()) @ (level - level.mean())) / (((u - u.mean()) ** 2).sum() + 0.6))
     bright = float(np.percentile(image[:: max(1, height // 48), :: max(1, width // 48)] @ _LUMA, 96))
-    white = 0.6 * 1.33 * float(skin @ _LUMA) + 0.4 * bright
-    chroma = np.power((skin + 12) / (skin[1] + 12) / _SKIN_CHROMA, 0.4)
+    white = 0.55 * 1.45 * float(skin @ _LUMA) + 0.45 * bright
+    chroma = np.power((skin + 12) / (skin[1] + 12) / _SKIN_CHROMA, 0.25)
     chroma /= chroma @ _LUMA
     tint = np.clip(chroma, 0.8, 1.25)
-    return Light(float(np.clip(white, 40, 250)), tuple(float(v) for v in tint), float(np.clip(side, -0.5, 0.5)),
+    return Light(float(np.clip(white, 40, 262)), tuple(float(v) for v in tint), float(np.clip(side, -0.5, 0.5)),
                  tuple(float(v) for v in skin))  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Lamp:
-    """What is drawn on top of the measured light: its height, hardness and gain, and how the cloth shines."""
+    """What is drawn on top of the measured light.
+
+    Attributes:
+        above, side: where it stands, as slopes towards the top and the right.
+        hard: share of light from one direction; the rest comes from all around.
+        gain: factor on the measured level.
+        gloss: strength of the cloth's shine.
+        tint: RGB factors.
+        drift: how red and blue change from the top of the mask to its bottom (light from floor and clothes).
+        cast: depth of a broad shadow thrown on the mask by what is outside of the picture.
+    """
 
     above: float
     side: float
@@ -86,32 +96,39 @@ class Lamp:
     gain: float
     gloss: float
     tint: tuple[float, float, float]
+    drift: tuple[float, float]
+    cast: float
 
 
 def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
     """A lamp that agrees with the measured slope, with what skin does not tell drawn at random."""
     return Lamp(
-        above=float(rng.normal(0.35, 0.3)),
-        side=float(2.0 * light.side + rng.normal(0, 0.18)),
-        hard=float(rng.uniform(0.25, 0.75)),
-        gain=float(np.exp(rng.normal(0, 0.11))),
-        gloss=float(max(0.0, rng.normal(0, 0.08))),
-        tint=tuple(float(v) for v in np.exp(rng.normal(0, 0.03, 3))),
+        above=float(rng.normal(0.45, 0.35)),
+        side=float(2.0 * light.side + rng.normal(0, 0.25)),
+        hard=float(rng.uniform(0.25, 0.85)),
+        gain=float(np.exp(rng.normal(0.02, 0.13))),
+        gloss=float(max(0.0, rng.normal(0, 0.1))),
+        tint=(float(np.exp(rng.normal(-0.015, 0.035))), 1.0, float(np.exp(rng.normal(0.015, 0.035)))),
+        drift=(float(rng.normal(0, 0.05)), float(rng.normal(0, 0.05))),
+        cast=float(abs(rng.normal(0, 0.14))),
     )
 
 
-def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp) -> Image:
+def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: np.random.Generator) -> Image:
     """Lay the light on flat cloth: half-Lambert by the surface's slope, then gain and tint; uint8, same shape."""
     nx, ny = surface.normal_x, surface.normal_y
     facing = (1 + lamp.side * nx - lamp.above * ny) / np.sqrt(1 + nx * nx + ny * ny)
     shade = (1 - lamp.hard) + lamp.hard * np.clip(facing, 0, 1.6)
     # Camera curves flatten light: display values follow a power of it.
     factor = np.power(np.clip(shade, 0.02, 2), 0.7) * surface.ink
+    factor *= 1 - np.float32(lamp.cast) * np.clip(smooth_noise(factor.shape, (1, 1), rng), -0.6, 2)
     gain = light.level / 255 * lamp.gain
-    white = gain * np.array(light.tint, np.float32) * np.array(lamp.tint, np.float32)
-    lit = sheet * white.astype(np.float32) * factor[..., None].astype(np.float32)
+    down = np.linspace(-1, 1, factor.shape[0], dtype=np.float32)[:, None]
+    drift = np.concatenate([lamp.drift[0] * down, 0 * down, lamp.drift[1] * down], 1)
+    white = gain * np.array(light.tint) * np.array(lamp.tint) * (1 + drift)
+    lit = sheet * white.astype(np.float32)[:, None, :] * factor[..., None].astype(np.float32)
     if lamp.gloss > 0.03:
-        lit += (np.float32(255 * lamp.gloss * gain) * np.clip(facing - 0.8, 0, 1) ** 2)[..., None] * 3
+        lit += (np.float32(255 * lamp.gloss * gain) * np.clip(facing - 0.75, 0, 1) ** 2)[..., None] * 3
     # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.
     lit = np.where(lit > 225, 225 + 30 * (1 - np.exp(-(lit - 225) / 30)), lit)
     return lit.astype(np.uint8)

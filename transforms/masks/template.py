@@ -33,7 +33,7 @@ def vary(template: Template, wearing: str, spread: float, rng: np.random.Generat
     points, _ = shapes.mirrored(template.half)
     drawn = rng.normal(0, spread, 7)
     wide, high = 1 + 0.055 * drawn[0], 1 + 0.06 * drawn[1]
-    shift_x, shift_y, tilt = 0.025 * drawn[2], 0.05 * drawn[3], 0.03 * drawn[4]
+    shift_x, shift_y, tilt = 0.03 * drawn[2], 0.05 * drawn[3], 0.045 * drawn[4]
     bottom = points[:, 1].max()
     # The chin holds the lower edge; size shows at the top, up to the lower eyelids.
     points = np.stack([points[:, 0] * wide, bottom + (points[:, 1] - bottom) * high], 1)
@@ -42,9 +42,9 @@ def vary(template: Template, wearing: str, spread: float, rng: np.random.Generat
     low = np.clip((points[:, 1] - 1.0) / 0.8, 0, 1)
     points[:, 1] += low * 0.055 * drawn[5]
     points[:, 1] -= 0.06 * drawn[6] * np.exp(-((points[:, 0] / 0.35) ** 2)) * (points[:, 1] < 0.8)  # nose wire
-    points += rng.normal(0, 0.018 * spread, points.shape)
+    points += rng.normal(0, 0.022 * spread, points.shape)
     points = shapes.wear(points, wearing, shift_y if wearing == "correct" else 1.3 * shift_y)
-    points = shapes.hug(points, template.hug + 0.03 * spread * rng.normal())
+    points = shapes.hug(points, template.hug + 0.04 * spread * rng.normal())
     c, s = np.cos(tilt), np.sin(tilt)
     pivot = np.array([0.0, 1.1])
     points = (points - pivot) @ np.array([[c, s], [-s, c]]) + pivot + (shift_x, 0)
@@ -91,7 +91,7 @@ def paint_template(image: Image, landmarks: NDArray[np.floating], mask: Template
     canvas = Canvas.over(worn, 1.1 * fit.unit)
     sheet = fabric.cloth(canvas, colour, pattern, rng)
     details = add_details(sheet, canvas, template, worn, colour, rng)
-    lit = light_cloth(sheet, surface(canvas, template, worn, rng), light, lamp)
+    lit = light_cloth(sheet, surface(canvas, template, worn, rng), light, lamp, rng)
     last = len(points)
     fixed = points[[template.upper, template.lower, last - template.upper, last - template.lower]]
     straps = draw_straps(template, fixed, fit, rng) if mask.straps and template.straps != "none" else []
