@@ -67,7 +67,7 @@ class SourceSpec(Model):
         path = Path(os.path.normpath(Path(self.path).expanduser().absolute()))
         while any(mark in path.name for mark in "{*?[") and not path.exists():
             path = path.parent
-        return path.name.encode("utf-8", "backslashreplace").decode() or "photos"
+        return path.name or "photos"
 
 
 def is_pattern(path: str) -> bool:

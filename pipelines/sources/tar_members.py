@@ -15,6 +15,7 @@ from typing import NamedTuple
 _BLOCK = 512
 _WITHOUT_DATA = b"123456"  # links, devices, folders, pipes
 _LONGEST_EXTENSION = 1 << 20
+_OCTAL = re.compile(rb"[0-7]+")
 _RECORD = re.compile(rb"(\d+) ([^=]+)=")
 
 
@@ -41,8 +42,12 @@ def members(path: Path) -> Iterator[Member]:
         while True:
             stream.seek(position)
             header = stream.read(_BLOCK)
-            if not header.strip(b"\0") and (len(header) == _BLOCK or (not header and position)):
+            if not header and position:
                 return
+            if header == b"\0" * _BLOCK:
+                # The end mark; but tar files that were joined go on after it.
+                position += _BLOCK
+                continue
             _check(header, position)
             kind = header[156:157]
             length = _number(header[124:136]) if size is None or kind in b"xgLK" else size
@@ -70,9 +75,9 @@ def members(path: Path) -> Iterator[Member]:
 
 def _check(header: bytes, position: int) -> None:
     total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
-    if len(header) < _BLOCK or _number(header[148:156]) != total:
-        what = "no uncompressed tar file" if position == 0 else f"damaged at byte {position}"
-        raise ValueError(what)
+    stated = header[148:156].split(b"\0", 1)[0].strip()
+    if len(header) < _BLOCK or not _OCTAL.fullmatch(stated) or int(stated, 8) != total:
+        raise ValueError(f"damaged at byte {position}" if position else "no uncompressed tar file")
     if header[156:157] == b"S":
         raise ValueError(f"a sparse member at byte {position}, which is not supported")
 

@@ -13,7 +13,7 @@ from faceloom.schemas.photos import Scalar
 
 Landmarks = tuple[tuple[float, float], ...]
 
-_TYPED = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?|true|false")
+_TYPED = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?|true|false")
 
 
 def is_missing(value: object) -> bool:

@@ -73,6 +73,9 @@ class WebDatasetShards:
         except (OSError, ValueError) as error:
             message = f"{error}; samples before that are used"
             yield scan_reject(self.name, shard.uri, "damaged_shard", message)
+        else:
+            if not samples:
+                yield scan_reject(self.name, shard.uri, "empty", "a tar file without samples")
         for key, sample in samples.items():
             uri = shard.uri + _JOINT + key
             try:

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from faceloom.pipelines.sources import base
+from faceloom.pipelines.sources.base import full_path, open_source, read_span, uri_filter
+from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.schemas.source_spec import SourceSpec
+
+
+def put(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+def kind(path: Path | str) -> str:
+    return type(open_source(SourceSpec(path=str(path)))).__name__
+
+
+@pytest.mark.parametrize(
+    ("names", "adapter"),
+    [
+        (["a.jpg", "b.jpg"], "FlatFolder"),
+        (["Ada/1.jpg", "Grace/1.jpg"], "FolderOfPeople"),
+        (["Ada/1.jpg", "Ada/2.jpg", "cover.jpg"], "FolderOfPeople"),
+        (["a.jpg", "b.jpg", "c.jpg", "more/d.jpg"], "FlatFolder"),
+        (["Ada/2020/1.jpg"], "FolderOfPeople"),
+        (["0.tar", "1.tar"], "WebDatasetShards"),
+        (["0.tar", "README.md", "old/1.jpg"], "WebDatasetShards"),
+        (["a.jpg", "backup.tar"], "FlatFolder"),
+        ([".thumbs/1.jpg", ".thumbs/2.jpg", "a.jpg"], "FlatFolder"),
+        (["notes.txt"], "FlatFolder"),
+    ],
+)
+def test_auto_goes_by_what_lies_there(tmp_path: Path, names: list[str], adapter: str) -> None:
+    put(tmp_path, *names)
+    assert kind(tmp_path) == adapter
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter"),
+    [("t.csv", "Table"), ("t.TSV", "Table"), ("t.parquet", "Table"), ("s.tar", "WebDatasetShards")],
+)
+def test_auto_goes_by_a_files_ending(tmp_path: Path, name: str, adapter: str) -> None:
+    put(tmp_path, name)
+    assert kind(tmp_path / name) == adapter
+
+
+def test_auto_knows_patterns_and_names_that_only_look_like_one(tmp_path: Path) -> None:
+    assert kind(tmp_path / "set-{000..002}.tar") == "WebDatasetShards"
+    put(tmp_path, "photos [a].tar/Ada/1.jpg")
+    assert kind(tmp_path / "photos [a].tar") == "FolderOfPeople"
+
+
+@pytest.mark.parametrize("folder", ["FlatFolder", "FolderOfPeople"])
+def test_a_given_kind_is_obeyed(tmp_path: Path, folder: str) -> None:
+    put(tmp_path, "a.jpg")
+    spec = SourceSpec(path=str(tmp_path), kind="flat" if folder == "FlatFolder" else "people")
+    assert type(open_source(spec)).__name__ == folder
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "message"),
+    [
+        ("nothing", "auto", "no such file or folder"),
+        ("nothing", "people", "no such file or folder"),
+        ("photo.jpg", "auto", "not a source of photos"),
+        ("photo.jpg", "flat", "not a folder"),
+    ],
+)
+def test_a_wrong_path_has_a_remedy(tmp_path: Path, path: str, kind: str, message: str) -> None:
+    put(tmp_path, "photo.jpg")
+    with pytest.raises(SourceError, match=message) as caught:
+        open_source(SourceSpec.model_validate({"path": str(tmp_path / path), "kind": kind}))
+    assert caught.value.remedy
+    assert caught.value.where.endswith(path)
+
+
+def test_unreadable_folders_do_not_stop_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "a/1.jpg", "b/2.jpg")
+    scandir = os.scandir
+
+    def guarded(path: object) -> object:
+        if str(path).endswith("/a"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert kind(tmp_path) == "FolderOfPeople"
+
+
+def test_full_path_holds_in_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "photos/a.jpg")
+    monkeypatch.chdir(tmp_path)
+    source = open_source(SourceSpec(path="photos"))
+    monkeypatch.chdir("/")
+    assert source.read("a.jpg") == b"x"
+    assert full_path("~").is_absolute()
+
+
+def test_uri_filter() -> None:
+    assert uri_filter(SourceSpec(path="a")) is None
+    chosen = uri_filter(SourceSpec(path="a", include=("Ada/*", "*.png"), exclude=("*/bad*",)))
+    assert chosen is not None
+    uris = ["Ada/1.jpg", "Ada/deep/2.jpg", "Eve/3.png", "Eve/4.jpg", "Ada/bad.jpg"]
+    assert [uri for uri in uris if chosen(uri)] == ["Ada/1.jpg", "Ada/deep/2.jpg", "Eve/3.png"]
+    without = uri_filter(SourceSpec(path="a", exclude=("*.png",)))
+    assert without is not None
+    assert without("new\nline.jpg")
+    assert not without("a.png")
+
+
+def test_read_span(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"0123456789")
+    assert read_span(tmp_path, "a.bin") == b"0123456789"
+    assert read_span(tmp_path, "a.bin", 2, 3) == b"234"
+    with pytest.raises(PhotoError) as caught:
+        read_span(tmp_path, "a.bin", 8, 3, uri="a.bin::x.jpg")
+    assert (caught.value.code, caught.value.where) == ("unreadable", "a.bin::x.jpg")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(PhotoError) as caught:
+        read_span(tmp_path, "a.jpg")
+    assert caught.value.code == "unreadable"
+
+
+def test_a_giant_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "a.jpg")
+    monkeypatch.setattr(base, "MOST_BYTES", 0)
+    with pytest.raises(PhotoError) as caught:
+        read_span(tmp_path, "a.jpg")
+    assert caught.value.code == "too_many_bytes"
+
+
+def test_no_permission_concerns_one_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "a.jpg")
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PhotoError, match="Permission denied") as caught:
+        read_span(tmp_path, "a.jpg")
+    assert caught.value.code == "unreadable"

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceloom.pipelines.sources.shard_sample import SampleNotes, photo_of
+from faceloom.pipelines.sources.tar_members import Member
+from faceloom.schemas.errors import PhotoError
+
+POINTS = [[float(n), n + 0.5] for n in range(68)]
+
+
+def sample(*kinds: str) -> dict[str, Member]:
+    return {kind: Member(f"key.{kind}", 0, 1, True) for kind in kinds}
+
+
+def notes(folder: Path, **given: bytes) -> SampleNotes:
+    """A shard is a file with the notes one after another; that it is no tar file does not matter here."""
+    parts, data = {}, b""
+    for kind, content in given.items():
+        parts[kind.replace("__", ".")] = Member(kind, len(data), len(content), True)
+        data += content
+    (folder / "s.tar").write_bytes(data)
+    return SampleNotes(folder, "s.tar", parts)
+
+
+def npy(points: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array(points), allow_pickle=True)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen"),
+    [
+        (["jpg", "json"], "jpg"),
+        (["png", "jpg"], "jpg"),
+        (["masked.jpg", "face.jpg", "mask.png", "json"], "face.jpg"),
+        (["lr.png", "hr.png"], "hr.png"),
+        (["jpg", "face.jpg"], "jpg"),
+        (["left.png", "json"], "left.png"),
+        (["pgm", "cls"], "pgm"),
+    ],
+)
+def test_the_photo(kinds: list[str], chosen: str) -> None:
+    assert photo_of(sample(*kinds)).name == f"key.{chosen}"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "code"),
+    [(["json", "cls"], "no_picture"), ([""], "no_picture"), (["a.jpg", "b.jpg"], "ambiguous_picture")],
+)
+def test_no_photo(kinds: list[str], code: str) -> None:
+    with pytest.raises(PhotoError) as caught:
+        photo_of(sample(*kinds))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("size", "is_file", "code"), [(0, True, "empty"), (1, False, "not_a_file")])
+def test_an_unusable_photo(size: int, is_file: bool, code: str) -> None:
+    with pytest.raises(PhotoError) as caught:
+        photo_of({"jpg": Member("key.jpg", 0, size, is_file)})
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("given", "identity"),
+    [
+        ({"json": b'{"identity": "Ada", "label": 3}', "cls": b"9"}, "Ada"),
+        ({"json": b'{"label": 0}'}, "0"),
+        ({"json": b'{"id": "n7"}'}, "n7"),
+        ({"json": b'{"identity": null}', "cls": b"12\n"}, "12"),
+        ({"json": b"{}", "txt": b"Ada Lovelace"}, "Ada Lovelace"),
+        ({"txt": b"a caption\nof two lines"}, None),
+        ({}, None),
+    ],
+)
+def test_identity(tmp_path: Path, given: dict[str, bytes], identity: str | None) -> None:
+    found = notes(tmp_path, **given)
+    assert found.identity(found.facts()) == identity
+
+
+@pytest.mark.parametrize("text", [b"{", b"[1]", b"\xff\xfe\x00", b"3"])
+def test_bad_json(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(PhotoError) as caught:
+        notes(tmp_path, json=text).facts()
+    assert caught.value.code == "bad_metadata"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"landmarks__npy": npy(POINTS)},
+        {"npy": npy(POINTS)},
+        {"json": json.dumps({"landmarks": POINTS}).encode()},
+        {"npy": npy([1.0, 2.0]), "json": json.dumps({"landmarks": POINTS}).encode()},
+    ],
+)
+def test_landmarks(tmp_path: Path, given: dict[str, bytes]) -> None:
+    found = notes(tmp_path, **given)
+    assert found.landmarks(found.facts()) == tuple(map(tuple, POINTS))
+
+
+def test_no_landmarks(tmp_path: Path) -> None:
+    assert notes(tmp_path, npy=npy([[1.0]])).landmarks({}) is None
+    assert notes(tmp_path).landmarks({}) is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"landmarks__npy": npy(POINTS[:5])},
+        {"landmarks__npy": b"no array"},
+        {"landmarks__npy": npy([{"a": 1}])},
+        {"json": b'{"landmarks": [[1, 2]]}'},
+        {"json": b'{"landmarks": "soon"}'},
+    ],
+)
+def test_bad_landmarks(tmp_path: Path, given: dict[str, bytes]) -> None:
+    found = notes(tmp_path, **given)
+    with pytest.raises(PhotoError) as caught:
+        found.landmarks(found.facts())
+    assert caught.value.code == "bad_landmarks"
+
+
+def test_a_giant_note_is_not_read(tmp_path: Path) -> None:
+    giant = SampleNotes(tmp_path, "s.tar", {"json": Member("key.json", 0, 1 << 40, True)})
+    with pytest.raises(PhotoError) as caught:
+        giant.facts()
+    assert caught.value.code == "bad_metadata"

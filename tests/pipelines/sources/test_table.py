@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from faceloom.pipelines.sources.table import Table
+from faceloom.schemas.errors import SourceError
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec
+
+POINTS = [[float(n), n + 0.5] for n in range(68)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for uri in ["a.jpg", "b.jpg", "deep/c.jpg"]:
+        (tmp_path / uri).parent.mkdir(exist_ok=True)
+        (tmp_path / uri).write_bytes(b"photo")
+    return tmp_path
+
+
+def write(folder: Path, columns: list[str], *rows: list[object]) -> Table:
+    with (folder / "t.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([columns, *rows])
+    return Table(SourceSpec(path=str(folder / "t.csv")))
+
+
+def write_parquet(folder: Path, cells: dict[str, Any], **options: Any) -> Table:
+    pq.write_table(pa.table(cells), folder / "t.parquet")
+    return Table(SourceSpec(path=str(folder / "t.parquet"), **options))
+
+
+def photos(table: Table) -> dict[str, Photo]:
+    return {row.uri: row for row in table.scan() if isinstance(row, Photo)}
+
+
+def codes(table: Table) -> dict[str, str]:
+    return {row.uri: row.code for row in table.scan() if isinstance(row, Reject)}
+
+
+def test_every_column(folder: Path) -> None:
+    table = write(
+        folder,
+        ["uri", "identity", "split", "landmarks", "attributes", "licence", "consent", "age", "smiling", "note", ""],
+        [
+            "b.jpg",
+            " 007 ",
+            "train",
+            json.dumps(POINTS),
+            '{"glasses": true, "age": 1}',
+            "CC0",
+            "signed",
+            "36",
+            "true",
+            "",
+            "9",
+        ],
+        ["a.jpg", "", "", "", "", "", "", "", "", "", ""],
+    )
+    found = photos(table)
+    assert list(found) == ["a.jpg", "b.jpg"]
+    full = found["b.jpg"]
+    assert (full.identity, full.split, full.licence, full.consent) == ("007", "train", "CC0", "signed")
+    assert full.attributes == (("age", 36), ("glasses", True), ("smiling", True))
+    assert full.landmarks == tuple(map(tuple, POINTS))
+    assert (full.size, full.stamp) == (5, str((folder / "b.jpg").stat().st_mtime_ns))
+    bare = found["a.jpg"]
+    assert (bare.identity, bare.split, bare.licence, bare.consent, bare.landmarks) == (None,) * 5
+    assert bare.attributes == ()
+
+
+def test_parquet_types(folder: Path) -> None:
+    table = write_parquet(
+        folder,
+        {
+            "uri": ["a.jpg", "b.jpg"],
+            "identity": [7.0, None],
+            "landmarks": [POINTS, None],
+            "attributes": [{"pose": [1, 2]}, None],
+            "code": ["007", "x"],
+            "score": [0.5, float("nan")],
+        },
+    )
+    found = photos(table)
+    assert found["a.jpg"].identity == "7"
+    assert found["a.jpg"].landmarks == tuple(map(tuple, POINTS))
+    assert found["a.jpg"].attributes == (("code", "007"), ("pose", "[1, 2]"), ("score", 0.5))
+    assert found["b.jpg"].attributes == (("code", "x"),)
+
+
+def test_bad_rows_are_named_by_number_and_the_rest_goes_on(folder: Path) -> None:
+    (folder / "empty.jpg").touch()
+    os.mkfifo(folder / "pipe.jpg")
+    table = write(
+        folder,
+        ["uri", "landmarks", "attributes"],
+        ["b.jpg", "", ""],
+        ["gone.jpg", "", ""],
+        ["", "", ""],
+        ["a.jpg", json.dumps(POINTS[:5]), ""],
+        ["b.jpg", "", ""],
+        ["./deep//c.jpg", "", "[1]"],
+        ["empty.jpg", "", ""],
+        ["pipe.jpg", "", ""],
+        ["deep", "", ""],
+        ["a.jpg/x.jpg", "", ""],
+        ["../secret.jpg", "", ""],
+        ["new\nline.jpg", "", ""],
+        ["b.jpg", ""],
+    )
+    rows = list(table.scan())
+    assert len(rows) == 13
+    assert [row.uri for row in rows if isinstance(row, Photo)] == ["b.jpg"]
+    found = {row.message.partition(":")[0]: (row.uri, row.code) for row in rows if isinstance(row, Reject)}
+    assert found == {
+        "row 2": ("gone.jpg", "missing_file"),
+        "row 3": ("t.csv#row=3", "empty_uri"),
+        "row 4": ("a.jpg", "bad_landmarks"),
+        "row 5": ("b.jpg", "duplicate_uri"),
+        "row 6": ("deep/c.jpg", "bad_attributes"),
+        "row 7": ("empty.jpg", "empty"),
+        "row 8": ("pipe.jpg", "not_a_file"),
+        "row 9": ("deep", "not_a_file"),
+        "row 10": ("a.jpg/x.jpg", "missing_file"),
+        "row 11": ("../secret.jpg", "outside_root"),
+        "row 12": ("new\\x0aline.jpg", "bad_name"),
+        "row 13": ("t.csv#row=13", "bad_row"),
+    }
+
+
+def test_the_first_of_two_rows_counts(folder: Path) -> None:
+    table = write(folder, ["uri", "identity"], ["a.jpg", "first"], ["./a.jpg", "second"])
+    assert photos(table)["a.jpg"].identity == "first"
+    assert codes(table) == {"a.jpg": "duplicate_uri"}
+
+
+def test_absolute_paths_below_the_root_become_relative(folder: Path) -> None:
+    table = write(folder, ["uri"], [str(folder / "deep" / "c.jpg")], ["/etc/hosts"])
+    assert list(photos(table)) == ["deep/c.jpg"]
+    assert list(codes(table).values()) == ["outside_root"]
+
+
+def test_backslashes_of_another_system(folder: Path) -> None:
+    (folder / "x\\y.jpg").write_bytes(b"photo")
+    table = write(folder, ["uri"], ["deep\\c.jpg"], ["x\\y.jpg"])
+    assert list(photos(table)) == ["deep/c.jpg", "x\\y.jpg"]
+    assert table.read("deep/c.jpg") == b"photo"
+
+
+def test_other_column_names(folder: Path) -> None:
+    table = write_parquet(folder, {"file": ["a.jpg"], "person": ["Ada"]}, columns={"uri": "file", "identity": "person"})
+    assert photos(table)["a.jpg"].identity == "Ada"
+    assert photos(table)["a.jpg"].attributes == ()
+
+
+def test_a_named_column_must_be_there_and_others_need_not(folder: Path) -> None:
+    with pytest.raises(SourceError, match="no column person"):
+        photos(write_parquet(folder, {"uri": ["a.jpg"]}, columns={"identity": "person"}))
+    assert photos(write_parquet(folder, {"uri": ["a.jpg"]}))["a.jpg"].identity is None
+
+
+def test_a_root_elsewhere(folder: Path, tmp_path: Path) -> None:
+    table = write_parquet(folder, {"uri": ["c.jpg"]}, root=str(folder / "deep"))
+    assert list(photos(table)) == ["c.jpg"]
+    assert table.read("c.jpg") == b"photo"
+    with pytest.raises(SourceError, match="root"):
+        photos(write_parquet(folder, {"uri": ["c.jpg"]}, root=str(folder / "nothing")))
+
+
+def test_names_need_no_ending(folder: Path) -> None:
+    (folder / "0001").write_bytes(b"photo")
+    assert list(photos(write(folder, ["uri"], ["0001"]))) == ["0001"]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from faceloom.pipelines.sources import tar_index
+from faceloom.pipelines.sources.tar_index import find_picture
+
+
+def write(path: Path, contents: list[tuple[str, bytes]], mtime_ns: int = 0) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, data in contents:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    os.utime(path, ns=(0, mtime_ns))
+    return path
+
+
+def test_a_picture_is_found_where_it_lies(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tar", [("b.jpg", b"bee"), ("a.json", b"{}"), ("é.jpg", b"accent"), ("a.jpg", b"")])
+    data = path.read_bytes()
+    for name, expected in [("b.jpg", b"bee"), ("é.jpg", b"accent"), ("a.jpg", b"")]:
+        place = find_picture(path, name)
+        assert place is not None
+        assert data[place[0] : sum(place)] == expected
+    for name in ["a.json", "c.jpg", "", "zzz.jpg", "b.jp"]:
+        assert find_picture(path, name) is None
+
+
+def test_no_pictures_at_all(tmp_path: Path) -> None:
+    assert find_picture(write(tmp_path / "a.tar", [("a.json", b"{}")]), "a.jpg") is None
+
+
+def test_the_first_of_a_name_counts(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tar", [("a.jpg", b"first"), ("a.jpg", b"again!")])
+    assert find_picture(path, "a.jpg") == (512, 5)
+
+
+def test_a_tar_file_is_listed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = []
+    real = tar_index.members
+    monkeypatch.setattr(tar_index, "members", lambda path: listed.append(path) or real(path))
+    path = write(tmp_path / "a.tar", [("a.jpg", b"one"), ("b.jpg", b"two")])
+    assert find_picture(path, "a.jpg") != find_picture(path, "b.jpg")
+    assert len(listed) == 1
+    write(path, [("b.jpg", b"two"), ("a.jpg", b"one")], mtime_ns=1)
+    assert find_picture(path, "b.jpg") == (512, 3)
+    assert len(listed) == 2
+
+
+def test_what_comes_before_damage_is_found(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tar", [("a.jpg", b"one"), ("b.jpg", b"two")])
+    path.write_bytes(path.read_bytes()[:1100])
+    assert find_picture(path, "a.jpg") == (512, 3)
+    assert find_picture(path, "b.jpg") is None
+
+
+def test_no_file_is_the_callers_business(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        find_picture(tmp_path / "a.tar", "a.jpg")

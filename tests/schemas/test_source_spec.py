@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from faceloom.schemas.source_spec import SourceSpec, is_pattern
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("photos", "photos"),
+        ("photos/", "photos"),
+        ("a/b/../lfw", "lfw"),
+        ("a/faces.csv", "faces.csv"),
+        ("sets/train-{0000..0041}.tar", "sets"),
+        ("sets/{a,b}/*.tar", "sets"),
+        ("/", "photos"),
+    ],
+)
+def test_the_name_comes_from_the_path(path: str, name: str) -> None:
+    assert SourceSpec(path=path).source_name == name
+
+
+def test_the_working_directory_has_a_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lfw").mkdir()
+    monkeypatch.chdir(tmp_path / "lfw")
+    assert SourceSpec(path=".").source_name == "lfw"
+
+
+def test_a_folder_with_brackets_is_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "photos [2020]").mkdir()
+    assert SourceSpec(path=str(tmp_path / "photos [2020]")).source_name == "photos [2020]"
+
+
+def test_a_given_name_wins() -> None:
+    assert SourceSpec(path="photos", name="mine").source_name == "mine"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a\nb"])
+def test_bad_names(name: str) -> None:
+    with pytest.raises(ValidationError, match="printable"):
+        SourceSpec(path="photos", name=name)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"path": ""},
+        {"path": "a", "kind": "zip"},
+        {"path": "a", "colour": 1},
+        {"path": "a", "columns": {"who": "x"}},
+        {},
+    ],
+)
+def test_wrong_specs_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SourceSpec.model_validate(wrong)
+
+
+def test_as_a_recipe_writes_it() -> None:
+    spec = SourceSpec.model_validate(
+        {"path": "t.csv", "kind": "table", "columns": {"uri": "file"}, "include": ["*.jpg"], "licence": "CC0"}
+    )
+    assert spec.columns.uri == "file"
+    assert spec.columns.identity == "identity"
+    assert spec.columns.model_fields_set == {"uri"}
+    assert spec.include == ("*.jpg",)
+
+
+@pytest.mark.parametrize(
+    ("path", "several"),
+    [("a.tar", False), ("a-{0..3}.tar", True), ("*.tar", True), ("a?.tar", True), ("*.jpg", False), ("a[0]", False)],
+)
+def test_is_pattern(path: str, several: bool) -> None:
+    assert is_pattern(path) is several
