@@ -67,17 +67,33 @@ def _canonical_inverse() -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class ThinPlate:
-    """A smoothed thin-plate spline of the plane (Bookstein 1989): `weights` (N+3, 2) over `centres` (N, 2)."""
+    """A smoothed thin-plate spline of the plane (Bookstein 1989).
+
+    Attributes:
+        centres: (N, 2), after `origin` is taken off and `spread` divided out.
+        weights: (N+3, 2).
+    """
 
     centres: Floats
     weights: Floats
+    origin: Floats | float = 0.0
+    spread: float = 1.0
 
     def __call__(self, points: NDArray[np.floating]) -> Floats:
         """Map points (M, 2) to float64 (M, 2)."""
-        p, n = np.asarray(points, np.float64), len(self.centres)
+        p, n = (np.asarray(points, np.float64) - self.origin) / self.spread, len(self.centres)
         bent = _kernel(p, self.centres) @ self.weights[:n]
         mapped: Floats = bent + self.weights[n] + p @ self.weights[n + 1 :]
         return mapped
+
+
+def thin_plate(source: NDArray[np.floating], target: NDArray[np.floating]) -> ThinPlate:
+    """The spline that takes `source` (N, 2) to `target` (N, 2), smoothed a little in units of the source's spread."""
+    from_, to = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    centre, spread = from_.mean(0), float(from_.std())
+    inner = np.concatenate([to, np.zeros((3, 2))])
+    weights = np.linalg.solve(_system((from_ - centre) / spread), inner)
+    return ThinPlate((from_ - centre) / spread, weights, centre, spread)
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,8 +76,8 @@ def polygon_coverage(landmarks: Points, shape: PolygonShape, size: tuple[int, in
 def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray[np.float32]:
     """Exact coverage, float32 (H, W), of the polygon through `corners` (N, 2) in a picture of (height, width).
 
-    cv2.fillPoly draws its own border line, which adds 0.45 pixels all round, and 0.65 with LINE_AA; here the area is that
-    of the polygon. By Green's theorem each short piece of the outline covers, signed by its direction, part of its own
+    cv2.fillPoly draws its own border line, which adds 0.45 pixels all round, and 0.65 with LINE_AA; here the area is
+    that of the polygon. By Green's theorem each short piece of the outline covers, signed by its direction, part of its own
     cell and everything to the right of it; a running sum along the rows adds that up.
     """
     coverage = np.zeros(size, np.float32)
@@ -102,7 +102,7 @@ def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt
 
 
 def outline_region(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> Box | None:
-    """The region of a picture of (height, width) that the polygon through `corners` can touch; None when it is outside."""
+    """The region of a picture of (height, width) that the polygon through `corners` can touch; None if it is outside."""
     low, high = np.floor(corners.min(axis=0) + 0.5), np.ceil(corners.max(axis=0) + 0.5)
     left, top = (max(0, int(edge)) for edge in low)
     right, bottom = min(size[1], int(high[0])), min(size[0], int(high[1]))

@@ -1,0 +1,132 @@
+"""Painting any RGBA picture of a mask, placed by six anchor points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.masks import PictureMask
+from faceloom.transforms.masks import shapes
+from faceloom.transforms.masks.canvas import Canvas
+from faceloom.transforms.masks.fit import fit_face, thin_plate
+from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.masks.scene import Layers, compose_mask
+from faceloom.transforms.masks.shade import draw_lamp, measure_light
+
+Image = NDArray[np.uint8]
+
+ANCHORS = ("left_top", "top", "right_top", "right_bottom", "bottom", "left_bottom")
+"""Names of the anchors, clockwise to the eye; left and right as seen in the picture."""
+
+# Where they lie on a face, mask frame: where the level of the nose tip and that of the lower lip cross the jaw, half-way
+# down the bridge of the nose, and the chin.
+_PLACES = np.array([(-1.07, 0.52), (0.0, 0.24), (1.07, 0.52), (0.87, 1.23), (0.0, 1.78), (-0.87, 1.23)])
+
+
+@dataclass(frozen=True, eq=False)
+class MaskPicture:
+    """A picture of a mask.
+
+    Attributes:
+        rgba: uint8 (H, W, 4), RGB and straight alpha.
+        anchors: (6, 2) x, y pixels of the picture, in the order of `ANCHORS`.
+    """
+
+    rgba: Image
+    anchors: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.rgba.dtype != np.uint8 or self.rgba.ndim != 3 or self.rgba.shape[2] != 4:
+            raise RecipeError("a mask picture must be 8-bit RGBA", value=f"{self.rgba.dtype} {self.rgba.shape}")
+        if self.anchors.shape != (6, 2) or not np.isfinite(self.anchors).all():
+            raise RecipeError("a mask picture needs six anchors", value=self.anchors.shape)
+
+
+def picture_anchors(document: Mapping[str, object]) -> NDArray[np.float64]:
+    """Anchors (6, 2) from a mapping of the names of `ANCHORS` to [x, y] in pixels of the picture.
+
+    Raises:
+        RecipeError: a name is missing or unknown, or a value is no pair of finite numbers.
+    """
+    wrong = set(document) ^ set(ANCHORS)
+    if wrong:
+        raise RecipeError(f"anchors must be exactly {', '.join(ANCHORS)}", value=", ".join(sorted(map(str, wrong))))
+    points = []
+    for name in ANCHORS:
+        pair = document[name]
+        numbers = [v for v in pair if isinstance(v, (int, float)) and math.isfinite(v)] if isinstance(pair, list) else []
+        if not isinstance(pair, list) or len(pair) != 2 or len(numbers) != 2:
+            raise RecipeError("an anchor is [x, y] in pixels of the picture", where=f"$.{name}", value=pair)
+        points.append(numbers)
+    return np.array(points, np.float64)
+
+
+def _bleed(rgba: Image) -> Image:
+    """Give transparent pixels the colour of the nearest opaque ones, so that filtering brings no fringe in."""
+    import cv2
+
+    alpha = rgba[..., 3].astype(np.float32) / 255
+    weighted = cv2.blur(rgba[..., :3].astype(np.float32) * alpha[..., None], (9, 9))
+    spread = weighted / np.maximum(cv2.blur(alpha, (9, 9)), 1e-4)[..., None]
+    out = rgba.copy()
+    clear = alpha < 0.02
+    out[clear, :3] = np.clip(spread[clear], 0, 255).astype(np.uint8)
+    return out
+
+
+def _sheet(picture: MaskPicture, places: NDArray[np.float64], texels: float) -> tuple[Canvas, Image]:
+    """The picture resampled over the mask frame, RGBA."""
+    import cv2
+
+    height, width = picture.rgba.shape[:2]
+    edge = np.array([(x * width, y * height) for x in (0, 0.5, 1) for y in (0, 0.5, 1)]) - 0.5
+    canvas = Canvas.over(thin_plate(picture.anchors, places)(edge), texels)
+    back = thin_plate(places, picture.anchors)
+    gx, gy = np.meshgrid(canvas.x, canvas.y)
+    where = back(np.stack([gx, gy], -1).reshape(-1, 2)).astype(np.float32).reshape(*gx.shape, 2)
+    # A picture far finer than the sheet would alias: shrink it first.
+    shrink = min(1.0, 1.2 * max(canvas.width / width, canvas.height / height))
+    rgba = _bleed(picture.rgba)
+    if shrink < 1:
+        size = (max(2, round(width * shrink)), max(2, round(height * shrink)))
+        rgba = cv2.resize(rgba, size, interpolation=cv2.INTER_AREA)
+        where = (where + 0.5) * np.float32([size[0] / width, size[1] / height]) - 0.5
+    colour = cv2.remap(rgba[..., :3], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    alpha = cv2.remap(rgba[..., 3], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return canvas, np.dstack([colour, alpha])
+
+
+def paint_picture(image: Image, landmarks: NDArray[np.floating], picture: MaskPicture, mask: PictureMask,
+                  rng: np.random.Generator) -> PaintedMask:  # fmt: skip
+    """Put a picture of a mask on a face, with the same fit, light, shadow, sharpness and noise as our own masks.
+
+    The picture keeps its own colours and folds; its alpha is the truth. What it shows of straps counts as mask.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        landmarks: (68, 2) x, y pixels of `image`.
+        rng: the only source of chance.
+
+    Raises:
+        PhotoError: `mask_fit`, when the landmarks allow no sane placement or none of the mask falls into the picture.
+    """
+    places = shapes.wear(_PLACES, mask.wearing)
+    fit = fit_face(landmarks, _PLACES)
+    light = measure_light(image, fit)
+    lamp = draw_lamp(light, rng)
+    canvas, sheet = _sheet(picture, places, 1.1 * fit.unit)
+    side = 1 + np.float32(0.5 * lamp.side) * np.clip(canvas.x, -1.2, 1.2)
+    gain = light.level / 250 * lamp.gain * np.array(light.tint) * np.array(lamp.tint)
+    sheet[..., :3] = np.clip(sheet[..., :3] * gain.astype(np.float32) * side[None, :, None], 0, 255).astype(np.uint8)
+    box = np.array([(canvas.x0, canvas.y0), (canvas.x1, canvas.y0), (canvas.x1, canvas.y1), (canvas.x0, canvas.y1)])
+    t = np.linspace(0, 1, 8, endpoint=False)[:, None]
+    outline = np.concatenate([a + (b - a) * t for a, b in zip(box, np.roll(box, -1, axis=0))])
+    painted = compose_mask(image, fit, Layers(outline, canvas, sheet, [], np.zeros(3, np.float32)), light, lamp, rng)
+    parameters: dict[str, JsonValue] = {"picture": mask.label, "wearing": mask.wearing, **painted.parameters}
+    return PaintedMask(painted.image, painted.alpha, None, parameters)
