@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from faceloom.pipelines.sources import tar_index
 from faceloom.pipelines.sources.tar_index import find_picture
+from faceloom.pipelines.sources.tar_members import Member, members
 
 
 def write(path: Path, contents: list[tuple[str, bytes]], mtime_ns: int = 0) -> Path:
@@ -43,8 +45,12 @@ def test_the_first_of_a_name_counts(tmp_path: Path) -> None:
 
 def test_a_tar_file_is_listed_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = []
-    real = tar_index.members
-    monkeypatch.setattr(tar_index, "members", lambda path: listed.append(path) or real(path))
+
+    def counted(path: Path) -> Iterator[Member]:
+        listed.append(path)
+        return members(path)
+
+    monkeypatch.setattr(tar_index, "members", counted)
     path = write(tmp_path / "a.tar", [("a.jpg", b"one"), ("b.jpg", b"two")])
     assert find_picture(path, "a.jpg") != find_picture(path, "b.jpg")
     assert len(listed) == 1

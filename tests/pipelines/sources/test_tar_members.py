@@ -17,7 +17,7 @@ def write(path: Path, contents: dict[str, bytes], kind: int = tarfile.PAX_FORMAT
     with tarfile.open(path, "w", format=kind) as tar:
         for name, data in contents.items():
             member = tarfile.TarInfo(name)
-            member.size, member.mtime = len(data), mtime  # type: ignore[assignment]
+            member.size, member.mtime = len(data), mtime
             tar.addfile(member, io.BytesIO(data))
     return path
 
