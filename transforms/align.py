@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -144,9 +144,7 @@ def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size) -> Alpha:
     return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
 
 
-def _warp(
-    picture: Image | Alpha, matrix: Matrix, size: Size, border: int, enlarging: int
-) -> npt.NDArray[np.uint8 | np.float32]:
+def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, enlarging: int) -> npt.NDArray[Any]:
     """Halve the region needed while two pixels per crop pixel are left, warp to twice the crop, average 2x2.
 
     warpAffine only ever reads the pixels next to a sample, so on its own it would alias. Compared with true area
@@ -187,7 +185,7 @@ def _blocks(length: float, block: int) -> int:
     return math.ceil((length + 1) / block) * block
 
 
-def _cut(picture: Image | Alpha, left: int, top: int, width: int, height: int, border: int) -> Image | Alpha:
+def _cut(picture: npt.NDArray[Any], left: int, top: int, width: int, height: int, border: int) -> npt.NDArray[Any]:
     """The region as a view, or as a copy with the border made where it reaches outside."""
     import cv2
 

@@ -30,7 +30,7 @@ from faceloom.transforms.detect import (
 )
 from faceloom.transforms.quality import FaceQuality, measure_face
 
-ANALYSED_SIDE = 640
+ANALYSED_SIDE = 512
 """Photos are analysed at the smallest reduction that keeps their longest side at this many pixels or more."""
 ANALYSED_FACE = 128
 """A face narrower than this in the reduced photo is looked at again in a larger one."""
@@ -68,9 +68,9 @@ class PhotoAnalysis:
 
 
 def analysis_reduction(width: int, height: int) -> int:
-    """The reduction at which a photo of this size is first decoded: the longest side stays at 640 pixels or more.
+    """The reduction at which a photo of this size is first decoded: the longest side stays at 512 pixels or more.
 
-    A face that the search finds at 320 pixels is then at least 160 wide, where its landmarks lie within 1 % of the eye
+    A face that the search finds at 256 pixels is then at least 160 wide, where its landmarks lie within 1 % of the eye
     distance of those from the full photo, which is as far as those of two scales of the full photo differ.
     """
     return max(
@@ -108,7 +108,7 @@ def analyse_photo(
     width, height = header.size
 
     def decode(reduction: int) -> Grey:
-        return decode_grey(data, reduction=reduction, max_pixels=max_pixels)
+        return decode_grey(data, reduction=reduction, header=header)
 
     reduction = analysis_reduction(width, height)
     grey = None
@@ -137,7 +137,7 @@ def _find(
     decode: Callable[[int], Grey], width: int, height: int, reduction: int, detector: Any, select: Select
 ) -> tuple[tuple[FaceBox, ...], int, Grey]:
     """Search coarse to fine, decoding the photo larger only when a scale needs it; boxes are in the full photo."""
-    factors = list(search_factors(width, height))
+    factors = search_factors(width, height)
     if select == "all":
         factors = factors[-1:]
     reduction = min(reduction, max(r for r in REDUCTIONS if r == 1 or r * factors[0] <= 1))

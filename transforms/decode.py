@@ -1,7 +1,7 @@
 """From the bytes of a photo to its pixels, whatever kind of picture file it is.
 
 A file is judged by its content, never by its name. Every way of decoding gives the same frame: EXIF orientation
-applied, and for a reduction r a picture of ceil(size / r), in which pixel x lies at (x + 0.5) * r - 0.5 of the full picture
+applied, and for a reduction r a picture of ceil(size / r), whose pixel x lies at (x + 0.5) * r - 0.5 of the full one
 (`to_full_frame`, `to_reduced_frame`).
 """
 
@@ -87,7 +87,9 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
     return PhotoHeader(str(image.format), width, height, orientation, image.mode)
 
 
-def decode_rgb(data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode_rgb(
+    data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS, header: PhotoHeader | None = None
+) -> Pixels:
     """Decode a photo in colour.
 
     Transparent pixels are laid over white; 16-bit values are rounded to 8; an animation gives its first frame.
@@ -96,6 +98,7 @@ def decode_rgb(data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS)
         data: the file's bytes.
         reduction: 1, 2, 4 or 8: decode to ceil(size / reduction), cheaply for JPEG.
         max_pixels: limit on the stored picture.
+        header: what `read_header` gave for these bytes, to spare a second reading.
 
     Returns:
         uint8 (H, W, 3), RGB, EXIF orientation applied.
@@ -105,20 +108,20 @@ def decode_rgb(data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS)
     """
     import cv2
 
-    flags = cv2.IMREAD_COLOR_RGB | (0 if reduction == 1 else _reduced_grey_flag(reduction))
-    pixels = _decode(data, flags, reduction, max_pixels)
+    pixels = _decode(data, header or read_header(data, max_pixels=max_pixels), reduction, grey=False)
     return pixels if pixels.ndim == 3 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
-def decode_grey(data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode_grey(
+    data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS, header: PhotoHeader | None = None
+) -> Pixels:
     """Decode a photo's luminance, uint8 (H, W), in the frame of `decode_rgb` and at half its cost.
 
     Arguments and errors are those of `decode_rgb`.
     """
     import cv2
 
-    flags = cv2.IMREAD_GRAYSCALE if reduction == 1 else _reduced_grey_flag(reduction)
-    pixels = _decode(data, flags, reduction, max_pixels)
+    pixels = _decode(data, header or read_header(data, max_pixels=max_pixels), reduction, grey=True)
     return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
@@ -146,28 +149,26 @@ def shrink(pixels: Pixels, reduction: int) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _reduced_grey_flag(reduction: int) -> int:
-    """OpenCV's flag; together with IMREAD_COLOR_RGB it means colour."""
-    import cv2
-
-    flags = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
-    if reduction not in flags:
-        raise ValueError(f"reduction is one of {REDUCTIONS}, not {reduction}")
-    return flags[reduction]
-
-
-def _decode(data: bytes, flags: int, reduction: int, max_pixels: int) -> Pixels:
+def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> Pixels:
     """Decode by OpenCV where it reads right, by Pillow elsewhere (there in colour, or grey if stored so)."""
     import cv2
 
-    header = read_header(data, max_pixels=max_pixels)
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction is one of {REDUCTIONS}, not {reduction}")
     if header.format not in ("JPEG", "MPO") or header.mode not in ("RGB", "L"):
         return shrink(_turn(_pillow_pixels(data), header.exif_orientation), reduction)
     if not _reduces_in_place(header, reduction):
-        full = flags & cv2.IMREAD_COLOR_RGB  # without the flag: IMREAD_GRAYSCALE, which is 0
-        return shrink(_decode(data, full, 1, max_pixels), reduction)
+        return shrink(_decode(data, header, 1, grey=grey), reduction)
+    flags = cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB)
+    # OpenCV's flags for reduced grey have one bit each, and mean colour when the colour bit is set as well.
+    flags |= {
+        1: 0,
+        2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+        4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+        8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    }[reduction]
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise PhotoError("decode_failed", "the picture cannot be decoded", value=error) from None
     if pixels is None:

@@ -72,8 +72,8 @@ def measure_face(grey: Grey, landmarks: Points, *, reduction: int = 1) -> FaceQu
 def head_pose(landmarks: Points) -> tuple[float, float, float]:
     """Yaw, pitch and roll in degrees (signs as in `FaceQuality`), good to some five degrees on average.
 
-    The affine camera that best takes an average head to the landmarks, made orthonormal: the scaled orthographic pose, in
-    closed form.
+    The affine camera that best takes an average head to the landmarks, made orthonormal: the scaled orthographic pose,
+    in closed form.
     """
     points = landmarks[_HEAD_POINTS].astype(np.float64)
     camera = (points - points.mean(axis=0)).T @ _HEAD_INVERSE.T

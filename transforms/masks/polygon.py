@@ -33,7 +33,7 @@ def outline(landmarks: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
     upright = rotate(-math.atan2(y, x), points[28])
     level = apply_affine(upright, points)
     corners = _polygon(level, shape) if shape in ("A", "C", "E") else _ellipse(level, shape)
-    return apply_affine(invert(upright), corners)
+    return np.asarray(apply_affine(invert(upright), corners), np.float64)
 
 
 def _polygon(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
@@ -56,7 +56,8 @@ def _ellipse(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
     # A polygon with its corners on the ellipse is a little too small; this makes its area right.
     swell = math.sqrt(2 * math.pi / (_ELLIPSE_POINTS * math.sin(2 * math.pi / _ELLIPSE_POINTS)))
     radii = np.array([half_width, (bottom - top) / 2]) * swell
-    return np.array([p[28, 0], (top + bottom) / 2]) + radii * np.column_stack([np.cos(angles), np.sin(angles)])
+    centre = np.array([p[28, 0], (top + bottom) / 2])
+    return np.asarray(centre + radii * np.column_stack([np.cos(angles), np.sin(angles)]))
 
 
 def polygon_coverage(landmarks: Points, shape: PolygonShape, size: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -77,8 +78,8 @@ def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt
     """Exact coverage, float32 (H, W), of the polygon through `corners` (N, 2) in a picture of (height, width).
 
     cv2.fillPoly draws its own border line, which adds 0.45 pixels all round, and 0.65 with LINE_AA; here the area is
-    that of the polygon. By Green's theorem each short piece of the outline covers, signed by its direction, part of its own
-    cell and everything to the right of it; a running sum along the rows adds that up.
+    that of the polygon. By Green's theorem each short piece of the outline covers, signed by its direction, part of its
+    own cell and everything to the right of it; a running sum along the rows adds that up.
     """
     coverage = np.zeros(size, np.float32)
     region = outline_region(corners, size)
@@ -102,7 +103,7 @@ def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt
 
 
 def outline_region(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> Box | None:
-    """The region of a picture of (height, width) that the polygon through `corners` can touch; None if it is outside."""
+    """The region of a picture of (height, width) that a polygon can touch; None if it lies outside."""
     low, high = np.floor(corners.min(axis=0) + 0.5), np.ceil(corners.max(axis=0) + 0.5)
     left, top = (max(0, int(edge)) for edge in low)
     right, bottom = min(size[1], int(high[0])), min(size[0], int(high[1]))
@@ -122,7 +123,7 @@ def _cut_at_pixel_edges(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.floa
         places.append(edge + (line - start[edge, axis]) / (end - start)[edge, axis])
     place = np.sort(np.concatenate(places))
     edge = np.minimum(place.astype(int), len(corners) - 1)
-    return start[edge] + (place - edge)[:, None] * (end - start)[edge]
+    return np.asarray(start[edge] + (place - edge)[:, None] * (end - start)[edge])
 
 
 def paint_polygon(image: npt.NDArray[np.uint8], landmarks: Points, mask: PolygonMask) -> PaintedMask:
