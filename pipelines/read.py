@@ -1,0 +1,240 @@
+"""Read a split of a finished build in a training job, as a webdataset pipeline."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceloom.pipelines.parts import shard_index, shard_tar
+from faceloom.pipelines.record import ShardRecord, read_record
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.tables import read_index_columns
+from faceloom.schemas.errors import FaceloomError, StorageError
+
+if TYPE_CHECKING:
+    import webdataset
+
+PIECE = 32
+"""Neighbouring samples that a shuffled pass reads in one go. A person's samples are neighbours, so a piece must be
+small against the shuffle buffer if a batch is to hold many people, and large enough that seeking costs little."""
+
+_GREY = ("mask", "alpha")
+
+
+def open_split(
+    out: str | Path,
+    split: str,
+    *,
+    shuffle: int = 0,
+    seed: int = 0,
+    decode: bool = True,
+    tensors: bool = False,
+    members: Sequence[str] | None = None,
+) -> webdataset.FluidWrapper:
+    """Open one split of a finished build for training.
+
+    The shards are those that OUT/build.json lists; what else lies in the folder is not looked at. Every sample comes
+    exactly once per epoch, whatever the number of ranks and DataLoader workers: each reads its own run of neighbouring
+    samples, and no two runs differ by more than one sample in length, also when there are fewer shards than workers.
+    Where all ranks must see the very same number of batches, end the pipeline with `.with_epoch(nsamples=...)`, which
+    starts over where a run ends early.
+
+    A sample is a dict: `__key__`, then its members in alphabetical order.
+
+    - `face`, `masked`: uint8 (H, W, 3), RGB, 0..255.
+    - `mask`: uint8 (H, W), 0 or 255; `alpha`: uint8 (H, W), 0..255.
+    - `landmarks`: float32 (68, 2), x and y in pixels of the crop, iBUG order.
+    - `json`: a dict with identity, split, source, and every operation with its parameters and seed. It has no fixed
+      form, so PyTorch's own collation cannot batch it: name the other members, or map it to what you need.
+
+    Example:
+        samples = open_split("out", "train", shuffle=2000, members=["face", "masked", "mask"])
+        loader = torch.utils.data.DataLoader(samples, batch_size=64, num_workers=4)
+
+    Args:
+        out: folder of the build.
+        split: `train`, `val`, `test`, or what the source calls it.
+        shuffle: size of the shuffle buffer in samples; 0 keeps the order of the shards. When it is set, pieces of
+            `PIECE` samples are also read in random order. The order differs from epoch to epoch, and repeats with the
+            same `seed`, the same number of readers and the same `torch.manual_seed`.
+        seed: of the shuffling.
+        decode: otherwise members are bytes and keep their file names, such as `face.jpg`.
+        tensors: pictures as uint8 torch tensors (C, H, W), masks (1, H, W), landmarks as a tensor.
+        members: those to read, by name without ending; all if not given.
+
+    Returns:
+        A webdataset pipeline: an IterableDataset with `.map`, `.select`, `.batched`, `.with_epoch` and so on.
+
+    Raises:
+        StorageError: there is no finished build, or a shard is missing or cut short.
+        FaceloomError: the build has no such split, a sample has no such member, or webdataset is not installed.
+    """
+    try:
+        import webdataset
+    except ImportError as error:
+        remedy = "Run: pip install 'faceloom[torch]'"
+        raise FaceloomError("reading shards for training needs webdataset", value=error, remedy=remedy) from None
+    storage = Storage(str(out))
+    shards = split_shards(storage, split)
+    samples = webdataset.FluidWrapper(_Reader(storage, shards, shuffle, seed))
+    take = partial(_take, members=None if members is None else tuple(members), decode=decode, tensors=tensors)
+    return samples.map(take)
+
+
+def split_shards(storage: Storage, split: str) -> tuple[ShardRecord, ...]:
+    """The shards of one split of a finished build, each there in full length; their `samples` add up to its size.
+
+    Raises:
+        StorageError: there is no finished build, or a shard is missing or cut short.
+        FaceloomError: the build has no such split.
+    """
+    record = read_record(storage)
+    shards = tuple(shard for shard in record.shards if shard.split == split)
+    if not shards:
+        has = ", ".join(record.by_split) or "no samples at all"
+        raise FaceloomError("there is no such split", where=storage.root, value=split, remedy=f"The build has: {has}")
+    for shard in shards:
+        path = shard_tar(shard.name)
+        if not storage.exists(path) or storage.size(path) != shard.bytes:
+            remedy = "Remove what is left of it and its index, and run the same `faceloom build` again"
+            raise StorageError("the shard is missing or cut short", where=path, remedy=remedy)
+    return shards
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A run of samples in one shard."""
+
+    shard: str
+    start: int
+    stop: int
+
+
+def own_pieces(shards: Sequence[ShardRecord], reader: int, readers: int, length: int | None = None) -> list[_Piece]:
+    """The samples that one reader of several reads, as pieces of shards.
+
+    Args:
+        shards: of the split, in order.
+        reader, readers: number of this reader, and how many there are.
+        length: of the longest piece; whole shards if not given.
+    """
+    total = sum(shard.samples for shard in shards)
+    first, last = total * reader // readers, total * (reader + 1) // readers
+    pieces, begin = [], 0
+    for shard in shards:
+        start, stop = max(first - begin, 0), min(last - begin, shard.samples)
+        step = length or max(1, shard.samples)
+        pieces += [_Piece(shard.name, at, min(at + step, stop)) for at in range(start, stop, step)]
+        begin += shard.samples
+    return pieces
+
+
+@dataclass(slots=True)
+class _Reader:
+    """First stage of the pipeline: the samples of this process, undecoded. One call is one epoch."""
+
+    storage: Storage
+    shards: tuple[ShardRecord, ...]
+    shuffle: int
+    seed: int
+    epoch: int = -1
+
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        from webdataset import filters
+        from webdataset.utils import pytorch_worker_info
+
+        self.epoch += 1
+        rank, ranks, worker, workers = pytorch_worker_info()
+        reader, readers = rank * workers + worker, ranks * workers
+        if not self.shuffle:
+            yield from self._read(own_pieces(self.shards, reader, readers))
+            return
+        # A DataLoader starts its workers anew for every epoch, each with a fresh copy of this object: only the seed
+        # that torch gives the worker tells one epoch from the next there, and only our count does without workers.
+        rng = random.Random(f"{self.seed} {self.epoch} {reader} {_worker_seed()}")
+        pieces = own_pieces(self.shards, reader, readers, PIECE)
+        rng.shuffle(pieces)
+        yield from filters.shuffle(self.shuffle, initial=self.shuffle, rng=rng)(self._read(pieces))
+
+    def _read(self, pieces: list[_Piece]) -> Iterator[dict[str, Any]]:
+        from webdataset.tariterators import group_by_keys, tar_file_expander
+
+        offsets: dict[str, list[int]] = {}
+        for piece in pieces:
+            if piece.start and piece.shard not in offsets:
+                offsets[piece.shard] = read_index_columns(self.storage, shard_index(piece.shard), ["offset"])["offset"]
+            path = self.storage.local(shard_tar(piece.shard))
+            with path.open("rb") as stream:
+                stream.seek(offsets[piece.shard][piece.start] if piece.start else 0)
+                files = tar_file_expander([{"url": str(path), "stream": stream}])
+                yield from islice(group_by_keys(files), piece.stop - piece.start)
+
+
+def _worker_seed() -> int:
+    try:
+        from torch.utils.data import get_worker_info
+    except ImportError:
+        return 0
+    info = get_worker_info()
+    return info.seed if info else 0
+
+
+def _take(
+    sample: dict[str, Any], *, members: tuple[str, ...] | None, decode: bool, tensors: bool
+) -> dict[str, Any]:
+    """Pick the wanted members of a raw sample and decode them."""
+    files = {name.partition(".")[0]: name for name in sorted(sample) if not name.startswith("__")}
+    wanted = files if members is None else members
+    taken: dict[str, Any] = {"__key__": sample["__key__"]}
+    for member in sorted(wanted):
+        if member not in files:
+            where, remedy = f"{sample['__url__']}::{sample['__key__']}", f"It has: {', '.join(files)}"
+            raise FaceloomError("the sample has no such member", where=where, value=member, remedy=remedy)
+        name = files[member]
+        if not decode:
+            taken[name] = sample[name]
+            continue
+        value = decode_member(name, sample[name])
+        taken[member] = _tensor(value) if tensors and member != "json" else value
+    return taken
+
+
+def decode_member(name: str, data: bytes) -> Any:
+    """Decode one member of a sample by its file name.
+
+    Args:
+        name: such as `face.jpg`, `mask.png`, `landmarks.npy` or `json`.
+        data: its content.
+
+    Returns:
+        uint8 (H, W, 3) RGB for pictures, uint8 (H, W) for `mask` and `alpha`, an array for `.npy`, else a dict.
+    """
+    if name.endswith("json"):
+        return json.loads(data)
+    import numpy as np
+
+    if name.endswith(".npy"):
+        return np.load(BytesIO(data), allow_pickle=False)
+    import cv2
+
+    flag = cv2.IMREAD_GRAYSCALE if name.partition(".")[0] in _GREY else cv2.IMREAD_COLOR_RGB
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    if picture is None:
+        raise StorageError("a picture in a shard cannot be decoded", where=name, remedy="Build it again")
+    return picture
+
+
+def _tensor(value: Any) -> Any:
+    import torch
+
+    if value.dtype != "uint8":
+        return torch.from_numpy(value)
+    picture = torch.from_numpy(value)
+    return picture[None] if picture.ndim == 2 else picture.permute(2, 0, 1).contiguous()
