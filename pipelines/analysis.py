@@ -6,12 +6,14 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.model_files import file_digest, find_landmark_model, load_detector, load_predictor
-from faceloom.pipelines.progress import tick
+from faceloom.pipelines.progress import Ticker
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_faces, write_faces
@@ -109,9 +111,10 @@ def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
     watch = Stopwatch()
     same = {row.sha256: row for row in task.candidates if "+" not in row.stamp}
     rows = []
-    for photo in task.photos:
-        rows.append(_analyse_one(photo, same, context, watch))
-        tick(context.progress)
+    with Ticker(context.progress) as ticker:
+        for photo in task.photos:
+            rows.append(_analyse_one(photo, same, context, watch))
+            ticker.tick()
     with watch.time("write"):
         write_faces(context.storage, task.path, rows)
     return dict(watch.seconds)
@@ -144,15 +147,19 @@ def _analyse_one(photo: Photo, same: Mapping[str, AnalysedPhoto], context: Conte
     )
 
 
+@lru_cache(maxsize=2)
+def _predictor(path: str | None) -> Any:
+    return load_predictor(find_landmark_model(path))
+
+
 def _analyse(data: bytes, photo: Photo, faces: Faces, watch: Stopwatch) -> PhotoAnalysis:
     given = None if photo.landmarks is None else np.array(photo.landmarks, np.float32)
-    model = find_landmark_model(faces.landmark_model)
     with watch.time("analyse"):
         return analyse_photo(
             data,
             select=faces.select,
             assume=faces.assume,
-            predictor=load_predictor(model),
+            predictor=_predictor(faces.landmark_model),
             detector=load_detector(),
             max_pixels=faces.max_pixels,
             given_landmarks=given,

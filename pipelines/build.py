@@ -13,7 +13,7 @@ from faceloom.pipelines.analysis import analyser_id
 from faceloom.pipelines.beam_run import run_tasks
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.lifting import find_lifts
-from faceloom.pipelines.painters import mask_digests
+from faceloom.pipelines.painters import mask_digests, painter_for
 from faceloom.pipelines.planner import make_plan
 from faceloom.pipelines.progress import Listener
 from faceloom.pipelines.record import BuildRecord, make_record, render_rejects, write_record
@@ -66,6 +66,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
             remedy = "Give one of them a `name`"
             raise RecipeError("two sources have one name", where=f"$.sources[{number}].name", value=name, remedy=remedy)
     mask_digests(recipe)
+    painter_for(recipe.masks)
     analyser_id(recipe.faces)
     context = Context(recipe.model_dump_json(), out)
     for name in names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import Mask, PictureMask, PolygonMask
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.masks.picture import MaskPicture, paint_picture, picture_anchors
 from faceloom.transforms.masks.polygon import paint_polygon
 from faceloom.transforms.masks.template import paint_template
 
@@ -56,6 +58,41 @@ def _file_digests(number: int, mask: Mask) -> list[str]:
     if not isinstance(mask, PictureMask):
         return []
     return [hashlib.sha256(_read(number, name, getattr(mask, name))).hexdigest() for name in ("path", "anchors")]
+
+
+def load_picture(number: int, mask: PictureMask) -> MaskPicture:
+    """Load the picture and the anchors of a recipe's mask.
+
+    Args:
+        number: of the mask in the recipe, for messages.
+        mask: names an RGBA picture, and a JSON or YAML file that maps anchor names to [x, y] pixels of it.
+
+    Raises:
+        RecipeError: a file cannot be read, or does not hold what it should.
+    """
+    import yaml
+    from PIL import Image, UnidentifiedImageError
+
+    where = f"$.masks[{number}]"
+    data, anchors = _read(number, "path", mask.path), _read(number, "anchors", mask.anchors)
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            rgba = np.array(picture.convert("RGBA"))
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise RecipeError(f"not a picture ({error})", where=f"{where}.path", value=mask.path) from None
+    if rgba[..., 3].min() == 255:
+        remedy = "Give a PNG or WEBP whose background is transparent"
+        raise RecipeError("the picture has no transparency", where=f"{where}.path", value=mask.path, remedy=remedy)
+    try:
+        document = yaml.safe_load(anchors)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"not JSON or YAML ({error})", where=f"{where}.anchors", value=mask.anchors) from None
+    if not isinstance(document, dict):
+        raise RecipeError("must map anchor names to [x, y]", where=f"{where}.anchors", value=mask.anchors)
+    try:
+        return MaskPicture(rgba, picture_anchors(document))
+    except RecipeError as error:
+        raise RecipeError(f"{error.where} {error.what}".strip(), where=f"{where}.anchors", value=error.value) from None
 
 
 def _read(number: int, key: str, path: str) -> bytes:

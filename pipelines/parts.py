@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.painters import painter_for
-from faceloom.pipelines.progress import tick
+from faceloom.pipelines.progress import Ticker
 from faceloom.pipelines.render import Sample, render_photo
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
@@ -100,10 +100,10 @@ def render_part(part: str, context: Context) -> dict[str, float]:
     rows: list[IndexRow] = []
     rejects: list[Reject] = []
     try:
-        with storage.write(part_tar(part)) as stream:
+        with storage.write(part_tar(part)) as stream, Ticker(context.progress) as ticker:
             offset = 0
             for face, result in _render_faces(faces, context, watch):
-                tick(context.progress)
+                ticker.tick()
                 if isinstance(result, Reject):
                     rejects.append(result)
                     continue

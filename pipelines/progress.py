@@ -5,29 +5,54 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+import time
+from collections.abc import Callable
 from types import TracebackType
 
-
-@lru_cache(maxsize=1)
-def _socket() -> socket.socket:
-    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+INTERVAL = 0.2
+"""Seconds between two words of one task."""
 
 
-def tick(address: str) -> None:
-    """Tell the listener at `host:port` that one more thing is done; no address, no tick."""
-    if address:
-        host, port = address.rsplit(":", 1)
-        with contextlib.suppress(OSError):
-            _socket().sendto(b".", (host, int(port)))
+class Ticker:
+    """Tells the listener at `host:port` how many things are done, a few times a second; no address, no ticks.
+
+    Use as a context manager: what is left to tell is told at its end.
+    """
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._to = (host, int(port)) if address else None
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM) if address else None
+        self._count, self._told = 0, 0.0
+
+    def __enter__(self) -> Ticker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tell()
+        if self._socket is not None:
+            self._socket.close()
+
+    def tick(self) -> None:
+        """One more thing is done."""
+        self._count += 1
+        if self._to and time.monotonic() - self._told > INTERVAL:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._socket is not None and self._count:
+            with contextlib.suppress(OSError):
+                self._socket.sendto(str(self._count).encode(), self._to)  # type: ignore[arg-type]
+        self._count, self._told = 0, time.monotonic()
 
 
 class Listener:
-    """Counts ticks on a loopback port and calls back, from a thread of its own, at most ten times a second.
+    """Counts ticks on a loopback port and calls back from a thread of its own.
 
     Attributes:
-        address: `host:port` for `tick`.
+        address: `host:port` for a `Ticker`.
     """
 
     def __init__(self, on_count: Callable[[int], None]) -> None:
@@ -52,21 +77,9 @@ class Listener:
 
     def _listen(self) -> None:
         count = 0
-        for received in self._ticks():
-            count += received
-            self._on_count(count)
-
-    def _ticks(self) -> Iterator[int]:
-        while not self._stop.is_set():
-            received = 0
-            try:
-                self._socket.recv(16)
-                received = 1
-                self._socket.setblocking(False)
-                while True:
-                    self._socket.recv(16)
-                    received += 1
-            except (TimeoutError, BlockingIOError):
-                self._socket.settimeout(0.1)
-            if received:
-                yield received
+        stopping = False
+        while not stopping:
+            stopping = self._stop.is_set()  # looked at before receiving, so that the last words are heard
+            with contextlib.suppress(TimeoutError):
+                count += int(self._socket.recv(32))
+                self._on_count(count)

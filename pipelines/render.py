@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from pydantic import JsonValue
 
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.keys import generator, sample_key, seed_of
+from faceloom.schemas.keys import sample_key, seed_of
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
@@ -30,7 +31,8 @@ Image = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 Painter = Callable[[Image, npt.NDArray[np.float32], Mask, np.random.Generator], PaintedMask]
 
-STRAP_SEEN = 0.5
+COVERED = 0.5
+"""A pixel counts as mask from this coverage on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,15 @@ class Working:
         image: uint8 (H, W, 3), RGB.
         landmarks: (68, 2) in pixels of `image`.
         matrix: `image` to crop, 2x3.
+        alignment: what the samples record of it.
+        files: those that all samples of the face share.
     """
 
     image: Image
     landmarks: npt.NDArray[np.float32]
     matrix: Matrix
+    alignment: dict[str, JsonValue]
+    files: tuple[tuple[str, bytes], ...]
 
 
 def landmarks_of(face: PlannedFace) -> npt.NDArray[np.float32]:
@@ -97,17 +103,13 @@ def render_photo(
         variants = [recipe.masks[number] for number in face.masks] or [None]
         keys = [sample_key(face.photo_sha256, face.face, variant) for variant in range(len(variants))]
         try:
-            with watch.time("align"):
-                working = cut_working(photo, face, matrix, reduction, recipe.align)
-                face_crop = warp_image(working.image, working.matrix, recipe.align.width_height)
+            working = cut_working(photo, face, matrix, reduction, recipe, watch)
         except PhotoError as error:
             yield from ((face, _reject(face, key, error)) for key in keys)
             continue
-        with watch.time("encode"):
-            face_file = encode(face_crop, recipe.output.image, recipe.output.quality)
         for key, mask in zip(keys, variants, strict=True):
             try:
-                yield face, _sample(key, face, mask, recipe, working, face_file, painter, watch)
+                yield face, _sample(key, face, mask, recipe, working, painter, watch)
             except PhotoError as error:
                 yield face, _reject(face, key, error)
 
@@ -116,24 +118,41 @@ def _reject(face: PlannedFace, key: str, error: PhotoError) -> Reject:
     return Reject("render", face.source, face.uri, error.code, str(error), key)
 
 
-def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int, align: Align) -> Working:
-    """Cut from a (reduced) photo what one face needs: what its crop shows, and all that a mask on it may touch."""
-    landmarks = to_reduced_frame(landmarks_of(face), reduction).astype(np.float32)
-    # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
-    to_full = np.array([[reduction, 0, (reduction - 1) / 2], [0, reduction, (reduction - 1) / 2]], np.float64)
-    from_reduced = compose(matrix, to_full)
-    width, height = align.width_height
-    corners = apply_affine(invert(from_reduced), np.array([(0, 0), (width, 0), (width, height), (0, height)]))
-    reach = 0.6 * np.ptp(landmarks, axis=0).max()
-    low = np.minimum(corners.min(axis=0) - 8, landmarks.min(axis=0) - reach)
-    high = np.maximum(corners.max(axis=0) + 8, landmarks.max(axis=0) + reach)
-    left, top = (max(0, int(np.floor(value))) for value in low)
-    right, bottom = (min(limit, int(np.ceil(value))) for limit, value in zip(photo.shape[1::-1], high, strict=True))
-    if right - left < 2 or bottom - top < 2:
-        raise PhotoError("crop_outside", "the aligned crop lies outside the photo", where=f"{face.source}/{face.uri}")
-    shift = np.array([[1, 0, left], [0, 1, top]], np.float64)
+def cut_working(
+    photo: Image, face: PlannedFace, matrix: Matrix, reduction: int, recipe: Recipe, watch: Stopwatch
+) -> Working:
+    """Cut from a (reduced) photo what one face needs: what its crop shows, and all that a mask on it may touch.
+
+    Raises:
+        PhotoError: `crop_outside`.
+    """
+    with watch.time("align"):
+        size = recipe.align.width_height
+        landmarks_photo = landmarks_of(face)
+        landmarks = to_reduced_frame(landmarks_photo, reduction)
+        # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
+        half = (reduction - 1) / 2
+        from_reduced = compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
+        corners = apply_affine(invert(from_reduced), np.array([(0, 0), (size[0], 0), size, (0, size[1])], np.float64))
+        reach = 0.6 * np.ptp(landmarks, axis=0).max()
+        low = np.minimum(corners.min(axis=0) - 8, landmarks.min(axis=0) - reach)
+        high = np.maximum(corners.max(axis=0) + 8, landmarks.max(axis=0) + reach)
+        left, top = (max(0, math.floor(value)) for value in low)
+        right, bottom = (min(limit, math.ceil(value)) for limit, value in zip(photo.shape[1::-1], high, strict=True))
+        if right - left < 2 or bottom - top < 2:
+            raise PhotoError("crop_outside", "the aligned crop lies outside the photo", where=f"{face.source}/{face.uri}")
+        image = photo[top:bottom, left:right]
+        shifted = compose(from_reduced, np.array([[1, 0, left], [0, 1, top]], np.float64))
+        face_crop = warp_image(image, shifted, size)
+        landmarks_crop = apply_affine(matrix, landmarks_photo).astype(np.float32)
+    with watch.time("encode"):
+        output = recipe.output
+        face_file = encode(face_crop, output.image, output.quality)
+        files = ((f"face.{output.image}", face_file), ("landmarks.npy", npy(landmarks_crop)))
+    rows = [[round(value, 6) for value in row] for row in matrix.tolist()]
+    alignment = {"name": "align", "mode": recipe.align.mode, "size": list(size), "matrix": rows}
     offset = np.array([left, top], np.float32)
-    return Working(photo[top:bottom, left:right], landmarks - offset, compose(from_reduced, shift))
+    return Working(image, (landmarks - offset).astype(np.float32), shifted, alignment, files)
 
 
 def _sample(
@@ -142,34 +161,31 @@ def _sample(
     mask: Mask | None,
     recipe: Recipe,
     working: Working,
-    face_file: bytes,
     painter: Painter,
     watch: Stopwatch,
 ) -> Sample:
     output, size = recipe.output, recipe.align.width_height
-    operations: list[JsonValue] = [_alignment(recipe.align, face)]
-    files = [(f"face.{output.image}", face_file)]
+    operations: list[JsonValue] = [working.alignment]
+    files = list(working.files)
     if mask is not None:
         with watch.time("paint"):
-            painted = painter(working.image, working.landmarks, mask, generator(recipe.seed, key, "paint"))
+            seed = seed_of(recipe.seed, key, "paint")
+            painted = painter(working.image, working.landmarks, mask, np.random.default_rng(seed))
         with watch.time("align"):
             masked_crop = warp_image(painted.image, working.matrix, size)
             alpha_crop = warp_alpha(_truth(painted, output), working.matrix, size)
-        if not (alpha_crop >= STRAP_SEEN).any():
+        if alpha_crop.max() < COVERED:
             raise PhotoError(
                 "mask_outside_crop", "no pixel of the mask lies in the crop", where=key, value=mask.label,
                 remedy="Use a larger or looser crop, or another way of wearing",
             )  # fmt: skip
         with watch.time("encode"):
             files += _mask_files(masked_crop, alpha_crop, output)
-        operations.insert(0, {
-            "name": "mask", "mask": mask.label, "seed": seed_of(recipe.seed, key, "paint"), **painted.parameters,
-        })  # fmt: skip
+        operations.insert(0, {"name": "mask", "mask": mask.label, "seed": seed, **painted.parameters})
     with watch.time("encode"):
-        landmarks_crop = apply_affine(crop_matrix(recipe.align, face), landmarks_of(face)).astype(np.float32)
-        files.append(("landmarks.npy", npy(landmarks_crop)))
         files.append(("json", _json(_record(key, face, mask, operations))))
-    return Sample(key, tuple(sorted(files)), mask.label if mask else "", json.dumps(operations, sort_keys=True))
+        files.sort()
+    return Sample(key, tuple(files), mask.label if mask else "", _json(operations).decode())
 
 
 def _truth(painted: PaintedMask, output: Output) -> npt.NDArray[np.float32]:
@@ -179,7 +195,7 @@ def _truth(painted: PaintedMask, output: Output) -> npt.NDArray[np.float32]:
 
 
 def _mask_files(masked_crop: Image, alpha_crop: npt.NDArray[np.float32], output: Output) -> list[tuple[str, bytes]]:
-    binary = np.where(alpha_crop >= 0.5, np.uint8(255), np.uint8(0))
+    binary = (alpha_crop >= COVERED).astype(np.uint8) * np.uint8(255)
     files = [
         (f"masked.{output.image}", encode(masked_crop, output.image, output.quality)),
         (f"mask.{output.mask}", encode(binary, output.mask, 100)),
@@ -187,11 +203,6 @@ def _mask_files(masked_crop: Image, alpha_crop: npt.NDArray[np.float32], output:
     if output.alpha:
         files.append((f"alpha.{output.mask}", encode(np.round(alpha_crop * 255).astype(np.uint8), output.mask, 100)))
     return files
-
-
-def _alignment(align: Align, face: PlannedFace) -> JsonValue:
-    matrix = [[round(float(value), 6) for value in row] for row in crop_matrix(align, face)]
-    return {"name": "align", "mode": align.mode, "size": list(align.width_height), "matrix": matrix}
 
 
 def _record(key: str, face: PlannedFace, mask: Mask | None, operations: list[JsonValue]) -> dict[str, Any]:
@@ -211,7 +222,7 @@ def _record(key: str, face: PlannedFace, mask: Mask | None, operations: list[Jso
     }
 
 
-def _json(record: dict[str, Any]) -> bytes:
+def _json(record: Any) -> bytes:
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
