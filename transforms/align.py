@@ -145,15 +145,15 @@ def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size) -> Alpha:
 
 
 def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, enlarging: int) -> npt.NDArray[Any]:
-    """Halve the region needed while two pixels per crop pixel are left, warp to twice the crop, average 2x2.
+    """Halve the region needed while three pixels are left per crop pixel, warp to twice the crop, average 2x2.
 
     warpAffine only ever reads the pixels next to a sample, so on its own it would alias. Compared with true area
-    averages the error is about 1 grey level RMS on portraits, at a fraction of their cost.
+    averages, portraits come out within 1 grey level RMS, and noise at 0.86 to 1.2 times its strength.
     """
     import cv2
 
     shrink = 1 / scale_of(matrix)
-    halvings = max(0, math.floor(math.log2(shrink + 1e-6)) - 1)
+    halvings = max(0, math.floor(math.log2(shrink / 1.5)))
     left, top, columns, rows = _region(picture.shape, matrix, size, 2**halvings)
     region = _cut(picture, left, top, columns, rows, border)
     for _ in range(halvings):
