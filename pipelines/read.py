@@ -186,9 +186,7 @@ def _worker_seed() -> int:
     return info.seed if info else 0
 
 
-def _take(
-    sample: dict[str, Any], *, members: tuple[str, ...] | None, decode: bool, tensors: bool
-) -> dict[str, Any]:
+def _take(sample: dict[str, Any], *, members: tuple[str, ...] | None, decode: bool, tensors: bool) -> dict[str, Any]:
     """Pick the wanted members of a raw sample and decode them."""
     files = {name.partition(".")[0]: name for name in sorted(sample) if not name.startswith("__")}
     wanted = files if members is None else members
