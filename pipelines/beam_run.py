@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from faceloom.pipelines.beam_worker import quiet_beam, worker_command
 from faceloom.schemas import errors
 from faceloom.schemas.errors import FaceloomError
 
@@ -33,14 +33,15 @@ def run_tasks(tasks: Sequence[Any], do: Do, *, workers: int, then: Then | None =
     """
     if not tasks:
         return {}
+    quiet_beam()
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.transforms.environments import EmbeddedPythonEnvironment, SubprocessSDKEnvironment
 
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    mode = "in_memory" if workers == 1 else "multi_processing"
-    options = PipelineOptions([f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"])
-    pipeline = beam.Pipeline(runner=FnApiRunner(), options=options)
+    processes = SubprocessSDKEnvironment.from_command_string(worker_command())
+    runner = FnApiRunner(EmbeddedPythonEnvironment.default() if workers == 1 else processes)
+    pipeline = beam.Pipeline(runner=runner, options=PipelineOptions([f"--direct_num_workers={workers}"]))
     results = (
         pipeline
         | "Tasks" >> beam.Create(deal(tasks, workers), reshuffle=False)
