@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import Points
 
@@ -210,7 +211,8 @@ def _open(data: bytes) -> tuple[PillowImage, int]:
         warnings.simplefilter("ignore")  # bombs are refused by max_pixels, odd metadata does not matter
         try:
             image = Image.open(io.BytesIO(data), formats=_formats())
-            orientation = image.getexif().get(0x0112, 1)
+            # The PNG class's own getexif would decode the pixels to look behind them.
+            orientation = Image.Image.getexif(image).get(0x0112, 1)
         except Image.DecompressionBombError as error:
             raise PhotoError("too_many_pixels", "the picture is too large to be opened", value=error) from None
         except UnidentifiedImageError:
