@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,12 @@ class Canvas:
         """Texels per eye distance, across and down."""
         return self.width / (self.x1 - self.x0), self.height / (self.y1 - self.y0)
 
-    @property
+    @cached_property
     def x(self) -> Field:
         """Mask-frame x of each column, float32 (width,)."""
         return (self.x0 + (np.arange(self.width, dtype=np.float32) + 0.5) / np.float32(self.scale[0])).astype(np.float32)
 
-    @property
+    @cached_property
     def y(self) -> Field:
         """Mask-frame y of each row, float32 (height,)."""
         return (self.y0 + (np.arange(self.height, dtype=np.float32) + 0.5) / np.float32(self.scale[1])).astype(np.float32)
@@ -57,6 +58,27 @@ class Canvas:
         value = 255 if texels >= 1 else max(1, round(255 * texels))
         dots = np.round(self.texels(points) * 16).astype(np.int32)
         cv2.polylines(sheet, [dots], closed, value, max(1, round(texels)), cv2.LINE_AA, 4)
+
+
+def pick(weights: Sequence[float], rng: np.random.Generator) -> int:
+    """Index drawn with probability proportional to its weight."""
+    total = np.cumsum(weights)
+    return int(np.searchsorted(total, rng.random() * total[-1], side="right"))
+
+
+def flat(colour: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture (rows, columns, 3) of one RGB colour, rounded and clipped."""
+    sheet = np.empty((*shape, 3), np.uint8)
+    # A whole row at a time: numpy is slow where the innermost axis is short.
+    sheet[:] = np.tile(np.clip(np.round(colour), 0, 255).astype(np.uint8), (shape[1], 1))
+    return sheet
+
+
+def quantile(values: NDArray[np.floating], share: float) -> float:
+    """The value below which `share` of all values lie; no interpolation, much faster than numpy's."""
+    line = values.ravel()
+    at = min(line.size - 1, int(share * line.size))
+    return float(np.partition(line, at)[at])
 
 
 @lru_cache(maxsize=2)

@@ -52,7 +52,7 @@ TEMPLATES: dict[str, Template] = {
         half=((0, 0.33, False), (0.2, 0.37, False), (0.55, 0.44, False), (0.99, 0.40, True), (0.97, 0.85, False),
               (0.91, 1.27, True), (0.58, 1.67, False), (0.24, 1.87, False), (0, 1.90, False)),
         relief="pleats", straps="loops", upper=3, lower=5, stand_off=0.1, palette="surgical",
-        patterns=(("plain", 0.94), ("print", 0.03), ("stripes", 0.015), ("dots", 0.015)), hug=0.12, hem=0.8, label=0.05,
+        patterns=(("plain", 0.94), ("print", 0.03), ("stripes", 0.015), ("dots", 0.015)), hug=0.12, hem=0.8, label=0.07,
     ),
     "surgical_child": Template(
         half=((0, 0.45, False), (0.25, 0.48, False), (0.55, 0.53, False), (0.84, 0.52, True), (0.82, 0.85, False),
@@ -61,10 +61,10 @@ TEMPLATES: dict[str, Template] = {
         patterns=(("plain", 0.7), ("print", 0.2), ("dots", 0.06), ("stripes", 0.04)), hem=0.8,
     ),
     "cloth": Template(
-        half=((0, 0.25, False), (0.16, 0.30, False), (0.5, 0.50, False), (1.04, 0.38, True), (1.02, 0.74, True),
+        half=((0, 0.25, False), (0.16, 0.30, False), (0.5, 0.50, False), (1.10, 0.34, True), (1.08, 0.66, True),
               (0.86, 1.22, False), (0.52, 1.70, False), (0.2, 1.90, False), (0, 1.92, False)),
         relief="centre_fold", straps="loops", upper=3, lower=4, stand_off=0.14, palette="cloth",
-        patterns=(("plain", 0.93), ("print", 0.07)), hug=0.05, hem=0.35, label=0.15, folds=3,
+        patterns=(("plain", 0.93), ("print", 0.07)), hug=0.07, hem=0.35, label=0.3, folds=5,
     ),
     "cloth_patterned": Template(
         half=((0, 0.28, False), (0.18, 0.32, False), (0.5, 0.45, False), (0.98, 0.45, True), (0.95, 0.85, False),

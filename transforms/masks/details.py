@@ -53,8 +53,8 @@ def _mark(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generator
 
     side = float(rng.choice([-1, 1]))
     x, y = canvas.texels(np.array([(side * rng.uniform(0.2, 0.65), rng.uniform(0.75, 1.3))]))[0]
-    size = rng.uniform(0.1, 0.26) * canvas.scale[0]
-    contrast = any_colour(rng) if rng.random() < 0.3 else np.full(3, 40.0 if colour.mean() > 110 else 215.0)
+    size = rng.uniform(0.1, 0.32) * canvas.scale[0]
+    contrast = any_colour(rng) if rng.random() < 0.4 else np.full(3, 40.0 if colour.mean() > 110 else 215.0)
     ink = _ink(0.65 * np.asarray(contrast, np.float32) + 0.35 * colour)
     if rng.random() < 0.45:  # a sewn label or a printed box
         tall = rng.uniform(0.3, 1.0)

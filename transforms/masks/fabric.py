@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import Canvas, smooth_noise
+from faceloom.transforms.masks.canvas import Canvas, flat, pick, smooth_noise
 
 Colour = NDArray[np.float32]
 Sheet = NDArray[np.uint8]
@@ -36,16 +36,20 @@ PALETTES: dict[str, tuple[tuple[float, tuple[tuple[int, int, int], float]], ...]
         (0.02, ((232, 214, 190), 12.0)),
     ),
     "cloth": (
-        (0.40, _BLACK),
-        (0.17, ((82, 84, 88), 16.0)),
-        (0.07, ((136, 138, 142), 18.0)),
-        (0.09, ((36, 46, 78), 12.0)),
+        (0.34, _BLACK),
+        (0.13, ((82, 84, 88), 18.0)),
+        (0.06, ((136, 138, 142), 18.0)),
+        (0.08, ((36, 46, 78), 14.0)),
         (0.10, _WHITE),
         (0.05, ((214, 196, 170), 16.0)),
-        (0.06, ((150, 32, 46), 16.0)),
+        (0.10, ((150, 30, 44), 24.0)),
+        (0.03, ((52, 92, 66), 22.0)),
+        (0.05, ((60, 104, 170), 24.0)),
         (0.06, ((190, 196, 204), 14.0)),
     ),
 }
+# How often a mask is none of the usual colours.
+_ODD = {"cloth": 0.22, "surgical": 0.07, "respirator": 0.05}
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
@@ -56,11 +60,10 @@ def any_colour(rng: np.random.Generator) -> Colour:
 
 def draw_colour(palette: str, rng: np.random.Generator) -> Colour:
     """One RGB colour, float32 (3,) 0..255, from a palette or, for `any` and now and then, from all hues."""
-    if palette == "any" or rng.random() < 0.06:
+    if palette == "any" or rng.random() < _ODD.get(palette, 0.05):
         return any_colour(rng)
     entries = PALETTES[palette]
-    weights = np.array([weight for weight, _ in entries])
-    mean, spread = entries[int(rng.choice(len(entries), p=weights / weights.sum()))][1]
+    mean, spread = entries[pick([weight for weight, _ in entries], rng)][1]
     common, own = rng.standard_normal(), rng.standard_normal(3)
     return np.clip(np.array(mean) + spread * (0.8 * common + 0.5 * own), 4, 254).astype(np.float32)
 
@@ -122,8 +125,7 @@ def camouflage(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
 def _blobs(canvas: Canvas, base: Colour, rng: np.random.Generator, petals: bool, count: int, size: float) -> Sheet:
     import cv2
 
-    sheet = np.empty((canvas.height, canvas.width, 3), np.uint8)
-    sheet[:] = base.astype(np.uint8)
+    sheet = flat(base, (canvas.height, canvas.width))
     inks = [tuple(int(v) for v in any_colour(rng)) for _ in range(int(rng.integers(1, 4)))]
     places = canvas.texels(rng.uniform((canvas.x0, canvas.y0), (canvas.x1, canvas.y1), (count, 2)))
     for i, place in enumerate(places):
@@ -168,9 +170,7 @@ def cloth(canvas: Canvas, colour: Colour, pattern: str, rng: np.random.Generator
     """
     if pattern != "plain":
         return PATTERNS[pattern](canvas, colour, rng)
-    sheet = np.empty((canvas.height, canvas.width, 3), np.uint8)
-    sheet[:] = np.round(colour).astype(np.uint8)
-    return sheet
+    return flat(colour, (canvas.height, canvas.width))
 
 
 def draw_strap_colour(colour: Colour, rng: np.random.Generator) -> Colour:

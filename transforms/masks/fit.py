@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -35,7 +35,6 @@ _FRAME = ((-2.2, -1.2), (2.2, -1.2), (-1.9, 3.2), (1.9, 3.2), (0.0, 3.0))
 JAW = np.array([(-x, y) for x, y in _JAW_HALF[:0:-1]] + list(_JAW_HALF), np.float64)
 """Landmarks 0..16 of the mean face, mask frame."""
 CANONICAL = np.concatenate([JAW, np.array(_BRIDGE), np.array(_RIDGE), np.array(_FRAME)])
-_GATE_QUAD = np.array([(-0.98, 0.35), (0.98, 0.35), (0.72, 1.4), (-0.72, 1.4)])
 _SMOOTHING = 0.015
 
 MIN_ANCHOR_DISTANCE = 0.3
@@ -44,10 +43,26 @@ AREA_RANGE = (0.2, 1.2)
 
 
 def _kernel(a: Floats, b: Floats) -> Floats:
-    d = a[:, None, :] - b[None, :, :]
-    r2 = np.einsum("ijk,ijk->ij", d, d)
+    dx, dy = a[:, :1] - b[:, 0], a[:, 1:] - b[:, 1]
+    r2 = dx * dx + dy * dy
     out: Floats = r2 * np.log(r2 + 1e-12)
     return out
+
+
+def _basis(points: Floats, centres: Floats) -> Floats:
+    return np.concatenate([_kernel(points, centres), np.ones((len(points), 1)), points], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Fixed points (N, 2) of the mask frame; what the warp needs of them is computed once and kept."""
+
+    points: Floats
+
+    @cached_property
+    def basis(self) -> Floats:
+        """Design matrix over `CANONICAL`."""
+        return _basis(self.points, CANONICAL)
 
 
 def _system(source: Floats) -> Floats:
@@ -81,10 +96,12 @@ class ThinPlate:
 
     def __call__(self, points: NDArray[np.floating]) -> Floats:
         """Map points (M, 2) to float64 (M, 2)."""
-        p, n = (np.asarray(points, np.float64) - self.origin) / self.spread, len(self.centres)
-        bent = _kernel(p, self.centres) @ self.weights[:n]
-        mapped: Floats = bent + self.weights[n] + p @ self.weights[n + 1 :]
+        p = (np.asarray(points, np.float64) - self.origin) / self.spread
+        mapped: Floats = _basis(p, self.centres) @ self.weights
         return mapped
+
+
+_GATE_QUAD = Places(np.array([(-0.98, 0.35), (0.98, 0.35), (0.72, 1.4), (-0.72, 1.4)]))
 
 
 def thin_plate(source: NDArray[np.floating], target: NDArray[np.floating]) -> ThinPlate:
@@ -116,11 +133,13 @@ class FaceFit:
     _forward: ThinPlate | None
     _backward: ThinPlate | None
 
-    def to_image(self, points: NDArray[np.floating]) -> Floats:
+    def to_image(self, points: NDArray[np.floating] | Places) -> Floats:
         """Mask frame (N, 2) to image pixels (N, 2)."""
-        if self._forward is not None:
-            points = self._forward(points)
-        return points @ self.matrix[:, :2].T + self.matrix[:, 2]
+        if isinstance(points, Places):
+            inner = points.points if self._forward is None else points.basis @ self._forward.weights
+        else:
+            inner = points if self._forward is None else self._forward(points)
+        return inner @ self.matrix[:, :2].T + self.matrix[:, 2]
 
     def to_mask(self, points: NDArray[np.floating]) -> Floats:
         """Image pixels (N, 2) to the mask frame (N, 2)."""
@@ -172,12 +191,12 @@ def gate(quad: NDArray[np.floating], covered: float, width: float) -> str:
     return ""
 
 
-def fit_face(landmarks: NDArray[np.floating], outline: NDArray[np.floating], stand_off: float = 0.1) -> FaceFit:
+def fit_face(landmarks: NDArray[np.floating], outline: Places, stand_off: float = 0.1) -> FaceFit:
     """Lay the mask frame on a face: thin-plate warp to jaw and nose, else the similarity on landmarks 1, 29, 15, 8.
 
     Args:
         landmarks: (68, 2) x, y pixels.
-        outline: (N, 2) the mask as worn correctly, mask frame; its warped area is gated.
+        outline: the mask as worn correctly; its warped area is gated.
         stand_off: how far the mask stands before the mouth, in eye distances; seen only when the head is turned.
 
     Raises:
@@ -213,10 +232,10 @@ def fit_face(landmarks: NDArray[np.floating], outline: NDArray[np.floating], sta
         reason = "not_invertible"
     if not reason:
         return warp
-    return _similarity(points, outline, yaw, reason)
+    return _similarity(points, yaw, reason)
 
 
-def _similarity(points: Floats, outline: NDArray[np.floating], yaw: float, reason: str) -> FaceFit:
+def _similarity(points: Floats, yaw: float, reason: str) -> FaceFit:
     chosen = [1, 29, 15, 8]
     source = np.array([JAW[1], _BRIDGE[2], JAW[15], JAW[8]])
     try:

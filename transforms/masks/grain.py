@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import noise_window
-from faceloom.transforms.masks.fit import FaceFit
+from faceloom.transforms.masks.canvas import noise_window, quantile
+from faceloom.transforms.masks.fit import FaceFit, Places
 from faceloom.transforms.masks.raster import Region
 
 Image = NDArray[np.uint8]
 _LONGEST = 128
+_EYES = Places(np.array([(-0.75, -0.35), (0.75, 0.25)]))
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def measure_grain(image: Image, fit: FaceFit) -> Grain:
     """
     import cv2
 
-    region = Region.around(fit.to_image(np.array([(-0.75, -0.35), (0.75, 0.25)])), 0, image.shape)
+    region = Region.around(fit.to_image(_EYES), 0, image.shape)
     rows, columns = region.shape
     if min(rows, columns) < 8:
         return Grain(0.6, 1.5)
@@ -39,11 +40,12 @@ def measure_grain(image: Image, fit: FaceFit) -> Grain:
     patch = image[region.slices][y : y + _LONGEST, x : x + _LONGEST]
     grey = cv2.cvtColor(np.ascontiguousarray(patch), cv2.COLOR_RGB2GRAY).astype(np.float32)
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-    noise = float(np.median(np.abs(cv2.filter2D(grey, -1, kernel)))) * 1.4826
+    noise = quantile(np.abs(cv2.filter2D(grey, -1, kernel)), 0.5) * 1.4826
     near, far = np.abs(grey[:, 1:] - grey[:, :-1]), np.abs(grey[:, 4:] - grey[:, :-4])
     # The steepest tenth of the edges over four pixels tells the optics; the rest is skin.
-    strong = far > np.percentile(far, 90)
-    steps = np.stack([near[:, k : k + far.shape[1]] for k in range(4)]).max(0)
+    strong = far > quantile(far, 0.9)
+    pairs = np.maximum(near[:, 1:], near[:, :-1])
+    steps = np.maximum(pairs[:, 2:], pairs[:, :-2])
     ratio = float(far[strong].mean() / max(1e-3, steps[strong].mean()))  # 1: a step within a pixel; 4: a ramp
     blur = float(np.clip((ratio - 1.35) * 1.15, 0.0, 3.0))
     return Grain(blur, float(np.clip(noise, 0.3, 12.0)))

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+
 from faceloom.schemas.masks import PolygonMask, PolygonShape
 from faceloom.transforms.align import five_points
 from faceloom.transforms.geometry import Points, apply_affine, invert, rotate

@@ -45,8 +45,7 @@ class Region:
 
 def _finer(region: Region) -> int:
     # Small faces are drawn finer: a line of a twentieth of an eye distance must not vanish.
-    longest = max(region.shape)
-    return 4 if longest <= 160 else 2 if longest <= 900 else 1
+    return 2 if max(region.shape) <= 900 else 1
 
 
 def _dots(points: NDArray[np.floating], region: Region, finer: int) -> NDArray[np.int32]:
@@ -70,7 +69,7 @@ def cover(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
     finer = _finer(region)
     sheet = np.zeros((region.shape[0] * finer, region.shape[1] * finer), np.uint8)
     for polygon in polygons:
-        cv2.fillPoly(sheet, [_dots(polygon, region, finer)], 255, cv2.LINE_AA if finer < 4 else cv2.LINE_8, 4)
+        cv2.fillPoly(sheet, [_dots(polygon, region, finer)], 255, cv2.LINE_AA, 4)
     return _shrink(sheet, region, finer)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.masks.canvas import Canvas, Field
+from faceloom.transforms.masks.canvas import Canvas, Field, flat
 from faceloom.transforms.masks.fit import FaceFit
 from faceloom.transforms.masks.grain import Grain, add_grain, measure_grain, soften
 from faceloom.transforms.masks.painted import PaintedMask
@@ -43,7 +43,10 @@ class Layers:
 
 def is_grey(image: Image) -> bool:
     """Whether R = G = B everywhere in a picture."""
-    return bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all())
+    for part in (image[::16, ::16], image):  # a few pixels tell most colour pictures
+        if not ((part[..., 0] == part[..., 1]).all() and (part[..., 1] == part[..., 2]).all()):
+            return False
+    return True
 
 
 def _blend(over: Image, under: Image, share: Field) -> Image:
@@ -51,12 +54,6 @@ def _blend(over: Image, under: Image, share: Field) -> Image:
 
     out: Image = cv2.blendLinear(over, under, share, 1 - share)
     return out
-
-
-def _flat(colour: NDArray[np.floating], shape: tuple[int, int]) -> Image:
-    sheet = np.empty((*shape, 3), np.uint8)
-    sheet[:] = np.clip(np.round(colour), 0, 255).astype(np.uint8)
-    return sheet
 
 
 def compose_mask(image: Image, fit: FaceFit, layers: Layers, light: Light, lamp: Lamp, rng: np.random.Generator) -> PaintedMask:
@@ -96,9 +93,9 @@ def compose_mask(image: Image, fit: FaceFit, layers: Layers, light: Light, lamp:
     strength = float(rng.uniform(0.15, 0.55))
     shadow = contact_shadow(alpha, fit.unit, lamp, strength)
     dark = np.array(light.skin) * (0.25, 0.16, 0.14)
-    under = _blend(_flat(np.full(3, dark.mean()) if grey else dark, region.shape), under, shadow)
+    under = _blend(flat(np.full(3, dark.mean()) if grey else dark, region.shape), under, shadow)
     if band is not None:
-        under = _blend(_flat(strap_colour, region.shape), under, band)
+        under = _blend(flat(strap_colour, region.shape), under, band)
     out = image.copy()
     out[region.slices] = _blend(cloth, under, alpha)
     whole = np.zeros(image.shape[:2], np.float32)

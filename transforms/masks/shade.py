@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import Field, smooth_noise
-from faceloom.transforms.masks.fit import FaceFit
+from faceloom.transforms.masks.canvas import Field, quantile, smooth_noise
+from faceloom.transforms.masks.fit import FaceFit, Places
 from faceloom.transforms.masks.relief import Surface
 
 Image = NDArray[np.uint8]
 
 # Skin of the upper face that no usual mask covers: cheek bones, temples, forehead, between the brows. Mask frame.
-_SKIN = np.array([
+_SKIN = Places(np.array([
     (-0.75, 0.2), (0.75, 0.2), (-0.55, 0.28), (0.55, 0.28), (-0.45, -0.55), (0.45, -0.55), (0.0, -0.5),
     (-0.2, -0.65), (0.2, -0.65), (-0.7, -0.5), (0.7, -0.5), (0.0, -0.15), (0.0, 0.1), (-0.95, 0.05), (0.95, 0.05),
-])  # fmt: skip
+]))  # fmt: skip
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Red and blue of skin over its green under neutral light: the middle of light and dark skins.
 _SKIN_CHROMA = np.array([1.26, 1.0, 0.86], np.float32)
@@ -63,11 +63,11 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     middle = float(np.median(luma))
     keep = np.abs(np.log((luma + 8) / (middle + 8))) < 0.7  # the rest is hair, glasses, background
     skin = np.median(patches[keep], axis=0)
-    u = _SKIN[inside][keep, 0]
+    u = _SKIN.points[inside][keep, 0]
     level = np.log(luma[keep] + 8)
     # Ridge regression: a handful of patches must not invent a strong slope.
     side = float(((u - u.mean()) @ (level - level.mean())) / (((u - u.mean()) ** 2).sum() + 0.6))
-    bright = float(np.percentile(image[:: max(1, height // 48), :: max(1, width // 48)] @ _LUMA, 96))
+    bright = quantile(image[:: max(1, height // 40), :: max(1, width // 40)] @ _LUMA, 0.96)
     white = 0.55 * 1.45 * float(skin @ _LUMA) + 0.45 * bright
     chroma = np.power((skin + 12) / (skin[1] + 12) / _SKIN_CHROMA, 0.25)
     chroma /= chroma @ _LUMA
@@ -116,22 +116,24 @@ def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
 
 def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: np.random.Generator) -> Image:
     """Lay the light on flat cloth: half-Lambert by the surface's slope, then gain and tint; uint8, same shape."""
+    import cv2
+
     nx, ny = surface.normal_x, surface.normal_y
-    facing = (1 + lamp.side * nx - lamp.above * ny) / np.sqrt(1 + nx * nx + ny * ny)
-    shade = (1 - lamp.hard) + lamp.hard * np.clip(facing, 0, 1.6)
+    facing = (1 + np.float32(lamp.side) * nx - np.float32(lamp.above) * ny) / np.sqrt(1 + nx * nx + ny * ny)
+    shade = np.float32(1 - lamp.hard) + np.float32(lamp.hard) * np.clip(facing, 0, 1.6)
     # Camera curves flatten light: display values follow a power of it.
-    factor = np.power(np.clip(shade, 0.02, 2), 0.7) * surface.ink
+    factor = cv2.pow(np.maximum(shade, np.float32(0.02)), 0.7) * surface.ink
     factor *= 1 - np.float32(lamp.cast) * np.clip(smooth_noise(factor.shape, (1, 1), rng), -0.6, 2)
     gain = light.level / 255 * lamp.gain
-    down = np.linspace(-1, 1, factor.shape[0], dtype=np.float32)[:, None]
-    drift = np.concatenate([lamp.drift[0] * down, 0 * down, lamp.drift[1] * down], 1)
-    white = gain * np.array(light.tint) * np.array(lamp.tint) * (1 + drift)
-    lit = sheet * white.astype(np.float32)[:, None, :] * factor[..., None].astype(np.float32)
-    if lamp.gloss > 0.03:
-        lit += (np.float32(255 * lamp.gloss * gain) * np.clip(facing - 0.75, 0, 1) ** 2)[..., None] * 3
-    # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.
-    lit = np.where(lit > 225, 225 + 30 * (1 - np.exp(-(lit - 225) / 30)), lit)
-    return lit.astype(np.uint8)
+    down = np.linspace(-1, 1, factor.shape[0])[:, None]
+    shine = np.float32(3 * 255 * lamp.gloss * gain) * np.maximum(facing - np.float32(0.75), 0) ** 2
+    planes = []
+    for plane, tint, drift in zip(cv2.split(sheet), np.array(light.tint) * np.array(lamp.tint), (lamp.drift[0], 0, lamp.drift[1])):
+        white = (gain * tint * (1 + drift * down)).astype(np.float32)
+        lit = plane * (factor * white) + shine
+        # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.
+        planes.append(cv2.convertScaleAbs(np.minimum(lit, np.float32(0.4) * lit + np.float32(135))))
+    return cv2.merge(planes)
 
 
 def contact_shadow(alpha: Field, unit: float, lamp: Lamp, strength: float) -> Field:

@@ -44,10 +44,12 @@ def draw_straps(template: Template, fixed: NDArray[np.float64], fit: FaceFit, rn
         if crossed:
             high, low = low, high
         ends += [(side, upper, np.array(high)), (side, lower, np.array(low))]
+    if not ends:
+        return []
     t = np.linspace(0, 1, 7)[:, None]
-    straps = []
+    curves = []
     for side, start, end in ends:
         middle = (start + end) / 2 + (0, slack)
-        curve = (1 - t) ** 2 * (start - (0.03 * side, 0)) + 2 * t * (1 - t) * middle + t**2 * end
-        straps.append(Strap(fit.to_image(curve), side))
-    return straps
+        curves.append((1 - t) ** 2 * (start - (0.03 * side, 0)) + 2 * t * (1 - t) * middle + t**2 * end)
+    lines = fit.to_image(np.concatenate(curves)).reshape(len(ends), len(t), 2)
+    return [Strap(line, side) for line, (side, _, _) in zip(lines, ends)]

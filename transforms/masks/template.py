@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from faceloom.schemas.masks import TemplateMask
 from faceloom.transforms.masks import fabric, shapes
-from faceloom.transforms.masks.canvas import Canvas
+from faceloom.transforms.masks.canvas import Canvas, pick
 from faceloom.transforms.masks.catalogue import TEMPLATES, Template
 from faceloom.transforms.masks.details import add_details
-from faceloom.transforms.masks.fit import fit_face
+from faceloom.transforms.masks.fit import Places, fit_face
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.relief import surface
 from faceloom.transforms.masks.scene import Layers, compose_mask
@@ -19,6 +21,11 @@ from faceloom.transforms.masks.shade import draw_lamp, light_cloth, measure_ligh
 from faceloom.transforms.masks.straps import draw_straps
 
 Image = NDArray[np.uint8]
+
+
+@lru_cache
+def _designed(name: str) -> Places:
+    return Places(shapes.spline(*shapes.mirrored(TEMPLATES[name].half)))
 
 
 def vary(template: Template, wearing: str, spread: float, rng: np.random.Generator) -> tuple[NDArray[np.float64], dict[str, JsonValue]]:
@@ -56,9 +63,8 @@ def vary(template: Template, wearing: str, spread: float, rng: np.random.Generat
 
 
 def _pattern(mask: TemplateMask, template: Template, rng: np.random.Generator) -> str:
-    names = [name for name, _ in template.patterns]
-    weights = np.array([weight for _, weight in template.patterns])
-    drawn = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    names, weights = zip(*template.patterns)
+    drawn: str = names[pick(weights, rng)]
     return drawn if mask.pattern == "any" else mask.pattern
 
 
@@ -81,7 +87,7 @@ def paint_template(image: Image, landmarks: NDArray[np.floating], mask: Template
     points, drawn = vary(template, mask.wearing, mask.spread, rng)
     _, corners = shapes.mirrored(template.half)
     worn = shapes.spline(points, corners)
-    fit = fit_face(landmarks, shapes.spline(*shapes.mirrored(template.half)), template.stand_off)
+    fit = fit_face(landmarks, _designed(mask.template), template.stand_off)
     light = measure_light(image, fit)
     lamp = draw_lamp(light, rng)
     colour = fabric.draw_colour(template.palette, rng)
