@@ -1,0 +1,271 @@
+"""The command line. Commands only put together what other modules do; those are imported when a command runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from faceloom.pipelines.context import Context
+    from faceloom.pipelines.storage import Storage
+
+DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; nothing written, or stopped by an error; bad recipe or arguments, found before any work; Ctrl-C."""
+
+app = typer.Typer(
+    help="Folders of face photos in, versioned training sets for masked-face research out.",
+    epilog="Example:\n\nfaceloom build recipes/masked-pairs.yaml --source photos --out out",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipeFile = Annotated[
+    Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="The recipe, a YAML file.")
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        metavar="PATH",
+        help="Photos: a folder, a table or tar shards. May be given again; replaces the recipe's sources.",
+    ),
+]
+NewOut = Annotated[str, typer.Option("--out", metavar="OUT", help="The output folder; made if it is not there.")]
+Out = Annotated[Path, typer.Argument(metavar="OUT", exists=True, file_okay=False, help="The output folder of a build.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes at work; as many as processors if not given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")]
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom build recipes/masked-pairs.yaml --source photos --out out\n\n"
+    "faceloom build recipes/masked-pairs.yaml --source a --source b --out out\n\n"
+    "faceloom build recipes/masked-pairs.yaml --source photos --out out --workers 8\n\n"
+    "The same command goes on where it was stopped, and does nothing twice."
+)
+def build(
+    recipe: RecipeFile,
+    out: NewOut,
+    source: Sources = None,
+    workers: Workers = None,
+    resume: Annotated[bool, typer.Option(help="Use what earlier runs finished, or make everything anew.")] = True,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Build what a recipe asks for: photos in, shards of samples out."""
+    with _ending(REFUSED, as_json, debug):
+        from faceloom.pipelines.build import run_build
+        from faceloom.pipelines.console import watcher_for
+        from faceloom.pipelines.model_files import LANDMARK_MODEL_TERMS, LANDMARK_MODEL_VARIABLE
+        from faceloom.pipelines.summary import build_summary
+
+        context = _prepare(recipe, source, out)
+    with _ending(FAILED, as_json, debug):
+        if not (context.recipe.faces.landmark_model or os.environ.get(LANDMARK_MODEL_VARIABLE)):
+            _say(LANDMARK_MODEL_TERMS)
+        with watcher_for(_errors()) as watcher:
+            report = run_build(context, workers=workers or _processors(), resume=resume, watcher=watcher)
+        run = {
+            "photos_analysed": report.analysed,
+            "samples_rendered": report.rendered,
+            "parts_lifted": report.lifted,
+            "wall_seconds": dict(report.wall),
+            "work_seconds": dict(report.work),
+        }
+        if as_json:
+            _write_json({"out": out, "run": run, **report.record.model_dump(mode="json")})
+        else:
+            _print(build_summary(report, out))
+        if not report.record.written:
+            _say(f"Nothing was written: every photo was rejected. See why: faceloom show {out} --rejects")
+            raise typer.Exit(FAILED)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom plan recipes/masked-pairs.yaml --source photos --out out\n\n"
+    "faceloom plan recipes/masked-pairs.yaml --source photos --out out --json"
+)
+def plan(
+    recipe: RecipeFile,
+    out: NewOut,
+    source: Sources = None,
+    workers: Workers = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a build would make, from what, and how big. Faces are analysed and that is kept; nothing is rendered."""
+    with _ending(REFUSED, as_json, debug):
+        from dataclasses import asdict
+
+        from faceloom.pipelines.build import plan_build
+        from faceloom.pipelines.console import watcher_for
+        from faceloom.pipelines.show import preview
+        from faceloom.pipelines.summary import plan_summary, reject_examples
+
+        context = _prepare(recipe, source, out)
+    with _ending(FAILED, as_json, debug):
+        with watcher_for(_errors()) as watcher:
+            survey, planned = plan_build(context, workers=workers or _processors(), watcher=watcher)
+        found = preview(context.storage, context.recipe, survey, planned)
+        if as_json:
+            _write_json({"out": out, **asdict(found)})
+        else:
+            _print([*plan_summary(found, out), *reject_examples([*survey.rejects, *planned.rejects])])
+        if not found.samples:
+            _say("A build would write nothing: every photo is rejected.")
+            raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Examples:\n\nfaceloom show out\n\nfaceloom show out --rejects\n\nfaceloom show out --json")
+def show(
+    out: Out,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Also show what was rejected, and why.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what a build holds: counts, rejects, disk, and where the time went."""
+    with _ending(FAILED, as_json, debug):
+        from dataclasses import asdict
+
+        from faceloom.pipelines.show import all_rejects, look
+        from faceloom.pipelines.summary import reject_examples, show_summary
+
+        storage = _storage(out)
+        shown = look(storage)
+        dropped = all_rejects(storage) if rejects else []
+        if as_json:
+            listed = {"rejected": [asdict(reject) for reject in dropped]} if rejects else {}
+            disk = {**asdict(shown.disk), "total": shown.disk.total}
+            record = shown.record.model_dump(mode="json")
+            _write_json({"out": str(out), **record, "disk": disk, "last_run": shown.last_run, **listed})
+        else:
+            _print([*show_summary(shown, str(out)), *reject_examples(dropped)])
+            _say(f"Every reject with its reason: {out}/rejects/*.parquet" if rejects else "")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"faceloom {version('faceloom')}")
+        raise typer.Exit(DONE)
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _prepare(recipe: Path, sources: list[str] | None, out: str) -> Context:
+    """Everything that can be found wrong before any work is found here."""
+    from faceloom.pipelines.build import prepare
+    from faceloom.pipelines.storage import Storage
+    from faceloom.schemas.recipe import load_recipe
+    from faceloom.schemas.source_spec import SourceSpec
+
+    Storage(out)
+    loaded = load_recipe(recipe)
+    if sources:
+        specs = tuple(SourceSpec(path=os.path.abspath(Path(path).expanduser())) for path in sources)  # noqa: PTH100
+        loaded = loaded.model_copy(update={"sources": specs})
+    return prepare(loaded, out)
+
+
+def _storage(out: Path) -> Storage:
+    from faceloom.pipelines.storage import Storage
+
+    return Storage(str(out))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
+    """End the process as users expect: a message without traceback, and a code.
+
+    Args:
+        code: for an error that we raise on purpose.
+    """
+    from faceloom.schemas.errors import FaceloomError
+
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        _say("Stopped. Run the same command again to go on.")
+        _leave(INTERRUPTED)
+    except FaceloomError as error:
+        fault = {
+            "error": type(error).__name__,
+            **{key: getattr(error, key) for key in ("what", "where", "value", "remedy")},
+        }
+        _refuse(str(error), fault, code, as_json)
+    except Exception as error:
+        if debug:
+            raise
+        text = (
+            f"Unexpected error: {type(error).__name__}: {error}\nRun the same command with --debug for its traceback."
+        )
+        _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
+
+
+def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoReturn:
+    _say(f"Error: {text}")
+    if as_json:
+        _write_json(fault)
+    raise typer.Exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave at once: Beam's threads wait for their workers, and may wait long."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _errors() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _print(blocks: list[Any]) -> None:
+    from rich.console import Console
+
+    from faceloom.pipelines.summary import print_blocks
+
+    print_blocks(Console(highlight=False), blocks)
+
+
+def _write_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, indent=1))
