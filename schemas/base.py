@@ -26,7 +26,7 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 class Model(BaseModel):
     """A recipe part: frozen; an unknown key is refused with the keys that are allowed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -54,8 +54,9 @@ def _colour(value: object) -> object:
                 return tuple(bytes.fromhex(name[1:]))
             except ValueError:
                 pass
+    if not isinstance(value, (list, tuple)):
         raise ValueError(f"a colour is [r, g, b], '#rrggbb' or one of {', '.join(NAMED_COLOURS)}")
-    if isinstance(value, (list, tuple)) and not (
+    if not (
         len(value) == 3
         and all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255 for part in value)
     ):

@@ -148,8 +148,10 @@ def _message_of(fault: Mapping[str, Any]) -> str:
         return "missing; it says which kind this is"
     if fault["type"] == "union_tag_invalid":
         return f"allowed: {fault['ctx']['expected_tags']}"
-    if fault["type"] == "model_type":
+    if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
         return "expected a mapping of keys"
+    if fault["type"] == "tuple_type":
+        return "expected a list"
     return str(fault["msg"]).removeprefix("Value error, ")
 
 
@@ -211,7 +213,9 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
 
     def resolved(part: Model, *names: str) -> Model:
         values = {name: getattr(part, name, None) for name in names}
-        return part.model_copy(update={name: str((folder / value).absolute()) for name, value in values.items() if value})
+        return part.model_copy(
+            update={name: str((folder / Path(value).expanduser()).absolute()) for name, value in values.items() if value}
+        )
 
     return recipe.model_copy(
         update={
