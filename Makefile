@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/python -m faceloom.pipelines.demo demo/photos
-	$(BIN)/faceloom build recipes/demo.yaml --source demo/photos --out demo/out
+	$(BIN)/faceloom build recipes/demo.yaml --out demo/out
 	$(BIN)/faceloom show demo/out
 	rm -rf demo/samples
 	$(BIN)/faceloom export demo/out --to demo/samples --limit 24

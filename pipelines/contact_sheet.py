@@ -1,0 +1,125 @@
+"""A contact sheet of a finished build: face, masked face and mask side by side, to be looked at critically.
+
+Run as `python -m faceloom.pipelines.contact_sheet OUT PICTURE`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.pipelines.parts import shard_index, shard_tar
+from faceloom.pipelines.read import decode_member
+from faceloom.pipelines.record import read_record
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.tables import read_index
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.index import IndexRow
+
+Image = npt.NDArray[np.uint8]
+
+SHOWN = ("face", "masked", "mask")
+GAP, CAPTION = 6, 22
+
+
+def pick_samples(storage: Storage, count: int) -> list[tuple[str, IndexRow]]:
+    """Choose samples that show much: masks in turn, and of each mask another person where there is one.
+
+    Returns:
+        At most `count` pairs of shard name and index row; the same for the same build.
+    """
+    by_mask: dict[str, list[tuple[str, IndexRow]]] = {}
+    for shard in read_record(storage).shards:
+        for row in read_index(storage, shard_index(shard.name)):
+            by_mask.setdefault(row.mask, []).append((shard.name, row))
+    picked: list[tuple[str, IndexRow]] = []
+    shown: dict[str, int] = {}
+    while len(picked) < count and any(by_mask.values()):
+        for mask in sorted(by_mask):
+            if by_mask[mask] and len(picked) < count:
+                best = min(by_mask[mask], key=lambda item: (shown.get(item[1].identity, 0), item[1].key))
+                by_mask[mask].remove(best)
+                picked.append(best)
+                shown[best[1].identity] = shown.get(best[1].identity, 0) + 1
+    return picked
+
+
+def load_members(storage: Storage, shard: str, row: IndexRow) -> dict[str, Any]:
+    """Decode a sample's members by name without ending, straight from their byte ranges in the shard."""
+    return {
+        member.name.partition(".")[0]: decode_member(
+            member.name, storage.read_range(shard_tar(shard), member.offset, member.size)
+        )
+        for member in row.members
+    }
+
+
+def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int) -> Image:
+    """Samples with captions as one picture.
+
+    Args:
+        samples: caption and members; `face` uint8 (H, W, 3) RGB, and `masked` and `mask` where there are.
+        columns: samples side by side.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    import cv2
+
+    cells = []
+    for caption, members in samples:
+        pictures = [members[name] for name in SHOWN if name in members]
+        strip = np.hstack([np.repeat(p[..., None], 3, axis=2) if p.ndim == 2 else p for p in pictures])
+        height, width = strip.shape[:2]
+        cell = np.full((height + CAPTION + GAP, width + GAP, 3), 255, np.uint8)
+        cell[CAPTION : CAPTION + height, :width] = strip
+        cv2.putText(cell, caption, (2, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+        cells.append(cell)
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
+    return np.vstack([np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)])
+
+
+def make_sheet(out: str | Path, picture: str | Path, *, count: int = 14, columns: int = 2) -> int:
+    """Write the contact sheet of a build, PNG or JPEG by the name's ending; returns how many samples it shows.
+
+    Raises:
+        StorageError: there is no finished build, or the picture cannot be written.
+        FaceloomError: the build is empty.
+    """
+    import cv2
+
+    storage = Storage(str(out))
+    picked = pick_samples(storage, count)
+    if not picked:
+        raise FaceloomError("there is nothing to show: the build has no samples", where=storage.root)
+    samples = [(row.mask or "no mask", load_members(storage, shard, row)) for shard, row in picked]
+    sheet = cv2.cvtColor(draw_sheet(samples, columns), cv2.COLOR_RGB2BGR)
+    try:
+        written = cv2.imwrite(str(picture), sheet)
+    except cv2.error as error:
+        raise StorageError("the name of a picture ends in .png or .jpg", where=str(picture), value=error) from None
+    if not written:
+        raise StorageError("the picture cannot be written", where=str(picture))
+    return len(picked)
+
+
+def main(arguments: list[str]) -> int:
+    """Make the sheet of the build that is the first argument as the file that is the second; returns the exit code."""
+    if len(arguments) != 2:
+        sys.stderr.write("usage: python -m faceloom.pipelines.contact_sheet OUT PICTURE\n")
+        return 2
+    try:
+        count = make_sheet(*arguments)
+    except FaceloomError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{count} samples in {arguments[1]}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
