@@ -1,0 +1,119 @@
+"""The rules of the house that can be read off the source: who imports whom, how long modules are, what is tested."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("schemas", "transforms", "models", "pipelines")
+"""From the bottom up: a room may import itself and the rooms before it."""
+
+SLOW = ("cv2", "dlib", "torch", "apache_beam", "webdataset", "scipy", "skimage", "matplotlib", "pyarrow")
+"""Packages that take long to import, and so are imported where they are used."""
+
+SLOW_AT_TOP = {"beam_worker.py": {"apache_beam"}}
+"""Files that are only ever imported once work begins, and what they may import at their top."""
+
+MODULES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+SOURCES = [path for path in MODULES if path.name != "__init__.py"]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """All modules that a piece of source imports, inside functions too."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imported_at_once(module: ast.Module) -> set[str]:
+    """What importing a module imports: not what stands in functions, nor what only type checkers read."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = list(module.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= imported(node)
+        else:
+            waiting += ast.iter_child_nodes(node)
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_never_point_up(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    above = ROOMS[ROOMS.index(room) + 1 :]
+    ours = {name.split(".")[1] for name in imported(ast.parse(path.read_text())) if name.startswith("faceloom.")}
+    assert not ours & set(above)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_our_modules_are_named_in_full(path: Path) -> None:
+    tops = {name.split(".")[0] for name in imported(ast.parse(path.read_text()))}
+    assert not tops & set(ROOMS), "imports a room without `faceloom.`, which works only in the repository"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_slow_packages_are_imported_where_they_are_used(path: Path) -> None:
+    tops = {name.split(".")[0] for name in imported_at_once(ast.parse(path.read_text()))}
+    assert not tops & set(SLOW) - SLOW_AT_TOP.get(path.name, set())
+
+
+def test_the_command_line_starts_without_slow_packages() -> None:
+    code = f"import sys, faceloom.pipelines.cli; print(*(name for name in {SLOW!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_modules_are_small() -> None:
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+    assert median(lengths.values()) < 150
+
+
+def test_every_source_file_has_its_test_file() -> None:
+    expected = {path: ROOT / "tests" / path.relative_to(ROOT).with_name(f"test_{path.name}") for path in SOURCES}
+    missing = [name_of(path) for path, test in expected.items() if not test.exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_things_say_what_they_are(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), "the module has no docstring"
+    nodes = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    silent = [node.name for node in nodes if not node.name.startswith("_") and not ast.get_docstring(node)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_is_printed_and_no_global_randomness_is_used(path: Path) -> None:
+    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    assert "print" not in calls
+    drawn = {name for name in calls if name.startswith(("np.random.", "numpy.random."))}
+    assert {name for name in drawn if not name.startswith("np.random.default_rng")} == set()
+
+
+def test_the_checks_themselves_see_what_they_should() -> None:
+    lazy = "def f():\n    from faceloom.models import x"
+    tree = ast.parse(f"import os\nif TYPE_CHECKING:\n    import cv2\n{lazy}\nclass A:\n    import dlib")
+    assert imported(tree) == {"os", "cv2", "dlib", "faceloom.models.x"}
+    assert imported_at_once(tree) == {"os", "dlib"}
