@@ -1,0 +1,94 @@
+"""What a recipe may say about masks, and what they are called in counts and records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from faceloom.schemas.masks import (
+    Mask,
+    Pattern,
+    PictureMask,
+    PolygonMask,
+    PolygonShape,
+    TemplateMask,
+    TemplateName,
+    Wearing,
+)
+
+ANY: TypeAdapter[Mask] = TypeAdapter(Mask)
+
+
+@pytest.mark.parametrize(
+    ("data", "label"),
+    [
+        *(({"kind": "polygon", "shape": shape}, f"polygon-{shape}") for shape in get_args(PolygonShape)),
+        *(({"kind": "template", "template": name}, name) for name in get_args(TemplateName)),
+        ({"kind": "template", "template": "cloth", "wearing": "chin_only"}, "cloth-chin_only"),
+        ({"kind": "picture", "path": "a/b/my.mask.png", "anchors": "x.json"}, "picture-my.mask"),
+        ({"kind": "picture", "path": "C:\\masks\\blue.webp", "anchors": "x.json"}, "picture-blue"),
+        ({"kind": "picture", "path": "blue", "anchors": "x.json"}, "picture-blue"),
+    ],
+)
+def test_labels(data: dict[str, str], label: str) -> None:
+    assert ANY.validate_python(data).label == label
+
+
+def test_the_kind_decides_the_model() -> None:
+    assert isinstance(ANY.validate_python({"kind": "polygon", "shape": "A"}), PolygonMask)
+    assert isinstance(ANY.validate_python({"kind": "template", "template": "cloth"}), TemplateMask)
+    assert isinstance(ANY.validate_python({"kind": "picture", "path": "p", "anchors": "a"}), PictureMask)
+
+
+def test_the_nist_shapes_in_their_light_blue_by_default() -> None:
+    assert get_args(PolygonShape) == ("A", "B", "C", "D", "E", "F")
+    assert PolygonMask(kind="polygon", shape="A").colour == (110, 207, 254)
+
+
+def test_at_least_nine_templates_each_with_the_ways_of_wearing() -> None:
+    assert len(get_args(TemplateName)) >= 9
+    assert set(get_args(Wearing)) == {"correct", "nose_out", "under_chin", "chin_only"}
+    labels = {
+        TemplateMask(kind="template", template=name, wearing=way).label
+        for name in get_args(TemplateName)
+        for way in get_args(Wearing)
+    }
+    assert len(labels) == len(get_args(TemplateName)) * len(get_args(Wearing))
+
+
+def test_looks_are_drawn_unless_the_recipe_fixes_them() -> None:
+    mask = TemplateMask(kind="template", template="cloth")
+    assert (mask.colour, mask.pattern, mask.wearing, mask.spread, mask.straps) == ("any", "any", "correct", 1.0, True)
+    fixed = TemplateMask(kind="template", template="cloth", colour="navy", pattern="dots")
+    assert (fixed.colour, fixed.pattern) == ((26, 38, 79), "dots")
+    assert "plain" in get_args(Pattern)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "polygon"},
+        {"kind": "polygon", "shape": "a"},
+        {"kind": "polygon", "shape": "A", "wearing": "correct"},
+        {"kind": "polygon", "shape": "A", "weight": -1},
+        {"kind": "polygon", "shape": "A", "colour": "any"},
+        {"kind": "template", "template": "cloth", "spread": -0.1},
+        {"kind": "template", "template": "cloth", "pattern": "tartan"},
+        {"kind": "picture", "path": "p"},
+        {"kind": "picture", "path": "p", "anchors": "a", "colour": "red"},
+        {"kind": "sticker"},
+        {},
+    ],
+)
+def test_wrong_masks_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ANY.validate_python(wrong)
+
+
+def test_masks_can_be_looked_up_by_content() -> None:
+    one, same = (PolygonMask(kind="polygon", shape="B", colour=colour) for colour in ("red", "#ff0000"))
+    assert len({one, same, PolygonMask(kind="polygon", shape="C", colour="red")}) == 2
+    assert Path(PictureMask(kind="picture", path="x/y.png", anchors="z").path).stem in "picture-y"
