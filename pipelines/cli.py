@@ -157,6 +157,70 @@ def show(
             _say(f"Every reject with its reason: {out}/rejects/*.parquet" if rejects else "")
 
 
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom export out --to samples\n\n"
+    "faceloom export out --to samples --split train\n\n"
+    "Writes samples/{split}/{identity}/{key}.jpg and, beside it, {key}.mask.png, {key}.face.jpg, "
+    "{key}.landmarks.npy and {key}.json. The same command goes on where it was stopped."
+)
+def export(
+    out: Out,
+    to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Where the files go; made if it is not there.")],
+    split: Annotated[str | None, typer.Option(help="Only this split, such as train.")] = None,
+    layout: Annotated[str, typer.Option("--format", help="Only folder so far: plain files.")] = "folder",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the samples of a build as plain files, checked against its index."""
+    with _ending(REFUSED, as_json, debug):
+        from faceloom.pipelines.console import watcher_for
+        from faceloom.pipelines.export import check_split, export_samples, open_format
+        from faceloom.pipelines.record import read_record
+        from faceloom.pipelines.storage import Storage
+
+        target = open_format(layout, Storage(to))
+    with _ending(FAILED, as_json, debug):
+        storage = _storage(out)
+        record = read_record(storage)
+    with _ending(REFUSED, as_json, debug):
+        check_split(record, split)
+    with _ending(FAILED, as_json, debug):
+        with watcher_for(_errors()) as watcher:
+            done = export_samples(storage, record, target, split=split, limit=limit, watcher=watcher)
+        if as_json:
+            _write_json({"out": str(out), "to": to, "written": done.written, "skipped": done.skipped})
+        else:
+            _print([f"{done.written:,} samples written to {to}, {done.skipped:,} were there already"])
+        if not done.written + done.skipped:
+            _say("The build holds no samples.")
+            raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Examples:\n\nfaceloom clean out\n\nfaceloom clean out --yes")
+def clean(
+    out: Out,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; otherwise the files are only listed.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Delete what the finished build does not use: superseded shards, and leftovers of builds that were stopped.
+
+    A build that was stopped leaves finished work, which the next run uses; to keep that, run it to its end first.
+    """
+    with _ending(FAILED, as_json, debug):
+        from faceloom.pipelines import clean as cleaning
+        from faceloom.pipelines.summary import clean_summary
+
+        storage = _storage(out)
+        found = cleaning.clean(storage) if yes else cleaning.find_leftovers(storage)
+        if as_json:
+            _write_json({"out": str(out), "deleted": yes, "bytes": sum(found.files.values()), "files": found.files})
+        else:
+            _print(clean_summary(found, str(out), deleted=yes))
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version

@@ -138,9 +138,13 @@ class Storage:
                 partial.unlink(missing_ok=True)
             raise
 
+    def partials(self) -> _Paths:
+        """Paths of all files that are being written, or were when a writer was killed, sorted."""
+        return [path for path in self._files("") if _PARTIAL in path.rpartition("/")[2]]
+
     def sweep_partials(self) -> _Paths:
         """Delete what writers that were killed left behind, and return its paths. No writer may be at work."""
-        leftovers = [path for path in self._files("") if _PARTIAL in path.rpartition("/")[2]]
+        leftovers = self.partials()
         for path in leftovers:
             self.remove(path)
         return leftovers

@@ -10,10 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from faceloom.pipelines.build import RunReport
+from faceloom.pipelines.clean import Leftovers
 from faceloom.pipelines.console import size_text, time_text
 from faceloom.pipelines.show import Preview, Shown
 from faceloom.schemas.photos import Reject
 
+MOST_FILES = 20
+"""Files that `clean` names."""
 MOST_EXAMPLES = 3
 """Rejects of one code that are shown in full."""
 
@@ -92,6 +95,18 @@ def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:
         rows = [(f"{reject.source}/{reject.uri}", reject.message) for reject in shown]
         blocks.append(table(f"{stage}: {code} ({len(group):,}{more})", ("photo", "why"), rows, words=2))
     return blocks
+
+
+def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[RenderableType]:
+    """What was deleted, or would be."""
+    if not found.files:
+        return [Text(f"{out} holds nothing but its build.")]
+    files = [(path, size_text(size)) for path, size in found.files.items()]
+    if more := files[MOST_FILES:]:
+        files = [*files[:MOST_FILES], (f"{len(more):,} more", "")]
+    total = f"{len(found.files):,} files, {size_text(sum(found.files.values()))}"
+    end = f"Deleted: {total}." if deleted else f"{total}. To delete them: faceloom clean {out} --yes"
+    return [table("Not part of the finished build", ("file", "size"), files), Text(end)]
 
 
 def print_blocks(console: Console, blocks: Sequence[RenderableType]) -> None:

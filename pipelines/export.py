@@ -1,0 +1,186 @@
+"""Export: the samples of a build in another layout, checked against the index on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from faceloom.pipelines.parts import shard_index, shard_tar
+from faceloom.pipelines.record import BuildRecord, ShardRecord
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.tables import read_index
+from faceloom.pipelines.watcher import Watcher
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.index import IndexRow
+
+_PLAIN = re.compile(r"\w[\w .-]*(?<![ .])")
+_LONGEST = 120  # bytes; file systems take 255, and a digest may follow
+_DIGEST = re.compile(r"-[0-9a-f]{12}")
+
+
+class Format(Protocol):
+    """One way of laying out samples. Makes whole files only, and again the same ones."""
+
+    def holds(self, row: IndexRow) -> bool:
+        """True if the sample is there already, complete and unchanged."""
+
+    def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
+        """Write a sample: the content of its members, by name."""
+
+    def finish(self) -> None:
+        """Write what can only be written when all samples are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many samples an export wrote, and how many were there already."""
+
+    written: int
+    skipped: int
+
+
+class FolderFormat:
+    """Plain files: `{split}/{identity}/{key}.jpg` is the masked picture, or the face where there is no mask.
+
+    Beside it lie `{key}.mask.png`, `{key}.face.jpg`, `{key}.landmarks.npy`, `{key}.json` and what else the sample has.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def holds(self, row: IndexRow) -> bool:
+        """True if every file is there with the content that the index states."""
+        paths = file_paths(row)
+        return all(self._is(paths[member.name], member.size, member.sha256) for member in row.members)
+
+    def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
+        """Write the files of a sample, each under its final name only when it is whole."""
+        for name, path in file_paths(row).items():
+            with self._storage.write(path) as stream:
+                stream.write(members[name])
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def _is(self, path: str, size: int, sha256: str) -> bool:
+        # The size alone would not do: landmarks always have the same, and keys outlive a change of the recipe.
+        storage = self._storage
+        return storage.exists(path) and storage.size(path) == size and _sha256(storage.read_bytes(path)) == sha256
+
+
+FORMATS: dict[str, Callable[[Storage], Format]] = {"folder": FolderFormat}
+"""Layouts by name."""
+
+
+def open_format(name: str, to: Storage) -> Format:
+    """The layout of this name, writing to a folder.
+
+    Raises:
+        FaceloomError: there is none.
+    """
+    if name not in FORMATS:
+        raise FaceloomError("no such format", value=name, remedy=f"Choose from: {', '.join(FORMATS)}")
+    return FORMATS[name](to)
+
+
+def check_split(record: BuildRecord, split: str | None) -> None:
+    """Refuse a split that a build does not have.
+
+    Raises:
+        FaceloomError: it has no such split.
+    """
+    if split is not None and split not in record.by_split:
+        remedy = f"It has: {', '.join(record.by_split) or 'none'}"
+        raise FaceloomError("the build has no such split", value=split, remedy=remedy)
+
+
+def export_samples(
+    storage: Storage,
+    record: BuildRecord,
+    layout: Format,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    watcher: Watcher,
+) -> Exported:
+    """Write the samples of a build in another layout; a sample that is there already is left alone.
+
+    Args:
+        split: only this one.
+        limit: only so many samples, the first ones, shard after shard.
+
+    Raises:
+        StorageError: a shard is damaged, or the target cannot be written; what was written stays and is not redone.
+    """
+    shards = [shard for shard in record.shards if split in (None, shard.split)]
+    total = sum(shard.samples for shard in shards)
+    watcher.stage("export", min(total, total if limit is None else limit), "samples")
+    written = skipped = 0
+    for shard, row in islice(_rows(storage, shards), limit):
+        if layout.holds(row):
+            skipped += 1
+        else:
+            layout.add(row, read_sample(storage, shard, row))
+            written += 1
+        watcher.done(written + skipped)
+    layout.finish()
+    return Exported(written, skipped)
+
+
+def _rows(storage: Storage, shards: Iterable[ShardRecord]) -> Iterator[tuple[str, IndexRow]]:
+    for shard in shards:
+        for row in read_index(storage, shard_index(shard.name)):
+            yield shard.name, row
+
+
+def read_sample(storage: Storage, shard: str, row: IndexRow) -> dict[str, bytes]:
+    """The content of a sample's members, by name, read from its byte range and held against its digests.
+
+    Raises:
+        StorageError: a byte differs, or the shard is missing or too short.
+    """
+    remedy = f"Remove {shard_tar(shard)} and {shard_index(shard)}, and run the same `faceloom build` again"
+    try:
+        data = storage.read_range(shard_tar(shard), row.offset, row.length)
+    except StorageError as error:
+        what = f"sample {row.key} cannot be read: {error.what}"
+        raise StorageError(what, where=shard_tar(shard), remedy=remedy) from error
+    members = {}
+    for member in row.members:
+        begin = member.offset - row.offset
+        members[member.name] = data[begin : begin + member.size]
+        if _sha256(members[member.name]) != member.sha256:
+            what = f"sample {row.key} is damaged: its {member.name} is not what was written"
+            raise StorageError(what, where=shard_tar(shard), remedy=remedy)
+    return members
+
+
+def file_paths(row: IndexRow) -> dict[str, str]:
+    """Where the members of a sample go in a folder, by member name."""
+    names = [member.name for member in row.members]
+    main = next((name for kind in ("masked.", "face.") for name in names if name.startswith(kind)), "")
+    stem = f"{row.split}/{folder_name(row.identity)}/{row.key}"
+    return {name: f"{stem}.{name.rpartition('.')[2] if name == main else name}" for name in names}
+
+
+def folder_name(identity: str) -> str:
+    """A name of a person as the name of a folder; never the same for two people.
+
+    Plain names stay. Others keep what is plain in them and get 12 hex digits of their sha256, and so does a plain name
+    that looks as if it had got them.
+
+    >>> folder_name("Tony_Blair"), folder_name("../etc")
+    ('Tony_Blair', 'etc-be92ebcb0d53')
+    """
+    if _PLAIN.fullmatch(identity) and len(identity.encode()) <= _LONGEST and not _DIGEST.fullmatch(identity[-13:]):
+        return identity
+    plain = re.sub(r"[^\w-]+", "_", identity).strip("_").encode()[:_LONGEST].decode(errors="ignore")
+    return f"{plain or 'unnamed'}-{_sha256(identity.encode('utf-8', 'surrogatepass'))[:12]}"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
