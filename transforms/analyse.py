@@ -23,10 +23,9 @@ from faceloom.transforms.detect import (
     Select,
     box_for_aligned,
     box_of_landmarks,
-    pick,
+    coarse_to_fine,
     predict_landmarks,
     search,
-    search_factors,
 )
 from faceloom.transforms.quality import FaceQuality, measure_face
 
@@ -137,19 +136,16 @@ def _find(
     decode: Callable[[int], Grey], width: int, height: int, reduction: int, detector: Any, select: Select
 ) -> tuple[tuple[FaceBox, ...], int, Grey]:
     """Search coarse to fine, decoding the photo larger only when a scale needs it; boxes are in the full photo."""
-    factors = search_factors(width, height)
-    if select == "all":
-        factors = factors[-1:]
-    reduction = min(reduction, max(r for r in REDUCTIONS if r == 1 or r * factors[0] <= 1))
     grey = decode(reduction)
-    for factor in factors:
-        if factor * reduction > 1 and reduction > 1:
+
+    def look(factor: float) -> tuple[FaceBox, ...]:
+        nonlocal reduction, grey
+        if reduction > 1 and factor * reduction > 1:
             reduction = max(r for r in REDUCTIONS if r == 1 or r * factor <= 1)
             grey = decode(reduction)
-        found = search(grey, detector, factor * reduction)
-        if found:
-            return pick(tuple(box.scaled(reduction) for box in found), select, width, height), reduction, grey
-    return (), reduction, grey
+        return tuple(box.scaled(reduction) for box in search(grey, detector, factor * reduction))
+
+    return coarse_to_fine(look, width, height, select), reduction, grey
 
 
 def _reduction_for(face_width: float, reduction: int) -> int:

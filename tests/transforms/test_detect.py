@@ -1,0 +1,287 @@
+"""Detection: real portraits of two astronauts of computing and of space, at many sizes and places."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.cbook import get_sample_data
+from skimage.data import astronaut
+
+from faceloom.pipelines.model_files import find_landmark_model, load_detector, load_predictor
+from faceloom.transforms import detect
+from faceloom.transforms.align import arcface_matrix, five_points, warp_image
+from faceloom.transforms.decode import decode_grey
+from faceloom.transforms.detect import (
+    FaceBox,
+    Grey,
+    box_for_aligned,
+    box_of_landmarks,
+    coarse_to_fine,
+    detect_faces,
+    pick,
+    predict_landmarks,
+    search,
+    search_factors,
+)
+from faceloom.transforms.geometry import apply_affine
+
+
+@lru_cache(maxsize=1)
+def collins() -> Grey:
+    """Eileen Collins, 512x512: her face is about 100 pixels wide around (225, 115)."""
+    return cv2.cvtColor(astronaut(), cv2.COLOR_RGB2GRAY)
+
+
+@lru_cache(maxsize=1)
+def hopper() -> Grey:
+    """Grace Hopper, 512x600: her face is about 220 pixels wide."""
+    with get_sample_data("grace_hopper.jpg") as file:
+        return decode_grey(file.read())
+
+
+def two_faces() -> Grey:
+    """Hopper at the left, Collins, smaller, at the right and at the bottom of a 1100x700 picture."""
+    picture = np.full((700, 1100), 128, np.uint8)
+    picture[:600, :512] = hopper()
+    picture[150:662, 560:1072] = collins()
+    return picture
+
+
+def landmarks_of(grey: Grey, box: FaceBox) -> np.ndarray:
+    return predict_landmarks(grey, box, load_predictor(find_landmark_model()))
+
+
+def find(grey: Grey, **options: str) -> tuple[FaceBox, ...]:
+    return detect_faces(grey, load_detector(), **options)
+
+
+def deviation(first: np.ndarray, second: np.ndarray, start: int = 0) -> float:
+    """Mean distance of the landmarks from `start` on, in eye distances."""
+    return float(np.linalg.norm(first - second, axis=1)[start:].mean() / math.dist(*five_points(second)[:2]))
+
+
+def overlap(first: FaceBox, second: FaceBox) -> float:
+    """Intersection over union."""
+    width = min(first.right, second.right) - max(first.left, second.left)
+    height = min(first.bottom, second.bottom) - max(first.top, second.top)
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (first.width * first.height + second.width * second.height - shared)
+
+
+# ----------------------------------------------------------------------------------------------------------- scales
+
+
+@given(st.integers(1, 60_000), st.integers(1, 60_000))
+def test_scales_grow_and_stay_within_the_limit(width: int, height: int) -> None:
+    factors = search_factors(width, height)
+    assert factors and list(factors) == sorted(set(factors))
+    assert all(width * height * factor**2 <= detect.MAX_SEARCHED_PIXELS * 1.001 for factor in factors)
+    assert all(later / earlier >= 1.4 for earlier, later in pairwise(factors))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "sides"),
+    [
+        (250, 250, [250, 500]),
+        (512, 400, [256, 512, 1024]),
+        (1350, 1350, [256, 512, 1350, 2700]),
+        (3000, 4000, [256, 512, 1024, 2048, 4000]),
+    ],
+)
+def test_small_pictures_are_searched_at_once_large_ones_step_by_step(width: int, height: int, sides: list[int]) -> None:
+    assert [round(factor * max(width, height)) for factor in search_factors(width, height)] == sides
+
+
+# -------------------------------------------------------------------------------------------------------- detection
+
+
+@pytest.mark.parametrize("photo", [collins, hopper])
+def test_one_portrait_one_face(photo: object) -> None:
+    (face,) = find(photo())  # type: ignore[operator]
+    assert face.score > 0
+    assert face.width == pytest.approx(face.height, rel=0.05)
+
+
+def test_the_box_is_around_the_face() -> None:
+    (face,) = find(hopper())
+    points = landmarks_of(hopper(), face)
+    eyes = five_points(points)[:2]
+    assert face.left < eyes[0, 0] < eyes[1, 0] < face.right
+    assert face.top < eyes[:, 1].min() and points[57, 1] < face.bottom
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 2, 4])
+def test_a_face_is_found_at_any_size(scale: float) -> None:
+    # Enlarged, her suit looks a little like a face at a coarse scale: that must not end the search.
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    (face,) = find(cv2.resize(collins(), None, fx=scale, fy=scale, interpolation=method))
+    assert overlap(face.scaled(1 / scale), find(collins())[0]) > 0.6
+
+
+def test_a_small_face_is_found_by_enlarging() -> None:
+    picture = np.full((600, 900), 128, np.uint8)
+    small = cv2.resize(collins(), (230, 230), interpolation=cv2.INTER_AREA)
+    picture[200:430, 500:730] = small
+    (face,) = find(picture)
+    assert 30 < face.width < 70
+    assert math.dist(face.centre, (500 + 225 * 0.45, 200 + 115 * 0.45)) < 15
+
+
+def test_largest_all_and_centre() -> None:
+    picture = two_faces()
+    (largest,) = find(picture, select="largest")
+    assert largest.centre[0] < 512
+    every = find(picture, select="all")
+    assert len(every) == 2
+    assert every[0].width > every[1].width
+    assert overlap(every[0], largest) > 0.5 and every[1].centre[0] > 560
+
+
+def test_nearest_to_the_centre() -> None:
+    faces = FaceBox(0, 0, 300, 300), FaceBox(450, 300, 550, 400), FaceBox(800, 0, 1000, 200)
+    assert pick(faces, "centre", 1000, 700) == (faces[1],)
+    assert pick(faces, "largest", 1000, 700) == (faces[0],)
+    assert pick(faces, "all", 1000, 700) == (faces[0], faces[2], faces[1])
+
+
+def scales(found: dict[float, tuple[FaceBox, ...]], asked: list[float]) -> Callable[[float], tuple[FaceBox, ...]]:
+    """A look that finds the given faces at the given longest sides of a 1000x1000 picture, and notes what was asked."""
+
+    def look(factor: float) -> tuple[FaceBox, ...]:
+        asked.append(round(factor * 1000))
+        return found.get(asked[-1], ())
+
+    return look
+
+
+def test_the_search_ends_at_the_first_sure_face() -> None:
+    asked: list[float] = []
+    sure = FaceBox(0, 0, 300, 300, 1.2)
+    assert coarse_to_fine(scales({512: (sure,)}, asked), 1000, 1000, "largest") == (sure,)
+    assert asked == [256, 512]
+
+
+def test_a_weak_face_yields_to_a_sure_one() -> None:
+    weak, sure = FaceBox(0, 0, 500, 500, 0.1), FaceBox(600, 600, 700, 700, 1.5)
+    assert coarse_to_fine(scales({256: (weak,), 1000: (sure,)}, []), 1000, 1000, "largest") == (sure,)
+    assert coarse_to_fine(scales({256: (weak, sure)}, []), 1000, 1000, "largest") == (sure,)
+
+
+def test_without_a_sure_face_the_strongest_weak_one_counts_and_nothing_is_enlarged() -> None:
+    asked: list[float] = []
+    weak, weaker = FaceBox(0, 0, 100, 100, 0.3), FaceBox(600, 600, 900, 900, 0.1)
+    assert coarse_to_fine(scales({256: (weaker,), 512: (weak,)}, asked), 1000, 1000, "centre") == (weak,)
+    assert asked == [256, 512, 1000]
+
+
+def test_the_picture_is_enlarged_only_when_nothing_was_found() -> None:
+    asked: list[float] = []
+    assert coarse_to_fine(scales({}, asked), 1000, 1000, "largest") == ()
+    assert asked == [256, 512, 1000, 2000]
+
+
+def test_equal_faces_have_a_fixed_order() -> None:
+    faces = FaceBox(300, 0, 400, 100), FaceBox(0, 0, 100, 100)
+    assert pick(faces, "all", 500, 100) == pick(faces[::-1], "all", 500, 100)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 700), (700, 3), (60, 60), (300, 400)])
+def test_no_face_no_box(shape: tuple[int, int]) -> None:
+    for select in ("largest", "all", "centre"):
+        assert find(np.full(shape, 100, np.uint8), select=select) == ()
+
+
+def test_a_search_at_one_scale_answers_in_the_pictures_pixels() -> None:
+    coarse, full = (search(hopper(), load_detector(), factor) for factor in (0.5, 1.0))
+    assert overlap(coarse[0], full[0]) > 0.6
+
+
+# -------------------------------------------------------------------------------------------------------- landmarks
+
+
+def test_landmarks_lie_where_the_face_is() -> None:
+    points = landmarks_of(hopper(), find(hopper())[0])
+    assert points.shape == (68, 2) and points.dtype == np.float32
+    left, right, nose, mouth_left, mouth_right = five_points(points)
+    assert left[0] < nose[0] < right[0] and max(left[1], right[1]) < nose[1] < mouth_left[1]
+    assert mouth_left[0] < mouth_right[0]
+    assert points[8, 1] == points[:, 1].max()  # the chin
+    dark, bright = (
+        float(np.median([hopper()[int(y), int(x)] for x, y in part])) for part in (points[36:48], points[1:4])
+    )
+    assert dark < bright
+
+
+@pytest.mark.parametrize("reduction", [2, 4])
+def test_landmarks_of_a_smaller_photo_agree(reduction: int) -> None:
+    large = cv2.resize(hopper(), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    (face,) = find(large)
+    small = cv2.resize(large, (large.shape[1] // reduction, large.shape[0] // reduction), interpolation=cv2.INTER_AREA)
+    points = landmarks_of(small, face.scaled(1 / reduction))
+    assert deviation((points + 0.5) * reduction - 0.5, landmarks_of(large, face)) < 0.03
+
+
+def test_landmarks_of_small_faces_are_finer_than_pixels() -> None:
+    small = cv2.resize(hopper(), None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
+    (face,) = find(hopper())
+    points = landmarks_of(small, face.scaled(0.3))
+    assert (np.abs(points - points.round()) > 0.1).mean() > 0.5
+    assert deviation((points + 0.5) / 0.3 - 0.5, landmarks_of(hopper(), face)) < 0.04
+
+
+def test_a_box_across_the_border_is_no_trouble() -> None:
+    (face,) = find(hopper())
+    cut = np.ascontiguousarray(hopper()[:, round(face.centre[0]) :])
+    shifted = FaceBox(face.left - round(face.centre[0]), face.top, face.right - round(face.centre[0]), face.bottom)
+    points = landmarks_of(cut, shifted)
+    assert np.isfinite(points).all()
+    assert math.dist(points.mean(axis=0), shifted.centre) < face.width
+
+
+@pytest.mark.parametrize("photo", [collins, hopper])
+def test_aligned_crops_need_no_detector(photo: object) -> None:
+    grey = photo()  # type: ignore[operator]
+    points = landmarks_of(grey, find(grey)[0])
+    matrix = arcface_matrix(points, 112)
+    crop = warp_image(grey, matrix, (112, 112))
+    aligned = landmarks_of(crop, box_for_aligned(112, 112))
+    assert deviation(aligned, apply_affine(matrix, points), start=17) < 0.04  # the jaw is partly outside the crop
+
+
+# ------------------------------------------------------------------------------------------------------------ boxes
+
+
+@given(st.floats(0.1, 10))
+def test_scaling_a_box_keeps_its_place(factor: float) -> None:
+    box = FaceBox(10.5, 20.5, 109.5, 121.5, 0.7)
+    back = box.scaled(factor).scaled(1 / factor)
+    assert (back.left, back.top, back.right, back.bottom) == pytest.approx((10.5, 20.5, 109.5, 121.5))
+    assert back.score == 0.7
+    assert box.scaled(factor).width == pytest.approx(99 * factor)
+
+
+def test_a_whole_picture_scales_to_a_whole_picture() -> None:
+    assert FaceBox(-0.5, -0.5, 99.5, 49.5).scaled(2) == FaceBox(-0.5, -0.5, 199.5, 99.5)
+
+
+def test_box_of_landmarks_is_square_and_holds_them() -> None:
+    points = landmarks_of(hopper(), find(hopper())[0])
+    box = box_of_landmarks(points)
+    assert box.width == pytest.approx(box.height)
+    assert (points >= (box.left - 1e-3, box.top - 1e-3)).all() and (
+        points <= (box.right + 1e-3, box.bottom + 1e-3)
+    ).all()
+    assert overlap(box, find(hopper())[0]) > 0.4
+
+
+def test_the_aligned_box_follows_the_size_of_the_crop() -> None:
+    small, large = box_for_aligned(112, 112), box_for_aligned(224, 224)
+    assert large.left == pytest.approx(small.scaled(2).left) and large.bottom == pytest.approx(small.scaled(2).bottom)
