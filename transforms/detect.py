@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import Points
 
 Grey = npt.NDArray[np.uint8]
@@ -87,8 +88,8 @@ def detect_faces(grey: Grey, detector: Any, *, select: Select = "largest") -> tu
         grey: uint8 (H, W).
         detector: dlib's frontal face detector.
         select: `largest` and `centre` search coarse to fine and stop at the first scale with a sure face: the largest,
-            or the one nearest to the picture's centre. `all` searches twice the full size, which finds faces from 40
-            pixels, and gives them from the largest to the smallest.
+            or of those seen at that scale (at least about half as large) the one nearest to the picture's centre.
+            `all` searches twice the full size, which finds faces from 40 pixels; the largest comes first.
 
     Returns:
         Boxes in pixels of `grey`: at most one unless `select` is `all`; none if there is no face.
@@ -186,7 +187,13 @@ def box_for_aligned(width: int, height: int) -> FaceBox:
 
 
 def box_of_landmarks(landmarks: Points) -> FaceBox:
-    """A face box for landmarks that came without one: the square around their bounding box."""
+    """A face box for landmarks that came without one: the square around their bounding box.
+
+    Raises:
+        PhotoError: `degenerate_points`, when the landmarks coincide or are not finite.
+    """
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     (x, y), half = (low + high) / 2, float((high - low).max()) / 2
+    if not 0 < half < math.inf:
+        raise PhotoError("degenerate_points", "landmarks that coincide or are not finite make no face")
     return FaceBox(float(x) - half, float(y) - half, float(x) + half, float(y) + half)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
 from faceloom.transforms.align import arcface_matrix, five_points, warp_image
 from faceloom.transforms.detect import Grey
 from faceloom.transforms.geometry import Points
@@ -73,13 +74,12 @@ def head_pose(landmarks: Points) -> tuple[float, float, float]:
     """Yaw, pitch and roll in degrees (signs as in `FaceQuality`), good to some five degrees on average.
 
     The affine camera that best takes an average head to the landmarks, made orthonormal: the scaled orthographic pose,
-    in closed form.
+    in closed form. The head nods, then turns, then tilts, so that roll is the angle of the line through the eyes.
     """
     points = landmarks[_HEAD_POINTS].astype(np.float64)
     camera = (points - points.mean(axis=0)).T @ _HEAD_INVERSE.T
     u, _, vt = np.linalg.svd(camera, full_matrices=False)
     right, down = u @ vt
     depth = np.cross(right, down)
-    yaw = math.atan2(-right[2], depth[2])
-    pitch = math.asin(float(np.clip(down[2], -1, 1)))
-    return math.degrees(yaw), math.degrees(pitch), math.degrees(math.atan2(down[0], right[0]))
+    yaw = math.asin(float(np.clip(depth[0], -1, 1)))
+    return math.degrees(yaw), math.degrees(-math.atan2(depth[1], depth[2])), math.degrees(math.atan2(down[0], right[0]))
