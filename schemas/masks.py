@@ -33,8 +33,9 @@ class PolygonMask(Model):
 class TemplateMask(Model):
     """One of our own vector masks, fitted to the face.
 
-    `colour` and `pattern` left at `any` are drawn per sample from what such masks are sold in. `spread` scales how much
-    size, place and tilt vary from sample to sample: 1 as people wear masks, 0 as designed. `straps: false` leaves them out.
+    `colour` and `pattern` left at `any` are drawn per sample from what such masks are sold in. `spread` scales how
+    much size, place and tilt vary from sample to sample: 1 as people wear masks, 0 as designed. `straps: false` leaves
+    the straps out.
     """
 
     kind: Literal["template"]

@@ -38,17 +38,21 @@ class Canvas:
     @cached_property
     def x(self) -> Field:
         """Mask-frame x of each column, float32 (width,)."""
-        return (self.x0 + (np.arange(self.width, dtype=np.float32) + 0.5) / np.float32(self.scale[0])).astype(np.float32)
+        return (self.x0 + (np.arange(self.width, dtype=np.float32) + 0.5) / np.float32(self.scale[0])).astype(
+            np.float32
+        )
 
     @cached_property
     def y(self) -> Field:
         """Mask-frame y of each row, float32 (height,)."""
-        return (self.y0 + (np.arange(self.height, dtype=np.float32) + 0.5) / np.float32(self.scale[1])).astype(np.float32)
+        return (self.y0 + (np.arange(self.height, dtype=np.float32) + 0.5) / np.float32(self.scale[1])).astype(
+            np.float32
+        )
 
     def texels(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Mask frame (N, 2) to texel coordinates, integers at texel centres."""
-        out: NDArray[np.float64] = (points - (self.x0, self.y0)) * self.scale - 0.5
-        return out
+        out = (points - (self.x0, self.y0)) * self.scale - 0.5
+        return out.astype(np.float64)
 
     def line(self, sheet: NDArray[np.uint8], points: NDArray[np.floating], width: float, closed: bool = False) -> None:
         """Add a line `width` eye distances wide to a uint8 sheet, value 255; thinner than a texel it fades instead."""
@@ -84,7 +88,8 @@ def quantile(values: NDArray[np.floating], share: float) -> float:
 @lru_cache(maxsize=2)
 def noise_tile(size: int = 512) -> Field:
     """White normal noise, float32 (size, size), always the same; draws take a random window of it."""
-    return np.random.default_rng(20120220).standard_normal((size, size), np.float32)
+    tile: Field = np.random.default_rng(20120220).standard_normal((size, size), np.float32)
+    return tile
 
 
 def noise_window(shape: tuple[int, int], rng: np.random.Generator) -> Field:
@@ -95,7 +100,8 @@ def noise_window(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     if oy + shape[0] <= size and ox + shape[1] <= size:
         return tile[oy : oy + shape[0], ox : ox + shape[1]]
     rows, columns = (oy + np.arange(shape[0])) % size, (ox + np.arange(shape[1])) % size
-    return tile[rows][:, columns]
+    wrapped: Field = tile[rows][:, columns]
+    return wrapped
 
 
 def smooth_noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.Generator) -> Field:
@@ -103,4 +109,5 @@ def smooth_noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.
     import cv2
 
     rough = rng.standard_normal((cells[0] + 3, cells[1] + 3), np.float32)
-    return cv2.resize(rough, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    out: Field = cv2.resize(rough, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    return out

@@ -39,7 +39,9 @@ def _valve(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generato
     for share, tone in ((1.0, 0.72), (0.93, 1.0), (0.62, 0.85), (0.55, 0.97)):
         if square:
             a, b = np.array([x, y]) - r * share, np.array([x, y]) + r * share * np.array([1, 0.8])
-            cv2.rectangle(sheet, tuple(int(v) for v in a), tuple(int(v) for v in b), _ink(shell * tone), -1, cv2.LINE_AA)
+            cv2.rectangle(
+                sheet, tuple(int(v) for v in a), tuple(int(v) for v in b), _ink(shell * tone), -1, cv2.LINE_AA
+            )
         else:
             cv2.circle(sheet, centre, max(1, round(r * share * 16)), _ink(shell * tone), -1, cv2.LINE_AA, 4)
     for k in range(-1, 2):  # slots
@@ -75,7 +77,9 @@ def add_details(sheet: Sheet, canvas: Canvas, template: Template, outline: Outli
     """
     done: list[JsonValue] = []
     top, bottom = float(outline[:, 1].min()), float(outline[:, 1].max())
-    if template.relief == "pleats" and rng.random() < 0.22:  # a paler band at the top, where the inner layer is folded over
+    if (
+        template.relief == "pleats" and rng.random() < 0.22
+    ):  # a paler band at the top, where the inner layer is folded over
         row = int((top + rng.uniform(0.08, 0.2) * (bottom - top) - canvas.y0) * canvas.scale[1])
         band = 0.5 * colour + 0.5 * 250 if rng.random() < 0.7 else any_colour(rng)
         sheet[: max(0, row)] = band.astype(np.uint8)

@@ -88,7 +88,8 @@ def _turned(canvas: Canvas, rng: np.random.Generator, spread: float) -> tuple[ND
 def _wave(t: NDArray[np.float32], period: float, duty: float) -> NDArray[np.float32]:
     """Soft-edged square wave of t, 0..1."""
     phase = np.abs((t / np.float32(period)) % 1 - 0.5) * 2
-    return np.clip((np.float32(duty) - phase) * 12 + 0.5, 0, 1)
+    wave: NDArray[np.float32] = np.clip((np.float32(duty) - phase) * 12 + 0.5, 0, 1)
+    return wave
 
 
 def stripes(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
@@ -109,7 +110,9 @@ def dots(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
     along, across = _turned(canvas, rng, 0.4)
     period = rng.uniform(0.1, 0.3)
     u, v = along / np.float32(period) % 1 - 0.5, across / np.float32(period) % 1 - 0.5
-    return _mix(base, any_colour(rng), np.clip((rng.uniform(0.2, 0.34) - np.sqrt(u * u + v * v)) * 10 + 0.5, 0, 1))
+    radius = np.float32(rng.uniform(0.2, 0.34))
+    share = np.clip((radius - np.sqrt(u * u + v * v)) * 10 + 0.5, 0, 1).astype(np.float32)
+    return _mix(base, any_colour(rng), share)
 
 
 def camouflage(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 FACE_WIDTH = 2.24
 """Width of the mean face between landmarks 0 and 16, in eye distances."""
 
-# Half of the mean frontal face, landmarks 8 to 16 of the jaw and the bridge 27..30: rounded means over frontal portraits.
+# Half of the mean frontal face, landmarks 8 to 16 of the jaw and the bridge 27..30: rounded means over portraits.
 _JAW_HALF = ((0.0, 1.78), (0.29, 1.737), (0.54, 1.58), (0.756, 1.38), (0.917, 1.136), (1.012, 0.863), (1.06, 0.574),
              (1.095, 0.284), (1.12, 0.0))  # fmt: skip
 _BRIDGE = ((0.0, -0.035), (0.0, 0.15), (0.0, 0.33), (0.0, 0.518))
@@ -44,13 +44,14 @@ AREA_RANGE = (0.2, 1.2)
 
 def _kernel(a: Floats, b: Floats) -> Floats:
     dx, dy = a[:, :1] - b[:, 0], a[:, 1:] - b[:, 1]
-    r2 = dx * dx + dy * dy
+    r2: Floats = dx * dx + dy * dy
     out: Floats = r2 * np.log(r2 + 1e-12)
     return out
 
 
 def _basis(points: Floats, centres: Floats) -> Floats:
-    return np.concatenate([_kernel(points, centres), np.ones((len(points), 1)), points], axis=1)
+    parts: Floats = np.concatenate([_kernel(points, centres), np.ones((len(points), 1)), points], axis=1)
+    return parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,8 @@ def _system(source: Floats) -> Floats:
 
 @lru_cache(maxsize=1)
 def _canonical_inverse() -> Floats:
-    return np.linalg.inv(_system(CANONICAL))
+    inverse: Floats = np.linalg.inv(_system(CANONICAL))
+    return inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,10 +138,11 @@ class FaceFit:
     def to_image(self, points: NDArray[np.floating] | Places) -> Floats:
         """Mask frame (N, 2) to image pixels (N, 2)."""
         if isinstance(points, Places):
-            inner = points.points if self._forward is None else points.basis @ self._forward.weights
+            inner: Floats = points.points if self._forward is None else points.basis @ self._forward.weights
         else:
-            inner = points if self._forward is None else self._forward(points)
-        return inner @ self.matrix[:, :2].T + self.matrix[:, 2]
+            inner = points.astype(np.float64) if self._forward is None else self._forward(points)
+        mapped: Floats = inner @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return mapped
 
     def to_mask(self, points: NDArray[np.floating]) -> Floats:
         """Image pixels (N, 2) to the mask frame (N, 2)."""
@@ -150,8 +153,8 @@ class FaceFit:
 def head_yaw(landmarks: NDArray[np.floating]) -> float:
     """Turn of the head in radians from 68 points, positive towards the image's right; 0 for a frontal face.
 
-    The nose tip stands about half a face width before the line between the jaw's sides; where it falls between them gives
-    the tangent of the angle. Accurate to some 10 degrees, which is enough to decide what a head hides.
+    The nose tip stands about half a face width before the line between the jaw's sides; where it falls between them
+    gives the tangent of the angle. Accurate to some 10 degrees, which is enough to decide what a head hides.
     """
     left, right = landmarks[[0, 1, 2]].mean(0), landmarks[[14, 15, 16]].mean(0)
     axis = right - left

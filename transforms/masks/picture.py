@@ -24,8 +24,8 @@ Image = NDArray[np.uint8]
 ANCHORS = ("left_top", "top", "right_top", "right_bottom", "bottom", "left_bottom")
 """Names of the anchors, clockwise to the eye; left and right as seen in the picture."""
 
-# Where they lie on a face, mask frame: where the level of the nose tip and that of the lower lip cross the jaw, half-way
-# down the bridge of the nose, and the chin.
+# Their places in the mask frame: where the levels of nose tip and lower lip cross the jaw, half-way down
+# the bridge of the nose, and the chin.
 _PLACES = np.array([(-1.07, 0.52), (0.0, 0.24), (1.07, 0.52), (0.87, 1.23), (0.0, 1.78), (-0.87, 1.23)])
 
 
@@ -60,7 +60,9 @@ def picture_anchors(document: Mapping[str, object]) -> NDArray[np.float64]:
     points = []
     for name in ANCHORS:
         pair = document[name]
-        numbers = [v for v in pair if isinstance(v, (int, float)) and math.isfinite(v)] if isinstance(pair, list) else []
+        numbers = (
+            [v for v in pair if isinstance(v, (int, float)) and math.isfinite(v)] if isinstance(pair, list) else []
+        )
         if not isinstance(pair, list) or len(pair) != 2 or len(numbers) != 2:
             raise RecipeError("an anchor is [x, y] in pixels of the picture", where=f"$.{name}", value=pair)
         points.append(numbers)
@@ -96,7 +98,7 @@ def _sheet(picture: MaskPicture, places: NDArray[np.float64], texels: float) -> 
     if shrink < 1:
         size = (max(2, round(width * shrink)), max(2, round(height * shrink)))
         rgba = cv2.resize(rgba, size, interpolation=cv2.INTER_AREA)
-        where = (where + 0.5) * np.float32([size[0] / width, size[1] / height]) - 0.5
+        where = ((where + 0.5) * (size[0] / width, size[1] / height) - 0.5).astype(np.float32)
     colour = cv2.remap(rgba[..., :3], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     alpha = cv2.remap(rgba[..., 3], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     return canvas, np.dstack([colour, alpha])

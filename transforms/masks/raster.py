@@ -1,4 +1,4 @@
-"""From vectors to pixels, inside a region of interest: coverage of outlines and straps, and the cloth's backward warp."""
+"""From vectors to pixels in a region of interest: coverage of outlines and straps, and the cloth's backward warp."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def _finer(region: Region) -> int:
 def _dots(points: NDArray[np.floating], region: Region, finer: int) -> NDArray[np.int32]:
     # Pixel edges stay pixel edges when the grid is refined; 4 fractional bits for OpenCV.
     moved = (points - (region.x0, region.y0) + 0.5) * finer - 0.5
-    return np.round(np.clip(moved, -30000, 30000) * 16).astype(np.int32)
+    dots: NDArray[np.int32] = np.round(np.clip(moved, -30000, 30000) * 16).astype(np.int32)
+    return dots
 
 
 def _shrink(sheet: Image, region: Region, finer: int) -> Field:
@@ -106,11 +107,13 @@ def lay(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:
     return out
 
 
-def silhouette(outline: NDArray[np.floating], fit: FaceFit, ridge_top: float, ridge_bottom: float) -> list[NDArray[np.float64]]:
+def silhouette(
+    outline: NDArray[np.floating], fit: FaceFit, ridge_top: float, ridge_bottom: float
+) -> list[NDArray[np.float64]]:
     """The polygons whose union a worn mask covers in the image.
 
-    On a turned head the ridge over nose and mouth can stand before the far cheek; the cloth spans from it to the chin, so
-    the hull of the far half belongs to the mask too.
+    On a turned head the ridge over nose and mouth can stand before the far cheek; the cloth spans from it to the chin,
+    so the hull of the far half belongs to the mask too.
 
     Args:
         outline: mask frame (N, 2).

@@ -26,7 +26,9 @@ class Surface:
     ink: Field
 
 
-def _steps(canvas: Canvas, template: Template, top: float, bottom: float, rng: np.random.Generator) -> tuple[Field, Field]:
+def _steps(
+    canvas: Canvas, template: Template, top: float, bottom: float, rng: np.random.Generator
+) -> tuple[Field, Field]:
     """Pleats: slope down the cloth and shadow under each fold; they sag in the middle and close at the sides."""
     count = int(rng.integers(2, 5))
     t = np.linspace(0, 1, 512, dtype=np.float32)
@@ -65,18 +67,23 @@ def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Genera
             points = np.array([start, start + (middle - start) * reach, start + (end - start) * reach])
             small.line(sheet, points, rng.uniform(0.04, 0.1))
         total += np.float32(sign) * cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.9, 2.2)).astype(np.float32) / 255
-    return cv2.resize(total, (canvas.width, canvas.height), interpolation=cv2.INTER_CUBIC)
+    out: Field = cv2.resize(total, (canvas.width, canvas.height), interpolation=cv2.INTER_CUBIC)
+    return out
 
 
-def _base(canvas: Canvas, template: Template, top: float, bottom: float, rng: np.random.Generator) -> tuple[Field, Field]:
+def _base(
+    canvas: Canvas, template: Template, top: float, bottom: float, rng: np.random.Generator
+) -> tuple[Field, Field]:
     """Slopes of the whole: a dome over nose and chin, or the planes of a folded respirator."""
     x, y = canvas.x[None, :], canvas.y[:, None]
     t = np.clip((y - top) / (bottom - top), 0, 1)
     round_ = np.float32(rng.uniform(0.5, 1.1))
     nx = round_ * np.clip(x, -1.3, 1.3) * (0.6 + 0.4 * np.abs(x))
-    fold = np.float32(rng.uniform(0.2, 0.5))
+    fold = np.float32(rng.uniform(0.15, 0.7))
     nose = np.float32(rng.uniform(0.15, 0.6)) * np.tanh(x / 0.22) * np.exp(-((t / 0.35) ** 2))
     ny = np.float32(rng.uniform(-0.35, -0.05)) + np.float32(rng.uniform(0.5, 1.6)) * t**2
+    # Under the chin the cloth turns away from the light.
+    ny = ny + np.float32(rng.uniform(0, 1.6)) * np.clip((t - np.float32(rng.uniform(0.68, 0.9))) * 8, 0, 1)
     if template.relief in ("centre_fold", "panels", "cup"):
         nx = nx + fold * np.tanh(x / np.float32(0.03 if template.relief == "centre_fold" else 0.25))
     if template.relief == "bill":
@@ -98,7 +105,10 @@ def _seams(canvas: Canvas, template: Template, top: float, bottom: float, outlin
     if template.relief == "centre_fold":
         canvas.line(sheet, np.array([(0, top), (rng.normal(0, 0.03), bottom)]), thin)
     if template.relief == "panels":
-        for at, bend in ((rng.uniform(0.3, 0.4), rng.uniform(-0.15, 0.0)), (rng.uniform(0.58, 0.72), rng.uniform(0, 0.2))):
+        for at, bend in (
+            (rng.uniform(0.3, 0.4), rng.uniform(-0.15, 0.0)),
+            (rng.uniform(0.58, 0.72), rng.uniform(0, 0.2)),
+        ):
             canvas.line(sheet, np.stack([x, top + height * (at + bend * (1 - x * x))], 1), thin)
     if template.relief == "bill":
         canvas.line(sheet, np.stack([x, top + height * (0.6 - 0.12 * x * x)], 1), thin)
@@ -127,7 +137,9 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
         slope, shadow = _steps(canvas, template, top, bottom, rng)
         ny, ink = ny + slope, ink * shadow
     shape = (canvas.height, canvas.width)
-    height = np.float32(0.02 + 0.13 * rng.random() ** 1.5) * _creases(canvas, int(rng.poisson(template.folds)), outline, rng)
+    height = np.float32(0.02 + 0.13 * rng.random() ** 1.5) * _creases(
+        canvas, int(rng.poisson(template.folds)), outline, rng
+    )
     height += np.float32(rng.uniform(0.0, 0.045)) * smooth_noise(shape, (6, 6), rng)
     if template.relief == "drape":
         height += np.float32(rng.uniform(0.01, 0.04)) * smooth_noise(shape, (3, 14), rng)

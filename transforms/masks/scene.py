@@ -56,7 +56,9 @@ def _blend(over: Image, under: Image, share: Field) -> Image:
     return out
 
 
-def compose_mask(image: Image, fit: FaceFit, layers: Layers, light: Light, lamp: Lamp, rng: np.random.Generator) -> PaintedMask:
+def compose_mask(
+    image: Image, fit: FaceFit, layers: Layers, light: Light, lamp: Lamp, rng: np.random.Generator
+) -> PaintedMask:
     """Shadow, straps, then the mask's body over the photo; all work stays in the region of the mask.
 
     Raises:
@@ -83,12 +85,12 @@ def compose_mask(image: Image, fit: FaceFit, layers: Layers, light: Light, lamp:
         cloth = np.ascontiguousarray(cloth[..., :3])
     weave = float(rng.uniform(0.0, 2.0))
     cloth = add_grain(soften(cloth, 0.8 * grain.blur), 0.85 * grain.noise + weave, grain.blur, rng)
-    gain = light.level / 255 * lamp.gain * np.array(light.tint) * np.array(lamp.tint)
-    strap_colour = layers.strap_colour * gain * rng.uniform(0.8, 1.0)
+    gain = (light.level / 255 * lamp.gain * np.array(light.tint) * np.array(lamp.tint)).astype(np.float32)
+    strap_colour: NDArray[np.float32] = (layers.strap_colour * gain * rng.uniform(0.8, 1.0)).astype(np.float32)
     grey = is_grey(image[region.slices])
     if grey:
         cloth = cv2.merge([cv2.cvtColor(cloth, cv2.COLOR_RGB2GRAY)] * 3)
-        strap_colour = np.full(3, strap_colour @ _LUMA)
+        strap_colour = np.full(3, strap_colour @ _LUMA, np.float32)
     under = np.ascontiguousarray(image[region.slices])
     strength = float(rng.uniform(0.15, 0.55))
     shadow = contact_shadow(alpha, fit.unit, lamp, strength)
@@ -107,7 +109,9 @@ def compose_mask(image: Image, fit: FaceFit, layers: Layers, light: Light, lamp:
     return PaintedMask(out, whole, straps, _record(fit, light, lamp, grain, strength, layers))
 
 
-def _record(fit: FaceFit, light: Light, lamp: Lamp, grain: Grain, shadow: float, layers: Layers) -> dict[str, JsonValue]:
+def _record(
+    fit: FaceFit, light: Light, lamp: Lamp, grain: Grain, shadow: float, layers: Layers
+) -> dict[str, JsonValue]:
     def plain(value: object) -> JsonValue:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}

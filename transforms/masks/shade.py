@@ -72,8 +72,12 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     chroma = np.power((skin + 12) / (skin[1] + 12) / _SKIN_CHROMA, 0.25)
     chroma /= chroma @ _LUMA
     tint = np.clip(chroma, 0.8, 1.25)
-    return Light(float(np.clip(white, 40, 262)), tuple(float(v) for v in tint), float(np.clip(side, -0.5, 0.5)),
-                 tuple(float(v) for v in skin))  # fmt: skip
+    return Light(
+        level=float(np.clip(white, 40, 262)),
+        tint=(float(tint[0]), float(tint[1]), float(tint[2])),
+        side=float(np.clip(side, -0.5, 0.5)),
+        skin=(float(skin[0]), float(skin[1]), float(skin[2])),
+    )
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
     """A lamp that agrees with the measured slope, with what skin does not tell drawn at random."""
     return Lamp(
         above=float(rng.normal(0.45, 0.35)),
-        side=float(2.0 * light.side + rng.normal(0, 0.25)),
+        side=float(2.0 * light.side + rng.normal(0, 0.32)),
         hard=float(rng.uniform(0.25, 0.85)),
         gain=float(np.exp(rng.normal(0.02, 0.13))),
         gloss=float(max(0.0, rng.normal(0, 0.1))),
@@ -128,12 +132,15 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
     down = np.linspace(-1, 1, factor.shape[0])[:, None]
     shine = np.float32(3 * 255 * lamp.gloss * gain) * np.maximum(facing - np.float32(0.75), 0) ** 2
     planes = []
-    for plane, tint, drift in zip(cv2.split(sheet), np.array(light.tint) * np.array(lamp.tint), (lamp.drift[0], 0, lamp.drift[1])):
+    for plane, tint, drift in zip(
+        cv2.split(sheet), np.array(light.tint) * np.array(lamp.tint), (lamp.drift[0], 0, lamp.drift[1])
+    ):
         white = (gain * tint * (1 + drift * down)).astype(np.float32)
         lit = plane * (factor * white) + shine
         # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.
         planes.append(cv2.convertScaleAbs(np.minimum(lit, np.float32(0.4) * lit + np.float32(135))))
-    return cv2.merge(planes)
+    merged: Image = cv2.merge(planes)
+    return merged
 
 
 def contact_shadow(alpha: Field, unit: float, lamp: Lamp, strength: float) -> Field:
@@ -152,4 +159,5 @@ def contact_shadow(alpha: Field, unit: float, lamp: Lamp, strength: float) -> Fi
     dx, dy = -lamp.side * 0.03 * unit / step, max(0.2, lamp.above) * 0.08 * unit / step
     shift = np.array([[1, 0, dx], [0, 1, dy]])
     moved = cv2.warpAffine(blurred, shift, (small.shape[1], small.shape[0]), borderMode=cv2.BORDER_REPLICATE)
-    return cv2.resize(moved * np.float32(strength), (width, height), interpolation=cv2.INTER_LINEAR)
+    dark: Field = cv2.resize(moved * np.float32(strength), (width, height), interpolation=cv2.INTER_LINEAR)
+    return dark

@@ -27,7 +27,9 @@ WORN: dict[str, tuple[float, float] | None] = {
 @lru_cache(maxsize=1)
 def _hermite() -> NDArray[np.float64]:
     t = np.linspace(0, 1, _STEPS, endpoint=False)[:, None]
-    return np.concatenate([2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, -2 * t**3 + 3 * t**2, t**3 - t**2], axis=1)
+    terms = [2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, -2 * t**3 + 3 * t**2, t**3 - t**2]
+    basis: NDArray[np.float64] = np.concatenate(terms, axis=1)
+    return basis
 
 
 def spline(points: NDArray[np.float64], corner: NDArray[np.bool_]) -> Outline:
@@ -37,7 +39,8 @@ def spline(points: NDArray[np.float64], corner: NDArray[np.bool_]) -> Outline:
     leaving = np.where(corner[:, None], after - points, smooth)
     arriving = np.where(corner[:, None], points - before, smooth)
     stack = np.stack([points, leaving, after, np.roll(arriving, -1, axis=0)], axis=1)  # (N, 4, 2)
-    return np.einsum("sk,nkd->nsd", _hermite(), stack).reshape(-1, 2)
+    curve: Outline = np.einsum("sk,nkd->nsd", _hermite(), stack).reshape(-1, 2)
+    return curve
 
 
 def mirrored(half: HalfOutline) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

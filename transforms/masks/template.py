@@ -28,7 +28,9 @@ def _designed(name: str) -> Places:
     return Places(shapes.spline(*shapes.mirrored(TEMPLATES[name].half)))
 
 
-def vary(template: Template, wearing: str, spread: float, rng: np.random.Generator) -> tuple[NDArray[np.float64], dict[str, JsonValue]]:
+def vary(
+    template: Template, wearing: str, spread: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], dict[str, JsonValue]]:
     """Control points of one worn mask: size, place, tilt and small differences between the sides drawn at random.
 
     Args:
@@ -68,11 +70,14 @@ def _pattern(mask: TemplateMask, template: Template, rng: np.random.Generator) -
     return drawn if mask.pattern == "any" else mask.pattern
 
 
-def paint_template(image: Image, landmarks: NDArray[np.floating], mask: TemplateMask, rng: np.random.Generator) -> PaintedMask:
+def paint_template(
+    image: Image, landmarks: NDArray[np.floating], mask: TemplateMask, rng: np.random.Generator
+) -> PaintedMask:
     """Put a vector mask on a face.
 
     The mask's outline, cloth, folds and straps are drawn in the frame of a mean face and warped to the landmarks by a
-    thin-plate spline; a gate refuses wild warps and falls back to a similarity. Light, sharpness and noise follow the photo.
+    thin-plate spline; a gate refuses wild warps and falls back to a similarity. Light, sharpness and noise
+    follow the photo.
 
     Args:
         image: uint8 (H, W, 3) RGB; a grey picture (R = G = B) stays grey.
