@@ -188,8 +188,10 @@ def _turn(pixels: Pixels, orientation: int) -> Pixels:
     import cv2
 
     transpose, flip = _TURNS.get(orientation, (False, None))
-    turned = cv2.transpose(pixels) if transpose else pixels
-    return np.asarray(turned if flip is None else cv2.flip(turned, flip), np.uint8)
+    turned = np.asarray(cv2.transpose(pixels) if transpose else pixels, np.uint8)
+    if flip is not None:
+        cv2.flip(turned, flip, turned)  # in place: large photos take memory enough
+    return turned
 
 
 @lru_cache(maxsize=1)
