@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -63,20 +64,31 @@ def write_table(
     schema = _schema(kind).with_metadata(metadata or {})
     table = pa.table(columns, schema=schema)
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     with storage.write(path) as stream:
         stream.write(buffer.getbuffer())
 
 
-def _read(storage: Storage, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+@contextmanager
+def _intact(path: str) -> Iterator[None]:
+    """Pyarrow has many ways of saying that a file is damaged; all of them become ours."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        remedy = "Remove it and run the same command again; what it held is made anew"
+        raise StorageError("damaged Parquet file", where=path, value=error, remedy=remedy) from error
+
+
+def _read(storage: Storage, path: str, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        return pq.read_table(pa.BufferReader(storage.read_bytes(path)), columns=columns)
-    except pa.ArrowException as error:
-        remedy = "Remove it and run the same command again; what it held is made anew"
-        raise StorageError("damaged Parquet file", where=path, value=error, remedy=remedy) from error
+    data = pa.BufferReader(storage.read_bytes(path))
+    with _intact(path):
+        result: dict[str, list[Any]] = pq.read_table(data, columns=columns, page_checksum_verification=True).to_pydict()
+    return result
 
 
 def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
@@ -84,11 +96,10 @@ def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        stored = pq.read_schema(pa.BufferReader(storage.read_bytes(path))).metadata or {}
-    except pa.ArrowException as error:
-        raise StorageError("damaged Parquet file", where=path, value=error, remedy="Remove it and run again") from error
-    return {key.decode(): json.loads(value) for key, value in stored.items() if key != b"ARROW:schema"}
+    data = pa.BufferReader(storage.read_bytes(path))
+    with _intact(path):
+        stored = pq.read_schema(data).metadata or {}
+        return {key.decode(): json.loads(value) for key, value in stored.items() if key != b"ARROW:schema"}
 
 
 def _columns(rows: Sequence[object], kind: type) -> dict[str, list[Any]]:
@@ -106,7 +117,7 @@ def write_index(storage: Storage, path: str, rows: Sequence[IndexRow], parts: di
 
 def read_index(storage: Storage, path: str) -> list[IndexRow]:
     """Read a shard's or part's index."""
-    columns = _read(storage, path).to_pydict()
+    columns = _read(storage, path)
     columns["members"] = [tuple(Member(**member) for member in row) for row in columns["members"]]
     columns["parents"] = [tuple(row) for row in columns["parents"]]
     return [IndexRow(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
@@ -114,8 +125,7 @@ def read_index(storage: Storage, path: str) -> list[IndexRow]:
 
 def read_index_columns(storage: Storage, path: str, names: Sequence[str]) -> dict[str, list[Any]]:
     """Read only some columns of an index, which is much faster than whole rows."""
-    result: dict[str, list[Any]] = _read(storage, path, names).to_pydict()
-    return result
+    return _read(storage, path, names)
 
 
 def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) -> None:
@@ -135,7 +145,7 @@ def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) ->
 
 def read_faces(storage: Storage, path: str) -> list[AnalysedPhoto]:
     """Read a piece of the face table."""
-    columns = _read(storage, path).to_pydict()
+    columns = _read(storage, path)
     own = {name: columns.pop(name) for name in ("box", "landmarks", "score", "quality")}
     photos: dict[tuple[Any, ...], list[FaceRow]] = {}
     for shared, box, landmarks, score, quality in zip(zip(*columns.values()), *own.values(), strict=True):
@@ -158,7 +168,7 @@ def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> 
 
 def read_planned(storage: Storage, path: str) -> list[PlannedFace]:
     """Read the plan rows of one part."""
-    columns = _read(storage, path).to_pydict()
+    columns = _read(storage, path)
     columns["attributes"] = [tuple(map(tuple, json.loads(value))) for value in columns["attributes"]]
     columns["place"] = [int.from_bytes(value, "big") for value in columns["place"]]
     for name in ("masks", "box"):
@@ -173,5 +183,5 @@ def write_rejects(storage: Storage, path: str, rejects: Sequence[Reject]) -> Non
 
 def read_rejects(storage: Storage, path: str) -> list[Reject]:
     """Read rejects of one stage."""
-    columns = _read(storage, path).to_pydict()
+    columns = _read(storage, path)
     return [Reject(*row) for row in zip(*columns.values(), strict=True)]
