@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
+import base64
+import pickle
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from faceloom.pipelines.beam_worker import quiet_beam, worker_command
-from faceloom.schemas import errors
 from faceloom.schemas.errors import FaceloomError
 
 Do = Callable[[Any], tuple[str, Any, Mapping[str, float]]]
 Then = Callable[[Any], None]
 _NAMESPACE = "faceloom_seconds"
+_MARK = "faceloom-error:"
 
 
 def run_tasks(tasks: Sequence[Any], do: Do, *, workers: int, then: Then | None = None) -> dict[str, float]:
@@ -29,7 +34,7 @@ def run_tasks(tasks: Sequence[Any], do: Do, *, workers: int, then: Then | None =
         Seconds by stage, added up over all tasks.
 
     Raises:
-        FaceloomError: what a task raised.
+        FaceloomError: what a task raised, or a worker died.
     """
     if not tasks:
         return {}
@@ -51,8 +56,9 @@ def run_tasks(tasks: Sequence[Any], do: Do, *, workers: int, then: Then | None =
     if then is not None:
         results | "Gather" >> beam.GroupByKey() | "Then" >> beam.Map(partial(_then, then))
     try:
-        result = pipeline.run()
-        result.wait_until_finish()
+        with _mourning():
+            result = pipeline.run()
+            result.wait_until_finish()
     except Exception as error:
         raise _as_ours(error) from error
     counters = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(_NAMESPACE))["counters"]
@@ -68,25 +74,29 @@ def deal(tasks: Sequence[Any], workers: int) -> list[Any]:
 def _do_and_count(do: Do, task: Any) -> tuple[str, Any]:
     from apache_beam.metrics import Metrics
 
-    key, value, seconds = do(task)
+    try:
+        key, value, seconds = do(task)
+    except FaceloomError as error:
+        raise _carried(error) from error
     for stage, spent in seconds.items():
         Metrics.counter(_NAMESPACE, stage).inc(round(spent * 1e6))
     return key, value
 
 
 def _then(then: Then, group: tuple[str, Iterable[Any]]) -> None:
-    then(next(iter(group[1])))
+    try:
+        then(next(iter(group[1])))
+    except FaceloomError as error:
+        raise _carried(error) from error
 
 
-_OURS = re.compile(r"faceloom\.schemas\.errors\.(\w+): (.*?)(?: \[while running |\\n|\n|$)", re.DOTALL)
+def _carried(error: FaceloomError) -> RuntimeError:
+    """An error of ours as one word of text: Beam appends to messages and, across processes, passes on nothing else."""
+    return RuntimeError(f"{_MARK}{base64.b64encode(pickle.dumps(error)).decode()}.")
 
 
 def _as_ours(error: Exception) -> Exception:
-    """The error of ours that Beam wrapped, if it wrapped one: across processes only its text comes through."""
-    if isinstance(error, FaceloomError):
-        return error
-    found = _OURS.search(str(error))
-    kind = getattr(errors, found[1], None) if found else None
-    if found and isinstance(kind, type) and issubclass(kind, FaceloomError) and kind is not errors.PhotoError:
-        return kind(found[2].strip())
-    return error
+    """The error of ours that a task raised, if one did."""
+    found = re.search(re.escape(_MARK) + r"([A-Za-z0-9+/=]+)\.", str(error))
+    ours = pickle.loads(base64.b64decode(found[1])) if found else error
+    return ours if isinstance(ours, FaceloomError) else error

@@ -68,7 +68,8 @@ def prepare(recipe: Recipe, out: str) -> Context:
     mask_digests(recipe)
     painter_for(recipe.masks)
     analyser_id(recipe.faces)
-    context = Context(recipe.model_dump_json(), out)
+    # What the user left out stays left out: a table only insists on columns that were named.
+    context = Context(recipe.model_dump_json(exclude_unset=True), out)
     for name in names:
         context.source(name)
     return context
