@@ -1,6 +1,6 @@
 """A contact sheet of a finished build: face, masked face and mask side by side, to be looked at critically.
 
-Run as `python -m faceloom.pipelines.contact_sheet OUT PICTURE`.
+Run as `python -m faceloom.pipelines.contact_sheet OUT PICTURE [WIDTH]`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.pipelines.parts import shard_index, shard_tar
+from faceloom.pipelines.export import read_sample
+from faceloom.pipelines.parts import shard_index
 from faceloom.pipelines.read import decode_member
 from faceloom.pipelines.record import read_record
 from faceloom.pipelines.storage import Storage
@@ -49,13 +50,13 @@ def pick_samples(storage: Storage, count: int) -> list[tuple[str, IndexRow]]:
 
 
 def load_members(storage: Storage, shard: str, row: IndexRow) -> dict[str, Any]:
-    """Decode a sample's members by name without ending, straight from their byte ranges in the shard."""
-    return {
-        member.name.partition(".")[0]: decode_member(
-            member.name, storage.read_range(shard_tar(shard), member.offset, member.size)
-        )
-        for member in row.members
-    }
+    """Decode a sample's members by name without ending, straight from their byte ranges in the shard.
+
+    Raises:
+        StorageError: the shard is damaged.
+    """
+    files = read_sample(storage, shard, row)
+    return {name.partition(".")[0]: decode_member(name, data) for name, data in files.items()}
 
 
 def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int) -> Image:
@@ -83,8 +84,17 @@ def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int) -> Image
     return np.vstack([np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)])
 
 
-def make_sheet(out: str | Path, picture: str | Path, *, count: int = 14, columns: int = 2) -> int:
+def make_sheet(
+    out: str | Path, picture: str | Path, *, count: int = 14, columns: int = 2, width: int | None = None
+) -> int:
     """Write the contact sheet of a build, PNG or JPEG by the name's ending; returns how many samples it shows.
+
+    Args:
+        out: folder of the build.
+        picture: the file to write.
+        count: samples to show at most.
+        columns: samples side by side.
+        width: shrink the sheet to this width in pixels.
 
     Raises:
         StorageError: there is no finished build, or the picture cannot be written.
@@ -98,8 +108,11 @@ def make_sheet(out: str | Path, picture: str | Path, *, count: int = 14, columns
         raise FaceloomError("there is nothing to show: the build has no samples", where=storage.root)
     samples = [(row.mask or "no mask", load_members(storage, shard, row)) for shard, row in picked]
     sheet = cv2.cvtColor(draw_sheet(samples, columns), cv2.COLOR_RGB2BGR)
+    if width is not None and width < sheet.shape[1]:
+        height = round(sheet.shape[0] * width / sheet.shape[1])
+        sheet = cv2.resize(sheet, (width, height), interpolation=cv2.INTER_AREA)
     try:
-        written = cv2.imwrite(str(picture), sheet)
+        written = cv2.imwrite(str(picture), sheet, [cv2.IMWRITE_JPEG_QUALITY, 85])
     except cv2.error as error:
         raise StorageError("the name of a picture ends in .png or .jpg", where=str(picture), value=error) from None
     if not written:
@@ -109,11 +122,11 @@ def make_sheet(out: str | Path, picture: str | Path, *, count: int = 14, columns
 
 def main(arguments: list[str]) -> int:
     """Make the sheet of the build that is the first argument as the file that is the second; returns the exit code."""
-    if len(arguments) != 2:
-        sys.stderr.write("usage: python -m faceloom.pipelines.contact_sheet OUT PICTURE\n")
+    if len(arguments) not in (2, 3) or not all(text.isdecimal() for text in arguments[2:]):
+        sys.stderr.write("usage: python -m faceloom.pipelines.contact_sheet OUT PICTURE [WIDTH]\n")
         return 2
     try:
-        count = make_sheet(*arguments)
+        count = make_sheet(*arguments[:2], width=int(arguments[2]) if arguments[2:] else None)
     except FaceloomError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -106,6 +106,22 @@ def test_the_sheet_is_written_in_true_colours(tmp_path: Path, name: str) -> None
     assert np.allclose(sheet[CAPTION + SIDE // 2, SIDE + SIDE // 2], COLOURS["surgical"], atol=4)
 
 
+def test_a_sheet_can_be_shrunk(tmp_path: Path) -> None:
+    out = make_build(tmp_path / "out", SAMPLES)
+    make_sheet(out, tmp_path / "sheet.png", width=100)
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] == 100
+
+
+def test_a_damaged_shard_is_not_shown(tmp_path: Path) -> None:
+    out = make_build(tmp_path / "out", SAMPLES)
+    (shard,) = (out / "shards").iterdir()
+    data = bytearray(shard.read_bytes())
+    data[600] ^= 1
+    shard.write_bytes(bytes(data))
+    with pytest.raises(StorageError, match="damaged"):
+        make_sheet(out, tmp_path / "sheet.png")
+
+
 def test_an_empty_build_shows_nothing(tmp_path: Path) -> None:
     with pytest.raises(FaceloomError, match="nothing to show"):
         make_sheet(make_build(tmp_path / "out", []), tmp_path / "sheet.png")
@@ -118,7 +134,7 @@ def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> 
 
 
 def test_the_command_says_what_it_did_or_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["only-one"]) == 2
+    assert main(["only-one"]) == main(["out", "sheet.png", "wide"]) == 2
     assert main([str(tmp_path / "nowhere"), str(tmp_path / "sheet.png")]) == 1
     assert "no finished build" in capsys.readouterr().err
     assert main([str(make_build(tmp_path / "out", SAMPLES)), str(tmp_path / "sheet.png")]) == 0
