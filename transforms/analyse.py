@@ -69,8 +69,8 @@ class PhotoAnalysis:
 def analysis_reduction(width: int, height: int) -> int:
     """The reduction at which a photo of this size is first decoded: the longest side stays at 512 pixels or more.
 
-    A face that the search finds at 256 pixels is then at least 160 wide, where its landmarks lie within 1 % of the eye
-    distance of those from the full photo, which is as far as those of two scales of the full photo differ.
+    A portrait's face, a third of that or more, is then about 180 pixels wide, where its landmarks lie within 1 % of the
+    eye distance of those from the full photo, which is as far as those of two scales of the full photo differ.
     """
     return max(
         reduction for reduction in REDUCTIONS if reduction == 1 or max(width, height) / reduction >= ANALYSED_SIDE

@@ -123,7 +123,7 @@ def test_a_large_photo_gives_the_same_landmarks_at_a_reduction(factor: int, monk
     counter = Counter(monkeypatch)
     (face,) = look(data).faces
     assert counter.reductions == [analysis_reduction(512 * factor, 600 * factor)]
-    assert deviation(face.landmarks, reference) < 0.03
+    assert deviation(face.landmarks, reference) < 0.05
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -141,7 +141,7 @@ def test_landmarks_are_those_of_the_upright_photo(orientation: int) -> None:
     }
     analysis = look(jpeg(np.ascontiguousarray(undo[orientation]), orientation))
     assert (analysis.width, analysis.height) == (1023, 1199)
-    assert deviation(analysis.faces[0].landmarks, full_size_landmarks(jpeg(upright))) < 0.03
+    assert deviation(analysis.faces[0].landmarks, full_size_landmarks(jpeg(upright))) < 0.05
 
 
 def test_a_smaller_face_is_looked_at_in_a_larger_decode(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_smaller_face_is_looked_at_in_a_larger_decode(monkeypatch: pytest.Monk
     counter = Counter(monkeypatch)
     (face,) = look(data).faces
     assert len(counter.reductions) >= 2 and counter.reductions == sorted(counter.reductions, reverse=True)
-    assert deviation(face.landmarks, reference) < 0.03
+    assert deviation(face.landmarks, reference) < 0.05
     assert face.landmarks[:, 0].min() > 1500 and face.landmarks[:, 1].min() > 700
 
 
@@ -175,7 +175,7 @@ def test_the_face_at_the_centre() -> None:
 def test_any_picture_format_does(kind: str) -> None:
     buffer = io.BytesIO()
     Image.fromarray(enlarged(hopper(), 2)).save(buffer, kind)
-    assert deviation(look(buffer.getvalue()).faces[0].landmarks, full_size_landmarks(buffer.getvalue())) < 0.04
+    assert deviation(look(buffer.getvalue()).faces[0].landmarks, full_size_landmarks(buffer.getvalue())) < 0.05
 
 
 # ---------------------------------------------------------------------------------------------------------- aligned

@@ -84,16 +84,17 @@ def test_scales_grow_and_stay_within_the_limit(width: int, height: int) -> None:
     factors = search_factors(width, height)
     assert factors and list(factors) == sorted(set(factors))
     assert all(width * height * factor**2 <= detect.MAX_SEARCHED_PIXELS * 1.001 for factor in factors)
-    assert all(later / earlier >= 1.4 for earlier, later in pairwise(factors))
+    assert all(later / earlier >= 1.17 for earlier, later in pairwise(factors))
 
 
 @pytest.mark.parametrize(
     ("width", "height", "sides"),
     [
-        (250, 250, [250, 500]),
-        (512, 400, [256, 512, 1024]),
-        (1350, 1350, [256, 512, 1350, 2700]),
-        (3000, 4000, [256, 512, 1024, 2048, 4000]),
+        (112, 112, [112, 224]),
+        (250, 250, [208, 250, 500]),
+        (512, 400, [208, 512, 1024]),
+        (1350, 1350, [208, 416, 832, 1350, 2700]),
+        (3000, 4000, [208, 416, 832, 1664, 4000]),
     ],
 )
 def test_small_pictures_are_searched_at_once_large_ones_step_by_step(width: int, height: int, sides: list[int]) -> None:
@@ -165,27 +166,27 @@ def scales(found: dict[float, tuple[FaceBox, ...]], asked: list[float]) -> Calla
 def test_the_search_ends_at_the_first_sure_face() -> None:
     asked: list[float] = []
     sure = FaceBox(0, 0, 300, 300, 1.2)
-    assert coarse_to_fine(scales({512: (sure,)}, asked), 1000, 1000, "largest") == (sure,)
-    assert asked == [256, 512]
+    assert coarse_to_fine(scales({416: (sure,)}, asked), 1000, 1000, "largest") == (sure,)
+    assert asked == [208, 416]
 
 
 def test_a_weak_face_yields_to_a_sure_one() -> None:
     weak, sure = FaceBox(0, 0, 500, 500, 0.1), FaceBox(600, 600, 700, 700, 1.5)
-    assert coarse_to_fine(scales({256: (weak,), 1000: (sure,)}, []), 1000, 1000, "largest") == (sure,)
-    assert coarse_to_fine(scales({256: (weak, sure)}, []), 1000, 1000, "largest") == (sure,)
+    assert coarse_to_fine(scales({208: (weak,), 1000: (sure,)}, []), 1000, 1000, "largest") == (sure,)
+    assert coarse_to_fine(scales({208: (weak, sure)}, []), 1000, 1000, "largest") == (sure,)
 
 
 def test_without_a_sure_face_the_strongest_weak_one_counts_and_nothing_is_enlarged() -> None:
     asked: list[float] = []
     weak, weaker = FaceBox(0, 0, 100, 100, 0.3), FaceBox(600, 600, 900, 900, 0.1)
-    assert coarse_to_fine(scales({256: (weaker,), 512: (weak,)}, asked), 1000, 1000, "centre") == (weak,)
-    assert asked == [256, 512, 1000]
+    assert coarse_to_fine(scales({208: (weaker,), 416: (weak,)}, asked), 1000, 1000, "centre") == (weak,)
+    assert asked == [208, 416, 1000]
 
 
 def test_the_picture_is_enlarged_only_when_nothing_was_found() -> None:
     asked: list[float] = []
     assert coarse_to_fine(scales({}, asked), 1000, 1000, "largest") == ()
-    assert asked == [256, 512, 1000, 2000]
+    assert asked == [208, 416, 1000, 2000]
 
 
 def test_equal_faces_have_a_fixed_order() -> None:
@@ -226,7 +227,7 @@ def test_landmarks_of_a_smaller_photo_agree(reduction: int) -> None:
     (face,) = find(large)
     small = cv2.resize(large, (large.shape[1] // reduction, large.shape[0] // reduction), interpolation=cv2.INTER_AREA)
     points = landmarks_of(small, face.scaled(1 / reduction))
-    assert deviation((points + 0.5) * reduction - 0.5, landmarks_of(large, face)) < 0.03
+    assert deviation((points + 0.5) * reduction - 0.5, landmarks_of(large, face)) < 0.04
 
 
 def test_landmarks_of_small_faces_are_finer_than_pixels() -> None:
