@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import _thread
-import contextlib
 import base64
 import pickle
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from faceloom.pipelines.beam_worker import quiet_beam, worker_command
+from faceloom.pipelines.beam_worker import deaths_as_errors, quiet_beam, worker_command
 from faceloom.schemas.errors import FaceloomError
 
 Do = Callable[[Any], tuple[str, Any, Mapping[str, float]]]
@@ -56,7 +53,7 @@ def run_tasks(tasks: Sequence[Any], do: Do, *, workers: int, then: Then | None =
     if then is not None:
         results | "Gather" >> beam.GroupByKey() | "Then" >> beam.Map(partial(_then, then))
     try:
-        with _mourning():
+        with deaths_as_errors():
             result = pipeline.run()
             result.wait_until_finish()
     except Exception as error:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -277,26 +280,34 @@ def _ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
     """
     from faceloom.schemas.errors import FaceloomError
 
+    if not debug:
+        # What matters reaches the main thread; Beam's own threads would only add tracebacks when a worker ends early.
+        threading.excepthook = lambda _: None
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        nonlocal interrupted
+        interrupted = True  # Beam may wrap the exception in one of its own
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except typer.Exit:
         raise
-    except KeyboardInterrupt:
-        _say("Stopped. Run the same command again to go on.")
-        _leave(INTERRUPTED)
-    except FaceloomError as error:
-        fault = {
-            "error": type(error).__name__,
-            **{key: getattr(error, key) for key in ("what", "where", "value", "remedy")},
-        }
-        _refuse(str(error), fault, code, as_json)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, FaceloomError):
+            fault = {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
+            _refuse(str(error), {"error": type(error).__name__, **fault}, code, as_json)
+        if interrupted:
+            _say("Stopped. Run the same command again to go on.")
+            _leave(INTERRUPTED)
         if debug:
             raise
-        text = (
-            f"Unexpected error: {type(error).__name__}: {error}\nRun the same command with --debug for its traceback."
-        )
+        text = f"unexpected, {type(error).__name__}: {error}\nRun the same command with --debug for its traceback."
         _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoReturn:
