@@ -92,8 +92,10 @@ def build(
             _write_json({"out": out, "run": run, **report.record.model_dump(mode="json")})
         else:
             _print(build_summary(report, out))
+        if report.record.rejects:
+            _say(f"Why photos were rejected: faceloom show {out} --rejects")
         if not report.record.written:
-            _say(f"Nothing was written: every photo was rejected. See why: faceloom show {out} --rejects")
+            _say("Nothing was written: every photo was rejected.")
             raise typer.Exit(FAILED)
 
 
@@ -250,12 +252,15 @@ def _prepare(recipe: Path, sources: list[str] | None, out: str) -> Context:
     """Everything that can be found wrong before any work is found here."""
     from faceloom.pipelines.build import prepare
     from faceloom.pipelines.storage import Storage
+    from faceloom.schemas.errors import RecipeError
     from faceloom.schemas.recipe import load_recipe
     from faceloom.schemas.source_spec import SourceSpec
 
     Storage(out)
     loaded = load_recipe(recipe)
     if sources:
+        if not all(sources):
+            raise RecipeError("--source is empty", remedy="Give the path of a folder of photos, a table or tar shards")
         specs = tuple(SourceSpec(path=os.path.abspath(Path(path).expanduser())) for path in sources)  # noqa: PTH100
         loaded = loaded.model_copy(update={"sources": specs})
     return prepare(loaded, out)

@@ -8,7 +8,6 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
@@ -61,8 +60,18 @@ def rate_text(count: float, seconds: float) -> str:
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
+        if not task.fields["counted"]:
+            return Text("")
         rate = rate_text(task.finished_speed or task.speed or 0, 1)
         return Text(f"{rate} {task.fields['unit']}/s" if rate else "", style="cyan")
+
+
+class _Count(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.fields["counted"]:
+            return Text(f"{task.completed:,.0f}/{task.total:,.0f} {task.fields['unit']}")
+        # A stage that does not know its total reports rounded counts; once it is over they would only mislead.
+        return Text("" if task.finished or not task.completed else f"{task.completed:,.0f} {task.fields['unit']}")
 
 
 class LiveWatcher(Watcher):
@@ -73,8 +82,7 @@ class LiveWatcher(Watcher):
             SpinnerColumn(finished_text="[green]✓"),
             TextColumn("{task.description:8}"),
             BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
+            _Count(),
             _Rate(),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
@@ -83,7 +91,7 @@ class LiveWatcher(Watcher):
 
     def stage(self, name: str, total: int | None, unit: str) -> None:
         self._finish()
-        self._progress.add_task(name, total=total, unit=unit)
+        self._progress.add_task(name, total=total, unit=unit, counted=total is not None)
         self._count = 0
 
     def done(self, count: int) -> None:
@@ -99,7 +107,7 @@ class LiveWatcher(Watcher):
         if self._progress.task_ids:
             number = self._progress.task_ids[-1]
             total = next(task.total for task in self._progress.tasks if task.id == number)
-            whole = self._count if total is None else total
+            whole = max(1, self._count) if total is None else total  # 0 of 0 would look as if it had not begun
             self._progress.update(number, total=whole, completed=whole)
 
     def __enter__(self) -> LiveWatcher:
