@@ -50,7 +50,9 @@ def make_plan(
     rejects: list[Reject] = []
     chosen: list[_Chosen] = []
     first_with: dict[str, Photo] = {}
-    for photo in sorted(photos, key=lambda photo: (photo.identity is None, photo.source, photo.uri)):
+    # Of photos with the same bytes the first is kept: rather one that has a side of the split, and a name.
+    by_source = recipe.split.by == "source"
+    for photo in sorted(photos, key=lambda p: (by_source and p.split is None, p.identity is None, p.source, p.uri)):
         found = analysed[photo.photo_id]
         if found.code:
             rejects.append(Reject("analyse", photo.source, photo.uri, found.code, found.message))
