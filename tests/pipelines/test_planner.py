@@ -1,0 +1,502 @@
+"""The plan: blind to order, fair, complete, and changed by nothing but what it touches."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.pipelines import planner
+from faceloom.pipelines.planner import estimate_sample_bytes, make_plan
+from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.keys import SAMPLE_KEY, digest, sample_key
+from faceloom.schemas.masks import Mask
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.plan import Plan, PlannedFace
+from faceloom.schemas.recipe import Align, Output, Recipe, parse_recipe
+
+Item = tuple[Photo, AnalysedPhoto]
+POLYGON = {"kind": "polygon", "shape": "A"}
+TEMPLATE = {"kind": "template", "template": "kn95"}
+
+
+def recipe(**changes: Any) -> Recipe:
+    return parse_recipe({"name": "x", "masks": [POLYGON, TEMPLATE], **changes})
+
+
+def face(width: float = 100, left: float = 10, mark: float = 0) -> FaceRow:
+    return FaceRow((left, 10, left + width, 10 + width), np.full((68, 2), mark, np.float32).tobytes(), 1.0, ())
+
+
+def item(
+    uri: str, *, content: object = None, identity: str | None = None, split: str | None = None, source: str = "s",
+    faces: Sequence[FaceRow] = (face(),), code: str = "",
+) -> Item:  # fmt: skip
+    sha = hashlib.sha256(str(uri if content is None else content).encode()).hexdigest()
+    photo = Photo(source, uri, identity, split, "CC0", None, (), None, 100, "t")
+    return photo, AnalysedPhoto(
+        photo.photo_id, 100, "t", sha, 640, 480, 1, () if code else tuple(faces), code, code and "m"
+    )
+
+
+def look(mask: Mask) -> str:
+    return digest(mask.model_dump(mode="json", exclude={"weight"}))
+
+
+def plan(items: Sequence[Item], how: Recipe | None = None) -> Plan:
+    how = how or recipe()
+    return make_plan(
+        how,
+        [photo for photo, _ in items],
+        {photo.photo_id: found for photo, found in items},
+        [look(m) for m in how.masks],
+    )
+
+
+def faces_of(found: Plan) -> list[PlannedFace]:
+    return [face for shard in found.shards for part in shard.parts for face in part.faces]
+
+
+def parts_of(found: Plan) -> dict[str, tuple[PlannedFace, ...]]:
+    return {part.digest: part.faces for shard in found.shards for part in shard.parts}
+
+
+def many(count: int, people: int = 40) -> list[Item]:
+    return [item(f"{n}.jpg", identity=f"person {n % people}") for n in range(count)]
+
+
+SMALL = {"output": {"shards": {"samples": 12}}}
+
+faces_st = st.lists(st.builds(face, st.floats(20, 200), st.floats(-20, 500)), min_size=1, max_size=3)
+items_st = st.lists(
+    st.builds(
+        item, st.integers(0, 99).map(lambda n: f"{n}.jpg"), content=st.integers(0, 60),
+        identity=st.none() | st.sampled_from("abcdef"), split=st.sampled_from([None, "train", "Test set"]),
+        source=st.sampled_from(["s", "t"]), faces=faces_st, code=st.sampled_from(["", "", "", "no_face"]),
+    ),
+    max_size=40,
+    unique_by=lambda one: one[0].photo_id,
+)  # fmt: skip
+recipes_st = st.builds(
+    lambda by, select, per_face, masks, samples: recipe(
+        split={"by": by} if by != "per_identity" else {"per_identity": 0.7},
+        faces={"select": select},
+        per_face=per_face,
+        masks=masks,
+        output={"shards": {"samples": samples}},
+    ),
+    st.sampled_from(["identity", "source", "per_identity"]),
+    st.sampled_from(["largest", "all", "centre"]),
+    st.integers(1, 3),
+    st.sampled_from([[], [POLYGON], [POLYGON, TEMPLATE]]),
+    st.integers(1, 50),
+)
+
+
+@given(items_st, recipes_st, st.randoms())
+def test_the_order_of_photos_does_not_matter(items: list[Item], how: Recipe, rng: random.Random) -> None:
+    shuffled = items[:]
+    rng.shuffle(shuffled)
+    assert plan(shuffled, how) == plan(items, how)
+
+
+@given(items_st, recipes_st)
+def test_photos_in_are_photos_planned_or_rejected(items: list[Item], how: Recipe) -> None:
+    found = plan(items, how)
+    planned = {(face.source, face.uri) for face in faces_of(found)}
+    whole = [(reject.source, reject.uri) for reject in found.rejects if not reject.key]
+    small = {(reject.source, reject.uri) for reject in found.rejects if reject.key}
+    assert len(whole) == len(set(whole)), "no photo is rejected twice"
+    assert not planned & set(whole), "what is rejected whole is not used"
+    assert planned | set(whole) | small == {(photo.source, photo.uri) for photo, _ in items}
+
+
+@given(items_st, recipes_st)
+def test_faces_in_are_faces_planned_or_rejected(items: list[Item], how: Recipe) -> None:
+    found = plan(items, how)
+    seen = Counter((face.source, face.uri) for face in faces_of(found))
+    seen.update((reject.source, reject.uri) for reject in found.rejects)
+    for photo, analysed in items:
+        gone = any((r.source, r.uri, r.key) == (photo.source, photo.uri, "") for r in found.rejects)
+        chosen = len(analysed.faces) if how.faces.select == "all" else 1
+        dropped = seen[photo.source, photo.uri]
+        assert 1 <= dropped <= 1 + chosen if gone else dropped == chosen
+
+
+@given(items_st, recipes_st)
+def test_the_same_bytes_are_used_once_and_the_reject_names_what_is_kept(items: list[Item], how: Recipe) -> None:
+    found = plan(items, how)
+    used = {}
+    for face in faces_of(found):
+        assert used.setdefault(face.photo_sha256, (face.source, face.uri)) == (face.source, face.uri)
+    content = {(photo.source, photo.uri): analysed.sha256 for photo, analysed in items}
+    ids = {photo.photo_id: analysed.sha256 for photo, analysed in items}
+    for reject in found.rejects:
+        if reject.code == "duplicate_photo":
+            kept = re.fullmatch(r"the same bytes as (.*), which is used", reject.message)
+            assert kept is not None
+            assert ids[kept[1]] == content[reject.source, reject.uri]
+            assert kept[1] != f"{reject.source}/{reject.uri}"
+
+
+@given(items_st, st.integers(0, 50))
+def test_nobody_is_on_two_sides(items: list[Item], seed: int) -> None:
+    found = plan(items, recipe(seed=seed, faces={"select": "all"}, split={"shares": {"train": 0.5, "test": 0.5}}))
+    named = {(photo.source, photo.uri): photo.identity for photo, _ in items}
+    sides = defaultdict(set)
+    for face in faces_of(found):
+        sides[face.identity].add(face.split)
+        sides["name:", named[face.source, face.uri] or face.photo_sha256].add(face.split)
+    assert all(len(found) == 1 for found in sides.values())
+
+
+@given(items_st, recipes_st)
+def test_every_sample_has_a_key_of_its_own(items: list[Item], how: Recipe) -> None:
+    found = plan(items, how)
+    keys = [sample_key(f.photo_sha256, f.face, v) for f in faces_of(found) for v in range(f.samples)]
+    assert len(keys) == len(set(keys)) == found.samples
+    assert all(SAMPLE_KEY.fullmatch(key) for key in keys)
+
+
+@given(items_st, recipes_st)
+def test_shards_keep_to_the_target_and_to_the_order(items: list[Item], how: Recipe) -> None:
+    for shard in plan(items, how).shards:
+        inside = [face for part in shard.parts for face in part.faces]
+        assert shard.samples <= how.output.shards.samples or len({face.place for face in inside}) == 1
+        assert all((a.place, a.face) < (b.place, b.face) for a, b in pairwise(inside))
+        assert {face.split for face in inside} == {shard.split}
+        split, prefix, name = shard.name.rsplit("-", 2)
+        assert re.fullmatch(r"[a-z0-9_]+", split)
+        assert re.fullmatch(r"all|[01]+", prefix)
+        assert re.fullmatch(r"[0-9a-f]{12}", name)
+        if prefix != "all":
+            assert all(f"{face.place:096b}".startswith(prefix) for face in inside)
+
+
+@given(items_st, recipes_st, st.data())
+def test_a_changed_photo_changes_only_the_parts_that_hold_it(
+    items: list[Item], how: Recipe, data: st.DataObject
+) -> None:
+    usable = [number for number, (photo, found) in enumerate(items) if not found.code]
+    if not usable:
+        return
+    number = data.draw(st.sampled_from(usable))
+    photo, found = items[number]
+    changed = replace(found, faces=tuple(replace(face, landmarks=bytes([1]) * 544) for face in found.faces))
+    before, after = (
+        parts_of(plan(items, how)),
+        parts_of(plan([*items[:number], (photo, changed), *items[number + 1 :]], how)),
+    )
+    for name, inside in before.items():
+        holds = any((face.source, face.uri) == (photo.source, photo.uri) for face in inside)
+        assert (name in after) is not holds
+
+
+def test_new_bytes_touch_few_shards() -> None:
+    """Here the photo moves inside its person's leaf, so one shard is enough; two where a leaf splits or merges."""
+    how, items = recipe(**SMALL), many(600)
+    before = {shard.name for shard in plan(items, how).shards}
+    for number in range(0, 600, 60):
+        photo, found = items[number]
+        sha = hashlib.sha256(f"new {number}".encode()).hexdigest()
+        after = {
+            s.name
+            for s in plan([*items[:number], (photo, replace(found, sha256=sha)), *items[number + 1 :]], how).shards
+        }
+        assert 1 <= len(before - after) <= 3
+        assert 1 <= len(after - before) <= 4
+    assert len(before) > 40
+
+
+@pytest.mark.parametrize(
+    "new", [item("new.jpg", identity="person 3"), item("new.jpg", identity="stranger"), item("new.jpg")]
+)
+def test_one_photo_more_touches_one_shard(new: Item) -> None:
+    how, items = recipe(**SMALL), many(600)
+    before, after = ({s.name for s in plan(some, how).shards} for some in (items, [*items, new]))
+    assert len(before - after) <= 1
+    assert 1 <= len(after - before) <= 3
+
+
+def test_a_person_taken_out_touches_few_shards() -> None:
+    how, items = recipe(**SMALL), many(600)
+    without = [one for one in items if one[0].identity != "person 7"]
+    before, after = ({s.name for s in plan(some, how).shards} for some in (items, without))
+    held = {s.name for s in plan(items, how).shards for p in s.parts for f in p.faces if f.identity == "person 7"}
+    assert held <= before - after
+    assert len(before - after) <= len(held) + 2
+
+
+def test_one_persons_photos_stay_together_until_they_outgrow_a_shard() -> None:
+    items = [item(f"{n}.jpg", identity=f"person {n % 60}") for n in range(600)]
+    homes = defaultdict(set)
+    for shard in plan(items, recipe(output={"shards": {"samples": 30}})).shards:
+        for part in shard.parts:
+            for face in part.faces:
+                homes[face.identity].add(shard.name)
+    assert all(len(found) == 1 for found in homes.values())
+
+
+def test_a_masks_colour_changes_only_the_parts_that_use_it() -> None:
+    items = many(300)
+    red, blue = (recipe(**SMALL, masks=[{**POLYGON, "colour": c}, {**TEMPLATE, "weight": 5}]) for c in ("red", "navy"))
+    before, after = parts_of(plan(items, red)), parts_of(plan(items, blue))
+    for name, inside in before.items():
+        uses = any(0 in face.masks for face in inside)
+        assert (name in after) is not uses
+    unchanged = before.keys() & after.keys()
+    assert 0 < len(unchanged) < len(before)
+
+
+def test_a_mask_added_behind_with_little_weight_leaves_most_draws_alone() -> None:
+    items = many(400)
+    less, more = (recipe(masks=[POLYGON, TEMPLATE, *extra]) for extra in ([], [{**TEMPLATE, "weight": 0.05}]))
+    one, other = ([face.masks for face in faces_of(plan(items, how))] for how in (less, more))
+    assert sum(a != b for a, b in zip(one, other, strict=True)) < 40
+
+
+def test_all_weights_doubled_is_the_same_plan() -> None:
+    once, twice = (recipe(masks=[{**POLYGON, "weight": w}, {**TEMPLATE, "weight": 3 * w}]) for w in (1, 2))
+    assert plan(many(50), once) == plan(many(50), twice)
+
+
+def test_other_weights_change_draws() -> None:
+    one, other = (recipe(masks=[{**POLYGON, "weight": w}, TEMPLATE]) for w in (1, 4))
+    assert plan(many(50), one).digest != plan(many(50), other).digest
+
+
+def test_weights_are_kept_over_many_samples() -> None:
+    weights = [1, 3, 6]
+    how = recipe(
+        masks=[{**POLYGON, "shape": shape, "weight": w} for shape, w in zip("ACE", weights, strict=True)], per_face=5
+    )
+    drawn = Counter(number for face in faces_of(plan(many(800), how)) for number in face.masks)
+    total = drawn.total()
+    assert total == 4000
+    for number, weight in enumerate(weights):
+        share = weight / 10
+        assert abs(drawn[number] / total - share) < 5 * (share * (1 - share) / total) ** 0.5
+
+
+def test_more_variants_keep_the_first_ones() -> None:
+    less, more = (faces_of(plan(many(50), recipe(per_face=count))) for count in (2, 5))
+    assert [face.masks for face in less] == [face.masks[:2] for face in more]
+    assert any(len(set(face.masks)) > 1 for face in more)
+
+
+def test_a_faces_masks_do_not_depend_on_the_other_photos() -> None:
+    items = many(100)
+    whole = {face.uri: face.masks for face in faces_of(plan(items))}
+    some = {face.uri: face.masks for face in faces_of(plan(items[::7]))}
+    assert some == {uri: whole[uri] for uri in some}
+
+
+def test_what_decides_no_pixel_changes_no_part() -> None:
+    items = many(300)
+    base = plan(items)
+    for changes in ({"name": "y"}, {"description": "d"}, {"faces": {"min_size": 30}}, {"faces": {"max_pixels": 10**9}}):
+        assert plan(items, recipe(**changes)) == base
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"align": {"size": 128}},
+        {"align": {"mode": "eye_level"}},
+        {"output": {"image": "png"}},
+        {"output": {"quality": 90}},
+        {"output": {"alpha": True}},
+        {"output": {"straps": True}},
+        {"output": {"mask": "webp"}},
+    ],
+)
+def test_what_decides_every_pixel_changes_every_part(changes: dict[str, Any]) -> None:
+    items = many(100)
+    assert not parts_of(plan(items)).keys() & parts_of(plan(items, recipe(**changes))).keys()
+
+
+def test_other_shard_sizes_keep_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a new target size means joining anew, not rendering anew."""
+    monkeypatch.setattr(planner, "PART_SAMPLES", 10)
+    monkeypatch.setattr(planner, "PART_PHOTOS", 10)
+    items = many(400)
+    small, large = (plan(items, recipe(output={"shards": {"samples": n}})) for n in (40, 150))
+    assert len(small.shards) > len(large.shards)
+    assert parts_of(small) == parts_of(large)
+    assert small.digest != large.digest
+
+
+@pytest.mark.parametrize("per_face", [1, 30])
+def test_parts_hold_about_a_hundred_photos_or_a_thousand_samples(per_face: int) -> None:
+    items = [item(f"{n}.jpg") for n in range(700)]
+    found = plan(
+        items, recipe(per_face=per_face, split={"shares": {"train": 1.0}}, output={"shards": {"bytes": "9GB"}})
+    )
+    sizes = [len(part.faces) for shard in found.shards for part in shard.parts]
+    most = 100 if per_face == 1 else 1000 // 30
+    assert max(sizes) <= most
+    assert sum(sizes) / len(sizes) > most / 3
+
+
+def test_many_faces_of_one_photo_are_one_photo_of_a_part() -> None:
+    items = [item(f"{n}.jpg", faces=[face(90 - k) for k in range(5)]) for n in range(150)]
+    how = recipe(faces={"select": "all"}, split={"shares": {"train": 1.0}})
+    for shard in plan(items, how).shards:
+        for part in shard.parts:
+            assert len({face.uri for face in part.faces}) <= 100
+        assert max(len({face.uri for face in part.faces}) for part in shard.parts) > 50
+        homes = [face.uri for part in shard.parts for face in part.faces]
+        assert all(homes.count(uri) == 5 for uri in set(homes))
+
+
+def test_the_byte_target_divides_shards_too() -> None:
+    how = recipe(output={"shards": {"bytes": "200kB", "samples": 10**6}}, split={"shares": {"train": 1.0}})
+    found = plan([item(f"{n}.jpg") for n in range(300)], how)
+    limit = 200_000 // found.sample_bytes
+    assert len(found.shards) > 300 / limit
+    assert max(shard.samples for shard in found.shards) <= limit
+
+
+def test_a_shard_takes_one_sample_even_when_that_is_over_the_target() -> None:
+    found = plan(many(5), recipe(output={"shards": {"bytes": 1}}))
+    assert [shard.samples for shard in found.shards] == [1] * 5
+
+
+def test_duplicates_keep_the_one_with_a_name_and_then_the_first() -> None:
+    items = [item("b.jpg", content=1, identity="Ada", source="z"), item("a.jpg", content=1), item("c.jpg", content=1)]
+    found = plan(items)
+    assert [(face.source, face.uri, face.identity) for face in faces_of(found)] == [("z", "b.jpg", "Ada")]
+    assert [(r.code, r.uri, r.message) for r in found.rejects] == [
+        ("duplicate_photo", uri, "the same bytes as z/b.jpg, which is used") for uri in ("a.jpg", "c.jpg")
+    ]
+    assert {r.stage for r in found.rejects} == {"plan"}
+
+
+def test_duplicates_of_two_people_never_fall_on_two_sides() -> None:
+    items = [item(f"{who}/{n}.jpg", content=n, identity=f"{who} {n}") for n in range(60) for who in ("Ada", "Grace")]
+    found = plan(items, recipe(split={"shares": {"train": 0.5, "test": 0.5}}))
+    assert len(faces_of(found)) == len(found.rejects) == 60
+    assert {face.identity.split()[0] for face in faces_of(found)} == {"Ada"}
+
+
+def test_duplicates_by_the_sources_split_keep_one_that_has_a_side() -> None:
+    items = [item("a.jpg", content=1), item("b.jpg", content=1, split="test"), item("c.jpg", content=1, split="train")]
+    found = plan(items, recipe(split={"by": "source"}))
+    assert [(face.uri, face.split) for face in faces_of(found)] == [("b.jpg", "test")]
+    assert [(r.uri, r.code) for r in found.rejects] == [("a.jpg", "duplicate_photo"), ("c.jpg", "duplicate_photo")]
+
+
+def test_a_photo_that_analysis_rejected_hides_no_other() -> None:
+    items = [item("a.jpg", content=1, code="no_face"), item("b.jpg", content=1)]
+    found = plan(items)
+    assert [face.uri for face in faces_of(found)] == ["b.jpg"]
+    assert found.rejects == (Reject("analyse", "s", "a.jpg", "no_face", "m"),)
+
+
+def test_the_sources_split_is_taken_by_name_and_missing_ones_are_rejected() -> None:
+    items = [item("a.jpg", split="Train"), item("b.jpg", split="Held out!"), item("c.jpg"), item("d.jpg", split="///")]
+    found = plan(items, recipe(split={"by": "source"}))
+    assert {face.uri: face.split for face in faces_of(found)} == {
+        "a.jpg": "train",
+        "b.jpg": "held_out",
+        "d.jpg": "unnamed",
+    }
+    [reject] = found.rejects
+    assert (reject.stage, reject.uri, reject.code) == ("plan", "c.jpg", "no_split")
+    assert [shard.split for shard in found.shards] == ["held_out", "train", "unnamed"]
+
+
+def test_per_identity_takes_the_share_of_each_person() -> None:
+    found = plan(many(400, people=20), recipe(split={"per_identity": 0.7}))
+    sides = Counter((face.identity, face.split) for face in faces_of(found))
+    assert {(count, split) for (_, split), count in sides.items()} == {(14, "train"), (6, "test")}
+
+
+def test_in_a_group_photo_nobody_gets_the_photos_name() -> None:
+    two = item("two.jpg", identity="Ada", faces=[face(100), face(90, left=200)])
+    one = item("one.jpg", identity="Ada")
+    names = {(f.uri, f.face): f.identity for f in faces_of(plan([two, one], recipe(faces={"select": "all"})))}
+    sha = two[1].sha256[:16]
+    assert names == {("one.jpg", 0): "Ada", ("two.jpg", 0): f"photo-{sha}-f00", ("two.jpg", 1): f"photo-{sha}-f01"}
+    alone = faces_of(plan([two], recipe(faces={"select": "largest"})))
+    assert [face.identity for face in alone] == ["Ada"]
+
+
+def test_a_photo_without_a_name_is_its_own_identity() -> None:
+    found = faces_of(plan([item("a.jpg"), item("b.jpg")]))
+    assert len({face.identity for face in found}) == 2
+    assert all(face.identity == f"photo-{face.photo_sha256[:16]}" for face in found)
+
+
+def test_faces_too_small_are_rejected_one_by_one() -> None:
+    some = item("a.jpg", faces=[face(100), face(39.4, left=200)])
+    none = item("b.jpg", faces=[face(20)])
+    found = plan([some, none], recipe(faces={"select": "all", "min_size": 40}))
+    assert [(face.uri, face.face) for face in faces_of(found)] == [("a.jpg", 0)]
+    assert [(r.uri, r.code, r.key) for r in found.rejects] == [
+        ("a.jpg", "face_too_small", f"{some[1].sha256[:16]}-f01"),
+        ("b.jpg", "face_too_small", f"{none[1].sha256[:16]}-f00"),
+    ]
+    assert "39 pixels wide; the recipe asks for 40 (faces.min_size)" in found.rejects[0].message
+    assert not plan([none], recipe(faces={"min_size": 20})).rejects
+
+
+@pytest.mark.parametrize(("select", "chosen"), [("largest", [1]), ("centre", [2]), ("all", [0, 1, 2])])
+def test_which_faces_of_a_photo_are_used(select: str, chosen: list[int]) -> None:
+    photo = item("a.jpg", faces=[face(80, left=0), face(120, left=500), face(60, left=290)])
+    assert [face.face for face in faces_of(plan([photo], recipe(faces={"select": select})))] == chosen
+
+
+def test_without_masks_each_face_is_one_sample() -> None:
+    found = plan(many(10), recipe(masks=[], per_face=4))
+    assert found.samples == 10
+    assert {face.masks for face in faces_of(found)} == {()}
+
+
+def test_rows_carry_what_is_known_of_the_photo() -> None:
+    photo, found = item("a.jpg", identity="Ada")
+    photo = replace(photo, attributes=(("age", 36),), consent="yes")
+    [face] = faces_of(plan([(photo, found)]))
+    assert (face.licence, face.consent, face.attributes) == ("CC0", "yes", (("age", 36),))
+    assert (face.width, face.height, face.box) == (640, 480, found.faces[0].box)
+    for changed in (replace(photo, licence="other"), replace(photo, consent=None), replace(photo, attributes=())):
+        assert plan([(changed, found)]).digest != plan([(photo, found)]).digest
+
+
+def test_nothing_in_nothing_out() -> None:
+    found = plan([])
+    assert (found.shards, found.rejects, found.samples) == ((), (), 0)
+    assert found.digest == digest([])
+
+
+def test_rejects_are_sorted() -> None:
+    found = plan([item(f"{n}.jpg", code="no_face", source=s) for n in (3, 1, 2) for s in ("t", "s")])
+    assert [(r.source, r.uri) for r in found.rejects] == [(s, f"{n}.jpg") for s in "st" for n in (1, 2, 3)]
+
+
+def test_the_estimated_size_grows_with_what_a_sample_holds() -> None:
+    def size(masked: bool = True, side: int = 112, **output: Any) -> int:
+        return estimate_sample_bytes(Align(size=side), Output(**output), masked=masked)
+
+    assert size(masked=False) < size() < size(alpha=True) < size(side=224, alpha=True)
+    assert size(quality=70) < size(quality=100) < size(image="webp") < size(image="png")
+    assert 10_000 < size() < 40_000
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_plan_is_the_same_for_ever(seed: int) -> None:
+    """A release is only found again while plans keep their digests; raise RENDERER when this must change."""
+    first, again = (plan(many(30), recipe(seed=seed)) for _ in range(2))
+    assert first == again
+    assert first.digest == digest([shard.name for shard in first.shards])
