@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import Points
+from faceloom.transforms.jpeg import is_jpeg, jpeg_layout
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -74,18 +75,19 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
         PhotoError: `empty`, `not_an_image`, `unsupported`, `truncated` (the end of a JPEG, PNG or WEBP is missing),
             `too_many_pixels`, `decode_failed`.
     """
-    image, orientation = _open(data)
-    width, height = image.size
-    if width * height > max_pixels:
+    if not data:
+        raise PhotoError("empty", "the file has no bytes")
+    header, cut_off = _jpeg_header(data) or _pillow_header(data)
+    if header.width * header.height > max_pixels:
         raise PhotoError(
             "too_many_pixels",
             f"the picture has more than {max_pixels} pixels",
-            value=f"{width}x{height}",
+            value=f"{header.width}x{header.height}",
             remedy="Raise the limit or shrink the photo",
         )
-    if _is_cut_off(data):
-        raise PhotoError("truncated", f"the end of the {image.format} file is missing", value=f"{len(data)} bytes")
-    return PhotoHeader(str(image.format), width, height, orientation, image.mode)
+    if cut_off:
+        raise PhotoError("truncated", f"the end of the {header.format} file is missing", value=f"{len(data)} bytes")
+    return header
 
 
 def decode_rgb(
@@ -156,7 +158,7 @@ def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> 
 
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction is one of {REDUCTIONS}, not {reduction}")
-    if header.format not in ("JPEG", "MPO") or header.mode not in ("RGB", "L"):
+    if header.format != "JPEG" or header.mode not in ("RGB", "L"):
         return shrink(_turn(_pillow_pixels(data), header.exif_orientation), reduction)
     if not _reduces_in_place(header, reduction):
         return shrink(_decode(data, header, 1, grey=grey), reduction)
@@ -196,7 +198,7 @@ def _turn(pixels: Pixels, orientation: int) -> Pixels:
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """The formats that this Pillow was built with; a JPEG that holds several pictures opens as MPO."""
+    """The formats that this Pillow was built with."""
     from PIL import Image
 
     Image.init()
@@ -207,8 +209,6 @@ def _open(data: bytes) -> tuple[PillowImage, int]:
     """Pillow's lazy image, and the EXIF orientation still to be applied."""
     from PIL import Image, UnidentifiedImageError
 
-    if not data:
-        raise PhotoError("empty", "the file has no bytes")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # bombs are refused by max_pixels, odd metadata does not matter
         try:
@@ -246,32 +246,30 @@ def _broken(error: Exception) -> PhotoError:
     return PhotoError("truncated" if truncated else "decode_failed", what, value=error)
 
 
+def _jpeg_header(data: bytes) -> tuple[PhotoHeader, bool] | None:
+    """The header and whether the file is cut off; None for what is no JPEG of a usual kind: Pillow will know more."""
+    layout = jpeg_layout(data) if is_jpeg(data) else None
+    mode = {1: "L", 3: "RGB", 4: "CMYK"}.get(layout.components) if layout and layout.bits == 8 else None
+    if layout is None or mode is None or layout.width == 0 or layout.height == 0:
+        return None
+    return PhotoHeader("JPEG", layout.width, layout.height, layout.orientation, mode), layout.cut_off
+
+
+def _pillow_header(data: bytes) -> tuple[PhotoHeader, bool]:
+    image, orientation = _open(data)
+    return PhotoHeader(str(image.format), *image.size, orientation, image.mode), _is_cut_off(data)
+
+
 def _is_cut_off(data: bytes) -> bool:
     """Whether a JPEG, PNG or WEBP lacks its end; bytes after the end are common and harmless."""
-    if data.startswith(b"\xff\xd8"):
-        scan = _first_scan(data)
-        return scan < 0 or data.rfind(b"\xff\xd9", scan) < 0
+    if is_jpeg(data):
+        layout = jpeg_layout(data)
+        return layout is None or layout.cut_off
     if data.startswith(b"\x89PNG"):
         return data.rfind(b"IEND") < 0
     if data.startswith(b"RIFF"):
         return len(data) < 8 + int.from_bytes(data[4:8], "little")
     return False
-
-
-def _first_scan(data: bytes) -> int:
-    """Where the compressed pixels of a JPEG begin, or -1. Segments are stepped over: thumbnails have ends too."""
-    place = 2
-    while (place := data.find(b"\xff", place)) >= 0 and place + 4 <= len(data):
-        marker = data[place + 1]
-        if marker == 0xDA:
-            return place
-        if marker == 0xFF:  # fill byte
-            place += 1
-        elif marker in (0x00, 0x01, *range(0xD0, 0xD9)):  # markers without a length
-            place += 2
-        else:
-            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return -1
 
 
 def _pillow_pixels(data: bytes) -> Pixels:

@@ -7,15 +7,19 @@ maps a point p to M[:, :2] @ p + M[:, 2], the convention of `cv2.warpAffine` bef
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
 from faceloom.schemas.errors import PhotoError
 
 Matrix = npt.NDArray[np.float64]
 """A 2x3 affine matrix, float64."""
 Points = npt.NDArray[np.floating]
 """Points (N, 2), x and y."""
+Point = Sequence[float] | Points
+"""One point: x, y."""
 
 
 def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
@@ -34,24 +38,25 @@ def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
     Raises:
         PhotoError: `degenerate_points`, when the points fix no similarity.
     """
-    source, target = np.asarray(src, np.float64), np.asarray(dst, np.float64)
-    source_centre, target_centre = source.mean(axis=0), target.mean(axis=0)
-    p, q = (source - source_centre) @ (1, 1j), (target - target_centre) @ (1, 1j)
-    spread, product = np.vdot(p, p).real, np.vdot(p, q)
-    if not (spread > 0 and abs(product) > 1e-12 * spread and np.isfinite(product)):
+    source, target = np.asarray(src, np.float64) @ (1, 1j), np.asarray(dst, np.float64) @ (1, 1j)
+    source_centre, target_centre = complex(source.mean()), complex(target.mean())
+    source -= source_centre
+    spread, product = float(np.vdot(source, source).real), complex(np.vdot(source, target - target_centre))
+    if not (spread > 0 and abs(product) > 1e-12 * spread and math.isfinite(abs(product))):
         raise PhotoError("degenerate_points", "points that coincide or are not finite fix no alignment")
-    factor = complex(product / spread)
-    return similarity(abs(factor), math.atan2(factor.imag, factor.real), source_centre, target_centre)
+    factor = product / spread
+    src_centre, dst_centre = (source_centre.real, source_centre.imag), (target_centre.real, target_centre.imag)
+    return similarity(float(abs(factor)), math.atan2(factor.imag, factor.real), src_centre, dst_centre)
 
 
-def similarity(scale: float, angle: float, src: npt.ArrayLike = (0, 0), dst: npt.ArrayLike = (0, 0)) -> Matrix:
+def similarity(scale: float, angle: float, src: Point = (0, 0), dst: Point = (0, 0)) -> Matrix:
     """Scale and turn by `angle` radians (from x towards y: clockwise to the eye) so that point `src` lands on `dst`."""
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
-    linear = np.array([[cos, -sin], [sin, cos]])
-    return np.column_stack([linear, np.asarray(dst, np.float64) - linear @ np.asarray(src, np.float64)])
+    (x, y), (to_x, to_y) = src, dst
+    return np.array([[cos, -sin, to_x - cos * x + sin * y], [sin, cos, to_y - sin * x - cos * y]], np.float64)
 
 
-def rotate(angle: float, centre: npt.ArrayLike = (0, 0)) -> Matrix:
+def rotate(angle: float, centre: Point = (0, 0)) -> Matrix:
     """Rotation by `angle` radians about `centre` (from x towards y)."""
     return similarity(1, angle, centre, centre)
 
@@ -74,7 +79,9 @@ def apply_affine(matrix: Matrix, points: Points) -> Points:
 
 def compose(second: Matrix, first: Matrix) -> Matrix:
     """The map that applies `first`, then `second`."""
-    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
+    product: Matrix = second[:, :2] @ first
+    product[:, 2] += second[:, 2]
+    return product
 
 
 def invert(matrix: Matrix) -> Matrix:
@@ -83,15 +90,14 @@ def invert(matrix: Matrix) -> Matrix:
     Raises:
         PhotoError: `degenerate_points`, when the matrix flattens the plane.
     """
-    (a, b), (c, d) = matrix[:, :2]
+    (a, b, x), (c, d, y) = matrix.tolist()
     determinant = a * d - b * c
     if not abs(determinant) > 1e-18:
         raise PhotoError("degenerate_points", "an alignment that flattens the picture cannot be undone")
-    linear = np.array([[d, -b], [-c, a]]) / determinant
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
+    return np.asarray(np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]]) / determinant, np.float64)
 
 
 def scale_of(matrix: Matrix) -> float:
     """Length factor of the map: the square root of its area factor (exact for similarities)."""
-    (a, b), (c, d) = matrix[:, :2]
+    (a, b, _), (c, d, _) = matrix.tolist()
     return math.sqrt(abs(a * d - b * c))

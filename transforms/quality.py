@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import arcface_matrix, five_points, warp_image
 from faceloom.transforms.detect import Grey
 from faceloom.transforms.geometry import Points
@@ -76,10 +77,16 @@ def head_pose(landmarks: Points) -> tuple[float, float, float]:
     The affine camera that best takes an average head to the landmarks, made orthonormal: the scaled orthographic pose,
     in closed form. The head nods, then turns, then tilts, so that roll is the angle of the line through the eyes.
     """
-    points = landmarks[_HEAD_POINTS].astype(np.float64)
-    camera = (points - points.mean(axis=0)).T @ _HEAD_INVERSE.T
-    u, _, vt = np.linalg.svd(camera, full_matrices=False)
-    right, down = u @ vt
-    depth = np.cross(right, down)
-    yaw = math.asin(float(np.clip(depth[0], -1, 1)))
-    return math.degrees(yaw), math.degrees(-math.atan2(depth[1], depth[2])), math.degrees(math.atan2(down[0], right[0]))
+    (a, b, c), (d, e, f) = (_HEAD_INVERSE @ landmarks[_HEAD_POINTS]).T.tolist()
+    # The nearest orthonormal pair of rows is (M M^T)^-1/2 M, which has a closed form for two rows.
+    aa, ad, dd = a * a + b * b + c * c, a * d + b * e + c * f, d * d + e * e + f * f
+    root = math.sqrt(max(aa * dd - ad * ad, 0))
+    norm = root * math.sqrt(aa + dd + 2 * root)
+    if not norm > 0:
+        raise PhotoError("degenerate_points", "landmarks on one line make no face")
+    p, q, r = (dd + root) / norm, -ad / norm, (aa + root) / norm
+    right = p * a + q * d, p * b + q * e, p * c + q * f
+    down = q * a + r * d, q * b + r * e, q * c + r * f
+    depth = [right[i - 2] * down[i - 1] - right[i - 1] * down[i - 2] for i in range(3)]
+    yaw, pitch = math.asin(max(-1.0, min(1.0, depth[0]))), -math.atan2(depth[1], depth[2])
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(math.atan2(down[0], right[0]))
