@@ -73,9 +73,10 @@ def draw_colour_near(colour: Colour, rng: np.random.Generator) -> Colour:
     return np.clip(colour * rng.uniform(0.85, 1.12) + rng.normal(0, 4, 3), 0, 255).astype(np.float32)
 
 
-def _mix(a: Colour, b: Colour, share: NDArray[np.float32]) -> Sheet:
+def _mix(a: Colour, b: Colour, share: NDArray[np.floating]) -> Sheet:
     table = (a + (b - a) * np.linspace(0, 1, 256, dtype=np.float32)[:, None]).astype(np.uint8)
-    return np.take(table, (np.clip(share, 0, 1) * 255).astype(np.uint8), axis=0)
+    mixed: Sheet = np.take(table, (np.clip(share, 0, 1) * 255).astype(np.uint8), axis=0)
+    return mixed
 
 
 def _turned(canvas: Canvas, rng: np.random.Generator, spread: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

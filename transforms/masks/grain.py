@@ -27,8 +27,8 @@ class Grain:
 def measure_grain(image: Image, fit: FaceFit) -> Grain:
     """Blur and noise around the eyes, where every face has edges.
 
-    Noise: Immerkaer, "Fast noise variance estimation", CVIU 1996, with a median for the mean, so that edges do not count. Blur: how
-    much steeper edges look over one pixel than over four; calibrated on Gaussian blur of portraits.
+    Noise: Immerkaer, "Fast noise variance estimation", CVIU 1996, with a median for the mean, so edges do not count.
+    Blur: how much steeper edges look over one pixel than over four; calibrated on Gaussian blur of portraits.
     """
     import cv2
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from faceloom.transforms.masks.canvas import Canvas, Field
 from faceloom.transforms.masks.fit import FaceFit
+from faceloom.transforms.masks.polygon import fill_outline
 
 Image = NDArray[np.uint8]
 
@@ -43,48 +44,23 @@ class Region:
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
 
-def _finer(region: Region) -> int:
-    # Small faces are drawn finer: a line of a twentieth of an eye distance must not vanish.
-    return 2 if max(region.shape) <= 900 else 1
-
-
-def _dots(points: NDArray[np.floating], region: Region, finer: int) -> NDArray[np.int32]:
-    # Pixel edges stay pixel edges when the grid is refined; 4 fractional bits for OpenCV.
-    moved = (points - (region.x0, region.y0) + 0.5) * finer - 0.5
-    dots: NDArray[np.int32] = np.round(np.clip(moved, -30000, 30000) * 16).astype(np.int32)
-    return dots
-
-
-def _shrink(sheet: Image, region: Region, finer: int) -> Field:
-    import cv2
-
-    if finer > 1:
-        sheet = cv2.resize(sheet, region.shape[::-1], interpolation=cv2.INTER_AREA)
-    return sheet.astype(np.float32) * np.float32(1 / 255)
-
-
 def cover(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
-    """Anti-aliased coverage 0..1 of the union of polygons (N, 2) in image pixels, float32 of the region's shape."""
-    import cv2
+    """Exact coverage 0..1 of the union of polygons (N, 2) in image pixels, float32 of the region's shape."""
+    covered = [fill_outline(polygon - (region.x0, region.y0), region.shape) for polygon in polygons]
+    return covered[0] if len(covered) == 1 else np.maximum.reduce(covered)
 
-    finer = _finer(region)
-    sheet = np.zeros((region.shape[0] * finer, region.shape[1] * finer), np.uint8)
-    for polygon in polygons:
-        cv2.fillPoly(sheet, [_dots(polygon, region, finer)], 255, cv2.LINE_AA, 4)
-    return _shrink(sheet, region, finer)
+
+def ribbon(line: NDArray[np.floating], width: float) -> NDArray[np.float64]:
+    """The polygon that a line (N, 2) of some width covers."""
+    along = np.gradient(line.astype(np.float64), axis=0)
+    along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
+    off = along[:, ::-1] * (-width / 2, width / 2)
+    return np.concatenate([line + off, (line - off)[::-1]])
 
 
 def stroke(lines: Sequence[NDArray[np.floating]], width: float, region: Region) -> Field:
-    """Anti-aliased coverage 0..1 of lines `width` pixels wide, float32 of the region's shape."""
-    import cv2
-
-    finer = _finer(region)
-    sheet = np.zeros((region.shape[0] * finer, region.shape[1] * finer), np.uint8)
-    thick = width * finer
-    value = 255 if thick >= 1 else max(1, round(255 * thick))
-    for line in lines:
-        cv2.polylines(sheet, [_dots(line, region, finer)], False, value, max(1, round(thick)), cv2.LINE_AA, 4)
-    return _shrink(sheet, region, finer)
+    """Coverage 0..1 of lines `width` pixels wide, however thin, float32 of the region's shape."""
+    return cover([ribbon(line, width) for line in lines], region)
 
 
 def lay(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:

@@ -81,7 +81,7 @@ def compose_mask(
         band = cv2.GaussianBlur(band, (0, 0), 0.8 * grain.blur) if band is not None else None
     cloth = lay(layers.cloth, layers.canvas, fit, region)
     if cloth.shape[2] == 4:
-        alpha = alpha * (cloth[..., 3].astype(np.float32) / 255)
+        alpha = alpha * (cloth[..., 3].astype(np.float32) * np.float32(1 / 255))
         cloth = np.ascontiguousarray(cloth[..., :3])
     weave = float(rng.uniform(0.0, 2.0))
     cloth = add_grain(soften(cloth, 0.8 * grain.blur), 0.85 * grain.noise + weave, grain.blur, rng)

@@ -1,0 +1,36 @@
+"""The catalogue holds what recipes may name, and every entry makes sense."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from faceloom.schemas.masks import Pattern, TemplateName
+from faceloom.transforms.masks.catalogue import TEMPLATES
+from faceloom.transforms.masks.fabric import PALETTES, PATTERNS
+
+
+def test_every_recipe_name_has_a_template():
+    assert set(TEMPLATES) == set(get_args(TemplateName))
+    assert len(TEMPLATES) >= 9
+
+
+def test_every_pattern_of_a_recipe_can_be_drawn():
+    assert set(get_args(Pattern)) == {"plain", *PATTERNS}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_template_is_consistent(name):
+    template = TEMPLATES[name]
+    x, y, _ = zip(*template.half)
+    assert x[0] == x[-1] == 0 and min(x[1:-1]) > 0
+    assert y[0] == min(y) and y[-1] == max(y)
+    assert 0 < template.upper < template.lower < len(x) - 1
+    assert template.palette == "any" or template.palette in PALETTES
+    assert all(pattern == "plain" or pattern in PATTERNS for pattern, _ in template.patterns)
+    assert 0 <= template.hem <= 1 and 0 <= template.valve <= 1 and 0 <= template.label <= 1
+
+
+def test_templates_differ_in_outline():
+    assert len({template.half for template in TEMPLATES.values()}) == len(TEMPLATES)

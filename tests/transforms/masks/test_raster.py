@@ -1,0 +1,74 @@
+"""Coverage is exact to a fraction of a pixel, and the cloth lands where the mask frame says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.transforms.masks.canvas import Canvas
+from faceloom.transforms.masks.fit import Places, area, fit_face
+from faceloom.transforms.masks.raster import Region, cover, lay, silhouette, stroke
+
+OUTLINE = np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 0.4)])
+
+
+def test_region_is_cut_at_the_frame():
+    points = np.array([(-20.0, 5.0), (30.0, 500.0)])
+    region = Region.around(points, 3, (100, 50, 3))
+    assert region == Region(0, 2, 34, 100)
+    assert Region.around(points + 1000, 3, (100, 50)).shape[1] == 0
+
+
+@given(x=st.floats(20, 40), y=st.floats(20, 40), w=st.floats(5, 60), h=st.floats(5, 60), turn=st.floats(0, 1.5))
+def test_coverage_adds_up_to_the_area(x, y, w, h, turn):
+    box = np.array([(0, 0), (w, 0), (w, h), (0, h)]) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    box = box + (x + 40, y)
+    alpha = cover([box], Region(0, 0, 200, 200))
+    assert float(alpha.sum()) == pytest.approx(area(box), rel=1e-3)
+    assert alpha.min() >= 0 and alpha.max() <= 1 + 1e-6
+
+
+def test_coverage_moves_with_the_region():
+    box = np.array([(10.3, 12.6), (40.2, 11.9), (38.8, 44.4), (9.1, 40.0)])
+    whole = cover([box], Region(0, 0, 64, 64))
+    part = cover([box], Region(20, 10, 50, 60))
+    np.testing.assert_allclose(whole[10:60, 20:50], part, atol=1e-6)
+
+
+def test_union_is_counted_once():
+    box = np.array([(10.0, 10.0), (30, 10), (30, 30), (10, 30)])
+    assert cover([box, box + 5], Region(0, 0, 64, 64)).max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("width", [0.1, 0.4, 1.0, 2.5, 6.0])
+def test_strokes_are_as_wide_as_asked(width):
+    alpha = stroke([np.array([(10.0, 50.0), (190.0, 50.0)])], width, Region(0, 0, 200, 100))
+    assert float(alpha[:, 100].sum()) == pytest.approx(width, rel=1e-3)
+
+
+def test_cloth_lands_on_its_place(landmarks):
+    fit = fit_face(landmarks(roll=0.3), Places(OUTLINE))
+    canvas = Canvas.over(OUTLINE, 60)
+    sheet = np.zeros((canvas.height, canvas.width, 3), np.uint8)
+    spot = np.array([(0.4, 1.1)])
+    u, v = np.round(canvas.texels(spot)[0]).astype(int)
+    sheet[v - 1 : v + 2, u - 1 : u + 2] = 255
+    region = Region.around(fit.to_image(OUTLINE), 4, (250, 250))
+    laid = lay(sheet, canvas, fit, region)
+    assert laid.shape[:2] == region.shape
+    rows, columns = np.nonzero(laid[..., 0] > 60)
+    seen = np.array([columns.mean() + region.x0, rows.mean() + region.y0])
+    assert np.abs(seen - fit.to_image(spot)[0]).max() < 1.5
+
+
+def test_turned_head_covers_to_the_ridge(landmarks):
+    for yaw in (0.5, -0.5):
+        fit = fit_face(landmarks(yaw=yaw), Places(OUTLINE), 0.4)
+        polygons = silhouette(OUTLINE, fit, 0.3, 1.9)
+        assert len(polygons) == 2
+        mouth = fit.to_image(np.array([(0.0, 1.0)]))[0]
+        alpha = cover(polygons, Region(0, 0, 250, 250))
+        assert alpha[int(round(mouth[1])), int(round(mouth[0]))] > 0.5
+    assert len(silhouette(OUTLINE, fit_face(landmarks(), Places(OUTLINE)), 0.3, 1.9)) == 1

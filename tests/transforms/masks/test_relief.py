@@ -1,0 +1,53 @@
+"""Surfaces of masks: finite, moderate, and different between kinds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from faceloom.transforms.masks import shapes
+from faceloom.transforms.masks.canvas import Canvas
+from faceloom.transforms.masks.catalogue import TEMPLATES
+from faceloom.transforms.masks.relief import surface
+
+
+def make(name, seed=0):
+    template = TEMPLATES[name]
+    outline = shapes.spline(*shapes.mirrored(template.half))
+    canvas = Canvas.over(outline, 60)
+    return canvas, surface(canvas, template, outline, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("seed", range(3))
+def test_surface_is_sane(name, seed):
+    canvas, made = make(name, seed)
+    for field in (made.normal_x, made.normal_y, made.ink):
+        assert field.shape == (canvas.height, canvas.width) and field.dtype == np.float32
+        assert np.isfinite(field).all()
+    assert np.abs(made.normal_x).mean() < 2 and np.abs(made.normal_y).mean() < 2
+    assert made.ink.min() > 0 and made.ink.max() <= 1 + 1e-6
+
+
+def test_a_mask_bulges_towards_the_camera():
+    slopes = [make("surgical", seed)[1].normal_x for seed in range(12)]
+    mean = np.mean(slopes, axis=0)
+    width = mean.shape[1]
+    assert mean[:, : width // 4].mean() < -0.2 and mean[:, -width // 4 :].mean() > 0.2
+
+
+def test_a_fold_runs_down_the_middle_of_a_kn95():
+    slopes = np.mean([make("kn95", seed)[1].normal_x for seed in range(12)], axis=0)
+    middle = slopes.shape[1] // 2
+    jump = slopes[:, middle + 4].mean() - slopes[:, middle - 5].mean()
+    assert jump > 2 * abs(slopes[:, middle + 14].mean() - slopes[:, middle + 5].mean())
+
+
+def test_pleats_run_across():
+    made = np.mean([np.abs(np.diff(make("surgical", s)[1].ink, axis=0)).mean() for s in range(8)])
+    across = np.mean([np.abs(np.diff(make("surgical", s)[1].ink, axis=1)).mean() for s in range(8)])
+    assert made > across
+
+
+def test_same_seed_same_surface():
+    np.testing.assert_array_equal(make("cloth", 4)[1].normal_y, make("cloth", 4)[1].normal_y)

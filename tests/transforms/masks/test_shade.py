@@ -1,0 +1,86 @@
+"""Light is read from the skin and laid on the cloth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from faceloom.transforms.masks.catalogue import TEMPLATES
+from faceloom.transforms.masks.canvas import flat
+from faceloom.transforms.masks.fit import Places, fit_face
+from faceloom.transforms.masks.relief import Surface
+from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, draw_lamp, light_cloth, measure_light
+from faceloom.transforms.masks.shapes import mirrored, spline
+
+OUTLINE = Places(spline(*mirrored(TEMPLATES["surgical"].half)))
+LIGHT = Light(200.0, (1.0, 1.0, 1.0), 0.0, (200.0, 150.0, 130.0))
+LAMP = Lamp(0.0, 0.0, 0.5, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
+FLAT = Surface(*(np.full((40, 60), v, np.float32) for v in (0, 0, 1)))
+
+
+def test_brighter_skin_means_more_light(landmarks, portrait):
+    points = landmarks()
+    fit = fit_face(points, OUTLINE)
+    dim, bright = (measure_light(portrait(points, skin=s), fit).level for s in ((110, 85, 70), (220, 175, 150)))
+    assert bright > 1.3 * dim
+
+
+def test_side_light_is_seen_on_the_right_side(landmarks, portrait):
+    points = landmarks()
+    image = portrait(points).astype(np.float32)
+    for sign in (1, -1):
+        ramp = 1 + sign * 0.35 * (np.arange(250) - 125) / 60
+        lit = np.clip(image * np.clip(ramp, 0.3, 1.7)[None, :, None], 0, 255).astype(np.uint8)
+        assert sign * measure_light(lit, fit_face(points, OUTLINE)).side > 0.1
+    assert abs(measure_light(portrait(points), fit_face(points, OUTLINE)).side) < 0.1
+
+
+def test_warm_light_tints_warm(landmarks, portrait):
+    points = landmarks()
+    warm = portrait(points, skin=(230, 150, 95))
+    cold = portrait(points, skin=(180, 160, 165))
+    tints = [measure_light(image, fit_face(points, OUTLINE)).tint for image in (warm, cold)]
+    assert tints[0][0] > tints[1][0] and tints[0][2] < tints[1][2]
+
+
+def test_a_face_outside_the_frame_gets_default_light(landmarks, portrait):
+    points = landmarks(centre=(-300, -300))
+    assert measure_light(portrait(landmarks()), fit_face(points, OUTLINE)).level == 225
+
+
+def test_flat_cloth_shows_its_colour_times_the_light():
+    lit = light_cloth(flat(np.array([100, 150, 50]), (40, 60)), FLAT, LIGHT, LAMP, np.random.default_rng(0))
+    np.testing.assert_allclose(lit[20, 30], np.array([100, 150, 50]) * 200 / 255, atol=2)
+
+
+@pytest.mark.parametrize(("side", "brighter"), [(0.6, "right"), (-0.6, "left")])
+def test_side_light_shades_a_dome(side, brighter):
+    dome = Surface(np.tile(np.linspace(-1, 1, 60, dtype=np.float32), (40, 1)), FLAT.normal_y, FLAT.ink)
+    lamp = Lamp(0.0, side, 0.8, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
+    lit = light_cloth(flat(np.full(3, 150), (40, 60)), dome, LIGHT, lamp, np.random.default_rng(0)).mean((0, 2))
+    assert (lit[-20:].mean() > lit[:20].mean() + 10) == (brighter == "right")
+
+
+def test_over_exposure_keeps_a_trace_of_folds():
+    bright = Light(262.0, (1.0, 1.0, 1.0), 0.0, LIGHT.skin)
+    ink = np.ones((40, 60), np.float32)
+    ink[20:] = 0.95
+    lit = light_cloth(flat(np.full(3, 250), (40, 60)), Surface(FLAT.normal_x, FLAT.normal_y, ink), bright, LAMP,
+                      np.random.default_rng(0))  # fmt: skip
+    assert lit[5, 5, 0] > lit[35, 5, 0]
+
+
+def test_lamps_follow_the_measured_side():
+    rng = np.random.default_rng(0)
+    right = Light(200.0, (1.0, 1.0, 1.0), 0.4, LIGHT.skin)
+    assert np.mean([draw_lamp(right, rng).side for _ in range(50)]) > 0.4
+
+
+def test_shadow_falls_below_the_mask():
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[30:60, 30:70] = 1
+    lamp = Lamp(0.5, 0.0, 0.5, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
+    shadow = contact_shadow(alpha, 45, lamp, 0.4)
+    assert shadow.shape == alpha.shape and 0 <= shadow.min() and shadow.max() <= 0.41
+    assert shadow[61, 50] > shadow[28, 50] and shadow[61, 50] > 0.1
+    assert shadow[95, 50] < 0.01
