@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import (
     Matrix,

@@ -7,6 +7,9 @@ import math
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import (
     ARCFACE_POINTS,
@@ -30,8 +33,6 @@ from faceloom.transforms.geometry import (
     similarity,
     translate,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def template_face(height: int = 112) -> np.ndarray:

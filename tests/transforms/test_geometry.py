@@ -6,6 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import (
     apply_affine,
@@ -18,8 +21,6 @@ from faceloom.transforms.geometry import (
     translate,
     umeyama,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 coordinates = st.floats(-2000, 2000)
 points = st.tuples(coordinates, coordinates)
