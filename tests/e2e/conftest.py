@@ -1,0 +1,112 @@
+"""A few real portraits (public domain) and a few files that are none, and builds made of them by the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+RECIPE = """\
+name: try
+seed: 7
+masks:
+  - {kind: polygon, shape: A}
+  - {kind: template, template: surgical}
+split: {per_identity: 0.6}
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def faceloom(*arguments: object, workers: int = 1) -> Ran:
+    """Run the command line in a process of its own."""
+    words = [str(argument) for argument in arguments]
+    if words[0] in ("build", "plan") and "--workers" not in words:
+        words += ["--workers", str(workers)]
+    command = [Path(sys.executable).with_name("faceloom"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "120"})
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def run() -> Any:
+    """The command line, as a function."""
+    return faceloom
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six photos of two people and four files that must be rejected, in folders per person."""
+    import cv2
+    from matplotlib.cbook import get_sample_data
+
+    data = pytest.importorskip("skimage.data")
+    root = tmp_path_factory.mktemp("photos")
+    with get_sample_data("grace_hopper.jpg") as stream:
+        grace = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_COLOR)
+    eileen = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)[:320, 60:380]
+    for name, image in (("grace_hopper", cv2.resize(grace, (320, 375))), ("eileen_collins", eileen)):
+        (root / name).mkdir()
+        height, width = image.shape[:2]
+        for number, (degrees, gain) in enumerate([(0, 1.0), (4, 0.8), (-4, 1.1)]):
+            turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+            turned = cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
+            lit = cv2.convertScaleAbs(turned, alpha=gain)
+            cv2.imwrite(str(root / name / f"view {number}.jpg"), lit)
+    (root / "grace_hopper" / "empty.jpg").write_bytes(b"")
+    (root / "grace_hopper" / "letter.jpg").write_text("Dear Grace, this is no photo.\n" * 20)
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    cv2.imwrite(str(root / "eileen_collins" / "noise.png"), noise)
+    shutil.copy(root / "eileen_collins" / "view 0.jpg", root / "eileen_collins" / "again.jpg")
+    return root
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small recipe."""
+    path = tmp_path_factory.mktemp("recipe") / "try.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+@dataclass(frozen=True)
+class Built:
+    """An output folder, and what plan and build said of it."""
+
+    out: Path
+    plan: Ran
+    build: Ran
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, photos: Path, recipe: Path) -> Built:
+    """Planned, then built; tests must not change it."""
+    out = tmp_path_factory.mktemp("built") / "out"
+    words = (recipe, "--source", photos, "--out", out, "--json")
+    return Built(out, faceloom("plan", *words), faceloom("build", *words, workers=2))
+
+
+@pytest.fixture
+def own(built: Built, tmp_path: Path) -> Path:
+    """A copy of the built folder that a test may change."""
+    shutil.copytree(built.out, tmp_path / "out")
+    return tmp_path / "out"
