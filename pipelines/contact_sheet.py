@@ -111,8 +111,9 @@ def make_sheet(
     if width is not None and width < sheet.shape[1]:
         height = round(sheet.shape[0] * width / sheet.shape[1])
         sheet = cv2.resize(sheet, (width, height), interpolation=cv2.INTER_AREA)
+    options = [cv2.IMWRITE_JPEG_QUALITY, 85] if str(picture).endswith((".jpg", ".jpeg")) else []
     try:
-        written = cv2.imwrite(str(picture), sheet, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        written = cv2.imwrite(str(picture), sheet, options)
     except cv2.error as error:
         raise StorageError("the name of a picture ends in .png or .jpg", where=str(picture), value=error) from None
     if not written:
