@@ -95,13 +95,17 @@ def render_photo(
     Yields:
         As many samples or rejects per face as were planned, in the order of their keys.
     """
-    matrices = [crop_matrix(recipe.align, face) for face in faces]
-    reduction = min(crop_reduction(matrix) for matrix in matrices)
-    with watch.time("decode"):
-        photo = decode_rgb(data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
+    try:
+        matrices = [crop_matrix(recipe.align, face) for face in faces]
+        reduction = min(crop_reduction(matrix) for matrix in matrices)
+        with watch.time("decode"):
+            photo = decode_rgb(data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
+    except PhotoError as error:  # analysis aligned otherwise, and decoded in grey
+        yield from ((face, _reject(face, key, error)) for face in faces for key in _keys(face))
+        return
     for face, matrix in zip(faces, matrices, strict=True):
         variants = [recipe.masks[number] for number in face.masks] or [None]
-        keys = [sample_key(face.photo_sha256, face.face, variant) for variant in range(len(variants))]
+        keys = _keys(face)
         try:
             working = cut_working(photo, face, matrix, reduction, recipe, watch)
         except PhotoError as error:
@@ -112,6 +116,10 @@ def render_photo(
                 yield face, _sample(key, face, mask, recipe, working, painter, watch)
             except PhotoError as error:
                 yield face, _reject(face, key, error)
+
+
+def _keys(face: PlannedFace) -> list[str]:
+    return [sample_key(face.photo_sha256, face.face, variant) for variant in range(face.samples)]
 
 
 def _reject(face: PlannedFace, key: str, error: PhotoError) -> Reject:
