@@ -1,0 +1,422 @@
+"""From one planned face to its samples: what is in them, where it lies, and what becomes of trouble."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceloom.pipelines import render
+from faceloom.pipelines.render import Sample, crop_matrix, cut_working, encode, landmarks_of, npy, render_photo
+from faceloom.pipelines.stopwatch import Stopwatch
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.keys import generator, sample_key
+from faceloom.schemas.masks import Mask
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.recipe import Recipe, parse_recipe
+from faceloom.transforms.align import crop_reduction, warp_alpha, warp_image
+from faceloom.transforms.geometry import apply_affine
+from faceloom.transforms.masks.painted import PaintedMask
+
+GREEN = (20, 200, 40)
+
+
+def recipe(**changes: Any) -> Recipe:
+    masks = [{"kind": "polygon", "shape": shape} for shape in "ACE"]
+    return parse_recipe({"name": "x", "masks": masks, "output": {"image": "png", "alpha": True}, **changes})
+
+
+def paint(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.Generator) -> PaintedMask:
+    """A green box with a soft edge over nose and mouth."""
+    alpha = np.zeros(image.shape[:2], np.float32)
+    (left, _), (right, _) = landmarks[[3, 13]]
+    top, bottom = landmarks[29, 1], landmarks[8, 1]
+    alpha[int(top) : int(bottom) + 1, int(left) : int(right) + 1] = 0.3
+    alpha[int(top) + 1 : int(bottom), int(left) + 1 : int(right)] = 1
+    painted = np.rint(image * (1 - alpha[..., None]) + np.array(GREEN) * alpha[..., None]).astype(np.uint8)
+    return PaintedMask(painted, alpha, parameters={"drawn": float(rng.random())})
+
+
+def run(
+    data: bytes, faces: Sequence[PlannedFace], how: Recipe | None = None, painter: Any = paint
+) -> list[Sample | Reject]:
+    return [result for _, result in render_photo(data, faces, how or recipe(), painter, Stopwatch())]
+
+
+def one(result: list[Sample | Reject]) -> tuple[Sample, dict[str, bytes]]:
+    [sample] = result
+    assert isinstance(sample, Sample), sample
+    return sample, dict(sample.files)
+
+
+@pytest.fixture(scope="module")
+def scene(synthetic: SimpleNamespace) -> SimpleNamespace:
+    """A photo of 400 pixels with a tilted face of eye distance 90: arcface shrinks it 2.6 times."""
+    points = synthetic.landmarks((190, 160), 90, 0.2)
+    rgb = synthetic.picture(400, 380, 1)
+    data = synthetic.encoded(rgb)
+    return SimpleNamespace(rgb=rgb, data=data, points=points, face=synthetic.planned(data, points))
+
+
+@pytest.mark.parametrize(
+    ("output", "masks", "names"),
+    [
+        ({}, (0,), ["face.jpg", "json", "landmarks.npy", "mask.png", "masked.jpg"]),
+        ({"alpha": True}, (0,), ["alpha.png", "face.jpg", "json", "landmarks.npy", "mask.png", "masked.jpg"]),
+        ({"image": "png", "mask": "webp"}, (0,), ["face.png", "json", "landmarks.npy", "mask.webp", "masked.png"]),
+        ({"image": "webp", "alpha": True, "mask": "webp"}, (0,),
+         ["alpha.webp", "face.webp", "json", "landmarks.npy", "mask.webp", "masked.webp"]),
+        ({"alpha": True}, (), ["face.jpg", "json", "landmarks.npy"]),
+    ],
+)  # fmt: skip
+def test_a_sample_holds_its_files_in_sorted_order(
+    scene: SimpleNamespace, synthetic: SimpleNamespace, output: Any, masks: tuple[int, ...], names: list[str]
+) -> None:
+    face = synthetic.planned(scene.data, scene.points, masks)
+    sample, files = one(run(scene.data, [face], recipe(output=output)))
+    assert [name for name, _ in sample.files] == names
+    for name, data in files.items():
+        magic = {"png": b"\x89PNG", "jpg": b"\xff\xd8\xff", "webp": b"RIFF"}.get(name.rsplit(".", 1)[-1])
+        assert magic is None or data.startswith(magic)
+        assert magic is None or synthetic.decoded(data).shape[:2] == (112, 112)
+
+
+@pytest.mark.parametrize("mode", ["arcface", "eye_level", "face_box"])
+def test_face_and_masked_are_the_same_wherever_no_mask_lies(
+    scene: SimpleNamespace, synthetic: SimpleNamespace, mode: str
+) -> None:
+    how = recipe(align={"mode": mode})
+    _, files = one(run(scene.data, [scene.face], how))
+    matrix = crop_matrix(how.align, scene.face)
+    working = cut_working(scene.rgb, scene.face, matrix, 1, how, Stopwatch())
+    alpha = warp_alpha(
+        paint(working.image, working.landmarks, how.masks[0], generator(0, "", "")).alpha, working.matrix, (112, 112)
+    )
+    face, masked = synthetic.decoded(files["face.png"]), synthetic.decoded(files["masked.png"])
+    bare = alpha == 0
+    assert 0.2 < bare.mean() < 0.9
+    assert np.array_equal(face[bare], masked[bare])
+    assert (face[alpha > 0.99] != masked[alpha > 0.99]).any(axis=1).all()
+    assert np.abs(masked[alpha > 0.999].astype(int) - GREEN).max() <= 1
+    assert np.array_equal(synthetic.decoded(files["mask.png"]) == 255, alpha >= 0.5)
+
+
+def test_an_enlarged_crop_differs_next_to_the_mask_at_most(synthetic: SimpleNamespace) -> None:
+    """Cubic interpolation reads one photo pixel further than the coverage does."""
+    rgb = synthetic.picture(96, 96, 2)
+    points = synthetic.landmarks((46, 40), 20)
+    data = synthetic.encoded(rgb)
+    _, files = one(run(data, [synthetic.planned(data, points)], recipe(align={"size": 224})))
+    import cv2
+
+    face, masked, alpha = (synthetic.decoded(files[f"{name}.png"]) for name in ("face", "masked", "alpha"))
+    reach = int(np.ceil(2 * 224 / 112 * 35.2 / 20)) + 1
+    near = cv2.dilate((alpha > 0).astype(np.uint8), np.ones((2 * reach + 1,) * 2)) > 0
+    assert np.array_equal(face[~near], masked[~near])
+    assert (~near).mean() > 0.2
+
+
+def test_the_mask_is_the_coverage_from_one_half_on(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
+    _, files = one(run(scene.data, [scene.face]))
+    mask, alpha = synthetic.decoded(files["mask.png"]), synthetic.decoded(files["alpha.png"])
+    assert mask.ndim == alpha.ndim == 2
+    assert set(np.unique(mask)) == {0, 255}
+    assert len(np.unique(alpha)) > 10
+    assert np.array_equal(mask == 255, alpha >= 128)
+
+
+@pytest.mark.parametrize(
+    "align",
+    [
+        {},
+        {"size": [96, 112]},
+        {"mode": "eye_level", "size": [80, 100]},
+        {"mode": "face_box", "size": 64, "margin": 0.3},
+    ],
+)
+def test_landmarks_lie_where_the_recorded_matrix_takes_them(
+    scene: SimpleNamespace, synthetic: SimpleNamespace, align: Any
+) -> None:
+    how = recipe(align=align)
+    _, files = one(run(scene.data, [scene.face], how))
+    points = np.load(io.BytesIO(files["landmarks.npy"]), allow_pickle=False)
+    assert points.shape == (68, 2)
+    assert points.dtype == np.float32
+    record = json.loads(files["json"])["operations"][-1]
+    assert (record["name"], record["mode"]) == ("align", how.align.mode)
+    assert record["size"] == list(how.align.width_height)
+    assert points == pytest.approx(apply_affine(np.array(record["matrix"]), scene.points), abs=1e-2)
+    assert synthetic.decoded(files["face.png"]).shape[1::-1] == how.align.width_height
+
+
+def test_pixels_lie_where_the_landmarks_say(synthetic: SimpleNamespace) -> None:
+    """A dot painted on landmark 30 of the photo is found on landmark 30 of the crop."""
+    points = synthetic.landmarks((190, 160), 90, -0.3)
+    rgb = np.full((380, 400, 3), 90, np.uint8)
+    x, y = np.round(points[30]).astype(int)
+    rgb[y - 4 : y + 5, x - 4 : x + 5] = (250, 20, 20)
+    data = synthetic.encoded(rgb)
+    _, files = one(run(data, [synthetic.planned(data, points, ())]))
+    red = synthetic.decoded(files["face.png"])[..., 0].astype(float) - 90
+    weights = red.clip(0) / red.clip(0).sum()
+    centre = [(weights * grid).sum() for grid in np.meshgrid(np.arange(112), np.arange(112))]
+    nose = np.load(io.BytesIO(files["landmarks.npy"]))[30]
+    assert centre == pytest.approx(nose, abs=0.3)
+
+
+def test_the_painter_gets_landmarks_in_pixels_of_its_picture(synthetic: SimpleNamespace) -> None:
+    points = synthetic.landmarks((500, 460), 300)
+    rgb = np.full((1200, 1100, 3), 90, np.uint8)
+    for x, y in np.round(points[[8, 30, 36]]).astype(int):
+        rgb[y - 12 : y + 13, x - 12 : x + 13] = (250, 20, 20)
+    seen = []
+
+    def look(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.Generator) -> PaintedMask:
+        seen.append((image, landmarks))
+        return paint(image, landmarks, mask, rng)
+
+    data = synthetic.encoded(rgb, ".jpg")
+    face = synthetic.planned(data, points)
+    assert crop_reduction(crop_matrix(recipe().align, face)) == 4
+    run(data, [face], painter=look)
+    [(image, landmarks)] = seen
+    assert image.shape[0] < 400, "a smaller decode is painted on"
+    assert landmarks.dtype == np.float32
+    for x, y in np.round(landmarks[[8, 30, 36]]).astype(int):
+        assert image[y, x].tolist() == pytest.approx([250, 20, 20], abs=12)
+    x, y = np.round(landmarks[[57]]).astype(int)[0]
+    assert image[y, x].tolist() == pytest.approx([90, 90, 90], abs=6)
+
+
+@pytest.mark.parametrize(("eyes", "reduction"), [(150, 2), (320, 4), (640, 8)])
+def test_a_reduced_decode_gives_nearly_the_same_crop(
+    synthetic: SimpleNamespace, eyes: int, reduction: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = 4 * eyes
+    points = synthetic.landmarks((side / 2 + 3, side / 2.4), eyes, 0.1)
+    data = synthetic.encoded(synthetic.picture(side, side, 3, blob=eyes // 8), ".jpg")
+    face = synthetic.planned(data, points)
+    assert crop_reduction(crop_matrix(recipe().align, face)) == reduction
+    _, small = one(run(data, [face]))
+    monkeypatch.setattr(render, "crop_reduction", lambda _: 1)
+    _, full = one(run(data, [face]))
+    assert small["landmarks.npy"] == full["landmarks.npy"]
+    difference = synthetic.decoded(small["face.png"]).astype(int) - synthetic.decoded(full["face.png"])
+    assert np.abs(difference).mean() < 1.5
+    assert abs(difference.mean()) < 0.3, "no shift of brightness"
+    masks = [synthetic.decoded(files["mask.png"]) == 255 for files in (small, full)]
+    assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.96
+
+
+def test_cutting_the_working_piece_changes_no_pixel(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
+    _, files = one(run(scene.data, [scene.face]))
+    whole = warp_image(scene.rgb, crop_matrix(recipe().align, scene.face), (112, 112))
+    difference = synthetic.decoded(files["face.png"]).astype(int) - whole
+    assert np.abs(difference).max() <= 2
+
+
+def test_the_photo_is_decoded_once_for_all_faces_and_variants(
+    synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = synthetic.encoded(synthetic.picture(500, 300))
+    faces = [
+        synthetic.planned(data, synthetic.landmarks((x, 120), 60), (0, 1, 2), face=n) for n, x in enumerate((130, 360))
+    ]
+    calls = []
+    decode = render.decode_rgb
+    monkeypatch.setattr(render, "decode_rgb", lambda *args, **named: calls.append(1) or decode(*args, **named))
+    watch = Stopwatch()
+    results = list(render_photo(data, faces, recipe(), paint, watch))
+    assert len(calls) == 1
+    assert [face.face for face, _ in results] == [0, 0, 0, 1, 1, 1]
+    keys = [sample.key for _, sample in results]
+    assert keys == [sample_key(faces[0].photo_sha256, n, v) for n in (0, 1) for v in (0, 1, 2)]
+    assert keys == sorted(keys)
+    assert set(watch.seconds) == {"decode", "align", "paint", "encode"}
+
+
+def test_variants_share_the_face_and_differ_in_the_draw(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
+    face = synthetic.planned(scene.data, scene.points, (2, 0, 0))
+    samples = run(scene.data, [face])
+    files = [dict(sample.files) for sample in samples]  # type: ignore[union-attr]
+    assert len({f["face.png"] for f in files}) == len({f["landmarks.npy"] for f in files}) == 1
+    records = [json.loads(f["json"]) for f in files]
+    assert [record["mask"] for record in records] == ["polygon-E", "polygon-A", "polygon-A"]
+    assert len({record["operations"][0]["drawn"] for record in records}) == 3
+
+
+def test_draws_come_from_recipe_seed_key_and_operation_and_are_recorded(scene: SimpleNamespace) -> None:
+    for seed in (0, 5):
+        sample, files = one(run(scene.data, [scene.face], recipe(seed=seed)))
+        first = json.loads(files["json"])["operations"][0]
+        assert first["drawn"] == generator(seed, sample.key, "paint").random()
+        assert np.random.default_rng(first["seed"]).random() == first["drawn"], "the record alone repeats the draw"
+
+
+def test_the_record(scene: SimpleNamespace) -> None:
+    sample, files = one(run(scene.data, [scene.face]))
+    record = json.loads(files["json"])
+    key = sample_key(scene.face.photo_sha256, 0, 0)
+    assert sample.key == record["key"] == key
+    assert (record["identity"], record["split"], record["mask"]) == ("Ada", "train", "polygon-A")
+    assert record["source"] == {"name": "s", "uri": "a.png", "sha256": scene.face.photo_sha256, "face": 0}
+    assert record["face_box"] == pytest.approx(scene.face.box, abs=0.01)
+    assert (record["licence"], record["consent"], record["attributes"]) == ("CC0", None, {"age": 36})
+    assert record["parents"] == []
+    assert record["renderer"] == render.RENDERER
+    assert [operation["name"] for operation in record["operations"]] == ["mask", "align"]
+    assert {"mask", "seed", "drawn"} <= record["operations"][0].keys()
+    assert json.loads(sample.operations) == record["operations"]
+    assert sample.mask == "polygon-A"
+
+
+def test_the_record_of_a_sample_without_mask(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
+    sample, files = one(run(scene.data, [synthetic.planned(scene.data, scene.points, ())]))
+    record = json.loads(files["json"])
+    assert (sample.mask, record["mask"]) == ("", None)
+    assert [operation["name"] for operation in record["operations"]] == ["align"]
+
+
+def test_names_in_any_script_and_broken_ones_can_be_recorded(
+    scene: SimpleNamespace, synthetic: SimpleNamespace
+) -> None:
+    face = synthetic.planned(scene.data, scene.points, identity="Zoë 写真", uri="a\udc80.png")
+    _, files = one(run(scene.data, [face]))
+    assert "Zoë 写真".encode() in files["json"]
+    assert json.loads(files["json"])["source"]["uri"] == "a\udc80.png"
+
+
+def test_the_same_photo_is_the_same_bytes(scene: SimpleNamespace) -> None:
+    assert run(scene.data, [scene.face]) == run(scene.data, [scene.face])
+
+
+def test_straps_count_as_mask_only_if_asked(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
+    def with_straps(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.Generator) -> PaintedMask:
+        body = paint(image, landmarks, mask, rng)
+        straps = np.zeros_like(body.alpha)
+        straps[: int(landmarks[27, 1])] = 1
+        return PaintedMask(body.image, body.alpha, straps)
+
+    area = {}
+    for straps in (False, True):
+        how = recipe(output={"image": "png", "straps": straps})
+        _, files = one(run(scene.data, [scene.face], how, with_straps))
+        area[straps] = (synthetic.decoded(files["mask.png"]) == 255).mean()
+    assert area[True] > area[False] + 0.2
+
+
+def test_a_mask_outside_the_crop_is_a_reject_that_says_what_to_do(
+    scene: SimpleNamespace, synthetic: SimpleNamespace
+) -> None:
+    def low(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.Generator) -> PaintedMask:
+        if mask.label == "polygon-C":
+            return paint(image, landmarks, mask, rng)
+        return PaintedMask(image, np.zeros(image.shape[:2], np.float32))
+
+    face = synthetic.planned(scene.data, scene.points, (0, 1))
+    reject, sample = run(scene.data, [face], painter=low)
+    assert isinstance(sample, Sample)
+    assert sample.mask == "polygon-C"
+    assert isinstance(reject, Reject)
+    assert (reject.stage, reject.source, reject.uri, reject.code) == ("render", "s", "a.png", "mask_outside_crop")
+    assert reject.key == sample_key(face.photo_sha256, 0, 0)
+    assert "polygon-A" in reject.message
+    assert "larger or looser crop" in reject.message
+
+
+def test_a_mask_that_cannot_be_painted_spoils_its_own_sample_alone(
+    scene: SimpleNamespace, synthetic: SimpleNamespace
+) -> None:
+    def picky(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.Generator) -> PaintedMask:
+        if mask.label == "polygon-C":
+            raise PhotoError("warp_gate", "does not fit")
+        return paint(image, landmarks, mask, rng)
+
+    results = run(scene.data, [synthetic.planned(scene.data, scene.points, (0, 1, 2))], painter=picky)
+    assert [type(result) for result in results] == [Sample, Reject, Sample]
+    assert isinstance(results[1], Reject)
+    assert (results[1].code, results[1].message) == ("warp_gate", "does not fit")
+
+
+def test_another_error_of_the_painter_is_no_reject(scene: SimpleNamespace) -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(scene.data, [scene.face], painter=lambda *_: 1 / 0)
+
+
+def test_a_face_outside_the_photo_is_a_reject_per_sample(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
+    far = synthetic.planned(scene.data, scene.points + np.float32(5000), (0, 1), face=1)
+    results = run(scene.data, [scene.face, far])
+    assert [type(result) for result in results] == [Sample, Reject, Reject]
+    assert {result.code for result in results[1:]} == {"crop_outside"}  # type: ignore[union-attr]
+    assert [result.key[-9:] for result in results[1:]] == ["-f01-m000", "-f01-m001"]
+
+
+def test_eyes_that_coincide_are_a_reject_though_the_rest_is_well(
+    synthetic: SimpleNamespace, scene: SimpleNamespace
+) -> None:
+    points = scene.points.copy()
+    points[36:48] = points[27]
+    face = synthetic.planned(scene.data, points, (0, 1))
+    assert [type(result) for result in run(scene.data, [face])] == [Sample, Sample]
+    results = run(scene.data, [face], recipe(align={"mode": "eye_level"}))
+    assert [result.code for result in results] == ["degenerate_points"] * 2  # type: ignore[union-attr]
+
+
+def test_a_photo_that_cannot_be_decoded_after_all_is_a_reject_per_sample(
+    scene: SimpleNamespace, synthetic: SimpleNamespace
+) -> None:
+    torn = scene.data[: len(scene.data) // 2]
+    results = run(torn, [scene.face, synthetic.planned(scene.data, scene.points, (0, 1), face=1)])
+    assert [result.code for result in results] == ["truncated"] * 3  # type: ignore[union-attr]
+
+
+def test_a_face_at_the_photos_edge_is_filled_by_its_mirror_image(synthetic: SimpleNamespace) -> None:
+    points = synthetic.landmarks((20, 60), 60)
+    data = synthetic.encoded(synthetic.picture(300, 260, 4))
+    _, files = one(run(data, [synthetic.planned(data, points, ())]))
+    face = synthetic.decoded(files["face.png"])
+    assert face[:, :20].std() > 10, "no black border"
+    assert (face.max(axis=2) > 20).all()
+
+
+def test_landmarks_of_a_row(scene: SimpleNamespace) -> None:
+    assert np.array_equal(landmarks_of(scene.face), scene.points)
+
+
+@pytest.mark.parametrize("name", ["png", "webp"])
+@pytest.mark.parametrize("shape", [(40, 30, 3), (40, 30)])
+def test_png_and_webp_are_lossless(synthetic: SimpleNamespace, name: str, shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    back = synthetic.decoded(encode(pixels, name, 5))
+    if back.ndim > pixels.ndim:
+        back = back[..., 0]
+    assert np.array_equal(back, pixels)
+
+
+def test_jpg_quality_and_colour_order(synthetic: SimpleNamespace) -> None:
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[..., 0] = 250
+    assert synthetic.decoded(encode(red, "jpg", 95))[16, 16].tolist() == pytest.approx([250, 0, 0], abs=4)
+    noise = synthetic.picture(64, 64, 5)
+    assert len(encode(noise, "jpg", 50)) < len(encode(noise, "jpg", 95))
+
+
+def test_what_cannot_be_encoded_is_a_photo_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    monkeypatch.setattr(cv2, "imencode", lambda *_: (False, None))
+    with pytest.raises(PhotoError, match="cannot be encoded as png") as caught:
+        encode(np.zeros((4, 4), np.uint8), "png", 1)
+    assert caught.value.code == "encode_failed"
+
+
+def test_npy_needs_no_pickle() -> None:
+    array = np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert np.array_equal(np.load(io.BytesIO(npy(array)), allow_pickle=False), array)
+    assert npy(array) == npy(array.copy())
