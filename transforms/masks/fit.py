@@ -241,7 +241,7 @@ def fit_face(landmarks: NDArray[np.floating], outline: Places, stand_off: float 
 def _unfold(target: Floats, yaw: float) -> Floats:
     """Keep nose and ridge this side of the far cheek, so that the backward map has one answer everywhere.
 
-    On a strongly turned head they hide part of that cheek; the cloth that spans the two is squeezed into a strip instead.
+    On a strongly turned head they hide part of that cheek; the cloth that spans the two is squeezed into a strip.
     """
     out = target.copy()
     side = 1.0 if yaw > 0 else -1.0
