@@ -84,8 +84,8 @@ def add_details(sheet: Sheet, canvas: Canvas, template: Template, outline: Outli
         band = 0.5 * colour + 0.5 * 250 if rng.random() < 0.7 else any_colour(rng)
         sheet[: max(0, row)] = band.astype(np.uint8)
         done.append("band")
-    if rng.random() < 0.25 * template.hem:
-        contrast = any_colour(rng) if rng.random() < 0.25 else np.full(3, 245.0 if rng.random() < 0.6 else 30.0)
+    if rng.random() < 0.32 * template.hem:
+        contrast = any_colour(rng) if rng.random() < 0.25 else np.full(3, 245.0 if rng.random() < 0.5 else 30.0)
         _trim(sheet, canvas, outline, _ink(np.asarray(contrast, np.float32)), rng.uniform(0.015, 0.05))
         done.append("trim")
     if rng.random() < template.valve:

@@ -46,7 +46,7 @@ class Region:
 
 def cover(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
     """Exact coverage 0..1 of the union of polygons (N, 2) in image pixels, float32 of the region's shape."""
-    covered = [fill_outline(polygon - (region.x0, region.y0), region.shape) for polygon in polygons]
+    covered = [fill_outline(polygon.astype(np.float64) - (region.x0, region.y0), region.shape) for polygon in polygons]
     return covered[0] if len(covered) == 1 else np.maximum.reduce(covered)
 
 

@@ -87,7 +87,9 @@ def test_bad_anchors_are_named(change):
 
 
 def test_anchors_keep_their_order():
-    np.testing.assert_array_equal(picture_anchors(dict(reversed(DOCUMENT.items()))), [DOCUMENT[name] for name in ANCHORS])
+    np.testing.assert_array_equal(
+        picture_anchors(dict(reversed(DOCUMENT.items()))), [DOCUMENT[name] for name in ANCHORS]
+    )
 
 
 @pytest.mark.parametrize("bad", [np.zeros((5, 5, 3), np.uint8), np.zeros((5, 5, 4), np.float32)])

@@ -23,8 +23,8 @@ def test_region_is_cut_at_the_frame():
 
 @given(x=st.floats(20, 40), y=st.floats(20, 40), w=st.floats(5, 60), h=st.floats(5, 60), turn=st.floats(0, 1.5))
 def test_coverage_adds_up_to_the_area(x, y, w, h, turn):
-    box = np.array([(0, 0), (w, 0), (w, h), (0, h)]) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    box = box + (x + 40, y)
+    spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    box = np.array([(0, 0), (w, 0), (w, h), (0, h)]) @ spin + np.array([x + 40, y])
     alpha = cover([box], Region(0, 0, 200, 200))
     assert float(alpha.sum()) == pytest.approx(area(box), rel=1e-3)
     assert alpha.min() >= 0 and alpha.max() <= 1 + 1e-6
@@ -70,5 +70,5 @@ def test_turned_head_covers_to_the_ridge(landmarks):
         assert len(polygons) == 2
         mouth = fit.to_image(np.array([(0.0, 1.0)]))[0]
         alpha = cover(polygons, Region(0, 0, 250, 250))
-        assert alpha[int(round(mouth[1])), int(round(mouth[0]))] > 0.5
+        assert alpha[round(mouth[1]), round(mouth[0])] > 0.5
     assert len(silhouette(OUTLINE, fit_face(landmarks(), Places(OUTLINE)), 0.3, 1.9)) == 1

@@ -79,7 +79,9 @@ def test_the_cloth_has_the_asked_colour(landmarks, portrait, colour):
     image = portrait(points, skin=(215, 165, 140))
     shades = []
     for seed in range(6):
-        painted = paint_template(image, points, mask("cloth", colour=colour, pattern="plain"), np.random.default_rng(seed))
+        painted = paint_template(
+            image, points, mask("cloth", colour=colour, pattern="plain"), np.random.default_rng(seed)
+        )
         assert painted.parameters["colour"] == list(colour)
         shades.append(np.median(painted.image[painted.alpha == 1], axis=0))
     got = np.median(shades, axis=0)
@@ -148,7 +150,7 @@ def test_any_size(landmarks, portrait, size, unit):
 def test_faces_partly_outside(landmarks, portrait, centre):
     points = landmarks(centre=centre)
     painted = paint_template(portrait(points), points, mask(), np.random.default_rng(0))
-    assert 0 < (painted.alpha >= 0.5).sum()
+    assert (painted.alpha >= 0.5).sum() > 0
 
 
 def test_a_face_outside_is_refused(landmarks, portrait):
@@ -158,7 +160,12 @@ def test_a_face_outside_is_refused(landmarks, portrait):
     assert caught.value.code == "mask_fit"
 
 
-@given(yaw=st.floats(-0.6, 0.6), roll=st.floats(-0.5, 0.5), name=st.sampled_from(sorted(TEMPLATES)), seed=st.integers(0, 99))
+@given(
+    yaw=st.floats(-0.6, 0.6),
+    roll=st.floats(-0.5, 0.5),
+    name=st.sampled_from(sorted(TEMPLATES)),
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_turned_heads_keep_mouth_covered_and_eyes_free(landmarks, portrait, yaw, roll, name, seed):
     points = landmarks(yaw=yaw, roll=roll)
