@@ -154,14 +154,13 @@ def _predictor(path: str | None) -> Any:
 
 def _analyse(data: bytes, photo: Photo, faces: Faces, watch: Stopwatch) -> PhotoAnalysis:
     given = None if photo.landmarks is None else np.array(photo.landmarks, np.float32)
-    with watch.time("analyse"):
-        return analyse_photo(
-            data,
-            select=faces.select,
-            assume=faces.assume,
-            predictor=_predictor(faces.landmark_model),
-            detector=load_detector(),
-            max_pixels=faces.max_pixels,
-            given_landmarks=given,
-        )
-
+    return analyse_photo(
+        data,
+        select=faces.select,
+        assume=faces.assume,
+        predictor=_predictor(faces.landmark_model),
+        detector=load_detector(),
+        max_pixels=faces.max_pixels,
+        given_landmarks=given,
+        timed=watch.time,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,6 +34,15 @@ ANALYSED_SIDE = 512
 """Photos are analysed at the smallest reduction that keeps their longest side at this many pixels or more."""
 ANALYSED_FACE = 128
 """A face narrower than this in the reduced photo is looked at again in a larger one."""
+
+
+Timed = Callable[[str], AbstractContextManager[None]]
+"""Given the name of a step, a context that the step runs in."""
+
+
+def untimed(step: str) -> AbstractContextManager[None]:
+    """A context that does nothing."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +97,7 @@ def analyse_photo(
     min_size: float = 0,
     given_landmarks: Landmarks | None = None,
     max_pixels: int = MAX_PIXELS,
+    timed: Timed = untimed,
 ) -> PhotoAnalysis:
     """Find the faces of a photo, their landmarks and their quality.
 
@@ -99,6 +110,7 @@ def analyse_photo(
         min_size: least box width in pixels of the full photo.
         given_landmarks: float32 (68, 2) in pixels of the upright photo, used as they are.
         max_pixels: limit on the stored picture.
+        timed: told what each step is (`decode`, `detect`, `landmarks`, `measure`), to time it.
 
     Raises:
         PhotoError: as `decode.read_header`, and `no_face`, `face_too_small`, `degenerate_points`, `crop_outside`.
@@ -107,7 +119,8 @@ def analyse_photo(
     width, height = header.size
 
     def decode(reduction: int) -> Grey:
-        return decode_grey(data, reduction=reduction, header=header)
+        with timed("decode"):
+            return decode_grey(data, reduction=reduction, header=header)
 
     reduction = analysis_reduction(width, height)
     grey = None
@@ -116,7 +129,7 @@ def analyse_photo(
     elif assume == "aligned":
         boxes = (box_for_aligned(width, height),)
     else:
-        boxes, reduction, grey = _find(decode, width, height, reduction, detector, select)
+        boxes, reduction, grey = _find(decode, width, height, reduction, detector, select, timed)
     if not boxes:
         raise PhotoError("no_face", "no face was found", remedy="dlib's detector sees near-frontal, uncovered faces")
     large = tuple(box for box in boxes if box.width >= min_size)
@@ -128,12 +141,18 @@ def analyse_photo(
     if grey is None or needed < reduction:
         reduction = needed
         grey = decode(reduction)
-    faces = tuple(_face(grey, box, reduction, predictor, given_landmarks) for box in large)
+    faces = tuple(_face(grey, box, reduction, predictor, given_landmarks, timed) for box in large)
     return PhotoAnalysis(header, width, height, faces)
 
 
 def _find(
-    decode: Callable[[int], Grey], width: int, height: int, reduction: int, detector: Any, select: Select
+    decode: Callable[[int], Grey],
+    width: int,
+    height: int,
+    reduction: int,
+    detector: Any,
+    select: Select,
+    timed: Timed,
 ) -> tuple[tuple[FaceBox, ...], int, Grey]:
     """Search coarse to fine, decoding the photo larger only when a scale needs it; boxes are in the full photo."""
     grey = decode(reduction)
@@ -143,7 +162,8 @@ def _find(
         if reduction > 1 and factor * reduction > 1:
             reduction = max(r for r in REDUCTIONS if r == 1 or r * factor <= 1)
             grey = decode(reduction)
-        return tuple(box.scaled(reduction) for box in search(grey, detector, factor * reduction))
+        with timed("detect"):
+            return tuple(box.scaled(reduction) for box in search(grey, detector, factor * reduction))
 
     return coarse_to_fine(look, width, height, select), reduction, grey
 
@@ -154,9 +174,14 @@ def _reduction_for(face_width: float, reduction: int) -> int:
     return reduction
 
 
-def _face(grey: Grey, box: FaceBox, reduction: int, predictor: Any, given: Landmarks | None) -> Face:
+def _face(
+    grey: Grey, box: FaceBox, reduction: int, predictor: Any, given: Landmarks | None, timed: Timed
+) -> Face:
     if given is None:
-        landmarks = predict_landmarks(grey, box.scaled(1 / reduction), predictor)
-        return Face(box, to_full_frame(landmarks, reduction), measure_face(grey, landmarks, reduction=reduction))
-    quality = measure_face(grey, to_reduced_frame(given, reduction), reduction=reduction)
-    return Face(box, given, quality)
+        with timed("landmarks"):
+            seen = predict_landmarks(grey, box.scaled(1 / reduction), predictor)
+            landmarks = to_full_frame(seen, reduction)
+    else:
+        seen, landmarks = to_reduced_frame(given, reduction), given
+    with timed("measure"):
+        return Face(box, landmarks, measure_face(grey, seen, reduction=reduction))
