@@ -22,20 +22,24 @@ from faceloom.transforms.masks.template import paint_template
 
 
 def mask_digests(recipe: Recipe) -> tuple[str, ...]:
-    """For each mask of a recipe, a digest of all that decides its look: its settings but its weight, and its files.
+    """For each mask of a recipe, a digest of all that decides its samples: name, settings but the weight, files.
 
     Raises:
         RecipeError: a picture or anchors file cannot be read.
     """
+    settings = [mask.model_dump(mode="json", exclude={"weight", "path", "anchors"}) for mask in recipe.masks]
     return tuple(
-        digest(mask.model_dump(mode="json", exclude={"weight", "path", "anchors"}), *_file_digests(number, mask))
-        for number, mask in enumerate(recipe.masks)
+        digest(mask.label, settings[number], *_file_digests(number, mask)) for number, mask in enumerate(recipe.masks)
     )
 
 
-@lru_cache(maxsize=4)
 def painter_for(masks: tuple[Mask, ...]) -> Painter:
-    """The function that paints a recipe's masks."""
+    """The function that paints a recipe's masks. Files are loaded once per process, and again when they change."""
+    return _painter(masks, tuple(tuple(_file_digests(number, mask)) for number, mask in enumerate(masks)))
+
+
+@lru_cache(maxsize=4)
+def _painter(masks: tuple[Mask, ...], files: tuple[tuple[str, ...], ...]) -> Painter:
     pictures = {
         (mask.path, mask.anchors): load_picture(number, mask)
         for number, mask in enumerate(masks)
