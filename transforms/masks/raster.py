@@ -60,7 +60,10 @@ def ribbon(line: NDArray[np.floating], width: float) -> NDArray[np.float64]:
 
 def stroke(lines: Sequence[NDArray[np.floating]], width: float, region: Region) -> Field:
     """Coverage 0..1 of lines `width` pixels wide, however thin, float32 of the region's shape."""
-    return cover([ribbon(line, width) for line in lines], region)
+    ribbons = [ribbon(line, width) for line in lines]
+    closed = [np.concatenate([polygon, polygon[:1]]) for polygon in ribbons]
+    # One outline for all: the bridges from one to the next are walked back again, so they cover nothing.
+    return cover([np.concatenate([*closed, *(polygon[:1] for polygon in closed[-2::-1])])], region)
 
 
 def lay(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:

@@ -60,9 +60,9 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
         for a, b in zip(x, y)
     ], np.float32)  # fmt: skip
     luma = patches @ _LUMA
-    middle = float(np.median(luma))
+    middle = quantile(luma, 0.5)
     keep = np.abs(np.log((luma + 8) / (middle + 8))) < 0.7  # the rest is hair, glasses, background
-    skin = np.median(patches[keep], axis=0)
+    skin = np.sort(patches[keep], axis=0)[int(keep.sum()) // 2]
     u = _SKIN.points[inside][keep, 0]
     level = np.log(luma[keep] + 8)
     # Ridge regression: a handful of patches must not invent a strong slope.

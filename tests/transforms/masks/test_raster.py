@@ -48,6 +48,13 @@ def test_strokes_are_as_wide_as_asked(width):
     assert float(alpha[:, 100].sum()) == pytest.approx(width, rel=1e-3)
 
 
+def test_strokes_are_a_union():
+    one, two = np.array([(10.0, 20.0), (60.0, 25.0)]), np.array([(90.0, 80.0), (40.0, 85.0), (20.0, 60.0)])
+    region = Region(0, 0, 100, 100)
+    apart = np.maximum(stroke([one], 3, region), stroke([two], 3, region))
+    np.testing.assert_allclose(stroke([one, two], 3, region), apart, atol=1e-5)
+
+
 def test_cloth_lands_on_its_place(landmarks):
     fit = fit_face(landmarks(roll=0.3), Places(OUTLINE))
     canvas = Canvas.over(OUTLINE, 60)
