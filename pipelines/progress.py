@@ -72,6 +72,8 @@ class Listener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        with contextlib.suppress(OSError):
+            self._socket.sendto(b"0", self._socket.getsockname())  # wakes the thread
         self._thread.join()
         self._socket.close()
 

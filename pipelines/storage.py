@@ -103,10 +103,11 @@ class Storage:
             self.local(path).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def write(self, path: str) -> Iterator[BinaryIO]:
+    def write(self, path: str, *, durable: bool = True) -> Iterator[BinaryIO]:
         """Open a file for writing; it takes its final name when the block ends well, and leaves nothing otherwise.
 
-        The block must not close the file. An existing file is replaced in one step.
+        The block must not close the file. An existing file is replaced in one step. What is `durable` is on the disk
+        before it takes its name, so that a power cut loses it whole or not at all; the rest survives a kill only.
 
         Raises:
             StorageError: disk full, no permission, or the like; an error of the block itself passes through.
@@ -127,10 +128,10 @@ class Storage:
                 raise
             with _explained("cannot be written", path, final.parent):
                 stream.flush()
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
                 stream.close()
                 partial.replace(final)
-                _sync_folder(final.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 stream.close()
@@ -141,6 +142,11 @@ class Storage:
     def partials(self) -> _Paths:
         """Paths of all files that are being written, or were when a writer was killed, sorted."""
         return [path for path in self._files("") if _PARTIAL in path.rpartition("/")[2]]
+
+    def settle(self, *folders: str) -> None:
+        """Make the names of files in some folders last through a power cut, once, after many writes."""
+        for folder in folders:
+            _sync_folder(self.local(folder))
 
     def sweep_partials(self) -> _Paths:
         """Delete what writers that were killed left behind, and return its paths. No writer may be at work."""
@@ -217,7 +223,7 @@ def _raise_unless_missing(error: OSError) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Makes the new name last through a power cut; some file systems cannot, and lose nothing but time.
+    # Some file systems cannot, and lose nothing but time.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -55,7 +55,13 @@ def _schema(kind: type) -> pa.Schema:
 
 
 def write_table(
-    storage: Storage, path: str, kind: type, columns: dict[str, list[Any]], metadata: dict[str, str] | None = None
+    storage: Storage,
+    path: str,
+    kind: type,
+    columns: dict[str, list[Any]],
+    metadata: dict[str, str] | None = None,
+    *,
+    durable: bool = True,
 ) -> None:
     """Write columns as Parquet, whole or not at all. `metadata` is kept with the schema."""
     import pyarrow as pa
@@ -65,7 +71,7 @@ def write_table(
     table = pa.table(columns, schema=schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-    with storage.write(path) as stream:
+    with storage.write(path, durable=durable) as stream:
         stream.write(buffer.getbuffer())
 
 
@@ -163,7 +169,7 @@ def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> 
     columns = _columns(faces, PlannedFace)
     columns["attributes"] = [json.dumps(value) for value in columns["attributes"]]
     columns["place"] = [value.to_bytes(16, "big") for value in columns["place"]]
-    write_table(storage, path, PlannedFace, columns)
+    write_table(storage, path, PlannedFace, columns, durable=False)  # made anew by every run
 
 
 def read_planned(storage: Storage, path: str) -> list[PlannedFace]:
