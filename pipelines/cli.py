@@ -285,10 +285,11 @@ def _ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
     """
     from faceloom.schemas.errors import FaceloomError
 
+    interrupted = False
+    hook = threading.excepthook
     if not debug:
         # What matters reaches the main thread; Beam's own threads would only add tracebacks when a worker ends early.
         threading.excepthook = lambda _: None
-    interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         nonlocal interrupted
@@ -313,6 +314,7 @@ def _ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
     finally:
         signal.signal(signal.SIGINT, before)
+        threading.excepthook = hook
 
 
 def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoReturn:

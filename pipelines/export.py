@@ -188,7 +188,7 @@ def folder_name(identity: str) -> str:
     """
     if _PLAIN.fullmatch(identity) and len(identity.encode()) <= _LONGEST and not _DIGEST.fullmatch(identity[-13:]):
         return identity
-    plain = re.sub(r"[^\w-]+", "_", identity).strip("_").encode()[:_LONGEST].decode(errors="ignore")
+    plain = re.sub(r"[^\w-]+", "_", identity).strip("_-").encode()[:_LONGEST].decode(errors="ignore")
     return f"{plain or 'unnamed'}-{_sha256(identity.encode('utf-8', 'surrogatepass'))[:12]}"
 
 
