@@ -37,6 +37,8 @@ JAW = np.array([(-x, y) for x, y in _JAW_HALF[:0:-1]] + list(_JAW_HALF), np.floa
 CANONICAL = np.concatenate([JAW, np.array(_BRIDGE), np.array(_RIDGE), np.array(_FRAME)])
 _SMOOTHING = 0.015
 
+_PAIRS = np.triu_indices(4, 1)
+
 MIN_ANCHOR_DISTANCE = 0.3
 AREA_RANGE = (0.2, 1.2)
 """Warped area over squared face width; 0.28 to 0.60 is usual for a well-fitted surgical mask."""
@@ -180,7 +182,7 @@ def gate(quad: NDArray[np.floating], covered: float, width: float) -> str:
     """
     if not np.isfinite(quad).all() or not math.isfinite(covered):
         return "not_finite"
-    gaps = np.hypot(*(quad[:, None] - quad[None])[np.triu_indices(4, 1)].T)
+    gaps = np.hypot(*(quad[:, None] - quad[None])[_PAIRS].T)
     if gaps.min() < MIN_ANCHOR_DISTANCE * width:
         return "anchors_too_close"
     edges = np.roll(quad, -1, axis=0) - quad

@@ -45,9 +45,9 @@ def _steps(
     x = np.clip(canvas.x / 0.95, -1, 1)
     sag = np.float32(rng.uniform(-0.02, 0.16)) * (1 - x * x) + np.float32(rng.normal(0, 0.03)) * x
     level = (canvas.y[:, None] - sag[None, :] * (bottom - top) - top) / (bottom - top)
-    index = np.clip(level * 511, 0, 511).astype(np.int16)
+    index = np.clip(level * 511, 0, 511).astype(np.intp)
     open_ = 1 - np.float32(rng.uniform(0.2, 0.9)) * x * x
-    return slope[index] * open_, 1 - (1 - np.clip(shadow, 0.4, 1)[index]) * open_
+    return np.take(slope, index) * open_, 1 - np.take(1 - np.clip(shadow, 0.4, 1), index) * open_
 
 
 def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Generator) -> Field:
