@@ -36,13 +36,13 @@ def load_portraits() -> dict[str, Image]:
     from PIL import Image
 
     try:
-        from matplotlib import cbook
+        import matplotlib
         from skimage import data
     except ImportError as error:
         remedy = "Run: pip install 'faceloom[demo]'"
         raise FaceloomError("the demo needs its two portraits", value=error, remedy=remedy) from None
-    with cbook.get_sample_data("grace_hopper.jpg") as stream:
-        hopper = Image.open(stream).convert("RGB")
+    with Image.open(Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")) as picture:
+        hopper = picture.convert("RGB")
     return {"Grace_Hopper": hopper, "Eileen_Collins": Image.fromarray(data.astronaut())}
 
 
