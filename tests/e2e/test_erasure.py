@@ -35,14 +35,14 @@ def build(photos: Path, out: Path) -> BuildRecord:
 
 def files_naming(out: Path, name: str) -> list[str]:
     """Files of an output in which a text occurs, tables read as tables."""
-    found = []
-    for path in sorted(path for path in out.rglob("*") if path.is_file()):
-        text = (
+
+    def text_of(path: Path) -> str:
+        return (
             str(pq.read_table(path).to_pylist()) if path.suffix == ".parquet" else path.read_bytes().decode("latin-1")
         )
-        if name in text:
-            found.append(path.relative_to(out).as_posix())
-    return found
+
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    return [path.relative_to(out).as_posix() for path in files if name in text_of(path)]
 
 
 def test_an_erased_person_leaves_no_trace(tmp_path: Path) -> None:
