@@ -115,6 +115,10 @@ def crop_reduction(matrix: Matrix) -> int:
     return reduction
 
 
+NEARLY_ONE = 1.2
+"""Up to this shrink a crop is read in one step: so little aliases that averaging would only blur."""
+
+
 def warp_image(
     image: Image, matrix: Matrix, size: Size, *, border: Literal["reflect", "constant"] = "reflect"
 ) -> Image:
@@ -160,7 +164,7 @@ def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, en
     for _ in range(halvings):
         region = cv2.resize(region, (region.shape[1] // 2, region.shape[0] // 2), interpolation=cv2.INTER_AREA)
     to_crop = compose(compose(matrix, translate(left, top)), scale_about_corner(2**halvings))
-    if shrink <= 1.001:
+    if shrink <= NEARLY_ONE:
         flags = enlarging if shrink < 0.999 else cv2.INTER_LINEAR
         return cv2.warpAffine(region, to_crop, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     doubled = compose(scale_about_corner(2), to_crop)
