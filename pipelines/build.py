@@ -11,12 +11,13 @@ from functools import partial
 from faceloom.pipelines import parts
 from faceloom.pipelines.analysis import analyser_id
 from faceloom.pipelines.beam_run import run_tasks
+from faceloom.pipelines.card import write_card
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.lifting import find_lifts
 from faceloom.pipelines.painters import mask_digests, painter_for
 from faceloom.pipelines.planner import make_plan
 from faceloom.pipelines.progress import Listener
-from faceloom.pipelines.record import BuildRecord, make_record, render_rejects, write_record
+from faceloom.pipelines.record import BUILD, BuildRecord, make_record, render_rejects, write_record
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.survey import Survey, survey
 from faceloom.pipelines.tables import write_planned, write_rejects
@@ -103,7 +104,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
             _forget(storage, storage.list("work") + storage.list(f"faces/{analyser_id(context.recipe.faces)}"))
         found, plan = plan_build(context, workers=workers, watcher=watcher)
         if not resume:
-            _forget(storage, [path(s.name) for s in plan.shards for path in (parts.shard_index, parts.shard_tar)])
+            finished_before = [path(s.name) for s in plan.shards for path in (parts.shard_index, parts.shard_tar)]
+            _forget(storage, [BUILD, *finished_before])  # the record first: it must never list what is not there
         begin = time.perf_counter()
         rendered, lifted, seconds = _render(plan, context, workers, watcher)
         finished = time.perf_counter()
@@ -112,6 +114,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         record = make_record(storage, context.recipe, plan, photos, rejects)
         _write_rejects(storage, rejects)
         storage.settle("shards", "index", "rejects")
+        write_card(storage, record, context.recipe.faces.landmark_model)
         write_record(storage, record)
         storage.settle("")
         _forget(storage, storage.list("work"))

@@ -72,12 +72,12 @@ def build(
     with _ending(REFUSED, as_json, debug):
         from faceloom.pipelines.build import run_build
         from faceloom.pipelines.console import watcher_for
-        from faceloom.pipelines.model_files import LANDMARK_MODEL_TERMS, LANDMARK_MODEL_VARIABLE
+        from faceloom.pipelines.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
         from faceloom.pipelines.summary import build_summary
 
         context = _prepare(recipe, source, out)
     with _ending(FAILED, as_json, debug):
-        if not (context.recipe.faces.landmark_model or os.environ.get(LANDMARK_MODEL_VARIABLE)):
+        if is_packaged_model(context.recipe.faces.landmark_model):
             _say(LANDMARK_MODEL_TERMS)
         with watcher_for(_errors()) as watcher:
             report = run_build(context, workers=workers or _processors(), resume=resume, watcher=watcher)

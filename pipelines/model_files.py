@@ -54,6 +54,11 @@ def find_landmark_model(path: str | None = None) -> Path:
     )
 
 
+def is_packaged_model(path: str | None) -> bool:
+    """Whether `find_landmark_model` would take the packaged model, whose terms users must be told."""
+    return not path and not os.environ.get(LANDMARK_MODEL_VARIABLE)
+
+
 @lru_cache(maxsize=2)
 def load_predictor(path: Path) -> Any:
     """dlib's shape predictor from a file (about 0.5 s and 100 MB; kept for the life of the process).
