@@ -216,10 +216,10 @@ def test_a_full_disk_leaves_no_table(storage: Storage, monkeypatch: pytest.Monke
     import errno
     import os
 
-    def full(_: int) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StorageError, match="disk full"):
         tables.write_rejects(storage, "t.parquet", EXAMPLES["rejects"])
     assert list(Path(storage.root).iterdir()) == []
