@@ -107,7 +107,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
             finished_before = [path(s.name) for s in plan.shards for path in (parts.shard_index, parts.shard_tar)]
             _forget(storage, [BUILD, *finished_before])  # the record first: it must never list what is not there
         begin = time.perf_counter()
-        rendered, lifted, seconds = _render(plan, context, workers, watcher)
+        rendered, lifted, seconds = _render(plan, context, workers=workers, resume=resume, watcher=watcher)
         finished = time.perf_counter()
         rejects = [*found.rejects, *plan.rejects, *render_rejects(storage, plan)]
         photos = len(found.photos) + len(found.rejects)
@@ -134,13 +134,16 @@ def _added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, fl
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
-def _render(plan: Plan, context: Context, workers: int, watcher: Watcher) -> tuple[int, int, dict[str, float]]:
+def _render(
+    plan: Plan, context: Context, *, workers: int, resume: bool, watcher: Watcher
+) -> tuple[int, int, dict[str, float]]:
     """Render what is missing; returns samples rendered, parts lifted, and seconds by kind of work."""
     storage = context.storage
-    missing = [shard for shard in plan.shards if not storage.exists(parts.shard_index(shard.name))]
+    missing = [shard for shard in plan.shards if not _is_there(storage, shard)]
     if not missing:
         return 0, 0, {}
-    lifts = find_lifts(storage, missing)
+    _forget(storage, [parts.shard_index(shard.name) for shard in missing])  # of a shard that was deleted by hand
+    lifts = find_lifts(storage, missing) if resume else {}
     wanted = {part.digest for shard in missing for part in shard.parts}
     _forget(storage, [path for path in storage.list("work") if path.split("/")[1].split(".")[0] not in wanted])
     tasks: list[tuple[int, parts.PartTask]] = []
@@ -162,6 +165,10 @@ def _render(plan: Plan, context: Context, workers: int, watcher: Watcher) -> tup
     return samples, len(lifts), seconds
 
 
+def _is_there(storage: Storage, shard: Shard) -> bool:
+    return storage.exists(parts.shard_index(shard.name)) and storage.exists(parts.shard_tar(shard.name))
+
+
 def _must_render(storage: Storage, part: Part, lifts: Mapping[str, parts.Lift]) -> bool:
     if part.digest in lifts or storage.exists(parts.part_index(part.digest)):
         return False
@@ -175,7 +182,7 @@ def _render_part(task: parts.PartTask, context: Context) -> tuple[str, parts.Sha
 
 
 def _refuse_if_incomplete(storage: Storage, shards: list[Shard]) -> None:
-    if all(storage.exists(parts.shard_index(shard.name)) for shard in shards):
+    if all(_is_there(storage, shard) for shard in shards):
         return
     failed = [json.loads(storage.read_bytes(path)) for path in storage.list("work") if path.endswith(".failed.json")]
     first = failed[0]["message"] if failed else "unknown"
