@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import dlib
 import numpy as np
+
 from faceloom.pipelines.model_files import find_landmark_model
 
 POLYGON = [*range(1, 16), 29]  # NIST shape C
@@ -88,10 +89,10 @@ def main() -> None:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".png"))
     for path in paths:
         path.read_bytes()  # warm cache
-    tar = tarfile.open(fileobj=io.BytesIO(), mode="w")
-    begin = time.perf_counter()
-    faces = sum(one(path, aligned, detector, predictor, tar) for path in paths)
-    seconds = (time.perf_counter() - begin) / len(paths)
+    with tarfile.open(fileobj=io.BytesIO(), mode="w") as tar:
+        begin = time.perf_counter()
+        faces = sum(one(path, aligned, detector, predictor, tar) for path in paths)
+        seconds = (time.perf_counter() - begin) / len(paths)
     print(json.dumps({"seconds": seconds, "photos": len(paths), "faces": faces}))
 
 

@@ -1,6 +1,6 @@
 """One build in this process, timed after start-up (imports, models, Beam's first pipeline). Prints a line of JSON.
 
-    python benchmarks/one_build.py FOLDER polygon|template [--aligned] [--workers N] [--without-beam]
+python benchmarks/one_build.py FOLDER polygon|template [--aligned] [--workers N] [--without-beam]
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def main() -> None:
     asked = parser.parse_args()
 
     import cv2
+
     from faceloom.pipelines import beam_run, build, survey
     from faceloom.pipelines.model_files import find_landmark_model, load_detector, load_predictor
     from faceloom.pipelines.watcher import Watcher

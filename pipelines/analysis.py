@@ -142,9 +142,7 @@ def _analyse_one(photo: Photo, same: Mapping[str, AnalysedPhoto], context: Conte
         )
         for face in found.faces
     )
-    return replace(
-        row, width=found.width, height=found.height, orientation=found.header.exif_orientation, faces=faces
-    )
+    return replace(row, width=found.width, height=found.height, orientation=found.header.exif_orientation, faces=faces)
 
 
 @lru_cache(maxsize=2)

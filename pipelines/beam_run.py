@@ -63,7 +63,10 @@ def run_tasks(tasks: Sequence[Any], do: Do, *, workers: int, then: Then | None =
 
 
 def deal(tasks: Sequence[Any], workers: int) -> list[Any]:
-    """Order tasks of falling cost so that workers who take them in turn get alike shares: every second round runs backwards."""
+    """Order tasks of falling cost so that workers who take them in turn get alike shares.
+
+    Every second round runs backwards.
+    """
     rounds = [list(tasks[start : start + workers]) for start in range(0, len(tasks), workers)]
     return [task for number, one in enumerate(rounds) for task in (reversed(one) if number % 2 else one)]
 

@@ -13,11 +13,11 @@ from faceloom.pipelines.tables import read_index_columns
 
 CARD = "README.md"
 
-_SYNTHETIC = """Masked pictures are synthetic: masks were drawn onto the photos by program, and `mask.png` says where. Whatever a
-model learns from them should be checked on photos of real masks before it is relied on."""
+_SYNTHETIC = """Masked pictures are synthetic: masks were drawn onto the photos by program, and `mask.png` says where.
+Whatever a model learns from them should be checked on photos of real masks before it is relied on."""
 
-_PEOPLE = """These are faces of people. Use them only as the terms and the consent above allow. `index/*.parquet` names for every
-sample the photo that it came from and that photo's sha256, so that one person's samples can be found and removed."""
+_PEOPLE = """These are faces of people. Use them only as the terms and the consent above allow. `index/*.parquet` names
+for every sample the photo that it came from and that photo's sha256, so that one person's samples can be found."""
 
 
 def write_card(storage: Storage, record: BuildRecord, landmark_model: str | None) -> None:
@@ -75,8 +75,8 @@ def card_text(
         _SYNTHETIC,
         _PEOPLE,
         "## How it was made",
-        f"Plan `{record.plan}`, analysis version {record.analyser}, render version {record.renderer}, seed {recipe['seed']}. "
-        "`build.json` holds the whole recipe: the same recipe and the same photos give the same bytes.",
+        f"Plan `{record.plan}`, analysis version {record.analyser}, render version {record.renderer}, "
+        f"seed {recipe['seed']}. The same recipe, which `build.json` holds, and the same photos give the same bytes.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -92,7 +92,10 @@ def _rejects(rejects: Mapping[str, Mapping[str, int]]) -> str:
     ]
     if not rows:
         return "Nothing."
-    return "\n".join(["| Stage | Reason | Count |", "|---|---|---|", *rows]) + "\n\nEach with its reason: `rejects/*.parquet`."
+    return (
+        "\n".join(["| Stage | Reason | Count |", "|---|---|---|", *rows])
+        + "\n\nEach with its reason: `rejects/*.parquet`."
+    )
 
 
 def _cell(text: str) -> str:

@@ -47,7 +47,7 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class PartTask:
-    """One part to bring into being for a shard; its plan rows lie under `work/`. Without a part there is only to join."""
+    """One part to render for a shard; its plan rows lie under `work/`. Without a part there is only to join."""
 
     shard: ShardTask
     part: str | None
@@ -133,9 +133,7 @@ def _render_faces(
         yield from render_photo(data, planned, context.recipe, painter, watch)
 
 
-def _index_row(
-    part: str, face: PlannedFace, sample: Sample, offset: int, members: tuple[Member, ...]
-) -> IndexRow:
+def _index_row(part: str, face: PlannedFace, sample: Sample, offset: int, members: tuple[Member, ...]) -> IndexRow:
     return IndexRow(
         key=sample.key,
         identity=face.identity,

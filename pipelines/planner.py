@@ -83,9 +83,7 @@ def make_plan(
     return Plan(digest([shard.name for shard in shards]), tuple(shards), tuple(rejects), sample_bytes)
 
 
-def _select(
-    recipe: Recipe, photo: Photo, found: AnalysedPhoto
-) -> tuple[tuple[tuple[int, FaceRow], ...], list[Reject]]:
+def _select(recipe: Recipe, photo: Photo, found: AnalysedPhoto) -> tuple[tuple[tuple[int, FaceRow], ...], list[Reject]]:
     """The faces of a photo that the recipe wants, and rejects for those too small."""
     faces = list(enumerate(found.faces))
     if recipe.faces.select == "largest":

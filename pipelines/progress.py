@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+_STOP = b"stop"
+
 INTERVAL = 0.2
 """Seconds between two words of one task."""
 
@@ -73,15 +75,20 @@ class Listener:
     ) -> None:
         self._stop.set()
         with contextlib.suppress(OSError):
-            self._socket.sendto(b"0", self._socket.getsockname())  # wakes the thread
+            self._socket.sendto(_STOP, self._socket.getsockname())
         self._thread.join()
         self._socket.close()
 
     def _listen(self) -> None:
         count = 0
-        stopping = False
-        while not stopping:
-            stopping = self._stop.is_set()  # looked at before receiving, so that the last words are heard
-            with contextlib.suppress(TimeoutError):
-                count += int(self._socket.recv(32))
-                self._on_count(count)
+        while True:
+            try:
+                word = self._socket.recv(32)
+            except TimeoutError:
+                if self._stop.is_set():
+                    return
+                continue
+            if word == _STOP:  # came last, so all words before it have been heard
+                return
+            count += int(word)
+            self._on_count(count)

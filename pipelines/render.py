@@ -21,7 +21,14 @@ from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Align, Output, Recipe
 from faceloom.schemas.versions import RENDERER
-from faceloom.transforms.align import arcface_matrix, crop_reduction, eye_level_matrix, face_box_matrix, warp_alpha, warp_image
+from faceloom.transforms.align import (
+    arcface_matrix,
+    crop_reduction,
+    eye_level_matrix,
+    face_box_matrix,
+    warp_alpha,
+    warp_image,
+)
 from faceloom.transforms.decode import decode_rgb, to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import apply_affine, compose, invert
@@ -104,7 +111,7 @@ def render_photo(
         yield from ((face, _reject(face, key, error)) for face in faces for key in _keys(face))
         return
     for face, matrix in zip(faces, matrices, strict=True):
-        variants = [recipe.masks[number] for number in face.masks] or [None]
+        variants: list[Mask | None] = [recipe.masks[number] for number in face.masks] or [None]
         keys = _keys(face)
         try:
             working = cut_working(photo, face, matrix, reduction, recipe, watch)
@@ -148,7 +155,9 @@ def cut_working(
         left, top = (max(0, math.floor(value)) for value in low)
         right, bottom = (min(limit, math.ceil(value)) for limit, value in zip(photo.shape[1::-1], high, strict=True))
         if right - left < 2 or bottom - top < 2:
-            raise PhotoError("crop_outside", "the aligned crop lies outside the photo", where=f"{face.source}/{face.uri}")
+            raise PhotoError(
+                "crop_outside", "the aligned crop lies outside the photo", where=f"{face.source}/{face.uri}"
+            )
         image = photo[top:bottom, left:right]
         shifted = compose(from_reduced, np.array([[1, 0, left], [0, 1, top]], np.float64))
         face_crop = warp_image(image, shifted, size)
@@ -157,8 +166,8 @@ def cut_working(
         output = recipe.output
         face_file = encode(face_crop, output.image, output.quality)
         files = ((f"face.{output.image}", face_file), ("landmarks.npy", npy(landmarks_crop)))
-    rows = [[round(value, 6) for value in row] for row in matrix.tolist()]
-    alignment = {"name": "align", "mode": recipe.align.mode, "size": list(size), "matrix": rows}
+    rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
+    alignment: dict[str, JsonValue] = {"name": "align", "mode": recipe.align.mode, "size": list(size), "matrix": rows}
     offset = np.array([left, top], np.float32)
     return Working(image, (landmarks - offset).astype(np.float32), shifted, alignment, files)
 
@@ -231,7 +240,9 @@ def _record(key: str, face: PlannedFace, mask: Mask | None, operations: list[Jso
 
 
 def _json(record: Any) -> bytes:
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "backslashreplace"
+    )
 
 
 def npy(array: npt.NDArray[Any]) -> bytes:

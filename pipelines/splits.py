@@ -9,9 +9,7 @@ from faceloom.schemas.keys import digest, unit_interval
 from faceloom.schemas.recipe import Split
 
 
-def assign_splits(
-    split: Split, seed: int, photos: Sequence[tuple[str, str, str | None]]
-) -> list[str | None]:
+def assign_splits(split: Split, seed: int, photos: Sequence[tuple[str, str, str | None]]) -> list[str | None]:
     """Assign each photo to a split.
 
     `identity` and `source` decide each photo by itself, so photos that come later change nothing. `per_identity` takes

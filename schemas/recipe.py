@@ -44,9 +44,10 @@ class Align(Model):
     """The crop that every sample gets."""
 
     mode: Literal["eye_level", "arcface", "face_box"] = "arcface"
-    size: Annotated[int, Field(ge=16, le=4096)] | tuple[
-        Annotated[int, Field(ge=16, le=4096)], Annotated[int, Field(ge=16, le=4096)]
-    ] = 112
+    size: (
+        Annotated[int, Field(ge=16, le=4096)]
+        | tuple[Annotated[int, Field(ge=16, le=4096)], Annotated[int, Field(ge=16, le=4096)]]
+    ) = 112
     margin: float = Field(default=0.0, ge=0, le=2, description="face_box only: added on each side, share of the box")
 
     @property
@@ -71,11 +72,9 @@ class Split(Model):
     """
 
     by: Literal["identity", "source", "per_identity"] = "identity"
-    shares: dict[Literal["train", "val", "test"], Annotated[float, Field(ge=0, le=1)]] = {
-        "train": 0.8,
-        "val": 0.1,
-        "test": 0.1,
-    }
+    shares: dict[Literal["train", "val", "test"], Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={"train": 0.8, "val": 0.1, "test": 0.1}
+    )
     per_identity: float | None = Field(default=None, gt=0, lt=1)
 
     @model_validator(mode="before")
@@ -214,7 +213,9 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
     def resolved(part: Model, *names: str) -> Model:
         values = {name: getattr(part, name, None) for name in names}
         return part.model_copy(
-            update={name: str((folder / Path(value).expanduser()).absolute()) for name, value in values.items() if value}
+            update={
+                name: str((folder / Path(value).expanduser()).absolute()) for name, value in values.items() if value
+            }
         )
 
     return recipe.model_copy(

@@ -1,4 +1,4 @@
-"""Versions of our operations; with the plan they are a build's identity. Raised when the same input gives other bytes."""
+"""Versions of our operations, part of a build's identity. Raised when the same input gives other bytes."""
 
 ANALYSER = "1"
 """Of analysis: face boxes, landmarks, quality figures."""

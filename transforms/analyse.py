@@ -174,9 +174,7 @@ def _reduction_for(face_width: float, reduction: int) -> int:
     return reduction
 
 
-def _face(
-    grey: Grey, box: FaceBox, reduction: int, predictor: Any, given: Landmarks | None, timed: Timed
-) -> Face:
+def _face(grey: Grey, box: FaceBox, reduction: int, predictor: Any, given: Landmarks | None, timed: Timed) -> Face:
     if given is None:
         with timed("landmarks"):
             seen = predict_landmarks(grey, box.scaled(1 / reduction), predictor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from faceloom.pipelines.card import card_text
 from faceloom.pipelines.model_files import LANDMARK_MODEL_TERMS
 from faceloom.pipelines.record import BuildRecord, ShardRecord
