@@ -1,0 +1,95 @@
+"""How a build grows: workers against one, and peak memory from a small set to a large one.
+
+    python benchmarks/scale.py FOLDER [--small 1000] [--large 20000]
+
+Makes sets of the sizes asked for out of the folder's photos, each a different file (a JPEG comment is added), as hard
+work as the originals. Prints the time of one and two workers on the small set, start-up included, beside what two plain
+processes do at once, which is the machine's own limit; and the peak memory of a worker on both sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RECIPE = "name: scale\nmasks:\n- {kind: template, template: surgical}\n- {kind: polygon, shape: C}\n"
+PEAKS = """
+import json, resource, sys
+from faceloom.pipelines.cli import main
+sys.argv[0] = "faceloom"
+try:
+    main()
+finally:
+    peaks = [resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print("peaks", json.dumps(peaks), file=sys.stderr, flush=True)
+"""
+
+
+def make_set(photos: list[bytes], count: int, to: Path) -> None:
+    """Write `count` JPEGs that all differ."""
+    to.mkdir()
+    for number in range(count):
+        data = photos[number % len(photos)]
+        comment = b"\xff\xfe\x00\x0a%08d" % number
+        (to / f"{number:06d}.jpg").write_bytes(data[:2] + comment + data[2:])
+
+
+def build(source: Path, out: Path, recipe: Path, workers: int) -> tuple[float, list[int]]:
+    """Seconds and peak MB (this process, largest child) of one run of the command line."""
+    arguments = ["build", str(recipe), "--source", str(source), "--out", str(out), "--workers", str(workers), "--json"]
+    begin = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", PEAKS, *arguments], capture_output=True, text=True)
+    seconds = time.perf_counter() - begin
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    told = [line for line in done.stderr.splitlines() if line.startswith("peaks ")]
+    return seconds, json.loads(told[-1][6:]) if told else []
+
+
+def two_at_once(command: list[str]) -> float:
+    """How much two plain processes get done in the time of one: what the machine's two cores are worth."""
+    begin = time.perf_counter()
+    subprocess.run(command, capture_output=True, check=True)
+    alone = time.perf_counter() - begin
+    begin = time.perf_counter()
+    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    for process in both:
+        process.wait()
+    return 2 * alone / (time.perf_counter() - begin)
+
+
+def main() -> None:
+    """Measure one folder."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--small", type=int, default=1000)
+    parser.add_argument("--large", type=int, default=20000)
+    asked = parser.parse_args()
+    photos = [path.read_bytes() for path in sorted(asked.folder.rglob("*.jpg"))]
+    photos = [data for data in photos if data[:2] == b"\xff\xd8"]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        recipe = folder / "recipe.yaml"
+        recipe.write_text(RECIPE)
+        make_set(photos, asked.small, folder / "small")
+        print(f"load {os.getloadavg()[0]:.1f}")
+        floor = [sys.executable, str(Path(__file__).parent / "floor.py"), str(folder / "small")]
+        print(f"two plain processes at once do {two_at_once(floor):.2f} times the work of one")
+        one, peaks_one = build(folder / "small", folder / "one", recipe, 1)
+        two, peaks_two = build(folder / "small", folder / "two", recipe, 2)
+        print(f"{asked.small} photos: 1 worker {one:.1f} s, 2 workers {two:.1f} s: {one / two:.2f} times as fast")
+        print(f"peak MB (1 worker in the process; 2 workers: process, largest worker): {peaks_one[:1]}, {peaks_two}")
+        if asked.large:
+            make_set(photos, asked.large, folder / "large")
+            three, peaks_large = build(folder / "large", folder / "three", recipe, 2)
+            print(f"{asked.large} photos: 2 workers {three:.1f} s, peak MB (process, largest worker): {peaks_large}")
+
+
+if __name__ == "__main__":
+    main()
