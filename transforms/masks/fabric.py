@@ -49,7 +49,7 @@ PALETTES: dict[str, tuple[tuple[float, tuple[tuple[int, int, int], float]], ...]
     ),
 }
 # How often a mask is none of the usual colours.
-_ODD = {"cloth": 0.35, "surgical": 0.12, "respirator": 0.08}
+_ODD = {"cloth": 0.25, "surgical": 0.08, "respirator": 0.06}
 
 
 def any_colour(rng: np.random.Generator) -> Colour:

@@ -83,7 +83,7 @@ def compose_mask(
     if cloth.shape[2] == 4:
         alpha = alpha * (cloth[..., 3].astype(np.float32) * np.float32(1 / 255))
         cloth = np.ascontiguousarray(cloth[..., :3])
-    weave = float(rng.uniform(0.0, 2.0))
+    weave = float(rng.uniform(0.0, 2.0) * (0.2 + cloth[::8, ::8].mean() / 255))  # dark cloth shows little of it
     cloth = add_grain(soften(cloth, 0.8 * grain.blur), 0.85 * grain.noise + weave, grain.blur, rng)
     gain = (light.level / 255 * lamp.gain * np.array(light.tint) * np.array(lamp.tint)).astype(np.float32)
     strap_colour: NDArray[np.float32] = (layers.strap_colour * gain * rng.uniform(0.8, 1.0)).astype(np.float32)
@@ -92,7 +92,7 @@ def compose_mask(
         cloth = cv2.merge([cv2.cvtColor(cloth, cv2.COLOR_RGB2GRAY)] * 3)
         strap_colour = np.full(3, strap_colour @ _LUMA, np.float32)
     under = np.ascontiguousarray(image[region.slices])
-    strength = float(rng.uniform(0.15, 0.55))
+    strength = float(0.05 + 0.4 * rng.random() ** 2)
     shadow = contact_shadow(alpha, fit.unit, lamp, strength)
     dark = np.array(light.skin) * (0.25, 0.16, 0.14)
     under = _blend(flat(np.full(3, dark.mean()) if grey else dark, region.shape), under, shadow)
