@@ -89,12 +89,13 @@ def write_table(folder: Path, rows: Iterable[tuple[str, str, np.ndarray]]) -> Pa
 
 
 def lay_photos(folder: Path, numbers: Iterable[int], people: int = 4) -> Path:
-    """Tiny photos 000.png, 001.png … of some people, and the table that lists them."""
+    """Tiny photos 000.png, 001.png … of some people, those that are missing, and the table that lists them."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number in numbers:
         uri = f"{number:03d}.png"
-        (folder / uri).write_bytes(encoded(picture(96, 112, number)))
+        if not (folder / uri).exists():
+            (folder / uri).write_bytes(encoded(picture(96, 112, number)))
         rows.append((uri, f"person {number % people}", landmarks((48 + number % 3, 46), 32)))
     return write_table(folder, rows)
 

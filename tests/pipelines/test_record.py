@@ -137,7 +137,8 @@ def test_the_recipe_is_kept_without_paths_of_this_machine() -> None:
 
 def example(**changes: Any) -> BuildRecord:
     fields: dict[str, Any] = {
-        "recipe": portable_recipe(Recipe(name="x", description="é")), "plan": "d", "analyser": "1", "renderer": "1", "photos": 1,
+        "recipe": portable_recipe(Recipe(name="x", description="é")),
+        "plan": "d", "analyser": "1", "renderer": "1", "photos": 1,
         "faces": 1, "planned": 1, "written": 1, "rejects": {}, "by_split": {"train": 1}, "by_mask": {"none": 1},
         "by_source": {"s": 1}, "shards": (),
     }  # fmt: skip
