@@ -160,7 +160,7 @@ def cut_working(
             )
         image = photo[top:bottom, left:right]
         shifted = compose(from_reduced, np.array([[1, 0, left], [0, 1, top]], np.float64))
-        face_crop = warp_image(image, shifted, size)
+        face_crop = warp_image(image, shifted, size, border=recipe.align.border)
         landmarks_crop = apply_affine(matrix, landmarks_photo).astype(np.float32)
     with watch.time("encode"):
         output = recipe.output
@@ -189,8 +189,8 @@ def _sample(
             seed = seed_of(recipe.seed, key, "paint")
             painted = painter(working.image, working.landmarks, mask, np.random.default_rng(seed))
         with watch.time("align"):
-            masked_crop = warp_image(painted.image, working.matrix, size)
-            alpha_crop = warp_alpha(_truth(painted, output), working.matrix, size)
+            masked_crop = warp_image(painted.image, working.matrix, size, border=recipe.align.border)
+            alpha_crop = warp_alpha(_truth(painted, output), working.matrix, size, border=recipe.align.border)
         if alpha_crop.max() < COVERED:
             raise PhotoError(
                 "mask_outside_crop", "no pixel of the mask lies in the crop", where=key, value=mask.label,

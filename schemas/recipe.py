@@ -49,6 +49,9 @@ class Align(Model):
         | tuple[Annotated[int, Field(ge=16, le=4096)], Annotated[int, Field(ge=16, le=4096)]]
     ) = 112
     margin: float = Field(default=0.0, ge=0, le=2, description="face_box only: added on each side, share of the box")
+    border: Literal["constant", "reflect", "replicate"] = Field(
+        default="constant", description="what lies outside the photo: black, its mirror image, its last pixels"
+    )
 
     @property
     def width_height(self) -> tuple[int, int]:

@@ -115,20 +115,20 @@ def crop_reduction(matrix: Matrix) -> int:
     return reduction
 
 
+Border = Literal["reflect", "replicate", "constant"]
+
 NEARLY_ONE = 1.2
 """Up to this shrink a crop is read in one step: so little aliases that averaging would only blur."""
 
 
-def warp_image(
-    image: Image, matrix: Matrix, size: Size, *, border: Literal["reflect", "constant"] = "reflect"
-) -> Image:
+def warp_image(image: Image, matrix: Matrix, size: Size, *, border: Border = "reflect") -> Image:
     """Cut an aligned crop from a photo: averages over areas where it shrinks, cubic where it enlarges.
 
     Args:
         image: uint8, (H, W, 3) or (H, W).
         matrix: photo to crop, 2x3.
         size: (width, height) of the crop.
-        border: what lies outside the photo: its mirror image, or black.
+        border: what lies outside the photo: its mirror image, its last pixels drawn out, or black (`constant`).
 
     Returns:
         uint8 crop with the channels of `image`.
@@ -138,15 +138,28 @@ def warp_image(
     """
     import cv2
 
-    flag = cv2.BORDER_REFLECT_101 if border == "reflect" else cv2.BORDER_CONSTANT
-    return np.asarray(_warp(image, matrix, size, flag, cv2.INTER_CUBIC), np.uint8)
+    return np.asarray(_warp(image, matrix, size, _border_flag(border), cv2.INTER_CUBIC), np.uint8)
 
 
-def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size) -> Alpha:
-    """Cut the crop of a coverage map (float32 H, W, 0..1) as `warp_image` cuts the photo; 0 outside the photo."""
+def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size, *, border: Border = "constant") -> Alpha:
+    """Cut the crop of a coverage map (float32 H, W, 0..1) as `warp_image` cuts the photo.
+
+    With the border of the picture a mask that is mirrored there is marked as mask; `constant` is 0 outside the photo.
+    """
     import cv2
 
-    return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
+    return np.asarray(_warp(alpha, matrix, size, _border_flag(border), cv2.INTER_LINEAR), np.float32)
+
+
+def _border_flag(border: Border) -> int:
+    import cv2
+
+    flags = {
+        "reflect": cv2.BORDER_REFLECT_101,
+        "replicate": cv2.BORDER_REPLICATE,
+        "constant": cv2.BORDER_CONSTANT,
+    }
+    return int(flags[border])
 
 
 def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, enlarging: int) -> npt.NDArray[Any]:

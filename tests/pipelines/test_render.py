@@ -376,13 +376,16 @@ def test_a_photo_that_cannot_be_decoded_after_all_is_a_reject_per_sample(
     assert [result.code for result in results] == ["truncated"] * 3  # type: ignore[union-attr]
 
 
-def test_a_face_at_the_photos_edge_is_filled_by_its_mirror_image(synthetic: SimpleNamespace) -> None:
+@pytest.mark.parametrize(("border", "filled"), [("constant", False), ("reflect", True), ("replicate", True)])
+def test_a_face_at_the_photos_edge_gets_the_border_asked_for(
+    border: str, filled: bool, synthetic: SimpleNamespace
+) -> None:
     points = synthetic.landmarks((20, 60), 60)
     data = synthetic.encoded(synthetic.picture(300, 260, 4))
-    _, files = one(run(data, [synthetic.planned(data, points, ())]))
+    how = recipe(align={"border": border})
+    _, files = one(run(data, [synthetic.planned(data, points, ())], how))
     face = synthetic.decoded(files["face.png"])
-    assert face[:, :20].std() > 10, "no black border"
-    assert (face.max(axis=2) > 20).all()
+    assert (face[:, :10].max() > 20) == filled
 
 
 def test_landmarks_of_a_row(scene: SimpleNamespace) -> None:
