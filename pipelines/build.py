@@ -64,7 +64,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
     names = [spec.source_name for spec in recipe.sources]
     for number, name in enumerate(names):
         if name in names[:number]:
-            remedy = "Give one of them a `name`"
+            remedy = "Give one a `name` in the recipe, or use --source NAME=PATH"
             raise RecipeError("two sources have one name", where=f"$.sources[{number}].name", value=name, remedy=remedy)
     mask_digests(recipe)
     painter_for(recipe.masks)

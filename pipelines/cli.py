@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from faceloom.pipelines.context import Context
     from faceloom.pipelines.storage import Storage
+    from faceloom.schemas.source_spec import SourceSpec
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; nothing written, or stopped by an error; bad recipe or arguments, found before any work; Ctrl-C."""
@@ -41,7 +42,7 @@ Sources = Annotated[
     list[str] | None,
     typer.Option(
         "--source",
-        metavar="PATH",
+        metavar="[NAME=]PATH",
         help="Photos: a folder, a table or tar shards. May be given again; replaces the recipe's sources.",
     ),
 ]
@@ -254,16 +255,24 @@ def _prepare(recipe: Path, sources: list[str] | None, out: str) -> Context:
     from faceloom.pipelines.storage import Storage
     from faceloom.schemas.errors import RecipeError
     from faceloom.schemas.recipe import load_recipe
-    from faceloom.schemas.source_spec import SourceSpec
 
     Storage(out)
     loaded = load_recipe(recipe)
     if sources:
         if not all(sources):
             raise RecipeError("--source is empty", remedy="Give the path of a folder of photos, a table or tar shards")
-        specs = tuple(SourceSpec(path=os.path.abspath(Path(path).expanduser())) for path in sources)  # noqa: PTH100
-        loaded = loaded.model_copy(update={"sources": specs})
+        loaded = loaded.model_copy(update={"sources": tuple(map(_source_spec, sources))})
     return prepare(loaded, out)
+
+
+def _source_spec(given: str) -> SourceSpec:
+    """A source from the command line: a path, or NAME=PATH where two folders have the same last name."""
+    from faceloom.schemas.source_spec import SourceSpec
+
+    name, sign, path = given.partition("=")
+    named = bool(sign) and "/" not in name and not Path(given).exists()
+    full = os.path.abspath(Path(path if named else given).expanduser())  # noqa: PTH100
+    return SourceSpec(path=full, name=name) if named else SourceSpec(path=full)
 
 
 def _storage(out: Path) -> Storage:

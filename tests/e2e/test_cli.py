@@ -224,6 +224,21 @@ def test_bad_arguments_are_refused(run: Any, photos: Path, recipe: Path, tmp_pat
     assert not out.exists()
 
 
+def test_two_folders_of_one_name_are_told_apart_by_names(
+    run: Any, photos: Path, recipe: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "a" / "set", tmp_path / "b" / "set"
+    for folder, person in zip((first, second), sorted(path for path in photos.iterdir() if path.is_dir())):
+        folder.mkdir(parents=True)
+        for photo in sorted(person.iterdir()):
+            (folder / photo.name).write_bytes(photo.read_bytes())
+    out = str(tmp_path / "out")
+    refused = run("plan", recipe, "--source", first, "--source", second, "--out", out)
+    assert refused.code == 2 and "NAME=PATH" in refused.err
+    planned = run("plan", recipe, "--source", first, "--source", f"other={second}", "--out", out, "--json")
+    assert planned.code == 0 and set(planned.json["by_source"]) == {"set", "other"}
+
+
 def test_errors_are_json_too(run: Any, recipe: Path, tmp_path: Path) -> None:
     said = run("build", recipe, "--source", tmp_path / "nowhere", "--out", tmp_path / "out", "--json")
     assert said.code == 2
