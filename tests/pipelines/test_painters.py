@@ -118,6 +118,17 @@ def test_templates_are_drawn_from_the_generator(face: SimpleNamespace) -> None:
     assert one.alpha[int(face.points[37, 1]), int(face.points[37, 0])] == 0, "and not the eyes"
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_photo_of_one_colour_gives_finite_values(face: SimpleNamespace, grey: int) -> None:
+    """Eyes behind a black bar, or burnt out: there is no edge and no light to measure."""
+    face.image[:] = grey
+    for template in ("surgical", "cloth_patterned", "ffp_valve"):
+        painted = paint(masks_of({**TEMPLATE, "template": template}), face)
+        json.dumps(painted.parameters, allow_nan=False)
+        assert np.isfinite(painted.alpha).all()
+
+
 def test_pictures_are_painted_in_their_colours(face: SimpleNamespace, picture_mask: dict[str, Any]) -> None:
     painted = paint(masks_of(POLYGON, picture_mask), face, number=1)
     inside = painted.alpha > 0.95

@@ -46,6 +46,8 @@ def measure_grain(image: Image, fit: FaceFit) -> Grain:
     strong = far > quantile(far, 0.9)
     pairs = np.maximum(near[:, 1:], near[:, :-1])
     steps = np.maximum(pairs[:, 2:], pairs[:, :-2])
+    if not strong.any():  # one colour all over: a black bar over the eyes, or light that burnt them out
+        return Grain(0.6, float(np.clip(noise, 0.3, 12.0)))
     ratio = float(far[strong].mean() / max(1e-3, steps[strong].mean()))  # 1: a step within a pixel; 4: a ramp
     blur = float(np.clip((ratio - 1.35) * 1.15, 0.0, 3.0))
     return Grain(blur, float(np.clip(noise, 0.3, 12.0)))
