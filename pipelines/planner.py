@@ -174,7 +174,7 @@ def estimate_sample_bytes(align: Align, output: Output, *, masked: bool) -> int:
 def _settings_digest(recipe: Recipe) -> str:
     """Digest of what decides the bytes of every sample, beside its face and its mask."""
     output = recipe.output.model_dump(mode="json", exclude={"shards"})
-    return digest(RENDERER, recipe.seed, recipe.align.model_dump(mode="json"), output)
+    return digest(RENDERER, recipe.seed, recipe.faces.assume, recipe.align.model_dump(mode="json"), output)
 
 
 def _shards(

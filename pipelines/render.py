@@ -19,7 +19,7 @@ from faceloom.schemas.keys import sample_key, seed_of
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
-from faceloom.schemas.recipe import Align, Output, Recipe
+from faceloom.schemas.recipe import Output, Recipe
 from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.align import (
     arcface_matrix,
@@ -76,10 +76,18 @@ def landmarks_of(face: PlannedFace) -> npt.NDArray[np.float32]:
     return np.frombuffer(face.landmarks, np.float32).reshape(68, 2)
 
 
-def crop_matrix(align: Align, face: PlannedFace) -> Matrix:
-    """The 2x3 matrix from the upright photo to the crop that the recipe asks for."""
-    landmarks = landmarks_of(face)
+def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
+    """The 2x3 matrix from the upright photo to the crop that the recipe asks for.
+
+    A photo that is an ArcFace crop already is only scaled: aligning it again by landmarks predicted on it would shift it
+    by a pixel for nothing.
+    """
+    align, landmarks = recipe.align, landmarks_of(face)
     width, height = align.width_height
+    if align.mode == "arcface" and recipe.faces.assume == "aligned":
+        scale = height / face.height
+        aside = (width - scale * face.width) / 2  # the 96-wide variant cuts both sides
+        return np.array([[scale, 0, (scale - 1) / 2 + aside], [0, scale, (scale - 1) / 2]], np.float64)
     if align.mode == "arcface":
         return arcface_matrix(landmarks, height, width=width)
     if align.mode == "eye_level":
@@ -103,7 +111,7 @@ def render_photo(
         As many samples or rejects per face as were planned, in the order of their keys.
     """
     try:
-        matrices = [crop_matrix(recipe.align, face) for face in faces]
+        matrices = [crop_matrix(recipe, face) for face in faces]
         reduction = min(crop_reduction(matrix) for matrix in matrices)
         with watch.time("decode"):
             photo = decode_rgb(data, reduction=reduction, max_pixels=recipe.faces.max_pixels)

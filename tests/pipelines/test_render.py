@@ -93,7 +93,7 @@ def test_face_and_masked_are_the_same_wherever_no_mask_lies(
 ) -> None:
     how = recipe(align={"mode": mode})
     _, files = one(run(scene.data, [scene.face], how))
-    matrix = crop_matrix(how.align, scene.face)
+    matrix = crop_matrix(how, scene.face)
     working = cut_working(scene.rgb, scene.face, matrix, 1, how, Stopwatch())
     alpha = warp_alpha(
         paint(working.image, working.landmarks, how.masks[0], generator(0, "", "")).alpha, working.matrix, (112, 112)
@@ -183,7 +183,7 @@ def test_the_painter_gets_landmarks_in_pixels_of_its_picture(synthetic: SimpleNa
 
     data = synthetic.encoded(rgb, ".jpg")
     face = synthetic.planned(data, points)
-    assert crop_reduction(crop_matrix(recipe().align, face)) == 4
+    assert crop_reduction(crop_matrix(recipe(), face)) == 4
     run(data, [face], painter=look)
     [(image, landmarks)] = seen
     assert image.shape[0] < 400, "a smaller decode is painted on"
@@ -202,7 +202,7 @@ def test_a_reduced_decode_gives_nearly_the_same_crop(
     points = synthetic.landmarks((side / 2 + 3, side / 2.4), eyes, 0.1)
     data = synthetic.encoded(synthetic.picture(side, side, 3, blob=eyes // 8), ".jpg")
     face = synthetic.planned(data, points)
-    assert crop_reduction(crop_matrix(recipe().align, face)) == reduction
+    assert crop_reduction(crop_matrix(recipe(), face)) == reduction
     _, small = one(run(data, [face]))
     monkeypatch.setattr(render, "crop_reduction", lambda _: 1)
     _, full = one(run(data, [face]))
@@ -216,7 +216,7 @@ def test_a_reduced_decode_gives_nearly_the_same_crop(
 
 def test_cutting_the_working_piece_changes_no_pixel(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
     _, files = one(run(scene.data, [scene.face]))
-    whole = warp_image(scene.rgb, crop_matrix(recipe().align, scene.face), (112, 112))
+    whole = warp_image(scene.rgb, crop_matrix(recipe(), scene.face), (112, 112))
     difference = synthetic.decoded(files["face.png"]).astype(int) - whole
     assert np.abs(difference).max() <= 2
 
@@ -423,3 +423,24 @@ def test_npy_needs_no_pickle() -> None:
     array = np.arange(6, dtype=np.float32).reshape(3, 2)
     assert np.array_equal(np.load(io.BytesIO(npy(array)), allow_pickle=False), array)
     assert npy(array) == npy(array.copy())
+
+
+def aligned(width: int, height: int, size: object) -> tuple[Recipe, Any]:
+    how = recipe(faces={"assume": "aligned"}, align={"mode": "arcface", "size": size})
+    return how, SimpleNamespace(width=width, height=height, landmarks=np.zeros((68, 2), np.float32).tobytes())
+
+
+def test_an_aligned_crop_is_not_aligned_again() -> None:
+    assert np.allclose(crop_matrix(*aligned(112, 112, 112)), [[1, 0, 0], [0, 1, 0]])
+    picture = np.random.default_rng(1).integers(0, 256, (112, 112, 3), np.uint8)
+    assert np.array_equal(warp_image(picture, crop_matrix(*aligned(112, 112, 112)), (112, 112)), picture)
+
+
+def test_an_aligned_crop_is_scaled_about_its_edges() -> None:
+    matrix = crop_matrix(*aligned(112, 112, 224))
+    assert np.allclose(matrix @ [-0.5, -0.5, 1], [-0.5, -0.5])
+    assert np.allclose(matrix @ [111.5, 111.5, 1], [223.5, 223.5])
+
+
+def test_the_narrow_variant_cuts_both_sides_of_an_aligned_crop() -> None:
+    assert np.allclose(crop_matrix(*aligned(112, 112, [96, 112])), [[1, 0, -8], [0, 1, 0]])
