@@ -79,8 +79,8 @@ def landmarks_of(face: PlannedFace) -> npt.NDArray[np.float32]:
 def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
     """The 2x3 matrix from the upright photo to the crop that the recipe asks for.
 
-    A photo that is an ArcFace crop already is only scaled: aligning it again by landmarks predicted on it would shift it
-    by a pixel for nothing.
+    A photo that is an ArcFace crop already is only scaled: aligning it again by landmarks predicted on it would shift
+    it by a pixel for nothing.
     """
     align, landmarks = recipe.align, landmarks_of(face)
     width, height = align.width_height
