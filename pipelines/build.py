@@ -170,7 +170,7 @@ def _is_there(storage: Storage, shard: Shard) -> bool:
 
 
 def _must_render(storage: Storage, part: Part, lifts: Mapping[str, parts.Lift]) -> bool:
-    if part.digest in lifts or storage.exists(parts.part_index(part.digest)):
+    if part.digest in lifts or parts.is_rendered(storage, part.digest):
         return False
     storage.remove(parts.failed_path(part.digest))
     write_planned(storage, parts.plan_path(part.digest), part.faces)

@@ -83,6 +83,11 @@ def shard_index(shard: str) -> str:
     return f"index/{shard}.parquet"
 
 
+def is_rendered(storage: Storage, part: str) -> bool:
+    """Whether a part is there, whole."""
+    return storage.exists(part_index(part)) and storage.exists(part_tar(part))
+
+
 def render_part(part: str, context: Context) -> dict[str, float]:
     """Render one part: tar first, index last. A photo that changed or vanished since it was analysed fails the part.
 
@@ -94,7 +99,7 @@ def render_part(part: str, context: Context) -> dict[str, float]:
         StorageError: the output cannot be written.
     """
     storage, watch = context.storage, Stopwatch()
-    if storage.exists(part_index(part)):
+    if is_rendered(storage, part):
         return {}
     faces = read_planned(storage, plan_path(part))
     rows: list[IndexRow] = []
@@ -168,7 +173,7 @@ def join_shard(task: ShardTask, context: Context) -> None:
     if storage.exists(shard_index(task.shard)):
         return
     lifts = dict(task.lifts)
-    if not all(part in lifts or storage.exists(part_index(part)) for part in task.parts):
+    if not all(part in lifts or is_rendered(storage, part) for part in task.parts):
         return
     rows: list[IndexRow] = []
     parts: dict[str, Any] = {}

@@ -117,12 +117,11 @@ def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejec
     for reject in rejects:
         by_code.setdefault(reject.stage, Counter())[reject.code] += 1
     lost = plan.samples - written - sum(by_code.get("render", {}).values())
-    if lost:
-        raise FaceloomError(
-            "the build does not add up: samples planned are neither written nor rejected",
-            value=lost,
-            remedy="Run the same command with --no-resume, and please report this",
-        )
+    _refuse(lost, "samples planned are neither written nor rejected")
+    kept = {(face.source, face.uri) for shard in plan.shards for part in shard.parts for face in part.faces}
+    dropped = {(reject.source, reject.uri) for reject in rejects if reject.stage in ("analyse", "plan")}
+    unlisted = sum(by_code.get("scan", {}).values())
+    _refuse(photos - unlisted - len(kept | dropped), "photos are neither planned nor rejected")
     return BuildRecord(
         recipe=portable_recipe(recipe),
         plan=plan.digest,
@@ -138,6 +137,12 @@ def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejec
         by_source=dict(sorted(by_source.items())),
         shards=tuple(shards),
     )
+
+
+def _refuse(lost: int, what: str) -> None:
+    if lost:
+        remedy = "Run the same command with --no-resume, and please report this"
+        raise FaceloomError(f"the build does not add up: {what}", value=lost, remedy=remedy)
 
 
 def write_record(storage: Storage, record: BuildRecord) -> None:

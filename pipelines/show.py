@@ -9,7 +9,7 @@ from typing import Any
 
 from faceloom.pipelines.build import LAST_RUN
 from faceloom.pipelines.lifting import find_lifts
-from faceloom.pipelines.parts import part_index, shard_index, shard_tar
+from faceloom.pipelines.parts import is_rendered, shard_index, shard_tar
 from faceloom.pipelines.record import BuildRecord, read_record
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.survey import Survey
@@ -122,7 +122,7 @@ def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Pre
         part
         for shard in missing
         for part in shard.parts
-        if part.digest not in lifts and not storage.exists(part_index(part.digest))
+        if part.digest not in lifts and not is_rendered(storage, part.digest)
     ]
     parts = [part for shard in plan.shards for part in shard.parts]
     return Preview(

@@ -69,8 +69,8 @@ def rejects(storage: Storage, plan: Plan) -> list[Reject]:
 
 
 def test_counts_come_from_the_shards_and_add_up(storage: Storage, plan: Plan) -> None:
-    record = make_record(storage, RECIPE, plan, 7, rejects(storage, plan))
-    assert (record.photos, record.faces, record.planned, record.written) == (7, 3, 5, 4)
+    record = make_record(storage, RECIPE, plan, 3, rejects(storage, plan))
+    assert (record.photos, record.faces, record.planned, record.written) == (3, 3, 5, 4)
     assert record.rejects == {"render": {"no_fit": 1}, "scan": {"empty": 2}}
     assert record.by_split == {"test": 1, "train": 3}
     assert record.by_mask == {"cloth": 2, "surgical": 2}
@@ -89,9 +89,15 @@ def test_rejects_of_rendering_come_back_from_the_indexes(storage: Storage, plan:
 @pytest.mark.parametrize("known", [[], [Reject("render", "s", "u", "no_fit", "m", "k")] * 2])
 def test_what_does_not_add_up_is_refused(storage: Storage, plan: Plan, known: list[Reject]) -> None:
     with pytest.raises(FaceloomError, match="does not add up") as caught:
-        make_record(storage, RECIPE, plan, 7, known)
+        make_record(storage, RECIPE, plan, 3, known)
     assert caught.value.value in ("1", "-1")
     assert "--no-resume" in caught.value.remedy
+
+
+@pytest.mark.parametrize("photos", [2, 4])
+def test_a_photo_that_is_neither_planned_nor_rejected_is_missed(storage: Storage, plan: Plan, photos: int) -> None:
+    with pytest.raises(FaceloomError, match="photos are neither planned nor rejected"):
+        make_record(storage, RECIPE, plan, photos, rejects(storage, plan))
 
 
 def test_samples_without_a_mask_are_counted_as_none(storage: Storage) -> None:
