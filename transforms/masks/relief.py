@@ -77,7 +77,7 @@ def _base(
     """Slopes of the whole: a dome over nose and chin, or the planes of a folded respirator."""
     x, y = canvas.x[None, :], canvas.y[:, None]
     t = np.clip((y - top) / (bottom - top), 0, 1)
-    round_ = np.float32(0.4 + 1.5 * rng.random() ** 1.5)
+    round_ = np.float32(0.4 + rng.random() ** 1.5)
     nx = round_ * np.clip(x, -1.3, 1.3) * (0.6 + 0.4 * np.abs(x))
     fold = np.float32(rng.uniform(0.15, 0.7))
     nose = np.float32(rng.uniform(0.15, 0.6)) * np.tanh(x / 0.22) * np.exp(-((t / 0.35) ** 2))

@@ -76,15 +76,16 @@ def compose_mask(
     grain = measure_grain(image, fit)
     width = layers.strap_width * fit.unit
     band = stroke([s.line for s in layers.straps], width, region) if layers.straps else None
-    if grain.blur > 0.45:  # an edge as soft as the photo's own
-        alpha = cv2.GaussianBlur(alpha, (0, 0), 0.8 * grain.blur)
-        band = cv2.GaussianBlur(band, (0, 0), 0.8 * grain.blur) if band is not None else None
+    soft = grain.blur * float(rng.uniform(0.45, 0.9))  # the figure is that of the eyes, rough, and often too high
+    if soft > 0.33:  # an edge as soft as the photo's own
+        alpha = cv2.GaussianBlur(alpha, (0, 0), soft)
+        band = cv2.GaussianBlur(band, (0, 0), soft) if band is not None else None
     cloth = lay(layers.cloth, layers.canvas, fit, region)
     if cloth.shape[2] == 4:
         alpha = alpha * (cloth[..., 3].astype(np.float32) * np.float32(1 / 255))
         cloth = np.ascontiguousarray(cloth[..., :3])
     weave = float(rng.uniform(0.0, 2.0) * (0.2 + cloth[::8, ::8].mean() / 255))  # dark cloth shows little of it
-    cloth = add_grain(soften(cloth, 0.8 * grain.blur), 0.85 * grain.noise + weave, grain.blur, rng)
+    cloth = add_grain(soften(cloth, soft), 0.85 * grain.noise + weave, grain.blur, rng)
     gain = (light.level / 255 * lamp.gain * np.array(light.tint) * np.array(lamp.tint)).astype(np.float32)
     strap_colour: NDArray[np.float32] = (layers.strap_colour * gain * rng.uniform(0.8, 1.0)).astype(np.float32)
     grey = is_grey(image[region.slices])

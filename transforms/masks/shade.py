@@ -109,7 +109,7 @@ def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
     return Lamp(
         above=float(rng.normal(0.45, 0.35)),
         side=float(2.0 * light.side + rng.normal(0, 0.32)),
-        hard=float(rng.uniform(0.25, 1.0)),
+        hard=float(rng.uniform(0.25, 0.9)),
         gain=float(np.exp(rng.normal(0.0, 0.14))),
         gloss=float(max(0.0, rng.normal(0, 0.1))),
         tint=(float(np.exp(rng.normal(-0.015, 0.035))), 1.0, float(np.exp(rng.normal(0.015, 0.035)))),

@@ -52,6 +52,9 @@ def vary(
     points[:, 1] += low * 0.055 * drawn[5]
     points[:, 1] -= 0.06 * drawn[6] * np.exp(-((points[:, 0] / 0.35) ** 2)) * (points[:, 1] < 0.8)  # nose wire
     points += rng.normal(0, 0.022 * spread, points.shape)
+    # Side edges reach more or less far towards the ears, and stand off the cheeks.
+    ends = [template.upper, template.lower, len(points) - template.upper, len(points) - template.lower]
+    points[ends, 0] *= 1 + rng.normal(0.01, 0.035 * spread, 4)
     points = shapes.wear(points, wearing, shift_y if wearing == "correct" else 1.3 * shift_y)
     points = shapes.hug(points, template.hug + 0.04 * spread * rng.normal())
     c, s = np.cos(tilt), np.sin(tilt)
