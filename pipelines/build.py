@@ -170,9 +170,10 @@ def _is_there(storage: Storage, shard: Shard) -> bool:
 
 
 def _must_render(storage: Storage, part: Part, lifts: Mapping[str, parts.Lift]) -> bool:
-    if part.digest in lifts or parts.is_rendered(storage, part.digest):
+    if part.digest in lifts or parts.is_whole(storage, part.digest):
         return False
     storage.remove(parts.failed_path(part.digest))
+    storage.remove(parts.part_index(part.digest))
     write_planned(storage, parts.plan_path(part.digest), part.faces)
     return True
 

@@ -18,7 +18,7 @@ from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index, read_metadata, read_planned, write_index
 from faceloom.pipelines.tar import END, append_sample, sample_length
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import PhotoError, StorageError
 from faceloom.schemas.index import IndexRow, Member
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
@@ -84,8 +84,20 @@ def shard_index(shard: str) -> str:
 
 
 def is_rendered(storage: Storage, part: str) -> bool:
-    """Whether a part is there, whole."""
+    """Whether a part is there; after a power cut it need not be whole."""
     return storage.exists(part_index(part)) and storage.exists(part_tar(part))
+
+
+def is_whole(storage: Storage, part: str) -> bool:
+    """Whether a part that an earlier run left is there to its last byte. Reads all of it."""
+    if not is_rendered(storage, part):
+        return False
+    try:
+        rows, tar = read_index(storage, part_index(part)), storage.read_bytes(part_tar(part))
+    except StorageError:
+        return False
+    members = (member for row in rows for member in row.members)
+    return all(hashlib.sha256(tar[m.offset : m.offset + m.size]).hexdigest() == m.sha256 for m in members)
 
 
 def render_part(part: str, context: Context) -> dict[str, float]:
@@ -105,7 +117,8 @@ def render_part(part: str, context: Context) -> dict[str, float]:
     rows: list[IndexRow] = []
     rejects: list[Reject] = []
     try:
-        with storage.write(part_tar(part)) as stream, Ticker(context.progress) as ticker:
+        # Not synced to the disk: a part is short-lived, and looked through before a later run takes it.
+        with storage.write(part_tar(part), durable=False) as stream, Ticker(context.progress) as ticker:
             offset = 0
             for face, result in _render_faces(faces, context, watch):
                 ticker.tick()
@@ -121,7 +134,8 @@ def render_part(part: str, context: Context) -> dict[str, float]:
             stream.write(json.dumps({"code": error.code, "message": str(error)}).encode())
         return dict(watch.seconds)
     with watch.time("write"):
-        write_index(storage, part_index(part), rows, {part: [_plain(reject) for reject in rejects]})
+        made = {part: [_plain(reject) for reject in rejects]}
+        write_index(storage, part_index(part), rows, made, durable=False)
     return dict(watch.seconds)
 
 

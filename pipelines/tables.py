@@ -112,13 +112,15 @@ def _columns(rows: Sequence[object], kind: type) -> dict[str, list[Any]]:
     return {field.name: [getattr(row, field.name) for row in rows] for field in fields(kind)}
 
 
-def write_index(storage: Storage, path: str, rows: Sequence[IndexRow], parts: dict[str, Any]) -> None:
+def write_index(
+    storage: Storage, path: str, rows: Sequence[IndexRow], parts: dict[str, Any], *, durable: bool = True
+) -> None:
     """Write a shard's or part's index. `parts` says of each part what was rejected in it."""
     columns = _columns(rows, IndexRow)
     columns["members"] = [
         [{"name": m.name, "offset": m.offset, "size": m.size, "sha256": m.sha256} for m in row.members] for row in rows
     ]
-    write_table(storage, path, IndexRow, columns, {"parts": json.dumps(parts, sort_keys=True)})
+    write_table(storage, path, IndexRow, columns, {"parts": json.dumps(parts, sort_keys=True)}, durable=durable)
 
 
 def read_index(storage: Storage, path: str) -> list[IndexRow]:

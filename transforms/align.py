@@ -170,6 +170,8 @@ def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, en
     """
     import cv2
 
+    if (same := _same_pixels(picture, matrix, size)) is not None:
+        return same
     shrink = 1 / scale_of(matrix)
     halvings = max(0, math.floor(math.log2(shrink / 1.5)))
     left, top, columns, rows = _region(picture.shape, matrix, size, 2**halvings)
@@ -184,6 +186,16 @@ def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, en
     twice = (2 * size[0], 2 * size[1])
     fine = cv2.warpAffine(region, doubled, twice, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+
+
+def _same_pixels(picture: npt.NDArray[Any], matrix: Matrix, size: Size) -> npt.NDArray[Any] | None:
+    """The crop as a view, if the matrix only moves whole pixels and the crop lies inside the picture."""
+    (a, b, x), (c, d, y) = matrix.tolist()
+    if (a, b, c, d) != (1, 0, 0, 1) or x > 0 or y > 0 or x != round(x) or y != round(y):
+        return None
+    left, top = -round(x), -round(y)
+    crop = picture[top : top + size[1], left : left + size[0]]
+    return crop if crop.shape[1::-1] == size else None
 
 
 def _region(shape: tuple[int, ...], matrix: Matrix, size: Size, block: int) -> tuple[int, int, int, int]:

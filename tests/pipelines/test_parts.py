@@ -293,3 +293,19 @@ def test_names_of_files() -> None:
     paths = {plan_path("p"), part_tar("p"), part_index("p"), parts.failed_path("p")}
     assert len(paths) == 4
     assert all(path.split("/")[1].split(".")[0] == "p" for path in paths), "the sweep finds a part's files by this"
+
+
+def test_a_part_is_whole_only_to_its_last_byte(bench: SimpleNamespace) -> None:
+    storage = bench.storage
+    assert not parts.is_whole(storage, "aa")
+    render_part("aa", bench.context)
+    assert parts.is_whole(storage, "aa")
+    tar = storage.local(part_tar("aa"))
+    data = tar.read_bytes()
+    for damaged in (b"", data[: len(data) // 2], data[:600] + bytes([data[600] ^ 1]) + data[601:]):
+        tar.write_bytes(damaged)
+        assert not parts.is_whole(storage, "aa")
+    tar.write_bytes(data)
+    assert parts.is_whole(storage, "aa")
+    storage.local(part_index("aa")).write_bytes(b"")
+    assert not parts.is_whole(storage, "aa")

@@ -271,3 +271,10 @@ def test_nothing_outside_the_photo_is_mask_with_a_black_border() -> None:
     alpha = np.ones((60, 60), np.float32)
     marked = warp_alpha(alpha, translate(0, -30), (60, 60)) >= 0.5
     assert marked[:30].all() and not marked[31:].any()
+
+
+def test_a_crop_that_only_moves_whole_pixels_is_those_pixels() -> None:
+    photo = np.random.default_rng(5).integers(0, 256, (40, 50, 3), np.uint8)
+    assert np.array_equal(warp_image(photo, translate(-7, -4), (20, 30)), photo[4:34, 7:27])
+    outside = warp_image(photo, translate(3, 0), (20, 30), border="constant")
+    assert not outside[:, :3].any() and np.array_equal(outside[:, 3:], photo[:30, :17])
