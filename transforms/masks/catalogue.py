@@ -64,7 +64,7 @@ TEMPLATES: dict[str, Template] = {
         half=((0, 0.25, False), (0.16, 0.30, False), (0.5, 0.50, False), (1.15, 0.32, True), (1.12, 0.62, True),
               (0.86, 1.22, False), (0.52, 1.70, False), (0.2, 1.90, False), (0, 1.92, False)),
         relief="centre_fold", straps="loops", upper=3, lower=4, stand_off=0.14, palette="cloth",
-        patterns=(("plain", 0.93), ("print", 0.07)), hug=0.07, hem=0.35, label=0.3, folds=5,
+        patterns=(("plain", 0.93), ("print", 0.07)), hug=0.09, hem=0.4, label=0.42, folds=5,
     ),
     "cloth_patterned": Template(
         half=((0, 0.28, False), (0.18, 0.32, False), (0.5, 0.45, False), (0.98, 0.45, True), (0.95, 0.85, False),

@@ -54,11 +54,11 @@ def _mark(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generator
     import cv2
 
     side = float(rng.choice([-1, 1]))
-    x, y = canvas.texels(np.array([(side * rng.uniform(0.2, 0.65), rng.uniform(0.75, 1.3))]))[0]
+    x, y = canvas.texels(np.array([(side * rng.uniform(0.2, 0.65), rng.uniform(0.55, 1.35))]))[0]
     size = rng.uniform(0.1, 0.32) * canvas.scale[0]
     contrast = any_colour(rng) if rng.random() < 0.4 else np.full(3, 40.0 if colour.mean() > 110 else 215.0)
     ink = _ink(0.65 * np.asarray(contrast, np.float32) + 0.35 * colour)
-    if rng.random() < 0.45:  # a sewn label or a printed box
+    if rng.random() < 0.6:  # a sewn label or a printed box
         tall = rng.uniform(0.3, 1.0)
         a, b = (int(x - size), int(y - tall * size)), (int(x + size), int(y + tall * size))
         cv2.rectangle(sheet, a, b, _ink(any_colour(rng)), -1)

@@ -18,7 +18,7 @@ class Surface:
 
     Attributes:
         normal_x, normal_y: slope of the surface towards the right and down, float32 (h, w), 0 facing the camera.
-        ink: factor 0..1 on the cloth's brightness for shadows in folds and seams, float32 (h, w).
+        ink: factor on the cloth's brightness for folds, seams and the rim, about 0.4 to 1.15, float32 (h, w).
     """
 
     normal_x: Field
@@ -68,6 +68,18 @@ def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Genera
             small.line(sheet, points, rng.uniform(0.04, 0.1))
         total += np.float32(sign) * cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.9, 2.2)).astype(np.float32) / 255
     out: Field = cv2.resize(total, (canvas.width, canvas.height), interpolation=cv2.INTER_CUBIC)
+    return out
+
+
+def _rim(canvas: Canvas, outline: Outline, rng: np.random.Generator) -> Field:
+    """1 along the edge and fading inwards: cloth curls away from the light there, or is doubled and paler."""
+    import cv2
+
+    sheet = np.zeros((40, 48), np.uint8)
+    small = Canvas(canvas.x0, canvas.y0, canvas.x1, canvas.y1, 48, 40)
+    small.line(sheet, outline, rng.uniform(0.06, 0.16), closed=True)
+    soft = cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.8, 2.0)).astype(np.float32) * np.float32(1 / 255)
+    out: Field = cv2.resize(soft, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR)
     return out
 
 
@@ -148,6 +160,7 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     sx, sy = canvas.scale
     nx = nx - cv2.Sobel(height, -1, 1, 0, ksize=3, scale=sx / 8)
     ny = ny - cv2.Sobel(height, -1, 0, 1, ksize=3, scale=sy / 8)
+    ink *= 1 - np.float32(np.clip(rng.normal(0.08, 0.15), -0.15, 0.4)) * _rim(canvas, outline, rng)
     seams = _seams(canvas, template, top, bottom, outline, rng)
     ink -= seams.astype(np.float32) * np.float32(rng.uniform(0.03, 0.3) / 255)
     return Surface(nx.astype(np.float32), ny.astype(np.float32), ink)
