@@ -50,7 +50,7 @@ def members(path: Path) -> Iterator[Member]:
                 continue
             _check(header, position)
             kind = header[156:157]
-            length = _number(header[124:136]) if size is None or kind in b"xgLK" else size
+            length = _number(header[124:136], position) if size is None or kind in b"xgLK" else size
             data = position + _BLOCK
             if kind in _WITHOUT_DATA:
                 position = data
@@ -82,13 +82,13 @@ def _check(header: bytes, position: int) -> None:
         raise ValueError(f"a sparse member at byte {position}, which is not supported")
 
 
-def _number(field: bytes) -> int:
-    if field[:1] in (b"\x80", b"\xff"):  # GNU: base 256 for what octal digits cannot hold
-        number = int.from_bytes(field[1:], "big")
-    else:
-        text = field.split(b"\0", 1)[0].strip() or b"0"
-        number = int(text, 8)
-    return number
+def _number(field: bytes, position: int) -> int:
+    if field[:1] == b"\x80":  # GNU: base 256 for what octal digits cannot hold
+        return int.from_bytes(field[1:], "big")
+    text = field.split(b"\0", 1)[0].strip() or b"0"
+    if not _OCTAL.fullmatch(text):  # int() would take signs, and a negative length leads back to where we were
+        raise ValueError(f"damaged at byte {position}: a length of {text!r}")
+    return int(text, 8)
 
 
 def _text(field: bytes) -> str:
@@ -109,6 +109,8 @@ def _extension(content: bytes, name: str | None, size: int | None) -> tuple[str 
         if found[2] == b"path":
             name = value.decode("utf-8", "surrogateescape")
         elif found[2] == b"size":
+            if not value.isdigit():
+                raise ValueError(f"damaged: a length of {value[:40]!r} in an extension header")
             size = int(value)
         elif found[2].startswith(b"GNU.sparse"):
             raise ValueError("a sparse member, which is not supported")

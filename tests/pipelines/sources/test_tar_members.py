@@ -117,6 +117,37 @@ def test_a_damaged_header_is_never_taken_for_the_end(tmp_path: Path) -> None:
         list(members(path))
 
 
+def with_length(field: bytes, kind: bytes = b"0") -> bytes:
+    """A header of a member whose length field holds just this, its checksum right."""
+    header = bytearray(tarfile.TarInfo("b.jpg").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = field.ljust(12, b"\0")
+    header[156:157] = kind
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+@pytest.mark.parametrize("kind", [b"0", b"x", b"L", b"5"])
+@pytest.mark.parametrize("field", [b"-0001000", b"+0000010", b"0_10", b"9", b"x", b"\xff" * 12])
+def test_lengths_that_are_no_octal_number_are_damage(tmp_path: Path, field: bytes, kind: bytes) -> None:
+    """A negative one would lead back to its own header, for ever."""
+    path = write(tmp_path / "a.tar", {"a.jpg": b"one"})
+    path.write_bytes(path.read_bytes()[:1024] + with_length(field, kind) + bytes(2048))
+    listed = members(path)
+    assert next(listed).name == "a.jpg"
+    with pytest.raises(ValueError, match="damaged"):
+        next(listed)
+
+
+@pytest.mark.parametrize("size", ["-1536", "+10", "1_0", "1e3", "", "9" * 5000])
+def test_pax_lengths_that_are_no_number_are_damage(tmp_path: Path, size: str) -> None:
+    member = tarfile.TarInfo("b.jpg")
+    member.pax_headers = {"size": size}
+    (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.PAX_FORMAT) + bytes(2048))
+    with pytest.raises(ValueError):
+        list(members(tmp_path / "a.tar"))
+
+
 def test_joined_archives_are_read_to_the_end(tmp_path: Path) -> None:
     one, two = write(tmp_path / "1.tar", {"a.jpg": b"one"}), write(tmp_path / "2.tar", {"b.jpg": b"two"})
     (tmp_path / "both.tar").write_bytes(one.read_bytes() + two.read_bytes())
