@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from faceloom.pipelines.context import Context
     from faceloom.pipelines.storage import Storage
+    from faceloom.pipelines.watcher import Watcher
     from faceloom.schemas.source_spec import SourceSpec
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -70,17 +71,11 @@ def build(
     debug: Debug = False,
 ) -> None:
     """Build what a recipe asks for: photos in, shards of samples out."""
-    with _ending(REFUSED, as_json, debug):
+    with _ready(recipe, source, out, as_json, debug) as context:
         from faceloom.pipelines.build import run_build
-        from faceloom.pipelines.console import watcher_for
-        from faceloom.pipelines.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
         from faceloom.pipelines.summary import build_summary
 
-        context = _prepare(recipe, source, out)
-    with _ending(FAILED, as_json, debug):
-        if is_packaged_model(context.recipe.faces.landmark_model):
-            _say(LANDMARK_MODEL_TERMS)
-        with watcher_for(_errors()) as watcher:
+        with _watching(context) as watcher:
             report = run_build(context, workers=workers or _processors(), resume=resume, watcher=watcher)
         run = {
             "photos_analysed": report.analysed,
@@ -114,17 +109,14 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a build would make, from what, and how big. Faces are analysed and that is kept; nothing is rendered."""
-    with _ending(REFUSED, as_json, debug):
+    with _ready(recipe, source, out, as_json, debug) as context:
         from dataclasses import asdict
 
         from faceloom.pipelines.build import plan_build
-        from faceloom.pipelines.console import watcher_for
         from faceloom.pipelines.show import preview
         from faceloom.pipelines.summary import plan_summary, reject_examples
 
-        context = _prepare(recipe, source, out)
-    with _ending(FAILED, as_json, debug):
-        with watcher_for(_errors()) as watcher:
+        with _watching(context) as watcher:
             survey, planned = plan_build(context, workers=workers or _processors(), watcher=watcher)
         found = preview(context.storage, context.recipe, survey, planned)
         if as_json:
@@ -249,30 +241,56 @@ def main() -> None:
     app()
 
 
-def _prepare(recipe: Path, sources: list[str] | None, out: str) -> Context:
-    """Everything that can be found wrong before any work is found here."""
-    from faceloom.pipelines.build import prepare
-    from faceloom.pipelines.storage import Storage
-    from faceloom.schemas.errors import RecipeError
-    from faceloom.schemas.recipe import load_recipe
+@contextlib.contextmanager
+def _ready(recipe: Path, sources: list[str] | None, out: str, as_json: bool, debug: bool) -> Iterator[Context]:
+    """All that a build needs, checked, so that what can be found wrong before any work is found here."""
+    with _ending(REFUSED, as_json, debug):
+        from faceloom.pipelines.build import prepare
+        from faceloom.pipelines.storage import Storage
+        from faceloom.schemas.recipe import load_recipe
 
-    Storage(out)
-    loaded = load_recipe(recipe)
-    if sources:
-        if not all(sources):
-            raise RecipeError("--source is empty", remedy="Give the path of a folder of photos, a table or tar shards")
-        loaded = loaded.model_copy(update={"sources": tuple(map(_source_spec, sources))})
-    return prepare(loaded, out)
+        Storage(out)
+        loaded = load_recipe(recipe)
+        if sources:
+            loaded = loaded.model_copy(update={"sources": tuple(map(_source_spec, sources))})
+        context = prepare(loaded, out)
+    with _ending(FAILED, as_json, debug):
+        yield context
 
 
 def _source_spec(given: str) -> SourceSpec:
     """A source from the command line: a path, or NAME=PATH where two folders have the same last name."""
+    from pydantic import ValidationError
+
+    from faceloom.schemas.errors import RecipeError
     from faceloom.schemas.source_spec import SourceSpec
 
     name, sign, path = given.partition("=")
     named = bool(sign) and "/" not in name and not Path(given).exists()
-    full = os.path.abspath(Path(path if named else given).expanduser())  # noqa: PTH100
-    return SourceSpec(path=full, name=name) if named else SourceSpec(path=full)
+    path = path if named else given
+    if not path:
+        remedy = "Give the path of a folder of photos, a table or tar shards"
+        raise RecipeError("the source has no path", where="--source", value=repr(given), remedy=remedy)
+    full = os.path.abspath(Path(path).expanduser())  # noqa: PTH100
+    try:
+        return SourceSpec(path=full, name=name) if named else SourceSpec(path=full)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        text, remedy = fault["msg"].split(", ", 1)[-1], "Give a path, or NAME=PATH; ./a=b is a path"
+        if fault["type"] == "string_unicode":
+            text, remedy = "its name is not UTF-8", "Rename it, or give a link to it that has another name"
+        raise RecipeError(text, where="--source", value=repr(given), remedy=remedy) from None
+
+
+@contextlib.contextmanager
+def _watching(context: Context) -> Iterator[Watcher]:
+    """Shows the work, and tells the terms of the packaged model where it is about to be used."""
+    from faceloom.pipelines.console import Announcer, watcher_for
+    from faceloom.pipelines.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
+
+    with watcher_for(_errors()) as watcher:
+        packaged = is_packaged_model(context.recipe.faces.landmark_model)
+        yield Announcer(watcher, "analyse", LANDMARK_MODEL_TERMS) if packaged else watcher
 
 
 def _storage(out: Path) -> Storage:

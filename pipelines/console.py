@@ -160,6 +160,24 @@ class PlainWatcher(Watcher):
         """Nothing to put away."""
 
 
+class Announcer(Watcher):
+    """Passes everything on to another watcher, and tells it one thing more before a certain stage."""
+
+    def __init__(self, to: Watcher, stage: str, text: str) -> None:
+        self._to, self._stage, self._text = to, stage, text
+
+    def stage(self, name: str, total: int | None, unit: str) -> None:
+        if name == self._stage:
+            self._to.note(self._text)
+        self._to.stage(name, total, unit)
+
+    def done(self, count: int) -> None:
+        self._to.done(count)
+
+    def note(self, text: str) -> None:
+        self._to.note(text)
+
+
 def watcher_for(console: Console) -> LiveWatcher | PlainWatcher:
     """Bars on a terminal, lines elsewhere."""
     return LiveWatcher(console) if console.is_terminal and not console.is_dumb_terminal else PlainWatcher(console)

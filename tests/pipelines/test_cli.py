@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -109,11 +110,47 @@ def test_the_terms_of_the_packaged_model_are_told_once_and_only_then(
     from faceloom.pipelines.model_files import LANDMARK_MODEL_TERMS, LANDMARK_MODEL_VARIABLE, find_landmark_model
 
     monkeypatch.delenv(LANDMARK_MODEL_VARIABLE, raising=False)
-    words = ("build", recipe, "--source", table, "--out", tmp_path / "out", "--workers", 1)
-    first = run(*words)
-    assert first.stderr.count(LANDMARK_MODEL_TERMS) == 1 and LANDMARK_MODEL_TERMS not in first.stdout
+
+    def words(command: str, out: str) -> tuple[object, ...]:
+        return (command, recipe, "--source", table, "--out", tmp_path / out, "--workers", 1)
+
+    for command in ("plan", "build"):
+        first = run(*words(command, command))
+        assert first.stderr.count(LANDMARK_MODEL_TERMS) == 1 and LANDMARK_MODEL_TERMS not in first.stdout
+    for command in ("plan", "build"):
+        assert LANDMARK_MODEL_TERMS not in run(*words(command, "build")).output  # nothing is left to analyse
     monkeypatch.setenv(LANDMARK_MODEL_VARIABLE, str(find_landmark_model()))
-    assert LANDMARK_MODEL_TERMS not in run(*words).output
+    assert LANDMARK_MODEL_TERMS not in run(*words("build", "own model")).output
+
+
+@pytest.mark.parametrize("command", ["build", "plan"])
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("", "the source has no path"),
+        ("set=", "the source has no path"),
+        ("=photos", "at least one character"),
+        ("a\x01=photos", "all printable"),
+        ("ph\udce4", "not UTF-8"),
+        ("set=ph\udce4", "not UTF-8"),
+        ("s\udce4t=photos", "all printable"),
+    ],
+)
+def test_a_source_that_cannot_be_named_is_refused(
+    command: str, source: str, text: str, recipe: Path, tmp_path: Path
+) -> None:
+    words = (command, recipe, "--source", source, "--out", tmp_path / "out")
+    said = run(*words)
+    assert said.exit_code == 2 and "--source: " in said.stderr and text in said.stderr
+    fault = json.loads(run(*words, "--json").stdout)
+    assert (fault["error"], fault["where"]) == ("RecipeError", "--source") and fault["value"] == repr(source)
+    assert fault["remedy"] and not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_an_equals_sign_in_its_name_is_a_path(recipe: Path, table: Path, tmp_path: Path) -> None:
+    shutil.copytree(table.parent, tmp_path / "=a=b")
+    said = run("plan", recipe, "--source", tmp_path / "=a=b" / table.name, "--out", tmp_path / "out", "--workers", 1)
+    assert said.exit_code == 0, said.output
 
 
 def failing(error: BaseException) -> Any:

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from faceloom.pipelines import console as module
-from faceloom.pipelines.console import LiveWatcher, PlainWatcher, rate_text, size_text, time_text, watcher_for
+from faceloom.pipelines.console import (
+    Announcer,
+    LiveWatcher,
+    PlainWatcher,
+    rate_text,
+    size_text,
+    time_text,
+    watcher_for,
+)
 
 
 class Clock:
@@ -51,7 +59,7 @@ def test_times() -> None:
 
 @given(st.floats(0, 1e7))
 def test_no_time_reads_sixty(seconds: float) -> None:
-    assert not re.search(r"\b60 (s|min)", time_text(seconds))
+    assert not re.search(r"(?<![.\d])60 (s|min)", time_text(seconds))
 
 
 def test_rates() -> None:
@@ -133,3 +141,18 @@ def test_a_failed_stage_stays_unfinished() -> None:
         raise KeyboardInterrupt
     assert "3/10 samples" in stream.getvalue() and "10/10" not in stream.getvalue()
     assert stream.getvalue().endswith("\x1b[?25h")  # the cursor is back
+
+
+def test_an_announcer_passes_everything_on_and_speaks_before_its_stage(clock: Clock) -> None:
+    watcher, lines = plain()
+    told = Announcer(watcher, "analyse", "these are the terms")
+    told.stage("scan", None, "files")
+    told.stage("analyse", 5, "photos")
+    clock.now += 10
+    told.done(2)
+    told.stage("render", 9, "samples")
+    told.note("a note")
+    assert lines() == [
+        "scan", "these are the terms", "analyse: 5 photos", "analyse: 2 of 5 photos, 0.2/s, 15 s left",
+        "render: 9 samples", "a note",
+    ]  # fmt: skip
