@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from faceloom.pipelines.prefix_tree import Leaf, leaves
 from faceloom.pipelines.splits import assign_splits
@@ -17,6 +18,8 @@ from faceloom.schemas.versions import RENDERER
 
 PART_PHOTOS = 100
 PART_SAMPLES = 1000
+SPLIT_LETTERS = 40
+"""Longer names of splits are cut: with prefix bits and digest, a file name must stay below 255 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,10 @@ def _distance_from_centre(face: FaceRow, photo: AnalysedPhoto) -> float:
 
 
 def _plain(split: str) -> str:
-    """A split's name as it can stand in a file name."""
-    return re.sub(r"[^a-z0-9_]+", "_", split.lower()).strip("_") or "unnamed"
+    """A split's name as it can stand in a file name; two names that differ in more than case never become one."""
+    lower = split.lower()
+    plain = re.sub(r"[^a-z0-9_]+", "_", lower).strip("_")[:SPLIT_LETTERS] or "unnamed"
+    return plain if plain == lower else f"{plain}_{digest(lower)[:6]}"
 
 
 def _planned_faces(recipe: Recipe, one: _Chosen, split: str) -> list[PlannedFace]:
@@ -189,13 +194,16 @@ def _shards(
     places = [face.place for face in faces]
     samples = [face.samples for face in faces]
     limit = max(1, min(recipe.output.shards.samples, recipe.output.shards.bytes // sample_bytes))
-    # One number that passes PART_SAMPLES when either limit of a part is passed.
-    load = [max(PART_SAMPLES / PART_PHOTOS if face.face == 0 else 0, face.samples) for face in faces]
+    # One number that passes PART_SAMPLES when either limit of a part is passed: what a face weighs, and its photo.
+    begins = [True, *(one.photo_sha256 != other.photo_sha256 for one, other in pairwise(faces))]
+    load = [max(PART_SAMPLES // PART_PHOTOS * first, face.samples) for face, first in zip(faces, begins, strict=True)]
     shards = []
     for leaf in leaves(places, samples, limit, bits=POSITION_BITS):
+        inside = slice(leaf.start, leaf.stop)
+        root = Leaf(0, leaf.stop - leaf.start, leaf.prefix, leaf.length)
         parts = tuple(
-            _part(faces[part.start : part.stop], settings, mask_digests)
-            for part in leaves(places, [round(x) for x in load], PART_SAMPLES, bits=POSITION_BITS, root=leaf)
+            _part(faces[leaf.start + part.start : leaf.start + part.stop], settings, mask_digests)
+            for part in leaves(places[inside], load[inside], PART_SAMPLES, bits=POSITION_BITS, root=root)
         )
         shards.append(_shard(split, leaf, parts))
     return shards
@@ -209,7 +217,8 @@ def _part(faces: list[PlannedFace], settings: str, mask_digests: Sequence[str]) 
     rows = [
         [
             *(face.source, face.uri, face.photo_sha256, face.face, face.identity, face.split),
-            *(face.licence, face.consent, face.attributes, face.landmarks.hex(), face.box),
+            *(face.licence, face.consent, face.attributes),
+            *(face.width, face.height, face.landmarks.hex(), face.box),
             [mask_digests[number] for number in face.masks],
         ]
         for face in faces

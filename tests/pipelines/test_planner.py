@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from faceloom.pipelines import planner
 from faceloom.pipelines.planner import estimate_sample_bytes, make_plan
+from faceloom.pipelines.prefix_tree import leaves
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import SAMPLE_KEY, digest, sample_key
 from faceloom.schemas.masks import Mask
@@ -360,6 +361,27 @@ def test_many_faces_of_one_photo_are_one_photo_of_a_part() -> None:
         assert all(homes.count(uri) == 5 for uri in set(homes))
 
 
+def test_a_photo_counts_by_whichever_of_its_faces_is_used() -> None:
+    """A face number above 0 alone must not make the photo weightless."""
+    items = [item(f"{n}.jpg", faces=[face(20), face(90)]) for n in range(300)]
+    found = plan(items, recipe(faces={"select": "all"}, split={"shares": {"train": 1.0}}))
+    assert max(len(part.faces) for shard in found.shards for part in shard.parts) <= 100
+
+
+def test_the_work_of_planning_grows_with_photos_not_with_photos_times_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = 0
+
+    def counted(places: Sequence[int], *rest: Any, **named: Any) -> Any:
+        nonlocal looked_at
+        looked_at += len(places)
+        return leaves(places, *rest, **named)
+
+    monkeypatch.setattr(planner, "leaves", counted)
+    found = plan(many(400), recipe(**SMALL))
+    assert len(found.shards) > 30
+    assert looked_at == 2 * 400
+
+
 def test_the_byte_target_divides_shards_too() -> None:
     how = recipe(output={"shards": {"bytes": "200kB", "samples": 10**6}}, split={"shares": {"train": 1.0}})
     found = plan([item(f"{n}.jpg") for n in range(300)], how)
@@ -404,17 +426,48 @@ def test_a_photo_that_analysis_rejected_hides_no_other() -> None:
     assert found.rejects == (Reject("analyse", "s", "a.jpg", "no_face", "m"),)
 
 
+def splits_of(*names: str) -> list[str]:
+    """What the plan makes of the source's split names."""
+    items = [item(f"{n}.jpg", split=name) for n, name in enumerate(names)]
+    found = {face.uri: face.split for face in faces_of(plan(items, recipe(split={"by": "source"})))}
+    return [found[f"{n}.jpg"] for n in range(len(names))]
+
+
 def test_the_sources_split_is_taken_by_name_and_missing_ones_are_rejected() -> None:
-    items = [item("a.jpg", split="Train"), item("b.jpg", split="Held out!"), item("c.jpg"), item("d.jpg", split="///")]
+    items = [item("a.jpg", split="Train"), item("b.jpg", split="held_out"), item("c.jpg")]
     found = plan(items, recipe(split={"by": "source"}))
-    assert {face.uri: face.split for face in faces_of(found)} == {
-        "a.jpg": "train",
-        "b.jpg": "held_out",
-        "d.jpg": "unnamed",
-    }
+    assert {face.uri: face.split for face in faces_of(found)} == {"a.jpg": "train", "b.jpg": "held_out"}
     [reject] = found.rejects
     assert (reject.stage, reject.uri, reject.code) == ("plan", "c.jpg", "no_split")
-    assert [shard.split for shard in found.shards] == ["held_out", "train", "unnamed"]
+    assert [shard.split for shard in found.shards] == ["held_out", "train"]
+
+
+def test_split_names_that_differ_in_more_than_case_stay_apart() -> None:
+    names = ["학습", "시험", "train-a", "train a", "train_a", "///", "_train", "train", "entraînement"]
+    found = splits_of(*names)
+    assert len(set(found)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in found)
+    assert (found[4], found[7]) == ("train_a", "train"), "plain names stay as they are"
+    assert all(re.fullmatch(r"train_a_[0-9a-f]{6}", name) for name in found[2:4]), "others can still be read"
+
+
+@pytest.mark.parametrize(("one", "other"), [("TRAIN", "train"), ("Held Out!", "held out!"), ("ÉTÉ", "été")])
+def test_split_names_that_differ_in_case_are_one(one: str, other: str) -> None:
+    assert len(set(splits_of(one, other))) == 1
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.text(min_size=1))
+def test_split_names_meet_only_if_they_are_one(one: str, other: str) -> None:
+    found = [planner._plain(name) for name in (one, other)]
+    assert (found[0] == found[1]) is (one.lower() == other.lower())
+    assert all(re.fullmatch(r"[a-z0-9_]{1,50}", name) for name in found)
+
+
+def test_a_long_split_name_leaves_room_in_the_file_name() -> None:
+    one, other = splits_of("x" * 300, "x" * 301)
+    assert one != other
+    deepest = f"{one}-{'0' * 96}-{'0' * 12}.parquet.partial-{2**22}-{2**47}"
+    assert len(deepest) < 255
 
 
 def test_per_identity_takes_the_share_of_each_person() -> None:
@@ -472,6 +525,14 @@ def test_rows_carry_what_is_known_of_the_photo() -> None:
     assert (face.width, face.height, face.box) == (640, 480, found.faces[0].box)
     for changed in (replace(photo, licence="other"), replace(photo, consent=None), replace(photo, attributes=())):
         assert plan([(changed, found)]).digest != plan([(photo, found)]).digest
+
+
+@pytest.mark.parametrize("changes", [{"width": 641}, {"height": 481}])
+def test_the_photos_size_is_part_of_a_part(changes: dict[str, int]) -> None:
+    """For a photo that is aligned already, its size alone decides the crop."""
+    photo, found = item("a.jpg")
+    before, after = parts_of(plan([(photo, found)])), parts_of(plan([(photo, replace(found, **changes))]))
+    assert not before.keys() & after.keys()
 
 
 def test_nothing_in_nothing_out() -> None:
