@@ -71,7 +71,8 @@ class Table:
         if is_missing(value):
             return ""
         path = str(value)
-        if "\\" in path and not Path(self.root, path).exists():
+        # Path.exists would raise on a name that is too long for any file.
+        if "\\" in path and not os.path.exists(self.root / path):  # noqa: PTH110
             path = path.replace("\\", "/")
         path = os.path.normpath(path)
         if path.startswith("/"):
@@ -126,7 +127,7 @@ def _object(value: object) -> dict[str, object]:
         return {}
     try:
         parsed = json.loads(value) if isinstance(value, str) else value
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PhotoError("bad_attributes", f"attributes are a JSON object ({error})") from error
     if not isinstance(parsed, dict):
         raise PhotoError("bad_attributes", "attributes are a JSON object")

@@ -37,13 +37,16 @@ def as_landmarks(value: object) -> Landmarks | None:
     Raises:
         ValueError: not 68 pairs of finite numbers.
     """
-    if isinstance(value, str) and value.strip():
-        value = json.loads(value)
+    try:
+        if isinstance(value, str) and value.strip():
+            value = json.loads(value)
+    except RecursionError as error:
+        raise ValueError("landmarks are 68 pairs of numbers, not nested so deep") from error
     if value is None or (isinstance(value, str | float) and is_missing(value)):
         return None
     try:
         points = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError("landmarks are 68 pairs of numbers") from error
     if points.shape != (68, 2):
         raise ValueError(f"landmarks are 68 pairs of numbers, not of shape {points.shape}")

@@ -135,6 +135,31 @@ def test_bad_rows_are_named_by_number_and_the_rest_goes_on(folder: Path) -> None
     }
 
 
+@pytest.mark.parametrize(
+    ("uri", "code"),
+    [
+        ("x" * 300 + ".jpg", "unreadable"),
+        ("deep\\" + "y" * 300 + ".jpg", "unreadable"),
+        ("d/" * 3000 + "a.jpg", "unreadable"),
+        ("nul\\\0.jpg", "bad_name"),
+        ("a.jpg\0", "bad_name"),
+        ("*?[x]<>|:\\é写\u202e.jpg", "missing_file"),
+    ],
+)
+def test_names_that_no_file_can_have_spoil_their_row_alone(folder: Path, uri: str, code: str) -> None:
+    table = write_parquet(folder, {"uri": [uri, "b.jpg"]})
+    assert list(photos(table)) == ["b.jpg"]
+    assert list(codes(table).values()) == [code]
+
+
+@pytest.mark.parametrize("cell", ["[" * 100_000, "[" + "9" * 5000 + "]", json.dumps([[10**400, 0]] * 68), "\0"])
+@pytest.mark.parametrize("column", ["landmarks", "attributes"])
+def test_odd_cells_spoil_their_row_alone(folder: Path, column: str, cell: str) -> None:
+    table = write_parquet(folder, {"uri": ["a.jpg", "b.jpg"], column: [cell, None]})
+    assert list(photos(table)) == ["b.jpg"]
+    assert codes(table) == {"a.jpg": f"bad_{column}"}
+
+
 def test_the_first_of_two_rows_counts(folder: Path) -> None:
     table = write(folder, ["uri", "identity"], ["a.jpg", "first"], ["./a.jpg", "second"])
     assert photos(table)["a.jpg"].identity == "first"
