@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -13,7 +14,9 @@ def assign_splits(split: Split, seed: int, photos: Sequence[tuple[str, str, str 
     """Assign each photo to a split.
 
     `identity` and `source` decide each photo by itself, so photos that come later change nothing. `per_identity` takes
-    an exact share of each person's photos, as near as whole photos allow, so it depends on that person's other photos.
+    a share of each person's photos, so it depends on that person's other photos. It is exact to less than one photo;
+    whether the broken photo falls to train or to test is drawn by person, so that over many people with few photos, and
+    over photos without a name, the share holds too.
 
     Args:
         split: how to divide.
@@ -30,9 +33,9 @@ def assign_splits(split: Split, seed: int, photos: Sequence[tuple[str, str, str 
     share = split.per_identity or 0.0
     result: list[str | None] = [None] * len(photos)
     ranked = sorted(range(len(photos)), key=lambda i: (photos[i][0], digest("split", seed, photos[i][1])))
-    for _, members in groupby(ranked, key=lambda i: photos[i][0]):
+    for group, members in groupby(ranked, key=lambda i: photos[i][0]):
         order = list(members)
-        train = round(share * len(order))
+        train = math.floor(share * len(order) + unit_interval("per_identity", seed, group))
         for rank, index in enumerate(order):
             result[index] = "train" if rank < train else "test"
     return result
