@@ -13,7 +13,9 @@ from faceloom.pipelines.analysis import analyser_id
 from faceloom.pipelines.beam_run import run_tasks
 from faceloom.pipelines.card import write_card
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.failures import failed_photos, forget_failed
 from faceloom.pipelines.lifting import find_lifts
+from faceloom.pipelines.output import check_output, claimed
 from faceloom.pipelines.painters import mask_digests, painter_for
 from faceloom.pipelines.planner import make_plan
 from faceloom.pipelines.progress import Listener
@@ -24,7 +26,7 @@ from faceloom.pipelines.tables import write_planned, write_rejects
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import RecipeError, SourceError
 from faceloom.schemas.photos import Reject
-from faceloom.schemas.plan import Part, Plan, Shard
+from faceloom.schemas.plan import Plan, Shard
 from faceloom.schemas.recipe import Recipe
 
 LAST_RUN = "logs/last_run.json"
@@ -55,7 +57,8 @@ def prepare(recipe: Recipe, out: str) -> Context:
     """Check everything that can be checked before any work.
 
     Raises:
-        RecipeError: no sources, two of one name, masks whose files cannot be read.
+        RecipeError: no sources, two of one name, masks whose files cannot be read, an output among photos.
+        StorageError: the output folder holds files that are not ours.
         SourceError: a source does not exist.
         ModelFileError: the landmark model is missing.
     """
@@ -66,23 +69,31 @@ def prepare(recipe: Recipe, out: str) -> Context:
         if name in names[:number]:
             remedy = "Give one a `name` in the recipe, or use --source NAME=PATH"
             raise RecipeError("two sources have one name", where=f"$.sources[{number}].name", value=name, remedy=remedy)
-    mask_digests(recipe)
+    check_output(recipe, out)
     painter_for(recipe.masks)
     analyser_id(recipe.faces)
     # What the user left out stays left out: a table only insists on columns that were named.
-    context = Context(recipe.model_dump_json(exclude_unset=True), out)
+    context = Context(recipe.model_dump_json(exclude_unset=True), out, mask_digests(recipe))
     for name in names:
         context.source(name)
     return context
 
 
 def plan_build(context: Context, *, workers: int, watcher: Watcher) -> tuple[Survey, Plan]:
-    """Scan, analyse and plan. Writes the face table and nothing else."""
-    context.storage.check_writable()
+    """Scan, analyse and plan. Writes the face table and nothing else.
+
+    Raises:
+        SourceError, StorageError: the run could not finish; what it finished is kept.
+    """
+    with claimed(context.storage):
+        return _survey_and_plan(context, workers, watcher)
+
+
+def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[Survey, Plan]:
+    forget_failed(context.storage)
     found = survey(context, workers=workers, watcher=watcher)
     watcher.stage("plan", None, "faces")
-    recipe = context.recipe
-    return found, make_plan(recipe, found.photos, found.analysed, mask_digests(recipe))
+    return found, make_plan(context.recipe, found.photos, found.analysed, context.mask_digests)
 
 
 def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher) -> RunReport:
@@ -98,11 +109,10 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         SourceError, StorageError: the run could not finish; what it finished is kept.
     """
     storage = context.storage
-    with storage.exclusive():
-        storage.sweep_partials()
+    with claimed(storage):
         if not resume:
             _forget(storage, storage.list("work") + storage.list(f"faces/{analyser_id(context.recipe.faces)}"))
-        found, plan = plan_build(context, workers=workers, watcher=watcher)
+        found, plan = _survey_and_plan(context, workers, watcher)
         if not resume:
             finished_before = [path(s.name) for s in plan.shards for path in (parts.shard_index, parts.shard_tar)]
             _forget(storage, [BUILD, *finished_before])  # the record first: it must never list what is not there
@@ -139,10 +149,10 @@ def _render(
 ) -> tuple[int, int, dict[str, float]]:
     """Render what is missing; returns samples rendered, parts lifted, and seconds by kind of work."""
     storage = context.storage
-    missing = [shard for shard in plan.shards if not _is_there(storage, shard)]
+    missing = [shard for shard in plan.shards if not parts.is_finished(storage, shard.name)]
     if not missing:
         return 0, 0, {}
-    _forget(storage, [parts.shard_index(shard.name) for shard in missing])  # of a shard that was deleted by hand
+    _forget(storage, [parts.shard_index(shard.name) for shard in missing])  # damaged or deleted by hand
     lifts = find_lifts(storage, missing) if resume else {}
     wanted = {part.digest for shard in missing for part in shard.parts}
     _forget(storage, [path for path in storage.list("work") if path.split("/")[1].split(".")[0] not in wanted])
@@ -150,9 +160,12 @@ def _render(
     for shard in missing:
         own = tuple((part.digest, lifts[part.digest]) for part in shard.parts if part.digest in lifts)
         task = parts.ShardTask(shard.name, tuple(part.digest for part in shard.parts), own)
-        to_render = [part for part in shard.parts if _must_render(storage, part, lifts)]
-        tasks += [(part.samples, parts.PartTask(task, part.digest)) for part in to_render]
-        if not to_render:
+        to_do = [part for part in shard.parts if part.digest not in lifts]
+        for part in to_do:
+            write_planned(storage, parts.plan_path(part.digest), part.faces)
+            done = parts.is_rendered(storage, part.digest)  # the task looks whether it is whole
+            tasks.append((0 if done else part.samples, parts.PartTask(task, part.digest)))
+        if not to_do:
             tasks.append((0, parts.PartTask(task, None)))
     tasks.sort(key=lambda item: (-item[0], item[1].part or ""))
     samples = sum(count for count, _ in tasks)
@@ -165,30 +178,17 @@ def _render(
     return samples, len(lifts), seconds
 
 
-def _is_there(storage: Storage, shard: Shard) -> bool:
-    return storage.exists(parts.shard_index(shard.name)) and storage.exists(parts.shard_tar(shard.name))
-
-
-def _must_render(storage: Storage, part: Part, lifts: Mapping[str, parts.Lift]) -> bool:
-    if part.digest in lifts or parts.is_whole(storage, part.digest):
-        return False
-    storage.remove(parts.failed_path(part.digest))
-    storage.remove(parts.part_index(part.digest))
-    write_planned(storage, parts.plan_path(part.digest), part.faces)
-    return True
-
-
 def _render_part(task: parts.PartTask, context: Context) -> tuple[str, parts.ShardTask, dict[str, float]]:
     return task.shard.shard, task.shard, parts.render_part(task.part, context) if task.part else {}
 
 
 def _refuse_if_incomplete(storage: Storage, shards: list[Shard]) -> None:
-    if all(_is_there(storage, shard) for shard in shards):
+    if all(parts.is_finished(storage, shard.name) for shard in shards):
         return
-    failed = [json.loads(storage.read_bytes(path)) for path in storage.list("work") if path.endswith(".failed.json")]
-    first = failed[0]["message"] if failed else "unknown"
+    failed = failed_photos(storage)
+    shown = "; ".join(f"{photo}: {why}" for photo, why in list(failed.items())[:3])
     raise SourceError(
-        f"{len(failed)} parts could not be rendered because photos changed or vanished meanwhile; the first: {first}",
+        f"{len(failed)} photos changed or vanished after they were analysed; their shards are not written. {shown}",
         remedy="Everything else is kept. Run the same command again: it looks at those photos anew",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from faceloom.pipelines.parts import Lift, shard_index, shard_tar
+from faceloom.pipelines.parts import Lift, is_finished, shard_index
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index_columns, read_metadata
 from faceloom.schemas.plan import Shard
@@ -19,7 +19,7 @@ def find_lifts(storage: Storage, missing: Iterable[Shard]) -> dict[str, Lift]:
     for path in storage.list("index"):
         shard = path.removeprefix("index/").removesuffix(".parquet")
         held = wanted.intersection(read_metadata(storage, path)["parts"]) - set(lifts)
-        if not held or path != shard_index(shard) or not storage.exists(shard_tar(shard)):
+        if not held or path != shard_index(shard) or not is_finished(storage, shard):
             continue
         columns = read_index_columns(storage, path, ["part", "offset", "length"])
         for part in held:

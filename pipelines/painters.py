@@ -33,6 +33,18 @@ def mask_digests(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
+def check_masks(recipe: Recipe, digests: tuple[str, ...]) -> None:
+    """Refuse to go on if a mask's files are not what they were.
+
+    Raises:
+        RecipeError: one changed.
+    """
+    for number, (now, then) in enumerate(zip(mask_digests(recipe), digests, strict=False)):
+        if now != then:
+            remedy = "Run the same command again; what the old picture made stays under its own name"
+            raise RecipeError("the mask's picture or anchors changed", where=f"$.masks[{number}]", remedy=remedy)
+
+
 def painter_for(masks: tuple[Mask, ...]) -> Painter:
     """The function that paints a recipe's masks. Files are loaded once per process, and again when they change."""
     return _painter(masks, tuple(tuple(_file_digests(number, mask)) for number, mask in enumerate(masks)))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import groupby
-from typing import Any, BinaryIO
+from typing import Any
 
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.painters import painter_for
+from faceloom.pipelines.failures import note_failure
+from faceloom.pipelines.painters import check_masks, painter_for
 from faceloom.pipelines.progress import Ticker
 from faceloom.pipelines.render import Sample, render_photo
 from faceloom.pipelines.stopwatch import Stopwatch
@@ -23,8 +23,6 @@ from faceloom.schemas.index import IndexRow, Member
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
-
-COPY_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,14 @@ def shard_index(shard: str) -> str:
     return f"index/{shard}.parquet"
 
 
+def is_finished(storage: Storage, shard: str) -> bool:
+    """Whether a shard is there, at its full length."""
+    index, tar = shard_index(shard), shard_tar(shard)
+    if not (storage.exists(index) and storage.exists(tar)):
+        return False
+    return storage.size(tar) == read_metadata(storage, index)["bytes"]
+
+
 def is_rendered(storage: Storage, part: str) -> bool:
     """Whether a part is there; after a power cut it need not be whole."""
     return storage.exists(part_index(part)) and storage.exists(part_tar(part))
@@ -96,8 +102,13 @@ def is_whole(storage: Storage, part: str) -> bool:
         rows, tar = read_index(storage, part_index(part)), storage.read_bytes(part_tar(part))
     except StorageError:
         return False
-    members = (member for row in rows for member in row.members)
-    return all(hashlib.sha256(tar[m.offset : m.offset + m.size]).hexdigest() == m.sha256 for m in members)
+    return all(_is_as_listed(row, tar, 0) for row in rows)
+
+
+def _is_as_listed(row: IndexRow, data: bytes, begin: int) -> bool:
+    """Whether the bytes of a tar from `begin` hold a sample as its index says."""
+    contents = ((m.sha256, data[m.offset - begin : m.offset - begin + m.size]) for m in row.members)
+    return all(hashlib.sha256(content).hexdigest() == sha256 for sha256, content in contents)
 
 
 def render_part(part: str, context: Context) -> dict[str, float]:
@@ -111,7 +122,7 @@ def render_part(part: str, context: Context) -> dict[str, float]:
         StorageError: the output cannot be written.
     """
     storage, watch = context.storage, Stopwatch()
-    if is_rendered(storage, part):
+    if is_whole(storage, part):
         return {}
     faces = read_planned(storage, plan_path(part))
     rows: list[IndexRow] = []
@@ -129,9 +140,8 @@ def render_part(part: str, context: Context) -> dict[str, float]:
                     members = append_sample(stream, offset, result.key, result.files)
                 rows.append(_index_row(part, face, result, offset, members))
                 offset += rows[-1].length
-    except PhotoError as error:
-        with storage.write(failed_path(part)) as stream:
-            stream.write(json.dumps({"code": error.code, "message": str(error)}).encode())
+    except PhotoError:
+        note_failure(storage, failed_path(part), _bad_photos(faces, context))
         return dict(watch.seconds)
     with watch.time("write"):
         made = {part: [_plain(reject) for reject in rejects]}
@@ -142,14 +152,31 @@ def render_part(part: str, context: Context) -> dict[str, float]:
 def _render_faces(
     faces: list[PlannedFace], context: Context, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
+    check_masks(context.recipe, context.mask_digests)
     painter = painter_for(context.recipe.masks)
-    for (source, uri), of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
+    for _, of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
         planned = list(of_photo)
         with watch.time("read"):
-            data = context.source(source).read(uri)
-            if hashlib.sha256(data).hexdigest() != planned[0].photo_sha256:
-                raise PhotoError("changed", "the photo changed after it was analysed", where=f"{source}/{uri}")
+            data = _read_unchanged(planned[0], context)
         yield from render_photo(data, planned, context.recipe, painter, watch)
+
+
+def _read_unchanged(face: PlannedFace, context: Context) -> bytes:
+    data = context.source(face.source).read(face.uri)
+    if hashlib.sha256(data).hexdigest() != face.photo_sha256:
+        raise PhotoError("changed", "the photo changed after it was analysed", where=f"{face.source}/{face.uri}")
+    return data
+
+
+def _bad_photos(faces: list[PlannedFace], context: Context) -> dict[str, str]:
+    """All photos of a part that cannot be read as they were, with the reason, so that one more run mends them all."""
+    bad = {}
+    for face in {(face.source, face.uri): face for face in faces}.values():
+        try:
+            _read_unchanged(face, context)
+        except PhotoError as error:
+            bad[f"{face.source}/{face.uri}"] = error.what
+    return bad
 
 
 def _index_row(part: str, face: PlannedFace, sample: Sample, offset: int, members: tuple[Member, ...]) -> IndexRow:
@@ -184,7 +211,7 @@ def join_shard(task: ShardTask, context: Context) -> None:
     If a part is missing (its render failed) nothing is written.
     """
     storage = context.storage
-    if storage.exists(shard_index(task.shard)):
+    if is_finished(storage, task.shard):
         return
     lifts = dict(task.lifts)
     if not all(part in lifts or is_rendered(storage, part) for part in task.parts):
@@ -200,20 +227,23 @@ def join_shard(task: ShardTask, context: Context) -> None:
             begin = lift.offset if lift else 0
             part_rows = [row for row in read(index) if row.part == part]
             parts[part] = read_metadata(storage, index)["parts"][part]
-            length = lift.length if lift else sum(row.length for row in part_rows)
-            _copy(storage, shard_tar(lift.shard) if lift else part_tar(part), begin, length, stream)
+            for row in part_rows:
+                stream.write(_sample_bytes(storage, shard_tar(lift.shard) if lift else part_tar(part), row))
             rows += [_moved(row, offset - begin) for row in part_rows]
-            offset += length
+            offset += sum(row.length for row in part_rows)
         stream.write(END)
-    write_index(storage, shard_index(task.shard), rows, parts)
+    write_index(storage, shard_index(task.shard), rows, parts, length=offset + len(END))
     for part in task.parts:
         for path in (part_tar(part), plan_path(part), part_index(part)):
             storage.remove(path)
 
 
-def _copy(storage: Storage, path: str, begin: int, length: int, stream: BinaryIO) -> None:
-    for at in range(begin, begin + length, COPY_BYTES):
-        stream.write(storage.read_range(path, at, min(COPY_BYTES, begin + length - at)))
+def _sample_bytes(storage: Storage, tar: str, row: IndexRow) -> bytes:
+    data = storage.read_range(tar, row.offset, row.length)
+    if not _is_as_listed(row, data, row.offset):
+        remedy = "Delete this file and run the same command again; it is made anew"
+        raise StorageError(f"damaged: sample {row.key} is not what the index says", where=tar, remedy=remedy)
+    return data
 
 
 def _moved(row: IndexRow, by: int) -> IndexRow:

@@ -110,7 +110,7 @@ class Storage:
         before it takes its name, so that a power cut loses it whole or not at all; the rest survives a kill only.
 
         Raises:
-            StorageError: disk full, no permission, or the like; an error of the block itself passes through.
+            StorageError: disk full, no permission, or the like; any other error of the block passes through.
         """
         final = self.local(path)
         # The name of a partial file must differ between writers of one file, and is never part of a result.
@@ -121,11 +121,8 @@ class Storage:
         try:
             try:
                 yield stream
-            except OSError as error:
-                # The block may also read photos; only a full disk is certain to come from this file.
-                if error.errno in _FULL:
-                    _explain(error, "cannot be written", path, final.parent)
-                raise
+            except OSError as error:  # of the file: what reads photos has errors of its own
+                _explain(error, "cannot be written", path, final.parent)
             with _explained("cannot be written", path, final.parent):
                 stream.flush()
                 if durable:

@@ -113,14 +113,30 @@ def _columns(rows: Sequence[object], kind: type) -> dict[str, list[Any]]:
 
 
 def write_index(
-    storage: Storage, path: str, rows: Sequence[IndexRow], parts: dict[str, Any], *, durable: bool = True
+    storage: Storage,
+    path: str,
+    rows: Sequence[IndexRow],
+    parts: dict[str, Any],
+    *,
+    length: int = 0,
+    durable: bool = True,
 ) -> None:
-    """Write a shard's or part's index. `parts` says of each part what was rejected in it."""
+    """Write a shard's or part's index.
+
+    `parts` says of each part what was rejected in it; `length` is that of the whole tar in bytes.
+    """
     columns = _columns(rows, IndexRow)
     columns["members"] = [
         [{"name": m.name, "offset": m.offset, "size": m.size, "sha256": m.sha256} for m in row.members] for row in rows
     ]
-    write_table(storage, path, IndexRow, columns, {"parts": json.dumps(parts, sort_keys=True)}, durable=durable)
+    write_table(
+        storage,
+        path,
+        IndexRow,
+        columns,
+        {"parts": json.dumps(parts, sort_keys=True), "bytes": str(length)},
+        durable=durable,
+    )
 
 
 def read_index(storage: Storage, path: str) -> list[IndexRow]:

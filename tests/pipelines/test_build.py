@@ -332,7 +332,7 @@ def test_a_photo_that_goes_or_changes_meanwhile_is_told_and_the_next_run_finishe
     meanwhile = victim.unlink if how == "vanished" else lambda: victim.write_bytes(other)
     with pytest.raises(SourceError) as caught:
         bench.run(watcher=OnStage("render", meanwhile))
-    assert caught.value.what.startswith("1 parts could not be rendered")
+    assert caught.value.what.startswith("1 photos changed or vanished")
     assert "007.png" in str(caught.value)
     assert "Run the same command again" in caught.value.remedy
     assert not bench.storage().exists("build.json")
@@ -341,6 +341,45 @@ def test_a_photo_that_goes_or_changes_meanwhile_is_told_and_the_next_run_finishe
     assert report.record.rejects == ({"scan": {"missing_file": 1}} if how == "vanished" else {})
     bench.run("fresh")
     assert bench.current() == bench.tree("fresh")
+
+
+def test_a_photo_that_changed_unseen_does_not_stop_builds_for_ever(bench: Bench) -> None:
+    plan_build(prepare(bench.recipe(), str(bench.folder / "out")), workers=1, watcher=Watcher())
+    for name in ("007.png", "003.png"):  # one byte of the end mark, size and time as before
+        victim = bench.photos / name
+        before, data = victim.stat(), bytearray(victim.read_bytes())
+        data[-1] ^= 1
+        victim.write_bytes(data)
+        os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(SourceError, match="2 photos changed or vanished"):
+        bench.run()
+    report = bench.run()
+    assert report.record.photos == PHOTOS and report.analysed == 2
+
+
+def test_an_output_among_photos_is_refused(bench: Bench) -> None:
+    folder = bench.recipe(sources=[{"path": str(bench.photos), "kind": "flat", "name": "s"}])
+    for out in (bench.photos, bench.photos / "out", bench.photos / "a" / ".." / "out"):
+        with pytest.raises(RecipeError, match=r"\$\.sources\[0\]\.path: the output folder lies inside"):
+            prepare(folder, str(out))
+
+
+def test_a_folder_of_other_files_is_refused_and_left_as_it_was(bench: Bench) -> None:
+    own = bench.folder / "out" / "work" / "thesis.txt"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    with pytest.raises(StorageError, match="holds files that are not faceloom's"):
+        prepare(bench.recipe(), str(bench.folder / "out"))
+    assert own.read_text() == "mine"
+    assert [path for path in (bench.folder / "out").rglob("*") if path.is_file()] == [own]
+
+
+def test_a_shard_cut_short_is_made_again(bench: Bench, finished: Bench) -> None:
+    bench.run()
+    tar = next((bench.folder / "out" / "shards").iterdir())
+    tar.write_bytes(tar.read_bytes()[:5000])
+    bench.run()
+    assert bench.tree() == finished.clean
 
 
 def test_a_source_that_goes_meanwhile_is_told_and_the_next_run_finishes(bench: Bench, finished: Bench) -> None:
@@ -437,7 +476,7 @@ def test_a_dry_run_analyses_and_plans_and_makes_no_shard(bench: Bench) -> None:
     found, plan = plan_build(context, workers=1, watcher=Watcher())
     assert len(found.photos) == plan.samples == PHOTOS
     assert all(isinstance(photo, Photo) for photo in found.photos)
-    assert {path.split("/")[0] for path in bench.storage().list()} == {"faces"}
+    assert {path.split("/")[0] for path in bench.storage().list()} == {".lock", "faceloom.json", "faces"}
     report = bench.run()
     assert (report.analysed, report.record.plan) == (0, plan.digest)
 

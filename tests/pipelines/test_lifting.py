@@ -29,7 +29,7 @@ def put_shard(storage: Storage, name: str, parts: dict[str, int]) -> None:
     rows: list[IndexRow] = []
     for part, count in parts.items():
         rows += [row(part, 1024 * (len(rows) + n)) for n in range(count)]
-    write_index(storage, shard_index(name), rows, {part: [] for part in parts})
+    write_index(storage, shard_index(name), rows, {part: [] for part in parts}, length=1024 * len(rows))
     with storage.write(shard_tar(name)) as stream:
         stream.write(bytes(1024 * len(rows)))
 

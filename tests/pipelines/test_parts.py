@@ -19,11 +19,13 @@ import pytest
 
 from faceloom.pipelines import parts
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.failures import failed_photos
+from faceloom.pipelines.painters import mask_digests
 from faceloom.pipelines.parts import Lift, ShardTask, join_shard, part_index, part_tar, plan_path, render_part
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index, read_metadata, write_planned
 from faceloom.pipelines.tar import END
-from faceloom.schemas.errors import SourceError, StorageError
+from faceloom.schemas.errors import RecipeError, SourceError, StorageError
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import parse_recipe
 
@@ -88,7 +90,7 @@ def test_a_rendered_part_is_a_piece_of_a_tar_with_its_index(bench: SimpleNamespa
     assert rows[-1].offset + rows[-1].length == len(piece)
     assert len(members(piece + END)) == 6 * 5
     assert set(seconds) == {"read", "decode", "align", "paint", "encode", "write"}
-    assert read_metadata(bench.storage, part_index("aa")) == {"parts": {"aa": []}}
+    assert read_metadata(bench.storage, part_index("aa")) == {"parts": {"aa": []}, "bytes": 0}
 
 
 def test_a_row_tells_where_its_sample_comes_from(bench: SimpleNamespace) -> None:
@@ -148,7 +150,7 @@ def test_a_join_that_died_before_its_marker_is_repeated(
     for part in ("aa", "bb"):
         render_part(part, bench.context)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -187,11 +189,36 @@ def test_lifted_parts_are_the_bytes_that_rendering_gives(bench: SimpleNamespace,
     check_index(bench.storage, "old")
 
 
-def test_large_parts_are_copied_in_pieces(bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    render_and_join(bench, "whole", ["aa", "bb"])
-    monkeypatch.setattr(parts, "COPY_BYTES", 777)
-    render_and_join(bench, "pieces", ["aa", "bb"])
-    assert bench.storage.read_bytes("shards/whole.tar") == bench.storage.read_bytes("shards/pieces.tar")
+@pytest.mark.parametrize("lifted", [False, True])
+def test_a_damaged_sample_is_never_joined(bench: SimpleNamespace, lifted: bool) -> None:
+    render_and_join(bench, "old", ["aa"])
+    for part in ("aa", "bb"):
+        write_planned(bench.storage, plan_path(part), bench.groups[part])
+        render_part(part, bench.context)
+    tar = bench.storage.local("shards/old.tar" if lifted else part_tar("aa"))
+    data = tar.read_bytes()
+    tar.write_bytes(data[:700] + bytes([data[700] ^ 1]) + data[701:])
+    lifts = (("aa", Lift("old", 0, len(data) - len(END))),) if lifted else ()
+    with pytest.raises(StorageError, match="damaged: sample"):
+        join_shard(ShardTask("new", ("aa", "bb"), lifts), bench.context)
+    assert not bench.storage.exists("shards/new.tar") and not bench.storage.exists("index/new.parquet")
+
+
+def test_a_shard_is_finished_at_its_full_length(bench: SimpleNamespace) -> None:
+    assert not parts.is_finished(bench.storage, "one")
+    render_and_join(bench, "one", ["aa", "bb"])
+    assert parts.is_finished(bench.storage, "one")
+    tar = bench.storage.local("shards/one.tar")
+    tar.write_bytes(tar.read_bytes()[:-1])
+    assert not parts.is_finished(bench.storage, "one")
+
+
+def test_masks_whose_files_changed_since_the_plan_are_refused(bench: SimpleNamespace) -> None:
+    now = mask_digests(bench.context.recipe)
+    render_part("aa", replace(bench.context, mask_digests=now))
+    with pytest.raises(RecipeError, match="changed"):
+        render_part("bb", replace(bench.context, mask_digests=(now[0], "another")))
+    assert not bench.storage.exists(part_index("bb"))
 
 
 def test_samples_rejected_in_rendering_are_remembered_with_their_part(
@@ -219,14 +246,14 @@ def test_a_photo_that_changed_fails_its_part_and_says_why(bench: SimpleNamespace
     assert not bench.storage.exists(part_tar("aa"))
     assert not bench.storage.exists(part_index("aa"))
     failed = json.loads(bench.storage.read_bytes(parts.failed_path("aa")))
-    assert failed == {"code": "changed", "message": "s/001.png: the photo changed after it was analysed"}
+    assert failed == {"s/001.png": "the photo changed after it was analysed"}
     assert bench.storage.exists(plan_path("aa"))
 
 
 def test_a_photo_that_vanished_fails_its_part(bench: SimpleNamespace) -> None:
     (bench.photos / "004.png").unlink()
     render_part("bb", bench.context)
-    assert json.loads(bench.storage.read_bytes(parts.failed_path("bb")))["code"] == "vanished"
+    assert failed_photos(bench.storage) == {"s/004.png": "listed before, but gone now"}
     assert bench.storage.list("work") == sorted([parts.failed_path("bb"), *(plan_path(part) for part in bench.groups)])
 
 

@@ -189,9 +189,17 @@ def test_a_rename_that_fails_leaves_nothing(storage: Storage, monkeypatch: pytes
     assert everything(storage) == []
 
 
-def test_trouble_with_a_photo_is_not_blamed_on_the_output(storage: Storage) -> None:
-    with pytest.raises(PermissionError), storage.write("a.tar"):
-        raise PermissionError(errno.EACCES, "no", "photo.jpg")
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_any_trouble_while_writing_is_told_as_ours(storage: Storage, code: int) -> None:
+    with pytest.raises(StorageError, match=r"a\.tar: cannot be written"), storage.write("a.tar"):
+        raise OSError(code, os.strerror(code))
+    assert everything(storage) == []
+
+
+def test_errors_that_are_no_trouble_of_the_disk_pass(storage: Storage) -> None:
+    with pytest.raises(ValueError, match="mine"), storage.write("a.tar"):
+        raise ValueError("mine")
+    assert everything(storage) == []
 
 
 def test_check_writable_creates_the_root_and_leaves_no_file(storage: Storage) -> None:

@@ -1,0 +1,38 @@
+"""Photos that changed or vanished between analysis and render: noted, and looked at anew by the next run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.tables import read_faces, write_faces
+
+ENDING = ".failed.json"
+
+
+def note_failure(storage: Storage, path: str, photos: Mapping[str, str]) -> None:
+    """Note which photos kept a part from being rendered: ids and reasons."""
+    with storage.write(path) as stream:
+        stream.write(json.dumps(photos, sort_keys=True).encode())
+
+
+def failed_photos(storage: Storage) -> dict[str, str]:
+    """Ids and reasons of the photos that kept parts from being rendered."""
+    paths = [path for path in storage.list("work") if path.endswith(ENDING)]
+    return {photo: why for path in paths for photo, why in json.loads(storage.read_bytes(path)).items()}
+
+
+def forget_failed(storage: Storage) -> None:
+    """Take failed photos out of the face table, so that they are analysed again although they look unchanged.
+
+    Without this a photo whose bytes changed under the same size and time would fail every run.
+    """
+    failed = failed_photos(storage)
+    for path in storage.list("faces") if failed else ():
+        rows = read_faces(storage, path)
+        if any(row.photo_id in failed for row in rows):
+            write_faces(storage, path, [row for row in rows if row.photo_id not in failed])
+    for path in storage.list("work"):
+        if path.endswith(ENDING):
+            storage.remove(path)
