@@ -160,7 +160,7 @@ def show(
     "faceloom export out --to samples\n\n"
     "faceloom export out --to samples --split train\n\n"
     "Writes samples/{split}/{identity}/{key}.jpg and, beside it, {key}.mask.png, {key}.face.jpg, "
-    "{key}.landmarks.npy and {key}.json. The same command goes on where it was stopped."
+    "{key}.landmarks.npy and {key}.json. The same command goes on where it was stopped. A folder takes one build only."
 )
 def export(
     out: Out,
@@ -175,18 +175,22 @@ def export(
     with _ending(REFUSED, as_json, debug):
         from faceloom.pipelines.console import watcher_for
         from faceloom.pipelines.export import check_split, export_samples, open_format
+        from faceloom.pipelines.export_target import check_target, claim_target
         from faceloom.pipelines.record import read_record
         from faceloom.pipelines.storage import Storage
 
-        target = open_format(layout, Storage(to))
+        target = Storage(to)
+        writer = open_format(layout, target)
     with _ending(FAILED, as_json, debug):
         storage = _storage(out)
         record = read_record(storage)
     with _ending(REFUSED, as_json, debug):
         check_split(record, split)
+        check_target(target, storage, record)
     with _ending(FAILED, as_json, debug):
+        claim_target(target, record)
         with watcher_for(_errors()) as watcher:
-            done = export_samples(storage, record, target, split=split, limit=limit, watcher=watcher)
+            done = export_samples(storage, record, writer, split=split, limit=limit, watcher=watcher)
         if as_json:
             _write_json({"out": str(out), "to": to, "written": done.written, "skipped": done.skipped})
         else:

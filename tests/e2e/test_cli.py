@@ -135,12 +135,13 @@ def test_export_gives_the_files_that_the_index_names(built: Any, run: Any, tmp_p
         for member in row.members:
             data = (tmp_path / "files" / paths[member.name]).read_bytes()
             assert len(data) == member.size and hashlib.sha256(data).hexdigest() == member.sha256
-    assert sum(path.is_file() for path in (tmp_path / "files").rglob("*")) == sum(len(row.members) for row in rows)
+    written = [path for path in (tmp_path / "files").rglob("*") if path.is_file() and path.name != "export.json"]
+    assert len(written) == sum(len(row.members) for row in rows)
 
 
 def test_exported_pairs_are_pairs(built: Any, run: Any, tmp_path: Path) -> None:
     assert run("export", built.out, "--to", tmp_path, "--split", "train").code == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"train"}
+    assert {path.name for path in tmp_path.iterdir()} == {"export.json", "train"}
     truths = sorted(tmp_path.rglob("*.mask.png"))
     assert len(truths) == built.build.json["by_split"]["train"]
     for truth in truths:
@@ -161,6 +162,26 @@ def test_export_goes_on_and_mends(built: Any, run: Any, tmp_path: Path) -> None:
     said = run("export", built.out, "--to", tmp_path, "--json")
     assert said.json["written"] == 2 and said.json["skipped"] == GOOD - 2
     assert np.load(landmarks[0]).any() and np.load(landmarks[1]).any()
+
+
+def test_export_does_not_mix_builds(own: Path, run: Any, photos: Path, tmp_path: Path) -> None:
+    files, changed = tmp_path / "files", tmp_path / "changed.yaml"
+    assert run("export", own, "--to", files, "--split", "test").code == 0
+    assert run("export", own, "--to", files).code == 0
+    before = {path: path.stat().st_mtime_ns for path in files.rglob("*")}
+    changed.write_text("name: changed\nsplit: {shares: {train: 0, val: 1, test: 0}}\n")
+    assert run("build", changed, "--source", photos, "--out", own).code == 0
+    refused(run("export", own, "--to", files), 2, "samples of another build", "rm -r")
+    assert {path: path.stat().st_mtime_ns for path in files.rglob("*")} == before
+    assert run("export", own, "--to", tmp_path / "other").code == 0
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {"export.json", "val"}
+
+
+def test_export_spoils_neither_the_build_nor_its_source(own: Path, run: Any, photos: Path) -> None:
+    before = sorted(path for folder in (own, photos) for path in folder.rglob("*"))
+    refused(run("export", own, "--to", own / "shards"), 2, "output folder")
+    refused(run("export", own, "--to", photos / "grace_hopper"), 2, "among the photos")
+    assert sorted(path for folder in (own, photos) for path in folder.rglob("*")) == before
 
 
 def test_export_names_a_damaged_sample(own: Path, run: Any, tmp_path: Path) -> None:
