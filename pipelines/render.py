@@ -26,6 +26,7 @@ from faceloom.transforms.align import (
     crop_reduction,
     eye_level_matrix,
     face_box_matrix,
+    region_read,
     warp_alpha,
     warp_image,
 )
@@ -40,6 +41,8 @@ Painter = Callable[[Image, npt.NDArray[np.float32], Mask, np.random.Generator], 
 
 COVERED = 0.5
 """A pixel counts as mask from this coverage on."""
+MASK_REACH = 0.6
+"""How far around the landmarks a mask, its straps and its shadow may reach, in sizes of the landmarks' extent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Working:
         image: uint8 (H, W, 3), RGB.
         landmarks: (68, 2) in pixels of `image`.
         matrix: `image` to crop, 2x3.
+        face_crop: uint8, the aligned face.
+        outside: bool, which pixels of the crop show what lies outside the photo; None if all of it lies inside.
         alignment: what the samples record of it.
         files: those that all samples of the face share.
     """
@@ -67,6 +72,8 @@ class Working:
     image: Image
     landmarks: npt.NDArray[np.float32]
     matrix: Matrix
+    face_crop: Image
+    outside: npt.NDArray[np.bool_] | None
     alignment: dict[str, JsonValue]
     files: tuple[tuple[str, bytes], ...]
 
@@ -156,16 +163,15 @@ def cut_working(
         # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
         half = (reduction - 1) / 2
         from_reduced = compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
-        corners = apply_affine(invert(from_reduced), np.array([(0, 0), (size[0], 0), size, (0, size[1])], np.float64))
-        reach = 0.6 * np.ptp(landmarks, axis=0).max()
-        low = np.minimum(corners.min(axis=0) - 8, landmarks.min(axis=0) - reach)
-        high = np.maximum(corners.max(axis=0) + 8, landmarks.max(axis=0) + reach)
-        left, top = (max(0, math.floor(value)) for value in low)
-        right, bottom = (min(limit, math.ceil(value)) for limit, value in zip(photo.shape[1::-1], high, strict=True))
-        if right - left < 2 or bottom - top < 2:
-            raise PhotoError(
-                "crop_outside", "the aligned crop lies outside the photo", where=f"{face.source}/{face.uri}"
-            )
+        limits = (photo.shape[1], photo.shape[0])
+        left, top, right, bottom = region_read(limits, from_reduced, size)
+        reach = MASK_REACH * np.ptp(landmarks, axis=0).max()
+        low, high = landmarks.min(axis=0) - reach, landmarks.max(axis=0) + reach
+        left, top = (max(0, min(edge, math.floor(value))) for edge, value in zip((left, top), low, strict=True))
+        right, bottom = (
+            min(limit, max(edge, math.ceil(value)))
+            for limit, edge, value in zip(limits, (right, bottom), high, strict=True)
+        )
         image = photo[top:bottom, left:right]
         shifted = compose(from_reduced, np.array([[1, 0, left], [0, 1, top]], np.float64))
         face_crop = warp_image(image, shifted, size, border=recipe.align.border)
@@ -177,7 +183,19 @@ def cut_working(
     rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
     alignment: dict[str, JsonValue] = {"name": "align", "mode": recipe.align.mode, "size": list(size), "matrix": rows}
     offset = np.array([left, top], np.float32)
-    return Working(image, (landmarks - offset).astype(np.float32), shifted, alignment, files)
+    outside = _outside(image, shifted, size)
+    return Working(image, (landmarks - offset).astype(np.float32), shifted, face_crop, outside, alignment, files)
+
+
+def _outside(image: Image, matrix: Matrix, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+    """Which pixels of a crop read anything outside of the picture; None if none does."""
+    right, bottom = size[0] - 0.5, size[1] - 0.5
+    corners = apply_affine(invert(matrix), np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]))
+    limits = np.array([image.shape[1], image.shape[0]]) - 0.5
+    if (corners >= -0.5 - 1e-6).all() and (corners <= limits + 1e-6).all():
+        return None
+    inside = warp_alpha(np.ones(image.shape[:2], np.float32), matrix, size)
+    return inside < 1 - 1e-4
 
 
 def _sample(
@@ -198,7 +216,10 @@ def _sample(
             painted = painter(working.image, working.landmarks, mask, np.random.default_rng(seed))
         with watch.time("align"):
             masked_crop = warp_image(painted.image, working.matrix, size, border=recipe.align.border)
-            alpha_crop = warp_alpha(_truth(painted, output), working.matrix, size, border=recipe.align.border)
+            alpha_crop = warp_alpha(_truth(painted, output), working.matrix, size)
+            if working.outside is not None:
+                # No mask is drawn out or mirrored beyond the photo: there both pictures show the same.
+                masked_crop[working.outside], alpha_crop[working.outside] = working.face_crop[working.outside], 0
         if alpha_crop.max() < COVERED:
             raise PhotoError(
                 "mask_outside_crop", "no pixel of the mask lies in the crop", where=key, value=mask.label,

@@ -151,6 +151,26 @@ def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size, *, border: Border = "co
     return np.asarray(_warp(alpha, matrix, size, _border_flag(border), cv2.INTER_LINEAR), np.float32)
 
 
+def region_read(image_size: Size, matrix: Matrix, size: Size) -> tuple[int, int, int, int]:
+    """The piece of a photo that a crop is made of: warped from it alone, the crop is that of the whole photo.
+
+    Args:
+        image_size: width and height of the photo.
+        matrix: photo to crop, 2x3.
+        size: (width, height) of the crop.
+
+    Returns:
+        Left, top, right, bottom of the piece, right and bottom one past its end. A larger piece does as well.
+
+    Raises:
+        PhotoError: `crop_outside`, as `warp_image`.
+    """
+    left, top, width, height = _region(image_size[::-1], matrix, size, 2 ** _halvings(matrix))
+    x0, x1 = _mirrored(left, left + width, image_size[0])
+    y0, y1 = _mirrored(top, top + height, image_size[1])
+    return x0, y0, x1, y1
+
+
 def _border_flag(border: Border) -> int:
     import cv2
 
@@ -173,7 +193,7 @@ def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, en
     if (same := _same_pixels(picture, matrix, size)) is not None:
         return same
     shrink = 1 / scale_of(matrix)
-    halvings = max(0, math.floor(math.log2(shrink / 1.5)))
+    halvings = _halvings(matrix)
     left, top, columns, rows = _region(picture.shape, matrix, size, 2**halvings)
     region = _cut(picture, left, top, columns, rows, border)
     for _ in range(halvings):
@@ -186,6 +206,10 @@ def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, en
     twice = (2 * size[0], 2 * size[1])
     fine = cv2.warpAffine(region, doubled, twice, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+
+
+def _halvings(matrix: Matrix) -> int:
+    return max(0, math.floor(-math.log2(1.5 * scale_of(matrix))))
 
 
 def _same_pixels(picture: npt.NDArray[Any], matrix: Matrix, size: Size) -> npt.NDArray[Any] | None:
@@ -227,9 +251,15 @@ def _cut(picture: npt.NDArray[Any], left: int, top: int, width: int, height: int
     if border == cv2.BORDER_CONSTANT:
         picture = picture[max(0, top) : bottom, max(0, left) : right]
         return cv2.copyMakeBorder(picture, *outside, border, value=0)
-    # A mirror needs what lies as deep inside the photo as the region reaches outside of it.
-    x0, x1 = min(max(0, left), max(0, columns - 1 - outside[3])), max(min(right, columns), min(columns, outside[2] + 1))
-    y0, y1 = min(max(0, top), max(0, rows - 1 - outside[1])), max(min(bottom, rows), min(rows, outside[0] + 1))
+    (x0, x1), (y0, y1) = _mirrored(left, right, columns), _mirrored(top, bottom, rows)
     padded = cv2.copyMakeBorder(picture[y0:y1, x0:x1], *outside, border)
     offset_x, offset_y = left - (x0 - outside[2]), top - (y0 - outside[0])
     return padded[offset_y : offset_y + height, offset_x : offset_x + width]
+
+
+def _mirrored(start: int, stop: int, length: int) -> tuple[int, int]:
+    """Of 0..length, what start..stop covers if the picture is mirrored at its ends: as deep inside as it is outside."""
+    return (
+        min(max(0, start), max(0, length - 1 - max(0, stop - length))),
+        max(min(stop, length), min(length, 1 - min(0, start))),
+    )

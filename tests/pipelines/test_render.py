@@ -214,11 +214,58 @@ def test_a_reduced_decode_gives_nearly_the_same_crop(
     assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.96
 
 
-def test_cutting_the_working_piece_changes_no_pixel(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
-    _, files = one(run(scene.data, [scene.face]))
-    whole = warp_image(scene.rgb, crop_matrix(recipe(), scene.face), (112, 112))
-    difference = synthetic.decoded(files["face.png"]).astype(int) - whole
-    assert np.abs(difference).max() <= 2
+@pytest.mark.parametrize("border", ["reflect", "replicate", "constant"])
+@pytest.mark.parametrize(
+    "align",
+    [
+        {},
+        {"size": 16},
+        {"size": 500},
+        {"mode": "eye_level", "size": [90, 30]},
+        {"mode": "face_box", "size": 64, "margin": 1},
+        {"mode": "face_box", "size": 20, "margin": 0.1},
+    ],
+)
+@pytest.mark.parametrize(("middle", "eyes"), [((190, 160), 90), ((30, 300), 70), ((380, 20), 120), ((200, 200), 8)])
+def test_cutting_the_working_piece_changes_no_pixel(
+    synthetic: SimpleNamespace, align: Any, border: str, middle: tuple[float, float], eyes: float
+) -> None:
+    """Wherever the face lies, at whatever scale, with a second face that keeps the photo from being reduced."""
+    how = recipe(align={**align, "border": border})
+    rgb = synthetic.picture(400, 380, 1, blob=5)
+    face = synthetic.planned(b"", synthetic.landmarks(middle, eyes, 0.2))
+    matrix = crop_matrix(how, face)
+    working = cut_working(rgb, face, matrix, 1, how, Stopwatch())
+    crop = synthetic.decoded(dict(working.files)["face.png"])
+    assert np.array_equal(crop, warp_image(rgb, matrix, how.align.width_height, border=how.align.border))
+
+
+@pytest.mark.parametrize("border", ["reflect", "constant"])
+def test_a_face_does_not_depend_on_the_others_of_its_photo(synthetic: SimpleNamespace, border: str) -> None:
+    """A small face keeps the photo from being reduced: a large one then has many pixels for each of its crop."""
+    rgb = synthetic.picture(1600, 1400, 6, blob=200)
+    data = synthetic.encoded(rgb)
+    large = synthetic.planned(data, synthetic.landmarks((700, 600), 130))
+    small = synthetic.planned(data, synthetic.landmarks((1500, 1300), 12), face=1)
+    how = recipe(align={"mode": "face_box", "margin": 1, "size": 24, "border": border})
+    assert crop_reduction(crop_matrix(how, large)) > crop_reduction(crop_matrix(how, small)) == 1
+    alone, together = (dict(run(data, faces, how)[0].files) for faces in ([large], [large, small]))  # type: ignore[union-attr]
+    faces = [synthetic.decoded(files["face.png"]).astype(int) for files in (alone, together)]
+    assert np.abs(faces[0] - faces[1]).max() <= 2
+    masks = [synthetic.decoded(files["mask.png"]) for files in (alone, together)]
+    assert (masks[0] != masks[1]).mean() < 0.02
+
+
+def test_no_border_appears_in_a_crop_that_lies_inside_the_photo(synthetic: SimpleNamespace) -> None:
+    data = synthetic.encoded(np.full((1400, 1600, 3), 200, np.uint8))
+    faces = [
+        synthetic.planned(data, synthetic.landmarks(middle, eyes), (), face=n)
+        for n, (middle, eyes) in enumerate([((700, 600), 130), ((1500, 1200), 12)])
+    ]
+    how = recipe(align={"mode": "face_box", "margin": 1, "size": 24, "border": "constant"})
+    for sample in run(data, faces, how):
+        assert isinstance(sample, Sample)
+        assert (synthetic.decoded(dict(sample.files)["face.png"]) == 200).all()
 
 
 def test_the_photo_is_decoded_once_for_all_faces_and_variants(
@@ -444,3 +491,19 @@ def test_an_aligned_crop_is_scaled_about_its_edges() -> None:
 
 def test_the_narrow_variant_cuts_both_sides_of_an_aligned_crop() -> None:
     assert np.allclose(crop_matrix(*aligned(112, 112, [96, 112])), [[1, 0, -8], [0, 1, 0]])
+
+
+@pytest.mark.parametrize("border", ["constant", "reflect", "replicate"])
+@pytest.mark.parametrize("roll", [0.0, 0.3])
+def test_no_mask_is_drawn_beyond_the_photo(border: str, roll: float, synthetic: SimpleNamespace) -> None:
+    points = synthetic.landmarks((150, 215), 60, roll)
+    data = synthetic.encoded(synthetic.picture(300, 260, 4))
+    how = recipe(align={"mode": "eye_level", "size": 160, "border": border})
+    face = synthetic.planned(data, points, (0,))
+    _, files = one(run(data, [face], how))
+    plain, masked = synthetic.decoded(files["face.png"]), synthetic.decoded(files["masked.png"])
+    truth = synthetic.decoded(files["mask.png"]) > 0
+    inside = warp_alpha(np.ones((260, 300), np.float32), crop_matrix(how, face), (160, 160)) > 0.999
+    assert truth.any() and not inside.all()
+    assert not (truth & ~inside).any()
+    assert np.array_equal(plain[~inside], masked[~inside])

@@ -19,6 +19,7 @@ from faceloom.transforms.align import (
     eye_level_matrix,
     face_box_matrix,
     five_points,
+    region_read,
     warp_alpha,
     warp_image,
 )
@@ -245,6 +246,27 @@ def test_warping_a_reduced_photo_gives_the_same_crop() -> None:
     small = cv2.resize(image, (200, 200), interpolation=cv2.INTER_AREA)
     reduced = warp_image(small, compose(matrix, scale_about_corner(reduction)), (56, 56))
     assert rms(reduced, warp_image(image, matrix, (56, 56))) < 1
+
+
+@given(
+    scale=st.floats(0.03, 4),
+    angle=st.floats(-3, 3),
+    x=st.floats(-60, 200),
+    y=st.floats(-60, 200),
+    border=st.sampled_from(["reflect", "replicate", "constant"]),
+)
+def test_the_region_read_is_all_that_a_crop_needs(
+    scale: float, angle: float, x: float, y: float, border: Border
+) -> None:
+    photo, matrix, size = noise(90, 110), similarity(scale, angle, (x, y), (16, 16)), (31, 33)
+    try:
+        left, top, right, bottom = region_read((110, 90), matrix, size)
+    except PhotoError as error:
+        assert error.code == "crop_outside"
+        return
+    assert 0 <= left < right <= 110 and 0 <= top < bottom <= 90
+    piece = warp_image(photo[top:bottom, left:right], compose(matrix, translate(left, top)), size, border=border)
+    assert np.abs(piece.astype(int) - warp_image(photo, matrix, size, border=border)).max() <= 1
 
 
 def test_the_photo_is_left_alone() -> None:
