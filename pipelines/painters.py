@@ -16,7 +16,7 @@ from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import Mask, PictureMask, PolygonMask
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.masks.picture import MaskPicture, paint_picture, picture_anchors
+from faceloom.transforms.masks.picture import ANCHORS, MaskPicture, paint_picture, picture_anchors
 from faceloom.transforms.masks.polygon import paint_polygon
 from faceloom.transforms.masks.template import paint_template
 
@@ -106,9 +106,27 @@ def load_picture(number: int, mask: PictureMask) -> MaskPicture:
     if not isinstance(document, dict):
         raise RecipeError("must map anchor names to [x, y]", where=f"{where}.anchors", value=mask.anchors)
     try:
-        return MaskPicture(rgba, picture_anchors(document))
+        points = picture_anchors(document)
+        _refuse_wild_anchors(points, rgba.shape[1], rgba.shape[0])
+        return MaskPicture(rgba, points)
     except RecipeError as error:
         raise RecipeError(f"{error.where} {error.what}".strip(), where=f"{where}.anchors", value=error.value) from None
+
+
+def _refuse_wild_anchors(points: npt.NDArray[np.float64], width: int, height: int) -> None:
+    """Refuse anchors that lie outside their picture, or in an order that would turn the mask over."""
+    place = dict(zip(ANCHORS, points, strict=True))
+    for name, (x, y) in place.items():
+        if not (0 <= x <= width and 0 <= y <= height):
+            size = f"The picture has {width}x{height} pixels"
+            raise RecipeError("lies outside the picture", where=f"$.{name}", value=[x, y], remedy=size)
+    for left, middle, right in ((0, 1, 2), (5, 4, 3)):
+        if not points[left][0] < points[middle][0] < points[right][0]:
+            names = ", ".join(ANCHORS[number] for number in (left, middle, right))
+            raise RecipeError("must lie from left to right as seen in the picture", where=f"$: {names}")
+    for above, below in ((0, 5), (1, 4), (2, 3)):
+        if not points[above][1] < points[below][1]:
+            raise RecipeError(f"must lie above {ANCHORS[below]}", where=f"$.{ANCHORS[above]}")
 
 
 def _read(number: int, key: str, path: str) -> bytes:

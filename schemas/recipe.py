@@ -202,12 +202,31 @@ def load_recipe(path: Path) -> Recipe:
     import yaml
 
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_twice_named(yaml.compose(text, Loader=yaml.SafeLoader), "$")
+        data = yaml.safe_load(text)
     except OSError as error:
         raise RecipeError("cannot read the recipe", where=str(path), value=error.strerror or error) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError("the recipe is not valid YAML", where=str(path), value=error) from None
     return _resolve_paths(parse_recipe(data, where=str(path)), path.parent)
+
+
+def _refuse_twice_named(node: Any, path: str) -> None:
+    """YAML lets the last of two equal keys win in silence; a recipe with two lists of masks is a mistake."""
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            _refuse_twice_named(item, f"{path}[{number}]")
+    elif isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                remedy = f"The second stands in line {key.start_mark.line + 1}"
+                raise RecipeError("this key is given twice", where=f"{path}.{key.value}", remedy=remedy)
+            seen.add(key.value)
+            _refuse_twice_named(value, f"{path}.{key.value}")
 
 
 def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:

@@ -200,3 +200,19 @@ def test_an_anchors_file_may_be_yaml(picture_mask: dict[str, Any]) -> None:
     assert loaded.anchors.tolist() == [POINTS[name] for name in ANCHORS]
     assert loaded.rgba.shape == (150, 200, 4)
     assert loaded.rgba[75, 100].tolist() == [200, 30, 30, 255]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"top": [2000, 10]}, r"top lies outside the picture"),
+        ({"left_top": [190, 30], "right_top": [10, 30]}, "from left to right"),
+        ({"left_bottom": [165, 95], "right_bottom": [35, 95]}, "from left to right"),
+        ({"top": [100, 145], "bottom": [100, 5]}, "top must lie above bottom"),
+    ],
+)
+def test_wild_anchors_are_refused(picture_mask: dict[str, Any], changes: dict[str, Any], message: str) -> None:
+    Path(picture_mask["anchors"]).write_text(json.dumps({**POINTS, **changes}))
+    with pytest.raises(RecipeError, match=message) as caught:
+        painter_for(masks_of(picture_mask))
+    assert caught.value.where == "$.masks[0].anchors"

@@ -335,3 +335,18 @@ def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
 def test_an_empty_file_is_no_mapping(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="a recipe is a mapping of keys"):
         load_recipe(write(tmp_path, "# nothing yet\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("name: a\nname: b\n", r"\$\.name"),
+        ("name: a\nalign: {size: 64, size: 112}\n", r"\$\.align\.size"),
+        ("name: a\nmasks:\n- {kind: polygon, shape: A, shape: B}\n", r"\$\.masks\[0\]\.shape"),
+    ],
+)
+def test_a_key_given_twice_is_refused(text: str, path: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text)
+    with pytest.raises(RecipeError, match=rf"{path}: this key is given twice"):
+        load_recipe(recipe)
