@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import JsonValue
 
 from faceloom.pipelines.stopwatch import Stopwatch
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import FaceloomError, PhotoError
 from faceloom.schemas.keys import sample_key, seed_of
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
@@ -115,14 +115,15 @@ def render_photo(
         watch: counts the time of each stage.
 
     Yields:
-        As many samples or rejects per face as were planned, in the order of their keys.
+        As many samples or rejects per face as were planned, in the order of their keys. What goes wrong on one photo
+        or sample is a reject, `failed` if it was not foreseen.
     """
     try:
         matrices = [crop_matrix(recipe, face) for face in faces]
         reduction = min(crop_reduction(matrix) for matrix in matrices)
         with watch.time("decode"):
             photo = decode_rgb(data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
-    except PhotoError as error:  # analysis aligned otherwise, and decoded in grey
+    except Exception as error:  # analysis aligned otherwise, and decoded in grey
         yield from ((face, _reject(face, key, error)) for face in faces for key in _keys(face))
         return
     for face, matrix in zip(faces, matrices, strict=True):
@@ -130,13 +131,13 @@ def render_photo(
         keys = _keys(face)
         try:
             working = cut_working(photo, face, matrix, reduction, recipe, watch)
-        except PhotoError as error:
+        except Exception as error:
             yield from ((face, _reject(face, key, error)) for key in keys)
             continue
         for key, mask in zip(keys, variants, strict=True):
             try:
                 yield face, _sample(key, face, mask, recipe, working, painter, watch)
-            except PhotoError as error:
+            except Exception as error:
                 yield face, _reject(face, key, error)
 
 
@@ -144,8 +145,13 @@ def _keys(face: PlannedFace) -> list[str]:
     return [sample_key(face.photo_sha256, face.face, variant) for variant in range(face.samples)]
 
 
-def _reject(face: PlannedFace, key: str, error: PhotoError) -> Reject:
-    return Reject("render", face.source, face.uri, error.code, str(error), key)
+def _reject(face: PlannedFace, key: str, error: Exception) -> Reject:
+    """The row of a sample that could not be made; trouble that nobody foresaw is no reason to end a build either."""
+    if isinstance(error, PhotoError):
+        return Reject("render", face.source, face.uri, error.code, str(error), key)
+    if isinstance(error, FaceloomError):  # not about this photo
+        raise error
+    return Reject("render", face.source, face.uri, "failed", f"{type(error).__name__}: {error}", key)
 
 
 def cut_working(

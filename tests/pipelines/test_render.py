@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from faceloom.pipelines import render
 from faceloom.pipelines.render import Sample, crop_matrix, cut_working, encode, landmarks_of, npy, render_photo
 from faceloom.pipelines.stopwatch import Stopwatch
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import PhotoError, StorageError
 from faceloom.schemas.keys import generator, sample_key
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
@@ -113,8 +114,6 @@ def test_an_enlarged_crop_differs_next_to_the_mask_at_most(synthetic: SimpleName
     points = synthetic.landmarks((46, 40), 20)
     data = synthetic.encoded(rgb)
     _, files = one(run(data, [synthetic.planned(data, points)], recipe(align={"size": 224})))
-    import cv2
-
     face, masked, alpha = (synthetic.decoded(files[f"{name}.png"]) for name in ("face", "masked", "alpha"))
     reach = int(np.ceil(2 * 224 / 112 * 35.2 / 20)) + 1
     near = cv2.dilate((alpha > 0).astype(np.uint8), np.ones((2 * reach + 1,) * 2)) > 0
@@ -391,9 +390,48 @@ def test_a_mask_that_cannot_be_painted_spoils_its_own_sample_alone(
     assert (results[1].code, results[1].message) == ("warp_gate", "does not fit")
 
 
-def test_another_error_of_the_painter_is_no_reject(scene: SimpleNamespace) -> None:
-    with pytest.raises(ZeroDivisionError):
-        run(scene.data, [scene.face], painter=lambda *_: 1 / 0)
+UNFORESEEN = [
+    cv2.error("bad argument"), RuntimeError("why"), ValueError("shapes"), MemoryError(), OverflowError("too large"),
+    ZeroDivisionError("division by zero"), np.linalg.LinAlgError("singular"), IndexError("beyond the end"),
+]  # fmt: skip
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+def test_an_error_that_nobody_foresaw_spoils_its_own_sample_alone(
+    scene: SimpleNamespace, synthetic: SimpleNamespace, error: Exception
+) -> None:
+    def picky(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.Generator) -> PaintedMask:
+        if mask.label == "polygon-C":
+            raise error
+        return paint(image, landmarks, mask, rng)
+
+    first, failed, third = run(scene.data, [synthetic.planned(scene.data, scene.points, (0, 1, 2))], painter=picky)
+    assert isinstance(first, Sample) and isinstance(third, Sample) and isinstance(failed, Reject)
+    assert (failed.stage, failed.code, failed.uri) == ("render", "failed", "a.png")
+    assert failed.message == f"{type(error).__name__}: {error}"
+    assert failed.key == sample_key(scene.face.photo_sha256, 0, 1)
+
+
+@pytest.mark.parametrize("step", ["decode_rgb", "crop_matrix", "warp_image", "encode"])
+def test_an_error_that_nobody_foresaw_spoils_its_own_photo_alone(
+    scene: SimpleNamespace, synthetic: SimpleNamespace, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, step, failing(MemoryError("no room")))
+    faces = [scene.face, synthetic.planned(scene.data, scene.points, (0, 1), face=1)]
+    assert [result.code for result in run(scene.data, faces)] == ["failed"] * 3  # type: ignore[union-attr]
+
+
+def test_what_is_no_fault_of_the_photo_is_no_reject(scene: SimpleNamespace) -> None:
+    for error in (StorageError("disk full"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            run(scene.data, [scene.face], painter=failing(error))  # type: ignore[arg-type]
 
 
 def test_a_face_outside_the_photo_is_a_reject_per_sample(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
@@ -458,8 +496,6 @@ def test_jpg_quality_and_colour_order(synthetic: SimpleNamespace) -> None:
 
 
 def test_what_cannot_be_encoded_is_a_photo_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    import cv2
-
     monkeypatch.setattr(cv2, "imencode", lambda *_: (False, None))
     with pytest.raises(PhotoError, match="cannot be encoded as png") as caught:
         encode(np.zeros((4, 4), np.uint8), "png", 1)
