@@ -94,7 +94,6 @@ def analyse_photo(
     detector: Any,
     select: Select = "largest",
     assume: Literal["photo", "aligned"] = "photo",
-    min_size: float = 0,
     given_landmarks: Landmarks | None = None,
     max_pixels: int = MAX_PIXELS,
     timed: Timed = untimed,
@@ -105,15 +104,14 @@ def analyse_photo(
         data: the file's bytes.
         predictor: dlib's 68-point shape predictor.
         detector: dlib's frontal face detector; not used for aligned photos and given landmarks.
-        select: which faces count, see `detect.detect_faces`.
+        select: which faces count, see `detect.coarse_to_fine`.
         assume: `aligned` for ArcFace crops, where the face is known to be.
-        min_size: least box width in pixels of the full photo.
         given_landmarks: float32 (68, 2) in pixels of the upright photo, used as they are.
         max_pixels: limit on the stored picture.
         timed: told what each step is (`decode`, `detect`, `landmarks`, `measure`), to time it.
 
     Raises:
-        PhotoError: as `decode.read_header`, and `no_face`, `face_too_small`, `degenerate_points`, `crop_outside`.
+        PhotoError: as `decode.read_header`, and `no_face`, `degenerate_points`, `crop_outside`.
     """
     header = read_header(data, max_pixels=max_pixels)
     width, height = header.size
@@ -132,16 +130,11 @@ def analyse_photo(
         boxes, reduction, grey = _find(decode, width, height, reduction, detector, select, timed)
     if not boxes:
         raise PhotoError("no_face", "no face was found", remedy="dlib's detector sees near-frontal, uncovered faces")
-    large = tuple(box for box in boxes if box.width >= min_size)
-    if not large:
-        raise PhotoError(
-            "face_too_small", f"the face is narrower than {min_size} pixels", value=f"{max(b.width for b in boxes):.0f}"
-        )
-    needed = _reduction_for(min(box.width for box in large), reduction)
+    needed = _reduction_for(min(box.width for box in boxes), reduction)
     if grey is None or needed < reduction:
         reduction = needed
         grey = decode(reduction)
-    faces = tuple(_face(grey, box, reduction, predictor, given_landmarks, timed) for box in large)
+    faces = tuple(_face(grey, box, reduction, predictor, given_landmarks, timed) for box in boxes)
     return PhotoAnalysis(header, width, height, faces)
 
 

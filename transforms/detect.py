@@ -3,12 +3,13 @@
 dlib's window sees faces from 73 pixels. A picture is therefore searched at a longest side of 208, 416, 832 and so on up
 to its full size, then once enlarged; a face found early is large by construction: a third of the longest side or more
 at 208 pixels, as in portraits. Costs grow with the area, so that a portrait of 832 pixels is done for a sixteenth.
+Where every face is wanted, the picture is searched at twice its size, in tiles if it is large.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +26,13 @@ Select = Literal["largest", "all", "centre"]
 COARSEST_SIDE = 208
 """Longest side of the first search."""
 MAX_SEARCHED_PIXELS = 16_000_000
-"""No search is done on more pixels than this, enlarged or not (about 1 s and 0.3 GB)."""
+"""No search is done on more pixels than this at once, enlarged or not (about 1 s and 0.3 GB)."""
+OVERLAP = 0.25
+"""By how much tiles overlap, in sides of the largest tile."""
+SMALLEST = 80
+"""Width in pixels from which the detector sees every face."""
+SAME_FACE = 0.3
+"""Boxes whose intersection over union is larger than this are of one face: dlib's own differ by that between scales."""
 SURE = 0.5
 """Detector score from which a face ends the search: 95 of 100 real faces reach it, hardly any false one does."""
 LANDMARK_WIDTH = 320
@@ -64,6 +71,17 @@ class FaceBox:
     def centre(self) -> tuple[float, float]:
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
+    def overlap(self, other: FaceBox) -> float:
+        """Intersection over union of two boxes, 0..1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        shared = max(0.0, width) * max(0.0, height)
+        return shared / (self.width * self.height + other.width * other.height - shared)
+
+    def moved(self, x: float, y: float) -> FaceBox:
+        """The box shifted by x, y pixels."""
+        return FaceBox(self.left + x, self.top + y, self.right + x, self.bottom + y, self.score)
+
     def scaled(self, factor: float) -> FaceBox:
         """The box in a frame that is `factor` times as large."""
         left, top, right, bottom = ((v + 0.5) * factor - 0.5 for v in (self.left, self.top, self.right, self.bottom))
@@ -85,21 +103,17 @@ def search_factors(width: int, height: int) -> tuple[float, ...]:
     return tuple(factor for factor in (*ladder, 1.0, 2.0) if factor <= largest)
 
 
-def detect_faces(grey: Grey, detector: Any, *, select: Select = "largest") -> tuple[FaceBox, ...]:
-    """Find faces.
+def every_factor(width: int, height: int) -> tuple[float, ...]:
+    """Scales at which a picture of this size is searched for all of its faces, coarse to fine.
 
-    Args:
-        grey: uint8 (H, W).
-        detector: dlib's frontal face detector.
-        select: `largest` and `centre` search coarse to fine and stop at the first scale with a sure face: the largest,
-            or of those seen at that scale (at least about half as large) the one nearest to the picture's centre.
-            `all` searches twice the full size, which finds faces from 40 pixels; the largest comes first.
-
-    Returns:
-        Boxes in pixels of `grey`: at most one unless `select` is `all`; none if there is no face.
+    Twice the full size; if that takes tiles, also as much smaller as is needed for the faces that are too large to lie
+    in a tile whole, and so on up to what the whole picture shows.
     """
-    height, width = grey.shape
-    return coarse_to_fine(lambda factor: search(grey, detector, factor), width, height, select)
+    step = max(2.0, OVERLAP * math.sqrt(MAX_SEARCHED_PIXELS) / (1.5 * SMALLEST))
+    factors = [2.0]
+    while width * height * factors[-1] ** 2 > MAX_SEARCHED_PIXELS:
+        factors.append(factors[-1] / step)
+    return tuple(reversed(factors))
 
 
 def coarse_to_fine(
@@ -113,13 +127,18 @@ def coarse_to_fine(
     Args:
         look: gives the faces at one scale, in pixels of the full picture.
         width, height: of the full picture.
-        select: as in `detect_faces`.
+        select: `largest` and `centre` search coarse to fine and stop at the first scale with a sure face: the largest,
+            or of those seen at that scale (at least about half as large) the one nearest to the picture's centre.
+            `all` searches up to twice the full size, which finds faces from 40 pixels; the largest comes first.
+
+    Returns:
+        Boxes in pixels of the full picture: at most one unless `select` is `all`; none if there is no face.
     """
-    factors = search_factors(width, height)
     if select == "all":
-        return pick(look(factors[-1]), select, width, height)
+        found = (face for factor in every_factor(width, height) for face in look(factor))
+        return pick(once_each(found), select, width, height)
     weak: tuple[FaceBox, ...] = ()
-    for factor in factors:
+    for factor in search_factors(width, height):
         if weak and factor > 1:
             break
         faces = look(factor)
@@ -131,18 +150,61 @@ def coarse_to_fine(
 
 
 def search(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
-    """Every face at one scale of the picture, in pixels of `grey`."""
+    """Every face at one scale of the picture.
+
+    A picture that has more than `MAX_SEARCHED_PIXELS` then is searched tile by tile. A face is seen if it is narrower
+    than about two thirds of their overlap; larger ones may be cut by all tiles.
+
+    Args:
+        grey: uint8 (H, W).
+        detector: dlib's frontal face detector.
+        factor: by which the picture is enlarged.
+
+    Returns:
+        Boxes in pixels of `grey`.
+    """
+    height, width = grey.shape
+    side = math.sqrt(MAX_SEARCHED_PIXELS) / factor
+    if width * height <= side * side:
+        return _search(grey, detector, factor)
+    return once_each(
+        face.moved(left, top)
+        for top, bottom in tiles(height, side)
+        for left, right in tiles(width, side)
+        for face in _search(grey[top:bottom, left:right], detector, factor)
+    )
+
+
+def tiles(length: int, side: float) -> list[tuple[int, int]]:
+    """Starts and ends of pieces of at most `side` that cover a length evenly and overlap by a quarter of `side`."""
+    overlap = OVERLAP * side
+    count = max(1, math.ceil((length - overlap) / (side - overlap)))
+    size = min(length, math.floor((length + (count - 1) * overlap) / count))
+    starts = [round(number * (length - size) / max(1, count - 1)) for number in range(count)]
+    return [(start, start + size) for start in starts]
+
+
+def _search(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
     import cv2
 
     if factor != 1:
         height, width = grey.shape
         size = max(1, round(width * factor)), max(1, round(height * factor))
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR))
-    boxes, scores, _ = detector.run(grey, 0, 0.0)
+    boxes, scores, _ = detector.run(np.ascontiguousarray(grey), 0, 0.0)
     found = (
         FaceBox(b.left() - 0.5, b.top() - 0.5, b.right() + 0.5, b.bottom() + 0.5, s) for b, s in zip(boxes, scores)
     )
     return tuple(face.scaled(1 / factor) for face in found)
+
+
+def once_each(faces: Iterable[FaceBox]) -> tuple[FaceBox, ...]:
+    """The faces without those that several tiles or scales found: of boxes that overlap the surest remains."""
+    kept: list[FaceBox] = []
+    for face in sorted(faces, key=lambda face: (-face.score, face.left, face.top, face.right)):
+        if all(face.overlap(other) <= SAME_FACE for other in kept):
+            kept.append(face)
+    return tuple(kept)
 
 
 def pick(faces: tuple[FaceBox, ...], select: Select, width: int, height: int) -> tuple[FaceBox, ...]:

@@ -17,11 +17,11 @@ from skimage.data import astronaut
 
 from faceloom.pipelines.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms import analyse
+from faceloom.transforms import analyse, detect
 from faceloom.transforms.align import arcface_matrix, five_points, warp_image
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo, analysis_reduction
 from faceloom.transforms.decode import decode_grey, decode_rgb
-from faceloom.transforms.detect import detect_faces, predict_landmarks
+from faceloom.transforms.detect import coarse_to_fine, predict_landmarks, search
 from faceloom.transforms.geometry import apply_affine
 
 
@@ -62,7 +62,8 @@ def deviation(first: np.ndarray, second: np.ndarray, start: int = 0) -> float:
 
 def full_size_landmarks(data: bytes) -> np.ndarray:
     grey = decode_grey(data)
-    (box,) = detect_faces(grey, load_detector())
+    height, width = grey.shape
+    (box,) = coarse_to_fine(lambda factor: search(grey, load_detector(), factor), width, height, "largest")
     return predict_landmarks(grey, box, load_predictor(find_landmark_model()))
 
 
@@ -163,6 +164,19 @@ def test_all_faces_the_largest_first() -> None:
     assert faces[0].landmarks[:, 0].max() < 512 and faces[1].landmarks[:, 0].min() > 560
 
 
+def test_all_faces_of_a_photo_too_large_to_be_searched_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = on_canvas(hopper(), 1600, 1100, 60, 40)
+    small = cv2.resize(astronaut()[5:225, 125:325], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    picture[900:1010, 1400:1500] = small
+    monkeypatch.setattr(detect, "MAX_SEARCHED_PIXELS", 700_000)
+    counter = Counter(monkeypatch)
+    first, last = (face for face in look(jpeg(picture), select="all").faces if face.box.score > 0.3)
+    assert counter.reductions == [2, 1], "the coarse scale in a small decode, the fine one in the full photo"
+    assert first.landmarks[:, 0].min() > 60 and first.landmarks[:, 0].max() < 572
+    assert last.landmarks[:, 0].min() > 1400 and last.landmarks[:, 1].min() > 900
+    assert deviation(first.landmarks - np.float32([60, 40]), full_size_landmarks(jpeg(hopper()))) < 0.06
+
+
 def test_the_face_at_the_centre() -> None:
     picture = on_canvas(hopper(), 1500, 900, 0, 0)
     picture[:, 512:] = enlarged(astronaut(), 2)[:900, :988]
@@ -220,19 +234,6 @@ def code_of(data: bytes, **options: Any) -> str:
 
 def test_no_face() -> None:
     assert code_of(jpeg(np.full((300, 400, 3), 120, np.uint8))) == "no_face"
-
-
-def test_a_face_below_the_least_size() -> None:
-    width = look(jpeg(hopper())).faces[0].box.width
-    assert code_of(jpeg(hopper()), min_size=width + 1) == "face_too_small"
-    assert look(jpeg(hopper()), min_size=width - 1).faces
-
-
-def test_of_all_faces_only_the_large_ones() -> None:
-    picture = on_canvas(hopper(), 1100, 700, 0, 0)
-    picture[150:662, 560:1072] = astronaut()
-    first, second = look(jpeg(picture), select="all").faces
-    assert len(look(jpeg(picture), select="all", min_size=(first.box.width + second.box.width) / 2).faces) == 1
 
 
 def test_broken_files_keep_their_reasons() -> None:

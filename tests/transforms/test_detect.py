@@ -22,14 +22,17 @@ from faceloom.transforms.decode import decode_grey
 from faceloom.transforms.detect import (
     FaceBox,
     Grey,
+    Select,
     box_for_aligned,
     box_of_landmarks,
     coarse_to_fine,
-    detect_faces,
+    every_factor,
+    once_each,
     pick,
     predict_landmarks,
     search,
     search_factors,
+    tiles,
 )
 from faceloom.transforms.geometry import apply_affine
 
@@ -59,21 +62,14 @@ def landmarks_of(grey: Grey, box: FaceBox) -> np.ndarray:
     return predict_landmarks(grey, box, load_predictor(find_landmark_model()))
 
 
-def find(grey: Grey, **options: str) -> tuple[FaceBox, ...]:
-    return detect_faces(grey, load_detector(), **options)
+def find(grey: Grey, select: Select = "largest") -> tuple[FaceBox, ...]:
+    height, width = grey.shape
+    return coarse_to_fine(lambda factor: search(grey, load_detector(), factor), width, height, select)
 
 
 def deviation(first: np.ndarray, second: np.ndarray, start: int = 0) -> float:
     """Mean distance of the landmarks from `start` on, in eye distances."""
     return float(np.linalg.norm(first - second, axis=1)[start:].mean() / math.dist(*five_points(second)[:2]))
-
-
-def overlap(first: FaceBox, second: FaceBox) -> float:
-    """Intersection over union."""
-    width = min(first.right, second.right) - max(first.left, second.left)
-    height = min(first.bottom, second.bottom) - max(first.top, second.top)
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (first.width * first.height + second.width * second.height - shared)
 
 
 # ----------------------------------------------------------------------------------------------------------- scales
@@ -101,6 +97,36 @@ def test_small_pictures_are_searched_at_once_large_ones_step_by_step(width: int,
     assert [round(factor * max(width, height)) for factor in search_factors(width, height)] == sides
 
 
+@given(st.integers(1, 60_000), st.integers(1, 60_000))
+def test_scales_for_every_face_leave_no_size_out(width: int, height: int) -> None:
+    factors = every_factor(width, height)
+    assert factors[-1] == 2 and list(factors) == sorted(factors)
+    assert width * height * factors[0] ** 2 <= detect.MAX_SEARCHED_PIXELS * 1.001 or len(factors) == 1
+    assert len(factors) == 1 or width * height * factors[1] ** 2 > detect.MAX_SEARCHED_PIXELS
+    for coarse, fine in pairwise(factors):
+        seen_whole = detect.OVERLAP * math.sqrt(detect.MAX_SEARCHED_PIXELS) / fine
+        assert detect.SMALLEST / coarse <= seen_whole * 0.67
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "sides"),
+    [(250, 250, [500]), (2000, 2000, [4000]), (3000, 4000, [960, 8000]), (12_000, 8_000, [2880, 24_000])],
+)
+def test_every_face_is_searched_for_at_twice_the_size(width: int, height: int, sides: list[int]) -> None:
+    assert [round(factor * max(width, height)) for factor in every_factor(width, height)] == sides
+
+
+@given(st.integers(1, 100_000), st.floats(4, 5_000))
+def test_tiles_cover_all_evenly_and_overlap(length: int, side: float) -> None:
+    pieces = tiles(length, side)
+    assert pieces[0][0] == 0 and pieces[-1][1] == length
+    assert len({end - start for start, end in pieces}) == 1
+    assert all(end - start <= side for start, end in pieces)
+    assert all(later[0] > earlier[0] for earlier, later in pairwise(pieces))
+    assert all(earlier[1] - later[0] >= detect.OVERLAP * side - 3 for earlier, later in pairwise(pieces))
+    assert len(pieces) == 1 or length > side
+
+
 # -------------------------------------------------------------------------------------------------------- detection
 
 
@@ -124,7 +150,7 @@ def test_a_face_is_found_at_any_size(scale: float) -> None:
     # Enlarged, her suit looks a little like a face at a coarse scale: that must not end the search.
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     (face,) = find(cv2.resize(collins(), None, fx=scale, fy=scale, interpolation=method))
-    assert overlap(face.scaled(1 / scale), find(collins())[0]) > 0.6
+    assert FaceBox.overlap(face.scaled(1 / scale), find(collins())[0]) > 0.6
 
 
 def test_a_small_face_is_found_by_enlarging() -> None:
@@ -143,7 +169,83 @@ def test_largest_all_and_centre() -> None:
     every = find(picture, select="all")
     assert len(every) == 2
     assert every[0].width > every[1].width
-    assert overlap(every[0], largest) > 0.5 and every[1].centre[0] > 560
+    assert FaceBox.overlap(every[0], largest) > 0.5 and every[1].centre[0] > 560
+
+
+def head(width: int) -> Grey:
+    """Collins's head, her face about this many pixels wide."""
+    factor = width / 105
+    return cv2.resize(collins()[5:225, 125:325], None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+
+
+def mosaic() -> Grey:
+    """56 faces of 52 pixels in 8 columns and 7 rows of 104 and 114 pixels: wherever a tile ends, it cuts some."""
+    return np.pad(np.tile(head(52), (7, 8)), 10, constant_values=128)
+
+
+def test_small_faces_of_a_large_picture_are_found_tile_by_tile_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = find(mosaic(), "all")
+    monkeypatch.setattr(detect, "MAX_SEARCHED_PIXELS", 700_000)
+    assert len(every_factor(*mosaic().shape[::-1])) > 1
+    tiled = find(mosaic(), "all")
+    assert len(tiled) >= len(whole) >= 50
+    for face in whole:
+        (same,) = (other for other in tiled if other.overlap(face) > 0.3)
+        assert same.overlap(face) > 0.6
+    assert len([face for face in tiled if 40 < face.width < 70]) == len(whole)
+
+
+def test_a_face_larger_than_the_tiles_is_found_beside_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.full((900, 1200), 128, np.uint8)
+    picture[20:620, 300:812] = hopper()
+    for top, left in ((700, 100), (760, 640), (30, 1000)):
+        small = head(52)
+        picture[top : top + small.shape[0], left : left + small.shape[1]] = small
+    monkeypatch.setattr(detect, "MAX_SEARCHED_PIXELS", 600_000)
+    faces = [face for face in find(picture, "all") if face.score > 0.2]
+    assert len(faces) == 4
+    assert faces[0].width > 150 and 300 < faces[0].centre[0] < 812
+    assert [30 < face.width < 70 for face in faces] == [False, True, True, True]
+
+
+def test_tiles_bound_what_is_searched_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    class Detector:
+        def run(self, grey: Grey, *_: object) -> tuple[list[object], list[float], list[int]]:
+            sizes.append(grey.size)
+            assert grey.flags.c_contiguous
+            return [], [], []
+
+    monkeypatch.setattr(detect, "MAX_SEARCHED_PIXELS", 10_000)
+    for factor in (0.5, 1, 2):
+        search(np.zeros((300, 470), np.uint8), Detector(), factor)
+    assert max(sizes) <= 10_400, "but for rounding to whole pixels"
+    assert sum(sizes) < 2.2 * 300 * 470 * (0.25 + 1 + 4)
+
+
+def test_of_boxes_of_one_face_the_surest_remains() -> None:
+    face, again, other = FaceBox(0, 0, 100, 100, 0.9), FaceBox(20, 5, 110, 95, 1.1), FaceBox(95, 0, 195, 100, 0.2)
+    assert once_each([face, other, again]) == (again, other)
+    assert once_each([]) == ()
+
+
+@given(st.lists(st.tuples(*[st.floats(-50, 50)] * 2, st.floats(1, 60), st.floats(0, 2)), max_size=8))
+def test_once_each_keeps_no_pair_and_forgets_no_face(rows: list[tuple[float, ...]]) -> None:
+    faces = [FaceBox(x, y, x + side, y + side, score) for x, y, side, score in rows]
+    kept = once_each(faces)
+    assert all(a.overlap(b) <= detect.SAME_FACE for a in kept for b in kept if a is not b)
+    assert all(
+        any(face is k or (face.overlap(k) > detect.SAME_FACE and k.score >= face.score) for k in kept) for face in faces
+    )
+    assert set(once_each(faces[::-1])) == set(kept)
+
+
+def test_overlap_of_boxes() -> None:
+    box = FaceBox(0, 0, 10, 20)
+    assert box.overlap(box) == 1
+    assert box.overlap(box.moved(5, 0)) == pytest.approx(1 / 3)
+    assert box.overlap(box.moved(10, 0)) == box.overlap(box.moved(-30, 40)) == 0
 
 
 def test_nearest_to_the_centre() -> None:
@@ -202,7 +304,7 @@ def test_no_face_no_box(shape: tuple[int, int]) -> None:
 
 def test_a_search_at_one_scale_answers_in_the_pictures_pixels() -> None:
     coarse, full = (search(hopper(), load_detector(), factor) for factor in (0.5, 1.0))
-    assert overlap(coarse[0], full[0]) > 0.6
+    assert FaceBox.overlap(coarse[0], full[0]) > 0.6
 
 
 # -------------------------------------------------------------------------------------------------------- landmarks
@@ -280,7 +382,7 @@ def test_box_of_landmarks_is_square_and_holds_them() -> None:
     assert (points >= (box.left - 1e-3, box.top - 1e-3)).all() and (
         points <= (box.right + 1e-3, box.bottom + 1e-3)
     ).all()
-    assert overlap(box, find(hopper())[0]) > 0.4
+    assert FaceBox.overlap(box, find(hopper())[0]) > 0.4
 
 
 def test_the_aligned_box_follows_the_size_of_the_crop() -> None:
