@@ -1,0 +1,58 @@
+"""Benchmarks run and print the figures that docs/performance.md explains; three photos say nothing about speed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.pipelines import demo
+from faceloom.schemas.keys import generator
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("skimage")
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(script: str, *arguments: object) -> str:
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    (name, portrait), *_ = demo.load_portraits().items()
+    for number in range(3):
+        view = demo.draw_view(portrait, name, generator(2, str(number), "demo"))
+        (folder / f"{number}.jpg").write_bytes(demo.encode_jpeg(view.resize((240, 300)), 90))
+    return folder
+
+
+def test_speed_holds_builds_against_the_floor(photos: Path) -> None:
+    lines = [line.strip() for line in run("speed.py", "--small", photos, "--rounds", 1).splitlines() if line.strip()]
+    assert re.match(r"small: 3 photos, 3 faces, load \d", lines[0])
+    assert [line.split()[0] for line in lines[1:]] == ["floor", "polygon", "template", "Beam's", "polygon", "template"]
+    assert all(float(number) > 0 for line in lines[1:4] for number in re.findall(r"\d+\.\d+", line))
+    for stage in ("decode", "detect", "landmarks", "paint", "encode", "write"):
+        assert all(f"{stage} " in line for line in lines[-2:]), stage
+
+
+def test_a_floor_of_aligned_crops_needs_no_detector(photos: Path) -> None:
+    facts: dict[str, Any] = json.loads(run("floor.py", photos, "--aligned"))
+    assert facts["photos"] == facts["faces"] == 3 and facts["seconds"] > 0
+
+
+def test_scale_compares_workers_and_sizes(photos: Path) -> None:
+    said = run("scale.py", photos, "--small", 4, "--large", 0)
+    assert re.search(r"4 photos: 1 worker \d+\.\d s, 2 workers \d+\.\d s", said)
+    assert re.search(r"peak MB .*: \[\d+\], \[\d+, \d+\]", said)
+    assert "20000" not in said
