@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,7 +41,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _TURNS = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1), 8: (True, 0)}
 _TRANSPARENT_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_BAND_ROWS = 256
+_BAND_PIXELS = 1 << 20
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError, struct.error)
 
 
@@ -95,7 +96,8 @@ def decode_rgb(
 ) -> Pixels:
     """Decode a photo in colour.
 
-    Transparent pixels are laid over white; 16-bit values are rounded to 8; an animation gives its first frame.
+    Transparent pixels are laid over white; 16-bit grey is rounded to 8 bits, 16-bit colour keeps its upper 8, which is
+    the same within one level and without bias; an animation gives its first frame.
 
     Args:
         data: the file's bytes.
@@ -205,18 +207,46 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
+class _PillowLimitLifted:
+    """While any thread is inside, Pillow opens and loads what `max_pixels` has to decide on.
+
+    Pillow's own limit is one number for the whole process, so it is put back when the last thread leaves.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._limit: int | None = None
+
+    def __enter__(self) -> None:
+        from PIL import Image
+
+        with self._lock:
+            if self._inside == 0:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        from PIL import Image
+
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_LIMIT_LIFTED = _PillowLimitLifted()
+
+
 def _open(data: bytes) -> tuple[PillowImage, int]:
     """Pillow's lazy image, and the EXIF orientation still to be applied."""
     from PIL import Image, UnidentifiedImageError
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # bombs are refused by max_pixels, odd metadata does not matter
+    with warnings.catch_warnings(), _LIMIT_LIFTED:
+        warnings.simplefilter("ignore")  # odd metadata does not matter
         try:
             image = Image.open(io.BytesIO(data), formats=_formats())
             # The PNG class's own getexif would decode the pixels to look behind them.
             orientation = Image.Image.getexif(image).get(0x0112, 1)
-        except Image.DecompressionBombError as error:
-            raise PhotoError("too_many_pixels", "the picture is too large to be opened", value=error) from None
         except UnidentifiedImageError:
             raise _unidentified(data) from None
         except _BROKEN as error:
@@ -275,16 +305,18 @@ def _is_cut_off(data: bytes) -> bool:
 def _pillow_pixels(data: bytes) -> Pixels:
     """Stored pixels by Pillow, not turned: uint8 (H, W) for grey pictures, else (H, W, 3)."""
     image, _ = _open(data)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _LIMIT_LIFTED:
         warnings.simplefilter("ignore")
         try:
             image.load()
             width, height = image.size
-            grey = image.mode in ("1", "L", *_SIXTEEN_BIT_MODES) and "transparency" not in image.info
+            opaque = "transparency" not in image.info
+            grey = image.mode in _SIXTEEN_BIT_MODES or (image.mode in ("1", "L") and opaque)
             pixels = np.empty((height, width) if grey else (height, width, 3), np.uint8)
-            for top in range(0, height, _BAND_ROWS):  # in bands, so that conversions never hold a second picture
-                band = image.crop((0, top, width, min(top + _BAND_ROWS, height)))
-                pixels[top : top + _BAND_ROWS] = _band_pixels(band, grey)
+            rows = max(1, _BAND_PIXELS // width)
+            for top in range(0, height, rows):  # in bands, so that conversions never hold a second picture
+                band = image.crop((0, top, width, min(top + rows, height)))
+                pixels[top : top + rows] = _band_pixels(band, grey)
         except _BROKEN as error:
             raise _broken(error) from None
     return pixels
@@ -297,7 +329,9 @@ def _band_pixels(band: PillowImage, grey: bool) -> Pixels:
         values = np.asarray(band)
         if values.min() < 0 or values.max() > 65535:
             raise PhotoError("unsupported", "pixels of more than 16 bits are not read", value=values.max())
-        return np.asarray((values.astype(np.uint32) + 128) // 257, np.uint8)
+        pixels = np.asarray((values.astype(np.uint32) + 128) // 257, np.uint8)
+        pixels[values == band.info.get("transparency", -1)] = 255
+        return pixels
     if band.mode == "F":
         raise PhotoError("unsupported", "pixels that are floating-point numbers have no known white")
     if grey:

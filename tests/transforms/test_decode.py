@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -49,6 +50,11 @@ def jpeg(picture: np.ndarray | Image.Image, orientation: int = 1, **options: Any
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     return encode(picture, "JPEG", **{"quality": 95, "subsampling": 0, "exif": exif, **options})
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def stored_for(upright: np.ndarray, orientation: int) -> np.ndarray:
@@ -157,10 +163,27 @@ def test_sixteen_bits_are_rounded_not_cut_off(kind: str) -> None:
     assert pixels.min() == 0 and pixels.max() == 255
 
 
-def test_sixteen_bit_colour() -> None:
-    deep = gradient().astype(np.uint16) * 257
-    data = cv2.imencode(".png", deep[..., ::-1])[1].tobytes()
-    assert difference(decode_rgb(data), gradient()) < 1
+@pytest.mark.parametrize("kind", [".png", ".tiff"])
+def test_sixteen_bit_colour_keeps_its_upper_bits_without_bias(kind: str) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (120, 90, 3)).astype(np.uint16)
+    data = cv2.imencode(kind, deep[..., ::-1])[1].tobytes()
+    pixels = decode_rgb(data)
+    error = pixels - deep / 257
+    assert np.abs(error).max() < 1 and abs(error.mean()) < 0.02
+    whole = cv2.imencode(kind, gradient()[..., ::-1].astype(np.uint16) * 257)[1].tobytes()
+    assert np.array_equal(decode_rgb(whole), gradient())
+
+
+def test_the_transparent_level_of_sixteen_bit_grey_is_white() -> None:
+    deep = (np.arange(5400).reshape(60, 90) * 12).astype(np.uint16)
+    data = encode(Image.fromarray(deep), "PNG")
+    end_of_header = data.index(b"IHDR") + 4 + 13 + 4
+    data = data[:end_of_header] + chunk(b"tRNS", struct.pack(">H", 1200)) + data[end_of_header:]
+    assert read_header(data).mode == "I;16"
+    expected = np.rint(deep / 257)
+    expected[deep == 1200] = 255
+    assert np.array_equal(decode_grey(data), expected)
+    assert np.array_equal(decode_rgb(data), np.repeat(expected[..., None], 3, axis=2))
 
 
 def test_cmyk_jpeg_has_the_right_colours() -> None:
@@ -342,9 +365,6 @@ def test_garbage_ends_as_a_photo_error(garbage: bytes, start: bytes) -> None:
 
 
 def png_that_claims(width: int, height: int) -> bytes:
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
@@ -371,6 +391,37 @@ def test_nothing_is_said_about_large_pictures_within_the_limit() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_header(png_that_claims(12_000, 12_000), max_pixels=150_000_000).width == 12_000
+
+
+def test_the_limit_may_be_higher_than_pillows_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_header(png_that_claims(30_000, 20_000), max_pixels=600_000_000).width == 30_000
+    assert code_of(png_that_claims(30_000, 20_000), max_pixels=599_999_999) == "too_many_pixels"
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    for kind in ("PNG", "TIFF", "WEBP", "GIF", "BMP"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        assert difference(decode_rgb(encode(gradient(), kind, **options)), gradient()) < 8
+    assert Image.MAX_IMAGE_PIXELS == 100, "that of other users of Pillow"
+
+
+def test_pillows_limit_is_put_back_after_threads_and_errors() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    data = [encode(gradient(), "PNG"), png_that_claims(60_000, 60_000), b"", encode(gradient(), "BMP")[:200]] * 20
+
+    def code(one: bytes) -> str:
+        try:
+            return str(decode_rgb(one).shape)
+        except PhotoError as error:
+            return error.code
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(code, data))
+    assert codes == [code(one) for one in data]
+    assert Image.MAX_IMAGE_PIXELS == before is not None
+
+
+@pytest.mark.parametrize("size", [(1, 3_000_000), (3_000_000, 1), (1025, 1024)])
+def test_pictures_of_any_shape_are_converted_in_bands(size: tuple[int, int]) -> None:
+    assert (decode_rgb(encode(Image.new("RGBA", size, (9, 99, 199, 255)), "PNG")) == (9, 99, 199)).all()
 
 
 def test_a_header_read_before_is_not_read_again() -> None:
