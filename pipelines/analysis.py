@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -12,25 +13,24 @@ from typing import Any
 import numpy as np
 
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.face_table import TOO_LARGE, row_of_content, speaks_for_copies, stamp_of
 from faceloom.pipelines.model_files import file_digest, find_landmark_model, load_detector, load_predictor
 from faceloom.pipelines.progress import Ticker
 from faceloom.pipelines.stopwatch import Stopwatch
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_faces, write_faces
-from faceloom.schemas.errors import PhotoError
+from faceloom.pipelines.tables import write_faces
+from faceloom.schemas.errors import FaceloomError, PhotoError
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import Faces
 from faceloom.schemas.versions import ANALYSER
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
+from faceloom.transforms.decode import read_header
 
 TASK_PHOTOS = 100
-PASSING = {"vanished", "unreadable"}
+PASSING = {"vanished", "unreadable", "failed"}
 """Rejects that the next run should try again although the photo looks unchanged."""
-
-
-RowKey = tuple[str, int, str]
+MESSAGE_LETTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,62 +40,55 @@ class AnalyseTask:
     Attributes:
         path: where their rows go.
         photos: the photos.
-        candidates: rows already known for other photos of the same size in bytes: one may have the same content.
+        table: name of the face table as it was before this run; empty if there was none. Photos with the same bytes
+            may have a row there, under another name.
     """
 
     path: str
     photos: tuple[Photo, ...]
-    candidates: tuple[AnalysedPhoto, ...]
+    table: str = ""
 
 
 def analyser_id(faces: Faces) -> str:
     """Identity of the analysis that a recipe asks for: 12 hex digits over all that its rows depend on.
 
+    `max_pixels` is not among that: rows hold the size of every photo, and the plan rejects what is too large.
+
     Raises:
         ModelFileError: the landmark model is missing.
     """
     model = file_digest(find_landmark_model(faces.landmark_model))
-    return digest(ANALYSER, faces.select, faces.assume, faces.max_pixels, model)[:12]
+    return digest(ANALYSER, faces.select, faces.assume, model)[:12]
 
 
-def stamp_of(photo: Photo) -> str:
-    """What tells whether a photo, or the landmarks given with it, changed since it was analysed."""
-    return photo.stamp if photo.landmarks is None else f"{photo.stamp}+{digest(photo.landmarks)[:16]}"
+def tasks_for(
+    photos: Iterable[Photo], known: Mapping[str, AnalysedPhoto], analyser: str, max_pixels: int, table: str = ""
+) -> list[AnalyseTask]:
+    """Tasks for the photos that no row speaks of for good.
 
-
-def load_analysed(storage: Storage, analyser: str) -> dict[RowKey, AnalysedPhoto]:
-    """All rows that this analyser has written to an output, by photo id, size and stamp."""
-    rows = (row for path in storage.list(f"faces/{analyser}") for row in read_faces(storage, path))
-    return {(row.photo_id, row.size, row.stamp): row for row in rows}
-
-
-def row_key(photo: Photo) -> RowKey:
-    """Under which key a row that speaks of this very photo is known."""
-    return photo.photo_id, photo.size, stamp_of(photo)
-
-
-def find_row(photo: Photo, known: Mapping[RowKey, AnalysedPhoto]) -> AnalysedPhoto:
-    """The row of a photo that has been analysed, or of the attempt that is to be repeated next time."""
-    return known.get(row_key(photo)) or known[photo.photo_id, photo.size, ""]
-
-
-def tasks_for(photos: Iterable[Photo], known: Mapping[RowKey, AnalysedPhoto], analyser: str) -> list[AnalyseTask]:
-    """Tasks for the photos that no row speaks of yet."""
-    by_size: dict[int, list[AnalysedPhoto]] = {}
-    for row in known.values():
-        by_size.setdefault(row.size, []).append(row)
-    new = [photo for photo in photos if row_key(photo) not in known]
+    Args:
+        photos: as listed.
+        known: from `load_analysed`.
+        analyser: from `analyser_id`.
+        max_pixels: photos that were too large, and no longer are, are looked at again.
+        table: see `AnalyseTask`.
+    """
+    new = [photo for photo in photos if _is_open(known.get(photo.photo_id), max_pixels)]
     # Tasks of one size, and a number of them that a few workers can share evenly.
     number = 4 * math.ceil(len(new) / (4 * TASK_PHOTOS))
     tasks = []
     for cut in range(number):
         some = tuple(new[len(new) * cut // number : len(new) * (cut + 1) // number])
-        if not some:
-            continue
-        candidates = {row.sha256: row for photo in some if not photo.landmarks for row in by_size.get(photo.size, ())}
-        name = digest([row_key(photo) for photo in some])[:24]
-        tasks.append(AnalyseTask(f"faces/{analyser}/{name}.parquet", some, tuple(candidates.values())))
+        if some:
+            name = digest([(photo.photo_id, photo.size, stamp_of(photo)) for photo in some])[:24]
+            tasks.append(AnalyseTask(f"faces/{analyser}/{name}.parquet", some, table))
     return tasks
+
+
+def _is_open(row: AnalysedPhoto | None, max_pixels: int) -> bool:
+    if row is None or not row.stamp:
+        return True
+    return row.code == TOO_LARGE and 0 < row.width * row.height <= max_pixels
 
 
 def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
@@ -109,30 +102,52 @@ def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
         StorageError: the rows cannot be written.
     """
     watch = Stopwatch()
-    same = {row.sha256: row for row in task.candidates if "+" not in row.stamp}
-    rows = []
+    rows: list[AnalysedPhoto] = []
+    same: dict[str, AnalysedPhoto] = {}
     with Ticker(context.progress) as ticker:
         for photo in task.photos:
-            rows.append(_analyse_one(photo, same, context, watch))
+            row = _analyse_one(photo, task, same, context, watch)
+            rows.append(row)
+            if speaks_for_copies(row.sha256, row.stamp, row.code, row.given):
+                same.setdefault(row.sha256, row)
             ticker.tick()
     with watch.time("write"):
         write_faces(context.storage, task.path, rows)
     return dict(watch.seconds)
 
 
-def _analyse_one(photo: Photo, same: Mapping[str, AnalysedPhoto], context: Context, watch: Stopwatch) -> AnalysedPhoto:
-    row = AnalysedPhoto(photo.photo_id, photo.size, stamp_of(photo), "", 0, 0, 1, ())
+def _known_copy(sha256: str, task: AnalyseTask, context: Context) -> AnalysedPhoto | None:
+    folder = task.path.rpartition("/")[0]
+    return row_of_content(context.root, folder, task.table, sha256) if task.table else None
+
+
+def _analyse_one(
+    photo: Photo, task: AnalyseTask, same: Mapping[str, AnalysedPhoto], context: Context, watch: Stopwatch
+) -> AnalysedPhoto:
+    given = photo.landmarks is not None
+    row = AnalysedPhoto(photo.photo_id, photo.size, stamp_of(photo), "", 0, 0, 1, (), given=given)
+    limit = context.recipe.faces.max_pixels
     try:
         with watch.time("read"):
             data = context.source(photo.source).read(photo.uri)
             sha256 = hashlib.sha256(data).hexdigest()
         row = replace(row, sha256=sha256)
-        if photo.landmarks is None and (known := same.get(sha256)):
+        if not given and (known := same.get(sha256) or _known_copy(sha256, task, context)):
             return replace(known, photo_id=row.photo_id, size=row.size, stamp=row.stamp)
+        header = read_header(data, max_pixels=sys.maxsize)
+        row = replace(row, width=header.size[0], height=header.size[1], orientation=header.exif_orientation)
+        if row.width * row.height > limit:
+            raise PhotoError(TOO_LARGE, f"the picture has more than {limit} pixels")
         found = _analyse(data, photo, context.recipe.faces, watch)
     except PhotoError as error:
         stamp = "" if error.code in PASSING else row.stamp
         return replace(row, stamp=stamp, code=error.code, message=str(error))
+    except (FaceloomError, ImportError):
+        raise  # not for want of a good photo
+    except Exception as error:
+        # What the libraries below raise on odd pictures is theirs to say; one such photo must not end a build.
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:MESSAGE_LETTERS]
+        return replace(row, stamp="", code="failed", message=message)
     faces = tuple(
         FaceRow(
             box=(face.box.left, face.box.top, face.box.right, face.box.bottom),
@@ -142,7 +157,7 @@ def _analyse_one(photo: Photo, same: Mapping[str, AnalysedPhoto], context: Conte
         )
         for face in found.faces
     )
-    return replace(row, width=found.width, height=found.height, orientation=found.header.exif_orientation, faces=faces)
+    return replace(row, faces=faces)
 
 
 @lru_cache(maxsize=2)
@@ -151,7 +166,7 @@ def _predictor(path: str | None) -> Any:
 
 
 def _analyse(data: bytes, photo: Photo, faces: Faces, watch: Stopwatch) -> PhotoAnalysis:
-    given = None if photo.landmarks is None else np.array(photo.landmarks, np.float32)
+    given = None if photo.landmarks is None else np.frombuffer(photo.landmarks, np.float32).reshape(68, 2)
     return analyse_photo(
         data,
         select=faces.select,

@@ -57,7 +57,10 @@ def make_plan(
     by_source = recipe.split.by == "source"
     for photo in sorted(photos, key=lambda p: (by_source and p.split is None, p.identity is None, p.source, p.uri)):
         found = analysed[photo.photo_id]
-        if found.code:
+        if found.width * found.height > recipe.faces.max_pixels:
+            message = f"{found.width} x {found.height} pixels, more than {recipe.faces.max_pixels} (faces.max_pixels)"
+            rejects.append(Reject("analyse", photo.source, photo.uri, "too_many_pixels", message))
+        elif found.code:
             rejects.append(Reject("analyse", photo.source, photo.uri, found.code, found.message))
         elif (first := first_with.setdefault(found.sha256, photo)) is not photo:
             message = f"the same bytes as {first.photo_id}, which is used"

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from faceloom.pipelines import analysis
+from faceloom.pipelines import analysis, face_table
 from faceloom.pipelines.beam_run import run_tasks
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.progress import Listener
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.faces import AnalysedPhoto
+from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo, Reject
 
 
@@ -58,8 +59,10 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
         raise SourceError("there is nothing in the source", where=", ".join(s.path for s in context.recipe.sources))
     scanned = time.perf_counter()
     analyser = analysis.analyser_id(context.recipe.faces)
-    known = analysis.load_analysed(context.storage, analyser)
-    tasks = analysis.tasks_for(photos, known, analyser)
+    files = face_table.face_files(context.storage, analyser)
+    analysed = face_table.load_analysed(context.storage, files, photos)
+    table = digest(files) if files else ""
+    tasks = analysis.tasks_for(photos, analysed, analyser, context.recipe.faces.max_pixels, table)
     new = sum(len(task.photos) for task in tasks)
     seconds: dict[str, float] = {}
     if tasks:
@@ -67,8 +70,7 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
         with Listener(watcher.done) as listener:
             do = partial(_analyse, context=replace(context, progress=listener.address))
             seconds = run_tasks(tasks, do, workers=workers)
-        known = analysis.load_analysed(context.storage, analyser)
-    analysed = {photo.photo_id: analysis.find_row(photo, known) for photo in photos}
+        analysed |= face_table.load_analysed(context.storage, (task.path for task in tasks), photos)
     wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}
     return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall)
 

@@ -42,9 +42,9 @@ def _schema(kind: type) -> pa.Schema:
         }  # fmt: skip
     elif kind is FaceRow:  # the face table: photo columns, repeated for each of its faces
         names = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
-        whole = {"size", "width", "height", "orientation"}
+        special = {"size": number, "width": number, "height": number, "orientation": number, "given": pa.bool_()}
         return pa.schema(
-            [(name, number if name in whole else text) for name in names]
+            [(name, special.get(name, text)) for name in names]
             + [("box", box), ("landmarks", blob), ("score", real), ("quality", text)]
         )
     elif kind is Reject:
@@ -167,19 +167,26 @@ def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) ->
     write_table(storage, path, FaceRow, columns)
 
 
-def read_faces(storage: Storage, path: str) -> list[AnalysedPhoto]:
-    """Read a piece of the face table."""
-    columns = _read(storage, path)
+def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[AnalysedPhoto]:
+    """Read a piece of the face table; without `quality`, which is half of it, rows have no such figures."""
+    columns = _read(storage, path, None if quality else [name for name in _schema(FaceRow).names if name != "quality"])
+    columns.setdefault("quality", ["{}"] * len(columns["box"]))
     own = {name: columns.pop(name) for name in ("box", "landmarks", "score", "quality")}
     photos: dict[tuple[Any, ...], list[FaceRow]] = {}
-    for shared, box, landmarks, score, quality in zip(zip(*columns.values()), *own.values(), strict=True):
+    for shared, box, landmarks, score, figures in zip(zip(*columns.values()), *own.values(), strict=True):
         faces = photos.setdefault(shared, [])
         if landmarks is not None:
-            faces.append(FaceRow(tuple(box), landmarks, score, tuple(json.loads(quality).items())))
+            faces.append(FaceRow(tuple(box), landmarks, score, tuple(json.loads(figures).items())))
     names = list(columns)
     return [
         AnalysedPhoto(**dict(zip(names, shared, strict=True)), faces=tuple(faces)) for shared, faces in photos.items()
     ]
+
+
+def read_face_columns(storage: Storage, path: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Read only some columns of a piece of the face table: their values row by row, a row per face."""
+    columns = _read(storage, path, list(names))
+    return list(zip(*(columns[name] for name in names), strict=True))
 
 
 def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> None:

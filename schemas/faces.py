@@ -13,7 +13,7 @@ class FaceRow:
         box: left, top, right, bottom in pixels of the upright photo.
         landmarks: 68 (x, y) points as float32 bytes (544 of them), pixels of the upright photo, iBUG order.
         score: the detector's, or 0 where no detector ran.
-        quality: named figures of `faceloom.transforms.quality`.
+        quality: named figures of `faceloom.transforms.quality`; empty where they were not asked for.
     """
 
     box: tuple[float, float, float, float]
@@ -34,9 +34,10 @@ class AnalysedPhoto:
     Attributes:
         photo_id, size, stamp: of the photo as it was listed; an unchanged photo is recognised by them.
         sha256: of the photo's bytes.
-        width, height: pixels of the upright photo; 0 where it could not be decoded.
+        width, height: pixels of the upright photo; 0 where the file does not say.
         faces: empty exactly if `code` is not.
         code, message: of the reject, else empty.
+        given: whether the user gave the landmarks; then nothing is said about other photos of the same bytes.
     """
 
     photo_id: str
@@ -49,3 +50,4 @@ class AnalysedPhoto:
     faces: tuple[FaceRow, ...]
     code: str = ""
     message: str = ""
+    given: bool = False

@@ -22,7 +22,8 @@ class Photo:
         licence: terms of use, in the user's words.
         consent: what the subject agreed to, in the user's words.
         attributes: further facts, sorted by name.
-        landmarks: 68 (x, y) points in pixels of the photo as displayed, iBUG order, given by the user; None if not.
+        landmarks: 68 (x, y) points given by the user, as float32 bytes (544 of them), in pixels of the photo as
+            displayed, iBUG order; None if not given.
         size: length in bytes.
         stamp: differs whenever the stored bytes may differ, so that a photo with the same uri, size and stamp need not
             be read again.
@@ -35,7 +36,7 @@ class Photo:
     licence: str | None
     consent: str | None
     attributes: tuple[tuple[str, Scalar], ...]
-    landmarks: tuple[tuple[float, float], ...] | None
+    landmarks: bytes | None
     size: int
     stamp: str
 

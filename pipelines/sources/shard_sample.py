@@ -11,7 +11,7 @@ import numpy as np
 
 from faceloom.pipelines.sources.base import read_span
 from faceloom.pipelines.sources.tar_members import Member
-from faceloom.pipelines.sources.values import Landmarks, as_landmarks, as_text
+from faceloom.pipelines.sources.values import as_landmarks, as_text
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending, is_unsafe
 from faceloom.schemas.errors import PhotoError
 
@@ -77,7 +77,7 @@ class SampleNotes(NamedTuple):
                 return note
         return None
 
-    def landmarks(self, facts: dict[str, object]) -> Landmarks | None:
+    def landmarks(self, facts: dict[str, object]) -> bytes | None:
         """From `landmarks.npy`, a `npy` of shape (68, 2), or the json. Raises PhotoError `bad_landmarks`."""
         try:
             for kind in ("landmarks.npy", "npy"):

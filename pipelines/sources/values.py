@@ -11,8 +11,6 @@ import numpy as np
 
 from faceloom.schemas.photos import Scalar
 
-Landmarks = tuple[tuple[float, float], ...]
-
 _TYPED = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?|true|false")
 
 
@@ -31,8 +29,8 @@ def as_text(value: object) -> str | None:
     return str(value).strip().encode("utf-8", "backslashreplace").decode()
 
 
-def as_landmarks(value: object) -> Landmarks | None:
-    """68 (x, y) points from nested sequences, an array, or either as JSON; None if missing.
+def as_landmarks(value: object) -> bytes | None:
+    """68 (x, y) points as float32 bytes from nested sequences, an array, or either as JSON; None if missing.
 
     Raises:
         ValueError: not 68 pairs of finite numbers.
@@ -45,14 +43,15 @@ def as_landmarks(value: object) -> Landmarks | None:
     if value is None or (isinstance(value, str | float) and is_missing(value)):
         return None
     try:
-        points = np.asarray(value, dtype=np.float64)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+            points = np.asarray(value, dtype=np.float64).astype(np.float32)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError("landmarks are 68 pairs of numbers") from error
     if points.shape != (68, 2):
         raise ValueError(f"landmarks are 68 pairs of numbers, not of shape {points.shape}")
     if not np.isfinite(points).all():
         raise ValueError("a landmark is not a finite number")
-    return tuple((x, y) for x, y in points.tolist())
+    return points.tobytes()
 
 
 def as_attributes(values: Mapping[str, object]) -> tuple[tuple[str, Scalar], ...]:

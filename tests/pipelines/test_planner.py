@@ -505,6 +505,18 @@ def test_faces_too_small_are_rejected_one_by_one() -> None:
     assert not plan([none], recipe(faces={"min_size": 20})).rejects
 
 
+def test_photos_larger_than_the_limit_are_rejected_whatever_analysis_said_of_them() -> None:
+    """The face table may have been written under another limit."""
+    items = [item("fine.jpg"), item("none.jpg", code="no_face"), item("large.jpg", code="too_many_pixels")]
+    assert [face.uri for face in faces_of(plan(items, recipe(faces={"max_pixels": 640 * 480})))] == ["fine.jpg"]
+    found = plan(items, recipe(faces={"max_pixels": 640 * 480 - 1}))
+    assert not found.shards
+    assert {(r.stage, r.code, r.message) for r in found.rejects} == {
+        ("analyse", "too_many_pixels", "640 x 480 pixels, more than 307199 (faces.max_pixels)")
+    }
+    assert len(found.rejects) == 3
+
+
 @pytest.mark.parametrize(("select", "chosen"), [("largest", [1]), ("centre", [2]), ("all", [0, 1, 2])])
 def test_which_faces_of_a_photo_are_used(select: str, chosen: list[int]) -> None:
     photo = item("a.jpg", faces=[face(80, left=0), face(120, left=500), face(60, left=290)])

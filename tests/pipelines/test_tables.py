@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,25 @@ def test_a_photo_of_two_equal_faces_and_one_of_none(storage: Storage) -> None:
     tables.write_faces(storage, "t.parquet", EXAMPLES["faces"])
     assert tables.read_faces(storage, "t.parquet") == EXAMPLES["faces"]
     assert pq.read_table(storage.local("t.parquet")).num_rows == 3
+
+
+def test_whether_landmarks_were_given_comes_back(storage: Storage) -> None:
+    rows = [replace(EXAMPLES["faces"][0], photo_id=f"s/{given}", given=given) for given in (True, False)]
+    tables.write_faces(storage, "t.parquet", rows)
+    assert [row.given for row in tables.read_faces(storage, "t.parquet")] == [True, False]
+
+
+def test_faces_without_their_quality(storage: Storage) -> None:
+    tables.write_faces(storage, "t.parquet", EXAMPLES["faces"])
+    bare = replace(FACE, quality=())
+    two, none = EXAMPLES["faces"]
+    assert tables.read_faces(storage, "t.parquet", quality=False) == [replace(two, faces=(bare, bare)), none]
+
+
+def test_some_columns_of_faces_come_in_the_order_asked_for(storage: Storage) -> None:
+    tables.write_faces(storage, "t.parquet", EXAMPLES["faces"])
+    rows = tables.read_face_columns(storage, "t.parquet", ("stamp", "photo_id", "given"))
+    assert rows == [("t", "s/u", False), ("t", "s/u", False), ("t", "s/v", False)]
 
 
 def test_attributes_keep_their_types(storage: Storage) -> None:

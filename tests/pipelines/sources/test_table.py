@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -69,7 +70,7 @@ def test_every_column(folder: Path) -> None:
     full = found["b.jpg"]
     assert (full.identity, full.split, full.licence, full.consent) == ("007", "train", "CC0", "signed")
     assert full.attributes == (("age", 36), ("glasses", True), ("smiling", True))
-    assert full.landmarks == tuple(map(tuple, POINTS))
+    assert full.landmarks == np.array(POINTS, np.float32).tobytes()
     assert (full.size, full.stamp) == (5, str((folder / "b.jpg").stat().st_mtime_ns))
     bare = found["a.jpg"]
     assert (bare.identity, bare.split, bare.licence, bare.consent, bare.landmarks) == (None,) * 5
@@ -90,7 +91,7 @@ def test_parquet_types(folder: Path) -> None:
     )
     found = photos(table)
     assert found["a.jpg"].identity == "7"
-    assert found["a.jpg"].landmarks == tuple(map(tuple, POINTS))
+    assert found["a.jpg"].landmarks == np.array(POINTS, np.float32).tobytes()
     assert found["a.jpg"].attributes == (("code", "007"), ("pose", "[1, 2]"), ("score", 0.5))
     assert found["b.jpg"].attributes == (("code", "x"),)
 
