@@ -32,7 +32,7 @@ def build_summary(report: RunReport, out: str) -> list[RenderableType]:
         "photos": record.photos,
         "faces": record.faces,
         "samples": record.written,
-        "rejected": sum(sum(codes.values()) for codes in record.rejects.values()),
+        "rejected": _total(record.rejects),
         "shards": f"{len(record.shards):,} ({size_text(sum(shard.bytes for shard in record.shards))})",
         "this run": f"{did}, in {time_text(seconds)}",
         "output": out,
@@ -46,7 +46,7 @@ def plan_summary(plan: Preview, out: str) -> list[RenderableType]:
         "photos": plan.photos,
         "faces": plan.faces,
         "samples": f"{plan.samples:,}, of which {plan.samples_ready:,} are there already",
-        "rejected": sum(sum(codes.values()) for codes in plan.rejects.values()),
+        "rejected": _total(plan.rejects),
         "size": f"about {size_text(plan.bytes)}",
         "shards": f"{plan.shards:,}, of which {plan.shards_ready:,} are there already",
         "parts": f"{plan.parts:,}, of which {plan.parts_ready:,} need no rendering",
@@ -63,7 +63,7 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
         "photos": record.photos,
         "faces": record.faces,
         "samples": record.written,
-        "rejected": sum(sum(codes.values()) for codes in record.rejects.values()),
+        "rejected": _total(record.rejects),
         "plan": record.plan[:16],
     }
     sizes = {
@@ -173,6 +173,10 @@ def _counts(
     named = (("By split", by_split), ("By mask", by_mask), ("By source", by_source))
     blocks: list[RenderableType] = [counts_table(title, counts) for title, counts in named if counts]
     return blocks + ([rejects_table(rejects)] if rejects else [])
+
+
+def _total(rejects: Mapping[str, Mapping[str, int]]) -> int:
+    return sum(sum(codes.values()) for codes in rejects.values())
 
 
 def _times(last_run: Mapping[str, Any]) -> list[RenderableType]:
