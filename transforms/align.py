@@ -141,14 +141,11 @@ def warp_image(image: Image, matrix: Matrix, size: Size, *, border: Border = "re
     return np.asarray(_warp(image, matrix, size, _border_flag(border), cv2.INTER_CUBIC), np.uint8)
 
 
-def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size, *, border: Border = "constant") -> Alpha:
-    """Cut the crop of a coverage map (float32 H, W, 0..1) as `warp_image` cuts the photo.
-
-    With the border of the picture a mask that is mirrored there is marked as mask; `constant` is 0 outside the photo.
-    """
+def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size) -> Alpha:
+    """Cut the crop of a coverage map (float32 H, W, 0..1) as `warp_image` cuts the photo; 0 outside the photo."""
     import cv2
 
-    return np.asarray(_warp(alpha, matrix, size, _border_flag(border), cv2.INTER_LINEAR), np.float32)
+    return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
 
 
 def region_read(image_size: Size, matrix: Matrix, size: Size) -> tuple[int, int, int, int]:

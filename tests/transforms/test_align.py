@@ -277,18 +277,6 @@ def test_the_photo_is_left_alone() -> None:
     assert scale_of(invert(similarity(0.4, 0.1))) == pytest.approx(2.5)
 
 
-@pytest.mark.parametrize("border", ["reflect", "replicate"])
-def test_what_a_border_shows_of_a_mask_is_marked_as_mask(border: Border) -> None:
-    photo = np.full((60, 60, 3), 90, np.uint8)
-    alpha = np.zeros((60, 60), np.float32)
-    photo[50:, 20:40], alpha[50:, 20:40] = 250, 1
-    down = translate(0, -30)  # the crop reaches 30 pixels below the photo
-    crop = warp_image(photo, down, (60, 60), border=border)
-    marked = warp_alpha(alpha, down, (60, 60), border=border) >= 0.5
-    assert marked[31:].any()
-    assert np.array_equal(marked, crop[..., 0] > 170)
-
-
 def test_nothing_outside_the_photo_is_mask_with_a_black_border() -> None:
     alpha = np.ones((60, 60), np.float32)
     marked = warp_alpha(alpha, translate(0, -30), (60, 60)) >= 0.5
