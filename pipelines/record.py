@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
@@ -85,6 +86,15 @@ def render_rejects(storage: Storage, plan: Plan) -> list[Reject]:
     ]
 
 
+def count_rejects(rejects: Iterable[Reject]) -> dict[str, dict[str, int]]:
+    """Number of rejects by stage and code, both in order."""
+    counts = Counter((reject.stage, reject.code) for reject in rejects)
+    by_stage: dict[str, dict[str, int]] = {}
+    for (stage, code), count in sorted(counts.items()):
+        by_stage.setdefault(stage, {})[code] = count
+    return by_stage
+
+
 def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejects: list[Reject]) -> BuildRecord:
     """Count what a build holds, from the indexes of its shards.
 
@@ -113,9 +123,7 @@ def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejec
             )
         )
     written = sum(by_split.values())
-    by_code: dict[str, Counter[str]] = {}
-    for reject in rejects:
-        by_code.setdefault(reject.stage, Counter())[reject.code] += 1
+    by_code = count_rejects(rejects)
     lost = plan.samples - written - sum(by_code.get("render", {}).values())
     _refuse(lost, "samples planned are neither written nor rejected")
     kept = {(face.source, face.uri) for shard in plan.shards for part in shard.parts for face in part.faces}
@@ -131,7 +139,7 @@ def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejec
         faces=sum(len(part.faces) for shard in plan.shards for part in shard.parts),
         planned=plan.samples,
         written=written,
-        rejects={stage: dict(sorted(codes.items())) for stage, codes in sorted(by_code.items())},
+        rejects=by_code,
         by_split=dict(sorted(by_split.items())),
         by_mask=dict(sorted(by_mask.items())),
         by_source=dict(sorted(by_source.items())),

@@ -9,8 +9,8 @@ from typing import Any
 
 from faceloom.pipelines.build import LAST_RUN
 from faceloom.pipelines.lifting import find_lifts
-from faceloom.pipelines.parts import is_rendered, shard_index, shard_tar
-from faceloom.pipelines.record import BuildRecord, read_record
+from faceloom.pipelines.parts import is_finished, is_rendered, shard_tar
+from faceloom.pipelines.record import BuildRecord, count_rejects, read_record
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.survey import Survey
 from faceloom.pipelines.tables import read_rejects
@@ -113,10 +113,7 @@ def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Pre
         for face in (face for part in shard.parts for face in part.faces):
             by_source[face.source] += face.samples
             by_mask.update([recipe.masks[number].label for number in face.masks] or ["none"])
-    rejects: dict[str, Counter[str]] = {}
-    for reject in (*survey.rejects, *plan.rejects):
-        rejects.setdefault(reject.stage, Counter())[reject.code] += 1
-    missing = [shard for shard in plan.shards if not storage.exists(shard_index(shard.name))]
+    missing = [shard for shard in plan.shards if not is_finished(storage, shard.name)]
     lifts = find_lifts(storage, missing)
     to_render = [
         part
@@ -139,7 +136,7 @@ def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Pre
         by_split=dict(sorted(by_split.items())),
         by_mask=dict(sorted(by_mask.items())),
         by_source=dict(sorted(by_source.items())),
-        rejects={stage: dict(sorted(codes.items())) for stage, codes in sorted(rejects.items())},
+        rejects=count_rejects((*survey.rejects, *plan.rejects)),
     )
 
 
