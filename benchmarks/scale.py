@@ -21,10 +21,10 @@ from pathlib import Path
 RECIPE = "name: scale\nmasks:\n- {kind: template, template: surgical}\n- {kind: polygon, shape: C}\n"
 PEAKS = """
 import json, resource, sys
-from faceloom.pipelines.cli import main
+from faceloom.pipelines.cli import app
 sys.argv[0] = "faceloom"
 try:
-    main()
+    app()
 finally:
     peaks = [resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print("peaks", json.dumps(peaks), file=sys.stderr, flush=True)

@@ -241,8 +241,15 @@ def _main(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line, and leave at once when it is done.
+
+    An orderly exit takes native libraries apart while their idle threads still run, which aborts the process now and
+    then.
+    """
+    try:
+        app()
+    except SystemExit as ending:
+        _leave(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
 
 
 @contextlib.contextmanager
@@ -357,8 +364,9 @@ def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoRet
 
 def _leave(code: int) -> NoReturn:
     """Leave at once: Beam's threads wait for their workers, and may wait long."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody may be reading any more
+            stream.flush()
     os._exit(code)
 
 

@@ -93,7 +93,9 @@ def _read(storage: Storage, path: str, columns: Sequence[str] | None = None) -> 
 
     data = pa.BufferReader(storage.read_bytes(path))
     with _intact(path):
-        result: dict[str, list[Any]] = pq.read_table(data, columns=columns, page_checksum_verification=True).to_pydict()
+        result: dict[str, list[Any]] = pq.read_table(
+            data, columns=columns, page_checksum_verification=True, use_threads=False
+        ).to_pydict()
     return result
 
 
