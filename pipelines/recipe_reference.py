@@ -92,7 +92,8 @@ def meaning_of(model: type[BaseModel], key: str) -> str:
     Raises:
         KeyError: nobody says it.
     """
-    if description := model.model_fields[key].description:
+    by_key = {field.alias or name: field for name, field in model.model_fields.items()}
+    if description := by_key[key].description:
         return description
     documented = re.search(rf"^    {key}: (.+(?:\n {{8}}.+)*)", inspect.cleandoc(model.__doc__ or ""), re.MULTILINE)
     text = documented[1] if documented else MEANINGS[f"{model.__name__}.{key}"]
@@ -110,6 +111,8 @@ def describe_type(schema: dict[str, Any], key: str) -> str:
     if "anyOf" in schema:
         parts = [describe_type(part, key) for part in schema["anyOf"] if part.get("type") != "null"]
         return " or ".join(parts)
+    if "words" in schema:
+        return str(schema["words"])
     if "prefixItems" in schema:
         return "a colour" if key == "colour" else "[width, height]"
     if schema.get("type") == "array":

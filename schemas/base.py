@@ -26,20 +26,21 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 class Model(BaseModel):
     """A recipe part: frozen; an unknown key is refused with the keys that are allowed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
+            allowed = {field.alias or name for name, field in cls.model_fields.items()}
             for key in data:
-                if key not in cls.model_fields:
-                    close = difflib.get_close_matches(str(key), cls.model_fields, n=1)
+                if key not in allowed:
+                    close = difflib.get_close_matches(str(key), sorted(allowed), n=1)
                     hint = f"; did you mean '{close[0]}'?" if close else ""
                     raise PydanticCustomError(
                         "unknown_key",
                         "unknown key; allowed: {allowed}{hint}",
-                        {"key": str(key), "allowed": ", ".join(sorted(cls.model_fields)), "hint": hint},
+                        {"key": str(key), "allowed": ", ".join(sorted(allowed)), "hint": hint},
                     )
         return data
 

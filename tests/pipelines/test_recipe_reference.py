@@ -20,7 +20,7 @@ from faceloom.schemas.recipe import Align, Faces, Recipe
 from faceloom.schemas.source_spec import SourceSpec
 
 FILE = Path(__file__).parents[2] / "docs" / "recipe-reference.md"
-KEYS = [(model, key) for _, model in SECTIONS for key in model.model_fields]
+KEYS = [(model, key) for _, model in SECTIONS for key in model.model_json_schema()["properties"]]
 
 
 def test_the_file_in_docs_is_what_the_schema_says_now() -> None:
@@ -74,6 +74,7 @@ def test_a_key_that_nobody_explains_is_an_error() -> None:
         ({"type": "array", "items": {"type": "string"}}, "list of text"),
         ({"type": "array", "items": {"$ref": "#"}}, "list of mappings, below"),
         ({"type": "array", "prefixItems": [{}, {}]}, "[width, height]"),
+        ({"type": "array", "prefixItems": [{}, {}], "words": "[low, high] from 0 to 1"}, "[low, high] from 0 to 1"),
     ],
 )
 def test_types_are_described_in_words(schema: dict[str, Any], text: str) -> None:

@@ -40,6 +40,15 @@ def test_a_slip_of_the_pen_gets_a_suggestion() -> None:
     assert message.endswith("did you mean 'colour'?")
 
 
+def test_a_key_may_be_a_word_that_python_keeps_for_itself() -> None:
+    class Shelf(Model):
+        class_: str = Field(default="", alias="class")
+
+    shelf = Shelf.model_validate({"class": "top"})
+    assert shelf.class_ == "top" and Shelf.model_validate(shelf.model_dump()) == shelf
+    assert faults(Shelf, {"class_": "top"})[0][2] == "unknown key; allowed: class; did you mean 'class'?"
+
+
 def test_the_key_itself_is_in_the_fault_for_whoever_makes_a_path_of_it() -> None:
     with pytest.raises(ValidationError) as caught:
         Head.model_validate({"hats": [{}, {"brimm": 1}]})
