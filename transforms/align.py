@@ -41,8 +41,8 @@ MAX_OUTSIDE = 16
 
 def five_points(landmarks: Points) -> Points:
     """Eye centres, nose tip and mouth corners (5, 2) of 68 landmarks, left and right as seen in the picture."""
-    eyes = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
-    return np.stack([*eyes, landmarks[30], landmarks[48], landmarks[54]])
+    eyes = landmarks[36:48].reshape(2, 6, 2).mean(axis=1)
+    return np.concatenate([eyes, landmarks[[30, 48, 54]]])
 
 
 def arcface_matrix(landmarks: Points, size: int, *, width: int | None = None) -> Matrix:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from faceloom.schemas.masks import PolygonMask, PolygonShape
 from faceloom.transforms.align import five_points
-from faceloom.transforms.geometry import Points, apply_affine, invert, rotate
+from faceloom.transforms.geometry import Points, apply_affine, rotate
 from faceloom.transforms.masks.composite import Box, alpha_over
 from faceloom.transforms.masks.painted import PaintedMask
 
@@ -19,7 +19,6 @@ ROUND_WIDTH = 0.8
 LOW_TOP = 0.33
 """How far below landmark 29 the low ellipse starts, in distances between landmarks 40 and 46."""
 _ELLIPSE_POINTS = 128
-_ROUNDING = 1e-5
 
 
 def outline(landmarks: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
@@ -29,12 +28,11 @@ def outline(landmarks: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
     from the head's: the landmarks are turned upright, the outline is made there and turned back.
     """
     points = landmarks.astype(np.float64)
-    left_eye, right_eye = five_points(points)[:2]
-    x, y = right_eye - left_eye
-    upright = rotate(-math.atan2(y, x), points[28])
-    level = apply_affine(upright, points)
+    left_eye, right_eye = five_points(points)[:2].tolist()
+    roll, centre = math.atan2(right_eye[1] - left_eye[1], right_eye[0] - left_eye[0]), points[28].tolist()
+    level = apply_affine(rotate(-roll, centre), points)
     corners = _polygon(level, shape) if shape in ("A", "C", "E") else _ellipse(level, shape)
-    return np.asarray(apply_affine(invert(upright), corners), np.float64)
+    return np.asarray(apply_affine(rotate(roll, centre), corners), np.float64)
 
 
 def _polygon(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
@@ -87,19 +85,18 @@ def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt
     if region is None:
         return coverage
     left, top, right, bottom = region
-    pieces = _cut_at_pixel_edges(corners + 0.5 - (left, top))  # pixel x now spans x to x + 1
-    middle, rise = (pieces[1:] + pieces[:-1]) / 2, np.diff(pieces[:, 1])
+    pieces = _cut_at_pixel_edges(corners - np.array([left - 0.5, top - 0.5]))  # pixel x now spans x to x + 1
+    (x, y), rise = (pieces[:, 1:] + pieces[:, :-1]) / 2, pieces[1, 1:] - pieces[1, :-1]
     rows, columns = bottom - top, right - left
-    inside = (middle[:, 1] > 0) & (middle[:, 1] < rows) & (rise != 0)
-    x, row, rise = middle[inside, 0].clip(0, columns), middle[inside, 1].astype(int), rise[inside]
-    cell = x.astype(int)
+    inside = (y > 0) & (y < rows)
+    x, row, rise = x[inside].clip(0, columns), y[inside].astype(np.intp), rise[inside]
+    cell = x.astype(np.intp)
     stride = columns + 2  # pieces at the right edge spill over into two more columns
     index, spill = row * stride + cell, rise * (x - cell)
     sums = np.bincount(index, rise - spill, rows * stride) + np.bincount(index + 1, spill, rows * stride)
-    covered = np.abs(sums.reshape(rows, stride).cumsum(axis=1)[:, :columns]).astype(np.float32)
-    covered[covered < _ROUNDING] = 0
-    covered[covered > 1 - _ROUNDING] = 1
-    coverage[top:bottom, left:right] = covered
+    covered = np.abs(sums.reshape(rows, stride).cumsum(axis=1)[:, :columns])
+    # Next to 1, float32 has steps of 1e-7: what the sums leave over, some 1e-15, is rounded away.
+    np.subtract((covered + 1).astype(np.float32), np.float32(1), out=coverage[top:bottom, left:right])
     return coverage
 
 
@@ -112,19 +109,20 @@ def outline_region(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> B
 
 
 def _cut_at_pixel_edges(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The closed outline with a point added wherever it crosses from one pixel into the next."""
-    start, end = corners, np.roll(corners, -1, axis=0)
+    """The closed outline (2, M), rows x and y, with a point added wherever it crosses from one pixel into the next."""
+    count = len(corners)
+    closed = np.concatenate([corners, corners[:1]]).T
+    # Edges along x and edges along y in one line: few calls on long arrays.
+    start, end = closed[:, :-1].ravel(), closed[:, 1:].ravel()
     low = np.ceil(np.minimum(start, end))
-    counts = np.maximum(np.ceil(np.maximum(start, end)) - low, 0).astype(int)
-    places = [np.arange(len(corners) + 1.0)]  # along the outline: edge number plus the fraction of the edge
-    for axis in (0, 1):
-        edge = np.repeat(np.arange(len(corners)), counts[:, axis])
-        first = np.repeat(np.cumsum(counts[:, axis]) - counts[:, axis], counts[:, axis])
-        line = low[edge, axis] + np.arange(len(edge)) - first
-        places.append(edge + (line - start[edge, axis]) / (end - start)[edge, axis])
-    place = np.sort(np.concatenate(places))
-    edge = np.minimum(place.astype(int), len(corners) - 1)
-    return np.asarray(start[edge] + (place - edge)[:, None] * (end - start)[edge])
+    crossings = (np.ceil(np.maximum(start, end)) - low).astype(np.intp)
+    edge = np.repeat(np.arange(2 * count), crossings)
+    line = np.arange(len(edge)) + (low - (crossings.cumsum() - crossings)).take(edge)
+    share = (line - start.take(edge)) / (end - start).take(edge)
+    # A place along the outline is an edge's number plus the fraction of that edge.
+    place = np.sort(np.concatenate([np.arange(count + 1.0), edge % count + share]))
+    edge = np.minimum(place.astype(np.intp), count - 1)
+    return np.asarray(closed.take(edge, axis=1) + (place - edge) * np.diff(closed).take(edge, axis=1))
 
 
 def paint_polygon(image: npt.NDArray[np.uint8], landmarks: Points, mask: PolygonMask) -> PaintedMask:
