@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.pipelines.render import Painter
+from faceloom.pipelines.render import Paint, Painter, Unpainted
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import Mask, PictureMask, PolygonMask
@@ -50,24 +52,35 @@ def painter_for(masks: tuple[Mask, ...]) -> Painter:
     return _painter(masks, tuple(tuple(_file_digests(number, mask)) for number, mask in enumerate(masks)))
 
 
-@lru_cache(maxsize=4)
-def _painter(masks: tuple[Mask, ...], files: tuple[tuple[str, ...], ...]) -> Painter:
-    pictures = {
-        (mask.path, mask.anchors): load_picture(number, mask)
-        for number, mask in enumerate(masks)
-        if isinstance(mask, PictureMask)
-    }
+@dataclass(frozen=True)
+class _Painter:
+    """Paints every kind of mask; see `render.Painter`."""
 
-    def paint(
-        image: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32], mask: Mask, rng: np.random.Generator
-    ) -> PaintedMask:
+    pictures: Mapping[tuple[str, str], MaskPicture]
+    batch: int = 1
+
+    def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
+        return [partial(self._paint, one) for one in wanted]
+
+    def _paint(self, wanted: Unpainted) -> PaintedMask:
+        image, landmarks, mask = wanted.image, wanted.landmarks, wanted.mask
         if isinstance(mask, PolygonMask):
             return paint_polygon(image, landmarks, mask)
+        rng = np.random.default_rng(wanted.seed)
         if isinstance(mask, PictureMask):
-            return paint_picture(image, landmarks, pictures[mask.path, mask.anchors], mask, rng)
+            return paint_picture(image, landmarks, self.pictures[mask.path, mask.anchors], mask, rng)
         return paint_template(image, landmarks, mask, rng)
 
-    return paint
+
+@lru_cache(maxsize=4)
+def _painter(masks: tuple[Mask, ...], files: tuple[tuple[str, ...], ...]) -> Painter:
+    return _Painter(
+        {
+            (mask.path, mask.anchors): load_picture(number, mask)
+            for number, mask in enumerate(masks)
+            if isinstance(mask, PictureMask)
+        }
+    )
 
 
 def _file_digests(number: int, mask: Mask) -> list[str]:

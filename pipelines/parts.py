@@ -13,7 +13,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.failures import note_failure
 from faceloom.pipelines.painters import check_masks, painter_for
 from faceloom.pipelines.progress import Ticker
-from faceloom.pipelines.render import Sample, render_photo
+from faceloom.pipelines.render import Sample, render_photos
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index, read_metadata, read_planned, write_index
@@ -154,11 +154,17 @@ def _render_faces(
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
     check_masks(context.recipe, context.mask_digests)
     painter = painter_for(context.recipe.masks)
+    return render_photos(_read_photos(faces, context, watch), context.recipe, painter, watch)
+
+
+def _read_photos(
+    faces: list[PlannedFace], context: Context, watch: Stopwatch
+) -> Iterator[tuple[bytes, list[PlannedFace]]]:
     for _, of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
         planned = list(of_photo)
         with watch.time("read"):
             data = _read_unchanged(planned[0], context)
-        yield from render_photo(data, planned, context.recipe, painter, watch)
+        yield data, planned
 
 
 def _read_unchanged(face: PlannedFace, context: Context) -> bytes:

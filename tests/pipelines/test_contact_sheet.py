@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines.contact_sheet import CAPTION, GAP, draw_sheet, load_members, main, make_sheet, pick_samples
+from faceloom.pipelines.encode import encode
 from faceloom.pipelines.parts import shard_index, shard_tar
 from faceloom.pipelines.record import BuildRecord, ShardRecord, write_record
-from faceloom.pipelines.render import encode
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import write_index
 from faceloom.pipelines.tar import END, append_sample, sample_length

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from faceloom.pipelines.painters import load_picture, mask_digests, painter_for
+from faceloom.pipelines.render import Unpainted
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import Mask, PictureMask
 from faceloom.schemas.recipe import parse_recipe
@@ -99,7 +100,8 @@ def face(synthetic: SimpleNamespace) -> SimpleNamespace:
 
 
 def paint(masks: tuple[Mask, ...], face: SimpleNamespace, number: int = 0, seed: int = 0) -> Any:
-    return painter_for(masks)(face.image, face.points, masks[number], np.random.default_rng(seed))
+    [one] = painter_for(masks).prepare([Unpainted(face.image, face.points, masks[number], seed)])
+    return one()
 
 
 def test_polygons_are_solid_in_their_colour(face: SimpleNamespace) -> None:

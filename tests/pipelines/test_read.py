@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faceloom.pipelines.encode import encode, npy
 from faceloom.pipelines.parts import shard_index, shard_tar
 from faceloom.pipelines.read import decode_member, open_split, own_pieces, split_shards
 from faceloom.pipelines.record import BuildRecord, ShardRecord, write_record
-from faceloom.pipelines.render import encode, npy
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import write_index
 from faceloom.pipelines.tar import END, append_sample, sample_length

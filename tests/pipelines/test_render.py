@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,15 +15,16 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines import render
-from faceloom.pipelines.render import Sample, crop_matrix, cut_working, encode, landmarks_of, npy, render_photo
+from faceloom.pipelines.render import Paint, Sample, Unpainted, render_photos
 from faceloom.pipelines.stopwatch import Stopwatch
+from faceloom.pipelines.working import crop_matrix, cut_working
 from faceloom.schemas.errors import PhotoError, StorageError
 from faceloom.schemas.keys import generator, sample_key
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe, parse_recipe
-from faceloom.transforms.align import crop_reduction, warp_alpha, warp_image
+from faceloom.transforms.align import crop_reduction, warp_alpha
 from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.masks.painted import PaintedMask
 
@@ -44,10 +47,25 @@ def paint(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.G
     return PaintedMask(painted, alpha, parameters={"drawn": float(rng.random())})
 
 
+@dataclass(frozen=True)
+class Painter:
+    """Paints with a function of picture, landmarks, mask and generator."""
+
+    function: Callable[..., PaintedMask] = paint
+    batch: int = 1
+
+    def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
+        return [
+            partial(self.function, one.image, one.landmarks, one.mask, np.random.default_rng(one.seed))
+            for one in wanted
+        ]
+
+
 def run(
     data: bytes, faces: Sequence[PlannedFace], how: Recipe | None = None, painter: Any = paint
 ) -> list[Sample | Reject]:
-    return [result for _, result in render_photo(data, faces, how or recipe(), painter, Stopwatch())]
+    results = render_photos([(data, faces)], how or recipe(), Painter(painter), Stopwatch())
+    return [result for _, result in results]
 
 
 def one(result: list[Sample | Reject]) -> tuple[Sample, dict[str, bytes]]:
@@ -95,7 +113,7 @@ def test_face_and_masked_are_the_same_wherever_no_mask_lies(
     how = recipe(align={"mode": mode})
     _, files = one(run(scene.data, [scene.face], how))
     matrix = crop_matrix(how, scene.face)
-    working = cut_working(scene.rgb, scene.face, matrix, 1, how, Stopwatch())
+    working = cut_working(scene.rgb, scene.face, matrix, 1, how)
     alpha = warp_alpha(
         paint(working.image, working.landmarks, how.masks[0], generator(0, "", "")).alpha, working.matrix, (112, 112)
     )
@@ -213,32 +231,6 @@ def test_a_reduced_decode_gives_nearly_the_same_crop(
     assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.96
 
 
-@pytest.mark.parametrize("border", ["reflect", "replicate", "constant"])
-@pytest.mark.parametrize(
-    "align",
-    [
-        {},
-        {"size": 16},
-        {"size": 500},
-        {"mode": "eye_level", "size": [90, 30]},
-        {"mode": "face_box", "size": 64, "margin": 1},
-        {"mode": "face_box", "size": 20, "margin": 0.1},
-    ],
-)
-@pytest.mark.parametrize(("middle", "eyes"), [((190, 160), 90), ((30, 300), 70), ((380, 20), 120), ((200, 200), 8)])
-def test_cutting_the_working_piece_changes_no_pixel(
-    synthetic: SimpleNamespace, align: Any, border: str, middle: tuple[float, float], eyes: float
-) -> None:
-    """Wherever the face lies, at whatever scale, with a second face that keeps the photo from being reduced."""
-    how = recipe(align={**align, "border": border})
-    rgb = synthetic.picture(400, 380, 1, blob=5)
-    face = synthetic.planned(b"", synthetic.landmarks(middle, eyes, 0.2))
-    matrix = crop_matrix(how, face)
-    working = cut_working(rgb, face, matrix, 1, how, Stopwatch())
-    crop = synthetic.decoded(dict(working.files)["face.png"])
-    assert np.array_equal(crop, warp_image(rgb, matrix, how.align.width_height, border=how.align.border))
-
-
 @pytest.mark.parametrize("border", ["reflect", "constant"])
 def test_a_face_does_not_depend_on_the_others_of_its_photo(synthetic: SimpleNamespace, border: str) -> None:
     """A small face keeps the photo from being reduced: a large one then has many pixels for each of its crop."""
@@ -278,7 +270,7 @@ def test_the_photo_is_decoded_once_for_all_faces_and_variants(
     decode = render.decode_rgb
     monkeypatch.setattr(render, "decode_rgb", lambda *args, **named: calls.append(1) or decode(*args, **named))
     watch = Stopwatch()
-    results = list(render_photo(data, faces, recipe(), paint, watch))
+    results = list(render_photos([(data, faces)], recipe(), Painter(), watch))
     assert len(calls) == 1
     assert [face.face for face, _ in results] == [0, 0, 0, 1, 1, 1]
     keys = [sample.key for _, sample in results]
@@ -419,7 +411,7 @@ def test_an_error_that_nobody_foresaw_spoils_its_own_sample_alone(
     assert failed.key == sample_key(scene.face.photo_sha256, 0, 1)
 
 
-@pytest.mark.parametrize("step", ["decode_rgb", "crop_matrix", "warp_image", "encode"])
+@pytest.mark.parametrize("step", ["decode_rgb", "crop_matrix", "cut_working", "bare_crop", "encode"])
 def test_an_error_that_nobody_foresaw_spoils_its_own_photo_alone(
     scene: SimpleNamespace, synthetic: SimpleNamespace, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -473,62 +465,6 @@ def test_a_face_at_the_photos_edge_gets_the_border_asked_for(
     assert (face[:, :10].max() > 20) == filled
 
 
-def test_landmarks_of_a_row(scene: SimpleNamespace) -> None:
-    assert np.array_equal(landmarks_of(scene.face), scene.points)
-
-
-@pytest.mark.parametrize("name", ["png", "webp"])
-@pytest.mark.parametrize("shape", [(40, 30, 3), (40, 30)])
-def test_png_and_webp_are_lossless(synthetic: SimpleNamespace, name: str, shape: tuple[int, ...]) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    back = synthetic.decoded(encode(pixels, name, 5))
-    if back.ndim > pixels.ndim:
-        back = back[..., 0]
-    assert np.array_equal(back, pixels)
-
-
-def test_jpg_quality_and_colour_order(synthetic: SimpleNamespace) -> None:
-    red = np.zeros((32, 32, 3), np.uint8)
-    red[..., 0] = 250
-    assert synthetic.decoded(encode(red, "jpg", 95))[16, 16].tolist() == pytest.approx([250, 0, 0], abs=4)
-    noise = synthetic.picture(64, 64, 5)
-    assert len(encode(noise, "jpg", 50)) < len(encode(noise, "jpg", 95))
-
-
-def test_what_cannot_be_encoded_is_a_photo_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cv2, "imencode", lambda *_: (False, None))
-    with pytest.raises(PhotoError, match="cannot be encoded as png") as caught:
-        encode(np.zeros((4, 4), np.uint8), "png", 1)
-    assert caught.value.code == "encode_failed"
-
-
-def test_npy_needs_no_pickle() -> None:
-    array = np.arange(6, dtype=np.float32).reshape(3, 2)
-    assert np.array_equal(np.load(io.BytesIO(npy(array)), allow_pickle=False), array)
-    assert npy(array) == npy(array.copy())
-
-
-def aligned(width: int, height: int, size: object) -> tuple[Recipe, Any]:
-    how = recipe(faces={"assume": "aligned"}, align={"mode": "arcface", "size": size})
-    return how, SimpleNamespace(width=width, height=height, landmarks=np.zeros((68, 2), np.float32).tobytes())
-
-
-def test_an_aligned_crop_is_not_aligned_again() -> None:
-    assert np.allclose(crop_matrix(*aligned(112, 112, 112)), [[1, 0, 0], [0, 1, 0]])
-    picture = np.random.default_rng(1).integers(0, 256, (112, 112, 3), np.uint8)
-    assert np.array_equal(warp_image(picture, crop_matrix(*aligned(112, 112, 112)), (112, 112)), picture)
-
-
-def test_an_aligned_crop_is_scaled_about_its_edges() -> None:
-    matrix = crop_matrix(*aligned(112, 112, 224))
-    assert np.allclose(matrix @ [-0.5, -0.5, 1], [-0.5, -0.5])
-    assert np.allclose(matrix @ [111.5, 111.5, 1], [223.5, 223.5])
-
-
-def test_the_narrow_variant_cuts_both_sides_of_an_aligned_crop() -> None:
-    assert np.allclose(crop_matrix(*aligned(112, 112, [96, 112])), [[1, 0, -8], [0, 1, 0]])
-
-
 @pytest.mark.parametrize("border", ["constant", "reflect", "replicate"])
 @pytest.mark.parametrize("roll", [0.0, 0.3])
 def test_no_mask_is_drawn_beyond_the_photo(border: str, roll: float, synthetic: SimpleNamespace) -> None:
@@ -543,3 +479,28 @@ def test_no_mask_is_drawn_beyond_the_photo(border: str, roll: float, synthetic: 
     assert truth.any() and not inside.all()
     assert not (truth & ~inside).any()
     assert np.array_equal(plain[~inside], masked[~inside])
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_faces_are_prepared_together_and_come_out_the_same(
+    scene: SimpleNamespace, synthetic: SimpleNamespace, batch: int
+) -> None:
+    """A network sees many faces at once; the order and the bytes of the samples are those of one at a time."""
+    others = [synthetic.picture(400, 380, seed) for seed in (7, 8, 9)]
+    photos = [(scene.data, [scene.face])]
+    for rgb in others:
+        data = synthetic.encoded(rgb)
+        photos.append((data, [synthetic.planned(data, scene.points, (0, 1))]))
+    far = synthetic.planned(scene.data, scene.points + np.float32(5000), (0,), face=1)
+    photos.insert(1, (scene.data, [far]))
+    together: list[int] = []
+
+    class Counting(Painter):
+        def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
+            together.append(len(wanted))
+            return super().prepare(wanted)
+
+    results = [result for _, result in render_photos(photos, recipe(), Counting(batch=batch), Stopwatch())]
+    assert results == [result for data, faces in photos for result in run(data, faces)]
+    assert [type(result) for result in results] == [Sample, Reject, *[Sample] * 6]
+    assert sum(together) == 7 and max(together) <= 2 * batch, "one that cannot be cut is not prepared"

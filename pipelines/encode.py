@@ -1,0 +1,47 @@
+"""Pictures, arrays and records as the bytes of files."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.schemas.errors import PhotoError
+
+
+def encode(image: npt.NDArray[np.uint8], format_name: str, quality: int = 100) -> bytes:
+    """Encode a picture; jpg at a quality of 1..100, png and webp without loss.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, or (H, W).
+        format_name: `jpg`, `png` or `webp`.
+        quality: of JPEG; the others ignore it.
+    """
+    import cv2
+
+    options = {
+        "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100 means lossless
+    }[format_name]
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    done, encoded = cv2.imencode(f".{format_name}", bgr, options)
+    if not done:
+        raise PhotoError("encode_failed", f"cannot be encoded as {format_name}", value=image.shape)
+    return encoded.tobytes()
+
+
+def npy(array: npt.NDArray[Any]) -> bytes:
+    """An array as the bytes of a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def json_bytes(record: Any) -> bytes:
+    """A record as compact JSON with sorted keys; file names that are not text keep their escapes."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace")

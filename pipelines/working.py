@@ -1,0 +1,104 @@
+"""The working picture: the piece of a photo that the crop of one face needs, and where the crop lies in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
+
+from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.recipe import Recipe
+from faceloom.transforms.align import arcface_matrix, eye_level_matrix, face_box_matrix, region_read
+from faceloom.transforms.decode import to_reduced_frame
+from faceloom.transforms.detect import FaceBox
+from faceloom.transforms.geometry import apply_affine, compose
+
+Image = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float64]
+Points = npt.NDArray[np.float32]
+
+MASK_REACH = 0.6
+"""How far around the landmarks a mask, its straps and its shadow may reach, in sizes of the landmarks' extent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The piece of a photo that the crop of one face needs, maybe decoded smaller.
+
+    Attributes:
+        image: uint8 (H, W, 3), RGB.
+        landmarks: (68, 2) in pixels of `image`.
+        matrix: `image` to crop, 2x3.
+        landmarks_crop: (68, 2) in pixels of the crop.
+        alignment: what the samples record of it.
+    """
+
+    image: Image
+    landmarks: Points
+    matrix: Matrix
+    landmarks_crop: Points
+    alignment: dict[str, JsonValue]
+
+
+def landmarks_of(face: PlannedFace) -> Points:
+    """The face's landmarks (68, 2), pixels of the upright photo."""
+    return np.frombuffer(face.landmarks, np.float32).reshape(68, 2)
+
+
+def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
+    """The 2x3 matrix from the upright photo to the crop that the recipe asks for.
+
+    A photo that is an ArcFace crop already is only scaled: aligning it again by landmarks predicted on it would shift
+    it by a pixel for nothing.
+    """
+    align, landmarks = recipe.align, landmarks_of(face)
+    width, height = align.width_height
+    if align.mode == "arcface" and recipe.faces.assume == "aligned":
+        scale = height / face.height
+        aside = (width - scale * face.width) / 2  # the 96-wide variant cuts both sides
+        return np.array([[scale, 0, (scale - 1) / 2 + aside], [0, scale, (scale - 1) / 2]], np.float64)
+    if align.mode == "arcface":
+        return arcface_matrix(landmarks, height, width=width)
+    if align.mode == "eye_level":
+        return eye_level_matrix(landmarks, (width, height))
+    return face_box_matrix(FaceBox(*face.box), landmarks, width, margin=align.margin)
+
+
+def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int, recipe: Recipe) -> Working:
+    """Cut from a (reduced) photo what one face needs: what its crop shows, and all that a mask on it may touch.
+
+    Args:
+        photo: uint8 (H, W, 3), RGB, decoded `reduction` times smaller.
+        face: the planned face.
+        matrix: upright photo to crop, from `crop_matrix`.
+        reduction: 1, 2, 4 or 8.
+        recipe: says how large the crop is.
+
+    Raises:
+        PhotoError: `crop_outside`.
+    """
+    size = recipe.align.width_height
+    landmarks_photo = landmarks_of(face)
+    landmarks = to_reduced_frame(landmarks_photo, reduction)
+    # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
+    half = (reduction - 1) / 2
+    from_reduced = compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
+    limits = (photo.shape[1], photo.shape[0])
+    left, top, right, bottom = region_read(limits, from_reduced, size)
+    reach = MASK_REACH * np.ptp(landmarks, axis=0).max()
+    low, high = landmarks.min(axis=0) - reach, landmarks.max(axis=0) + reach
+    left, top = (max(0, min(edge, math.floor(value))) for edge, value in zip((left, top), low, strict=True))
+    right, bottom = (
+        min(limit, max(edge, math.ceil(value)))
+        for limit, edge, value in zip(limits, (right, bottom), high, strict=True)
+    )
+    image = photo[top:bottom, left:right]
+    to_crop = compose(from_reduced, np.array([[1, 0, left], [0, 1, top]], np.float64))
+    landmarks_crop = apply_affine(matrix, landmarks_photo).astype(np.float32)
+    rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
+    alignment: dict[str, JsonValue] = {"name": "align", "mode": recipe.align.mode, "size": list(size), "matrix": rows}
+    offset = np.array([left, top], np.float32)
+    return Working(image, (landmarks - offset).astype(np.float32), to_crop, landmarks_crop, alignment)
