@@ -38,9 +38,10 @@ def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
     Raises:
         PhotoError: `degenerate_points`, when the points fix no similarity.
     """
-    source, target = np.asarray(src, np.float64) @ (1, 1j), np.asarray(dst, np.float64) @ (1, 1j)
-    source_centre, target_centre = complex(source.mean()), complex(target.mean())
-    source -= source_centre
+    # Rows x, y read as x + iy.
+    source, target = (np.ascontiguousarray(points, np.float64).view(np.complex128)[:, 0] for points in (src, dst))
+    source_centre, target_centre = complex(source.sum()) / len(source), complex(target.sum()) / len(target)
+    source = source - source_centre
     spread, product = float(np.vdot(source, source).real), complex(np.vdot(source, target - target_centre))
     if not (spread > 0 and abs(product) > 1e-12 * spread and math.isfinite(abs(product))):
         raise PhotoError("degenerate_points", "points that coincide or are not finite fix no alignment")

@@ -30,7 +30,7 @@ class Canvas:
         width, height = (int(np.clip(round(s * texels_per_unit), 24, 1024)) for s in (x1 - x0, y1 - y0))
         return cls(float(x0), float(y0), float(x1), float(y1), width, height)
 
-    @property
+    @cached_property
     def scale(self) -> tuple[float, float]:
         """Texels per eye distance, across and down."""
         return self.width / (self.x1 - self.x0), self.height / (self.y1 - self.y0)
@@ -49,10 +49,16 @@ class Canvas:
             np.float32
         )
 
+    @cached_property
+    def _affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        scale = np.array(self.scale)
+        return scale, -scale * (self.x0, self.y0) - 0.5
+
     def texels(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Mask frame (N, 2) to texel coordinates, integers at texel centres."""
-        out = (points - (self.x0, self.y0)) * self.scale - 0.5
-        return out.astype(np.float64)
+        scale, shift = self._affine
+        out: NDArray[np.float64] = points * scale + shift
+        return out
 
     def line(self, sheet: NDArray[np.uint8], points: NDArray[np.floating], width: float, closed: bool = False) -> None:
         """Add a line `width` eye distances wide to a uint8 sheet, value 255; thinner than a texel it fades instead."""
@@ -72,9 +78,11 @@ def pick(weights: Sequence[float], rng: np.random.Generator) -> int:
 
 def flat(colour: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """A picture (rows, columns, 3) of one RGB colour, rounded and clipped."""
+    import cv2
+
     sheet = np.empty((*shape, 3), np.uint8)
-    # A whole row at a time: numpy is slow where the innermost axis is short.
-    sheet[:] = np.tile(np.clip(np.round(colour), 0, 255).astype(np.uint8), (shape[1], 1))
+    # Numpy is slow where the innermost axis is short.
+    cv2.rectangle(sheet, (0, 0), (shape[1], shape[0]), [min(255, max(0, round(v))) for v in colour.tolist()], -1)
     return sheet
 
 
@@ -85,16 +93,24 @@ def quantile(values: NDArray[np.floating], share: float) -> float:
     return float(np.partition(line, at)[at])
 
 
-@lru_cache(maxsize=2)
-def noise_tile(size: int = 512) -> Field:
-    """White normal noise, float32 (size, size), always the same; draws take a random window of it."""
+@lru_cache(maxsize=8)
+def noise_tile(blur: float = 0.0, size: int = 512) -> Field:
+    """Normal noise of unit spread, float32 (size, size), always the same; draws take a random window of it.
+
+    Args:
+        blur: standard deviation of the Gaussian that makes it coarse; 0 for white noise.
+    """
+    import cv2
+
     tile: Field = np.random.default_rng(20120220).standard_normal((size, size), np.float32)
+    if blur:  # a Gaussian leaves 1 / (2 sqrt(pi) blur) of the spread
+        tile = cv2.GaussianBlur(tile, (0, 0), blur) * np.float32(2 * np.sqrt(np.pi) * blur)
     return tile
 
 
-def noise_window(shape: tuple[int, int], rng: np.random.Generator) -> Field:
-    """A window of white normal noise of any shape, drawn from the tile by a random offset."""
-    tile = noise_tile()
+def noise_window(shape: tuple[int, int], rng: np.random.Generator, blur: float = 0.0) -> Field:
+    """A window of normal noise of any shape, drawn from a tile by a random offset."""
+    tile = noise_tile(blur)
     size = tile.shape[0]
     oy, ox = (int(v) for v in rng.integers(0, size, 2))
     if oy + shape[0] <= size and ox + shape[1] <= size:

@@ -13,6 +13,7 @@ from faceloom.transforms.masks.raster import Region
 
 Image = NDArray[np.uint8]
 _LONGEST = 128
+_IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _EYES = Places(np.array([(-0.75, -0.35), (0.75, 0.25)]))
 
 
@@ -38,19 +39,18 @@ def measure_grain(image: Image, fit: FaceFit) -> Grain:
         return Grain(0.6, 1.5)
     y, x = max(0, (rows - _LONGEST) // 2), max(0, (columns - 2 * _LONGEST) // 4)
     patch = image[region.slices][y : y + _LONGEST, x : x + _LONGEST]
-    grey = cv2.cvtColor(np.ascontiguousarray(patch), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-    noise = quantile(np.abs(cv2.filter2D(grey, -1, kernel)), 0.5) * 1.4826
-    near, far = np.abs(grey[:, 1:] - grey[:, :-1]), np.abs(grey[:, 4:] - grey[:, :-4])
+    grey = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY)
+    residue = np.abs(cv2.filter2D(grey, cv2.CV_16S, _IMMERKAER))
+    noise = min(max(0.3, quantile(residue, 0.5) / 6 * 1.4826), 12.0)
+    near, far = cv2.absdiff(grey[:, 1:], grey[:, :-1]), cv2.absdiff(grey[:, 4:], grey[:, :-4])
     # The steepest tenth of the edges over four pixels tells the optics; the rest is skin.
-    strong = far > quantile(far, 0.9)
-    pairs = np.maximum(near[:, 1:], near[:, :-1])
-    steps = np.maximum(pairs[:, 2:], pairs[:, :-2])
-    if not strong.any():  # one colour all over: a black bar over the eyes, or light that burnt them out
-        return Grain(0.6, float(np.clip(noise, 0.3, 12.0)))
-    ratio = float(far[strong].mean() / max(1e-3, steps[strong].mean()))  # 1: a step within a pixel; 4: a ramp
-    blur = float(np.clip((ratio - 1.35) * 1.15, 0.0, 3.0))
-    return Grain(blur, float(np.clip(noise, 0.3, 12.0)))
+    strong = cv2.compare(far, quantile(far, 0.9), cv2.CMP_GT)
+    pairs = cv2.max(near[:, 1:], near[:, :-1])
+    steep, step = cv2.mean(far, strong)[0], cv2.mean(cv2.max(pairs[:, 2:], pairs[:, :-2]), strong)[0]
+    if not steep:  # one colour all over: a black bar over the eyes, or light that burnt them out
+        return Grain(0.6, noise)
+    ratio = steep / max(1e-3, step)  # 1: a step within a pixel; 4: a ramp
+    return Grain(min(max(0.0, (ratio - 1.35) * 1.15), 3.0), noise)
 
 
 def soften(cloth: Image, sigma: float) -> Image:
@@ -66,10 +66,8 @@ def add_grain(cloth: Image, noise: float, blur: float, rng: np.random.Generator)
 
     if noise < 0.4:
         return cloth
-    field = noise_window(cloth.shape[:2], rng)
-    if blur > 0.8:
-        sigma = min(blur, 1.2)
-        field = cv2.GaussianBlur(field, (0, 0), sigma) * np.float32(2 * np.sqrt(np.pi) * sigma)
-    layer = (field * np.float32(noise)).round().astype(np.int16)
+    coarse = round(min(blur, 1.2), 1) if blur > 0.8 else 0.0  # to a tenth: each asks for a tile of its own
+    field = noise_window(cloth.shape[:2], rng, coarse)
+    layer = np.rint(field * np.float32(noise)).astype(np.int16)
     out: Image = cv2.add(cloth, cv2.merge([layer, layer, layer]), dtype=cv2.CV_8U)
     return out

@@ -95,6 +95,7 @@ def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt
     index, spill = row * stride + cell, rise * (x - cell)
     sums = np.bincount(index, rise - spill, rows * stride) + np.bincount(index + 1, spill, rows * stride)
     covered = np.abs(sums.reshape(rows, stride).cumsum(axis=1)[:, :columns])
+    np.minimum(covered, 1, out=covered)  # an outline that overlaps itself goes round some places twice
     # Next to 1, float32 has steps of 1e-7: what the sums leave over, some 1e-15, is rounded away.
     np.subtract((covered + 1).astype(np.float32), np.float32(1), out=coverage[top:bottom, left:right])
     return coverage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,9 +29,9 @@ class Region:
     def around(cls, points: NDArray[np.floating], margin: float, shape: tuple[int, ...]) -> Region:
         """The box of points (N, 2) with a margin, cut at the image's edge; may be empty."""
         height, width = shape[:2]
-        low, high = np.floor(points.min(0) - margin), np.ceil(points.max(0) + margin) + 1
-        x0, x1 = (int(np.clip(v, 0, width)) for v in (low[0], high[0]))
-        y0, y1 = (int(np.clip(v, 0, height)) for v in (low[1], high[1]))
+        (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+        x0, y0 = (min(max(0, math.floor(v - margin)), most) for v, most in ((left, width), (top, height)))
+        x1, y1 = (min(max(0, math.ceil(v + margin) + 1), most) for v, most in ((right, width), (bottom, height)))
         return cls(x0, y0, max(x0, x1), max(y0, y1))
 
     @property
@@ -46,24 +47,27 @@ class Region:
 
 def cover(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
     """Exact coverage 0..1 of the union of polygons (N, 2) in image pixels, float32 of the region's shape."""
-    covered = [fill_outline(polygon.astype(np.float64) - (region.x0, region.y0), region.shape) for polygon in polygons]
+    corner = np.array([region.x0, region.y0], np.float64)
+    covered = [fill_outline(polygon - corner, region.shape) for polygon in polygons]
     return covered[0] if len(covered) == 1 else np.maximum.reduce(covered)
 
 
-def ribbon(line: NDArray[np.floating], width: float) -> NDArray[np.float64]:
-    """The polygon that a line (N, 2) of some width covers."""
-    along = np.gradient(line.astype(np.float64), axis=0)
-    along /= np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
-    off = along[:, ::-1] * (-width / 2, width / 2)
-    return np.concatenate([line + off, (line - off)[::-1]])
+def ribbons(lines: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """The polygons (L, 2 N, 2) that lines (L, N, 2) of some width cover."""
+    along = np.empty_like(lines)
+    along[:, 1:-1] = lines[:, 2:] - lines[:, :-2]
+    along[:, [0, -1]] = lines[:, [1, -1]] - lines[:, [0, -2]]
+    off = along[..., ::-1] * np.array([-width / 2, width / 2])
+    off /= np.maximum(np.sqrt((along * along).sum(2, keepdims=True)), 1e-9)
+    return np.concatenate([lines + off, (lines - off)[:, ::-1]], axis=1)
 
 
-def stroke(lines: Sequence[NDArray[np.floating]], width: float, region: Region) -> Field:
-    """Coverage 0..1 of lines `width` pixels wide, however thin, float32 of the region's shape."""
-    ribbons = [ribbon(line, width) for line in lines]
-    closed = [np.concatenate([polygon, polygon[:1]]) for polygon in ribbons]
+def stroke(lines: NDArray[np.float64], width: float, region: Region) -> Field:
+    """Coverage 0..1 of lines (L, N, 2) `width` pixels wide, however thin, float32 of the region's shape."""
+    polygons = ribbons(lines, width)
+    closed = np.concatenate([polygons, polygons[:, :1]], axis=1)
     # One outline for all: the bridges from one to the next are walked back again, so they cover nothing.
-    return cover([np.concatenate([*closed, *(polygon[:1] for polygon in closed[-2::-1])])], region)
+    return cover([np.concatenate([closed.reshape(-1, 2), polygons[-2::-1, 0]])], region)
 
 
 def lay(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:
@@ -76,12 +80,12 @@ def lay(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:
     rows, columns = region.shape
     cell = max(4, -(-max(rows, columns) // 14))
     down, across = -(-rows // cell) + 2, -(-columns // cell) + 2
-    gx = region.x0 + (np.arange(across) - 0.5) * cell - 0.5
-    gy = region.y0 + (np.arange(down) - 0.5) * cell - 0.5
-    grid = np.stack(np.broadcast_arrays(gx[None, :], gy[:, None]), -1).reshape(-1, 2)
-    coarse = canvas.texels(fit.to_mask(grid)).astype(np.float32).reshape(down, across, 2)
+    grid = np.empty((down, across, 2), np.float32)
+    grid[..., 0] = np.arange(region.x0 - 0.5 - cell / 2, region.x0 + (across - 1) * cell, cell)
+    grid[..., 1] = np.arange(region.y0 - 0.5 - cell / 2, region.y0 + (down - 1) * cell, cell)[:, None]
+    coarse = canvas.texels(fit.to_mask(grid.reshape(-1, 2))).astype(np.float32).reshape(down, across, 2)
     fine = cv2.resize(coarse, (across * cell, down * cell), interpolation=cv2.INTER_LINEAR)
-    where = np.ascontiguousarray(fine[cell : cell + rows, cell : cell + columns])
+    where = fine[cell : cell + rows, cell : cell + columns]
     out: Image = cv2.remap(sheet, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return out
 

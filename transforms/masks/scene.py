@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,14 +68,15 @@ def compose_mask(
 
     top, bottom = float(layers.outline[:, 1].min()), float(layers.outline[:, 1].max())
     polygons = silhouette(layers.outline, fit, top + 0.02, bottom - 0.02)
-    everything = np.concatenate(polygons + [s.line for s in layers.straps])
+    lines = np.array([strap.line for strap in layers.straps])
+    everything = np.concatenate([*polygons, *lines])
     region = Region.around(everything, 0.15 * fit.unit + 2, image.shape)
     if min(region.shape) < 2:
         raise PhotoError("mask_fit", "the mask would lie outside the picture")
     alpha = cover(polygons, region)
     grain = measure_grain(image, fit)
     width = layers.strap_width * fit.unit
-    band = stroke([s.line for s in layers.straps], width, region) if layers.straps else None
+    band = stroke(lines, width, region) if layers.straps else None
     soft = grain.blur * float(rng.uniform(0.45, 0.9))  # the figure is that of the eyes, rough, and often too high
     if soft > 0.33:  # an edge as soft as the photo's own
         alpha = cv2.GaussianBlur(alpha, (0, 0), soft)
@@ -84,10 +85,10 @@ def compose_mask(
     if cloth.shape[2] == 4:
         alpha = alpha * (cloth[..., 3].astype(np.float32) * np.float32(1 / 255))
         cloth = np.ascontiguousarray(cloth[..., :3])
-    weave = float(rng.uniform(0.0, 2.0) * (0.2 + cloth[::8, ::8].mean() / 255))  # dark cloth shows little of it
+    weave = float(rng.uniform(0.0, 2.0) * (0.2 + sum(cv2.mean(cloth)) / 3 / 255))  # dark cloth shows little of it
     cloth = add_grain(soften(cloth, soft), 0.85 * grain.noise + weave, grain.blur, rng)
-    gain = (light.level / 255 * lamp.gain * np.array(light.tint) * np.array(lamp.tint)).astype(np.float32)
-    strap_colour: NDArray[np.float32] = (layers.strap_colour * gain * rng.uniform(0.8, 1.0)).astype(np.float32)
+    gain = light.level / 255 * lamp.gain * rng.uniform(0.8, 1.0) * np.array(light.tint) * np.array(lamp.tint)
+    strap_colour: NDArray[np.float32] = (layers.strap_colour * gain).astype(np.float32)
     grey = is_grey(image[region.slices])
     if grey:
         cloth = cv2.merge([cv2.cvtColor(cloth, cv2.COLOR_RGB2GRAY)] * 3)
@@ -113,16 +114,14 @@ def compose_mask(
 def _record(
     fit: FaceFit, light: Light, lamp: Lamp, grain: Grain, shadow: float, layers: Layers
 ) -> dict[str, JsonValue]:
-    def plain(value: object) -> JsonValue:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, (tuple, list)):
-            return [plain(item) for item in value]
-        assert isinstance(value, (int, float))
-        return round(float(value), 4)
+    def plain(values: Light | Lamp | Grain) -> dict[str, JsonValue]:
+        return {
+            name: [round(item, 4) for item in value] if isinstance(value, tuple) else round(value, 4)
+            for name, value in vars(values).items()
+        }
 
     return {
         "fit": fit.kind, "fit_refused": fit.reason, "yaw": round(fit.yaw, 4), "unit": round(fit.unit, 3),
-        "light": plain(asdict(light)), "lamp": plain(asdict(lamp)), "grain": plain(asdict(grain)),
+        "light": plain(light), "lamp": plain(lamp), "grain": plain(grain),
         "shadow": round(shadow, 4), "straps": [s.side for s in layers.straps],
     }  # fmt: skip

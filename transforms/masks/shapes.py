@@ -34,17 +34,21 @@ def _hermite() -> NDArray[np.float64]:
 
 def spline(points: NDArray[np.float64], corner: NDArray[np.bool_]) -> Outline:
     """Closed Catmull-Rom curve through `points` (N, 2), broken at corners; (8 N, 2)."""
-    after, before = np.roll(points, -1, axis=0), np.roll(points, 1, axis=0)
-    smooth = (after - before) / 2
-    leaving = np.where(corner[:, None], after - points, smooth)
-    arriving = np.where(corner[:, None], points - before, smooth)
-    stack = np.stack([points, leaving, after, np.roll(arriving, -1, axis=0)], axis=1)  # (N, 4, 2)
-    curve: Outline = np.einsum("sk,nkd->nsd", _hermite(), stack).reshape(-1, 2)
+    steps = np.concatenate([points[:1] - points[-1:], points[1:] - points[:-1], points[:1] - points[-1:]])
+    before, after = steps[:-1], steps[1:]
+    smooth = (after + before) / 2
+    corner = corner[:, None]
+    leaving, arriving = np.where(corner, after, smooth), np.where(corner, before, smooth)
+    # By rows of 2 N numbers: where a piece starts, how it leaves, where it ends, how it gets there.
+    ends = np.concatenate([points[1:], points[:1]]), np.concatenate([arriving[1:], arriving[:1]])
+    stack = np.concatenate([points, leaving, *ends]).reshape(4, -1)
+    curve: Outline = (_hermite() @ stack).reshape(_STEPS, -1, 2).swapaxes(0, 1).reshape(-1, 2)
     return curve
 
 
+@lru_cache(maxsize=32)
 def mirrored(half: HalfOutline) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Control points and corner flags of the whole outline, clockwise to the eye, from the top centre."""
+    """Control points and corner flags of the whole outline, clockwise to the eye, from the top; read-only."""
     right = np.array([(x, y) for x, y, _ in half])
     sharp = np.array([c for _, _, c in half], bool)
     left = right[-2:0:-1] * (-1, 1)

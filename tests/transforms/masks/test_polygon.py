@@ -214,3 +214,10 @@ def test_a_face_half_outside_is_painted_as_far_as_it_is_inside() -> None:
     painted = paint_polygon(portrait(), face, PolygonMask(kind="polygon", shape="C"))
     assert painted.alpha.shape == SIZE
     assert 0 < painted.alpha.sum() < polygon_coverage(frontal_face(), "C", SIZE).sum() / 2
+
+
+def test_what_an_outline_goes_round_twice_is_covered_once() -> None:
+    square = np.array([(3.0, 3.0), (17.0, 3.0), (17.0, 17.0), (3.0, 17.0)])
+    once, twice = (fill_outline(np.tile(square, (turns, 1)), (20, 20)) for turns in (1, 2))
+    assert twice.max() == 1 and (twice >= once).all()
+    assert np.array_equal(twice[5:16, 5:16], once[5:16, 5:16])

@@ -44,15 +44,18 @@ def test_union_is_counted_once():
 
 @pytest.mark.parametrize("width", [0.1, 0.4, 1.0, 2.5, 6.0])
 def test_strokes_are_as_wide_as_asked(width):
-    alpha = stroke([np.array([(10.0, 50.0), (190.0, 50.0)])], width, Region(0, 0, 200, 100))
+    alpha = stroke(np.array([[(10.0, 50.0), (190.0, 50.0)]]), width, Region(0, 0, 200, 100))
     assert float(alpha[:, 100].sum()) == pytest.approx(width, rel=1e-3)
 
 
 def test_strokes_are_a_union():
-    one, two = np.array([(10.0, 20.0), (60.0, 25.0)]), np.array([(90.0, 80.0), (40.0, 85.0), (20.0, 60.0)])
+    one, two = (
+        np.array([(10.0, 20.0), (35.0, 22.5), (60.0, 25.0)]),
+        np.array([(90.0, 80.0), (40.0, 85.0), (20.0, 60.0)]),
+    )
     region = Region(0, 0, 100, 100)
-    apart = np.maximum(stroke([one], 3, region), stroke([two], 3, region))
-    np.testing.assert_allclose(stroke([one, two], 3, region), apart, atol=1e-5)
+    apart = np.maximum(stroke(one[None], 3, region), stroke(two[None], 3, region))
+    np.testing.assert_allclose(stroke(np.array([one, two]), 3, region), apart, atol=1e-5)
 
 
 def test_cloth_lands_on_its_place(landmarks):
