@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +28,9 @@ class Canvas:
     @classmethod
     def over(cls, outline: NDArray[np.floating], texels_per_unit: float) -> Canvas:
         """A sheet over the box of an outline (N, 2), with a small margin."""
-        (x0, y0), (x1, y1) = outline.min(0) - 0.05, outline.max(0) + 0.05
-        width, height = (int(np.clip(round(s * texels_per_unit), 24, 1024)) for s in (x1 - x0, y1 - y0))
-        return cls(float(x0), float(y0), float(x1), float(y1), width, height)
+        (x0, y0), (x1, y1) = (outline.min(0) - 0.05).tolist(), (outline.max(0) + 0.05).tolist()
+        width, height = (min(max(24, round(size * texels_per_unit)), 1024) for size in (x1 - x0, y1 - y0))
+        return cls(x0, y0, x1, y1, width, height)
 
     @cached_property
     def scale(self) -> tuple[float, float]:
@@ -38,16 +40,12 @@ class Canvas:
     @cached_property
     def x(self) -> Field:
         """Mask-frame x of each column, float32 (width,)."""
-        return (self.x0 + (np.arange(self.width, dtype=np.float32) + 0.5) / np.float32(self.scale[0])).astype(
-            np.float32
-        )
+        return np.float32(self.x0) + (np.arange(self.width, dtype=np.float32) + 0.5) / np.float32(self.scale[0])
 
     @cached_property
     def y(self) -> Field:
         """Mask-frame y of each row, float32 (height,)."""
-        return (self.y0 + (np.arange(self.height, dtype=np.float32) + 0.5) / np.float32(self.scale[1])).astype(
-            np.float32
-        )
+        return np.float32(self.y0) + (np.arange(self.height, dtype=np.float32) + 0.5) / np.float32(self.scale[1])
 
     @cached_property
     def _affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -60,20 +58,24 @@ class Canvas:
         out: NDArray[np.float64] = points * scale + shift
         return out
 
+    def resized(self, height: int, width: int) -> Canvas:
+        """The same box in another number of texels."""
+        return Canvas(self.x0, self.y0, self.x1, self.y1, width, height)
+
     def line(self, sheet: NDArray[np.uint8], points: NDArray[np.floating], width: float, closed: bool = False) -> None:
         """Add a line `width` eye distances wide to a uint8 sheet, value 255; thinner than a texel it fades instead."""
         import cv2
 
         texels = width * min(self.scale)
         value = 255 if texels >= 1 else max(1, round(255 * texels))
-        dots = np.round(self.texels(points) * 16).astype(np.int32)
+        dots = np.rint(self.texels(points) * 16).astype(np.int32)
         cv2.polylines(sheet, [dots], closed, value, max(1, round(texels)), cv2.LINE_AA, 4)
 
 
 def pick(weights: Sequence[float], rng: np.random.Generator) -> int:
     """Index drawn with probability proportional to its weight."""
-    total = np.cumsum(weights)
-    return int(np.searchsorted(total, rng.random() * total[-1], side="right"))
+    totals = list(accumulate(weights))
+    return bisect_right(totals, rng.random() * totals[-1])
 
 
 def flat(colour: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -57,8 +57,7 @@ def mirrored(half: HalfOutline) -> tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 def jaw_half_width(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Half width of the mean face at height y; below the chin that of the neck."""
-    right = JAW[8:][::-1]
-    half: NDArray[np.float64] = np.interp(y, right[:, 1], right[:, 0])
+    half: NDArray[np.float64] = np.interp(y, JAW[:7:-1, 1], JAW[:7:-1, 0])
     return np.maximum(half, 0.62)
 
 
@@ -84,5 +83,5 @@ def hug(points: NDArray[np.float64], stand_off: float) -> NDArray[np.float64]:
     """Keep control points within the face's silhouette plus `stand_off` eye distances."""
     out = points.copy()
     limit = jaw_half_width(points[:, 1]) + stand_off
-    out[:, 0] = np.clip(points[:, 0], -limit, limit)
+    np.maximum(np.minimum(points[:, 0], limit), -limit, out=out[:, 0])
     return out

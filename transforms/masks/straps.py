@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from faceloom.transforms.masks.catalogue import Template
 from faceloom.transforms.masks.fit import FaceFit
+
+_T = np.linspace(0, 1, 7)
+_BEZIER = np.stack([(1 - _T) ** 2, 2 * _T * (1 - _T), _T**2], axis=1)
 
 HIDDEN_YAW = 0.26
 """Radians (15 degrees) beyond which the far ear is behind the cheek."""
@@ -33,23 +37,22 @@ def draw_straps(template: Template, fixed: NDArray[np.float64], fit: FaceFit, rn
     crossed = rng.random() < 0.08
     slack = rng.normal(0.02, 0.03)
     # dlib's jaw ends before the ear; the crease behind it shows wider on the side turned to the camera.
-    ends = []
-    for side, (upper, lower) in ((1, fixed[:2]), (-1, fixed[2:])):
-        turned = -side * np.sin(fit.yaw)
-        if turned < -np.sin(HIDDEN_YAW):
+    curves, sides = [], []
+    right_upper, right_lower, left_upper, left_lower = fixed.tolist()
+    for side, upper, lower in ((1, right_upper, right_lower), (-1, left_upper, left_lower)):
+        turned = -side * math.sin(fit.yaw)
+        if turned < -math.sin(HIDDEN_YAW):
             continue
         ear = 1.15 + 0.3 * max(0.0, turned)
         high = (side * (ear + 0.02), top - 0.25) if bands else (side * ear, top)
         low = (side * (ear - 0.02), 0.95) if bands else (side * (ear - 0.01), bottom)
         if crossed:
             high, low = low, high
-        ends += [(side, upper, np.array(high)), (side, lower, np.array(low))]
-    if not ends:
+        for (x, y), (end_x, end_y) in ((upper, high), (lower, low)):
+            middle = (x + end_x) / 2, (y + end_y) / 2 + slack
+            curves.append([(x - 0.03 * side, y), middle, (end_x, end_y)])
+            sides.append(side)
+    if not curves:
         return []
-    t = np.linspace(0, 1, 7)[:, None]
-    curves = []
-    for side, start, end in ends:
-        middle = (start + end) / 2 + (0, slack)
-        curves.append((1 - t) ** 2 * (start - (0.03 * side, 0)) + 2 * t * (1 - t) * middle + t**2 * end)
-    lines = fit.to_image(np.concatenate(curves)).reshape(len(ends), len(t), 2)
-    return [Strap(line, side) for line, (side, _, _) in zip(lines, ends)]
+    lines = fit.to_image((_BEZIER @ np.array(curves)).reshape(-1, 2)).reshape(len(curves), len(_BEZIER), 2)
+    return [Strap(line, side) for line, side in zip(lines, sides)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from faceloom.schemas.masks import TemplateMask
+from faceloom.transforms.geometry import apply_affine, similarity
 from faceloom.transforms.masks import fabric, shapes
 from faceloom.transforms.masks.canvas import Canvas, pick
 from faceloom.transforms.masks.catalogue import TEMPLATES, Template
@@ -40,31 +41,30 @@ def vary(
         Control points (N, 2), mask frame, right half first; and the drawn values.
     """
     points, _ = shapes.mirrored(template.half)
-    drawn = rng.normal(0, spread, 7)
+    drawn = rng.normal(0, spread, 7).tolist()
     wide, high = 1 + 0.055 * drawn[0], 1 + 0.06 * drawn[1]
     shift_x, shift_y, tilt = 0.03 * drawn[2], 0.05 * drawn[3], 0.045 * drawn[4]
     bottom = points[:, 1].max()
     # The chin holds the lower edge; size shows at the top, up to the lower eyelids.
-    points = np.stack([points[:, 0] * wide, bottom + (points[:, 1] - bottom) * high], 1)
-    points[:, 1] = np.maximum(points[:, 1], 0.08)
+    points = points * (wide, high) + (0, bottom - bottom * high)
+    x, y = points.T  # views
+    np.maximum(y, 0.08, out=y)
     # The lower edge ends somewhere under the chin, independently of the upper one.
-    low = np.clip((points[:, 1] - 1.0) / 0.8, 0, 1)
-    points[:, 1] += low * 0.055 * drawn[5]
-    points[:, 1] -= 0.06 * drawn[6] * np.exp(-((points[:, 0] / 0.35) ** 2)) * (points[:, 1] < 0.8)  # nose wire
+    low = np.minimum(np.maximum((y - 1.0) / 0.8, 0), 1)
+    y += low * (0.055 * drawn[5])
+    y -= 0.06 * drawn[6] * np.exp(-((x / 0.35) ** 2)) * (y < 0.8)  # nose wire
     points += rng.normal(0, 0.022 * spread, points.shape)
     # Side edges reach more or less far towards the ears, and stand off the cheeks.
     ends = [template.upper, template.lower, len(points) - template.upper, len(points) - template.lower]
     points[ends, 0] *= 1 + rng.normal(0.01, 0.035 * spread, 4)
     points = shapes.wear(points, wearing, shift_y if wearing == "correct" else 1.3 * shift_y)
     points = shapes.hug(points, template.hug + 0.04 * spread * rng.normal())
-    c, s = np.cos(tilt), np.sin(tilt)
-    pivot = np.array([0.0, 1.1])
-    points = (points - pivot) @ np.array([[c, s], [-s, c]]) + pivot + (shift_x, 0)
+    tilted = apply_affine(similarity(1, tilt, (0.0, 1.1), (shift_x, 1.1)), points)
     values: dict[str, JsonValue] = {
-        "width": round(float(wide), 4), "height": round(float(high), 4), "shift_x": round(float(shift_x), 4),
-        "shift_y": round(float(shift_y), 4), "tilt": round(float(tilt), 4),
+        "width": round(wide, 4), "height": round(high, 4), "shift_x": round(shift_x, 4),
+        "shift_y": round(shift_y, 4), "tilt": round(tilt, 4),
     }  # fmt: skip
-    return points, values
+    return np.asarray(tilted, np.float64), values
 
 
 def _pattern(mask: TemplateMask, template: Template, rng: np.random.Generator) -> str:
