@@ -14,7 +14,19 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("schemas", "transforms", "models", "pipelines")
 """From the bottom up: a room may import itself and the rooms before it."""
 
-SLOW = ("cv2", "dlib", "torch", "apache_beam", "webdataset", "scipy", "skimage", "matplotlib", "pyarrow")
+SLOW = (
+    "cv2",
+    "dlib",
+    "torch",
+    "apache_beam",
+    "webdataset",
+    "scipy",
+    "skimage",
+    "matplotlib",
+    "pyarrow",
+    "albumentations",
+    "faiss",
+)
 """Packages that take long to import, and so are imported where they are used."""
 
 SLOW_AT_TOP = {"beam_worker.py": {"apache_beam"}}

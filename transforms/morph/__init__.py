@@ -1,0 +1,1 @@
+"""Morphs: two faces warped to a shape between theirs and mixed."""

@@ -1,0 +1,1 @@
+"""The nearest faces of each face, exactly, without comparing all pictures in full."""

@@ -1,0 +1,195 @@
+"""Exact nearest neighbours: bounds from sketches leave a few pairs, and only these are compared in full.
+
+Bounds come from float32 matrix products, whose last digits depend on how blocks are cut. They are widened by more than
+the largest error that such a product can have, so they only ever decide which pairs need not be compared; every
+distance that is kept or returned is computed on its own, always in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.transforms.neighbours.faces import Faces, Metric, Neighbour, compare
+from faceloom.transforms.neighbours.sketch import split_at
+
+Float32 = NDArray[np.float32]
+SameIdentity = Literal["allow", "forbid"]
+
+CHUNK = 1024
+"""Candidates looked at together: with as many queries, bounds take some 30 MB."""
+PENDING = 512
+"""Pairs per query that may wait to be compared, on average; then they are, whatever comes after."""
+
+
+def nearest(
+    queries: Faces, candidates: Iterable[Faces], metric: Metric, count: int, same_identity: SameIdentity = "forbid"
+) -> list[Neighbour]:
+    """The nearest candidates of each query.
+
+    The rows are the same however faces are cut into blocks, and in whatever order candidate blocks come. Memory is that
+    of the query block's sketches, of one candidate block's, and of bounds for `CHUNK` candidates, if textures are
+    memory maps: rows of earlier blocks may be read until the end.
+
+    Args:
+        queries: the faces whose neighbours are wanted.
+        candidates: blocks of faces to choose from, the queries among them or not; each is read once.
+        metric: what is near.
+        count: neighbours wanted of each query; fewer come where there are fewer.
+        same_identity: whether faces of the query's own identity may be neighbours.
+
+    Returns:
+        Rows in the order of the queries, nearest first; equal distances in the order of the keys.
+    """
+    search = _Search(queries, metric, count, same_identity)
+    for block in candidates:
+        for start in range(0, len(block), CHUNK):
+            search.look_at(block[start : start + CHUNK])
+    search.settle()
+    return [row for number in range(len(queries)) for row in search.rows(number)]
+
+
+def rank(
+    queries: Faces,
+    number: int,
+    candidates: Iterable[tuple[Faces, int]],
+    metric: Metric,
+    count: int,
+    same_identity: SameIdentity = "forbid",
+) -> list[Neighbour]:
+    """The rows of one query, from candidates that are all compared in full.
+
+    Args:
+        number: of the query in its block.
+        candidates: blocks, and numbers of faces in them.
+    """
+    found = []
+    for block, other in candidates:
+        same = same_identity == "forbid" and block.identities[other] == queries.identities[number]
+        if block.photos[other] != queries.photos[number] and not same:
+            distance, landmark, texture = compare(queries, number, block, other, metric)
+            found.append((distance, block.keys[other], landmark, texture))
+    return [_row(queries.keys[number], place, entry) for place, entry in enumerate(sorted(found)[:count])]
+
+
+@dataclass
+class _Vectors:
+    """Vectors (N, D) in some precision, with their squared lengths."""
+
+    values: NDArray[np.floating]
+    squares: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating]) -> _Vectors:
+        return cls(values, np.einsum("nd,nd->n", values, values, dtype=np.float64))
+
+    def squared_distances(self, other: _Vectors) -> tuple[Float32, Float32]:
+        """Squared distances (N, M), and by how much each may be wrong at most."""
+        sums = np.add.outer(self.squares, other.squares).astype(np.float32)
+        products = np.asarray(self.values @ other.values.T, np.float32)
+        # |fl(x.y) - x.y| <= n u |x| |y| / (1 - n u), whatever the order of summing (Higham, Accuracy and Stability,
+        # section 3.1); twice a product of lengths is at most the sum of their squares. float32 of the rest: a few u.
+        unit = float(np.finfo(self.values.dtype).eps)
+        share = np.float32(1.1 * (self.values.shape[1] + 8) * unit + 8 * np.finfo(np.float32).eps)
+        return sums - 2 * products, share * sums
+
+
+@dataclass
+class _Search:
+    queries: Faces
+    metric: Metric
+    count: int
+    same_identity: SameIdentity
+    waiting: list[tuple[Faces, NDArray[np.intp], NDArray[np.intp], Float32]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        size = len(self.queries)
+        self.best: list[list[tuple[float, str, float, float]]] = [[] for _ in range(size)]
+        self.limit = np.full((size, self.count), np.inf, np.float32)  # smallest upper bounds met so far, sorted
+        self.landmarks, self.sketches, self.details = self._vectors(self.queries)
+        self.photos = _numbers_by_name(self.queries.photos)
+        self.people = _numbers_by_name(self.queries.identities if self.same_identity == "forbid" else ())
+
+    def _vectors(self, faces: Faces) -> tuple[_Vectors, _Vectors, Float32]:
+        landmarks = faces.landmarks.reshape(len(faces), 136).astype(np.float64)
+        sketches = np.ascontiguousarray(faces.sketches)
+        return _Vectors.of(landmarks), _Vectors.of(sketches), sketches[:, split_at(faces.textures.shape) :]
+
+    def look_at(self, chunk: Faces) -> None:
+        """Let candidates wait that may be among the nearest, and forget those that cannot."""
+        low, high = self._bounds(chunk)
+        for numbers, other in self._forbidden(chunk):
+            low[numbers, other] = high[numbers, other] = np.inf
+        self.limit = np.partition(np.hstack([self.limit, high]), self.count - 1, axis=1)[:, : self.count]
+        self.limit.sort(axis=1)
+        rows, columns = np.nonzero((low <= self.limit[:, -1:]) & np.isfinite(low))
+        without_sketches = replace(chunk, sketches=chunk.sketches[:0].copy())
+        self.waiting.append((without_sketches, rows, columns, low[rows, columns]))
+        if sum(len(entry[1]) for entry in self.waiting) > PENDING * len(self.queries):
+            self.settle()
+
+    def _bounds(self, chunk: Faces) -> tuple[Float32, Float32]:
+        """Lower and upper bounds of all distances to a chunk, float32 (queries, candidates)."""
+        landmarks, sketches, details = self._vectors(chunk)
+        shape, wrong_shape = self.landmarks.squared_distances(landmarks)
+        look, wrong_look = self.sketches.squared_distances(sketches)
+        across = (4 * 1.001) * (self.details @ details.T)  # lengths, none negative: 0.1 % covers any rounding
+        weight, white = np.float32(self.metric.weight), np.float32(1 / self.metric.white)
+        low = weight * _root(shape - wrong_shape) + white * _root(look - wrong_look)
+        high = weight * _root(shape + wrong_shape) + white * _root(look + wrong_look + across)
+        return low * np.float32(1 - 1e-6), high * np.float32(1 + 1e-6)
+
+    def _forbidden(self, chunk: Faces) -> Iterable[tuple[NDArray[np.intp], int]]:
+        """Queries that must not have a candidate as a neighbour, for each candidate where there are any."""
+        for known, names in ((self.photos, chunk.photos), (self.people, chunk.identities)):
+            for column, name in enumerate(names if known else ()):
+                if name in known:
+                    yield known[name], column
+
+    def settle(self) -> None:
+        """Compare the pairs that wait, the most promising first, as long as they can be among the nearest."""
+        if not self.waiting:
+            return
+        chunks = [entry[0] for entry in self.waiting]
+        chunk = np.concatenate([np.full(len(entry[1]), place) for place, entry in enumerate(self.waiting)])
+        row, column, low = (np.concatenate([entry[part] for entry in self.waiting]) for part in (1, 2, 3))
+        self.waiting = []
+        order = np.lexsort((low, row))
+        ends = np.searchsorted(row[order], np.arange(len(self.queries) + 1))
+        for number in range(len(self.queries)):
+            best = self.best[number]
+            for place in order[ends[number] : ends[number + 1]].tolist():
+                if len(best) == self.count and float(low[place]) > best[-1][0]:
+                    break
+                others, other = chunks[chunk[place]], int(column[place])
+                distance, landmark, texture = compare(self.queries, number, others, other, self.metric)
+                best.append((distance, others.keys[other], landmark, texture))
+                best.sort()
+                del best[self.count :]
+            if len(best) == self.count:
+                exact = np.array([found[0] for found in best], np.float32)
+                self.limit[number] = np.nextafter(exact, np.float32(np.inf))
+
+    def rows(self, number: int) -> list[Neighbour]:
+        """The rows of one query."""
+        return [_row(self.queries.keys[number], place, entry) for place, entry in enumerate(self.best[number])]
+
+
+def _row(query: str, place: int, entry: tuple[float, str, float, float]) -> Neighbour:
+    distance, key, landmark, texture = entry
+    return Neighbour(query, key, place, distance, landmark, texture)
+
+
+def _root(squares: Float32) -> Float32:
+    return np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
+
+
+def _numbers_by_name(names: Iterable[str]) -> dict[str, NDArray[np.intp]]:
+    numbers: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        numbers.setdefault(name, []).append(number)
+    return {name: np.array(found, np.intp) for name, found in numbers.items()}
