@@ -65,12 +65,14 @@ def draw_colour(palette: str, rng: np.random.Generator) -> Colour:
     entries = PALETTES[palette]
     mean, spread = entries[pick([weight for weight, _ in entries], rng)][1]
     common, own = rng.standard_normal(), rng.standard_normal(3)
-    return np.clip(np.array(mean) + spread * (0.8 * common + 0.5 * own), 4, 254).astype(np.float32)
+    red, green, blue = (v + spread * (0.8 * common + 0.5 * o) for v, o in zip(mean, own.tolist()))
+    return np.array([min(max(4.0, v), 254.0) for v in (red, green, blue)], np.float32)
 
 
 def draw_colour_near(colour: Colour, rng: np.random.Generator) -> Colour:
     """The same dye on another material: a trim or a strap."""
-    return np.clip(colour * rng.uniform(0.85, 1.12) + rng.normal(0, 4, 3), 0, 255).astype(np.float32)
+    shade, off = rng.uniform(0.85, 1.12), rng.normal(0, 4, 3).tolist()
+    return np.array([min(max(0.0, v * shade + o), 255.0) for v, o in zip(colour.tolist(), off)], np.float32)
 
 
 def _mix(a: Colour, b: Colour, share: NDArray[np.floating]) -> Sheet:

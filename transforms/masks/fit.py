@@ -153,8 +153,7 @@ class FaceFit:
         if isinstance(points, Places):
             inner: Floats = points.points if self._forward is None else points.basis @ self._forward.weights
         else:
-            plain = points.astype(np.float64)
-            inner = plain if self._forward is None else self._forward(plain)
+            inner = np.asarray(points, np.float64) if self._forward is None else self._forward(points)
         mapped: Floats = inner @ self.matrix[:, :2].T + self.matrix[:, 2]
         return mapped
 

@@ -103,9 +103,9 @@ def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt
 
 def outline_region(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> Box | None:
     """The region of a picture of (height, width) that a polygon can touch; None if it lies outside."""
-    low, high = np.floor(corners.min(axis=0) + 0.5), np.ceil(corners.max(axis=0) + 0.5)
-    left, top = (max(0, int(edge)) for edge in low)
-    right, bottom = min(size[1], int(high[0])), min(size[0], int(high[1]))
+    low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    left, top = (max(0, math.floor(edge + 0.5)) for edge in low)
+    right, bottom = (min(most, math.ceil(edge + 0.5)) for edge, most in zip(high, size[::-1], strict=True))
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 

@@ -78,7 +78,7 @@ def lay(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:
     import cv2
 
     rows, columns = region.shape
-    cell = max(4, -(-max(rows, columns) // 14))
+    cell = max(4, -(-max(rows, columns) // 12))
     down, across = -(-rows // cell) + 2, -(-columns // cell) + 2
     grid = np.empty((down, across, 2), np.float32)
     grid[..., 0] = np.arange(region.x0 - 0.5 - cell / 2, region.x0 + (across - 1) * cell, cell)

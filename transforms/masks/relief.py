@@ -90,7 +90,7 @@ def _rim(canvas: Canvas, outline: Outline, rng: np.random.Generator) -> Field:
     import cv2
 
     sheet = np.zeros(_SMALL, np.uint8)
-    canvas.resized(*_SMALL).line(sheet, outline, rng.uniform(0.06, 0.16), closed=True)
+    canvas.resized(*_SMALL).line(sheet, outline[::2], rng.uniform(0.06, 0.16), closed=True)
     out: Field = cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.8, 2.0)) * np.float32(1 / 255)
     return out
 

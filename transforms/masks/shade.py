@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,9 @@ _SKIN = Places(np.array([
 ]))  # fmt: skip
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Red and blue of skin over its green under neutral light: the middle of light and dark skins.
-_SKIN_CHROMA = np.array([1.26, 1.0, 0.86], np.float32)
+_SKIN_CHROMA = (1.26, 1.0, 0.86)
+# Offsets x and y of 5 x 5 places in a patch, in units of its radius.
+_PATCH = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))).reshape(2, -1)
 
 
 @dataclass(frozen=True)
@@ -51,33 +54,42 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     height, width = image.shape[:2]
     at = fit.to_image(_SKIN)
     radius = max(1, round(0.05 * fit.unit))
-    inside = (at[:, 0] >= 0) & (at[:, 1] >= 0) & (at[:, 0] <= width - 1) & (at[:, 1] <= height - 1)
-    if inside.sum() < 3:
+    x, y = at.T
+    inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    count = int(np.count_nonzero(inside))
+    if count < 3:
         return Light(225.0, (1.0, 1.0, 1.0), 0.0, (170.0, 130.0, 110.0))
-    x, y = np.round(at[inside]).astype(int).T
-    patches = np.array([
-        cv2.mean(image[max(0, b - radius) : b + radius + 1, max(0, a - radius) : a + radius + 1])[:3]
-        for a, b in zip(x, y)
-    ], np.float32)  # fmt: skip
+    # 25 pixels of each patch; those beyond the edge of the picture are taken at its edge.
+    offsets = np.rint(_PATCH * radius)
+    x = np.minimum(np.maximum(np.rint(x[inside])[:, None] + offsets[0], 0), width - 1).astype(np.intp)
+    y = np.minimum(np.maximum(np.rint(y[inside])[:, None] + offsets[1], 0), height - 1).astype(np.intp)
+    patches = image.reshape(-1, 3).take(y * width + x, axis=0).mean(axis=1, dtype=np.float32)
     luma = patches @ _LUMA
-    middle = quantile(luma, 0.5)
-    keep = np.abs(np.log((luma + 8) / (middle + 8))) < 0.7  # the rest is hair, glasses, background
-    skin = np.sort(patches[keep], axis=0)[int(keep.sum()) // 2]
-    u = _SKIN.points[inside][keep, 0]
-    level = np.log(luma[keep] + 8)
+    level = np.log(luma + 8)
+    middle = math.log(quantile(luma, 0.5) + 8)
+    keep = np.abs(level - middle) < 0.7  # the rest is hair, glasses, background
+    kept = patches[keep]
+    red, green, blue = np.sort(kept, axis=0)[len(kept) // 2].tolist()
+    u, level = _SKIN.points[inside, 0][keep], level[keep]
+    u = u - u.sum() / len(u)
     # Ridge regression: a handful of patches must not invent a strong slope.
-    side = float(((u - u.mean()) @ (level - level.mean())) / (((u - u.mean()) ** 2).sum() + 0.6))
-    bright = quantile(image[:: max(1, height // 40), :: max(1, width // 40)] @ _LUMA, 0.96)
-    white = 0.55 * 1.45 * float(skin @ _LUMA) + 0.45 * bright
-    chroma = np.power((skin + 12) / (skin[1] + 12) / _SKIN_CHROMA, 0.25)
-    chroma /= chroma @ _LUMA
-    tint = np.clip(chroma, 0.8, 1.25)
+    side = float(u @ (level - level.sum() / len(level)) / (u @ u + 0.6))
+    few = np.ascontiguousarray(image[:: max(1, height // 40), :: max(1, width // 40)])
+    bright = quantile(cv2.cvtColor(few, cv2.COLOR_RGB2GRAY), 0.96)
+    white = 0.55 * 1.45 * _luma(red, green, blue) + 0.45 * bright
+    chroma = [((v + 12) / (green + 12) / neutral) ** 0.25 for v, neutral in zip((red, green, blue), _SKIN_CHROMA)]
+    whole = _luma(*chroma)
+    tint_red, tint_green, tint_blue = (min(max(0.8, v / whole), 1.25) for v in chroma)
     return Light(
-        level=float(np.clip(white, 40, 262)),
-        tint=(float(tint[0]), float(tint[1]), float(tint[2])),
-        side=float(np.clip(side, -0.5, 0.5)),
-        skin=(float(skin[0]), float(skin[1]), float(skin[2])),
+        level=min(max(40.0, white), 262.0),
+        tint=(tint_red, tint_green, tint_blue),
+        side=min(max(-0.5, side), 0.5),
+        skin=(red, green, blue),
     )
+
+
+def _luma(red: float, green: float, blue: float) -> float:
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 @dataclass(frozen=True)
@@ -110,9 +122,9 @@ def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
         above=float(rng.normal(0.45, 0.35)),
         side=float(2.0 * light.side + rng.normal(0, 0.32)),
         hard=float(rng.uniform(0.25, 0.9)),
-        gain=float(np.exp(rng.normal(0.0, 0.14))),
+        gain=math.exp(rng.normal(0.0, 0.14)),
         gloss=float(max(0.0, rng.normal(0, 0.1))),
-        tint=(float(np.exp(rng.normal(-0.015, 0.035))), 1.0, float(np.exp(rng.normal(0.015, 0.035)))),
+        tint=(math.exp(rng.normal(-0.015, 0.035)), 1.0, math.exp(rng.normal(0.015, 0.035))),
         drift=(float(rng.normal(0, 0.05)), float(rng.normal(0, 0.05))),
         cast=float(abs(rng.normal(0, 0.14))),
     )
@@ -123,24 +135,31 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
     import cv2
 
     nx, ny = surface.normal_x, surface.normal_y
-    facing = (1 + np.float32(lamp.side) * nx - np.float32(lamp.above) * ny) / np.sqrt(1 + nx * nx + ny * ny)
-    shade = np.float32(1 - lamp.hard) + np.float32(lamp.hard) * np.clip(facing, 0, 1.6)
+    facing = 1 + np.float32(lamp.side) * nx
+    facing -= np.float32(lamp.above) * ny
+    facing /= np.sqrt(1 + nx * nx + ny * ny)
+    # Facing away counts as 0, and nothing is lit by more than 1.6; the rest comes from all around.
+    shade = np.float32(lamp.hard) * cv2.min(cv2.max(facing, 0), 1.6)
+    shade += np.float32(max(0.02, 1 - lamp.hard))
     # Camera curves flatten light: display values follow a power of it.
-    factor = cv2.pow(np.maximum(shade, np.float32(0.02)), 0.7) * surface.ink
-    factor *= 1 - np.float32(lamp.cast) * np.clip(smooth_noise(factor.shape, (1, 1), rng), -0.6, 2)
+    factor = cv2.pow(shade, 0.7)
+    factor *= surface.ink
+    cast = cv2.min(cv2.max(smooth_noise(factor.shape, (1, 1), rng), -0.6), 2)
+    factor *= 1 - np.float32(lamp.cast) * cast
     gain = light.level / 255 * lamp.gain
-    down = np.linspace(-1, 1, factor.shape[0])[:, None]
-    shine = np.float32(3 * 255 * lamp.gloss * gain) * np.maximum(facing - np.float32(0.75), 0) ** 2
+    down = np.linspace(-1, 1, factor.shape[0], dtype=np.float32)[:, None]
     planes = []
-    for plane, tint, drift in zip(
-        cv2.split(sheet), np.array(light.tint) * np.array(lamp.tint), (lamp.drift[0], 0, lamp.drift[1])
-    ):
-        white = (gain * tint * (1 + drift * down)).astype(np.float32)
-        lit = plane * (factor * white) + shine
-        # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.
-        planes.append(cv2.convertScaleAbs(np.minimum(lit, np.float32(0.4) * lit + np.float32(135))))
-    merged: Image = cv2.merge(planes)
-    return merged
+    for light_tint, lamp_tint, drift in zip(light.tint, lamp.tint, (lamp.drift[0], 0.0, lamp.drift[1])):
+        white = np.float32(gain * light_tint * lamp_tint)
+        planes.append(factor * (white + np.float32(white * drift) * down))
+    lit = cv2.multiply(sheet, cv2.merge(planes), dtype=cv2.CV_32F)
+    if lamp.gloss:
+        shine = cv2.max(facing - np.float32(0.75), 0)
+        shine *= shine * np.float32(3 * 255 * lamp.gloss * gain)
+        lit += cv2.merge([shine, shine, shine])
+    # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.
+    out: Image = cv2.convertScaleAbs(np.minimum(lit, np.float32(0.4) * lit + np.float32(135)))
+    return out
 
 
 def contact_shadow(alpha: Field, unit: float, lamp: Lamp, strength: float) -> Field:
