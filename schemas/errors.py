@@ -49,6 +49,14 @@ class ModelFileError(FaceloomError):
     """A model file is missing or is not what it should be."""
 
 
+class CheckpointError(FaceloomError):
+    """A trained network's folder is missing, foreign, damaged, or made for something else."""
+
+
+class TrainingError(FaceloomError):
+    """Training cannot start with what it was given, or cannot go on."""
+
+
 class PhotoError(FaceloomError):
     """One photo, face or sample cannot be used; becomes a row of the reject table.
 

@@ -29,7 +29,9 @@ SLOW = (
 )
 """Packages that take long to import, and so are imported where they are used."""
 
-SLOW_AT_TOP = {"beam_worker.py": {"apache_beam"}}
+SLOW_AT_TOP = {"beam_worker.py": {"apache_beam"}} | dict.fromkeys(
+    ("losses.py", "networks.py", "pairs.py", "training.py"), {"torch"}
+)
 """Files that are only ever imported once work begins, and what they may import at their top."""
 
 MODULES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]

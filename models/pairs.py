@@ -1,0 +1,84 @@
+"""Pairs that a masking network is trained on, as tensors, and how they are varied while it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from faceloom.models.presets import Preset
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """A batch of pairs.
+
+    Attributes:
+        face: float32 (N, 3, S, S), RGB, 0..1.
+        masked: the same faces with a mask.
+        mask: coverage of the mask, float32 (N, 1, S, S), 0..1.
+    """
+
+    face: Tensor
+    masked: Tensor
+    mask: Tensor
+
+    @classmethod
+    def from_bytes(cls, face: Tensor, masked: Tensor, mask: Tensor, device: str = "cpu") -> Pairs:
+        """Pairs of uint8 tensors of the same shapes, 0..255."""
+        return cls(*(part.to(device, non_blocking=True).float() / 255 for part in (face, masked, mask)))
+
+    def __len__(self) -> int:
+        return len(self.face)
+
+
+def moved(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
+    """Mirror, shift, scale and turn each pair at random, as far as the preset says; what lies outside is mirrored in.
+
+    Args:
+        chance: a generator on the CPU.
+    """
+    if not preset.flip and not preset.jitter:
+        return pairs
+    count = len(pairs)
+    shift_x, shift_y, scale, turn = (torch.rand(4, count, generator=chance) * 2 - 1) * preset.jitter
+    mirror = torch.rand(count, generator=chance) < 0.5
+    sign = torch.where(mirror & preset.flip, -1.0, 1.0)
+    cos, sin = (1 + scale) * torch.cos(turn), (1 + scale) * torch.sin(turn)
+    rows = torch.stack([sign * cos, -sign * sin, 2 * shift_x, sin, cos, 2 * shift_y], 1)
+    matrix = rows.reshape(count, 2, 3).to(pairs.face.device)
+    parts = torch.cat([pairs.face, pairs.masked, pairs.mask], 1)
+    if preset.jitter:
+        grid = F.affine_grid(matrix, list(parts.shape), align_corners=False)
+        parts = F.grid_sample(parts, grid, padding_mode="reflection", align_corners=False)
+    else:  # no resampling: pixels stay what they are
+        parts = torch.where(mirror.to(parts.device)[:, None, None, None], parts.flip(3), parts)
+    return Pairs(parts[:, :3], parts[:, 3:6], parts[:, 6:])
+
+
+def degraded(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
+    """Blur a share of the pairs as if they had been small, and take the colour of another share's faces.
+
+    Small and grey photos are what a network without landmarks is for, and there are none among the training pairs. A
+    mask keeps its colour on a grey face, and is as blurred as the face.
+
+    Args:
+        chance: a generator on the CPU.
+    """
+    if not preset.degrade:
+        return pairs
+    draws = torch.rand(2, len(pairs), generator=chance)
+    factor = 2 + 2 * int(torch.rand(1, generator=chance) < 0.5)
+    small, grey = (draws < preset.degrade).to(pairs.face.device)[..., None, None, None]
+
+    def smaller(picture: Tensor) -> Tensor:
+        low = F.avg_pool2d(picture, factor)
+        return torch.where(small, F.interpolate(low, picture.shape[2:], mode="bilinear", align_corners=False), picture)
+
+    def colourless(picture: Tensor) -> Tensor:
+        return torch.where(grey, picture.mean(1, keepdim=True).expand_as(picture), picture)
+
+    masked = torch.lerp(colourless(pairs.masked), pairs.masked, pairs.mask)
+    return replace(pairs, face=smaller(colourless(pairs.face)), masked=smaller(masked))

@@ -1,0 +1,175 @@
+"""Masks faces with a trained network: whatever else is in the batch, a face and a seed give the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.models.presets import CompactPreset, PaperPreset, preset_from_values
+from faceloom.schemas.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from faceloom.models.networks import CompactMasker, PaperAutoencoder
+    from faceloom.schemas.model_card import ModelCard
+
+BATCH = 32
+"""Faces that go through a network at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of N faces of S x S pixels.
+
+    Attributes:
+        colour: float32 (N, S, S, 3), RGB, 0..1: the mask's colour, meant where `alpha` is above 0.
+        alpha: float32 (N, S, S), 0..1 in steps of 1/255: its coverage. Exactly 0 on untouched skin.
+        output: uint8 (N, S, S, 3), RGB: the masked faces. `compact` leaves every pixel whose alpha is 0 as it was;
+            `paper` paints the whole picture anew.
+    """
+
+    colour: NDArray[np.float32]
+    alpha: NDArray[np.float32]
+    output: NDArray[np.uint8]
+
+
+class MaskPredictor:
+    """A trained network at work.
+
+    Batches always have the same size, the last one filled up with black, because other sizes may be computed in another
+    order and differ in the last bit. For the same reason, outputs are the same bits on one machine with one version of
+    torch; elsewhere they may differ by a rounding.
+
+    Attributes:
+        card: of the checkpoint.
+        preset: what it was trained with.
+        size: side of the faces that it takes, in pixels.
+    """
+
+    def __init__(
+        self, network: PaperAutoencoder | CompactMasker, card: ModelCard, *, device: str = "cpu", batch: int = BATCH
+    ) -> None:
+        self.card = card
+        self.preset: PaperPreset | CompactPreset = preset_from_values(card.hyper_parameters)
+        self.size = card.size
+        self._network: Any = network
+        self._device, self._batch = device, batch
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu", batch: int = BATCH, digest: bool = True) -> MaskPredictor:
+        """Load the best weights of a run.
+
+        Args:
+            folder: of the run.
+            device: `cpu`, `cuda`, or `auto` for the latter where there is one.
+            batch: faces at once.
+            digest: hold the weights to their sha256; processes that follow one that has done so may skip it.
+
+        Raises:
+            CheckpointError: no checkpoint of ours, or a damaged one.
+            TrainingError: there is no such device.
+        """
+        from faceloom.models.checkpoint import load_network
+        from faceloom.models.devices import find_device
+
+        place = find_device(device)
+        network, card = load_network(folder, device=place, digest=digest)
+        return cls(network, card, device=place, batch=batch)
+
+    def predict(self, faces: NDArray[np.uint8], seeds: Sequence[int] | None = None) -> Prediction:
+        """Mask faces.
+
+        Args:
+            faces: uint8 (N, size, size, 3), RGB, aligned as the training data (`card.data.align`).
+            seeds: one for each face, 0 or above: chooses the look of its mask; without seeds all get the most typical
+                look. `paper` has one look only.
+
+        Raises:
+            CheckpointError: the faces have another size than the network.
+            ValueError: wrong type, or another number of seeds.
+        """
+        if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[3] != 3:
+            raise ValueError(f"faces are uint8 (N, size, size, 3), not {faces.dtype} {faces.shape}")
+        if faces.shape[1:3] != (self.size, self.size):
+            given = f"{faces.shape[2]}x{faces.shape[1]}"
+            remedy = (
+                f"Align with mode {self.card.data.align.get('mode')} and size {self.size}, or train another network"
+            )
+            what = f"the network was trained for faces of {self.size}x{self.size} pixels"
+            raise CheckpointError(what, where=self.card.preset, value=given, remedy=remedy)
+        if seeds is not None and len(seeds) != len(faces):
+            raise ValueError(f"{len(seeds)} seeds for {len(faces)} faces")
+        colour = np.empty(faces.shape, np.float32)
+        alpha = np.empty(faces.shape[:3], np.float32)
+        for start in range(0, len(faces), self._batch):
+            stop = min(start + self._batch, len(faces))
+            chosen = None if seeds is None else seeds[start:stop]
+            colour[start:stop], alpha[start:stop] = self._run(faces[start:stop], chosen)
+        # In steps of 1/255, as it would be stored: what rounds to nothing is nothing.
+        np.rint(alpha * 255, out=alpha)
+        alpha /= np.float32(255)
+        if isinstance(self.preset, PaperPreset):
+            return Prediction(colour, alpha, np.rint(colour * 255).astype(np.uint8))
+        mixed = faces + (colour * 255 - faces) * alpha[..., None]
+        return Prediction(colour, alpha, np.rint(mixed).clip(0, 255).astype(np.uint8))
+
+    def _run(
+        self, faces: NDArray[np.uint8], seeds: Sequence[int] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Colour and alpha of at most a batch of faces."""
+        import torch
+
+        count = len(faces)
+        batch = np.zeros((self._batch, self.size, self.size, 3), np.uint8)
+        batch[:count] = faces
+        with torch.inference_mode():
+            picture = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() / 255
+            if isinstance(self.preset, PaperPreset):
+                colour = self._network(picture).clamp(0, 1)
+            else:
+                colour, logits = self._network(picture, self._codes(seeds, count))
+            shown: NDArray[np.float32] = colour[:count].permute(0, 2, 3, 1).cpu().numpy()
+            if isinstance(self.preset, PaperPreset):
+                return shown, changed(faces, shown, self.preset)
+            return shown, torch.sigmoid(logits[:count, 0]).cpu().numpy()
+
+    def _codes(self, seeds: Sequence[int] | None, count: int) -> Tensor:
+        """A kept code for each face of a batch, drawn by its seed."""
+        looks: Tensor = self._network.looks
+        drawn = [0] * self._batch
+        if seeds is not None:
+            drawn[:count] = [int(np.random.default_rng(seed).integers(len(looks))) for seed in seeds]
+        return looks[drawn]
+
+
+def changed(faces: NDArray[np.uint8], output: NDArray[np.float32], preset: PaperPreset) -> NDArray[np.float32]:
+    """Coverage of a mask from what a network that gives none has changed, float32 (N, S, S), 0..1.
+
+    The largest change among the channels is smoothed (`change_blur`), a ramp from `change_low` to `change_high` makes
+    it a coverage, and only the largest connected region is kept: an autoencoder also changes what it cannot rebuild,
+    such as hair and background, by a little and in many places.
+
+    Args:
+        faces: uint8 (N, S, S, 3), RGB.
+        output: float32 (N, S, S, 3), RGB, 0..1.
+        preset: holds the three figures.
+    """
+    import cv2
+
+    result = np.zeros(faces.shape[:3], np.float32)
+    sigma = preset.change_blur * faces.shape[1]
+    for face, picture, kept in zip(faces, output, result):
+        change = np.abs(picture - face.astype(np.float32) / 255).max(2)
+        change = cv2.GaussianBlur(change, (0, 0), sigma) if sigma else change
+        coverage = np.clip((change - preset.change_low) / (preset.change_high - preset.change_low), 0, 1)
+        count, regions, figures, _ = cv2.connectedComponentsWithStats((coverage > 0).astype(np.uint8), connectivity=4)
+        if count > 1:
+            largest = 1 + int(figures[1:, cv2.CC_STAT_AREA].argmax())
+            kept[:] = np.where(regions == largest, coverage, 0)
+    return result

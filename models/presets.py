@@ -1,0 +1,144 @@
+"""Everything that is chosen before a masking network is trained, as frozen values that its card repeats."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from faceloom.schemas.errors import CheckpointError
+
+Activation = Literal["linear", "relu", "sigmoid"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What both networks need to be told.
+
+    Attributes:
+        name: what the command line calls it.
+        size: side of the square crops that it is trained on, in pixels.
+        epochs: passes over the training pairs.
+        batch: pairs per step.
+        learning_rate: of Adam.
+        schedule: how the learning rate goes on: as it is, or down to nothing along half a cosine wave.
+        flip: whether pairs are mirrored at random.
+        jitter: how far pairs are shifted (share of the side), scaled and turned (radians) at random, at most.
+        degrade: share of faces that are blurred, and as many that lose their colour, before the network sees them.
+        save_every: epochs between two states on the disk; more is lost by a kill, less time goes into writing.
+    """
+
+    name: str
+    size: int = 64
+    epochs: int = 160
+    batch: int
+    learning_rate: float
+    schedule: Literal["constant", "cosine"] = "constant"
+    flip: bool = False
+    jitter: float = 0.0
+    degrade: float = 0.0
+    save_every: int = 1
+
+    unstated: ClassVar[tuple[str, ...]] = ()
+    """Names of the fields that the publication does not state, and that are therefore ours."""
+    stride: ClassVar[int] = 1
+    """The side of a crop must be a multiple of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperPreset(Preset):
+    """The network of Lee 2022 and its training: Adam, mean squared error, 160 epochs.
+
+    Attributes:
+        maps: feature maps of the convolutions.
+        hidden: width of the bottleneck.
+        dense_activation: after both fully connected layers.
+        output_activation: after the last transposed convolution.
+        change_low, change_high: the network gives no coverage, so it is read off the change of the picture: a change
+            (of the most changed channel, 0..1, smoothed) of `change_low` counts as none, one of `change_high` as full.
+        change_blur: standard deviation of that smoothing, as a share of the side.
+    """
+
+    maps: int = 16
+    hidden: int = 2500
+    dense_activation: Activation = "relu"
+    output_activation: Activation = "sigmoid"
+    change_low: float = 0.10
+    change_high: float = 0.20
+    change_blur: float = 0.02
+
+    unstated: ClassVar[tuple[str, ...]] = (
+        "batch", "learning_rate", "schedule", "flip", "jitter", "degrade", "dense_activation", "output_activation",
+        "change_low", "change_high", "change_blur",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompactPreset(Preset):
+    """Our small network that predicts a mask's colour and its coverage.
+
+    What a mask looks like is drawn anew for every pair, so a network that only sees the face would learn the average of
+    all masks, which is a grey blur. Here an encoder of the target writes the look into a short code, which the network
+    is given; the codes of training masks are kept, and one of them is drawn for a new face.
+
+    Attributes:
+        widths: feature maps at the side's full, half, quarter … resolution.
+        code: numbers in a code of a look.
+        looks: how many codes are kept.
+        coverage_weight, colour_weight, detail_weight: of the losses beside that of the composed picture.
+        code_weight: how strongly codes are drawn towards a normal distribution (the KL term of a variational encoder).
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 96)
+    code: int = 24
+    looks: int = 256
+    coverage_weight: float = 0.3
+    colour_weight: float = 1.0
+    detail_weight: float = 1.0
+    code_weight: float = 1e-4
+
+    @property
+    def stride(self) -> int:  # type: ignore[override]
+        """The side of a crop must be a multiple of it."""
+        return int(2 ** (len(self.widths) - 1))
+
+
+PRESETS: dict[str, PaperPreset | CompactPreset] = {
+    preset.name: preset
+    for preset in (
+        PaperPreset(name="paper", batch=16, learning_rate=1e-4, save_every=10),
+        CompactPreset(
+            name="compact", batch=16, learning_rate=2e-3, schedule="cosine", flip=True, jitter=0.06, degrade=0.15
+        ),
+        PaperPreset(name="tiny-paper", size=16, epochs=4, batch=4, learning_rate=1e-3, maps=2, hidden=12),
+        CompactPreset(
+            name="tiny-compact", size=16, epochs=4, batch=4, learning_rate=2e-3, flip=True, jitter=0.05, degrade=0.2,
+            widths=(4, 6), code=3, looks=5,
+        ),
+    )
+}  # fmt: skip
+"""The presets by name; those called tiny are for tests."""
+
+
+def preset_values(preset: Preset) -> dict[str, Any]:
+    """A preset as plain values that JSON can hold."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in _fields(preset).items()}
+
+
+def preset_from_values(values: Mapping[str, Any]) -> PaperPreset | CompactPreset:
+    """A preset from `preset_values`.
+
+    Raises:
+        CheckpointError: the values are not those of a preset of ours.
+    """
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    for kind in (PaperPreset, CompactPreset):
+        if set(plain) == {field.name for field in dataclasses.fields(kind)}:
+            return kind(**plain)
+    remedy = "It was trained by another version of faceloom; train it again"
+    raise CheckpointError("the card's hyper-parameters fit no network", value=", ".join(values), remedy=remedy)
+
+
+def _fields(preset: Preset) -> dict[str, Any]:
+    return {field.name: getattr(preset, field.name) for field in dataclasses.fields(preset)}

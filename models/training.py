@@ -1,0 +1,219 @@
+"""Trains a masking network. Everything drawn at random follows from the seed and the epoch, so that a run that is
+resumed after any epoch ends as one that was never stopped."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from faceloom.models.losses import loss_of
+from faceloom.models.networks import CompactMasker, PaperAutoencoder, make_network
+from faceloom.models.pairs import Pairs, moved
+from faceloom.models.presets import CompactPreset, PaperPreset
+from faceloom.schemas.errors import CheckpointError, TrainingError
+from faceloom.schemas.keys import seed_of
+
+Network = PaperAutoencoder | CompactMasker
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class EpochLoss:
+    """Mean losses of one epoch over its pairs, and how long it took (which is no part of a result)."""
+
+    epoch: int
+    train: float
+    held_out: float
+    seconds: float = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """All that training needs to go on after an epoch.
+
+    Its tensors are those at work: they change with the next step.
+
+    Attributes:
+        losses: of all epochs so far.
+        network: parameters and buffers by name.
+        optimiser: Adam's moments and steps, by the parameter's name and their own.
+        best: a copy of `network` after `best_epoch`, the one with the smallest held-out loss.
+    """
+
+    losses: tuple[EpochLoss, ...]
+    network: Tensors
+    optimiser: Tensors
+    best: Tensors
+    best_epoch: int
+
+
+def train(
+    preset: PaperPreset | CompactPreset,
+    batches: Callable[[int], Iterable[Pairs]],
+    held_out: Callable[[], Iterable[Pairs]],
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    resume: Snapshot | None = None,
+    weights: Tensors | None = None,
+    on_epoch: Callable[[Snapshot], None] = lambda snapshot: None,
+) -> Snapshot:
+    """Train for the preset's number of epochs.
+
+    Same seed, batches, device and number of threads: same result, also when resumed. On CUDA, products are computed in
+    bfloat16 and results may differ by roundings.
+
+    Args:
+        preset: network and hyper-parameters.
+        batches: the training pairs of an epoch (1, 2, …), on `device`, in the order to train in.
+        held_out: pairs to choose the best epoch by, always the same.
+        seed: of starting weights and all that is drawn.
+        device: `cpu` or `cuda`.
+        resume: what `on_epoch` was given; training goes on after it.
+        weights: of a network to start from instead of random ones.
+        on_epoch: called after each epoch.
+
+    Raises:
+        TrainingError: there are no pairs, or a loss is no longer a finite number.
+        CheckpointError: weights do not fit the network.
+    """
+    network = _start(preset, seed, resume.network if resume else weights).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    adam = torch.optim.Adam(network.parameters(), lr=preset.learning_rate, fused=True)
+    losses = list(resume.losses) if resume else []
+    best, best_epoch = ({}, 0) if resume is None else (dict(resume.best), resume.best_epoch)
+    if resume:
+        _restore(adam, network, resume.optimiser)
+    snapshot = resume
+    for epoch in range(len(losses) + 1, preset.epochs + 1):
+        begin = time.perf_counter()
+        mean = _run_epoch(network, adam, preset, batches(epoch), epoch, _chance(seed, epoch), device)
+        network.eval()
+        with torch.inference_mode():
+            if isinstance(network, CompactMasker):
+                network.looks.copy_(gather_looks(network, batches(epoch)))
+            checked = _mean_loss(network, preset, held_out(), epoch, device)
+        if not best or checked < min(loss.held_out for loss in losses):
+            best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in network.state_dict().items()}
+            best_epoch = epoch
+        losses.append(EpochLoss(epoch, mean, checked, time.perf_counter() - begin))
+        snapshot = Snapshot(tuple(losses), network.state_dict(), _moments(adam, network), best, best_epoch)
+        on_epoch(snapshot)
+    if snapshot is None:
+        raise TrainingError("there is no epoch to train", value=preset.epochs, remedy="Ask for at least one")
+    return snapshot
+
+
+def _run_epoch(
+    network: Network,
+    adam: torch.optim.Adam,
+    preset: PaperPreset | CompactPreset,
+    batches: Iterable[Pairs],
+    epoch: int,
+    chance: torch.Generator,
+    device: str,
+) -> float:
+    """One pass over the training pairs; returns the mean loss."""
+    network.train()
+    total, count = 0.0, 0
+    for step, pairs in enumerate(batches, 1):
+        for group in adam.param_groups:
+            group["lr"] = learning_rate(preset, epoch)
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            loss = loss_of(network, moved(pairs, preset, chance), preset, chance)
+        value = _finite(loss, epoch, f"step {step}")
+        adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        total, count = total + value * len(pairs), count + len(pairs)
+    if not count:
+        raise TrainingError("there are no pairs to train on", where=f"epoch {epoch}")
+    return total / count
+
+
+def _mean_loss(
+    network: Network, preset: PaperPreset | CompactPreset, batches: Iterable[Pairs], epoch: int, device: str
+) -> float:
+    total, count = 0.0, 0
+    for pairs in batches:
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            loss = loss_of(network, pairs, preset)
+        total, count = total + _finite(loss, epoch, "held-out pairs") * len(pairs), count + len(pairs)
+    if not count:
+        raise TrainingError("there are no pairs to choose the best epoch by", where=f"epoch {epoch}")
+    return total / count
+
+
+def _finite(loss: Tensor, epoch: int, where: str) -> float:
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        remedy = "What was saved before stays as it is. Use a lower learning rate, or look for damaged pairs"
+        what = "the loss is no longer a finite number"
+        raise TrainingError(what, where=f"epoch {epoch}, {where}", value=value, remedy=remedy)
+    return value
+
+
+def learning_rate(preset: PaperPreset | CompactPreset, epoch: int) -> float:
+    """Learning rate of an epoch (1, 2, …). A cosine schedule falls from the full rate to 1 % of it."""
+    if preset.schedule == "constant":
+        return preset.learning_rate
+    done = (epoch - 1) / max(1, preset.epochs - 1)
+    return preset.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+
+
+def gather_looks(network: CompactMasker, batches: Iterable[Pairs]) -> Tensor:
+    """Codes of the first training pairs, float (looks, code): the most typical first, and in a circle if there are few.
+
+    The most typical is the one with the smallest sum of distances to all others.
+    """
+    codes: list[Tensor] = []
+    for pairs in batches:
+        codes += network.encoder(pairs.masked, pairs.mask)[0].float()
+        if len(codes) >= len(network.looks):
+            break
+    found = torch.stack(codes)
+    typical = int(torch.cdist(found, found).sum(1).argmin())
+    order = [typical, *(number for number in range(len(found)) if number != typical)]
+    return found[[order[number % len(order)] for number in range(len(network.looks))]]
+
+
+def _chance(seed: int, epoch: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_of(seed, f"epoch {epoch}", "train") >> 1)
+
+
+def _start(preset: PaperPreset | CompactPreset, seed: int, weights: Tensors | None) -> Network:
+    with torch.random.fork_rng(devices=[]):  # starting weights come from torch's global generator
+        torch.manual_seed(seed)
+        network = make_network(preset)
+    if weights is not None:
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            remedy = "Start from a run of the same preset"
+            raise CheckpointError("the weights do not fit the network", value=error, remedy=remedy) from None
+    return network
+
+
+def _moments(adam: torch.optim.Adam, network: Network) -> dict[str, Tensor]:
+    return {
+        f"{name}/{kind}": value
+        for name, parameter in network.named_parameters()
+        for kind, value in adam.state.get(parameter, {}).items()
+    }
+
+
+def _restore(adam: torch.optim.Adam, network: Network, moments: Tensors) -> None:
+    """Put moments back as copies: Adam works on them in place."""
+    for name, parameter in network.named_parameters():
+        kinds = ("step", "exp_avg", "exp_avg_sq")
+        adam.state[parameter] = {
+            kind: torch.empty_like(moments[f"{name}/{kind}"] if kind == "step" else parameter)
+            .copy_(moments[f"{name}/{kind}"])
+            .to(parameter.device)
+            for kind in kinds
+        }

@@ -1,0 +1,79 @@
+"""Tiny trained networks on made-up pairs: a coloured rectangle is the mask, so that seconds are enough to learn it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from faceloom.models.checkpoint import BEST, LAST, write_card, write_weights  # noqa: E402
+from faceloom.models.networks import make_network, parameter_count  # noqa: E402
+from faceloom.models.pairs import Pairs  # noqa: E402
+from faceloom.models.presets import PRESETS, PaperPreset, preset_values  # noqa: E402
+from faceloom.schemas.model_card import DataCard, ModelCard  # noqa: E402
+
+
+def make_pairs(count: int, size: int, seed: int = 0) -> Pairs:
+    """Noise for faces; a mask of one random colour over the lower middle."""
+    chance = torch.Generator().manual_seed(seed)
+    face = torch.rand(count, 3, size, size, generator=chance)
+    mask = torch.zeros(count, 1, size, size)
+    mask[..., size // 2 : size - 2, 3:-3] = 1
+    colour = torch.rand(count, 3, 1, 1, generator=chance)
+    return Pairs(face, face * (1 - mask) + colour * mask, mask)
+
+
+def dealt(pairs: Pairs, batch: int) -> Callable[..., Iterator[Pairs]]:
+    """A factory of batches as training wants it, in another order in each epoch."""
+
+    def epoch(number: int = 0) -> Iterator[Pairs]:
+        order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(number))
+        for chosen in order.split(batch):
+            yield Pairs(pairs.face[chosen], pairs.masked[chosen], pairs.mask[chosen])
+
+    return epoch
+
+
+def make_card(preset: Any, files: dict[str, Any], **changes: Any) -> ModelCard:
+    """A card that is true of the files and made up otherwise."""
+    with torch.device("meta"):
+        parameters = parameter_count(make_network(preset))
+    data = DataCard(
+        name="made-up", digest="0" * 64, plan="1" * 64, align={"mode": "eye_level", "size": preset.size},
+        masks={"surgical": 8}, licences={"CC0": 8}, consents={"not stated": 8}, train=7, held_out=1,
+        held_out_from="split val",
+    )  # fmt: skip
+    fields: dict[str, Any] = {
+        "preset": preset.name, "size": preset.size, "parameters": parameters,
+        "hyper_parameters": preset_values(preset), "unstated_in_paper": preset.unstated, "seed": 0, "epochs_done": 1,
+        "finished": True, "metrics": {}, "device": "cpu", "precision": "float32", "code": "0", "torch": "0",
+        "data": data, "files": files,
+    }  # fmt: skip
+    return ModelCard(**{**fields, **changes})
+
+
+def make_run(folder: Path, preset: Any = None, **changes: Any) -> Path:
+    """A checkpoint of an untrained tiny network with random weights; `paper` gives a picture unlike its input."""
+    preset = preset or PRESETS["tiny-compact"]
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = make_network(preset)
+        if not isinstance(preset, PaperPreset):
+            network.looks.normal_()
+    files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
+    write_card(folder, make_card(preset, files, **changes))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> SimpleNamespace:
+    """The functions of this file."""
+    functions = [make_pairs, dealt, make_card, make_run]
+    return SimpleNamespace(**{function.__name__: function for function in functions})
