@@ -12,8 +12,10 @@ from faceloom.pipelines import parts
 from faceloom.pipelines.analysis import analyser_id
 from faceloom.pipelines.beam_run import run_tasks
 from faceloom.pipelines.card import write_card
+from faceloom.pipelines.choose import choose_faces
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.failures import failed_photos, forget_failed
+from faceloom.pipelines.learned import check_checkpoint
 from faceloom.pipelines.lifting import find_lifts
 from faceloom.pipelines.output import check_output, claimed
 from faceloom.pipelines.painters import mask_digests, painter_for
@@ -25,6 +27,7 @@ from faceloom.pipelines.survey import Survey, survey
 from faceloom.pipelines.tables import write_planned, write_rejects
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import RecipeError, SourceError
+from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan, Shard
 from faceloom.schemas.recipe import Recipe
@@ -71,6 +74,9 @@ def prepare(recipe: Recipe, out: str) -> Context:
             raise RecipeError("two sources have one name", where=f"$.sources[{number}].name", value=name, remedy=remedy)
     check_output(recipe, out)
     painter_for(recipe.masks)
+    for number, mask in enumerate(recipe.masks):
+        if isinstance(mask, AutoencoderMask):
+            check_checkpoint(number, mask)
     analyser_id(recipe.faces)
     # What the user left out stays left out: a table only insists on columns that were named.
     context = Context(recipe.model_dump_json(exclude_unset=True), out, mask_digests(recipe))
@@ -93,7 +99,8 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
     forget_failed(context.storage)
     found = survey(context, workers=workers, watcher=watcher)
     watcher.stage("plan", None, "faces")
-    return found, make_plan(context.recipe, found.photos, found.analysed, context.mask_digests)
+    choice = choose_faces(context.recipe, found.photos, found.analysed)
+    return found, make_plan(context.recipe, choice, context.mask_digests)
 
 
 def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher) -> RunReport:

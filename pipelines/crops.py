@@ -23,13 +23,13 @@ class Crops:
 
     Attributes:
         face: uint8 (H, W, 3), RGB.
-        landmarks: float32 (68, 2), pixels of the crop.
+        landmarks: float32 (68, 2), pixels of the crop; None if no face was found.
         masked: uint8 like `face`, or None if the sample has no mask.
         alpha: float32 (H, W), coverage by the mask, 0..1; None if the sample has no mask.
     """
 
     face: Image
-    landmarks: Points
+    landmarks: Points | None
     masked: Image | None = None
     alpha: npt.NDArray[np.float32] | None = None
 

@@ -12,15 +12,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from faceloom.pipelines.learned import checkpoint_digest, paints_learned
 from faceloom.pipelines.render import Paint, Painter, Unpainted
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.keys import digest
-from faceloom.schemas.masks import Mask, PictureMask, PolygonMask
+from faceloom.schemas.masks import AutoencoderMask, Mask, PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.picture import ANCHORS, MaskPicture, paint_picture, picture_anchors
 from faceloom.transforms.masks.polygon import paint_polygon
 from faceloom.transforms.masks.template import paint_template
+
+NETWORK_BATCH = 32
+"""Faces whose pictures are kept at once while a network looks at them all."""
+_PATHS = ("path", "anchors", "checkpoint")
 
 
 def mask_digests(recipe: Recipe) -> tuple[str, ...]:
@@ -29,7 +34,7 @@ def mask_digests(recipe: Recipe) -> tuple[str, ...]:
     Raises:
         RecipeError: a picture or anchors file cannot be read.
     """
-    settings = [mask.model_dump(mode="json", exclude={"weight", "path", "anchors"}) for mask in recipe.masks]
+    settings = [mask.model_dump(mode="json", exclude={"weight", *_PATHS}) for mask in recipe.masks]
     return tuple(
         digest(mask.label, settings[number], *_file_digests(number, mask)) for number, mask in enumerate(recipe.masks)
     )
@@ -57,18 +62,31 @@ class _Painter:
     """Paints every kind of mask; see `render.Painter`."""
 
     pictures: Mapping[tuple[str, str], MaskPicture]
-    batch: int = 1
+    weights: Mapping[str, str]
+
+    @property
+    def batch(self) -> int:
+        return NETWORK_BATCH if self.weights else 1
 
     def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
-        return [partial(self._paint, one) for one in wanted]
+        paints: list[Paint] = [partial(self._paint, one) for one in wanted]
+        for mask in {one.mask for one in wanted if isinstance(one.mask, AutoencoderMask)}:
+            numbers = [number for number, one in enumerate(wanted) if one.mask == mask]
+            pictures, seeds = [wanted[n].working for n in numbers], [wanted[n].seed for n in numbers]
+            learned = paints_learned(mask, self.weights[mask.checkpoint], pictures, seeds)
+            for number, paint in zip(numbers, learned, strict=True):
+                paints[number] = paint
+        return paints
 
     def _paint(self, wanted: Unpainted) -> PaintedMask:
-        image, landmarks, mask = wanted.image, wanted.landmarks, wanted.mask
+        image, landmarks, mask = wanted.working.image, wanted.working.landmarks, wanted.mask
+        assert landmarks is not None, "faces without landmarks are only planned with learned masks"
         if isinstance(mask, PolygonMask):
             return paint_polygon(image, landmarks, mask)
         rng = np.random.default_rng(wanted.seed)
         if isinstance(mask, PictureMask):
             return paint_picture(image, landmarks, self.pictures[mask.path, mask.anchors], mask, rng)
+        assert isinstance(mask, TemplateMask)
         return paint_template(image, landmarks, mask, rng)
 
 
@@ -79,11 +97,18 @@ def _painter(masks: tuple[Mask, ...], files: tuple[tuple[str, ...], ...]) -> Pai
             (mask.path, mask.anchors): load_picture(number, mask)
             for number, mask in enumerate(masks)
             if isinstance(mask, PictureMask)
-        }
+        },
+        {
+            mask.checkpoint: digests[0]
+            for mask, digests in zip(masks, files, strict=True)
+            if isinstance(mask, AutoencoderMask)
+        },
     )
 
 
 def _file_digests(number: int, mask: Mask) -> list[str]:
+    if isinstance(mask, AutoencoderMask):
+        return [checkpoint_digest(number, mask)]
     if not isinstance(mask, PictureMask):
         return []
     return [hashlib.sha256(_read(number, name, getattr(mask, name))).hexdigest() for name in ("path", "anchors")]

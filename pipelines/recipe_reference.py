@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from faceloom.schemas.base import NAMED_COLOURS
-from faceloom.schemas.masks import PictureMask, PolygonMask, TemplateMask
+from faceloom.schemas.masks import AutoencoderMask, PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.recipe import Align, Faces, Output, Recipe, Shards, Split
 from faceloom.schemas.source_spec import SourceSpec, TableColumns
 
@@ -25,6 +25,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("masks[] with kind: template", TemplateMask),
     ("masks[] with kind: polygon", PolygonMask),
     ("masks[] with kind: picture", PictureMask),
+    ("masks[] with kind: autoencoder", AutoencoderMask),
     ("align", Align),
     ("split", Split),
     ("output", Output),
@@ -71,6 +72,11 @@ MEANINGS = {
     "PictureMask.anchors": "file with its six anchor points, relative to the recipe",
     "PictureMask.wearing": _WEARING,
     "PictureMask.weight": _WEIGHT,
+    "AutoencoderMask.kind": "a mask by a trained network",
+    "AutoencoderMask.checkpoint": "folder that `faceloom train autoencoder` wrote, relative to the recipe",
+    "AutoencoderMask.blend": "lay the mask over the photo by its coverage, or take the network's whole output",
+    "AutoencoderMask.when": "faces with landmarks, or photos in which no face was found, each taken whole",
+    "AutoencoderMask.weight": _WEIGHT,
     "Align.mode": "eyes level and centred; the ArcFace template on five points; or a square around the face box",
     "Align.size": "of the crop in pixels: one number, or width and height",
     "Split.by": "whole people by hash; as the source says; or a share of each person's photos",

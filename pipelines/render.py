@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from faceloom.pipelines.crops import COVERED, BareCrop, Crops, bare_crop, masked_crops
 from faceloom.pipelines.encode import encode, json_bytes, npy
 from faceloom.pipelines.stopwatch import Stopwatch
-from faceloom.pipelines.working import Image, Points, Working, crop_matrix, cut_working
+from faceloom.pipelines.working import Working, crop_matrix, cut_working
 from faceloom.schemas.errors import FaceloomError, PhotoError
 from faceloom.schemas.keys import sample_key, seed_of
 from faceloom.schemas.masks import Mask
@@ -30,14 +30,12 @@ class Unpainted:
     """A working picture that is to get a mask.
 
     Attributes:
-        image: uint8 (H, W, 3), RGB.
-        landmarks: (68, 2) in pixels of `image`.
+        working: picture, landmarks and face box.
         mask: which mask.
         seed: of all that is drawn while painting.
     """
 
-    image: Image
-    landmarks: Points
+    working: Working
     mask: Mask
     seed: int
 
@@ -134,9 +132,7 @@ def _render_batch(
     batch: Sequence[_Ready], recipe: Recipe, painter: Painter, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
     wanted = {
-        key: Unpainted(
-            ready.working.image, ready.working.landmarks, recipe.masks[number], seed_of(recipe.seed, key, "paint")
-        )
+        key: Unpainted(ready.working, recipe.masks[number], seed_of(recipe.seed, key, "paint"))
         for ready in batch
         if isinstance(ready.working, Working)
         for key, number in zip(ready.keys, ready.face.masks, strict=False)
@@ -218,8 +214,10 @@ def _refuse_unmasked(crops: Crops, key: str, label: str) -> None:
 
 def _shared_files(bare: BareCrop, working: Working, recipe: Recipe) -> list[tuple[str, bytes]]:
     output = recipe.output
-    face_file = encode(bare.face, output.image, output.quality)
-    return [(f"face.{output.image}", face_file), ("landmarks.npy", npy(working.landmarks_crop))]
+    files = [(f"face.{output.image}", encode(bare.face, output.image, output.quality))]
+    if working.landmarks_crop is not None:
+        files.append(("landmarks.npy", npy(working.landmarks_crop)))
+    return files
 
 
 def _mask_files(crops: Crops, recipe: Recipe) -> list[tuple[str, bytes]]:

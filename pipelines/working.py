@@ -11,7 +11,13 @@ from pydantic import JsonValue
 
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
-from faceloom.transforms.align import arcface_matrix, eye_level_matrix, face_box_matrix, region_read
+from faceloom.transforms.align import (
+    arcface_matrix,
+    eye_level_matrix,
+    face_box_matrix,
+    region_read,
+    whole_photo_matrix,
+)
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import apply_affine, compose
@@ -30,21 +36,25 @@ class Working:
 
     Attributes:
         image: uint8 (H, W, 3), RGB.
-        landmarks: (68, 2) in pixels of `image`.
+        landmarks: (68, 2) in pixels of `image`; None if no face was found in the photo.
+        box: of the face, in pixels of `image`; all of the photo if no face was found.
         matrix: `image` to crop, 2x3.
-        landmarks_crop: (68, 2) in pixels of the crop.
+        landmarks_crop: (68, 2) in pixels of the crop; None as `landmarks`.
         alignment: what the samples record of it.
     """
 
     image: Image
-    landmarks: Points
+    landmarks: Points | None
+    box: FaceBox
     matrix: Matrix
-    landmarks_crop: Points
+    landmarks_crop: Points | None
     alignment: dict[str, JsonValue]
 
 
-def landmarks_of(face: PlannedFace) -> Points:
-    """The face's landmarks (68, 2), pixels of the upright photo."""
+def landmarks_of(face: PlannedFace) -> Points | None:
+    """The face's landmarks (68, 2), pixels of the upright photo; None if no face was found there."""
+    if not face.landmarks:
+        return None
     return np.frombuffer(face.landmarks, np.float32).reshape(68, 2)
 
 
@@ -52,10 +62,12 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
     """The 2x3 matrix from the upright photo to the crop that the recipe asks for.
 
     A photo that is an ArcFace crop already is only scaled: aligning it again by landmarks predicted on it would shift
-    it by a pixel for nothing.
+    it by a pixel for nothing. A photo in which no face was found is taken whole.
     """
     align, landmarks = recipe.align, landmarks_of(face)
     width, height = align.width_height
+    if landmarks is None:
+        return whole_photo_matrix((face.width, face.height), (width, height))
     if align.mode == "arcface" and recipe.faces.assume == "aligned":
         scale = height / face.height
         aside = (width - scale * face.width) / 2  # the 96-wide variant cuts both sides
@@ -81,24 +93,28 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
         PhotoError: `crop_outside`.
     """
     size = recipe.align.width_height
-    landmarks_photo = landmarks_of(face)
-    landmarks = to_reduced_frame(landmarks_photo, reduction)
     # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
     half = (reduction - 1) / 2
     from_reduced = compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
     limits = (photo.shape[1], photo.shape[0])
     left, top, right, bottom = region_read(limits, from_reduced, size)
-    reach = MASK_REACH * np.ptp(landmarks, axis=0).max()
-    low, high = landmarks.min(axis=0) - reach, landmarks.max(axis=0) + reach
-    left, top = (max(0, min(edge, math.floor(value))) for edge, value in zip((left, top), low, strict=True))
-    right, bottom = (
-        min(limit, max(edge, math.ceil(value)))
-        for limit, edge, value in zip(limits, (right, bottom), high, strict=True)
-    )
+    landmarks_photo = landmarks_of(face)
+    landmarks = landmarks_crop = None
+    if landmarks_photo is not None:
+        landmarks_crop = apply_affine(matrix, landmarks_photo).astype(np.float32)
+        landmarks = to_reduced_frame(landmarks_photo, reduction)
+        reach = MASK_REACH * np.ptp(landmarks, axis=0).max()
+        low, high = landmarks.min(axis=0) - reach, landmarks.max(axis=0) + reach
+        left, top = (max(0, min(edge, math.floor(value))) for edge, value in zip((left, top), low, strict=True))
+        right, bottom = (
+            min(limit, max(edge, math.ceil(value)))
+            for limit, edge, value in zip(limits, (right, bottom), high, strict=True)
+        )
+        landmarks = (landmarks - np.array([left, top], np.float32)).astype(np.float32)
     image = photo[top:bottom, left:right]
     to_crop = compose(from_reduced, np.array([[1, 0, left], [0, 1, top]], np.float64))
-    landmarks_crop = apply_affine(matrix, landmarks_photo).astype(np.float32)
+    box = FaceBox(*face.box).scaled(1 / reduction).moved(-left, -top)
+    mode = "whole_photo" if landmarks is None else recipe.align.mode
     rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
-    alignment: dict[str, JsonValue] = {"name": "align", "mode": recipe.align.mode, "size": list(size), "matrix": rows}
-    offset = np.array([left, top], np.float32)
-    return Working(image, (landmarks - offset).astype(np.float32), to_crop, landmarks_crop, alignment)
+    alignment: dict[str, JsonValue] = {"name": "align", "mode": mode, "size": list(size), "matrix": rows}
+    return Working(image, landmarks, box, to_crop, landmarks_crop, alignment)

@@ -68,4 +68,36 @@ class PictureMask(Model):
         return "picture-" + self.path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
-Mask = Annotated[PolygonMask | TemplateMask | PictureMask, Field(discriminator="kind")]
+class AutoencoderMask(Model):
+    """A mask by a network that `faceloom train autoencoder` trained (Lee 2022, or our own that also gives coverage).
+
+    `checkpoint` is the folder of the run. `blend: composite` lays the mask's colour over the photo by its coverage, at
+    the photo's own resolution; `raw` takes the network's whole output, enlarged, as Lee does. `when: always` paints
+    faces whose landmarks are known, as other masks do; `landmarks_missing` paints what those cannot: photos in which
+    no face was found, each taken as one face that fills it.
+    """
+
+    kind: Literal["autoencoder"]
+    checkpoint: str
+    blend: Literal["raw", "composite"] = "composite"
+    when: Literal["always", "landmarks_missing"] = "always"
+    weight: float = Field(default=1.0, gt=0)
+
+    @property
+    def label(self) -> str:
+        """Short name for counts and records: the run's folder."""
+        name = "autoencoder-" + self.checkpoint.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+        return name if self.when == "always" else f"{name}-no_landmarks"
+
+
+Mask = Annotated[PolygonMask | TemplateMask | PictureMask | AutoencoderMask, Field(discriminator="kind")]
+
+
+def serves_with_landmarks(mask: Mask) -> bool:
+    """Whether a mask is for faces whose landmarks are known."""
+    return not serves_without_landmarks(mask)
+
+
+def serves_without_landmarks(mask: Mask) -> bool:
+    """Whether a mask is for photos in which no face was found."""
+    return isinstance(mask, AutoencoderMask) and mask.when == "landmarks_missing"

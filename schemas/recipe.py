@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from faceloom.schemas.base import Model
 from faceloom.schemas.errors import RecipeError
-from faceloom.schemas.masks import Mask
+from faceloom.schemas.masks import Mask, serves_with_landmarks
 from faceloom.schemas.source_spec import SourceSpec
 
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -128,6 +128,12 @@ class Recipe(Model):
     split: Split = Split()
     output: Output = Output()
 
+    @model_validator(mode="after")
+    def _faces_have_masks(self) -> Recipe:
+        if self.masks and not any(map(serves_with_landmarks, self.masks)):
+            raise ValueError("every mask is for photos without landmarks; add one for those with them (`when: always`)")
+        return self
+
 
 def _path_of(data: Any, fault: Mapping[str, Any]) -> str:
     """Turn pydantic's location of a fault into a path in the recipe, leaving out the names of union branches."""
@@ -243,7 +249,7 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
     return recipe.model_copy(
         update={
             "sources": tuple(resolved(source, "path", "root") for source in recipe.sources),
-            "masks": tuple(resolved(mask, "path", "anchors") for mask in recipe.masks),
+            "masks": tuple(resolved(mask, "path", "anchors", "checkpoint") for mask in recipe.masks),
             "faces": resolved(recipe.faces, "landmark_model"),
         }
     )

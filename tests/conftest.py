@@ -2,8 +2,44 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # How long one example takes says more about the machine's other work than about ours.
 settings.register_profile("faceloom", deadline=None)
 settings.load_profile("faceloom")
+
+
+def write_run(
+    folder: Path, preset: str = "tiny-compact", seed: int = 0, align: dict[str, object] | None = None
+) -> Path:
+    """A run folder as training writes it, with weights that learned nothing."""
+    torch = pytest.importorskip("torch")
+    from faceloom.models.checkpoint import BEST, LAST, write_card, write_weights
+    from faceloom.models.networks import make_network
+    from faceloom.models.presets import PRESETS, preset_values
+    from faceloom.schemas.model_card import DataCard, ModelCard
+
+    torch.manual_seed(seed)
+    chosen = PRESETS[preset]
+    network = make_network(chosen)
+    files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
+    data = DataCard(
+        name="x", digest="0" * 64, plan="0" * 64, align={"mode": "eye_level", "size": chosen.size},
+        masks={"surgical": 4}, licences={"CC0": 4}, consents={}, train=4, held_out=1, held_out_from="train",
+    )  # fmt: skip
+    card = ModelCard(
+        preset=preset, size=chosen.size, parameters=1, hyper_parameters=preset_values(chosen), unstated_in_paper=(),
+        seed=seed, epochs_done=1, finished=True, metrics={}, device="cpu", precision="float32", code="0", torch="0",
+        data=data, files=files,
+    )  # fmt: skip
+    write_card(folder, card)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny network that masks eye-level crops of 16 x 16 at random."""
+    return write_run(tmp_path_factory.mktemp("runs") / "tiny")

@@ -107,6 +107,21 @@ def face_box_matrix(box: FaceBox, landmarks: Points, size: int, *, margin: float
     return similarity(size / side, angle, centre, ((size - 1) / 2, (size - 1) / 2))
 
 
+def whole_photo_matrix(photo: Size, size: Size) -> Matrix:
+    """The largest piece from the middle of a photo that has the crop's shape, scaled to the crop.
+
+    Args:
+        photo: (width, height) of the photo.
+        size: (width, height) of the crop.
+
+    Returns:
+        Matrix 2x3, photo to crop.
+    """
+    scale = max(size[0] / photo[0], size[1] / photo[1])
+    (x, y), (to_x, to_y) = ((extent - 1) / 2 for extent in photo), ((extent - 1) / 2 for extent in size)
+    return np.array([[scale, 0, to_x - scale * x], [0, scale, to_y - scale * y]], np.float64)
+
+
 def crop_reduction(matrix: Matrix) -> int:
     """Largest of 1, 2, 4, 8 by which the photo may be decoded smaller with two source pixels left per crop pixel."""
     reduction = 1

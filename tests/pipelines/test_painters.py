@@ -96,11 +96,11 @@ def test_a_pictures_content_and_name_count_and_its_folder_does_not(
 
 @pytest.fixture
 def face(synthetic: SimpleNamespace) -> SimpleNamespace:
-    return SimpleNamespace(image=synthetic.picture(300, 320), points=synthetic.landmarks((150, 120), 80))
+    return SimpleNamespace(image=synthetic.picture(300, 320), landmarks=synthetic.landmarks((150, 120), 80))
 
 
 def paint(masks: tuple[Mask, ...], face: SimpleNamespace, number: int = 0, seed: int = 0) -> Any:
-    [one] = painter_for(masks).prepare([Unpainted(face.image, face.points, masks[number], seed)])
+    [one] = painter_for(masks).prepare([Unpainted(face, masks[number], seed)])
     return one()
 
 
@@ -116,8 +116,8 @@ def test_templates_are_drawn_from_the_generator(face: SimpleNamespace) -> None:
     one, same, other = (paint(masks, face, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(one.image, same.image)
     assert not np.array_equal(one.image, other.image)
-    assert one.alpha[int(face.points[57, 1]), int(face.points[57, 0])] > 0.9, "it covers the mouth"
-    assert one.alpha[int(face.points[37, 1]), int(face.points[37, 0])] == 0, "and not the eyes"
+    assert one.alpha[int(face.landmarks[57, 1]), int(face.landmarks[57, 0])] > 0.9, "it covers the mouth"
+    assert one.alpha[int(face.landmarks[37, 1]), int(face.landmarks[37, 0])] == 0, "and not the eyes"
 
 
 @pytest.mark.filterwarnings("error")

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.pipelines import planner
+from faceloom.pipelines.choose import choose_faces
 from faceloom.pipelines.planner import estimate_sample_bytes, make_plan
 from faceloom.pipelines.prefix_tree import leaves
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import SAMPLE_KEY, digest, sample_key
 from faceloom.schemas.masks import Mask
-from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.photos import Photo
 from faceloom.schemas.plan import Plan, PlannedFace
 from faceloom.schemas.recipe import Align, Output, Recipe, parse_recipe
 
@@ -56,12 +57,8 @@ def look(mask: Mask) -> str:
 
 def plan(items: Sequence[Item], how: Recipe | None = None) -> Plan:
     how = how or recipe()
-    return make_plan(
-        how,
-        [photo for photo, _ in items],
-        {photo.photo_id: found for photo, found in items},
-        [look(m) for m in how.masks],
-    )
+    choice = choose_faces(how, [photo for photo, _ in items], {photo.photo_id: found for photo, found in items})
+    return make_plan(how, choice, [look(m) for m in how.masks])
 
 
 def faces_of(found: Plan) -> list[PlannedFace]:
@@ -259,47 +256,9 @@ def test_a_masks_colour_changes_only_the_parts_that_use_it() -> None:
     assert 0 < len(unchanged) < len(before)
 
 
-def test_a_mask_added_behind_with_little_weight_leaves_most_draws_alone() -> None:
-    items = many(400)
-    less, more = (recipe(masks=[POLYGON, TEMPLATE, *extra]) for extra in ([], [{**TEMPLATE, "weight": 0.05}]))
-    one, other = ([face.masks for face in faces_of(plan(items, how))] for how in (less, more))
-    assert sum(a != b for a, b in zip(one, other, strict=True)) < 40
-
-
 def test_all_weights_doubled_is_the_same_plan() -> None:
     once, twice = (recipe(masks=[{**POLYGON, "weight": w}, {**TEMPLATE, "weight": 3 * w}]) for w in (1, 2))
     assert plan(many(50), once) == plan(many(50), twice)
-
-
-def test_other_weights_change_draws() -> None:
-    one, other = (recipe(masks=[{**POLYGON, "weight": w}, TEMPLATE]) for w in (1, 4))
-    assert plan(many(50), one).digest != plan(many(50), other).digest
-
-
-def test_weights_are_kept_over_many_samples() -> None:
-    weights = [1, 3, 6]
-    how = recipe(
-        masks=[{**POLYGON, "shape": shape, "weight": w} for shape, w in zip("ACE", weights, strict=True)], per_face=5
-    )
-    drawn = Counter(number for face in faces_of(plan(many(800), how)) for number in face.masks)
-    total = drawn.total()
-    assert total == 4000
-    for number, weight in enumerate(weights):
-        share = weight / 10
-        assert abs(drawn[number] / total - share) < 5 * (share * (1 - share) / total) ** 0.5
-
-
-def test_more_variants_keep_the_first_ones() -> None:
-    less, more = (faces_of(plan(many(50), recipe(per_face=count))) for count in (2, 5))
-    assert [face.masks for face in less] == [face.masks[:2] for face in more]
-    assert any(len(set(face.masks)) > 1 for face in more)
-
-
-def test_a_faces_masks_do_not_depend_on_the_other_photos() -> None:
-    items = many(100)
-    whole = {face.uri: face.masks for face in faces_of(plan(items))}
-    some = {face.uri: face.masks for face in faces_of(plan(items[::7]))}
-    assert some == {uri: whole[uri] for uri in some}
 
 
 def test_what_decides_no_pixel_changes_no_part() -> None:
@@ -393,134 +352,6 @@ def test_the_byte_target_divides_shards_too() -> None:
 def test_a_shard_takes_one_sample_even_when_that_is_over_the_target() -> None:
     found = plan(many(5), recipe(output={"shards": {"bytes": 1}}))
     assert [shard.samples for shard in found.shards] == [1] * 5
-
-
-def test_duplicates_keep_the_one_with_a_name_and_then_the_first() -> None:
-    items = [item("b.jpg", content=1, identity="Ada", source="z"), item("a.jpg", content=1), item("c.jpg", content=1)]
-    found = plan(items)
-    assert [(face.source, face.uri, face.identity) for face in faces_of(found)] == [("z", "b.jpg", "Ada")]
-    assert [(r.code, r.uri, r.message) for r in found.rejects] == [
-        ("duplicate_photo", uri, "the same bytes as z/b.jpg, which is used") for uri in ("a.jpg", "c.jpg")
-    ]
-    assert {r.stage for r in found.rejects} == {"plan"}
-
-
-def test_duplicates_of_two_people_never_fall_on_two_sides() -> None:
-    items = [item(f"{who}/{n}.jpg", content=n, identity=f"{who} {n}") for n in range(60) for who in ("Ada", "Grace")]
-    found = plan(items, recipe(split={"shares": {"train": 0.5, "test": 0.5}}))
-    assert len(faces_of(found)) == len(found.rejects) == 60
-    assert {face.identity.split()[0] for face in faces_of(found)} == {"Ada"}
-
-
-def test_duplicates_by_the_sources_split_keep_one_that_has_a_side() -> None:
-    items = [item("a.jpg", content=1), item("b.jpg", content=1, split="test"), item("c.jpg", content=1, split="train")]
-    found = plan(items, recipe(split={"by": "source"}))
-    assert [(face.uri, face.split) for face in faces_of(found)] == [("b.jpg", "test")]
-    assert [(r.uri, r.code) for r in found.rejects] == [("a.jpg", "duplicate_photo"), ("c.jpg", "duplicate_photo")]
-
-
-def test_a_photo_that_analysis_rejected_hides_no_other() -> None:
-    items = [item("a.jpg", content=1, code="no_face"), item("b.jpg", content=1)]
-    found = plan(items)
-    assert [face.uri for face in faces_of(found)] == ["b.jpg"]
-    assert found.rejects == (Reject("analyse", "s", "a.jpg", "no_face", "m"),)
-
-
-def splits_of(*names: str) -> list[str]:
-    """What the plan makes of the source's split names."""
-    items = [item(f"{n}.jpg", split=name) for n, name in enumerate(names)]
-    found = {face.uri: face.split for face in faces_of(plan(items, recipe(split={"by": "source"})))}
-    return [found[f"{n}.jpg"] for n in range(len(names))]
-
-
-def test_the_sources_split_is_taken_by_name_and_missing_ones_are_rejected() -> None:
-    items = [item("a.jpg", split="Train"), item("b.jpg", split="held_out"), item("c.jpg")]
-    found = plan(items, recipe(split={"by": "source"}))
-    assert {face.uri: face.split for face in faces_of(found)} == {"a.jpg": "train", "b.jpg": "held_out"}
-    [reject] = found.rejects
-    assert (reject.stage, reject.uri, reject.code) == ("plan", "c.jpg", "no_split")
-    assert [shard.split for shard in found.shards] == ["held_out", "train"]
-
-
-def test_split_names_that_differ_in_more_than_case_stay_apart() -> None:
-    names = ["학습", "시험", "train-a", "train a", "train_a", "///", "_train", "train", "entraînement"]
-    found = splits_of(*names)
-    assert len(set(found)) == len(names)
-    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in found)
-    assert (found[4], found[7]) == ("train_a", "train"), "plain names stay as they are"
-    assert all(re.fullmatch(r"train_a_[0-9a-f]{6}", name) for name in found[2:4]), "others can still be read"
-
-
-@pytest.mark.parametrize(("one", "other"), [("TRAIN", "train"), ("Held Out!", "held out!"), ("ÉTÉ", "été")])
-def test_split_names_that_differ_in_case_are_one(one: str, other: str) -> None:
-    assert len(set(splits_of(one, other))) == 1
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.text(min_size=1))
-def test_split_names_meet_only_if_they_are_one(one: str, other: str) -> None:
-    found = [planner._plain(name) for name in (one, other)]
-    assert (found[0] == found[1]) is (one.lower() == other.lower())
-    assert all(re.fullmatch(r"[a-z0-9_]{1,50}", name) for name in found)
-
-
-def test_a_long_split_name_leaves_room_in_the_file_name() -> None:
-    one, other = splits_of("x" * 300, "x" * 301)
-    assert one != other
-    deepest = f"{one}-{'0' * 96}-{'0' * 12}.parquet.partial-{2**22}-{2**47}"
-    assert len(deepest) < 255
-
-
-def test_per_identity_takes_the_share_of_each_person() -> None:
-    found = plan(many(400, people=20), recipe(split={"per_identity": 0.7}))
-    sides = Counter((face.identity, face.split) for face in faces_of(found))
-    assert {(count, split) for (_, split), count in sides.items()} == {(14, "train"), (6, "test")}
-
-
-def test_in_a_group_photo_nobody_gets_the_photos_name() -> None:
-    two = item("two.jpg", identity="Ada", faces=[face(100), face(90, left=200)])
-    one = item("one.jpg", identity="Ada")
-    names = {(f.uri, f.face): f.identity for f in faces_of(plan([two, one], recipe(faces={"select": "all"})))}
-    sha = two[1].sha256[:16]
-    assert names == {("one.jpg", 0): "Ada", ("two.jpg", 0): f"photo-{sha}-f00", ("two.jpg", 1): f"photo-{sha}-f01"}
-    alone = faces_of(plan([two], recipe(faces={"select": "largest"})))
-    assert [face.identity for face in alone] == ["Ada"]
-
-
-def test_a_photo_without_a_name_is_its_own_identity() -> None:
-    found = faces_of(plan([item("a.jpg"), item("b.jpg")]))
-    assert len({face.identity for face in found}) == 2
-    assert all(face.identity == f"photo-{face.photo_sha256[:16]}" for face in found)
-
-
-def test_faces_too_small_are_rejected_one_by_one() -> None:
-    some = item("a.jpg", faces=[face(100), face(39.4, left=200)])
-    none = item("b.jpg", faces=[face(20)])
-    found = plan([some, none], recipe(faces={"select": "all", "min_size": 40}))
-    assert [(face.uri, face.face) for face in faces_of(found)] == [("a.jpg", 0)]
-    assert [(r.uri, r.code, r.key) for r in found.rejects] == [
-        ("a.jpg", "face_too_small", f"{some[1].sha256[:16]}-f01"),
-        ("b.jpg", "face_too_small", f"{none[1].sha256[:16]}-f00"),
-    ]
-    assert "39 pixels wide; the recipe asks for 40 (faces.min_size)" in found.rejects[0].message
-    assert not plan([none], recipe(faces={"min_size": 20})).rejects
-
-
-def test_photos_larger_than_the_limit_are_rejected_whatever_analysis_said_of_them() -> None:
-    """The face table may have been written under another limit."""
-    items = [item("fine.jpg"), item("none.jpg", code="no_face"), item("large.jpg", code="too_many_pixels")]
-    assert [face.uri for face in faces_of(plan(items, recipe(faces={"max_pixels": 640 * 480})))] == ["fine.jpg"]
-    found = plan(items, recipe(faces={"max_pixels": 640 * 480 - 1}))
-    assert not found.shards
-    assert {(r.stage, r.code, r.message) for r in found.rejects} == {
-        ("analyse", "too_many_pixels", "640 x 480 pixels, more than 307199 (faces.max_pixels)")
-    }
-    assert len(found.rejects) == 3
-
-
-@pytest.mark.parametrize(("select", "chosen"), [("largest", [1]), ("centre", [2]), ("all", [0, 1, 2])])
-def test_which_faces_of_a_photo_are_used(select: str, chosen: list[int]) -> None:
-    photo = item("a.jpg", faces=[face(80, left=0), face(120, left=500), face(60, left=290)])
-    assert [face.face for face in faces_of(plan([photo], recipe(faces={"select": select})))] == chosen
 
 
 def test_without_masks_each_face_is_one_sample() -> None:

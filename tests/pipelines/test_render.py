@@ -56,7 +56,7 @@ class Painter:
 
     def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
         return [
-            partial(self.function, one.image, one.landmarks, one.mask, np.random.default_rng(one.seed))
+            partial(self.function, one.working.image, one.working.landmarks, one.mask, np.random.default_rng(one.seed))
             for one in wanted
         ]
 

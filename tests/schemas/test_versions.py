@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from faceloom.pipelines.choose import choose_faces
 from faceloom.pipelines.planner import make_plan
 from faceloom.schemas import versions
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
@@ -20,8 +21,9 @@ def test_versions_are_whole_numbers_as_text(version: str) -> None:
 def test_another_renderer_makes_another_build(monkeypatch: pytest.MonkeyPatch) -> None:
     photo = Photo("s", "a.jpg", None, None, None, None, (), None, 1, "t")
     found = AnalysedPhoto("s/a.jpg", 1, "t", "ab" * 32, 9, 9, 1, (FaceRow((0, 0, 80, 80), bytes(544), 1, ()),))
-    before = make_plan(Recipe(name="x"), [photo], {"s/a.jpg": found}, ())
+    recipe = Recipe(name="x")
+    before = make_plan(recipe, choose_faces(recipe, [photo], {"s/a.jpg": found}), ())
     monkeypatch.setattr("faceloom.pipelines.planner.RENDERER", versions.RENDERER + "0")
-    after = make_plan(Recipe(name="x"), [photo], {"s/a.jpg": found}, ())
+    after = make_plan(recipe, choose_faces(recipe, [photo], {"s/a.jpg": found}), ())
     assert before.digest != after.digest
     assert before.shards[0].parts[0].faces == after.shards[0].parts[0].faces

@@ -1,0 +1,62 @@
+"""Carrying a mask that a network painted on a small crop back to the picture that the crop was cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.transforms.geometry import Matrix, scale_of
+from faceloom.transforms.masks.composite import alpha_over
+from faceloom.transforms.masks.painted import PaintedMask
+
+EDGE = 1.5
+"""Width in pixels of the picture over which coverage rises from none to full, if the network's own edge is wider."""
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedCrop:
+    """What a network says of one crop.
+
+    Attributes:
+        colour: float32 (S, S, 3), RGB, 0..1: the mask's colour.
+        alpha: float32 (S, S), 0..1: its coverage.
+        output: uint8 (S, S, 3), RGB: the whole crop as the network paints it.
+    """
+
+    colour: NDArray[np.float32]
+    alpha: NDArray[np.float32]
+    output: NDArray[np.uint8]
+
+
+def paint_learned(
+    image: NDArray[np.uint8], matrix: Matrix, crop: PaintedCrop, blend: Literal["raw", "composite"]
+) -> PaintedMask:
+    """Paint a network's mask on the picture that its crop was cut from, at that picture's own resolution.
+
+    Args:
+        image: uint8 (H, W, 3), RGB; not changed.
+        matrix: `image` to crop, 2x3.
+        crop: what the network made of the crop.
+        blend: `composite` lays the colour over the picture by the coverage and leaves every pixel without coverage as
+            it was, bit for bit; `raw` puts the network's whole output in the crop's place (Lee 2022).
+    """
+    import cv2
+
+    size = (image.shape[1], image.shape[0])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    enlarged = max(1.0, 1 / scale_of(matrix))
+    alpha = cv2.warpAffine(crop.alpha, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    # Enlarged, an edge one pixel wide becomes a soft band; steepened about one half it stays an edge, in its place.
+    alpha = ((alpha - 0.5) * max(1.0, enlarged / EDGE) + 0.5).clip(0, 1).astype(np.float32)
+    if blend == "composite":
+        colour = cv2.warpAffine(crop.colour, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        painted = alpha_over(image, np.rint(colour * 255).clip(0, 255).astype(np.uint8), alpha)
+    else:
+        output = cv2.warpAffine(crop.output, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        inside = np.ones(crop.alpha.shape, np.uint8)
+        inside = cv2.warpAffine(inside, matrix, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+        painted = np.where(inside[..., None] > 0, output, image)
+    return PaintedMask(painted, alpha, None, {"blend": blend, "enlarged": round(enlarged, 4)})
