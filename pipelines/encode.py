@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,13 @@ def encode(image: npt.NDArray[np.uint8], format_name: str, quality: int = 100) -
 
 def npy(array: npt.NDArray[Any]) -> bytes:
     """An array as the bytes of a .npy file."""
+    return _npy_header(array.dtype.str, array.shape) + array.tobytes()
+
+
+@lru_cache(maxsize=16)
+def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
+    np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
     return buffer.getvalue()
 
 

@@ -93,9 +93,9 @@ def _read(storage: Storage, path: str, columns: Sequence[str] | None = None) -> 
 
     data = pa.BufferReader(storage.read_bytes(path))
     with _intact(path):
-        result: dict[str, list[Any]] = pq.read_table(
-            data, columns=columns, page_checksum_verification=True, use_threads=False
-        ).to_pydict()
+        # Not read_table: it sets up a whole dataset, at twice the cost.
+        file = pq.ParquetFile(data, page_checksum_verification=True)
+        result: dict[str, list[Any]] = file.read(columns, use_threads=False).to_pydict()
     return result
 
 

@@ -13,6 +13,10 @@ BLOCK = 512
 END = bytes(2 * BLOCK)
 """Closes an archive."""
 
+# Only name, size and checksum differ between headers; the sum counts the checksum's own eight bytes as spaces.
+_BLANK = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)
+_BLANK_SUM = sum(_BLANK[:124]) + sum(_BLANK[136:148]) + 8 * ord(" ") + sum(_BLANK[156:])
+
 
 def member_header(name: str, size: int) -> bytes:
     """The 512-byte USTAR header of a plain file: mtime 0, owner 0, mode 0644.
@@ -20,12 +24,14 @@ def member_header(name: str, size: int) -> bytes:
     Raises:
         ValueError: the name is longer than 100 bytes, or the size than 8 GiB.
     """
-    info = tarfile.TarInfo(name)
-    info.size = size
-    header = info.tobuf(tarfile.USTAR_FORMAT)
-    if len(name.encode()) > 100:
+    encoded = name.encode()
+    if len(encoded) > 100:
         raise ValueError(f"tar member name too long: {name}")
-    return header
+    if size >= 8**11:
+        raise ValueError(f"tar member too large: {size} bytes")
+    length = b"%011o\0" % size
+    checksum = b"%06o\0 " % (_BLANK_SUM + sum(encoded) + sum(length))
+    return b"".join((encoded.ljust(100, b"\0"), _BLANK[100:124], length, _BLANK[136:148], checksum, _BLANK[156:]))
 
 
 def append_sample(stream: BinaryIO, offset: int, key: str, files: Iterable[tuple[str, bytes]]) -> tuple[Member, ...]:

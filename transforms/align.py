@@ -12,7 +12,6 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import (
     Matrix,
     Points,
-    apply_affine,
     compose,
     invert,
     scale_about_corner,
@@ -237,12 +236,19 @@ def _same_pixels(picture: npt.NDArray[Any], matrix: Matrix, size: Size) -> npt.N
 def _region(shape: tuple[int, ...], matrix: Matrix, size: Size, block: int) -> tuple[int, int, int, int]:
     """Left, top, width, height of what the crop reads, in whole blocks; may reach outside the photo."""
     right, bottom = size[0] - 0.5, size[1] - 0.5
-    corners = apply_affine(invert(matrix), np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]))
-    (low_x, low_y), (high_x, high_y) = corners.min(axis=0) - 2 * block, corners.max(axis=0) + 2 * block
+    (a, b, x), (c, d, y) = invert(matrix).tolist()
+    crop = (-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)
+    corners = [(a * u + b * v + x, c * u + d * v + y) for u, v in crop]
+    xs, ys = zip(*corners, strict=True)
+    low_x, low_y, high_x, high_y = min(xs) - 2 * block, min(ys) - 2 * block, max(xs) + 2 * block, max(ys) + 2 * block
     height, width = shape[:2]
     inside = high_x > 0 and high_y > 0 and low_x < width and low_y < height
     if not inside or (high_x - low_x) * (high_y - low_y) > MAX_OUTSIDE * width * height + 1e6:
-        raise PhotoError("crop_outside", "the aligned crop lies outside the photo", value=corners.round(1).tolist())
+        raise PhotoError(
+            "crop_outside",
+            "the aligned crop lies outside the photo",
+            value=[(round(u, 1), round(v, 1)) for u, v in corners],
+        )
     left, top = math.floor(low_x), math.floor(low_y)
     return left, top, _blocks(high_x - left, block), _blocks(high_y - top, block)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.align import arcface_matrix, five_points, warp_image
+from faceloom.transforms.align import ARCFACE_POINTS, five_points, warp_image
 from faceloom.transforms.detect import Grey
-from faceloom.transforms.geometry import Points
+from faceloom.transforms.geometry import Points, umeyama
 
 CROP_SIDE = 112
 """Side of the aligned crop on which light and sharpness are measured, so that photos of any size compare."""
@@ -63,12 +63,12 @@ def measure_face(grey: Grey, landmarks: Points, *, reduction: int = 1) -> FaceQu
     """
     import cv2
 
-    crop = warp_image(grey, arcface_matrix(landmarks, CROP_SIDE), (CROP_SIDE, CROP_SIDE))
+    five = five_points(landmarks)
+    crop = warp_image(grey, umeyama(five, ARCFACE_POINTS * (CROP_SIDE / 112)), (CROP_SIDE, CROP_SIDE))
     mean, deviation = (float(values[0, 0]) for values in cv2.meanStdDev(crop))
     edges = float(cv2.meanStdDev(cv2.Laplacian(crop, cv2.CV_16S, ksize=1))[1][0, 0])
-    left_eye, right_eye = five_points(landmarks)[:2]
     yaw, pitch, roll = head_pose(landmarks)
-    return FaceQuality(edges**2, mean, deviation, reduction * math.dist(left_eye, right_eye), yaw, pitch, roll)
+    return FaceQuality(edges**2, mean, deviation, reduction * math.dist(*five[:2].tolist()), yaw, pitch, roll)
 
 
 def head_pose(landmarks: Points) -> tuple[float, float, float]:
