@@ -12,6 +12,7 @@ from typing import Protocol
 
 from faceloom.pipelines.parts import shard_index, shard_tar
 from faceloom.pipelines.record import BuildRecord
+from faceloom.pipelines.recordio_writer import RecordIoFormat
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index
 from faceloom.pipelines.watcher import Watcher
@@ -81,7 +82,7 @@ class FolderFormat:
         return storage.exists(path) and storage.size(path) == size and _sha256(storage.read_bytes(path)) == sha256
 
 
-FORMATS: dict[str, Callable[[Storage], Format]] = {"folder": FolderFormat}
+FORMATS: dict[str, Callable[[Storage], Format]] = {"folder": FolderFormat, "recordio": RecordIoFormat}
 """Layouts by name."""
 
 

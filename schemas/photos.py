@@ -27,6 +27,7 @@ class Photo:
         size: length in bytes.
         stamp: differs whenever the stored bytes may differ, so that a photo with the same uri, size and stamp need not
             be read again.
+        labels: differs whenever the label files that belong to the photo may; empty if there are none.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Photo:
     landmarks: bytes | None
     size: int
     stamp: str
+    labels: str = ""
 
     @property
     def photo_id(self) -> str:

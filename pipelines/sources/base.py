@@ -9,12 +9,19 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, walk
 from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec, is_pattern
+
+_MARKS = {
+    "celebamask_hq": {"CelebA-HQ-img", "CelebAMask-HQ-mask-anno"},
+    "tinyface": {"Training_Set", "Testing_Set"},
+}
+"""Folders that make it certain which set lies there."""
 
 MOST_BYTES = 1 << 30
 """A longer file is no photo; reading it would only end the process for want of memory."""
@@ -43,34 +50,64 @@ class Source(Protocol):
         """
 
 
+@runtime_checkable
+class LabelledSource(Source, Protocol):
+    """A source that also says which pixels of its photos belong to which part of the face."""
+
+    def read_labels(self, photo_uri: str) -> LabelFiles | None:
+        """Return the label files of a photo that `scan` listed; None if it has none.
+
+        Raises:
+            PhotoError: as `read`.
+            SourceError: the source itself is gone.
+        """
+
+
+def labels_of(source: Source, photo_uri: str) -> LabelFiles | None:
+    """The label files of a photo; None if it, or its whole source, has none. Errors are those of `read_labels`."""
+    return source.read_labels(photo_uri) if isinstance(source, LabelledSource) else None
+
+
+def adapters() -> dict[str, Callable[[SourceSpec], Source]]:
+    """The adapter of each kind of source but `auto`."""
+    from faceloom.pipelines.sources.celebamask_hq import CelebAMaskHq
+    from faceloom.pipelines.sources.flat_folder import FlatFolder
+    from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
+    from faceloom.pipelines.sources.label_maps import LabelMaps
+    from faceloom.pipelines.sources.path_pattern import PathPattern
+    from faceloom.pipelines.sources.recordio import RecordIo
+    from faceloom.pipelines.sources.table import Table
+    from faceloom.pipelines.sources.tinyface import TinyFace
+    from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
+
+    return {
+        "people": FolderOfPeople,
+        "flat": FlatFolder,
+        "table": Table,
+        "shards": WebDatasetShards,
+        "recordio": RecordIo,
+        "celebamask_hq": CelebAMaskHq,
+        "label_maps": LabelMaps,
+        "tinyface": TinyFace,
+        "path_pattern": PathPattern,
+    }
+
+
 def open_source(spec: SourceSpec) -> Source:
     """Open the adapter for a source; `auto` goes by what lies at its path.
 
     Raises:
         SourceError: there is nothing at the path, or nothing of that kind.
     """
-    from faceloom.pipelines.sources.flat_folder import FlatFolder
-    from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
-    from faceloom.pipelines.sources.table import Table
-    from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
-
     path = full_path(spec.path)
     if not path.exists() and not is_pattern(spec.path):
-        raise SourceError(
-            "no such file or folder",
-            where=spec.path,
-            remedy="Give the path of a folder of photos, a table or tar shards",
-        )
+        remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
+        raise SourceError("no such file or folder", where=spec.path, remedy=remedy)
     kind = _kind_of(path) if spec.kind == "auto" else spec.kind
-    if kind == "table":
-        return Table(spec)
-    if kind == "shards":
-        return WebDatasetShards(spec)
-    if not path.is_dir():
-        raise SourceError(
-            "not a folder", where=spec.path, remedy="Give a folder, or kind 'table' or 'shards' if it is one of these"
-        )
-    return FolderOfPeople(spec) if kind == "people" else FlatFolder(spec)
+    if kind not in ("table", "shards", "recordio") and not path.is_dir():
+        remedy = "Give a folder, or kind 'table', 'shards' or 'recordio' if it is one of these"
+        raise SourceError("not a folder", where=spec.path, remedy=remedy)
+    return adapters()[kind](spec)
 
 
 def full_path(path: str) -> Path:
@@ -81,12 +118,11 @@ def full_path(path: str) -> Path:
 def _kind_of(path: Path) -> str:
     if path.is_dir():
         return _kind_of_folder(path)
-    by_ending = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards"}
+    by_ending = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards", "rec": "recordio"}
     kind = by_ending.get(ending(path.name))
     if kind is None:
-        raise SourceError(
-            "not a source of photos", where=str(path), remedy="Give a folder, or a .csv, .tsv, .parquet or .tar file"
-        )
+        remedy = "Give a folder, or a .csv, .tsv, .parquet, .tar or .rec file"
+        raise SourceError("not a source of photos", where=str(path), remedy=remedy)
     return kind
 
 
@@ -98,8 +134,13 @@ def _kind_of_folder(path: Path) -> str:
         raise SourceError(f"this folder cannot be listed ({error.strerror})", where=str(path)) from error
     endings = [ending(entry.name) for entry in entries]
     on_top = sum(name in PICTURE_ENDINGS for name in endings)
-    if "tar" in endings and not on_top:
-        return "shards"
+    for kind, marks in _MARKS.items():
+        if marks <= {entry.name for entry in entries}:
+            return kind
+    if not on_top:
+        for name, kind in (("tar", "shards"), ("rec", "recordio")):
+            if name in endings:
+                return kind
     below = 0
     for folder in sorted(entry.name for entry in entries if ending(entry.name) not in PICTURE_ENDINGS):
         if not (path / folder).is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from faceloom.pipelines.sources.base import full_path, read_span, uri_filter
-from faceloom.pipelines.sources.walk import walk
+from faceloom.pipelines.sources.walk import Found, walk
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
@@ -24,13 +24,14 @@ class FlatFolder:
 
     def scan(self) -> Iterator[Photo | Reject]:
         """See `Source.scan`. A file that is no picture becomes a reject."""
-        name, licence, consent = self.name, self.spec.licence, self.spec.consent
-        for row in walk(self.root, name, wanted=uri_filter(self.spec)):
-            if isinstance(row, Reject):
-                yield row
-            else:
-                uri, size, mtime_ns = row
-                yield Photo(name, uri, self.identity_of(uri), None, licence, consent, (), None, size, str(mtime_ns))
+        for row in walk(self.root, self.name, wanted=uri_filter(self.spec)):
+            yield row if isinstance(row, Reject) else self.row_of(row)
+
+    def row_of(self, found: Found) -> Photo | Reject:
+        """What the source says of a picture that lies there."""
+        uri, size, mtime_ns = found
+        licence, consent = self.spec.licence, self.spec.consent
+        return Photo(self.name, uri, self.identity_of(uri), None, licence, consent, (), None, size, str(mtime_ns))
 
     def read(self, photo_uri: str) -> bytes:
         """See `Source.read`."""

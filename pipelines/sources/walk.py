@@ -29,6 +29,7 @@ _MESSAGES = {
     "hidden_folder": "hidden: the name starts with a dot; what lies in it is not listed",
     "not_a_file": "a pipe, socket or device; not opened",
     "not_a_picture": "no picture by its name",
+    "not_a_record_file": "no .rec file by its name",
     "not_a_shard": "no tar file by its name",
     "resource_fork": "side file of macOS that holds no picture",
     "symlink_loop": "a link to a folder that is listed already, or to itself; not followed",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from faceloom.schemas.guide import LABEL_ORDERS
 from faceloom.schemas.source_spec import SourceSpec, is_pattern
 
 
@@ -58,6 +59,31 @@ def test_bad_names(name: str) -> None:
 def test_wrong_specs_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         SourceSpec.model_validate(wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "path_pattern"}, "`kind: path_pattern` and a key `pattern` belong together"),
+        ({"pattern": "{identity}.jpg"}, "`kind: path_pattern` and a key `pattern` belong together"),
+        ({"kind": "path_pattern", "pattern": "{identity"}, "stands alone"),
+        ({"kind": "label_maps"}, "`kind: label_maps` and a key `labels` belong together"),
+        ({"kind": "flat", "labels": "masks"}, "`kind: label_maps` and a key `labels` belong together"),
+        ({"label_order": "face_parsing"}, "`kind: label_maps` and a key `label_order` belong together"),
+        ({"kind": "label_maps", "labels": "m", "label_order": "mine"}, "face_parsing"),
+        ({"kind": "label_maps", "labels": "m", "label_order": ["beard"]}, "at least one of skin"),
+    ],
+)
+def test_keys_belong_to_their_kind(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SourceSpec.model_validate({"path": "a", **wrong})
+
+
+def test_label_names_are_those_of_the_order() -> None:
+    spec = {"path": "a", "kind": "label_maps", "labels": "m"}
+    assert SourceSpec.model_validate(spec).label_names == LABEL_ORDERS["celebamask_hq"]
+    assert SourceSpec.model_validate({**spec, "label_order": "face_parsing"}).label_names[1] == "l_brow"
+    assert SourceSpec.model_validate({**spec, "label_order": ["nose", "x"]}).label_names == ("nose", "x")
 
 
 def test_as_a_recipe_writes_it() -> None:

@@ -32,6 +32,12 @@ def kind(path: Path | str) -> str:
         (["0.tar", "1.tar"], "WebDatasetShards"),
         (["0.tar", "README.md", "old/1.jpg"], "WebDatasetShards"),
         (["a.jpg", "backup.tar"], "FlatFolder"),
+        (["CelebA-HQ-img/0.jpg", "CelebAMask-HQ-mask-anno/0/00000_skin.png", "cover.jpg"], "CelebAMaskHq"),
+        (["CelebA-HQ-img/0.jpg", "CelebA-HQ-img/1.jpg"], "FolderOfPeople"),
+        (["Training_Set/1/1.jpg", "Testing_Set/Probe/2_1.jpg"], "TinyFace"),
+        (["Training_Set/1/1.jpg"], "FolderOfPeople"),
+        (["train.rec", "train.idx", "property"], "RecordIo"),
+        (["train.rec", "a.jpg"], "FlatFolder"),
         ([".thumbs/1.jpg", ".thumbs/2.jpg", "a.jpg"], "FlatFolder"),
         (["notes.txt"], "FlatFolder"),
     ],
@@ -43,7 +49,13 @@ def test_auto_goes_by_what_lies_there(tmp_path: Path, names: list[str], adapter:
 
 @pytest.mark.parametrize(
     ("name", "adapter"),
-    [("t.csv", "Table"), ("t.TSV", "Table"), ("t.parquet", "Table"), ("s.tar", "WebDatasetShards")],
+    [
+        ("t.csv", "Table"),
+        ("t.TSV", "Table"),
+        ("t.parquet", "Table"),
+        ("s.tar", "WebDatasetShards"),
+        ("r.rec", "RecordIo"),
+    ],
 )
 def test_auto_goes_by_a_files_ending(tmp_path: Path, name: str, adapter: str) -> None:
     put(tmp_path, name)

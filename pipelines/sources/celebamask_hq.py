@@ -1,0 +1,70 @@
+"""CelebAMask-HQ in its original layout: pictures, 40 attributes, pose, the official split, and a file per part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from faceloom.pipelines.sources.base import full_path, read_span, uri_filter
+from faceloom.pipelines.sources.celebamask_notes import KNOWN_BAD, Notes, part_file, read_notes
+from faceloom.pipelines.sources.flat_folder import FlatFolder
+from faceloom.pipelines.sources.walk import Found, scan_reject, walk
+from faceloom.schemas.guide import PARTS
+from faceloom.schemas.labels import LabelFiles
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec
+
+PICTURES = "CelebA-HQ-img"
+
+
+class CelebAMaskHq(FlatFolder):
+    """The pictures `CelebA-HQ-img/{k}.jpg` of a folder; a uri is the file name there.
+
+    Attributes of a photo are CelebA's 40 (-1 or 1), its pose and its index in CelebA, from which its split follows.
+    Nobody is named: the set does not say who is in its pictures. Pictures that are known to be bad become rejects.
+    """
+
+    def __init__(self, spec: SourceSpec) -> None:
+        super().__init__(spec)
+        self.top = full_path(spec.path)
+        self.root = self.top / PICTURES
+
+    def scan(self) -> Iterator[Photo | Reject]:
+        """See `Source.scan`."""
+        listed = walk(self.root, self.name, wanted=uri_filter(self.spec))
+        first = next(listed, None)  # so that a missing folder is what is complained of first
+        notes = read_notes(self.top)
+        for row in (first, *listed) if first else ():
+            yield row if isinstance(row, Reject) else self._noted(row, notes)
+
+    def _noted(self, found: Found, notes: Notes) -> Photo | Reject:
+        number = _number(found.uri)
+        if number is None:
+            return scan_reject(
+                self.name, found.uri, "no_match", f"the pictures of {PICTURES} are called 0.jpg, 1.jpg, …"
+            )
+        if number in KNOWN_BAD:
+            return scan_reject(self.name, found.uri, "known_bad", f"known to be bad: {KNOWN_BAD[number]}")
+        photo = self.row_of(found)
+        if isinstance(photo, Reject):
+            return photo
+        facts = notes.attributes.get(number, ())
+        return replace(photo, split=notes.splits.get(number), attributes=facts, labels=notes.labels.get(number, ""))
+
+    def read_labels(self, photo_uri: str) -> LabelFiles | None:
+        """See `LabelledSource.read_labels`. Reads up to 18 small files; a part without file is absent."""
+        number = _number(photo_uri)
+        files = []
+        for part in sorted(PARTS) if number is not None else ():
+            name = part_file(number or 0, part)
+            if (self.top / name).exists():
+                files.append((part, read_span(self.top, name, uri=photo_uri)))
+        if not files and not self.root.exists():
+            self.read(photo_uri)  # says that the source is gone
+        return LabelFiles("parts", (), tuple(files)) if files else None
+
+
+def _number(uri: str) -> int | None:
+    match = re.fullmatch(r"(\d{1,5})\.\w+", uri)
+    return int(match[1]) if match else None

@@ -1,0 +1,143 @@
+"""What the text files of CelebAMask-HQ say of its pictures, which part files there are, and which pictures are bad."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceloom.schemas.errors import SourceError
+from faceloom.schemas.guide import PARTS
+from faceloom.schemas.keys import digest
+from faceloom.schemas.photos import Scalar
+
+ATTRIBUTES, POSES = "CelebAMask-HQ-attribute-anno.txt", "CelebAMask-HQ-pose-anno.txt"
+MAPPING, PART_FILES = "CelebA-HQ-to-CelebA-mapping.txt", "CelebAMask-HQ-mask-anno"
+
+FIRST_VAL, FIRST_TEST = 162_771, 182_638
+"""Indices of CelebA, counted from 0, where its official splits begin."""
+
+POSE_NAMES = ("pose_yaw", "pose_pitch", "pose_roll")
+
+KNOWN_BAD: dict[int, str] = {
+    404: "mouth and lips are not drawn, though they show",
+    4790: "its part files are empty",
+}
+"""Pictures whose part files are known to be wrong."""
+KNOWN_BAD |= {
+    first + 1: f"the same picture as {first}.jpg"
+    for first in (234, 3329, 5162, 6770, 7384, 7561, 12444, 12885, 13825, 15506, 19199, 20134, 24646)
+}
+
+_PART_FILE = re.compile(r"(\d+)_(\w+)\.png")
+Pairs = tuple[tuple[str, Scalar], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """All that is known of the pictures, by their number.
+
+    Attributes:
+        attributes: the 40 of CelebA as -1 and 1, pose in degrees, and `celeba_index`; sorted by name.
+        splits: the official ones.
+        labels: stamps of the part files; pictures without any are left out.
+    """
+
+    attributes: dict[int, Pairs]
+    splits: dict[int, str]
+    labels: dict[int, str]
+
+
+def read_notes(root: Path) -> Notes:
+    """Read what lies beside the pictures. A text file that is not there leaves its facts out.
+
+    Raises:
+        SourceError: a text file is not of the known form, or it or a folder cannot be read.
+    """
+    facts: dict[int, list[tuple[str, Scalar]]] = {}
+    splits: dict[int, str] = {}
+    shared: dict[tuple[str, int], tuple[str, Scalar]] = {}  # few are different; 1.2 million would take memory
+    names: list[str] = []
+    for number, cells in _lines(root / ATTRIBUTES):
+        with _explained(root / ATTRIBUTES, number):
+            if number == 2:
+                names = cells
+            elif number > 2:
+                pairs = [(name, int(cell)) for name, cell in zip(names, cells[1:], strict=True)]
+                facts.setdefault(_picture(cells[0]), []).extend(shared.setdefault(pair, pair) for pair in pairs)
+    for number, cells in _lines(root / POSES):
+        with _explained(root / POSES, number):
+            if number > 2:
+                facts.setdefault(_picture(cells[0]), []).extend(zip(POSE_NAMES, map(float, cells[1:]), strict=True))
+    for number, cells in _lines(root / MAPPING):
+        with _explained(root / MAPPING, number):
+            if number > 1 or cells[0].isdecimal():  # some copies lack the line of names
+                picture, index = int(cells[0]), int(cells[1])
+                facts.setdefault(picture, []).append(("celeba_index", index))
+                splits[picture] = "train" if index < FIRST_VAL else "val" if index < FIRST_TEST else "test"
+    return Notes({picture: tuple(sorted(pairs)) for picture, pairs in facts.items()}, splits, _label_stamps(root))
+
+
+def _picture(name: str) -> int:
+    return int(name.partition(".")[0])
+
+
+def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Numbered lines of a text file that are not blank, as cells; nothing if the file is not there."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot be read ({error})", where=str(file)) from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if cells := line.split():
+            yield number, cells
+
+
+@contextlib.contextmanager
+def _explained(file: Path, number: int) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, IndexError) as error:
+        remedy = "Get the file again, or move it away to go without"
+        raise SourceError(
+            f"line {number} is not of the known form", where=str(file), value=error, remedy=remedy
+        ) from None
+
+
+def part_file(picture: int, part: str) -> str:
+    """Path of a part file below the root.
+
+    >>> part_file(12974, "nose")
+    'CelebAMask-HQ-mask-anno/6/12974_nose.png'
+    """
+    return f"{PART_FILES}/{picture // 2000}/{picture:05d}_{part}.png"
+
+
+def _label_stamps(root: Path) -> dict[int, str]:
+    """For each picture a digest of the names, sizes and times of its part files, from listing their folders."""
+    found: dict[int, list[tuple[str, int, int]]] = {}
+    try:
+        for folder in sorted((root / PART_FILES).iterdir()):
+            if not folder.is_dir():
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    match = _PART_FILE.fullmatch(entry.name)
+                    if match is None or match[2] not in PARTS:
+                        continue
+                    picture, part = int(match[1]), match[2]
+                    if part_file(picture, part) == f"{PART_FILES}/{folder.name}/{entry.name}":
+                        stat = entry.stat()
+                        found.setdefault(picture, []).append((part, stat.st_size, stat.st_mtime_ns))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SourceError(
+            f"the part files cannot be listed ({error.strerror})", where=str(root / PART_FILES)
+        ) from error
+    return {picture: digest(sorted(files))[:24] for picture, files in found.items()}

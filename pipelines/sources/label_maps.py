@@ -1,0 +1,48 @@
+"""Pictures in one folder, and for each a flattened label map of the same name in another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from faceloom.pipelines.sources.base import full_path, read_span
+from faceloom.pipelines.sources.flat_folder import FlatFolder
+from faceloom.pipelines.sources.walk import Found
+from faceloom.schemas.errors import SourceError
+from faceloom.schemas.labels import LabelFiles
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec
+
+_ENDINGS = ("png", "bmp", "tif", "tiff", "gif")
+"""Of label maps: formats without loss, the usual one first."""
+
+
+class LabelMaps(FlatFolder):
+    """All pictures below a folder; the label map of `a/1.jpg` is `a/1.png` below `spec.labels`. Nobody is named."""
+
+    def __init__(self, spec: SourceSpec) -> None:
+        super().__init__(spec)
+        self.labels = full_path(spec.labels or "")
+        if not self.labels.is_dir():
+            remedy = "Give the folder of label maps as the source's `labels`"
+            raise SourceError("the folder of label maps is not there", where=str(self.labels), remedy=remedy)
+
+    def row_of(self, found: Found) -> Photo | Reject:
+        """See `FlatFolder.row_of`. A picture without label map is a photo like any other."""
+        row = super().row_of(found)
+        name = self._map_of(found.uri)
+        if isinstance(row, Reject) or name is None:
+            return row
+        stat = (self.labels / name).stat()
+        return replace(row, labels=f"{name.rpartition('.')[2]}+{stat.st_size}+{stat.st_mtime_ns}")
+
+    def read_labels(self, photo_uri: str) -> LabelFiles | None:
+        """See `LabelledSource.read_labels`."""
+        name = self._map_of(photo_uri)
+        if name is None:
+            return None
+        order = self.spec.label_order if isinstance(self.spec.label_order, str) else "given"
+        return LabelFiles(order, self.spec.label_names, (("", read_span(self.labels, name, uri=photo_uri)),))
+
+    def _map_of(self, uri: str) -> str | None:
+        stem = uri.rpartition(".")[0]
+        return next((name for kind in _ENDINGS if (self.labels / (name := f"{stem}.{kind}")).is_file()), None)

@@ -1,0 +1,166 @@
+"""MXNet's RecordIO without MXNet: records of a .rec file, their labels, and where the .idx file says they lie.
+
+A record is one or more chunks, each `magic, flags and length, bytes, padding to 4`, little endian. One that holds the
+magic number itself, at a multiple of 4, is cut there into several chunks, and the number is left out. What is in a
+record begins with a header `flag, label, id, id2`; if flag is not 0, that many labels follow it, and then the picture.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = 0xCED7230A
+MAGIC_BYTES = struct.pack("<I", MAGIC)
+CHUNK = struct.Struct("<II")
+HEADER = struct.Struct("<IfQQ")
+LENGTH_BITS = 29
+WHOLE, FIRST, MIDDLE, LAST = range(4)
+"""The upper three bits of a chunk's second word."""
+
+_KEPT = 64  # .rec files whose index a process holds; 16 bytes a record
+
+
+class Head(NamedTuple):
+    """What a record says before its picture begins.
+
+    Attributes:
+        labels: the one of the header, or those that follow it.
+        length: of the picture, in bytes.
+        end: where the next record begins.
+        packed: whether labels follow the header.
+    """
+
+    labels: tuple[float, ...]
+    length: int
+    end: int
+    packed: bool
+
+
+class Index(NamedTuple):
+    """Numbers of the records of a file, ascending, and where each begins."""
+
+    numbers: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    def offset(self, number: int) -> int | None:
+        """Where a record begins; None if there is none of that number."""
+        at = int(np.searchsorted(self.numbers, number))
+        return int(self.offsets[at]) if at < len(self.numbers) and self.numbers[at] == number else None
+
+
+def _chunks(file: int, offset: int) -> Iterator[tuple[int, int]]:
+    """Begin and length of each chunk of the record at an offset."""
+    size = os.fstat(file).st_size
+    expected = (WHOLE, FIRST)
+    while True:
+        head = os.pread(file, CHUNK.size, offset)
+        if len(head) < CHUNK.size:
+            raise ValueError(f"the file ends inside the record at byte {offset}")
+        magic, word = CHUNK.unpack(head)
+        flag, length = word >> LENGTH_BITS, word & (1 << LENGTH_BITS) - 1
+        if magic != MAGIC or flag not in expected:
+            raise ValueError(f"no record begins at byte {offset}")
+        begin = offset + CHUNK.size
+        if begin + length > size:
+            raise ValueError(f"the file ends inside the record at byte {offset}")
+        yield begin, length
+        if flag in (WHOLE, LAST):
+            return
+        offset, expected = begin + length + -length % 4, (MIDDLE, LAST)
+
+
+def read_head(file: int, offset: int) -> Head:
+    """Read the labels of the record at an offset, and how long its picture is.
+
+    Args:
+        file: descriptor of the open .rec file.
+        offset: in bytes.
+
+    Raises:
+        ValueError: no record begins there, it is cut short, or too short for its labels.
+        OSError: the file cannot be read.
+    """
+    chunks = list(_chunks(file, offset))
+    begin, length = chunks[-1]
+    end = begin + length + -length % 4
+    if len(chunks) == 1:
+        begin, total = chunks[0]
+        start = os.pread(file, min(total, HEADER.size + 16), begin)
+    else:
+        start = content_of(file, offset)
+        begin, total = 0, len(start)
+    if len(start) < HEADER.size:
+        raise ValueError(f"the record at byte {offset} is too short for a header")
+    count, label, _, _ = HEADER.unpack_from(start)
+    if count == 0:
+        return Head((label,), total - HEADER.size, end, False)
+    labels_end = HEADER.size + 4 * count
+    if labels_end > total:
+        raise ValueError(f"the record at byte {offset} is too short for its {count} labels")
+    if len(start) < labels_end:
+        start = os.pread(file, labels_end, begin)
+    return Head(struct.unpack_from(f"<{count}f", start, HEADER.size), total - labels_end, end, True)
+
+
+def content_of(file: int, offset: int) -> bytes:
+    """All bytes of the record at an offset, header included. Errors are those of `read_head`."""
+    return MAGIC_BYTES.join(os.pread(file, length, begin) for begin, length in _chunks(file, offset))
+
+
+def picture_of(file: int, offset: int) -> bytes:
+    """The picture in the record at an offset. Errors are those of `read_head`."""
+    content = content_of(file, offset)
+    if len(content) < HEADER.size:
+        raise ValueError(f"the record at byte {offset} is too short for a header")
+    return content[HEADER.size + 4 * HEADER.unpack_from(content)[0] :]
+
+
+def index_of(path: Path) -> Index:
+    """Where the records of a .rec file begin: by the .idx file beside it, else by going through it from its beginning.
+
+    Without .idx, records are numbered from 0, and those behind a damaged place are not seen.
+
+    Raises:
+        ValueError: the .idx file is not one.
+        OSError: the file cannot be read.
+    """
+    beside = path.with_suffix(".idx")
+    stats = [(stat.st_size, stat.st_mtime_ns) for file in (path, beside) if file.exists() for stat in [file.stat()]]
+    if not stats or not path.exists():
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+    return _index(path, tuple(stats))
+
+
+@lru_cache(maxsize=_KEPT)
+def _index(path: Path, stats: tuple[tuple[int, int], ...]) -> Index:
+    # Sizes and times are arguments so that a file that was written anew is read anew.
+    if len(stats) > 1:
+        try:
+            table = np.array(path.with_suffix(".idx").read_bytes().split(), np.int64).reshape(-1, 2)
+        except ValueError:
+            raise ValueError("the .idx file is not lines of two whole numbers") from None
+    else:
+        table = np.array(list(enumerate(_offsets(path))), np.int64).reshape(-1, 2)
+    order = np.argsort(table[:, 0], kind="stable")
+    return Index(table[order, 0], table[order, 1])
+
+
+def _offsets(path: Path) -> Iterator[int]:
+    offset = 0
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        while offset < size:
+            yield offset  # also of a damaged record, so that it is spoken of
+            try:
+                *_, (begin, length) = _chunks(stream.fileno(), offset)
+            except ValueError:
+                return
+            offset = begin + length + -length % 4

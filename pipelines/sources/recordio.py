@@ -1,0 +1,112 @@
+"""MXNet RecordIO, as CASIA-WebFace and others are handed around: `train.rec`, `train.idx`, `property`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from faceloom.pipelines.sources.base import full_path, read_error, uri_filter
+from faceloom.pipelines.sources.record_file import index_of, picture_of, read_head
+from faceloom.pipelines.sources.values import as_attributes, as_text
+from faceloom.pipelines.sources.walk import Found, scan_reject, walk
+from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec
+
+_JOINT = "::"
+_COMPANIONS = (".idx", ".lst", ".bin", "property", "labels.csv")
+"""How files are called that lie beside .rec files and hold no photos to be listed."""
+
+
+class RecordIo:
+    """The records of a .rec file, or of all in a folder; read without MXNet, and nothing is unpacked.
+
+    A uri is `train.rec::000000017`, the file and the record's number in the .idx file, or from 0 if there is none. The
+    identity is the record's label, the first of several; the others become attributes `label_1` and so on. Records that
+    only hold numbers, such as the two kinds that InsightFace puts in to say where identities begin, are no photos.
+    """
+
+    def __init__(self, spec: SourceSpec) -> None:
+        self.spec = spec
+        self.path = full_path(spec.path)
+        self.root = self.path if self.path.is_dir() else self.path.parent
+        self.name = spec.source_name
+
+    def scan(self) -> Iterator[Photo | Reject]:
+        """See `Source.scan`. A record that is cut short or damaged becomes a reject that names its place."""
+        wanted = uri_filter(self.spec)
+        files = sorted(self._files(), key=lambda row: row.uri + _JOINT)
+        if not any(isinstance(file, Found) for file in files):
+            raise SourceError("no .rec file there", where=self.spec.path, remedy="Check the path")
+        for file in files:
+            for row in (file,) if isinstance(file, Reject) else self._records(file):
+                if wanted is None or wanted(row.uri):
+                    yield row
+
+    def read(self, photo_uri: str) -> bytes:
+        """See `Source.read`. The first read from a file loads its index; later ones go straight to the bytes."""
+        file, _, number = photo_uri.partition(_JOINT)
+        path = self.root / file
+        try:
+            offset = index_of(path).offset(int(number))
+            if offset is None:
+                raise PhotoError("vanished", "no longer in its .rec file", where=photo_uri)
+            with path.open("rb") as stream:
+                return picture_of(stream.fileno(), offset)
+        except OSError as error:
+            # With a single .rec file, that is the source.
+            raise read_error(path if path == self.path else self.root, photo_uri, error) from error
+        except ValueError as error:
+            raise PhotoError("unreadable", f"cannot be read ({error})", where=photo_uri) from error
+
+    def _files(self) -> Iterator[Found | Reject]:
+        if self.path.is_dir():
+            for row in walk(self.path, self.name, endings=frozenset({"rec"}), other="not_a_record_file"):
+                if not (isinstance(row, Reject) and row.uri.endswith(_COMPANIONS)):
+                    yield row
+            return
+        try:
+            stat = self.path.stat()
+        except OSError as error:
+            raise SourceError(
+                f"the .rec file is gone ({error.strerror})", where=str(self.path), remedy="Check the path"
+            ) from error
+        yield Found(self.path.name, stat.st_size, stat.st_mtime_ns)
+
+    def _records(self, file: Found) -> Iterator[Photo | Reject]:
+        path = self.root / file.uri
+        before = -1
+        try:
+            index = index_of(path)
+            with path.open("rb") as stream:
+                for number, offset in zip(index.numbers.tolist(), index.offsets.tolist(), strict=True):
+                    uri = f"{file.uri}{_JOINT}{number:09d}"
+                    if number == before:
+                        yield scan_reject(self.name, uri, "duplicate_uri", "a second record of this number")
+                    elif (row := self._row(stream.fileno(), uri, offset, file.mtime_ns)) is not None:
+                        yield row
+                    before = number
+        except (OSError, ValueError) as error:
+            yield scan_reject(self.name, file.uri, "unreadable", f"cannot be read ({error})")
+        else:
+            if before < 0:
+                yield scan_reject(self.name, file.uri, "empty", "a .rec file without records")
+
+    def _row(self, file: int, uri: str, offset: int, mtime_ns: int) -> Photo | Reject | None:
+        try:
+            head = read_head(file, offset)
+        except ValueError as error:
+            return scan_reject(self.name, uri, "damaged_record", str(error))
+        if head.length == 0:
+            return None if head.packed else scan_reject(self.name, uri, "empty")
+        return Photo(
+            source=self.name,
+            uri=uri,
+            identity=as_text(head.labels[0]),
+            split=None,
+            licence=self.spec.licence,
+            consent=self.spec.consent,
+            attributes=as_attributes({f"label_{place}": label for place, label in enumerate(head.labels) if place}),
+            landmarks=None,
+            size=head.length,
+            stamp=f"{mtime_ns}+{offset}",
+        )
