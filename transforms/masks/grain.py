@@ -68,6 +68,5 @@ def add_grain(cloth: Image, noise: float, blur: float, rng: np.random.Generator)
         return cloth
     coarse = round(min(blur, 1.2), 1) if blur > 0.8 else 0.0  # to a tenth: each asks for a tile of its own
     field = noise_window(cloth.shape[:2], rng, coarse)
-    layer = np.rint(field * np.float32(noise)).astype(np.int16)
-    out: Image = cv2.add(cloth, cv2.merge([layer, layer, layer]), dtype=cv2.CV_8U)
+    out: Image = cv2.addWeighted(cloth, 1, cv2.merge([field, field, field]), noise, 0, dtype=cv2.CV_8U)
     return out

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.transforms.masks.canvas import Canvas, Field, smooth_noise
 from faceloom.transforms.masks.catalogue import Template
-from faceloom.transforms.masks.shapes import Outline
+from faceloom.transforms.masks.shapes import Outline, mirrored, spline
 
 _SMALL = (40, 48)
 """Rows and columns of what is soft anyway (creases, the rim, waves on a small face): drawn small and enlarged once."""
 _ENLARGED = 128
 """Columns of a canvas above which waves are drawn at its own size."""
+VARIETY = 256
+"""How many different creases a kind of mask has, and how many pleats there are: kept as they are drawn, 10 kB each.
+
+Creases are also mirrored, both get other depths, and the face, the light and the fit make every mask different.
+"""
 _DOWN = np.linspace(0, 1, 512, dtype=np.float32)
 # Lines that bend as x^2 does: a seam from side to side, and a nose wire.
 _ACROSS = np.array([(x, x * x) for x in np.linspace(-0.97, 0.97, 17)])
@@ -35,10 +41,10 @@ class Surface:
     ink: Field
 
 
-def _steps(
-    canvas: Canvas, template: Template, top: float, bottom: float, rng: np.random.Generator
-) -> tuple[Field, Field]:
-    """Pleats: slope down the cloth and shadow under each fold; they sag in the middle and close at the sides."""
+@lru_cache(maxsize=VARIETY)
+def _profile(number: int) -> NDArray[np.complex64]:
+    """One row of pleats from top to bottom, one of `VARIETY`: slope as the real part, shadow as the imaginary one."""
+    rng = np.random.default_rng((number, 1))
     count = int(rng.integers(2, 5))
     slope, shadow = np.zeros_like(_DOWN), np.ones_like(_DOWN)
     upward = rng.random() < 0.25  # worn upside down
@@ -51,15 +57,20 @@ def _steps(
         steep, deep = (np.float32(v) for v in (depth * rng.uniform(0.5, 1.4), dark * rng.uniform(0.4, 1.3)))
         slope += steep * np.copysign(np.exp(d * d * (-1 / width**2)), d)
         shadow -= deep * np.exp(np.maximum(d, 0) * (-1 / 0.025)) * (d >= 0)
+    return (slope + 1j * (1 - np.maximum(shadow, 0.4))).astype(np.complex64)
+
+
+def _steps(canvas: Canvas, top: float, bottom: float, rng: np.random.Generator) -> tuple[Field, Field]:
+    """Pleats: slope down the cloth and shadow under each fold; they sag in the middle and close at the sides."""
+    profile = _profile(int(rng.integers(VARIETY)))
     x = np.minimum(np.maximum(canvas.x / 0.95, -1), 1)
     sag = np.float32(rng.uniform(-0.02, 0.16)) * (1 - x * x) + np.float32(rng.normal(0, 0.03)) * x
     rows = np.float32(len(_DOWN) - 1)
     row, lift = (canvas.y - top) * (rows / (bottom - top)), sag * rows
     index = (row[:, None] - lift).astype(np.int32)
     open_ = 1 - np.float32(rng.uniform(0.2, 0.9)) * x * x
-    # One look-up for both; what lies above the first or below the last row takes that row.
-    both = np.stack([slope, 1 - np.maximum(shadow, 0.4)], axis=1).view(np.complex64).ravel()
-    pleats = both.take(index, mode="clip") * open_
+    # What lies above the first or below the last row takes that row.
+    pleats = profile.take(index, mode="clip") * open_
     return pleats.real, 1 - pleats.imag
 
 
@@ -83,6 +94,14 @@ def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Genera
         sides.append(cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.9, 2.2)))
     out: Field = cv2.subtract(sides[0], sides[1], dtype=cv2.CV_32F) * np.float32(1 / 255)
     return out
+
+
+@lru_cache(maxsize=16 * VARIETY)
+def _kept_creases(template: Template, number: int) -> Field:
+    """Creases of one of `VARIETY` masks of a kind, drawn once on the mask as designed and stretched as it is worn."""
+    rng = np.random.default_rng((number, 2))
+    outline = spline(*mirrored(template.half))
+    return _creases(Canvas.over(outline, 1), int(rng.poisson(template.folds)), outline, rng)
 
 
 def _rim(canvas: Canvas, outline: Outline, rng: np.random.Generator) -> Field:
@@ -156,10 +175,9 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
 
     top, bottom = float(outline[:, 1].min()), float(outline[:, 1].max())
     nx, ny = _base(canvas, template, top, bottom, rng)
-    pleats = _steps(canvas, template, top, bottom, rng) if template.relief == "pleats" else None
-    height = np.float32(0.02 + 0.13 * rng.random() ** 1.5) * _creases(
-        canvas, int(rng.poisson(template.folds)), outline, rng
-    )
+    pleats = _steps(canvas, top, bottom, rng) if template.relief == "pleats" else None
+    creases = _kept_creases(template, int(rng.integers(VARIETY)))
+    height = np.float32(0.02 + 0.13 * rng.random() ** 1.5) * creases[:, :: 1 if rng.random() < 0.5 else -1]
     size = (canvas.width, canvas.height)
     # Waves enlarged twice would show the grid between on a large face.
     enlarged = canvas.width > _ENLARGED
