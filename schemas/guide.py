@@ -98,7 +98,8 @@ class Guide(Model):
 
     Attributes:
         attribute: one of the CelebA attributes, such as `Mouth_Slightly_Open`; its parts follow from a table.
-        parts: the parts themselves, in place of, or against, what the table says.
+        parts: the parts themselves, whatever the table says: any of the 18 of CelebAMask-HQ, or `lower_face`, which
+            always comes from landmarks.
         dilate: how far the mask is grown, in pixels of the crop.
         soften: standard deviation of the blur of its edge, in pixels of the crop; 0 leaves it 0 or 255.
         missing: a photo without part maps is rejected, gets a guide from its `landmarks`, or an `empty` one.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from faceloom.schemas.base import Model
 
 Mode = Literal["askd", "fskd", "adaface", "area", "realistic"]
 Side = Annotated[int, Field(ge=4, le=4096)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Sides = Annotated[tuple[Side, ...], WithJsonSchema({"type": "array", "words": "list of whole numbers ≥ 4"})]
+SideRange = Annotated[tuple[Side, Side], WithJsonSchema({"type": "array", "words": "[smallest, largest] ≥ 4"})]
+ShareRange = Annotated[tuple[Share, Share], WithJsonSchema({"type": "array", "words": "[smallest, largest] ≤ 1"})]
 
 DEFAULT_SIZES: dict[Mode, tuple[int, ...]] = {
     "askd": (14, 28, 56),
@@ -38,9 +41,9 @@ class LowRes(Model):
     """
 
     mode: Mode = "area"
-    sizes: tuple[Side, ...] = ()
-    size_range: tuple[Side, Side] | None = None
-    size_share: tuple[Share, Share] | None = None
+    sizes: Sides = ()
+    size_range: SideRange | None = None
+    size_share: ShareRange | None = None
     sizes_from: str | None = None
     native: bool = True
     upsampled: bool = False

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from faceloom.pipelines import demo
@@ -44,6 +46,30 @@ def test_speed_holds_builds_against_the_floor(photos: Path) -> None:
     assert all(float(number) > 0 for line in lines[1:4] for number in re.findall(r"\d+\.\d+", line))
     for stage in ("decode", "detect", "landmarks", "paint", "encode", "write"):
         assert all(f"{stage} " in line for line in lines[-2:]), stage
+
+
+def test_records_are_listed_and_read() -> None:
+    lines = run("recordio.py", "--records", 200, "--bytes", 50).splitlines()
+    assert lines[0].startswith("200 records of 50 bytes, load ")
+    rates = re.compile(r"([\w ]+?) +([\d,]+) listed/s +([\d,]+) read/s +([\d,]+) both/s, limit 3,000")
+    found = [match for line in lines[1:] if (match := rates.fullmatch(line))]
+    assert [match[1] for match in found] == ["plain", "packed", "without index"]
+
+
+def test_every_way_of_making_pictures_small_is_timed() -> None:
+    lines = run("lowres.py", "--rounds", 3).splitlines()[1:]
+    assert [line.split()[0] for line in lines] == ["askd", "fskd", "adaface", "area", "realistic"]
+    assert all(float(line.split()[1]) > 0 for line in lines)
+
+
+def test_guides_are_timed_and_compared_with_what_was_drawn(photos: Path, tmp_path: Path) -> None:
+    for photo in photos.glob("*.jpg"):
+        cv2.imwrite(str(tmp_path / f"{photo.stem}.png"), np.full((300, 240), 1, np.uint8))
+    lines = run("guide.py", "--rounds", 3, "--labelmaps", photos, tmp_path).splitlines()
+    assert re.fullmatch(r"from labels +\d+\.\d+ ms, limit 2 ms", lines[1])
+    assert "label maps: 3 faces" in lines
+    (skin,) = [line.split() for line in lines if line.startswith("skin ")]
+    assert skin[1] == "3" and 0.1 < float(skin[2]) < 0.9
 
 
 def test_a_floor_of_aligned_crops_needs_no_detector(photos: Path) -> None:

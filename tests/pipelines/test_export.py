@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -26,12 +27,15 @@ from faceloom.pipelines.export import (
     read_sample,
 )
 from faceloom.pipelines.record import read_record
+from faceloom.pipelines.sources.base import open_source
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe
+from faceloom.schemas.source_spec import SourceSpec
 
 
 def build(table: Path, out: Path, **changes: object) -> Storage:
@@ -171,9 +175,25 @@ def test_an_unknown_split_is_refused_with_those_that_are(built: Storage) -> None
 
 def test_an_unknown_format_is_refused_with_those_that_are(tmp_path: Path) -> None:
     assert isinstance(open_format("folder", Storage(str(tmp_path))), FolderFormat)
-    with pytest.raises(FaceloomError, match=r"got recordio.*folder"):
-        open_format("recordio", Storage(str(tmp_path)))
-    assert list(FORMATS) == ["folder"]
+    with pytest.raises(FaceloomError, match=r"got lmdb.*folder, recordio"):
+        open_format("lmdb", Storage(str(tmp_path)))
+    assert list(FORMATS) == ["folder", "recordio"]
+
+
+def test_records_hold_every_sample_and_come_back_as_a_source(built: Storage, tmp_path: Path) -> None:
+    record = read_record(built)
+    for _ in range(2):  # the second time they are written anew, and are the same
+        layout = open_format("recordio", Storage(str(tmp_path)))
+        done = export_samples(built, record, layout, watcher=Watcher())
+        assert done == Exported(len(rows_of(built)), 0)
+    for split, samples in record.by_split.items():
+        source = open_source(SourceSpec(path=str(tmp_path / split)))
+        photos = [row for row in source.scan() if isinstance(row, Photo)]
+        rows = [row for row in rows_of(built) if row.split == split]
+        assert len(photos) == len(rows) == samples
+        masked = {member.sha256 for row in rows for member in row.members if member.name == "masked.jpg"}
+        assert {hashlib.sha256(source.read(photo.uri)).hexdigest() for photo in photos} == masked
+        assert {photo.identity for photo in photos} == {str(label) for label in range(len({r.identity for r in rows}))}
 
 
 def test_face_png_and_alpha_keep_their_endings(table: Path, tmp_path: Path) -> None:
