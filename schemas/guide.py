@@ -134,5 +134,5 @@ class Guide(Model):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that decides the guide of a face, as JSON; two recipes with equal ones ask for the same."""
-        return {"regions": list(self.regions), **self.model_dump(mode="json", include={"dilate", "soften", "missing"})}
+        """All that decides the guide of a face and what is recorded of it, as JSON."""
+        return {**self.model_dump(mode="json", exclude={"parts"}), "regions": list(self.regions)}

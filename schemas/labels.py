@@ -25,5 +25,5 @@ class LabelFiles:
 
     @property
     def sha256(self) -> str:
-        """Digest of all that these files say."""
-        return digest(self.names, [(part, hashlib.sha256(data).hexdigest()) for part, data in self.files])
+        """Digest of all that these files say, and of what is recorded of them."""
+        return digest(self.order, self.names, [(part, hashlib.sha256(data).hexdigest()) for part, data in self.files])

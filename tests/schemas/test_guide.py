@@ -85,7 +85,14 @@ def test_parts_in_the_recipe_override_the_table() -> None:
 
 
 def test_settings_are_what_decides_the_guide() -> None:
-    by_name, by_parts = Guide(attribute="Big_Nose", dilate=2.0), Guide(parts=("nose",), dilate=2.0)
-    assert by_name.settings == by_parts.settings
-    assert by_name.settings == {"regions": ["nose"], "dilate": 2.0, "soften": 0.0, "missing": "reject"}
-    assert Guide(parts=("nose",)).settings != by_parts.settings
+    by_name = Guide(attribute="Big_Nose", dilate=2.0)
+    assert by_name.settings == {
+        "attribute": "Big_Nose", "regions": ["nose"], "dilate": 2.0, "soften": 0.0, "missing": "reject"
+    }  # fmt: skip
+    assert Guide(attribute="Big_Nose", dilate=2.0, parts=("nose",)).settings == by_name.settings
+    others = [
+        Guide(parts=("nose",), dilate=2.0),
+        Guide(attribute="Pointy_Nose", dilate=2.0),
+        Guide(attribute="Big_Nose"),
+    ]
+    assert all(other.settings != by_name.settings for other in others), "samples record the attribute"
