@@ -125,10 +125,12 @@ def test_a_flat_region_has_no_detail_however_sharp_its_edge() -> None:
     assert laplacian_variance(picture, region) == pytest.approx(0, abs=1e-9)
 
 
-def test_detail_outside_the_region_does_not_count() -> None:
+def test_detail_outside_the_region_and_along_its_edge_does_not_count() -> None:
     picture, other, region = texture(), texture(1), lower_half()
-    other[region] = picture[region]
+    other[33:] = picture[33:]  # the first row of the region differs too
     assert laplacian_variance(other, region) == laplacian_variance(picture, region)
+    other[34:40] = 255 - picture[34:40]
+    assert laplacian_variance(other, region) != laplacian_variance(picture, region)
 
 
 def test_detail_grows_with_the_square_of_contrast() -> None:
@@ -147,9 +149,9 @@ def test_a_checkerboard_has_the_detail_that_its_kernel_gives() -> None:
 def test_few_pixels_say_nothing_of_detail() -> None:
     region = np.zeros((64, 64), bool)
     assert math.isnan(laplacian_variance(texture(), region))
-    region[10:14, 10:14] = True  # 4 inner places
+    region[10:17, 10:17] = True  # 3 x 3 pixels lie two steps inside
     assert math.isnan(laplacian_variance(texture(), region))
-    region[10:16, 10:16] = True
+    region[10:18, 10:18] = True  # 4 x 4
     assert FEWEST == 16 and not math.isnan(laplacian_variance(texture(), region))
 
 

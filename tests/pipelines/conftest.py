@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -100,8 +101,68 @@ def lay_photos(folder: Path, numbers: Iterable[int], people: int = 4) -> Path:
     return write_table(folder, rows)
 
 
+def tiny_run(folder: Path, preset: str = "tiny-compact", size: int = 32, **data: object) -> Path:
+    """A checkpoint of an untrained tiny network for crops of that size; `data` goes into the card's data."""
+    import torch
+
+    from faceloom.models.checkpoint import BEST, write_card, write_weights
+    from faceloom.models.networks import make_network, parameter_count
+    from faceloom.models.presets import PRESETS, preset_values
+    from faceloom.schemas.model_card import DataCard, ModelCard
+
+    chosen = replace(PRESETS[preset], size=size)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = make_network(chosen)
+        if "looks" in network.state_dict():
+            network.looks.copy_(torch.randint(256, network.looks.shape))
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {BEST: write_weights(folder / BEST, network.state_dict())}
+    plain: dict[str, object] = {
+        "name": "made-up", "digest": "0" * 64, "plan": "1" * 64, "align": {"mode": "eye_level", "size": size},
+        "masks": {"surgical": 8}, "licences": {"CC0": 8}, "consents": {"not stated": 8}, "train": 7, "held_out": 1,
+        "held_out_from": "split val",
+    }  # fmt: skip
+    card = ModelCard(
+        preset=preset, size=size, parameters=parameter_count(network), hyper_parameters=preset_values(chosen),
+        unstated_in_paper=chosen.unstated, seed=0, epochs_done=1, finished=True, metrics={}, device="cpu",
+        precision="float32", code="0", torch="0", data=DataCard(**{**plain, **data}), files=files,
+    )  # fmt: skip
+    write_card(folder, card)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def masked_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of 18 samples of 32x32 pixels; of its people some are in train and test, some in test alone."""
+    from faceloom.pipelines.build import prepare, run_build
+    from faceloom.pipelines.watcher import Watcher
+    from faceloom.schemas.recipe import parse_recipe
+
+    root = tmp_path_factory.mktemp("masked")
+    lay_photos(root / "photos", range(18), people=12)  # six people with two photos, six with one
+    recipe = {
+        "name": "pairs", "sources": [{"path": str(root / "photos" / "photos.csv")}], "faces": {"min_size": 0},
+        "masks": [
+            {"kind": "template", "template": "surgical", "weight": 3.0}, {"kind": "template", "template": "kn95"},
+        ],
+        "align": {"mode": "eye_level", "size": 32}, "split": {"per_identity": 0.5}, "output": {"image": "png"},
+    }  # fmt: skip
+    run_build(prepare(parse_recipe(recipe), str(root / "out")), workers=1, resume=True, watcher=Watcher())
+    return root / "out"
+
+
 @pytest.fixture(scope="session")
 def synthetic() -> SimpleNamespace:
     """The functions of this file."""
-    functions: list[Callable[..., object]] = [landmarks, picture, encoded, decoded, planned, write_table, lay_photos]
+    functions: list[Callable[..., object]] = [
+        landmarks,
+        picture,
+        encoded,
+        decoded,
+        planned,
+        write_table,
+        lay_photos,
+        tiny_run,
+    ]
     return SimpleNamespace(**{function.__name__: function for function in functions})

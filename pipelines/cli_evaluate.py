@@ -1,0 +1,58 @@
+"""The commands that say how good a trained network is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Say how good a trained network is.", no_args_is_help=True)
+
+
+@app.callback()
+def _evaluate() -> None:
+    pass
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom evaluate autoencoder runs/ae --data out --split test\n\n"
+    "faceloom evaluate autoencoder runs/compact runs/paper --data out --to report\n\n"
+    "Writes metrics.json, metrics.md and sheet.png, which shows input, target and output side by side."
+)
+def autoencoder(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of trained networks.")],
+    data: Annotated[str, typer.Option("--data", metavar="OUT", help="The output folder of a build of masked faces.")],
+    split: Annotated[str, typer.Option(help="Which split of it, such as test or val.")] = "test",
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FOLDER", help="Where the report goes; RUN/evaluation if not given.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto, which takes CUDA where there is one.")] = "auto",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")] = False,
+) -> None:
+    """Measure masking networks on a split of a build, beside a black polygon and another template mask."""
+    from faceloom.pipelines import cli
+
+    folder = to or str(runs[0] / "evaluation")
+    with cli._ending(cli.REFUSED, as_json, debug):
+        from faceloom.pipelines.evaluation_task import prepare_evaluation
+
+        task = prepare_evaluation(runs, data, split, device=device)
+    with cli._ending(cli.FAILED, as_json, debug):
+        from faceloom.pipelines.console import watcher_for
+        from faceloom.pipelines.evaluation import evaluate, open_methods
+        from faceloom.pipelines.evaluation_report import as_json as plain
+        from faceloom.pipelines.evaluation_report import summary, write_report
+
+        with watcher_for(cli._errors()) as watcher:
+            evaluation = evaluate(task, open_methods(task), watcher)
+        write_report(evaluation, folder)
+        if as_json:
+            cli._write_json({"to": folder, **plain(evaluation)})
+        else:
+            cli._print(summary(evaluation))
+            cli._say(f"Report and sheet: {folder}")

@@ -1,0 +1,129 @@
+"""From the scores of pictures to the figures of a method, with intervals that allow for one person's likeness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.models.metrics import Scores
+
+Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+RESAMPLES = 1000
+"""Draws of the bootstrap: people with replacement, each with all pictures (a bootstrap by clusters)."""
+INTERVAL = (2.5, 97.5)
+"""Percentiles that bound a figure's interval."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the table.
+
+    Attributes:
+        name: in JSON.
+        head: in tables; an arrow says where it should go.
+        digits: behind the point.
+        value: of one picture; what is not a number is left out.
+        centre: what stands for all pictures.
+    """
+
+    name: str
+    head: str
+    digits: int
+    value: Callable[[Scores], float]
+    centre: Literal["mean", "median"] = "mean"
+
+
+def _sharpness(scores: Scores) -> float:
+    return scores.detail / scores.target_detail if scores.target_detail else math.nan
+
+
+METRICS = (
+    Metric("mse", "MSE ↓", 4, lambda scores: scores.mse),
+    Metric("psnr", "PSNR ↑", 2, lambda scores: scores.psnr),
+    Metric("ssim", "SSIM ↑", 3, lambda scores: scores.ssim),
+    Metric("iou", "IoU ↑", 3, lambda scores: scores.iou),
+    # A mean would be at the mercy of the plainest targets, whose detail is next to nothing.
+    Metric("sharpness", "sharpness", 2, _sharpness, "median"),
+    Metric("changed", "changed ↓", 2, lambda scores: scores.changed),
+)
+"""All columns; `models.metrics` says what they measure."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure and its 95 % interval; None where nothing could be measured, or there are too few people for one."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's figures by name of the metric, over so many pictures; `missing` are those that it could not mask."""
+
+    name: str
+    samples: int
+    missing: int
+    figures: dict[str, Figure]
+
+
+def make_row(name: str, scores: Sequence[Scores | None], people: Sequence[str]) -> Row:
+    """Sum up the scores of a method.
+
+    Args:
+        name: of the method.
+        scores: of each picture; None where the method could not mask it.
+        people: whose picture it is.
+    """
+    found = [(one, person) for one, person in zip(scores, people, strict=True) if one is not None]
+    figures = {}
+    for metric in METRICS:
+        measured = [(metric.value(one), person) for one, person in found]
+        measured = sorted(pair for pair in measured if math.isfinite(pair[0]))
+        figures[metric.name] = _figure(metric, measured)
+    return Row(name, len(found), len(scores) - len(found), figures)
+
+
+def _figure(metric: Metric, measured: Sequence[tuple[float, str]]) -> Figure:
+    """The figure of ascending values and their people; always the same draws for the same people."""
+    if not measured:
+        return Figure(None, None, None)
+    values = np.array([value for value, _ in measured])
+    numbers = {person: number for number, person in enumerate(sorted({person for _, person in measured}))}
+    owners = np.array([numbers[person] for _, person in measured])
+    value, drawn = (_mean if metric.centre == "mean" else _median)(values, owners, _draws(len(numbers)))
+    if len(numbers) == 1:
+        return Figure(value, None, None)
+    low, high = np.percentile(drawn, INTERVAL)
+    return Figure(value, float(low), float(high))
+
+
+@lru_cache(maxsize=4)
+def _draws(people: int) -> Numbers:
+    """How often each person is drawn in each draw, (RESAMPLES, people)."""
+    return np.random.default_rng(0).multinomial(people, np.full(people, 1 / people), RESAMPLES)
+
+
+def _mean(values: Floats, owners: Numbers, draws: Numbers) -> tuple[float, Floats]:
+    """The mean, and that of each draw."""
+    sums, counts = np.bincount(owners, values), np.bincount(owners)
+    return float(values.mean()), (draws @ sums) / (draws @ counts)
+
+
+def _median(values: Floats, owners: Numbers, draws: Numbers) -> tuple[float, Floats]:
+    """The median of ascending values, and that of each draw."""
+    medians = np.empty(len(draws))
+    for number, times in enumerate(draws):
+        ends = times[owners].cumsum()
+        places = np.searchsorted(ends, [(ends[-1] - 1) // 2, ends[-1] // 2], side="right")
+        medians[number] = values[places].mean()  # the middle two of an even number
+    return float(np.median(values)), medians

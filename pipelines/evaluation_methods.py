@@ -1,0 +1,174 @@
+"""What an evaluation compares: networks, masks from landmarks, and the two pictures between which all of them lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.keys import generator, seed_of
+from faceloom.schemas.masks import PolygonMask, TemplateMask
+from faceloom.transforms.masks.polygon import paint_polygon
+from faceloom.transforms.masks.template import paint_template
+
+if TYPE_CHECKING:
+    from faceloom.models.predict import MaskPredictor
+
+Image = NDArray[np.uint8]
+Region = NDArray[np.bool_]
+
+NIST_BLACK = PolygonMask(kind="polygon", shape="A", colour=(0, 0, 0))
+"""The baseline of Lee 2022: the wide, high polygon of NISTIR 8311 in black."""
+USUAL = TemplateMask(kind="template", template="surgical")
+"""Drawn as a template where the build's recipe has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One sample of a build, decoded.
+
+    Attributes:
+        face, target: uint8 (H, W, 3), RGB: the bare face, and the same with a mask.
+        truth: bool (H, W), where that mask is.
+        landmarks: float32 (68, 2) in pixels of the crop; None if the sample has none.
+    """
+
+    key: str
+    identity: str
+    mask: str
+    face: Image
+    target: Image
+    truth: Region
+    landmarks: NDArray[np.float32] | None
+
+    @classmethod
+    def from_sample(cls, sample: Mapping[str, Any]) -> Pair:
+        """From what `open_split` yields.
+
+        Raises:
+            FaceloomError: the sample has no masked face.
+        """
+        missing = [name for name in ("face", "masked", "mask", "json") if name not in sample]
+        if missing:
+            remedy = "Evaluate a build of masked faces; recipes/lee2022.yaml makes one"
+            raise FaceloomError(
+                "the sample has no such member", where=sample["__key__"], value=", ".join(missing), remedy=remedy
+            )
+        facts = sample["json"]
+        return cls(
+            key=sample["__key__"],
+            identity=str(facts["identity"]),
+            mask=str(facts["mask"]),
+            face=sample["face"],
+            target=sample["masked"],
+            truth=sample["mask"] >= 128,
+            landmarks=sample.get("landmarks"),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Masked:
+    """A face as a method masks it: uint8 (H, W, 3), RGB, and bool (H, W), where its mask is."""
+
+    output: Image
+    region: Region
+
+
+class Method(Protocol):
+    """Something that masks faces."""
+
+    @property
+    def name(self) -> str:
+        """As tables and sheets call it."""
+
+    def mask(self, pairs: Sequence[Pair]) -> list[Masked | None]:
+        """Mask the faces; None for those that it cannot mask. Never looks at the target."""
+
+
+@dataclass(frozen=True)
+class NoMask:
+    """Leaves every face as it is: what any mask must beat."""
+
+    name: str = "no mask"
+
+    def mask(self, pairs: Sequence[Pair]) -> list[Masked | None]:
+        """The faces."""
+        return [Masked(pair.face, np.zeros_like(pair.truth)) for pair in pairs]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The targets themselves: the best that there is, and how much of a bare face their straps and shadows change."""
+
+    name: str = "target"
+
+    def mask(self, pairs: Sequence[Pair]) -> list[Masked | None]:
+        """The targets."""
+        return [Masked(pair.target, pair.truth) for pair in pairs]
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """Paints the black polygon from the landmarks, on the crop."""
+
+    name: str = "black polygon"
+
+    def mask(self, pairs: Sequence[Pair]) -> list[Masked | None]:
+        """Masked faces; None without landmarks."""
+        return [None if pair.landmarks is None else self._paint(pair.face, pair.landmarks) for pair in pairs]
+
+    def _paint(self, face: Image, landmarks: NDArray[np.float32]) -> Masked:
+        painted = paint_polygon(face, landmarks, NIST_BLACK)
+        return Masked(painted.image, painted.alpha >= 0.5)
+
+
+@dataclass(frozen=True)
+class AnotherTemplate:
+    """Draws a mask anew from those of the recipe, by weight, and paints it from the landmarks, on the crop.
+
+    It knows where a mask goes and what masks look like, and cannot know which one the target wears: what a network can
+    reach that must guess as well.
+    """
+
+    masks: tuple[TemplateMask, ...]
+    name: str = "another template"
+
+    @classmethod
+    def of_recipe(cls, recipe: Mapping[str, Any]) -> AnotherTemplate:
+        """With the templates of a recipe, given as plain values; a surgical one if it has none."""
+        masks = [TemplateMask(**mask) for mask in recipe.get("masks", ()) if mask["kind"] == "template"]
+        return cls(tuple(masks) or (USUAL,))
+
+    def mask(self, pairs: Sequence[Pair]) -> list[Masked | None]:
+        """Masked faces; None without landmarks, or where they allow no sane fit."""
+        return [self._paint(pair) for pair in pairs]
+
+    def _paint(self, pair: Pair) -> Masked | None:
+        if pair.landmarks is None:
+            return None
+        rng = generator(0, pair.key, "another template")
+        weights = np.array([mask.weight for mask in self.masks])
+        drawn = self.masks[int(rng.choice(len(self.masks), p=weights / weights.sum()))]
+        try:
+            painted = paint_template(pair.face, pair.landmarks, drawn, rng)
+        except PhotoError:
+            return None
+        return Masked(painted.image, painted.alpha >= 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A trained network; each face's look is drawn by its key, so that results repeat."""
+
+    name: str
+    predictor: MaskPredictor
+
+    def mask(self, pairs: Sequence[Pair]) -> list[Masked | None]:
+        """The masked faces, all of them."""
+        faces = np.stack([pair.face for pair in pairs])
+        predicted = self.predictor.predict(faces, [seed_of(0, pair.key, "look") for pair in pairs])
+        return [Masked(output, alpha >= 0.5) for output, alpha in zip(predicted.output, predicted.alpha, strict=True)]

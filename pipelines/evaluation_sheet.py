@@ -1,0 +1,71 @@
+"""Sheets of an evaluation: a row for each face, a column for each way of masking it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.schemas.keys import digest
+
+Image = NDArray[np.uint8]
+
+CELL = 192
+"""Pixels are repeated until a crop is about this wide."""
+GAP, HEAD = 6, 24
+EMPTY = 225
+"""Grey level where there is no picture."""
+
+
+def pick_shown(samples: Sequence[tuple[str, str]], count: int) -> list[str]:
+    """Choose samples spread over a split: as many people as there are, before anyone comes twice.
+
+    Args:
+        samples: key and identity of each.
+        count: how many at most.
+
+    Returns:
+        Keys; the same for the same samples in any order.
+    """
+    seen: Counter[str] = Counter()
+    ranked: list[tuple[int, int, str]] = []
+    for key, identity in sorted(samples, key=lambda sample: digest("shown", sample[0])):
+        ranked.append((seen[identity], len(ranked), key))
+        seen[identity] += 1
+    return [key for _, _, key in sorted(ranked)[:count]]
+
+
+def draw_grid(heads: Sequence[str], rows: Sequence[Sequence[Image | None]]) -> Image:
+    """Pictures in rows under named columns, enlarged by whole numbers so that their pixels stay what they are.
+
+    Args:
+        heads: name of each column; what does not fit above it is cut.
+        rows: of each row a picture for each column, uint8 (H, W, 3), RGB, all of one size; None stays empty.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    height, width = next(picture.shape[:2] for row in rows for picture in row if picture is not None)
+    factor = max(1, CELL // width)
+    height, width = height * factor, width * factor
+    sheet = np.full((HEAD + len(rows) * (height + GAP), len(heads) * (width + GAP) - GAP, 3), 255, np.uint8)
+    for column, head in enumerate(heads):
+        left = column * (width + GAP)
+        _write(sheet[:HEAD, left : left + width], head)
+        for number, row in enumerate(rows):
+            top = HEAD + number * (height + GAP)
+            picture = row[column]
+            cell = EMPTY if picture is None else picture.repeat(factor, 0).repeat(factor, 1)
+            sheet[top : top + height, left : left + width] = cell
+    return sheet
+
+
+def _write(strip: Image, text: str) -> None:
+    """Write text into a strip of a picture; what does not fit is left out."""
+    import cv2
+
+    room = np.full_like(strip, 255)
+    cv2.putText(room, text, (1, HEAD - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    strip[:] = room

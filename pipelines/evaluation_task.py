@@ -1,0 +1,154 @@
+"""What is to be evaluated: networks and a split of a finished build, checked before any work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceloom.models.checkpoint import BEST, check_weights, read_card
+from faceloom.models.devices import find_device
+from faceloom.pipelines.evaluation_sheet import pick_shown
+from faceloom.pipelines.parts import shard_index
+from faceloom.pipelines.read import open_split, split_shards
+from faceloom.pipelines.record import BuildRecord, read_record
+from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.tables import read_index_columns
+from faceloom.pipelines.training_data import TRAIN, VAL, build_digest
+from faceloom.schemas.errors import CheckpointError, FaceloomError
+from faceloom.schemas.model_card import ModelCard
+
+SHOWN = 12
+"""Rows of the sheet."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained network to evaluate.
+
+    Attributes:
+        name: unique among those evaluated.
+        own_build: whether it was trained on the build that it is evaluated on.
+    """
+
+    name: str
+    folder: Path
+    card: ModelCard
+    own_build: bool
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Who is in a split.
+
+    Attributes:
+        split: its name.
+        split_by: the recipe's rule.
+        samples, people: in the split.
+        people_trained, samples_trained: people of the split of whom `train` holds samples too, and their samples.
+    """
+
+    split: str
+    split_by: str
+    samples: int
+    people: int
+    people_trained: int
+    samples_trained: int
+
+    @property
+    def text(self) -> str:
+        """What that means, in a sentence."""
+        if self.split in (TRAIN, VAL):
+            use = "trained on" if self.split == TRAIN else "used to choose the best epoch"
+            return f"not held out: networks of this build were {use} with these very pairs"
+        if not self.people_trained:
+            return "held-out people: train holds nobody of this split"
+        if self.people_trained == self.people:
+            return "known people, other photos: train holds other samples of everyone in this split (as Lee 2022 does)"
+        share = f"{self.people_trained:,} of {self.people:,} people"
+        return f"mixed: train holds other samples of {share} (who have {self.samples_trained:,} samples here)"
+
+
+@dataclass(frozen=True)
+class Task:
+    """An evaluation that has been checked and can start.
+
+    Attributes:
+        digest: of the build.
+        known: people of whom `train` holds samples.
+        shown: keys of the samples on the sheet.
+    """
+
+    out: str
+    record: BuildRecord
+    digest: str
+    device: str
+    runs: tuple[Run, ...]
+    protocol: Protocol
+    known: frozenset[str]
+    shown: tuple[str, ...]
+
+
+def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: str = "auto") -> Task:
+    """Check everything that can be checked before any work.
+
+    Args:
+        runs: folders of trained networks, at least one.
+        out: folder of the build.
+        split: of the build.
+        device: `cpu`, `cuda`, or `auto` for the latter where there is one.
+
+    Raises:
+        StorageError: there is no finished build, or a shard is missing or cut short.
+        FaceloomError: there is no such split, it holds no masked faces, or webdataset is not installed.
+        CheckpointError: a folder is no checkpoint of ours, or was trained for crops of another size.
+        TrainingError: there is no such device.
+    """
+    storage = Storage(out)
+    record, digest = read_record(storage), build_digest(storage)
+    samples = _people(storage, split)
+    open_split(out, split)
+    if not record.recipe.get("masks") or not samples:
+        remedy = "Evaluate a build of masked faces; recipes/lee2022.yaml makes one"
+        raise FaceloomError("the split holds no masked faces", where=out, value=split, remedy=remedy)
+    checked = tuple(_check_run(name, folder, record, digest) for name, folder in _named(runs))
+    known = frozenset(_people(storage, TRAIN).values() if record.by_split.get(TRAIN) else ())
+    people = Counter(samples.values())
+    protocol = Protocol(
+        split=split,
+        split_by=str(record.recipe["split"]["by"]),
+        samples=len(samples),
+        people=len(people),
+        people_trained=len(people.keys() & known),
+        samples_trained=sum(count for person, count in people.items() if person in known),
+    )
+    shown = tuple(pick_shown(list(samples.items()), SHOWN))
+    return Task(out, record, digest, find_device(device), checked, protocol, known, shown)
+
+
+def _people(storage: Storage, split: str) -> dict[str, str]:
+    """Whose each sample of a split is, by key."""
+    people: dict[str, str] = {}
+    for shard in split_shards(storage, split):
+        columns = read_index_columns(storage, shard_index(shard.name), ["key", "identity"])
+        people.update(zip(columns["key"], columns["identity"], strict=True))
+    return people
+
+
+def _named(runs: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Runs by the name of their folder, or by their path where two folders have the same name."""
+    counts = Counter(folder.resolve().name for folder in runs)
+    return [(folder.resolve().name if counts[folder.resolve().name] == 1 else str(folder), folder) for folder in runs]
+
+
+def _check_run(name: str, folder: Path, record: BuildRecord, digest: str) -> Run:
+    card = read_card(folder)
+    check_weights(folder, card, BEST, digest=False)
+    size = record.recipe["align"]["size"]
+    width, height = (size, size) if isinstance(size, int) else size
+    if (width, height) != (card.size, card.size):
+        what = f"was trained for crops of {card.size}x{card.size} pixels, and the build has others"
+        remedy = f"Build with `align: {{size: {card.size}}}`, or train on crops of that size"
+        raise CheckpointError(what, where=str(folder), value=f"{width}x{height}", remedy=remedy)
+    return Run(name, folder, card, card.data.digest == digest)
