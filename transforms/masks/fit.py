@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.geometry import apply_affine, invert, umeyama
+from faceloom.transforms.geometry import apply_affine, invert, scale_of, umeyama
 
 Points = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ _ANCHORS = [*range(17), *range(27, 31)]
 # How far down each point of the ridge lies between nose tip and chin, and how far it is pushed aside on a turned head.
 _RIDGE_SHARE = (np.array(_RIDGE)[:, 1:] - 0.518) / (1.78 - 0.518)
 _RIDGE_BEYOND = np.array([0.12, 0.06])
-_JAW_ENDS = ([0, 1, 2], [14, 15, 16])
+_JAW_ENDS = (slice(0, 3), slice(14, 17))
 
 MIN_ANCHOR_DISTANCE = 0.3
 AREA_RANGE = (0.2, 1.2)
@@ -169,7 +169,8 @@ def head_yaw(landmarks: NDArray[np.floating]) -> float:
     The nose tip stands about half a face width before the line between the jaw's sides; where it falls between them
     gives the tangent of the angle. Accurate to some 10 degrees, which is enough to decide what a head hides.
     """
-    (left_x, left_y), (right_x, right_y) = (landmarks[:17].take(rows, axis=0).mean(0).tolist() for rows in _JAW_ENDS)
+    (left_x, left_y), (right_x, right_y) = (landmarks[rows].sum(axis=0).tolist() for rows in _JAW_ENDS)
+    left_x, left_y, right_x, right_y = left_x / 3, left_y / 3, right_x / 3, right_y / 3
     x, y = landmarks[30].tolist()
     across, down = right_x - left_x, right_y - left_y
     square = across * across + down * down
@@ -227,7 +228,7 @@ def fit_face(landmarks: NDArray[np.floating], outline: Places, stand_off: float 
         matrix = umeyama(CANONICAL[: len(anchors)], anchors)
     except PhotoError as error:
         raise PhotoError("mask_fit", "the landmarks coincide: no mask can be fitted") from error
-    unit = float(np.hypot(*matrix[:, 0]))
+    unit = scale_of(matrix)
     yaw = head_yaw(points)
     target = CANONICAL.copy()  # the frame stays
     target[:21] = apply_affine(invert(matrix), anchors)
