@@ -57,23 +57,24 @@ def read_notes(root: Path) -> Notes:
     Raises:
         SourceError: a text file is not of the known form, or it or a folder cannot be read.
     """
+    attributes, poses, mapping = root / ATTRIBUTES, root / POSES, root / MAPPING
     facts: dict[int, list[tuple[str, Scalar]]] = {}
     splits: dict[int, str] = {}
     shared: dict[tuple[str, int], tuple[str, Scalar]] = {}  # few are different; 1.2 million would take memory
     names: list[str] = []
-    for number, cells in _lines(root / ATTRIBUTES):
-        with _explained(root / ATTRIBUTES, number):
+    for number, cells in _lines(attributes):
+        with _explained(attributes, number):
             if number == 2:
                 names = cells
             elif number > 2:
                 pairs = [(name, int(cell)) for name, cell in zip(names, cells[1:], strict=True)]
                 facts.setdefault(_picture(cells[0]), []).extend(shared.setdefault(pair, pair) for pair in pairs)
-    for number, cells in _lines(root / POSES):
-        with _explained(root / POSES, number):
+    for number, cells in _lines(poses):
+        with _explained(poses, number):
             if number > 2:
                 facts.setdefault(_picture(cells[0]), []).extend(zip(POSE_NAMES, map(float, cells[1:]), strict=True))
-    for number, cells in _lines(root / MAPPING):
-        with _explained(root / MAPPING, number):
+    for number, cells in _lines(mapping):
+        with _explained(mapping, number):
             if number > 1 or cells[0].isdecimal():  # some copies lack the line of names
                 picture, index = int(cells[0]), int(cells[1])
                 facts.setdefault(picture, []).append(("celeba_index", index))
