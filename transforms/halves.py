@@ -1,0 +1,56 @@
+"""Upper and lower part of a face (Anti-Mask, JATIT 2022): what a mask leaves to see, and what it hides."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.schemas.errors import PhotoError
+
+SPLIT = 96 / 224
+"""Where Anti-Mask cuts: 224 rows into 96 and 128."""
+
+
+class Halves(NamedTuple):
+    """The two parts of a crop.
+
+    Attributes:
+        upper: uint8 (row, W, 3), RGB.
+        lower: uint8 (H - row, W, 3), RGB.
+        lower_landmarks: float32 (68, 2), pixels of `lower`; points of the upper part have a negative y.
+    """
+
+    upper: NDArray[np.uint8]
+    lower: NDArray[np.uint8]
+    lower_landmarks: NDArray[np.float32]
+
+
+def split_row(height: int) -> int:
+    """The first row of the lower part of a crop of some height, in Anti-Mask's proportion.
+
+    >>> split_row(224), split_row(112)
+    (96, 48)
+    """
+    return round(height * SPLIT)
+
+
+def halves(crop: NDArray[np.uint8], landmarks: NDArray[np.float32], row: int | None = None) -> Halves:
+    """Cut a crop in two; nothing is resampled, so both parts put together are the crop.
+
+    Args:
+        crop: uint8 (H, W, 3), RGB.
+        landmarks: float32 (68, 2), pixels of the crop.
+        row: the first row of the lower part; `split_row` of the height if it is not given.
+
+    Raises:
+        PhotoError: `split_outside`, when a part would be empty.
+    """
+    height = len(crop)
+    row = split_row(height) if row is None else row
+    if not 0 < row < height:
+        remedy = "Both parts need a row"
+        raise PhotoError("split_outside", f"a crop of {height} rows cannot be cut there", value=row, remedy=remedy)
+    below = (landmarks - np.array([0, row], np.float32)).astype(np.float32)
+    return Halves(crop[:row].copy(), crop[row:].copy(), below)
