@@ -1,0 +1,184 @@
+"""Augmentation: what is drawn is plain data, and applying that data again gives the same bytes.
+
+Pictures are changed by Albumentations, whose parameters are ranges: one value is drawn from each and stored, with a
+seed for what stays random then (noise), and is applied as a range of that value alone. What moves pixels is stored as a
+matrix, so that pictures, masks and landmarks move by the very same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.schemas.augment import Affine, Augment, HorizontalFlip, MotionBlur, Perspective
+from faceloom.transforms.geometry import rotate, translate
+
+Drawn = dict[str, Any]
+"""One step as it was drawn: `kind`, and what JSON can hold."""
+Size = tuple[int, int]
+"""Width, height in pixels."""
+
+_JAW, _BROWS, _NOSE = range(16, -1, -1), range(26, 16, -1), (27, 28, 29, 30, 35, 34, 33, 32, 31)
+_EYES = (45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40)
+_MOUTH = (54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65)
+MIRRORED = np.array([*_JAW, *_BROWS, *_NOSE, *_EYES, *_MOUTH])
+"""Which landmark of a face comes where in its mirror image, iBUG order."""
+
+_ALWAYS: dict[str, dict[str, Any]] = {
+    "GaussianBlur": {"blur_limit": 0},  # the size of the kernel follows from sigma
+    "MotionBlur": {"allow_shifted": False, "direction_range": (0.0, 0.0)},  # masks and landmarks stay where they are
+}
+"""What is given to Albumentations beside what a recipe says."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """What belongs to one sample and moves together.
+
+    Attributes:
+        pictures: uint8 (H, W, 3), RGB: the face, the masked face.
+        masks: uint8 (H, W), labels or 0 and 255: ground truth, guide mask; read at the nearest pixel.
+        alphas: float32 (H, W), 0..1, read in between.
+        landmarks: float32 (68, 2), pixels.
+    """
+
+    pictures: Mapping[str, NDArray[np.uint8]]
+    masks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    alphas: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    landmarks: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def draw(steps: Sequence[Augment], rng: np.random.Generator, size: Size) -> list[Drawn]:
+    """Draw which steps are applied, and with what.
+
+    Args:
+        steps: of the recipe.
+        rng: seeded by recipe, sample and operation.
+        size: of the crop.
+
+    Returns:
+        The steps that are applied, in order, as JSON can hold them.
+    """
+    return [_drawn(step, rng, size) for step in steps if rng.random() < step.p]
+
+
+def apply(drawn: Sequence[Drawn], layers: Layers) -> Layers:
+    """Apply what was drawn to everything that belongs to a sample.
+
+    All pictures get the same change, noise included, so that pairs stay pairs. Layers that nothing changes are passed
+    on as they are.
+    """
+    for step in drawn:
+        if step["kind"] == "HorizontalFlip":
+            layers = _mirror(layers)
+        elif "matrix" in step:
+            layers = _move(layers, np.array(step["matrix"]), step["border"])
+        else:
+            changed = {name: _change(step, picture) for name, picture in layers.pictures.items()}
+            layers = replace(layers, pictures=changed)
+    return layers
+
+
+def _drawn(step: Augment, rng: np.random.Generator, size: Size) -> Drawn:
+    if isinstance(step, HorizontalFlip):
+        return {"kind": step.kind}
+    if isinstance(step, Affine | Perspective):
+        matrix = _affine(step, rng, size) if isinstance(step, Affine) else _perspective(step, rng, size)
+        return {"kind": step.kind, "matrix": matrix.tolist(), "border": step.border}
+    values = step.model_dump(exclude={"kind", "p"})
+    drawn: Drawn = {"kind": step.kind, "seed": int(rng.integers(2**32))}
+    for name, (low, high) in values.items():
+        if isinstance(low, int):
+            value = int(rng.integers(low, high + 1))
+            drawn[name] = value | 1 if isinstance(step, MotionBlur) else value
+        else:
+            drawn[name] = float(rng.uniform(low, high))
+    return drawn
+
+
+def _affine(step: Affine, rng: np.random.Generator, size: Size) -> NDArray[np.float64]:
+    """Shear, turn and scale about the centre, then shift: 3x3, from the crop to the augmented crop."""
+    width, height = size
+    centre = (width - 1) / 2, (height - 1) / 2
+    scale, angle = rng.uniform(*step.scale), math.radians(rng.uniform(*step.rotate))
+    shear = np.tan(np.radians(rng.uniform(*step.shear, 2)))
+    shift = rng.uniform(*step.translate_percent, 2) * size
+    linear = np.eye(3)
+    linear[:2, :2] = np.array([[1, shear[0]], [shear[1], 1]]) * scale
+    there, back = _square(translate(*centre)), _square(translate(-centre[0], -centre[1]))
+    return _square(translate(*shift.tolist())) @ there @ _square(rotate(angle)) @ linear @ back
+
+
+def _perspective(step: Perspective, rng: np.random.Generator, size: Size) -> NDArray[np.float64]:
+    """What takes four points near the corners to the corners: 3x3, from the crop to the augmented crop."""
+    import cv2
+
+    width, height = size
+    corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], np.float32)
+    # Below a third the four points are always convex, so that no part of the picture is turned over.
+    spread = rng.uniform(*step.scale)
+    inwards = np.minimum(np.abs(rng.normal(0, spread, (4, 2))), 0.3) * size
+    points = corners + inwards * np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
+    return np.asarray(cv2.getPerspectiveTransform(points.astype(np.float32), corners), np.float64)
+
+
+def _square(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.vstack([matrix, (0, 0, 1)])
+
+
+def _mirror(layers: Layers) -> Layers:
+    def flipped(pictures: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {name: np.ascontiguousarray(picture[:, ::-1]) for name, picture in pictures.items()}
+
+    width = next(iter(layers.pictures.values())).shape[1]
+    points = {}
+    for name, landmarks in layers.landmarks.items():
+        turned = landmarks[MIRRORED]
+        turned[:, 0] = width - 1 - turned[:, 0]
+        points[name] = turned
+    return Layers(flipped(layers.pictures), flipped(layers.masks), flipped(layers.alphas), points)
+
+
+def _move(layers: Layers, matrix: NDArray[np.float64], border: str) -> Layers:
+    """Warp everything by a 3x3 matrix. What comes in from outside is the same part for pictures and for masks."""
+    import cv2
+
+    flags = {"constant": cv2.BORDER_CONSTANT, "reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE}
+
+    def warped(pictures: Mapping[str, NDArray[Any]], method: int) -> dict[str, NDArray[Any]]:
+        return {
+            name: cv2.warpPerspective(picture, matrix, picture.shape[1::-1], flags=method, borderMode=flags[border])
+            for name, picture in pictures.items()
+        }
+
+    points = {}
+    for name, landmarks in layers.landmarks.items():
+        ahead = np.column_stack([landmarks, np.ones(len(landmarks))]) @ matrix.T
+        points[name] = (ahead[:, :2] / ahead[:, 2:]).astype(np.float32)
+    return Layers(
+        warped(layers.pictures, cv2.INTER_LINEAR),
+        warped(layers.masks, cv2.INTER_NEAREST),
+        warped(layers.alphas, cv2.INTER_LINEAR),
+        points,
+    )
+
+
+def _change(step: Drawn, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    values = {name: (value, value) for name, value in step.items() if name not in ("kind", "seed")}
+    transform = getattr(_albumentations(), step["kind"])(p=1.0, **values, **_ALWAYS.get(step["kind"], {}))
+    transform.set_random_seed(step["seed"])
+    return np.asarray(transform(image=picture)["image"], np.uint8)
+
+
+def _albumentations() -> Any:
+    # On import it asks a server for its newest version, unless it is told not to. Nothing of ours sends anything.
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    import albumentations
+
+    return albumentations
