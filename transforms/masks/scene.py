@@ -85,7 +85,7 @@ def compose_mask(
     if cloth.shape[2] == 4:
         alpha = alpha * (cloth[..., 3].astype(np.float32) * np.float32(1 / 255))
         cloth = np.ascontiguousarray(cloth[..., :3])
-    weave = float(rng.uniform(0.0, 2.0) * (0.2 + sum(cv2.mean(cloth)) / 3 / 255))  # dark cloth shows little of it
+    weave = float(rng.uniform(0.0, 2.0) * (0.5 + sum(cv2.mean(cloth)) / 3 / 255))  # dark cloth shows little of it
     cloth = add_grain(soften(cloth, soft), 0.85 * grain.noise + weave, grain.blur, rng)
     gain = light.level / 255 * lamp.gain * rng.uniform(0.8, 1.0) * np.array(light.tint) * np.array(lamp.tint)
     strap_colour: NDArray[np.float32] = (layers.strap_colour * gain).astype(np.float32)

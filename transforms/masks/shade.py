@@ -21,7 +21,7 @@ _SKIN = Places(np.array([
 ]))  # fmt: skip
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Red and blue of skin over its green under neutral light: the middle of light and dark skins.
-_SKIN_CHROMA = (1.26, 1.0, 0.86)
+_SKIN_CHROMA = (1.26, 0.86)
 # Offsets x and y of 5 x 5 places in a patch, in units of its radius.
 _PATCH = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))).reshape(2, -1)
 
@@ -77,7 +77,10 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     few = cv2.resize(image, (40, 40), interpolation=cv2.INTER_NEAREST)
     bright = quantile(cv2.cvtColor(few, cv2.COLOR_RGB2GRAY), 0.96)
     white = 0.55 * 1.45 * _luma(red, green, blue) + 0.45 * bright
-    chroma = [((v + 12) / (green + 12) / neutral) ** 0.25 for v, neutral in zip((red, green, blue), _SKIN_CHROMA)]
+    # Lamps differ between blue and yellow; how red skin is tells more of blood, and hardly tints the cloth.
+    ratios = (red + 12) / (green + 12), (blue + 12) / (green + 12)
+    warm, cold = (math.log(ratio / neutral) for ratio, neutral in zip(ratios, _SKIN_CHROMA))
+    chroma = [math.exp(0.19 * warm - 0.11 * cold), 1.0, math.exp(0.19 * cold - 0.11 * warm)]
     whole = _luma(*chroma)
     tint_red, tint_green, tint_blue = (min(max(0.8, v / whole), 1.25) for v in chroma)
     return Light(
@@ -118,14 +121,15 @@ class Lamp:
 
 def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
     """A lamp that agrees with the measured slope, with what skin does not tell drawn at random."""
+    warm, drift = float(rng.normal(-0.015, 0.035)), float(rng.normal(0, 0.04))
     return Lamp(
         above=float(rng.normal(0.45, 0.35)),
-        side=float(2.0 * light.side + rng.normal(0, 0.32)),
-        hard=float(rng.uniform(0.25, 0.9)),
+        side=float(2.0 * light.side + rng.normal(0, 0.25)),
+        hard=float(rng.uniform(0.2, 0.8)),
         gain=math.exp(rng.normal(0.0, 0.14)),
-        gloss=float(max(0.0, rng.normal(0, 0.1))),
-        tint=(math.exp(rng.normal(-0.015, 0.035)), 1.0, math.exp(rng.normal(0.015, 0.035))),
-        drift=(float(rng.normal(0, 0.05)), float(rng.normal(0, 0.05))),
+        gloss=float(abs(rng.normal(0, 0.1))),
+        tint=(math.exp(warm), 1.0, math.exp(-warm)),
+        drift=(drift, -drift),
         cast=float(abs(rng.normal(0, 0.14))),
     )
 
@@ -146,6 +150,8 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
     factor *= surface.ink
     cast = cv2.min(cv2.max(smooth_noise(factor.shape, (1, 1), rng), -0.6), 2)
     factor *= 1 - np.float32(lamp.cast) * cast
+    # The level is that of cloth as it is seen: slopes and folds part light from dark, and take nothing from the whole.
+    factor *= np.float32(1 / max(0.5, quantile(factor[::4, ::4], 0.5)))
     gain = light.level / 255 * lamp.gain
     down = np.linspace(-1, 1, factor.shape[0], dtype=np.float32)[:, None]
     planes = []
@@ -153,8 +159,8 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
         white = np.float32(gain * light_tint * lamp_tint)
         planes.append(factor * (white + np.float32(white * drift) * down))
     lit = cv2.multiply(sheet, cv2.merge(planes), dtype=cv2.CV_32F)
-    if lamp.gloss:
-        shine = cv2.max(facing - np.float32(0.75), 0)
+    if lamp.gloss:  # as strong on any colour: nearly all that shows the folds of black cloth
+        shine = cv2.max(facing - np.float32(0.65), 0)
         shine *= shine * np.float32(3 * 255 * lamp.gloss * gain)
         lit += cv2.merge([shine, shine, shine])
     # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from faceloom.transforms.masks.canvas import flat
+from faceloom.transforms.masks.canvas import Canvas, flat
 from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.fit import Places, fit_face
-from faceloom.transforms.masks.relief import Surface
+from faceloom.transforms.masks.relief import Surface, surface
 from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, draw_lamp, light_cloth, measure_light
 from faceloom.transforms.masks.shapes import mirrored, spline
 
@@ -84,3 +86,47 @@ def test_shadow_falls_below_the_mask():
     assert shadow.shape == alpha.shape and shadow.min() >= 0 and shadow.max() <= 0.41
     assert shadow[61, 50] > shadow[28, 50] and shadow[61, 50] > 0.1
     assert shadow[95, 50] < 0.01
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_slopes_and_folds_take_no_light_from_the_whole(seed):
+    """However the cloth is shaped, half of it is as bright as cloth is in this light."""
+    template = TEMPLATES["surgical"]
+    outline = spline(*mirrored(template.half))
+    canvas = Canvas.over(outline, 60)
+    rng = np.random.default_rng(seed)
+    made = surface(canvas, template, outline, rng)
+    lit = light_cloth(flat(np.full(3, 150), (canvas.height, canvas.width)), made, LIGHT, LAMP, rng)
+    assert lit.std() > 2
+    assert np.median(lit) == pytest.approx(150 * 200 / 255, rel=0.05)
+
+
+def test_redder_skin_hardly_tints_the_cloth(landmarks, portrait):
+    """Lamps are bluer or yellower, faces redder or paler."""
+    points = landmarks()
+    lights = [measure_light(portrait(points, skin=skin), fit_face(points, OUTLINE)) for skin in
+              ((190, 150, 130), (225, 150, 130), (190, 150, 105))]  # fmt: skip
+    plain, blood, lamp = (np.log(light.tint[0] / light.tint[2]) for light in lights)
+    assert abs(blood - plain) < 0.06
+    assert lamp - plain > 0.03
+    green = [light.tint[1] for light in lights]
+    assert np.ptp(green) < 0.05
+
+
+def test_lamps_differ_between_blue_and_yellow():
+    rng = np.random.default_rng(1)
+    lamps = [draw_lamp(LIGHT, rng) for _ in range(40)]
+    for lamp in lamps:
+        assert lamp.tint[0] * lamp.tint[2] == pytest.approx(lamp.tint[1] ** 2)
+        assert lamp.drift[0] == -lamp.drift[1]
+    assert {lamp.tint[0] > 1 for lamp in lamps} == {True, False}
+
+
+def test_shine_shows_the_folds_of_black_cloth():
+    dome = Surface(np.tile(np.linspace(-1, 1, 60, dtype=np.float32), (40, 1)), FLAT.normal_y, FLAT.ink)
+    black = flat(np.full(3, 20), (40, 60))
+    contrast = [
+        float(np.std(light_cloth(black, dome, LIGHT, replace(LAMP, side=0.6, gloss=gloss), np.random.default_rng(0))))
+        for gloss in (0.0, 0.1)
+    ]
+    assert contrast[1] > 1.5 * contrast[0]
