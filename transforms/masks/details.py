@@ -54,8 +54,8 @@ def _mark(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generator
     import cv2
 
     side = float(rng.choice([-1, 1]))
-    x, y = canvas.texels(np.array([(side * rng.uniform(0.2, 0.65), rng.uniform(0.55, 1.35))]))[0]
-    size = rng.uniform(0.1, 0.32) * canvas.scale[0]
+    x, y = canvas.texels(np.array([(side * rng.uniform(0.15, 0.7), rng.uniform(0.5, 1.4))]))[0]
+    size = rng.uniform(0.08, 0.24) * canvas.scale[0]
     contrast = any_colour(rng) if rng.random() < 0.4 else np.full(3, 40.0 if colour.mean() > 110 else 215.0)
     ink = _ink(0.65 * np.asarray(contrast, np.float32) + 0.35 * colour)
     if rng.random() < 0.6:  # a sewn label or a printed box
@@ -84,7 +84,7 @@ def add_details(sheet: Sheet, canvas: Canvas, template: Template, outline: Outli
         band = 0.5 * colour + 0.5 * 250 if rng.random() < 0.7 else any_colour(rng)
         sheet[: max(0, row)] = band.astype(np.uint8)
         done.append("band")
-    if rng.random() < 0.32 * template.hem:
+    if rng.random() < 0.26 * template.hem:
         contrast = any_colour(rng) if rng.random() < 0.25 else np.full(3, 245.0 if rng.random() < 0.5 else 30.0)
         _trim(sheet, canvas, outline, _ink(np.asarray(contrast, np.float32)), rng.uniform(0.015, 0.05))
         done.append("trim")

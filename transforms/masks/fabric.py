@@ -14,7 +14,7 @@ Colour = NDArray[np.float32]
 Sheet = NDArray[np.uint8]
 
 _WHITE = ((248, 248, 246), 5.0)
-_BLACK = ((34, 34, 37), 9.0)
+_BLACK = ((36, 36, 37), 5.0)
 # Weight, mean RGB, spread. After what is worn in the street; `cloth` also follows the dark tones of sewn sponge masks.
 PALETTES: dict[str, tuple[tuple[float, tuple[tuple[int, int, int], float]], ...]] = {
     "surgical": (
@@ -49,7 +49,7 @@ PALETTES: dict[str, tuple[tuple[float, tuple[tuple[int, int, int], float]], ...]
     ),
 }
 # How often a mask is none of the usual colours.
-_ODD = {"cloth": 0.25, "surgical": 0.08, "respirator": 0.06}
+_ODD = {"cloth": 0.15, "surgical": 0.08, "respirator": 0.06}
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
