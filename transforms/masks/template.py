@@ -41,7 +41,7 @@ def vary(
         Control points (N, 2), mask frame, right half first; and the drawn values.
     """
     points, _ = shapes.mirrored(template.half)
-    drawn = rng.normal(0, spread, 7).tolist()
+    drawn = rng.normal(0, spread, 9).tolist()
     wide, high = 1 + 0.055 * drawn[0], 1 + 0.06 * drawn[1]
     shift_x, shift_y, tilt = 0.03 * drawn[2], 0.05 * drawn[3], 0.045 * drawn[4]
     bottom = points[:, 1].max()
@@ -52,6 +52,9 @@ def vary(
     # The lower edge ends somewhere under the chin, independently of the upper one.
     low = np.minimum(np.maximum((y - 1.0) / 0.8, 0), 1)
     y += low * (0.055 * drawn[5])
+    # Pleats open more or less wide under the chin, and the edge folded there comes to a point seen from the front.
+    x *= 1 + 0.07 * drawn[7] * low
+    y += 0.06 * abs(drawn[8]) * np.exp(-((x / 0.3) ** 2)) * (y > 1.4)
     y -= 0.06 * drawn[6] * np.exp(-((x / 0.35) ** 2)) * (y < 0.8)  # nose wire
     points += rng.normal(0, 0.022 * spread, points.shape)
     # Side edges reach more or less far towards the ears, and stand off the cheeks.

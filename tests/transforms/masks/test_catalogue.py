@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from faceloom.schemas.masks import Pattern, TemplateName
 from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.fabric import PALETTES, PATTERNS
+from faceloom.transforms.masks.fit import JAW, area
+from faceloom.transforms.masks.shapes import mirrored, spline
 
 
 def test_every_recipe_name_has_a_template():
@@ -34,3 +37,23 @@ def test_template_is_consistent(name):
 
 def test_templates_differ_in_outline():
     assert len({template.half for template in TEMPLATES.values()}) == len(TEMPLATES)
+
+
+def _worn(name):
+    return spline(*mirrored(TEMPLATES[name].half))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_outlines_are_full_and_run_round(name):
+    """Worn masks seen from the front fill 0.64 to 0.80 of their box: they follow the jaw and do not end in a wedge."""
+    outline = _worn(name)
+    assert 0.64 < area(outline) / np.prod(np.ptp(outline, axis=0)) < 0.84
+
+
+def test_a_gaiter_goes_round_the_neck():
+    """It ends on the neck and is as wide there, instead of hanging over the collar."""
+    outline = _worn("gaiter")
+    chin = JAW[8, 1]
+    assert chin + 0.2 < outline[:, 1].max() < chin + 0.5
+    end = outline[outline[:, 1] > chin + 0.1]
+    assert end[:, 0].max() > 0.62

@@ -218,3 +218,30 @@ def test_a_real_portrait(landmarks):
     assert inside[2] > inside[0], "light blue cloth is bluer than it is red"
     light = painted.parameters["light"]
     assert isinstance(light, dict) and 150 < light["level"] <= 262
+
+
+def test_white_masks_are_brighter_than_the_skin_around(landmarks, portrait):
+    """In real photos a white mask is nearly the brightest thing on a face, whatever the light."""
+    points = landmarks()
+    brighter = []
+    for seed in range(30):
+        skin = ((215, 165, 140), (150, 110, 90), (95, 68, 55))[seed % 3]
+        name = ("surgical", "kn95")[seed % 2]
+        painted = paint_template(
+            portrait(points, skin=skin), points, mask(name, colour=(248, 248, 246)), np.random.default_rng(seed)
+        )
+        cloth = painted.image[painted.alpha == 1]
+        brighter.append(np.median(cloth.mean(1)) / np.mean(skin))
+    assert np.mean(np.array(brighter) > 1.05) > 0.9
+
+
+def test_black_masks_stay_neutral(landmarks, portrait):
+    points = landmarks()
+    for seed in range(12):
+        painted = paint_template(
+            portrait(points, skin=(220, 160, 145)), points, mask("cloth", colour=(33, 33, 34), pattern="plain"),
+            np.random.default_rng(seed),
+        )  # fmt: skip
+        red, green, blue = np.median(painted.image[painted.alpha == 1], axis=0)
+        # Neither purple nor green: what lamps differ in is red against blue.
+        assert abs((red + blue) / 2 - green) <= 4
