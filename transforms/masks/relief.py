@@ -91,8 +91,9 @@ def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Genera
             bent = x + along_x / 2 + aside_x * reach, y + along_y / 2 + aside_y * reach
             points = np.array([(x, y), bent, (x + along_x, y + along_y)])
             small.line(sheet, points, rng.uniform(0.04, 0.1))
-        sides.append(cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.9, 2.2)))
-    out: Field = cv2.subtract(sides[0], sides[1], dtype=cv2.CV_32F) * np.float32(1 / 255)
+        # As numbers, not levels: enlarged on a large face, steps of 1 / 255 would show.
+        sides.append(cv2.GaussianBlur(sheet * np.float32(1 / 255), (0, 0), rng.uniform(0.9, 2.2)))
+    out: Field = sides[0] - sides[1]
     return out
 
 
@@ -182,7 +183,9 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     # Waves enlarged twice would show the grid between on a large face.
     enlarged = canvas.width > _ENLARGED
     if enlarged:
-        height = cv2.resize(height, size, interpolation=cv2.INTER_CUBIC)
+        # By way of four times the size and a blur of half a texel: a cubic's slopes show the grid that it started from.
+        height = cv2.resize(height, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+        height = cv2.resize(cv2.GaussianBlur(height, (0, 0), 2), size, interpolation=cv2.INTER_CUBIC)
     shape = height.shape
     height += np.float32(rng.uniform(0.0, 0.045)) * smooth_noise(shape, (6, 6), rng)
     if template.relief == "drape":

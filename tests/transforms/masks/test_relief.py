@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faceloom.transforms.masks import shapes
+from faceloom.transforms.masks import relief, shapes
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.relief import surface
@@ -51,3 +51,32 @@ def test_pleats_run_across():
 
 def test_same_seed_same_surface():
     np.testing.assert_array_equal(make("cloth", 4)[1].normal_y, make("cloth", 4)[1].normal_y)
+
+
+def test_what_was_drawn_before_changes_nothing():
+    for kept in (relief._profile, relief._kept_creases):
+        kept.cache_clear()
+    first = make("surgical", 7)[1]
+    for seed in range(5):
+        make("surgical", seed)
+    np.testing.assert_array_equal(first.normal_y, make("surgical", 7)[1].normal_y)
+
+
+def test_masks_of_a_kind_have_many_creases():
+    drawn = {relief._kept_creases(TEMPLATES["cloth"], number).tobytes() for number in range(40)}
+    assert len(drawn) > 38  # now and then there are none
+
+
+def test_creases_on_a_large_face_do_not_show_the_grid_they_were_drawn_on():
+    """Of the variation of slopes along a row next to nothing has the period of the small sheet."""
+    template = TEMPLATES["gaiter"]
+    outline = shapes.spline(*shapes.mirrored(template.half))
+    canvas = Canvas.over(outline, 300)
+    period = canvas.width / 48
+    shares = []
+    for seed in range(6):
+        slope = surface(canvas, template, outline, np.random.default_rng(seed)).normal_x.astype(np.float64)
+        power = (np.abs(np.fft.rfft(slope * np.hanning(canvas.width), axis=1)) ** 2).mean(axis=0)
+        at = round(canvas.width / period)
+        shares.append(power[at - 4 : at + 5].sum() / power[2:].sum())
+    assert np.median(shares) < 1e-4
