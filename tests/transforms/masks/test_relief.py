@@ -64,7 +64,7 @@ def test_what_was_drawn_before_changes_nothing():
 
 def test_masks_of_a_kind_have_many_creases():
     drawn = {relief._kept_creases(TEMPLATES["cloth"], number).tobytes() for number in range(40)}
-    assert len(drawn) > 38  # now and then there are none
+    assert len(drawn) > 32  # a few have none
 
 
 def test_creases_on_a_large_face_do_not_show_the_grid_they_were_drawn_on():
