@@ -16,7 +16,7 @@ FEATHER = 0.24
 FOREHEAD = 0.28
 """How far above the brows the hull reaches, in eye distances: past the soft edge, so that brows are mixed whole."""
 CLONED = 96
-"""Longest side, about, of the pictures on which the membrane of a paste is found."""
+"""Longest side of the pictures on which the membrane of a paste is found."""
 TONE = 0.3
 """Spread, in eye distances, of what counts as light and skin colour rather than as features."""
 
@@ -97,7 +97,7 @@ def paste(target: Image, other: Image, inside: NDArray[np.uint8], alpha: Alpha, 
     import cv2
 
     mixed = cv2.addWeighted(target, 1 - weight, other, weight, 0)
-    step = max(1, max(inside.shape) // CLONED)
+    step = -(-max(inside.shape) // CLONED)
     size = max(1, inside.shape[1] // step), max(1, inside.shape[0] // step)
     under, over = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (target, mixed))
     mask = cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST)

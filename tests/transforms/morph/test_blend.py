@@ -111,7 +111,7 @@ def test_features_are_mixed_by_their_weight(how: str, person: Person, portrait: 
     x, y = points[30].astype(int)
     cv2.circle(other, (x, y), 4, (40, 20, 20), -1)  # a mole on the nose
     depth = [float(target[y, x, 0]) - mixed(how, target, other, points, weight)[y, x, 0] for weight in (0, 0.5, 1)]
-    assert depth[0] == 0
+    assert abs(depth[0]) <= 2
     assert depth[2] > 100
     assert depth[1] == pytest.approx(depth[2] / 2, abs=12)
 
