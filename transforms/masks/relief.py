@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +13,7 @@ from faceloom.transforms.masks.canvas import Canvas, Field, smooth_noise
 from faceloom.transforms.masks.catalogue import Template
 from faceloom.transforms.masks.shapes import Outline, mirrored, spline
 
-_SMALL = (40, 48)
+_SMALL = (64, 80)
 """Rows and columns of what is soft anyway (creases, the rim, waves on a small face): drawn small and enlarged once."""
 _ENLARGED = 128
 """Columns of a canvas above which waves are drawn at its own size."""
@@ -48,7 +49,7 @@ def _profile(number: int) -> NDArray[np.complex64]:
     count = int(rng.integers(2, 5))
     slope, shadow = np.zeros_like(_DOWN), np.ones_like(_DOWN)
     upward = rng.random() < 0.25  # worn upside down
-    depth, dark = rng.uniform(0.1, 0.8), rng.uniform(0.03, 0.42)
+    depth, dark = rng.uniform(0.2, 1.1), rng.uniform(0.05, 0.5)
     first, last = rng.uniform(0.18, 0.36), rng.uniform(0.6, 0.85)
     for k in range(count):
         at = first + (last - first) * k / max(1, count - 1) + rng.normal(0, 0.02)
@@ -84,25 +85,26 @@ def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Genera
         sheet = np.zeros(_SMALL, np.uint8)
         for _ in range(int(rng.poisson(max(0.2, count / 2)))):
             x, y = (outline[int(rng.integers(len(outline)))] * rng.uniform(0.75, 1.0)).tolist()
-            to_x, to_y = rng.normal(0, 0.4), rng.normal(1.0, 0.35)
-            aside_x, aside_y = rng.normal(0, 0.12), rng.normal(0, 0.12)
             reach = rng.uniform(0.4, 1.0)
-            along_x, along_y = (to_x - x) * reach, (to_y - y) * reach
-            bent = x + along_x / 2 + aside_x * reach, y + along_y / 2 + aside_y * reach
-            points = np.array([(x, y), bent, (x + along_x, y + along_y)])
-            small.line(sheet, points, rng.uniform(0.04, 0.1))
+            along_x, along_y = (rng.normal(0, 0.4) - x) * reach, (rng.normal(1.0, 0.35) - y) * reach
+            bend, half = rng.normal(0, 0.06), rng.uniform(0.02, 0.05) / max(1e-6, math.hypot(along_x, along_y))
+            # Pulled cloth smooths out: a crease is deep where it starts and ends in nothing.
+            wedge = np.array([(0, half), (0.5, bend + 0.6 * half), (1, 0), (0.5, bend - 0.6 * half), (0, -half)])
+            points = wedge @ np.array([(along_x, along_y), (-along_y, along_x)]) + (x, y)
+            dots = np.round(small.texels(points) * 16).astype(np.int32)
+            cv2.fillPoly(sheet, [dots], 255, cv2.LINE_AA, 4)
         # As numbers, not levels: enlarged on a large face, steps of 1 / 255 would show.
-        sides.append(cv2.GaussianBlur(sheet * np.float32(1 / 255), (0, 0), rng.uniform(0.9, 2.2)))
+        sides.append(cv2.GaussianBlur(sheet * np.float32(1 / 255), (0, 0), rng.uniform(0.7, 2.0)))
     out: Field = sides[0] - sides[1]
     return out
 
 
 @lru_cache(maxsize=16 * VARIETY)
-def _kept_creases(template: Template, number: int) -> Field:
+def _kept_creases(template: Template, number: int) -> NDArray[np.float16]:
     """Creases of one of `VARIETY` masks of a kind, drawn once on the mask as designed and stretched as it is worn."""
     rng = np.random.default_rng((number, 2))
     outline = spline(*mirrored(template.half))
-    return _creases(Canvas.over(outline, 1), int(rng.poisson(template.folds)), outline, rng)
+    return _creases(Canvas.over(outline, 1), int(rng.poisson(template.folds)), outline, rng).astype(np.float16)
 
 
 def _rim(canvas: Canvas, outline: Outline, rng: np.random.Generator) -> Field:
@@ -111,7 +113,7 @@ def _rim(canvas: Canvas, outline: Outline, rng: np.random.Generator) -> Field:
 
     sheet = np.zeros(_SMALL, np.uint8)
     canvas.resized(*_SMALL).line(sheet, outline[::2], rng.uniform(0.06, 0.16), closed=True)
-    out: Field = cv2.GaussianBlur(sheet, (0, 0), rng.uniform(0.8, 2.0)) * np.float32(1 / 255)
+    out: Field = cv2.GaussianBlur(sheet, (0, 0), rng.uniform(1.3, 3.3)) * np.float32(1 / 255)
     return out
 
 
@@ -121,9 +123,9 @@ def _base(
     """Slopes of the whole, to be broadcast: a dome over nose and chin, or the planes of a folded respirator."""
     x, y = canvas.x, canvas.y[:, None]
     t = np.minimum(np.maximum((y - top) / (bottom - top), 0), 1)
-    round_ = np.float32(0.4 + rng.random() ** 1.5)
+    round_ = np.float32(0.3 + 0.8 * rng.random() ** 1.5)
     nx = round_ * np.minimum(np.maximum(x, -1.3), 1.3) * (0.6 + 0.4 * np.abs(x))
-    fold = np.float32(rng.uniform(0.15, 0.7))
+    fold = np.float32(rng.uniform(0.1, 0.45))
     nose = np.float32(rng.uniform(0.15, 0.6)) * np.tanh(x / 0.22)
     near_nose = np.exp(t * t * (-1 / 0.35**2))
     ny = np.float32(rng.uniform(-0.35, -0.05)) + np.float32(rng.uniform(0.5, 1.6)) * (t * t)
@@ -178,7 +180,7 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     nx, ny = _base(canvas, template, top, bottom, rng)
     pleats = _steps(canvas, top, bottom, rng) if template.relief == "pleats" else None
     creases = _kept_creases(template, int(rng.integers(VARIETY)))
-    height = np.float32(0.02 + 0.13 * rng.random() ** 1.5) * creases[:, :: 1 if rng.random() < 0.5 else -1]
+    height = np.float32(0.02 + 0.075 * rng.random() ** 1.5) * creases[:, :: 1 if rng.random() < 0.5 else -1]
     size = (canvas.width, canvas.height)
     # Waves enlarged twice would show the grid between on a large face.
     enlarged = canvas.width > _ENLARGED
@@ -187,7 +189,7 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
         height = cv2.resize(height, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
         height = cv2.resize(cv2.GaussianBlur(height, (0, 0), 2), size, interpolation=cv2.INTER_CUBIC)
     shape = height.shape
-    height += np.float32(rng.uniform(0.0, 0.045)) * smooth_noise(shape, (6, 6), rng)
+    height += np.float32(rng.uniform(0.0, 0.022)) * smooth_noise(shape, (6, 6), rng)
     if template.relief == "drape":
         height += np.float32(rng.uniform(0.01, 0.04)) * smooth_noise(shape, (3, 14), rng)
     if rng.random() < 0.6:
@@ -197,7 +199,7 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     sx, sy = canvas.scale
     nx = cv2.Sobel(height, -1, 1, 0, ksize=3, scale=-sx / 8) + nx
     ny = cv2.Sobel(height, -1, 0, 1, ksize=3, scale=-sy / 8) + ny
-    paler = np.float32(min(max(-0.15, rng.normal(0.08, 0.15)), 0.4))
+    paler = np.float32(min(max(-0.15, rng.normal(0.02, 0.1)), 0.3))
     ink = cv2.resize(1 - paler * _rim(canvas, outline, rng), size, interpolation=cv2.INTER_LINEAR)
     if pleats is not None:
         ny += pleats[0]

@@ -8,7 +8,7 @@ import pytest
 from faceloom.transforms.masks import relief, shapes
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.catalogue import TEMPLATES
-from faceloom.transforms.masks.relief import surface
+from faceloom.transforms.masks.relief import _creases, surface
 
 
 def make(name, seed=0):
@@ -53,6 +53,25 @@ def test_same_seed_same_surface():
     np.testing.assert_array_equal(make("cloth", 4)[1].normal_y, make("cloth", 4)[1].normal_y)
 
 
+def test_creases_end_in_nothing():
+    """Straps pull at the edge: there the cloth is creased, and it smooths out towards the mouth."""
+    worn = shapes.spline(*shapes.mirrored(TEMPLATES["ffp_valve"].half))
+    canvas = Canvas.over(worn, 60)
+    corner = np.array([(0.9, 0.6)])  # all creases start here
+    deep = np.mean([np.abs(_creases(canvas, 2, corner, np.random.default_rng(seed))) for seed in range(40)], axis=0)
+    x = canvas.resized(*deep.shape).x
+    assert deep[:, x > 0.5].max() > 1.5 * deep[:, abs(x) < 0.2].max() > 0
+
+
+def test_creases_are_narrow():
+    """A crease is a line, not a dent: most of the cloth between few of them stays flat."""
+    template = TEMPLATES["cloth"]
+    outline = shapes.spline(*shapes.mirrored(template.half))
+    canvas = Canvas.over(outline, 60)
+    shares = [(np.abs(_creases(canvas, 5, outline, np.random.default_rng(seed))) > 0.05).mean() for seed in range(30)]
+    assert 0.005 < np.mean(shares) < 0.2
+
+
 def test_what_was_drawn_before_changes_nothing():
     for kept in (relief._profile, relief._kept_creases):
         kept.cache_clear()
@@ -72,7 +91,7 @@ def test_creases_on_a_large_face_do_not_show_the_grid_they_were_drawn_on():
     template = TEMPLATES["gaiter"]
     outline = shapes.spline(*shapes.mirrored(template.half))
     canvas = Canvas.over(outline, 300)
-    period = canvas.width / 48
+    period = canvas.width / relief._SMALL[1]
     shares = []
     for seed in range(6):
         slope = surface(canvas, template, outline, np.random.default_rng(seed)).normal_x.astype(np.float64)
