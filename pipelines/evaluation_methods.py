@@ -23,6 +23,8 @@ Region = NDArray[np.bool_]
 
 NIST_BLACK = PolygonMask(kind="polygon", shape="A", colour=(0, 0, 0))
 """The baseline of Lee 2022: the wide, high polygon of NISTIR 8311 in black."""
+LARGER = 2
+"""Templates are painted on a crop of so many times the size and shrunk with it, as a build paints them on the photo."""
 USUAL = TemplateMask(kind="template", template="surgical")
 """Drawn as a template where the build's recipe has none."""
 
@@ -153,11 +155,22 @@ class AnotherTemplate:
         rng = generator(0, pair.key, "another template")
         weights = np.array([mask.weight for mask in self.masks])
         drawn = self.masks[int(rng.choice(len(self.masks), p=weights / weights.sum()))]
+        large = _resized(pair.face, LARGER)
+        landmarks = (pair.landmarks + 0.5) * LARGER - 0.5
         try:
-            painted = paint_template(pair.face, pair.landmarks, drawn, rng)
+            painted = paint_template(large, landmarks, drawn, rng)
         except PhotoError:
             return None
-        return Masked(painted.image, painted.alpha >= 0.5)
+        touched = _resized((painted.image != large).any(2).astype(np.float32), 1 / LARGER) > 0
+        output = np.where(touched[..., None], _resized(painted.image, 1 / LARGER), pair.face)
+        return Masked(output, _resized(painted.alpha, 1 / LARGER) >= 0.5)
+
+
+def _resized(picture: NDArray[Any], factor: float) -> NDArray[Any]:
+    import cv2
+
+    way = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=way))
 
 
 @dataclass(frozen=True, eq=False)

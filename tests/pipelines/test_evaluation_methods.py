@@ -113,6 +113,14 @@ def test_the_polygon_is_black(pairs: list[Pair]) -> None:
     assert masked and (np.median(masked.output[masked.region], axis=0) == 0).all()
 
 
+def test_a_template_leaves_what_it_does_not_touch(pairs: list[Pair]) -> None:
+    face = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)  # any resampling would show
+    masked = AnotherTemplate((USUAL,)).mask([replace(pairs[0], face=face)])[0]
+    assert masked and masked.output.shape == face.shape and masked.output.dtype == np.uint8
+    changed = (masked.output != face).any(2)
+    assert not changed[: SIDE // 4].any() and (changed | ~masked.region).all()
+
+
 def test_a_mask_that_does_not_fit_is_no_mask(pairs: list[Pair]) -> None:
     points = np.zeros((68, 2), np.float32)
     assert AnotherTemplate((USUAL,)).mask([replace(pairs[0], landmarks=points)]) == [None]
