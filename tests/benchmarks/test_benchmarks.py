@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -82,3 +83,25 @@ def test_scale_compares_workers_and_sizes(photos: Path) -> None:
     assert re.search(r"4 photos: 1 worker \d+\.\d s, 2 workers \d+\.\d s", said)
     assert re.search(r"peak MB .*: \[\d+\], \[\d+, \d+\]", said)
     assert "20000" not in said
+
+
+def test_neighbours_are_held_against_the_loop(tmp_path: Path) -> None:
+    said = run("neighbours.py", "--faces", 40, 60, "--scratch", tmp_path)
+    for faces in (40, 60):
+        assert re.search(rf"\n{faces} faces, load .*, sketches .* s, miss \d+\.\d %", said)
+    for name in ("texture 0 to 1", "grey levels"):
+        assert (
+            len(re.findall(rf"{name} +search [\d.]+ s processor, .* compared in full per face, own memory", said)) == 2
+        )
+        assert len(re.findall(rf"{name} +loop \d+ s processor, \d+ times as long", said)) == 2
+    if importlib.util.find_spec("faiss"):
+        assert len(re.findall(r"ivf: index .* recall \d+\.\d %", said)) == 4
+    assert list(tmp_path.iterdir()) == [], "the synthetic faces are taken away again"
+
+
+def test_morphs_are_timed_whole_and_by_step() -> None:
+    said = run("morph.py", "--rounds", 2)
+    for name in ("plain", "gradient", "plain, from 896 x 896"):
+        assert re.search(rf"  {name} +\d+\.\d\d ms processor, +\d+\.\d\d ms wall", said), name
+    for step in ("mesh", "fold check", "map", "read, cubic", "mix", "paste"):
+        assert re.search(rf"  {step} +\d+\.\d\d ms processor\n", said), step
