@@ -16,6 +16,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.face_table import TOO_LARGE, row_of_content, speaks_for_copies, stamp_of
 from faceloom.pipelines.model_files import file_digest, find_landmark_model, load_detector, load_predictor
 from faceloom.pipelines.progress import Ticker
+from faceloom.pipelines.sources.base import labels_of
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.tables import write_faces
 from faceloom.schemas.errors import FaceloomError, PhotoError
@@ -131,9 +132,10 @@ def _analyse_one(
         with watch.time("read"):
             data = context.source(photo.source).read(photo.uri)
             sha256 = hashlib.sha256(data).hexdigest()
-        row = replace(row, sha256=sha256)
+            labels = labels_of(context.source(photo.source), photo.uri) if photo.labels else None
+        row = replace(row, sha256=sha256, labels=labels.sha256 if labels else "")
         if not given and (known := same.get(sha256) or _known_copy(sha256, task, context)):
-            return replace(known, photo_id=row.photo_id, size=row.size, stamp=row.stamp)
+            return replace(known, photo_id=row.photo_id, size=row.size, stamp=row.stamp, labels=row.labels)
         header = read_header(data, max_pixels=sys.maxsize)
         row = replace(row, width=header.size[0], height=header.size[1], orientation=header.exif_orientation)
         if row.width * row.height > limit:

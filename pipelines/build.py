@@ -25,6 +25,7 @@ from faceloom.pipelines.record import BUILD, BuildRecord, make_record, render_re
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.survey import Survey, survey
 from faceloom.pipelines.tables import write_planned, write_rejects
+from faceloom.pipelines.tools import file_digests
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import RecipeError, SourceError
 from faceloom.schemas.masks import AutoencoderMask
@@ -79,7 +80,8 @@ def prepare(recipe: Recipe, out: str) -> Context:
             check_checkpoint(number, mask)
     analyser_id(recipe.faces)
     # What the user left out stays left out: a table only insists on columns that were named.
-    context = Context(recipe.model_dump_json(exclude_unset=True), out, mask_digests(recipe))
+    recipe_json = recipe.model_dump_json(exclude_unset=True, by_alias=True)
+    context = Context(recipe_json, out, mask_digests(recipe), file_digests(recipe))
     for name in names:
         context.source(name)
     return context
@@ -100,7 +102,7 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
     found = survey(context, workers=workers, watcher=watcher)
     watcher.stage("plan", None, "faces")
     choice = choose_faces(context.recipe, found.photos, found.analysed)
-    return found, make_plan(context.recipe, choice, context.mask_digests)
+    return found, make_plan(context.recipe, choice, context.mask_digests, context.file_digests)
 
 
 def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher) -> RunReport:

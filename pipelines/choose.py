@@ -149,6 +149,7 @@ def _planned_faces(recipe: Recipe, one: _Chosen, split: str) -> list[PlannedFace
                 box=face.box,
                 masks=_draw_masks(recipe, found.sha256, number, landmarks=bool(face.landmarks)),
                 place=place,
+                labels=found.labels if recipe.guide else "",
             )
         )
     return planned

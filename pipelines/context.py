@@ -19,12 +19,14 @@ class Context:
         recipe: as JSON, since that pickles small and compares by content.
         root: of the output.
         mask_digests: of the recipe's masks when the build began; their files must not change under it.
+        file_digests: of other files that the recipe names, likewise.
         progress: host:port that takes ticks, or empty.
     """
 
     recipe_json: str
     root: str
     mask_digests: tuple[str, ...] = ()
+    file_digests: tuple[str, ...] = ()
     progress: str = ""
 
     @property

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import JsonValue
 
 from faceloom.pipelines.working import Image, Matrix, Points, Working
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.guide import Guide
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import warp_alpha, warp_image
 from faceloom.transforms.geometry import apply_affine, invert
+from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
+from faceloom.transforms.guide.label_map import LabelMap, warp_labels
 from faceloom.transforms.masks.painted import PaintedMask
 
 COVERED = 0.5
@@ -26,12 +31,14 @@ class Crops:
         landmarks: float32 (68, 2), pixels of the crop; None if no face was found.
         masked: uint8 like `face`, or None if the sample has no mask.
         alpha: float32 (H, W), coverage by the mask, 0..1; None if the sample has no mask.
+        guide: uint8 (H, W), 0..255, where the parts lie that the recipe's guide names; None without a guide.
     """
 
     face: Image
     landmarks: Points | None
     masked: Image | None = None
     alpha: npt.NDArray[np.float32] | None = None
+    guide: Image | None = None
 
     @property
     def mask(self) -> Image:
@@ -45,23 +52,48 @@ class BareCrop:
     """What all samples of one face share.
 
     Attributes:
-        face: uint8 (H, W, 3), RGB.
+        crops: face, landmarks and guide mask.
         outside: bool, which pixels of the crop show what lies outside the photo; None if all of it lies inside.
+        guide_origin: what the samples record of the guide mask; None without one.
     """
 
-    face: Image
+    crops: Crops
     outside: npt.NDArray[np.bool_] | None
+    guide_origin: dict[str, JsonValue] | None = None
 
 
-def bare_crop(working: Working, recipe: Recipe) -> BareCrop:
-    """Cut the aligned face from its working picture."""
+def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) -> BareCrop:
+    """Cut the aligned face, and its guide mask if the recipe asks for one, from its working picture.
+
+    Raises:
+        PhotoError: `no_labels`, `no_landmarks`, if a guide cannot be made and the recipe says to reject such faces.
+    """
     size = recipe.align.width_height
     face = warp_image(working.image, working.matrix, size, border=recipe.align.border)
-    return BareCrop(face, _outside(working.image, working.matrix, size))
+    crops = Crops(face, working.landmarks_crop)
+    outside = _outside(working.image, working.matrix, size)
+    if recipe.guide is None:
+        return BareCrop(crops, outside)
+    guide = _guide(recipe.guide, working, size, labels)
+    return BareCrop(replace(crops, guide=guide.mask), outside, guide.origin)
 
 
-def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe: Recipe) -> Crops:
-    """Cut the masked face and its coverage as the face was cut."""
+def _guide(guide: Guide, working: Working, size: tuple[int, int], labels: LabelMap | None) -> GuideMask:
+    bits = None if labels is None else labels_in_crop(labels, working, size)
+    return make_guide(guide, working.landmarks_crop, size, labels, bits)
+
+
+def labels_in_crop(labels: LabelMap, working: Working, size: tuple[int, int]) -> npt.NDArray[np.uint32]:
+    """Cut the crop of a photo's label map, by nearest; see `transforms.guide.label_map`."""
+    return warp_labels(labels.bits, working.photo_size, working.matrix_photo, size)
+
+
+def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, label: str, recipe: Recipe) -> Crops:
+    """Cut the masked face and its coverage as the face was cut.
+
+    Raises:
+        PhotoError: `mask_outside_crop`, if no pixel of the crop is covered.
+    """
     size, output = recipe.align.width_height, recipe.output
     truth = painted.alpha
     if output.straps and painted.straps is not None:
@@ -70,8 +102,11 @@ def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe:
     alpha = warp_alpha(truth, working.matrix, size)
     if bare.outside is not None:
         # No mask is drawn out or mirrored beyond the photo: there both pictures show the same.
-        masked[bare.outside], alpha[bare.outside] = bare.face[bare.outside], 0
-    return Crops(bare.face, working.landmarks_crop, masked, alpha)
+        masked[bare.outside], alpha[bare.outside] = bare.crops.face[bare.outside], 0
+    if alpha.max() < COVERED:
+        remedy = "Use a larger or looser crop, or another way of wearing"
+        raise PhotoError("mask_outside_crop", "no pixel of the mask lies in the crop", value=label, remedy=remedy)
+    return replace(bare.crops, masked=masked, alpha=alpha)
 
 
 def _outside(image: Image, matrix: Matrix, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:

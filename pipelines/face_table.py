@@ -16,10 +16,13 @@ TOO_LARGE = "too_many_pixels"
 
 
 def stamp_of(photo: Photo) -> str:
-    """What tells whether a photo, or the landmarks given with it, changed since it was analysed."""
-    if photo.landmarks is None:
-        return photo.stamp
-    return f"{photo.stamp}+{hashlib.sha256(photo.landmarks).hexdigest()[:16]}"
+    """What tells whether a photo, or the landmarks or labels given with it, changed since it was analysed."""
+    parts = [photo.stamp]
+    if photo.landmarks is not None:
+        parts.append(hashlib.sha256(photo.landmarks).hexdigest()[:16])
+    if photo.labels:
+        parts.append(hashlib.sha256(photo.labels.encode()).hexdigest()[:16])
+    return "+".join(parts)
 
 
 def face_files(storage: Storage, analyser: str) -> list[str]:

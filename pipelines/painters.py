@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.learned import checkpoint_digest, paints_learned
-from faceloom.pipelines.render import Paint, Painter, Unpainted
+from faceloom.pipelines.render import Painter
+from faceloom.pipelines.sample import Paint, Unpainted
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import AutoencoderMask, Mask, PictureMask, PolygonMask, TemplateMask

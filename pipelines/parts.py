@@ -11,15 +11,18 @@ from typing import Any
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.failures import note_failure
-from faceloom.pipelines.painters import check_masks, painter_for
 from faceloom.pipelines.progress import Ticker
-from faceloom.pipelines.render import Sample, render_photos
+from faceloom.pipelines.render import PhotoToRender, render_photos
+from faceloom.pipelines.sample import Sample
+from faceloom.pipelines.sources.base import labels_of
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index, read_metadata, read_planned, write_index
 from faceloom.pipelines.tar import END, append_sample, sample_length
+from faceloom.pipelines.tools import tools_for
 from faceloom.schemas.errors import PhotoError, StorageError
 from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
@@ -152,19 +155,16 @@ def render_part(part: str, context: Context) -> dict[str, float]:
 def _render_faces(
     faces: list[PlannedFace], context: Context, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
-    check_masks(context.recipe, context.mask_digests)
-    painter = painter_for(context.recipe.masks)
-    return render_photos(_read_photos(faces, context, watch), context.recipe, painter, watch)
+    tools = tools_for(context.recipe, context.mask_digests, context.file_digests)
+    return render_photos(_read_photos(faces, context, watch), context.recipe, tools, watch)
 
 
-def _read_photos(
-    faces: list[PlannedFace], context: Context, watch: Stopwatch
-) -> Iterator[tuple[bytes, list[PlannedFace]]]:
+def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -> Iterator[PhotoToRender]:
     for _, of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
         planned = list(of_photo)
         with watch.time("read"):
-            data = _read_unchanged(planned[0], context)
-        yield data, planned
+            photo = PhotoToRender(_read_unchanged(planned[0], context), planned, _read_labels(planned[0], context))
+        yield photo
 
 
 def _read_unchanged(face: PlannedFace, context: Context) -> bytes:
@@ -174,12 +174,23 @@ def _read_unchanged(face: PlannedFace, context: Context) -> bytes:
     return data
 
 
+def _read_labels(face: PlannedFace, context: Context) -> LabelFiles | None:
+    if not face.labels:
+        return None
+    labels = labels_of(context.source(face.source), face.uri)
+    if labels is None or labels.sha256 != face.labels:
+        where = f"{face.source}/{face.uri}"
+        raise PhotoError("changed", "the photo's label files changed after it was analysed", where=where)
+    return labels
+
+
 def _bad_photos(faces: list[PlannedFace], context: Context) -> dict[str, str]:
     """All photos of a part that cannot be read as they were, with the reason, so that one more run mends them all."""
     bad = {}
     for face in {(face.source, face.uri): face for face in faces}.values():
         try:
             _read_unchanged(face, context)
+            _read_labels(face, context)
         except PhotoError as error:
             bad[f"{face.source}/{face.uri}"] = error.what
     return bad

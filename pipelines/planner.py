@@ -16,13 +16,14 @@ PART_PHOTOS = 100
 PART_SAMPLES = 1000
 
 
-def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str]) -> Plan:
+def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str], file_digests: Sequence[str] = ()) -> Plan:
     """Lay chosen faces into shards and parts.
 
     Args:
         recipe: what is wanted.
         choice: faces, in any order, and rejects.
         mask_digests: for each mask of the recipe, a digest of all that decides its look.
+        file_digests: of what other files the recipe names, in a fixed order.
 
     Returns:
         The plan, the same for the same faces whatever their order.
@@ -31,7 +32,7 @@ def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str]) -> Pl
     for face in choice.faces:
         by_split.setdefault(face.split, []).append(face)
     sample_bytes = estimate_sample_bytes(recipe.align, recipe.output, masked=bool(recipe.masks))
-    settings = _settings_digest(recipe)
+    settings = _settings_digest(recipe, file_digests)
     shards = [
         shard
         for split in sorted(by_split)
@@ -51,10 +52,14 @@ def estimate_sample_bytes(align: Align, output: Output, *, masked: bool) -> int:
     return int(width * height * (pictures * per_pixel + masks) + 700 + 1500 + 770 * members)
 
 
-def _settings_digest(recipe: Recipe) -> str:
+def _settings_digest(recipe: Recipe, files: Sequence[str]) -> str:
     """Digest of what decides the bytes of every sample, beside its face and its mask."""
-    output = recipe.output.model_dump(mode="json", exclude={"shards"})
-    return digest(RENDERER, recipe.seed, recipe.faces.assume, recipe.align.model_dump(mode="json"), output)
+    steps = recipe.model_dump(
+        mode="json",
+        include={"seed", "align", "augment", "lowres", "output"},
+        exclude={"output": {"shards", "features"}, "lowres": {"sizes_from"}},
+    )
+    return digest(RENDERER, recipe.faces.assume, steps, recipe.guide and recipe.guide.settings, files)
 
 
 def _shards(
@@ -95,6 +100,7 @@ def _part(faces: list[PlannedFace], settings: str, mask_digests: Sequence[str]) 
             *(face.licence, face.consent, face.attributes),
             *(face.width, face.height, face.landmarks.hex(), face.box),
             [mask_digests[number] for number in face.masks],
+            face.labels,
         ]
         for face in faces
     ]

@@ -8,13 +8,17 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from faceloom.schemas.augment import Augment
 from faceloom.schemas.base import NAMED_COLOURS
+from faceloom.schemas.guide import Guide
+from faceloom.schemas.lowres import LowRes
 from faceloom.schemas.masks import AutoencoderMask, PictureMask, PolygonMask, TemplateMask
-from faceloom.schemas.recipe import Align, Faces, Output, Recipe, Shards, Split
+from faceloom.schemas.morph import Morph, Weights
+from faceloom.schemas.recipe import Align, Faces, Features, Halves, Output, Recipe, Shards, Split
 from faceloom.schemas.source_spec import SourceSpec, TableColumns
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -27,8 +31,15 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("masks[] with kind: picture", PictureMask),
     ("masks[] with kind: autoencoder", AutoencoderMask),
     ("align", Align),
+    ("morph", Morph),
+    ("morph.weights", Weights),
+    *((f"augment[] with kind: {step.__name__}", step) for step in get_args(get_args(Augment)[0])),
+    ("guide", Guide),
+    ("lowres", LowRes),
     ("split", Split),
     ("output", Output),
+    ("output.halves", Halves),
+    ("output.features", Features),
     ("output.shards", Shards),
 )
 """Title and model of each section."""
@@ -102,7 +113,10 @@ def meaning_of(model: type[BaseModel], key: str) -> str:
     if description := by_key[key].description:
         return description
     documented = re.search(rf"^    {key}: (.+(?:\n {{8}}.+)*)", inspect.cleandoc(model.__doc__ or ""), re.MULTILINE)
-    text = documented[1] if documented else MEANINGS[f"{model.__name__}.{key}"]
+    name = f"{model.__name__}.{key}"
+    if key == "kind" and not documented and name not in MEANINGS:  # one of many small models: what it is says it all
+        return (model.__doc__ or "").splitlines()[0].rstrip(".")
+    text = documented[1] if documented else MEANINGS[name]
     return re.sub(r"\s+", " ", text).rstrip(".")
 
 
@@ -120,10 +134,16 @@ def describe_type(schema: dict[str, Any], key: str) -> str:
     if "words" in schema:
         return str(schema["words"])
     if "prefixItems" in schema:
+        if key in ("size_range", "size_share"):
+            return "[smallest, largest]"
         return "a colour" if key == "colour" else "[width, height]"
     if schema.get("type") == "array":
         items = schema["items"]
-        return "list of mappings, below" if "$ref" in items or "oneOf" in items else "list of text"
+        if "$ref" in items or "oneOf" in items:
+            return "list of mappings, below"
+        if "enum" in items:
+            return "list of " + ", ".join(f"`{value}`" for value in items["enum"])
+        return "list of text" if items["type"] == "string" else f"list: {describe_type(items, key)}"
     if schema.get("type") == "object":
         return "mapping of " + ", ".join(f"`{name}`" for name in schema["propertyNames"]["enum"])
     limits = ", ".join(f"{sign} {schema[limit]:g}" for limit, sign in _LIMITS if limit in schema)

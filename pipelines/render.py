@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from pydantic import JsonValue
-
-from faceloom.pipelines.crops import COVERED, BareCrop, Crops, bare_crop, masked_crops
-from faceloom.pipelines.encode import encode, json_bytes, npy
+from faceloom.pipelines.crops import bare_crop
+from faceloom.pipelines.products import face_files
+from faceloom.pipelines.sample import Paint, Painting, Sample, Unpainted, finish, show
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.working import Working, crop_matrix, cut_working
 from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.guide import Guide
 from faceloom.schemas.keys import sample_key, seed_of
-from faceloom.schemas.masks import Mask
+from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
-from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.align import crop_reduction
 from faceloom.transforms.decode import decode_rgb
-from faceloom.transforms.masks.painted import PaintedMask
-
-
-@dataclass(frozen=True, slots=True)
-class Unpainted:
-    """A working picture that is to get a mask.
-
-    Attributes:
-        working: picture, landmarks and face box.
-        mask: which mask.
-        seed: of all that is drawn while painting.
-    """
-
-    working: Working
-    mask: Mask
-    seed: int
-
-
-Paint = Callable[[], PaintedMask]
+from faceloom.transforms.guide.guide_mask import needed_parts
+from faceloom.transforms.guide.label_map import LabelMap, decode_labels
 
 
 class Painter(Protocol):
@@ -55,21 +36,31 @@ class Painter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One finished sample: its files in the order in which they stand in the tar, and what the index says of it."""
+class PhotoToRender:
+    """One photo, read.
 
-    key: str
-    files: tuple[tuple[str, bytes], ...]
-    mask: str
-    operations: str
+    Attributes:
+        data: its bytes.
+        faces: its planned faces.
+        labels: what its source says about parts of the face, if the recipe needs that and the source has it.
+    """
+
+    data: bytes
+    faces: Sequence[PlannedFace]
+    labels: LabelFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Painting:
-    """One mask on one picture, prepared."""
+class Tools:
+    """What rendering a recipe needs beside the recipe, loaded once per process.
 
-    unpainted: Unpainted
-    paint: Paint
+    Attributes:
+        painter: paints the masks.
+        real_heights: those that `lowres.sizes_from` names.
+    """
+
+    painter: Painter
+    real_heights: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +69,7 @@ class _Ready:
 
     face: PlannedFace
     working: Working | Exception
+    labels: LabelMap | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -86,14 +78,14 @@ class _Ready:
 
 
 def render_photos(
-    photos: Iterable[tuple[bytes, Sequence[PlannedFace]]], recipe: Recipe, painter: Painter, watch: Stopwatch
+    photos: Iterable[PhotoToRender], recipe: Recipe, tools: Tools, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
     """Make all samples of some photos, decoding each photo once.
 
     Args:
-        photos: the bytes of each photo, and its planned faces.
+        photos: in the order in which their samples shall come.
         recipe: says how.
-        painter: paints the masks.
+        tools: for this recipe.
         watch: counts the time of each stage.
 
     Yields:
@@ -101,35 +93,40 @@ def render_photos(
         or sample is a reject, `failed` if it was not foreseen.
     """
     batch: list[_Ready] = []
-    for data, faces in photos:
-        batch += _ready(data, faces, recipe, watch)
-        if len(batch) >= painter.batch:
-            yield from _render_batch(batch, recipe, painter, watch)
+    for photo in photos:
+        batch += _ready(photo, recipe, watch)
+        if len(batch) >= tools.painter.batch:
+            yield from _render_batch(batch, recipe, tools, watch)
             batch = []
-    yield from _render_batch(batch, recipe, painter, watch)
+    yield from _render_batch(batch, recipe, tools, watch)
 
 
-def _ready(data: bytes, faces: Sequence[PlannedFace], recipe: Recipe, watch: Stopwatch) -> list[_Ready]:
+def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> list[_Ready]:
     """Decode a photo at the smallest scale that serves all its faces, and cut out what each of them needs."""
     try:
-        matrices = [crop_matrix(recipe, face) for face in faces]
+        matrices = [crop_matrix(recipe, face) for face in photo.faces]
         reduction = min(crop_reduction(matrix) for matrix in matrices)
         with watch.time("decode"):
-            photo = decode_rgb(data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
+            picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
+            labels = _labels(photo.labels, recipe.guide)
     except Exception as error:  # analysis aligned otherwise, and decoded in grey
-        return [_Ready(face, error) for face in faces]
+        return [_Ready(face, error) for face in photo.faces]
     ready = []
-    for face, matrix in zip(faces, matrices, strict=True):
+    for face, matrix in zip(photo.faces, matrices, strict=True):
         try:
             with watch.time("align"):
-                ready.append(_Ready(face, cut_working(photo, face, matrix, reduction, recipe)))
+                ready.append(_Ready(face, cut_working(picture, face, matrix, reduction, recipe), labels))
         except Exception as error:
             ready.append(_Ready(face, error))
     return ready
 
 
+def _labels(files: LabelFiles | None, guide: Guide | None) -> LabelMap | None:
+    return None if files is None or guide is None else decode_labels(files, needed_parts(guide))
+
+
 def _render_batch(
-    batch: Sequence[_Ready], recipe: Recipe, painter: Painter, watch: Stopwatch
+    batch: Sequence[_Ready], recipe: Recipe, tools: Tools, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
     wanted = {
         key: Unpainted(ready.working, recipe.masks[number], seed_of(recipe.seed, key, "paint"))
@@ -138,61 +135,32 @@ def _render_batch(
         for key, number in zip(ready.keys, ready.face.masks, strict=False)
     }
     with watch.time("paint"):
-        paints = painter.prepare(list(wanted.values()))
-    painting = {
-        key: _Painting(unpainted, paint) for (key, unpainted), paint in zip(wanted.items(), paints, strict=True)
-    }
+        paints = tools.painter.prepare(list(wanted.values()))
+    paintings = {key: Painting(one, paint) for (key, one), paint in zip(wanted.items(), paints, strict=True)}
     for ready in batch:
-        for key, result in _render_face(ready, painting, recipe, watch):
+        for key, result in _render_face(ready, paintings, recipe, tools, watch):
             yield ready.face, (result if isinstance(result, Sample) else _reject(ready.face, key, result))
 
 
 def _render_face(
-    ready: _Ready, painting: Mapping[str, _Painting], recipe: Recipe, watch: Stopwatch
+    ready: _Ready, paintings: Mapping[str, Painting], recipe: Recipe, tools: Tools, watch: Stopwatch
 ) -> Iterator[tuple[str, Sample | Exception]]:
     try:
         if isinstance(ready.working, Exception):
             raise ready.working
         with watch.time("align"):
-            bare = bare_crop(ready.working, recipe)
+            bare = bare_crop(ready.working, recipe, ready.labels)
         with watch.time("encode"):
-            shared = _shared_files(bare, ready.working, recipe)
+            shared = face_files(bare.crops, recipe)
     except Exception as error:
         yield from ((key, error) for key in ready.keys)
         return
     for key in ready.keys:
         try:
-            yield key, _sample(key, ready.face, ready.working, bare, shared, painting.get(key), recipe, watch)
+            shown = show(ready.working, bare, paintings.get(key), recipe, watch)
+            yield key, finish(key, ready.face, shown, shared, recipe, tools.real_heights, watch)
         except Exception as error:
             yield key, error
-
-
-def _sample(
-    key: str,
-    face: PlannedFace,
-    working: Working,
-    bare: BareCrop,
-    shared: Sequence[tuple[str, bytes]],
-    painting: _Painting | None,
-    recipe: Recipe,
-    watch: Stopwatch,
-) -> Sample:
-    operations: list[JsonValue] = [working.alignment]
-    files, label = list(shared), ""
-    if painting is not None:
-        label = painting.unpainted.mask.label
-        with watch.time("paint"):
-            painted = painting.paint()
-        with watch.time("align"):
-            crops = masked_crops(bare, working, painted, recipe)
-        _refuse_unmasked(crops, key, label)
-        with watch.time("encode"):
-            files += _mask_files(crops, recipe)
-        operations.insert(0, {"name": "mask", "mask": label, "seed": painting.unpainted.seed, **painted.parameters})
-    with watch.time("encode"):
-        files.append(("json", json_bytes(_record(key, face, label, operations))))
-        files.sort()
-    return Sample(key, tuple(files), label, json_bytes(operations).decode())
 
 
 def _reject(face: PlannedFace, key: str, error: Exception) -> Reject:
@@ -202,48 +170,3 @@ def _reject(face: PlannedFace, key: str, error: Exception) -> Reject:
     if isinstance(error, FaceloomError):  # not about this photo
         raise error
     return Reject("render", face.source, face.uri, "failed", f"{type(error).__name__}: {error}", key)
-
-
-def _refuse_unmasked(crops: Crops, key: str, label: str) -> None:
-    if crops.alpha is None or crops.alpha.max() < COVERED:
-        raise PhotoError(
-            "mask_outside_crop", "no pixel of the mask lies in the crop", where=key, value=label,
-            remedy="Use a larger or looser crop, or another way of wearing",
-        )  # fmt: skip
-
-
-def _shared_files(bare: BareCrop, working: Working, recipe: Recipe) -> list[tuple[str, bytes]]:
-    output = recipe.output
-    files = [(f"face.{output.image}", encode(bare.face, output.image, output.quality))]
-    if working.landmarks_crop is not None:
-        files.append(("landmarks.npy", npy(working.landmarks_crop)))
-    return files
-
-
-def _mask_files(crops: Crops, recipe: Recipe) -> list[tuple[str, bytes]]:
-    assert crops.masked is not None and crops.alpha is not None
-    output = recipe.output
-    files = [
-        (f"masked.{output.image}", encode(crops.masked, output.image, output.quality)),
-        (f"mask.{output.mask}", encode(crops.mask, output.mask)),
-    ]
-    if output.alpha:
-        files.append((f"alpha.{output.mask}", encode(np.round(crops.alpha * 255).astype(np.uint8), output.mask)))
-    return files
-
-
-def _record(key: str, face: PlannedFace, label: str, operations: list[JsonValue]) -> dict[str, Any]:
-    return {
-        "key": key,
-        "identity": face.identity,
-        "split": face.split,
-        "mask": label or None,
-        "source": {"name": face.source, "uri": face.uri, "sha256": face.photo_sha256, "face": face.face},
-        "face_box": [round(value, 2) for value in face.box],
-        "attributes": dict(face.attributes),
-        "licence": face.licence,
-        "consent": face.consent,
-        "parents": [],
-        "operations": operations,
-        "renderer": RENDERER,
-    }

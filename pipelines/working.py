@@ -39,6 +39,8 @@ class Working:
         landmarks: (68, 2) in pixels of `image`; None if no face was found in the photo.
         box: of the face, in pixels of `image`; all of the photo if no face was found.
         matrix: `image` to crop, 2x3.
+        matrix_photo: upright photo to crop, 2x3.
+        photo_size: (width, height) of the upright photo.
         landmarks_crop: (68, 2) in pixels of the crop; None as `landmarks`.
         alignment: what the samples record of it.
     """
@@ -47,6 +49,8 @@ class Working:
     landmarks: Points | None
     box: FaceBox
     matrix: Matrix
+    matrix_photo: Matrix
+    photo_size: tuple[int, int]
     landmarks_crop: Points | None
     alignment: dict[str, JsonValue]
 
@@ -117,4 +121,4 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
     mode = "whole_photo" if landmarks is None else recipe.align.mode
     rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
     alignment: dict[str, JsonValue] = {"name": "align", "mode": mode, "size": list(size), "matrix": rows}
-    return Working(image, landmarks, box, to_crop, landmarks_crop, alignment)
+    return Working(image, landmarks, box, to_crop, matrix, (face.width, face.height), landmarks_crop, alignment)

@@ -38,6 +38,7 @@ class AnalysedPhoto:
         faces: empty exactly if `code` is not.
         code, message: of the reject, else empty.
         given: whether the user gave the landmarks; then nothing is said about other photos of the same bytes.
+        labels: sha256 of what the source says about parts of the face; empty where it says nothing.
     """
 
     photo_id: str
@@ -51,3 +52,4 @@ class AnalysedPhoto:
     code: str = ""
     message: str = ""
     given: bool = False
+    labels: str = ""

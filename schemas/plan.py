@@ -20,6 +20,7 @@ class PlannedFace:
         box: left, top, right, bottom in the same pixels.
         masks: for each variant, the number of its mask in the recipe; empty if the recipe has no masks.
         place: place in the prefix tree, which is also the order inside a shard.
+        labels: sha256 of what the source says about parts of the face; empty where it says nothing, or nobody asks.
     """
 
     source: str
@@ -37,6 +38,7 @@ class PlannedFace:
     box: tuple[float, float, float, float]
     masks: tuple[int, ...]
     place: int
+    labels: str = ""
 
     @property
     def samples(self) -> int:

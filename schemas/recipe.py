@@ -9,9 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from faceloom.schemas.augment import Augment
 from faceloom.schemas.base import Model
 from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.guide import Guide
+from faceloom.schemas.lowres import LowRes
 from faceloom.schemas.masks import Mask, serves_with_landmarks
+from faceloom.schemas.morph import Morph
 from faceloom.schemas.source_spec import SourceSpec
 
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -103,6 +107,24 @@ class Shards(Model):
     bytes: ByteCount = 256 * 2**20
 
 
+class Halves(Model):
+    """The crop cut into an upper and a lower part (Anti-Mask, JATIT 2022: 96 and 128 of 224 rows)."""
+
+    split_row: int | None = Field(
+        default=None, ge=1, description="first row of the lower part; 96 of 224 rows, and in proportion, if not given"
+    )
+
+
+class Features(Model):
+    """What a network of yours says of each face, kept with the sample as `features.npy`.
+
+    The network is a TorchScript file that takes float32 (N, 3, H, W), RGB, 0..1, and returns (N, D).
+    """
+
+    model: str = Field(description="path of the TorchScript file")
+    size: int | None = Field(default=None, ge=16, le=1024, description="side that it wants; the crop's if not given")
+
+
 class Output(Model):
     """What a sample holds and how it is encoded."""
 
@@ -111,6 +133,8 @@ class Output(Model):
     mask: Literal["png", "webp"] = Field(default="png", description="ground truth, always lossless")
     alpha: bool = Field(default=False, description="also write the soft alpha")
     straps: bool = Field(default=False, description="count ear straps as mask in the ground truth")
+    halves: Halves | None = Field(default=None, description="also write the upper and the lower part of the face")
+    features: Features | None = Field(default=None, description="also write what a network of yours says of the face")
     shards: Shards = Shards()
 
 
@@ -125,6 +149,10 @@ class Recipe(Model):
     masks: tuple[Mask, ...] = ()
     per_face: int = Field(default=1, ge=1, le=1000, description="masked variants of each face")
     align: Align = Align()
+    morph: Morph | None = Field(default=None, description="more faces, each between two that are alike")
+    augment: tuple[Augment, ...] = Field(default=(), description="steps that alter every sample, in order")
+    guide: Guide | None = Field(default=None, description="a guide mask of some parts of the face")
+    lowres: LowRes | None = Field(default=None, description="low-resolution partners of the pictures")
     split: Split = Split()
     output: Output = Output()
 
@@ -132,6 +160,15 @@ class Recipe(Model):
     def _faces_have_masks(self) -> Recipe:
         if self.masks and not any(map(serves_with_landmarks, self.masks)):
             raise ValueError("every mask is for photos without landmarks; add one for those with them (`when: always`)")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit_the_crop(self) -> Recipe:
+        height = self.align.width_height[1]
+        if self.output.halves and (self.output.halves.split_row or 0) >= height:
+            raise ValueError(f"output.halves.split_row must lie inside the crop, below {height}")
+        if self.lowres and (self.lowres.sizes or self.lowres.size_range) and self.lowres.largest > height:
+            raise ValueError(f"lowres cannot make {self.lowres.largest} rows of a crop with {height}")
         return self
 
 
@@ -248,8 +285,12 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
 
     return recipe.model_copy(
         update={
-            "sources": tuple(resolved(source, "path", "root") for source in recipe.sources),
+            "sources": tuple(resolved(source, "path", "root", "labels") for source in recipe.sources),
             "masks": tuple(resolved(mask, "path", "anchors", "checkpoint") for mask in recipe.masks),
             "faces": resolved(recipe.faces, "landmark_model"),
+            "lowres": recipe.lowres and resolved(recipe.lowres, "sizes_from"),
+            "output": recipe.output.model_copy(
+                update={"features": recipe.output.features and resolved(recipe.output.features, "model")}
+            ),
         }
     )

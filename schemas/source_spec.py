@@ -101,7 +101,7 @@ class SourceSpec(Model):
         for key, kind in (("pattern", "path_pattern"), ("labels", "label_maps")):
             if (getattr(self, key) is not None) != (self.kind == kind):
                 raise ValueError(f"`kind: {kind}` and a key `{key}` belong together")
-        if "label_order" in self.model_fields_set and self.kind != "label_maps":
+        if self.label_order != "celebamask_hq" and self.kind != "label_maps":
             raise ValueError("`kind: label_maps` and a key `label_order` belong together")
         return self
 

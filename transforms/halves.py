@@ -19,12 +19,12 @@ class Halves(NamedTuple):
     Attributes:
         upper: uint8 (row, W, 3), RGB.
         lower: uint8 (H - row, W, 3), RGB.
-        lower_landmarks: float32 (68, 2), pixels of `lower`; points of the upper part have a negative y.
+        lower_landmarks: float32 (68, 2), pixels of `lower`; points of the upper part have a negative y. None as given.
     """
 
     upper: NDArray[np.uint8]
     lower: NDArray[np.uint8]
-    lower_landmarks: NDArray[np.float32]
+    lower_landmarks: NDArray[np.float32] | None
 
 
 def split_row(height: int) -> int:
@@ -36,12 +36,12 @@ def split_row(height: int) -> int:
     return round(height * SPLIT)
 
 
-def halves(crop: NDArray[np.uint8], landmarks: NDArray[np.float32], row: int | None = None) -> Halves:
+def halves(crop: NDArray[np.uint8], landmarks: NDArray[np.float32] | None, row: int | None = None) -> Halves:
     """Cut a crop in two; nothing is resampled, so both parts put together are the crop.
 
     Args:
         crop: uint8 (H, W, 3), RGB.
-        landmarks: float32 (68, 2), pixels of the crop.
+        landmarks: float32 (68, 2), pixels of the crop; None if no face was found.
         row: the first row of the lower part; `split_row` of the height if it is not given.
 
     Raises:
@@ -52,5 +52,5 @@ def halves(crop: NDArray[np.uint8], landmarks: NDArray[np.float32], row: int | N
     if not 0 < row < height:
         remedy = "Both parts need a row"
         raise PhotoError("split_outside", f"a crop of {height} rows cannot be cut there", value=row, remedy=remedy)
-    below = (landmarks - np.array([0, row], np.float32)).astype(np.float32)
+    below = None if landmarks is None else (landmarks - np.array([0, row], np.float32)).astype(np.float32)
     return Halves(crop[:row].copy(), crop[row:].copy(), below)

@@ -39,7 +39,7 @@ def test_masked_differs_from_face_exactly_where_there_is_coverage(synthetic: Sim
     how = recipe(align={"mode": "eye_level", "size": 64})
     working = laid(synthetic, how)
     bare = bare_crop(working, how)
-    crops = masked_crops(bare, working, red_below(working), how)
+    crops = masked_crops(bare, working, red_below(working), "red", how)
     assert crops.masked is not None and crops.alpha is not None
     assert crops.face.shape == crops.masked.shape == (64, 64, 3)
     assert np.array_equal(crops.face[crops.alpha == 0], crops.masked[crops.alpha == 0])
@@ -60,7 +60,7 @@ def test_the_ground_truth_is_one_half_of_coverage() -> None:
 def test_straps_are_truth_only_if_asked(synthetic: SimpleNamespace, straps: bool) -> None:
     how = recipe(align={"mode": "eye_level", "size": 64}, output={"straps": straps})
     working = laid(synthetic, how)
-    crops = masked_crops(bare_crop(working, how), working, red_below(working, straps_above=True), how)
+    crops = masked_crops(bare_crop(working, how), working, red_below(working, straps_above=True), "red", how)
     assert crops.alpha is not None
     assert (crops.alpha[5].mean() > 0.9) == straps
 
@@ -71,7 +71,7 @@ def test_beyond_the_photo_both_pictures_show_the_same(synthetic: SimpleNamespace
     working = laid(synthetic, how, (190, 330))
     bare = bare_crop(working, how)
     assert bare.outside is not None and 0 < bare.outside.mean() < 0.5
-    crops = masked_crops(bare, working, red_below(working), how)
+    crops = masked_crops(bare, working, red_below(working), "red", how)
     assert crops.masked is not None and crops.alpha is not None
     assert np.array_equal(crops.masked[bare.outside], crops.face[bare.outside])
     assert not crops.alpha[bare.outside].any()

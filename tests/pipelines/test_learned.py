@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -92,7 +93,7 @@ def test_composite_leaves_what_is_not_covered_and_the_record_says_how(
 def test_a_face_that_cannot_be_cut_out_spoils_only_itself(tiny_run: Path, synthetic: SimpleNamespace) -> None:
     good = working(synthetic)
     assert good.landmarks is not None
-    bad = Working(good.image, good.landmarks + 9000, good.box, good.matrix, good.landmarks_crop, good.alignment)
+    bad = replace(good, landmarks=good.landmarks + 9000)
     wanted = mask(tiny_run)
     first, second, third = paints_learned(wanted, checkpoint_digest(0, wanted), [good, bad, good], [1, 2, 1])
     assert np.array_equal(first().image, third().image)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from faceloom.pipelines.painters import load_picture, mask_digests, painter_for
-from faceloom.pipelines.render import Unpainted
+from faceloom.pipelines.sample import Unpainted
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import Mask, PictureMask
 from faceloom.schemas.recipe import parse_recipe

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines import render
-from faceloom.pipelines.render import Paint, Sample, Unpainted, render_photos
+from faceloom.pipelines.render import PhotoToRender, Tools, render_photos
+from faceloom.pipelines.sample import Paint, Sample, Unpainted
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.working import crop_matrix, cut_working
 from faceloom.schemas.errors import PhotoError, StorageError
@@ -24,6 +25,7 @@ from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.align import crop_reduction, warp_alpha
 from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.masks.painted import PaintedMask
@@ -64,7 +66,7 @@ class Painter:
 def run(
     data: bytes, faces: Sequence[PlannedFace], how: Recipe | None = None, painter: Any = paint
 ) -> list[Sample | Reject]:
-    results = render_photos([(data, faces)], how or recipe(), Painter(painter), Stopwatch())
+    results = render_photos([PhotoToRender(data, faces)], how or recipe(), Tools(Painter(painter)), Stopwatch())
     return [result for _, result in results]
 
 
@@ -270,7 +272,7 @@ def test_the_photo_is_decoded_once_for_all_faces_and_variants(
     decode = render.decode_rgb
     monkeypatch.setattr(render, "decode_rgb", lambda *args, **named: calls.append(1) or decode(*args, **named))
     watch = Stopwatch()
-    results = list(render_photos([(data, faces)], recipe(), Painter(), watch))
+    results = list(render_photos([PhotoToRender(data, faces)], recipe(), Tools(Painter()), watch))
     assert len(calls) == 1
     assert [face.face for face, _ in results] == [0, 0, 0, 1, 1, 1]
     keys = [sample.key for _, sample in results]
@@ -307,7 +309,7 @@ def test_the_record(scene: SimpleNamespace) -> None:
     assert record["face_box"] == pytest.approx(scene.face.box, abs=0.01)
     assert (record["licence"], record["consent"], record["attributes"]) == ("CC0", None, {"age": 36})
     assert record["parents"] == []
-    assert record["renderer"] == render.RENDERER
+    assert record["renderer"] == RENDERER
     assert [operation["name"] for operation in record["operations"]] == ["mask", "align"]
     assert {"mask", "seed", "drawn"} <= record["operations"][0].keys()
     assert json.loads(sample.operations) == record["operations"]
@@ -411,7 +413,7 @@ def test_an_error_that_nobody_foresaw_spoils_its_own_sample_alone(
     assert failed.key == sample_key(scene.face.photo_sha256, 0, 1)
 
 
-@pytest.mark.parametrize("step", ["decode_rgb", "crop_matrix", "cut_working", "bare_crop", "encode"])
+@pytest.mark.parametrize("step", ["decode_rgb", "crop_matrix", "cut_working", "bare_crop", "face_files"])
 def test_an_error_that_nobody_foresaw_spoils_its_own_photo_alone(
     scene: SimpleNamespace, synthetic: SimpleNamespace, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -487,12 +489,12 @@ def test_faces_are_prepared_together_and_come_out_the_same(
 ) -> None:
     """A network sees many faces at once; the order and the bytes of the samples are those of one at a time."""
     others = [synthetic.picture(400, 380, seed) for seed in (7, 8, 9)]
-    photos = [(scene.data, [scene.face])]
+    photos = [PhotoToRender(scene.data, [scene.face])]
     for rgb in others:
         data = synthetic.encoded(rgb)
-        photos.append((data, [synthetic.planned(data, scene.points, (0, 1))]))
+        photos.append(PhotoToRender(data, [synthetic.planned(data, scene.points, (0, 1))]))
     far = synthetic.planned(scene.data, scene.points + np.float32(5000), (0,), face=1)
-    photos.insert(1, (scene.data, [far]))
+    photos.insert(1, PhotoToRender(scene.data, [far]))
     together: list[int] = []
 
     class Counting(Painter):
@@ -500,7 +502,7 @@ def test_faces_are_prepared_together_and_come_out_the_same(
             together.append(len(wanted))
             return super().prepare(wanted)
 
-    results = [result for _, result in render_photos(photos, recipe(), Counting(batch=batch), Stopwatch())]
-    assert results == [result for data, faces in photos for result in run(data, faces)]
+    results = [result for _, result in render_photos(photos, recipe(), Tools(Counting(batch=batch)), Stopwatch())]
+    assert results == [result for photo in photos for result in run(photo.data, photo.faces)]
     assert [type(result) for result in results] == [Sample, Reject, *[Sample] * 6]
     assert sum(together) == 7 and max(together) <= 2 * batch, "one that cannot be cut is not prepared"

@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 
 from faceloom.schemas import errors
 from faceloom.schemas.errors import (
+    CheckpointError,
     FaceloomError,
     ModelFileError,
     PhotoError,
     RecipeError,
     SourceError,
     StorageError,
+    TrainingError,
 )
 
-KINDS = [FaceloomError, RecipeError, SourceError, StorageError, ModelFileError]
+KINDS = [FaceloomError, RecipeError, SourceError, StorageError, ModelFileError, CheckpointError, TrainingError]
 text = st.text(max_size=30)
 
 

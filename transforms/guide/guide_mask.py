@@ -34,7 +34,7 @@ class GuideMask:
 
 
 def make_guide(
-    guide: Guide, landmarks: Points, size: tuple[int, int], labels: LabelMap | None, bits: Bits | None = None
+    guide: Guide, landmarks: Points | None, size: tuple[int, int], labels: LabelMap | None, bits: Bits | None = None
 ) -> GuideMask:
     """Make the guide mask of one crop.
 
@@ -43,14 +43,14 @@ def make_guide(
 
     Args:
         guide: of the recipe.
-        landmarks: (68, 2) in pixels of the crop.
+        landmarks: (68, 2) in pixels of the crop; None if there are none.
         size: (width, height) of the crop.
         labels: of the photo; None if it has none.
         bits: the photo's labels in the crop, from `warp_labels`; `labels.bits` if not given.
 
     Raises:
         PhotoError: `no_labels`, if the labels, or one part that they do not know, are missing and the recipe says
-            `missing: reject`.
+            `missing: reject`. `no_landmarks`, if the guide is to be made from landmarks, and there are none.
     """
     parts = [region for region in guide.regions if region in PARTS]
     outlined = [region for region in guide.regions if region not in PARTS]
@@ -72,6 +72,8 @@ def make_guide(
     if parts and labels is not None:
         mask |= mask_of(labels.bits if bits is None else bits, parts)
     for region in outlined:
+        if landmarks is None:
+            raise PhotoError("no_landmarks", "the guide is made from landmarks, and no face was found", value=region)
         mask |= landmark_mask(landmarks, region, size)
     finished = finish(mask, guide.dilate, guide.soften)
     origin: dict[str, JsonValue] = {
