@@ -45,7 +45,7 @@ def draw_straps(template: Template, fixed: NDArray[np.float64], fit: FaceFit, rn
             continue
         ear = 1.15 + 0.3 * max(0.0, turned)
         high = (side * (ear + 0.02), top - 0.25) if bands else (side * ear, top)
-        low = (side * (ear - 0.02), 0.95) if bands else (side * (ear - 0.01), bottom)
+        low = (side * (ear - 0.12), 0.82) if bands else (side * (ear - 0.01), bottom)
         if crossed:
             high, low = low, high
         for (x, y), (end_x, end_y) in ((upper, high), (lower, low)):

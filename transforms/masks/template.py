@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +23,8 @@ from faceloom.transforms.masks.shade import draw_lamp, light_cloth, measure_ligh
 from faceloom.transforms.masks.straps import draw_straps
 
 Image = NDArray[np.uint8]
+_FAR_TURN = 0.45
+"""Radians beyond which the far edge of a mask is out of sight."""
 
 
 @lru_cache
@@ -107,7 +110,9 @@ def paint_template(
     pattern = _pattern(mask, template, rng)
     canvas = Canvas.over(worn, 1.1 * fit.unit)
     sheet = fabric.cloth(canvas, colour, pattern, rng)
-    details = add_details(sheet, canvas, template, worn, colour, rng)
+    # Seen from the side the far edge lies behind the bulge: a trim along it would show across the cloth.
+    seen = template if abs(fit.yaw) < _FAR_TURN else replace(template, hem=0.0)
+    details = add_details(sheet, canvas, seen, worn, colour, rng)
     lit = light_cloth(sheet, surface(canvas, template, worn, rng), light, lamp, rng)
     last = len(points)
     fixed = points[[template.upper, template.lower, last - template.upper, last - template.lower]]

@@ -49,3 +49,15 @@ def test_bands_run_above_and_below_the_ears(landmarks):
             assert ends[-1] > points[0, 1] + 0.5 * 45
             return
     pytest.fail("no seed drew head bands")
+
+
+def test_lower_bands_vanish_behind_the_jaw(landmarks):
+    """A band that ended beside the neck would end in the air."""
+    for seed in range(20):
+        points, shown = straps(landmarks, name="ffp_valve", seed=seed)
+        for strap in shown:
+            x, y = strap.line[-1]
+            if y > points[0, 1] + 0.7 * 45:
+                jaw = points[16:8:-1] if strap.side > 0 else points[:8]
+                edge = np.interp(y, jaw[:, 1], jaw[:, 0])
+                assert strap.side * (x - edge) < 0.12 * 45

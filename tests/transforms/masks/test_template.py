@@ -245,3 +245,14 @@ def test_black_masks_stay_neutral(landmarks, portrait):
         red, green, blue = np.median(painted.image[painted.alpha == 1], axis=0)
         # Neither purple nor green: what lamps differ in is red against blue.
         assert abs((red + blue) / 2 - green) <= 4
+
+
+def test_no_trim_shows_across_the_cloth_of_a_strongly_turned_head(landmarks, portrait):
+    """Its far part lies behind the bulge, so nothing is drawn there."""
+    drawn = dict.fromkeys((0.0, 0.75), 0)
+    for yaw in drawn:
+        points = landmarks(yaw=yaw)
+        for seed in range(40):
+            painted = paint_template(portrait(points), points, mask("kn95"), np.random.default_rng(seed))
+            drawn[yaw] += "trim" in painted.parameters["details"]
+    assert drawn[0.0] > 0 == drawn[0.75]
