@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from faceloom.models.looks import disturbed_looks, take_looks
 from faceloom.models.networks import CompactMasker, PaperAutoencoder, compose
 from faceloom.models.pairs import Pairs, degraded
 from faceloom.models.presets import CompactPreset, PaperPreset
@@ -25,17 +26,15 @@ class CompactLoss:
     Attributes:
         picture: squared error of the composed picture, where the mask is and one pixel around it. Not elsewhere: a
             target also has straps and shadows, which are no part of the truth about the mask.
-        coverage: cross-entropy and soft Dice of the coverage against the truth.
+        coverage: squared error and soft Dice of the coverage against the truth.
         colour: absolute error of the colour inside the mask.
-        detail: absolute error of the colour's differences between neighbours inside the mask: folds, seams, patterns.
-        code: how far codes are from a normal distribution (KL divergence per number).
+        flow: absolute error of the flow on the mask, in pixels of a 64x64 crop; none for held-out pairs.
     """
 
     picture: Tensor
     coverage: Tensor
     colour: Tensor
-    detail: Tensor
-    code: Tensor
+    flow: Tensor
 
     def total(self, preset: CompactPreset) -> Tensor:
         """The weighted sum."""
@@ -43,40 +42,38 @@ class CompactLoss:
             self.picture
             + preset.coverage_weight * self.coverage
             + preset.colour_weight * self.colour
-            + preset.detail_weight * self.detail
-            + preset.code_weight * self.code
+            + preset.flow_weight * self.flow
         )
 
 
 def compact_loss(
     network: CompactMasker, pairs: Pairs, preset: CompactPreset, chance: torch.Generator | None = None
 ) -> CompactLoss:
-    """Loss of the compact network when it is given the code of each target's look.
+    """Loss of the compact network when it puts the mask of each target back on its face.
 
     Args:
         network: in training mode or not.
         pairs: the batch.
         preset: says how faces are degraded.
-        chance: a generator on the CPU; without it codes are their means and faces stay as they are, for held-out pairs.
+        chance: a generator on the CPU: looks are disturbed and faces degraded; without it neither, for held-out pairs.
     """
-    mean, spread = (part.float() for part in network.encoder(pairs.masked, pairs.mask))
-    code = mean
-    if chance is not None:
-        noise = torch.randn(mean.shape, generator=chance).to(mean.device)
-        code = mean + noise * torch.exp(spread / 2)
+    flow = None
+    if chance is None:
+        look = take_looks(pairs)
+    else:
+        look, flow = disturbed_looks(pairs, chance)
         pairs = degraded(pairs, preset, chance)
-    colour, logits = (part.float() for part in network(pairs.face, code))
-    alpha, mask = torch.sigmoid(logits), pairs.mask
+    fit = network.find(pairs.face, look)
+    colour, alpha = network.put(look, fit)
+    mask = pairs.mask
     near = F.max_pool2d(mask, 3, 1, 1)
     composed = compose(pairs.face, colour, alpha)
-    across, down = mask[..., 1:] * mask[..., :-1], mask[..., 1:, :] * mask[..., :-1, :]
-    error = colour - pairs.masked
+    error = colour.new_zeros(()) if flow is None else _mean((32 * (fit.flow - flow)).abs().permute(0, 3, 1, 2), near)
     return CompactLoss(
         picture=_mean((composed - pairs.masked) ** 2, near),
-        coverage=F.binary_cross_entropy_with_logits(logits, mask) + dice_loss(alpha, mask),
-        colour=_mean(error.abs(), mask),
-        detail=_mean(error.diff(dim=3).abs(), across) + _mean(error.diff(dim=2).abs(), down),
-        code=0.5 * (mean**2 + spread.exp() - 1 - spread).mean(),
+        coverage=F.mse_loss(alpha, mask) + dice_loss(alpha, mask),
+        colour=_mean((colour - pairs.masked).abs(), mask),
+        flow=error,
     )
 
 

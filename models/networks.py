@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -40,90 +41,106 @@ class PaperAutoencoder(nn.Module):
 
 
 class _Block(nn.Module):
-    """Convolution, its maps scaled and shifted by a code if there is one, ReLU."""
+    """A 3x3 convolution, normalisation, ReLU."""
 
-    def __init__(self, before: int, after: int, code: int = 0, stride: int = 1) -> None:
+    def __init__(self, before: int, after: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(before, after, 3, stride, 1)
+        self.conv = nn.Conv2d(before, after, 3, stride, 1, bias=False)
         self.norm = nn.BatchNorm2d(after)
-        self.steer = nn.Linear(code, 2 * after) if code else None
 
-    def forward(self, x: Tensor, code: Tensor | None = None) -> Tensor:
-        x = self.norm(self.conv(x))
-        if self.steer is not None:
-            scale, shift = self.steer(code)[..., None, None].chunk(2, 1)
-            x = x * (1 + scale) + shift
-        return F.relu(x)
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)))
 
 
-class LookEncoder(nn.Module):
-    """Writes what the mask on a picture looks like into a code; only training needs it."""
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """How a look is put on a face.
 
-    def __init__(self, widths: tuple[int, ...], code: int) -> None:
-        super().__init__()
-        steps = zip((4, *widths[1:]), (*widths[1:], widths[-1]))
-        self.blocks = nn.Sequential(*(_Block(before, after, stride=2) for before, after in steps))
-        self.head = nn.Linear(2 * widths[-1], 2 * code)
+    Attributes:
+        flow: where each pixel of the face finds its own in the look, float (N, H, W, 2), x and y from -1 to 1.
+        gain: by how much the look is brightened, float (N, 3, H, W), RGB, around 1.
+        soft: how much it is blurred, float (N, 1, 1, 1), 0..1.
+    """
 
-    def forward(self, masked: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and logarithm of the variance of the code, each float (N, code).
-
-        Args:
-            masked: float (N, 3, H, W), RGB, 0..1.
-            mask: its coverage, float (N, 1, H, W), 0..1.
-        """
-        x = self.blocks(torch.cat([masked * mask, mask], 1))
-        mean, spread = self.head(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)).chunk(2, 1)
-        return mean, spread.clamp(-8, 4)
+    flow: Tensor
+    gain: Tensor
+    soft: Tensor
 
 
 class CompactMasker(nn.Module):
-    """A small U-Net that predicts a mask's colour and its coverage from a face and a code of the mask's look.
+    """A small network that puts the look of a mask on a face: it says where, how bright and how soft.
 
-    Fully convolutional: takes any height and width that are multiples of `stride`. Beside the face it sees where each
-    pixel lies in the crop, since in an aligned crop that says most of where a mask goes.
+    A look is a picture of a mask with its coverage, seen on some other face. What a mask looks like cannot be told from
+    the face that it is to go on, and a network that has to paint it paints the average of all masks, without folds or
+    seams. So its picture is given, and bent to the face by a smooth field that the network predicts: what it shows
+    stays sharp. Many looks are kept with the weights.
+
+    Fully convolutional: takes any height and width that are multiples of `stride`. Beside face and look it sees where
+    each pixel lies in the crop, since in an aligned crop that says most of where a mask goes.
 
     Attributes:
-        looks: float (looks, code), codes of training masks; the first is the most typical of them.
+        looks: uint8 (looks, 4, S, S), RGB times coverage, and coverage; the first is the most typical of them.
     """
 
     looks: Tensor
 
     def __init__(self, preset: CompactPreset) -> None:
         super().__init__()
-        widths, code = preset.widths, preset.code
-        self.stride = preset.stride
-        self.stem = _Block(5, widths[0])
-        self.down = nn.ModuleList(_Block(a, b, stride=2) for a, b in pairwise(widths))
-        self.bottom = nn.ModuleList(_Block(widths[-1], widths[-1], code) for _ in range(2))
-        self.widen = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in zip(widths[-2::-1], widths[:0:-1]))
-        self.up = nn.ModuleList(_Block(2 * a, a, code) for a in widths[-2::-1])
-        self.last = _Block(widths[0], widths[0], code)
-        self.head = nn.Conv2d(widths[0], 4, 3, 1, 1)
-        self.encoder = LookEncoder(widths, code)
-        self.register_buffer("looks", torch.zeros(preset.looks, code))
+        widths = preset.widths
+        self.edge = preset.edge
+        self.stem = _Block(9, widths[0], 2)
+        self.down = nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (_Block(a, b, 2), _Block(b, b))))
+        self.context = nn.Conv2d(widths[-1], widths[-1], 1)
+        self.bottom = nn.Sequential(*(_Block(widths[-1], widths[-1]) for _ in range(2)))
+        self.fit = nn.Conv2d(widths[-1], 6, 3, 1, 1)
+        nn.init.zeros_(self.fit.weight)  # training starts with the look as it is
+        assert self.fit.bias is not None
+        nn.init.zeros_(self.fit.bias)
+        self.register_buffer("looks", torch.zeros(preset.looks, 4, preset.size, preset.size, dtype=torch.uint8))
 
-    def forward(self, face: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        """Colour, float (N, 3, H, W), 0..1, and the logits of the coverage, float (N, 1, H, W)."""
-        x = self.stem(torch.cat([face - 0.5, _places(face)], 1))
-        skips = []
-        for down in self.down:
-            skips.append(x)
-            x = down(x)
-        for block in self.bottom:
-            x = block(x, code)
-        for widen, up in zip(self.widen, self.up):
-            x = up(torch.cat([F.pixel_shuffle(widen(x), 2), skips.pop()], 1), code)
-        x = self.head(self.last(x, code))
-        return torch.sigmoid(x[:, :3]), x[:, 3:]
+    def find(self, face: Tensor, look: Tensor) -> Fit:
+        """How to put `look`, float (N, 4, H, W), on `face`, float (N, 3, H, W)."""
+        places = _places(face)
+        x = self.down(self.stem(torch.cat([face - 0.5, look, places], 1)))
+        x = self.bottom(x + self.context(_average(x)))
+        x = self.fit(x).float()
+        # No exp and no sigmoid: at the end of a batch torch computes them in another way, with other last bits.
+        soft = (0.1 + _average(x)[:, 5:]).clamp(0, 1)
+        x = F.interpolate(x[:, :5], face.shape[2:], mode="bicubic", align_corners=False)
+        return Fit((places + x[:, :2]).permute(0, 2, 3, 1), (1 + x[:, 2:]).clamp(0.3, 3), soft)
+
+    def put(self, look: Tensor, fit: Fit) -> tuple[Tensor, Tensor]:
+        """A look bent, lit and blurred: colour, float (N, 3, H, W), 0..1, and coverage, float (N, 1, H, W), 0..1."""
+        blurred = F.avg_pool2d(F.pad(look, (2, 2, 2, 2)), 5, 1)
+        look = torch.lerp(look, blurred, fit.soft)
+        x = F.grid_sample(look, fit.flow, mode="bicubic", align_corners=False)
+        cover = x[:, 3:]
+        colour = (x[:, :3] / cover.clamp(min=0.05) * fit.gain).clamp(0, 1)
+        # Two resamplings have widened the edge; it is narrowed again.
+        edge = 1 + (self.edge - 1) * (1 - fit.soft)
+        return colour, ((cover - 0.5) * edge + 0.5).clamp(0, 1)
+
+    def forward(self, face: Tensor, look: Tensor) -> tuple[Tensor, Tensor]:
+        """Colour, float (N, 3, H, W), 0..1, and coverage, float (N, 1, H, W), 0..1, of a look on a face.
+
+        Args:
+            face: float (N, 3, H, W), RGB, 0..1.
+            look: float (N, 4, H, W): RGB times coverage, and coverage, 0..1.
+        """
+        return self.put(look, self.find(face, look))
+
+
+def _average(x: Tensor) -> Tensor:
+    """Mean over all pixels, (N, C, 1, 1). `x.mean` adds up in an order that depends on the place in the batch."""
+    return F.avg_pool2d(x, x.shape[2:])
 
 
 def _places(face: Tensor) -> Tensor:
-    """Height and breadth of each pixel in the crop, -1..1, as two planes."""
+    """x and y of the middle of each pixel, float (N, 2, H, W); the crop's edges are at -1 and 1."""
     count, _, height, width = face.shape
-    rows = torch.linspace(-1, 1, height, device=face.device, dtype=face.dtype)
-    columns = torch.linspace(-1, 1, width, device=face.device, dtype=face.dtype)
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(count, 2, height, width)
+    rows = (torch.arange(height, device=face.device, dtype=torch.float32) * 2 + 1) / height - 1
+    columns = (torch.arange(width, device=face.device, dtype=torch.float32) * 2 + 1) / width - 1
+    return torch.stack(torch.meshgrid(columns, rows, indexing="xy")).expand(count, 2, height, width)
 
 
 def compose(face: Tensor, colour: Tensor, alpha: Tensor) -> Tensor:

@@ -133,19 +133,19 @@ class MaskPredictor:
             if isinstance(self.preset, PaperPreset):
                 colour = self._network(picture).clamp(0, 1)
             else:
-                colour, logits = self._network(picture, self._codes(seeds, count))
+                colour, cover = self._network(picture, self._looks(seeds, count))
             shown: NDArray[np.float32] = colour[:count].permute(0, 2, 3, 1).cpu().numpy()
             if isinstance(self.preset, PaperPreset):
                 return shown, changed(faces, shown, self.preset)
-            return shown, torch.sigmoid(logits[:count, 0]).cpu().numpy()
+            return shown, cover[:count, 0].cpu().numpy()
 
-    def _codes(self, seeds: Sequence[int] | None, count: int) -> Tensor:
-        """A kept code for each face of a batch, drawn by its seed."""
-        looks: Tensor = self._network.looks
+    def _looks(self, seeds: Sequence[int] | None, count: int) -> Tensor:
+        """A kept look for each face of a batch, drawn by its seed."""
+        kept: Tensor = self._network.looks
         drawn = [0] * self._batch
         if seeds is not None:
-            drawn[:count] = [int(np.random.default_rng(seed).integers(len(looks))) for seed in seeds]
-        return looks[drawn]
+            drawn[:count] = [int(np.random.default_rng(seed).integers(len(kept))) for seed in seeds]
+        return kept[drawn].float() / 255
 
 
 def changed(faces: NDArray[np.uint8], output: NDArray[np.float32], preset: PaperPreset) -> NDArray[np.float32]:

@@ -62,7 +62,7 @@ class PaperPreset(Preset):
 
     maps: int = 16
     hidden: int = 2500
-    dense_activation: Activation = "relu"
+    dense_activation: Activation = "linear"
     output_activation: Activation = "sigmoid"
     change_low: float = 0.10
     change_high: float = 0.20
@@ -76,45 +76,39 @@ class PaperPreset(Preset):
 
 @dataclass(frozen=True, kw_only=True)
 class CompactPreset(Preset):
-    """Our small network that predicts a mask's colour and its coverage.
-
-    What a mask looks like is drawn anew for every pair, so a network that only sees the face would learn the average of
-    all masks, which is a grey blur. Here an encoder of the target writes the look into a short code, which the network
-    is given; the codes of training masks are kept, and one of them is drawn for a new face.
+    """Our small network, which puts pictures of masks that it has seen on new faces.
 
     Attributes:
-        widths: feature maps at the side's full, half, quarter … resolution.
-        code: numbers in a code of a look.
-        looks: how many codes are kept.
-        coverage_weight, colour_weight, detail_weight: of the losses beside that of the composed picture.
-        code_weight: how strongly codes are drawn towards a normal distribution (the KL term of a variational encoder).
+        widths: feature maps at half, a quarter … of the resolution.
+        looks: how many pictures of masks are kept.
+        edge: by how much the edge of the coverage is steepened after resampling.
+        coverage_weight, colour_weight, flow_weight: of the losses beside that of the composed picture.
     """
 
-    widths: tuple[int, ...] = (16, 32, 64, 96)
-    code: int = 24
+    widths: tuple[int, ...] = (24, 48, 96)
     looks: int = 256
+    edge: float = 1.6
     coverage_weight: float = 0.3
     colour_weight: float = 1.0
-    detail_weight: float = 1.0
-    code_weight: float = 1e-4
+    flow_weight: float = 0.1
 
     @property
     def stride(self) -> int:  # type: ignore[override]
         """The side of a crop must be a multiple of it."""
-        return int(2 ** (len(self.widths) - 1))
+        return int(2 ** len(self.widths))
 
 
 PRESETS: dict[str, PaperPreset | CompactPreset] = {
     preset.name: preset
     for preset in (
-        PaperPreset(name="paper", batch=16, learning_rate=1e-4, save_every=10),
+        PaperPreset(name="paper", batch=32, learning_rate=3e-4, save_every=10),
         CompactPreset(
             name="compact", batch=16, learning_rate=2e-3, schedule="cosine", flip=True, jitter=0.06, degrade=0.15
         ),
         PaperPreset(name="tiny-paper", size=16, epochs=4, batch=4, learning_rate=1e-3, maps=2, hidden=12),
         CompactPreset(
             name="tiny-compact", size=16, epochs=4, batch=4, learning_rate=2e-3, flip=True, jitter=0.05, degrade=0.2,
-            widths=(4, 6), code=3, looks=5,
+            widths=(6,), looks=5,
         ),
     )
 }  # fmt: skip

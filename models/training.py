@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from faceloom.models.looks import gather_looks
 from faceloom.models.losses import loss_of
 from faceloom.models.networks import CompactMasker, PaperAutoencoder, make_network
 from faceloom.models.pairs import Pairs, moved
@@ -95,8 +96,8 @@ def train(
         mean = _run_epoch(network, adam, preset, batches(epoch), epoch, _chance(seed, epoch), device)
         network.eval()
         with torch.inference_mode():
-            if isinstance(network, CompactMasker):
-                network.looks.copy_(gather_looks(network, batches(epoch)))
+            if isinstance(network, CompactMasker) and isinstance(preset, CompactPreset):
+                network.looks.copy_(gather_looks(batches(epoch), preset.looks))
             checked = _mean_loss(network, preset, held_out(), epoch, device)
         if not best or checked < min(loss.held_out for loss in losses):
             best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in network.state_dict().items()}
@@ -164,22 +165,6 @@ def learning_rate(preset: PaperPreset | CompactPreset, epoch: int) -> float:
         return preset.learning_rate
     done = (epoch - 1) / max(1, preset.epochs - 1)
     return preset.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
-
-
-def gather_looks(network: CompactMasker, batches: Iterable[Pairs]) -> Tensor:
-    """Codes of the first training pairs, float (looks, code): the most typical first, and in a circle if there are few.
-
-    The most typical is the one with the smallest sum of distances to all others.
-    """
-    codes: list[Tensor] = []
-    for pairs in batches:
-        codes += network.encoder(pairs.masked, pairs.mask)[0].float()
-        if len(codes) >= len(network.looks):
-            break
-    found = torch.stack(codes)
-    typical = int(torch.cdist(found, found).sum(1).argmin())
-    order = [typical, *(number for number in range(len(found)) if number != typical)]
-    return found[[order[number % len(order)] for number in range(len(network.looks))]]
 
 
 def _chance(seed: int, epoch: int) -> torch.Generator:

@@ -29,9 +29,10 @@ SLOW = (
 )
 """Packages that take long to import, and so are imported where they are used."""
 
-SLOW_AT_TOP = {"beam_worker.py": {"apache_beam"}} | dict.fromkeys(
-    ("losses.py", "networks.py", "pairs.py", "training.py"), {"torch"}
-)
+SLOW_AT_TOP = {
+    "beam_worker.py": {"apache_beam"},
+    **{name: {"torch"} for name in ("losses.py", "networks.py", "pairs.py", "training.py")},
+}
 """Files that are only ever imported once work begins, and what they may import at their top."""
 
 MODULES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]

@@ -20,13 +20,24 @@ from faceloom.schemas.model_card import DataCard, ModelCard  # noqa: E402
 
 
 def make_pairs(count: int, size: int, seed: int = 0) -> Pairs:
-    """Noise for faces; a mask of one random colour over the lower middle."""
+    """Dark faces with a bright chin somewhere low; the mask covers it, in one random colour."""
     chance = torch.Generator().manual_seed(seed)
-    face = torch.rand(count, 3, size, size, generator=chance)
+    face = 0.3 + 0.05 * torch.rand(count, 3, size, size, generator=chance)
     mask = torch.zeros(count, 1, size, size)
-    mask[..., size // 2 : size - 2, 3:-3] = 1
+    for number, (x, y) in enumerate(torch.randint(-size // 8, size // 8 + 1, (count, 2), generator=chance).tolist()):
+        top, left = size // 2 + y, size // 4 + x
+        mask[number, :, top : top + size // 3, left : left + size // 2] = 1
+    face = face + 0.4 * mask
     colour = torch.rand(count, 3, 1, 1, generator=chance)
     return Pairs(face, face * (1 - mask) + colour * mask, mask)
+
+
+def make_looks(count: int, size: int, seed: int = 0) -> torch.Tensor:
+    """Looks: a rectangle each, in another colour, float (count, 4, size, size)."""
+    chance = torch.Generator().manual_seed(seed)
+    cover = torch.zeros(count, 1, size, size)
+    cover[..., size // 2 : size - 2, size // 4 : -size // 4] = 1
+    return torch.cat([torch.rand(count, 3, 1, 1, generator=chance) * cover, cover], 1)
 
 
 def dealt(pairs: Pairs, batch: int) -> Callable[..., Iterator[Pairs]]:
@@ -66,7 +77,8 @@ def make_run(folder: Path, preset: Any = None, **changes: Any) -> Path:
         torch.manual_seed(3)
         network = make_network(preset)
         if not isinstance(preset, PaperPreset):
-            network.looks.normal_()
+            torch.nn.init.normal_(network.fit.weight, 0, 0.1)
+            network.looks.copy_(make_looks(preset.looks, preset.size) * 255)
     files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
     write_card(folder, make_card(preset, files, **changes))
     return folder
@@ -75,5 +87,5 @@ def make_run(folder: Path, preset: Any = None, **changes: Any) -> Path:
 @pytest.fixture(scope="session")
 def tiny() -> SimpleNamespace:
     """The functions of this file."""
-    functions = [make_pairs, dealt, make_card, make_run]
+    functions = [make_pairs, make_looks, dealt, make_card, make_run]
     return SimpleNamespace(**{function.__name__: function for function in functions})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from faceloom.models.networks import (  # noqa: E402
     CompactMasker,
+    Fit,
     PaperAutoencoder,
     compose,
     make_network,
@@ -19,6 +21,12 @@ from faceloom.models.presets import PRESETS, CompactPreset, PaperPreset  # noqa:
 
 TINY = PRESETS["tiny-compact"]
 assert isinstance(TINY, CompactPreset)
+
+
+def compact(preset: CompactPreset) -> CompactMasker:
+    network = make_network(preset).eval()
+    assert isinstance(network, CompactMasker)
+    return network
 
 
 def shapes_of(network: torch.nn.Module, *inputs: torch.Tensor) -> list[tuple[str, tuple[int, ...]]]:
@@ -75,48 +83,73 @@ def test_the_compact_network_is_small() -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (64, 64), (18, 40), (128, 96)])
 def test_the_compact_network_takes_any_multiple_of_its_stride(height: int, width: int) -> None:
-    network = make_network(TINY)
-    assert isinstance(network, CompactMasker) and network.stride == TINY.stride == 2
-    colour, logits = network(torch.rand(2, 3, height, width), torch.randn(2, TINY.code))
-    assert colour.shape == (2, 3, height, width) and logits.shape == (2, 1, height, width)
-    assert float(colour.detach().min()) >= 0 and float(colour.detach().max()) <= 1
+    network = compact(TINY)
+    assert TINY.stride == 2
+    with torch.inference_mode():
+        colour, alpha = network(torch.rand(2, 3, height, width), torch.rand(2, 4, height, width))
+    assert colour.shape == (2, 3, height, width) and alpha.shape == (2, 1, height, width)
+    for values in (colour, alpha):
+        assert float(values.min()) >= 0 and float(values.max()) <= 1
 
 
 def test_the_real_compact_preset_runs_at_other_sizes_than_it_is_trained_on() -> None:
     preset = PRESETS["compact"]
-    assert isinstance(preset, CompactPreset)
+    assert isinstance(preset, CompactPreset) and preset.stride == 8
     with torch.inference_mode():
-        network = make_network(preset).eval()
-        assert isinstance(network, CompactMasker)
+        network = compact(preset)
         for size in (64, 128):
-            assert network(torch.rand(1, 3, size, size), torch.zeros(1, preset.code))[1].shape == (1, 1, size, size)
-    assert preset.stride == 8
+            assert network(torch.rand(1, 3, size, size), torch.rand(1, 4, size, size))[1].shape == (1, 1, size, size)
 
 
-def test_a_code_changes_the_look_and_a_face_in_a_batch_does_not_change_another() -> None:
-    network = make_network(TINY).eval()
-    assert isinstance(network, CompactMasker)
-    faces, codes = torch.rand(3, 3, 16, 16), torch.randn(3, TINY.code)
+def test_training_starts_with_the_look_where_it_is(tiny: SimpleNamespace) -> None:
+    look = tiny.make_looks(2, 32)
     with torch.inference_mode():
-        colour, _ = network(faces, codes)
-        other, _ = network(faces, torch.cat([codes[:2], codes[2:] + 2]))
-    torch.testing.assert_close(other[:2], colour[:2], rtol=0, atol=0)
-    assert float((other[2] - colour[2]).abs().max()) > 1e-3
+        network = compact(dataclasses.replace(TINY, size=32))
+        fit = network.find(torch.rand(2, 3, 32, 32), look)
+        colour, alpha = network.put(look, dataclasses.replace(fit, soft=torch.zeros(2, 1, 1, 1)))
+    torch.testing.assert_close(fit.flow[0, 0, 0], torch.tensor([-31 / 32, -31 / 32]))
+    torch.testing.assert_close(fit.flow[0, -1, 0], torch.tensor([-31 / 32, 31 / 32]))
+    torch.testing.assert_close(alpha, look[:, 3:])
+    torch.testing.assert_close(colour * alpha, look[:, :3])
 
 
-def test_the_encoder_sees_only_what_the_mask_covers() -> None:
-    network = make_network(TINY).eval()
-    assert isinstance(network, CompactMasker)
-    masked, mask = torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
-    mask[..., 8:, :] = 1
-    elsewhere, inside = masked.clone(), masked.clone()
-    elsewhere[..., :8, :] = 0
-    inside[..., 8:, :] = 0
+def test_a_look_goes_where_the_flow_says_and_gets_the_light_that_the_gain_says(tiny: SimpleNamespace) -> None:
+    look = tiny.make_looks(1, 16) * torch.tensor([0.5, 0.5, 0.5, 1])[:, None, None]
+    network = compact(TINY)
     with torch.inference_mode():
-        mean, spread = network.encoder(masked, mask)
-        assert mean.shape == spread.shape == (1, TINY.code)
-        torch.testing.assert_close(network.encoder(elsewhere, mask)[0], mean, rtol=0, atol=0)
-        assert float((network.encoder(inside, mask)[0] - mean).abs().max()) > 1e-4
+        fit = network.find(torch.rand(1, 3, 16, 16), look)
+        shifted = Fit(fit.flow - torch.tensor([2 / 8, 0]), torch.full_like(fit.gain, 1.5), torch.zeros_like(fit.soft))
+        colour, alpha = network.put(look, shifted)
+    torch.testing.assert_close(alpha[..., 2:], look[:, 3:, :, :-2])
+    torch.testing.assert_close((colour * alpha)[..., 2:], 1.5 * look[:, :3, :, :-2])
+
+
+def test_softness_blurs_a_look_and_its_edge(tiny: SimpleNamespace) -> None:
+    look = tiny.make_looks(1, 32)
+    network = compact(TINY)
+    with torch.inference_mode():
+        fit = network.find(torch.rand(1, 3, 32, 32), look)
+        soft = network.put(look, dataclasses.replace(fit, soft=torch.ones(1, 1, 1, 1)))[1]
+    between = (soft > 0.05) & (soft < 0.95)
+    assert int(between.sum()) > 50 and float((soft - look[:, 3:]).abs().max()) > 0.2
+
+
+def test_where_a_look_has_nothing_the_coverage_is_nothing_at_all() -> None:
+    network = compact(TINY)
+    with torch.inference_mode():
+        _, alpha = network(torch.rand(1, 3, 16, 16), torch.zeros(1, 4, 16, 16))
+    assert float(alpha.max()) == 0
+
+
+def test_a_face_in_a_batch_does_not_change_another() -> None:
+    network = compact(TINY)
+    torch.nn.init.normal_(network.fit.weight)
+    faces, looks = torch.rand(3, 3, 16, 16), torch.rand(3, 4, 16, 16)
+    with torch.inference_mode():
+        before = network.find(faces, looks).flow
+        after = network.find(torch.cat([faces[:2], faces[2:] / 2]), looks).flow
+    torch.testing.assert_close(after[:2], before[:2], rtol=0, atol=0)
+    assert float((after[2] - before[2]).abs().max()) > 1e-3
 
 
 def test_composing_keeps_the_face_where_there_is_no_mask() -> None:

@@ -85,15 +85,9 @@ def test_seeds_choose_looks_and_none_is_the_typical_one(predictors: dict[str, Ma
 
 
 def test_compact_mixes_face_and_colour_and_leaves_skin_alone(predictors: dict[str, MaskPredictor]) -> None:
-    predictor = predictors["tiny-compact"]
-    bias = predictor._network.head.bias
-    before = bias.clone()
-    usual = float(np.median(predictor.predict(FACES).alpha))
-    bias[3] -= np.log(usual / (1 - usual)) + np.log(509)  # half of the pixels are now below half of 1/255
-    got = predictor.predict(FACES)
-    bias.copy_(before)
+    got = predictors["tiny-compact"].predict(FACES)
     bare = got.alpha == 0
-    assert 0 < bare.mean() < 1
+    assert 0 < bare.mean() < 1 and ((got.alpha > 0) & (got.alpha < 1)).any()
     assert np.array_equal(got.output[bare], FACES[bare])
     mixed = FACES * (1 - got.alpha[..., None]) + got.colour * 255 * got.alpha[..., None]
     assert np.abs(got.output - mixed).max() <= 0.5 + 1e-3

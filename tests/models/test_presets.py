@@ -42,7 +42,7 @@ def test_the_stride_follows_the_depth() -> None:
     compact = PRESETS["compact"]
     assert isinstance(compact, CompactPreset)
     for depth in range(1, 5):
-        assert dataclasses.replace(compact, widths=(8,) * depth).stride == 2 ** (depth - 1)
+        assert dataclasses.replace(compact, widths=(8,) * depth).stride == 2**depth
 
 
 def test_values_of_no_preset_are_refused_by_name() -> None:

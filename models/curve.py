@@ -1,0 +1,65 @@
+"""The losses of a run as a table and as a curve, in the manner of Lee 2022, figure 6."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceloom.models.checkpoint import write_file
+
+if TYPE_CHECKING:
+    from faceloom.models.training import EpochLoss
+
+TABLE, CURVE = "loss.csv", "loss.png"
+"""Files of a run beside its weights."""
+
+
+def write_table(folder: Path, losses: Sequence[EpochLoss]) -> None:
+    """Write the mean losses per epoch, on training and held-out pairs, and its seconds, as CSV.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+
+    def write(file: Path) -> None:
+        with file.open("w", newline="", encoding="utf-8") as stream:
+            lines = csv.writer(stream, lineterminator="\n")
+            lines.writerow(["epoch", "train", "held_out", "seconds"])
+            lines.writerows([loss.epoch, loss.train, loss.held_out, round(loss.seconds, 2)] for loss in losses)
+
+    write_file(folder / TABLE, write)
+
+
+def draw_curve(folder: Path, losses: Sequence[EpochLoss], best_epoch: int, title: str) -> None:
+    """Draw both losses over the epochs, on a logarithmic scale, as PNG; the best epoch is marked.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # Without pyplot: no global state, and no window system is looked for.
+    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
+    axes = FigureCanvasAgg(figure).figure.add_subplot()
+    epochs = [loss.epoch for loss in losses]
+    marker = "o" if len(epochs) == 1 else None
+    axes.plot(epochs, [loss.train for loss in losses], label="training pairs", marker=marker)
+    axes.plot(epochs, [loss.held_out for loss in losses], label="held-out pairs", marker=marker)
+    if best_epoch:
+        axes.axvline(best_epoch, color="grey", linewidth=1, linestyle=":", label=f"best: epoch {best_epoch}")
+    if all(loss.train > 0 and loss.held_out > 0 for loss in losses):
+        axes.set_yscale("log")
+    axes.set(xlabel="epoch", ylabel="loss", title=title)
+    axes.grid(visible=True, which="both", alpha=0.25)
+    axes.legend()
+
+    def write(file: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a title in letters that the font lacks
+            figure.savefig(file, format="png", metadata={"Software": None})
+
+    write_file(folder / CURVE, write)

@@ -1,0 +1,109 @@
+"""Losses: nothing to pay for what is right, and more for what is worse."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from faceloom.models.losses import compact_loss, dice_loss, loss_of, paper_loss  # noqa: E402
+from faceloom.models.networks import CompactMasker, Fit, PaperAutoencoder, make_network  # noqa: E402
+from faceloom.models.pairs import Pairs  # noqa: E402
+from faceloom.models.presets import PRESETS, CompactPreset, PaperPreset  # noqa: E402
+
+PAPER, COMPACT = PRESETS["tiny-paper"], PRESETS["tiny-compact"]
+assert isinstance(PAPER, PaperPreset) and isinstance(COMPACT, CompactPreset)
+
+
+def test_the_paper_is_trained_with_mean_squared_error(tiny: SimpleNamespace) -> None:
+    network, pairs = make_network(PAPER), tiny.make_pairs(3, 16)
+    assert isinstance(network, PaperAutoencoder)
+    with torch.inference_mode():
+        expected = ((network(pairs.face) - pairs.masked) ** 2).mean()
+        torch.testing.assert_close(paper_loss(network, pairs), expected)
+        torch.testing.assert_close(loss_of(network, pairs, PAPER), expected)
+
+
+@pytest.mark.parametrize(("alpha", "loss"), [(1.0, 0.0), (0.0, 1.0), (0.5, 1 / 3)])
+def test_dice_of_a_mask_and_a_share_of_it(alpha: float, loss: float) -> None:
+    mask = torch.zeros(2, 1, 40, 40)
+    mask[..., 10:] = 1
+    assert float(dice_loss(mask * alpha, mask)) == pytest.approx(loss, abs=1e-3)
+
+
+def test_dice_without_any_mask_is_no_error() -> None:
+    empty = torch.zeros(2, 1, 4, 4)
+    assert float(dice_loss(empty, empty)) == 0
+
+
+class Perfect(CompactMasker):
+    """Knows the answer, and gets it wrong in one way if told to."""
+
+    def __init__(self, pairs: Pairs, **wrong: float) -> None:
+        assert isinstance(COMPACT, CompactPreset)
+        super().__init__(COMPACT)
+        self.pairs, self.wrong = pairs, wrong
+
+    def put(self, look: torch.Tensor, fit: Fit) -> tuple[torch.Tensor, torch.Tensor]:
+        colour = self.pairs.masked * (1 - self.wrong.get("colour", 0))
+        return colour, self.pairs.mask.roll(int(self.wrong.get("shift", 0)), 3)
+
+
+def test_the_right_answer_costs_nothing(tiny: SimpleNamespace) -> None:
+    pairs = tiny.make_pairs(2, 16)
+    with torch.inference_mode():
+        loss = compact_loss(Perfect(pairs), pairs, COMPACT)
+    assert [float(part) for part in (loss.picture, loss.colour, loss.flow)] == [0, 0, 0]
+    assert float(loss.coverage) == pytest.approx(0, abs=1e-6)
+
+
+def test_each_mistake_costs_in_its_own_part(tiny: SimpleNamespace) -> None:
+    pairs = tiny.make_pairs(2, 16)
+    with torch.inference_mode():
+        dark = compact_loss(Perfect(pairs, colour=0.5), pairs, COMPACT)
+        aside = compact_loss(Perfect(pairs, shift=2), pairs, COMPACT)
+    assert float(dark.colour) > 0.05 and float(dark.picture) > 0.01 and float(dark.coverage) < 1e-6
+    assert float(aside.coverage) > 0.1 and float(aside.picture) > 0.01 and float(aside.colour) == 0
+
+
+def test_what_lies_far_from_the_mask_does_not_count(tiny: SimpleNamespace) -> None:
+    pairs = tiny.make_pairs(2, 16)
+    strap = pairs.masked.clone()
+    strap[..., :4, :] = 1
+    with torch.inference_mode():
+        loss = compact_loss(Perfect(pairs), dataclasses.replace(pairs, masked=strap), COMPACT)
+    assert float(loss.picture) == 0
+
+
+def test_training_disturbs_by_the_generator_and_asks_for_the_flow(tiny: SimpleNamespace) -> None:
+    network, pairs = make_network(COMPACT), tiny.make_pairs(4, 16)
+    assert isinstance(network, CompactMasker)
+
+    def drawn(seed: int) -> float:
+        with torch.inference_mode():
+            return float(compact_loss(network, pairs, COMPACT, torch.Generator().manual_seed(seed)).flow)
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert drawn(1) > 0.1
+
+
+def test_the_total_is_weighted_by_the_preset(tiny: SimpleNamespace) -> None:
+    network, pairs = make_network(COMPACT), tiny.make_pairs(4, 16)
+    assert isinstance(network, CompactMasker)
+    with torch.inference_mode():
+        loss = compact_loss(network, pairs, COMPACT)
+        heavy = dataclasses.replace(COMPACT, coverage_weight=COMPACT.coverage_weight + 2)
+        torch.testing.assert_close(loss.total(heavy), loss.total(COMPACT) + 2 * loss.coverage)
+
+
+@pytest.mark.parametrize("name", ["tiny-paper", "tiny-compact"])
+def test_every_parameter_is_trained(tiny: SimpleNamespace, name: str) -> None:
+    preset = PRESETS[name]
+    network = make_network(preset)
+    if isinstance(network, CompactMasker):  # it starts at zero, which stops gradients before it
+        torch.nn.init.normal_(network.fit.weight, 0, 0.01)
+    loss_of(network, tiny.make_pairs(4, 16), preset, torch.Generator().manual_seed(0)).backward()
+    assert all(float(parameter.grad.abs().sum()) > 0 for parameter in network.parameters())

@@ -1,0 +1,79 @@
+"""Pairs: bytes to floats, and variations that keep face, masked face and mask together."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from faceloom.models.pairs import Pairs, degraded, moved  # noqa: E402
+from faceloom.models.presets import PRESETS  # noqa: E402
+
+PLAIN = dataclasses.replace(PRESETS["tiny-compact"], flip=False, jitter=0.0, degrade=0.0)
+
+
+def chance(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_bytes_become_floats() -> None:
+    face = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 3, 1, 1)
+    pairs = Pairs.from_bytes(face, face, face[:, :1])
+    assert pairs.face.flatten().tolist() == pytest.approx([0, 0.2, 1]) and pairs.mask.dtype == torch.float32
+    assert len(pairs) == 1
+
+
+def test_a_preset_without_variations_changes_nothing(tiny: SimpleNamespace) -> None:
+    pairs = tiny.make_pairs(3, 16)
+    assert moved(pairs, PLAIN, chance()) is pairs
+    assert degraded(pairs, PLAIN, chance()) is pairs
+
+
+def test_mirrored_pairs_are_the_same_pixels_the_other_way_round(tiny: SimpleNamespace) -> None:
+    pairs = tiny.make_pairs(40, 16)
+    got = moved(pairs, dataclasses.replace(PLAIN, flip=True), chance())
+    same = [torch.equal(a, b) for a, b in zip(got.face, pairs.face)]
+    turned = [torch.equal(a, b.flip(2)) for a, b in zip(got.face, pairs.face)]
+    assert all(a != b for a, b in zip(same, turned)) and 8 < sum(turned) < 32
+    for number in range(40):
+        expected = pairs.masked[number].flip(2) if turned[number] else pairs.masked[number]
+        assert torch.equal(got.masked[number], expected)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_jitter_moves_all_three_together(tiny: SimpleNamespace, flip: bool) -> None:
+    base = tiny.make_pairs(6, 32)
+    ramp = torch.linspace(0, 1, 32).expand(6, 3, 32, 32)
+    pairs = Pairs(ramp, ramp, ramp[:, :1])
+    preset = dataclasses.replace(PLAIN, flip=flip, jitter=0.1)
+    got = moved(pairs, preset, chance(4))
+    torch.testing.assert_close(got.face, got.masked)
+    torch.testing.assert_close(got.face[:, :1], got.mask)
+    assert float((got.face - ramp).abs().amax((1, 2, 3)).min()) > 0.005, "each one is moved"
+    if not flip:
+        assert float((got.face - ramp).abs().max()) < 0.35, "and not far"
+    assert torch.equal(moved(base, preset, chance(4)).face, moved(base, preset, chance(4)).face)
+    assert not torch.equal(moved(base, preset, chance(4)).face, moved(base, preset, chance(5)).face)
+
+
+def test_degraded_faces_are_grey_or_blurred_and_masks_keep_their_colour(tiny: SimpleNamespace) -> None:
+    rough = torch.rand(60, 3, 16, 16, generator=chance(1))
+    pairs = dataclasses.replace(tiny.make_pairs(60, 16), face=rough)
+    pairs = dataclasses.replace(pairs, masked=torch.where(pairs.mask > 0, pairs.masked, rough))
+    got = degraded(pairs, dataclasses.replace(PLAIN, degrade=0.4), chance())
+    grey = [bool((face.std(0) < 1e-6).all()) for face in got.face]
+    roughness = got.face.diff(dim=3).abs().mean((1, 2, 3)) / pairs.face.diff(dim=3).abs().mean((1, 2, 3))
+    blurred = (roughness < 0.5).tolist()
+    assert 10 < sum(grey) < 40 and 10 < sum(blurred) < 40
+    assert any(a and not b for a, b in zip(grey, blurred)) and any(b and not a for a, b in zip(grey, blurred))
+    for number in range(60):
+        if grey[number] and not blurred[number]:
+            inside = pairs.mask[number] > 0
+            torch.testing.assert_close(got.masked[number] * inside, pairs.masked[number] * inside)
+            assert float(((got.masked[number] - got.face[number]) * ~inside).abs().max()) < 1e-6
+        if not grey[number] and not blurred[number]:
+            assert torch.equal(got.face[number], pairs.face[number])
+    assert torch.equal(got.mask, pairs.mask)
