@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import FaceloomError
 
 SPLIT = 96 / 224
 """Where Anti-Mask cuts: 224 rows into 96 and 128."""
@@ -45,12 +45,12 @@ def halves(crop: NDArray[np.uint8], landmarks: NDArray[np.float32] | None, row: 
         row: the first row of the lower part; `split_row` of the height if it is not given.
 
     Raises:
-        PhotoError: `split_outside`, when a part would be empty.
+        FaceloomError: a part would be empty.
     """
     height = len(crop)
     row = split_row(height) if row is None else row
     if not 0 < row < height:
         remedy = "Both parts need a row"
-        raise PhotoError("split_outside", f"a crop of {height} rows cannot be cut there", value=row, remedy=remedy)
+        raise FaceloomError(f"a crop of {height} rows cannot be cut there", value=row, remedy=remedy)
     below = None if landmarks is None else (landmarks - np.array([0, row], np.float32)).astype(np.float32)
     return Halves(crop[:row].copy(), crop[row:].copy(), below)
