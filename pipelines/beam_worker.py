@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import ctypes
 import logging
@@ -11,16 +10,34 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
 
 from faceloom.schemas.errors import FaceloomError
 
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+_CLIENT = Path(__file__).with_name("fork_client.py")
+_address = ""
 
 
 def worker_command() -> str:
     """The shell command that starts one worker."""
-    return f"exec {shlex.quote(sys.executable)} -m faceloom.pipelines.beam_worker"
+    plain = [sys.executable, "-m", "faceloom.pipelines.beam_worker", str(os.getpid())]
+    # Isolated and without site packages, Python starts soonest.
+    forked = [sys.executable, "-I", "-S", str(_CLIENT), _address, *plain]
+    return f"exec {shlex.join(forked if _address else plain)}"
+
+
+@contextlib.contextmanager
+def forked_by(address: str) -> Iterator[None]:
+    """Let workers be forked by the server at this address."""
+    global _address
+    before, _address = _address, address
+    try:
+        yield
+    finally:
+        _address = before
 
 
 def quiet_beam() -> None:
@@ -44,12 +61,15 @@ def deaths_as_errors() -> Iterator[None]:
     """
     died = ""
     before = threading.excepthook
+    main_thread = threading.main_thread().ident or 0
 
     def hook(fault: threading.ExceptHookArgs) -> None:
         nonlocal died
         if fault.thread is not None and fault.thread.name == "run_worker":
-            died = str(fault.exc_value)
-            _thread.interrupt_main()
+            first, died = not died, str(fault.exc_value)
+            if first:
+                # A real signal: the main thread waits for a lock, and `_thread.interrupt_main` would not wake it.
+                signal.pthread_kill(main_thread, signal.SIGINT)
         else:
             before(fault)
 
@@ -65,19 +85,41 @@ def deaths_as_errors() -> Iterator[None]:
         threading.excepthook = before
 
 
-def main() -> None:
-    """Serve the process that started this one until it hangs up or dies."""
-    # Ctrl-C reaches every worker too; this one is not to end with a traceback, nor as if it had failed.
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+def die_with(parent: int) -> None:
+    """End this process when its parent does, however that ends. Only on Linux.
+
+    Without this, a worker whose master is killed works on for seconds, beside those of the next run.
+    """
     if sys.platform == "linux":
-        # Without this, a worker whose master is killed works on for seconds, beside those of the next run.
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+        if os.getppid() != parent:  # it was quicker
+            os._exit(1)
+
+
+def work(parent: int, told: Callable[[], None] = lambda: None) -> NoReturn:
+    """Be a worker, as the environment says for whom, until that hangs up or dies.
+
+    Args:
+        parent: process that started this one.
+        told: called at the end if all went well.
+    """
+
+    def leave(*_: object) -> NoReturn:
+        told()
+        os._exit(0)  # threads of gRPC may still be at work, and abort an orderly exit with a message
+
+    # Ctrl-C reaches every worker too; this one is not to end with a traceback, nor as if it had failed.
+    signal.signal(signal.SIGINT, leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    die_with(parent)
     quiet_beam()
+    import cv2
     from apache_beam.runners.worker import sdk_worker_main
 
+    cv2.setNumThreads(1)  # there is a worker for each processor
     sdk_worker_main.main(sys.argv)
-    os._exit(0)  # threads of gRPC may still be at work, and abort an orderly exit with a message
+    leave()
 
 
 if __name__ == "__main__":
-    main()
+    work(int(sys.argv[1]))

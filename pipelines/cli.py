@@ -71,12 +71,14 @@ def build(
     debug: Debug = False,
 ) -> None:
     """Build what a recipe asks for: photos in, shards of samples out."""
-    with _ready(recipe, source, out, as_json, debug) as context:
+    from faceloom.pipelines.fork_server import fork_server, processors
+
+    with fork_server(recipe, workers or processors()), _ready(recipe, source, out, as_json, debug) as context:
         from faceloom.pipelines.build import run_build
         from faceloom.pipelines.summary import build_summary
 
         with _watching(context) as watcher:
-            report = run_build(context, workers=workers or _processors(), resume=resume, watcher=watcher)
+            report = run_build(context, workers=workers or processors(), resume=resume, watcher=watcher)
         run = {
             "photos_analysed": report.analysed,
             "samples_rendered": report.rendered,
@@ -109,7 +111,9 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say what a build would make, from what, and how big. Faces are analysed and that is kept; nothing is rendered."""
-    with _ready(recipe, source, out, as_json, debug) as context:
+    from faceloom.pipelines.fork_server import fork_server, processors
+
+    with fork_server(recipe, workers or processors()), _ready(recipe, source, out, as_json, debug) as context:
         from dataclasses import asdict
 
         from faceloom.pipelines.build import plan_build
@@ -117,7 +121,7 @@ def plan(
         from faceloom.pipelines.summary import plan_summary, reject_examples
 
         with _watching(context) as watcher:
-            survey, planned = plan_build(context, workers=workers or _processors(), watcher=watcher)
+            survey, planned = plan_build(context, workers=workers or processors(), watcher=watcher)
         found = preview(context.storage, context.recipe, survey, planned)
         if as_json:
             _write_json({"out": out, **asdict(found)})
@@ -308,10 +312,6 @@ def _storage(out: Path) -> Storage:
     from faceloom.pipelines.storage import Storage
 
     return Storage(str(out))
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -11,13 +12,44 @@ import time
 
 import pytest
 
-from faceloom.pipelines.beam_worker import deaths_as_errors, quiet_beam, worker_command
+from faceloom.pipelines.beam_worker import deaths_as_errors, forked_by, quiet_beam, worker_command
 from faceloom.schemas.errors import FaceloomError
 
 
 def test_the_command_replaces_its_shell_and_survives_odd_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/my tools/python")
-    assert shlex.split(worker_command()) == ["exec", "/my tools/python", "-m", "faceloom.pipelines.beam_worker"]
+    plain = ["/my tools/python", "-m", "faceloom.pipelines.beam_worker", str(os.getpid())]
+    assert shlex.split(worker_command()) == ["exec", *plain]
+    with forked_by("a-server"):
+        forked = shlex.split(worker_command())
+        assert forked[:2] == ["exec", "/my tools/python"] and forked[5:] == ["a-server", *plain]
+    assert shlex.split(worker_command()) == ["exec", *plain], "afterwards as before"
+
+
+def test_a_plain_worker_has_one_opencv_thread_and_ends_quietly_when_interrupted() -> None:
+    code = """
+import cv2, os, signal
+from faceloom.pipelines.beam_worker import quiet_beam
+quiet_beam()
+from apache_beam.runners.worker import sdk_worker_main
+from faceloom.pipelines.beam_worker import work
+def serve(_):
+    print(cv2.getNumThreads(), flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+sdk_worker_main.main = serve
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+work(os.getppid(), lambda: print("well", flush=True))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\nwell\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills workers with their master")
+def test_a_process_whose_parent_is_gone_already_ends() -> None:
+    code = "from faceloom.pipelines.beam_worker import die_with; die_with({}); print('lives')"
+    for parent, shown in (("os.getppid()", "lives\n"), ("1 << 30", "")):
+        done = subprocess.run([sys.executable, "-c", "import os; " + code.format(parent)], stdout=subprocess.PIPE)
+        assert done.stdout.decode() == shown and (done.returncode == 0) == bool(shown)
 
 
 def test_beam_is_imported_in_silence() -> None:
@@ -34,12 +66,13 @@ def test_a_users_own_logging_stays() -> None:
 
 def test_a_dead_worker_is_an_error() -> None:
     def run_worker() -> None:
+        time.sleep(0.2)  # until the main thread waits
         raise RuntimeError("exited with return code -9")
 
     begin = time.perf_counter()
     with pytest.raises(FaceloomError, match=r"return code -9.*fewer workers"), deaths_as_errors():
         threading.Thread(target=run_worker, name="run_worker").start()
-        time.sleep(10)
+        threading.Event().wait(10)  # as Beam does
     assert time.perf_counter() - begin < 5
 
 
