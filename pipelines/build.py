@@ -17,6 +17,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.failures import failed_photos, forget_failed
 from faceloom.pipelines.learned import check_checkpoint
 from faceloom.pipelines.lifting import find_lifts
+from faceloom.pipelines.morphs import with_morphs
 from faceloom.pipelines.output import check_output, claimed
 from faceloom.pipelines.painters import mask_digests, painter_for
 from faceloom.pipelines.planner import make_plan
@@ -102,6 +103,8 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
     found = survey(context, workers=workers, watcher=watcher)
     watcher.stage("plan", None, "faces")
     choice = choose_faces(context.recipe, found.photos, found.analysed)
+    if context.recipe.morph is not None:
+        choice = with_morphs(context, choice, workers=workers)
     return found, make_plan(context.recipe, choice, context.mask_digests, context.file_digests)
 
 

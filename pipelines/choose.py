@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from faceloom.pipelines.splits import assign_splits
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
-from faceloom.schemas.keys import digest, generator, position, sample_key
+from faceloom.schemas.keys import digest, face_key, generator, position, variant_key
 from faceloom.schemas.masks import serves_with_landmarks, serves_without_landmarks
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import PlannedFace
@@ -22,10 +22,15 @@ SPLIT_LETTERS = 40
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The faces that a build will use, and what dropped out. Every photo is in one or the other."""
+    """The faces that a build will use, and what dropped out. Every photo is in one or the other.
+
+    Attributes:
+        recall: by split, the measured share of true neighbours that an index found for morphs; empty where exact.
+    """
 
     faces: tuple[PlannedFace, ...]
     rejects: tuple[Reject, ...]
+    recall: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,7 @@ def _planned_faces(recipe: Recipe, one: _Chosen, split: str) -> list[PlannedFace
                 height=found.height,
                 landmarks=face.landmarks,
                 box=face.box,
-                masks=_draw_masks(recipe, found.sha256, number, landmarks=bool(face.landmarks)),
+                masks=draw_masks(recipe, face_key(found.sha256, number), landmarks=bool(face.landmarks)),
                 place=place,
                 labels=found.labels if recipe.guide else "",
             )
@@ -155,7 +160,7 @@ def _planned_faces(recipe: Recipe, one: _Chosen, split: str) -> list[PlannedFace
     return planned
 
 
-def _draw_masks(recipe: Recipe, photo_sha256: str, face: int, *, landmarks: bool) -> tuple[int, ...]:
+def draw_masks(recipe: Recipe, key: str, *, landmarks: bool) -> tuple[int, ...]:
     """Which mask each variant of a face gets, by the recipe's weights, of those that it can wear."""
     fits = serves_with_landmarks if landmarks else serves_without_landmarks
     numbers = [number for number, mask in enumerate(recipe.masks) if fits(mask)]
@@ -164,7 +169,7 @@ def _draw_masks(recipe: Recipe, photo_sha256: str, face: int, *, landmarks: bool
     total = sum(recipe.masks[number].weight for number in numbers)
     drawn = []
     for variant in range(recipe.per_face):
-        left = generator(recipe.seed, sample_key(photo_sha256, face, variant), "choose_mask").random() * total
+        left = generator(recipe.seed, variant_key(key, variant), "choose_mask").random() * total
         for number in numbers[:-1]:
             left -= recipe.masks[number].weight
             if left < 0:

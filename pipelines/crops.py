@@ -13,9 +13,10 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import warp_alpha, warp_image
+from faceloom.transforms.augment import Layers, apply, draw
 from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
-from faceloom.transforms.guide.label_map import LabelMap, warp_labels
+from faceloom.transforms.guide.label_map import LabelMap, from_planes, planes, warp_labels
 from faceloom.transforms.masks.painted import PaintedMask
 
 COVERED = 0.5
@@ -84,8 +85,18 @@ def _guide(guide: Guide, working: Working, size: tuple[int, int], labels: LabelM
 
 
 def labels_in_crop(labels: LabelMap, working: Working, size: tuple[int, int]) -> npt.NDArray[np.uint32]:
-    """Cut the crop of a photo's label map, by nearest; see `transforms.guide.label_map`."""
-    return warp_labels(labels.bits, working.photo_size, working.matrix_photo, size)
+    """Cut the crop of a photo's label map, by nearest; in a morph they move with the pixels that they speak of."""
+    import cv2
+
+    bits = warp_labels(labels.bits, working.photo_size, working.matrix_photo, size)
+    if working.read_from is None:
+        return bits
+    # Where the crop's pixels were in the unmixed crop: through the working picture, its map, and back.
+    x, y = (cv2.warpAffine(part, working.matrix, size, flags=cv2.INTER_LINEAR) for part in working.read_from)
+    places = apply_affine(working.matrix, np.stack([x, y], axis=-1).reshape(-1, 2)).astype(np.float32)
+    columns, rows = places.reshape(*x.shape, 2).transpose(2, 0, 1)
+    channels = cv2.remap(planes(bits), np.ascontiguousarray(columns), np.ascontiguousarray(rows), cv2.INTER_NEAREST)
+    return from_planes(channels)
 
 
 def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, label: str, recipe: Recipe) -> Crops:
@@ -107,6 +118,33 @@ def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, label: 
         remedy = "Use a larger or looser crop, or another way of wearing"
         raise PhotoError("mask_outside_crop", "no pixel of the mask lies in the crop", value=label, remedy=remedy)
     return replace(bare.crops, masked=masked, alpha=alpha)
+
+
+def augmented(crops: Crops, recipe: Recipe, rng: np.random.Generator) -> tuple[Crops, list[JsonValue]]:
+    """Augment a sample: everything moves together, and only pictures change their looks.
+
+    Returns:
+        The new pictures, and what was drawn; `transforms.augment.apply` repeats it from that alone.
+    """
+    pictures = {"face": crops.face, **({} if crops.masked is None else {"masked": crops.masked})}
+    drawn = draw(recipe.augment, rng, recipe.align.width_height)
+    layers = apply(
+        drawn,
+        Layers(
+            pictures,
+            {} if crops.guide is None else {"guide": crops.guide},
+            {} if crops.alpha is None else {"alpha": crops.alpha},
+            {} if crops.landmarks is None else {"landmarks": crops.landmarks},
+        ),
+    )
+    changed = Crops(
+        layers.pictures["face"],
+        layers.landmarks.get("landmarks"),
+        layers.pictures.get("masked"),
+        layers.alphas.get("alpha"),
+        layers.masks.get("guide"),
+    )
+    return changed, list(drawn)
 
 
 def _outside(image: Image, matrix: Matrix, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:

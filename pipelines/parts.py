@@ -11,10 +11,11 @@ from typing import Any
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.failures import note_failure
+from faceloom.pipelines.morphing import neighbour_of
 from faceloom.pipelines.progress import Ticker
+from faceloom.pipelines.reading import read_labels, read_unchanged
 from faceloom.pipelines.render import PhotoToRender, render_photos
-from faceloom.pipelines.sample import Sample
-from faceloom.pipelines.sources.base import labels_of
+from faceloom.pipelines.sample import Sample, parents_of
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index, read_metadata, read_planned, write_index
@@ -22,7 +23,6 @@ from faceloom.pipelines.tar import END, append_sample, sample_length
 from faceloom.pipelines.tools import tools_for
 from faceloom.schemas.errors import PhotoError, StorageError
 from faceloom.schemas.index import IndexRow, Member
-from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
@@ -163,34 +163,25 @@ def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -
     for _, of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
         planned = list(of_photo)
         with watch.time("read"):
-            photo = PhotoToRender(_read_unchanged(planned[0], context), planned, _read_labels(planned[0], context))
+            first = planned[0]
+            data = read_unchanged(context, first.source, first.uri, first.photo_sha256)
+            others = {
+                face.morph.key: read_unchanged(context, face.morph.source, face.morph.uri, face.morph.photo_sha256)
+                for face in planned
+                if face.morph
+            }
+            photo = PhotoToRender(data, planned, read_labels(context, first), others)
         yield photo
-
-
-def _read_unchanged(face: PlannedFace, context: Context) -> bytes:
-    data = context.source(face.source).read(face.uri)
-    if hashlib.sha256(data).hexdigest() != face.photo_sha256:
-        raise PhotoError("changed", "the photo changed after it was analysed", where=f"{face.source}/{face.uri}")
-    return data
-
-
-def _read_labels(face: PlannedFace, context: Context) -> LabelFiles | None:
-    if not face.labels:
-        return None
-    labels = labels_of(context.source(face.source), face.uri)
-    if labels is None or labels.sha256 != face.labels:
-        where = f"{face.source}/{face.uri}"
-        raise PhotoError("changed", "the photo's label files changed after it was analysed", where=where)
-    return labels
 
 
 def _bad_photos(faces: list[PlannedFace], context: Context) -> dict[str, str]:
     """All photos of a part that cannot be read as they were, with the reason, so that one more run mends them all."""
     bad = {}
-    for face in {(face.source, face.uri): face for face in faces}.values():
+    both = [neighbour_of(face, face.morph) for face in faces if face.morph]
+    for face in {(face.source, face.uri): face for face in [*faces, *both]}.values():
         try:
-            _read_unchanged(face, context)
-            _read_labels(face, context)
+            read_unchanged(context, face.source, face.uri, face.photo_sha256)
+            read_labels(context, face)
         except PhotoError as error:
             bad[f"{face.source}/{face.uri}"] = error.what
     return bad
@@ -210,7 +201,7 @@ def _index_row(part: str, face: PlannedFace, sample: Sample, offset: int, member
         uri=face.uri,
         photo_sha256=face.photo_sha256,
         face=face.face,
-        parents=(),
+        parents=parents_of(face),
         operations=sample.operations,
         renderer=RENDERER,
         licence=face.licence,

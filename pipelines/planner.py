@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import pairwise
 
 from faceloom.pipelines.choose import Choice
@@ -39,7 +40,8 @@ def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str], file_
         for shard in _shards(recipe, split, by_split[split], sample_bytes, settings, mask_digests)
     ]
     rejects = sorted(choice.rejects, key=lambda reject: (reject.source, reject.uri, reject.key))
-    return Plan(digest([shard.name for shard in shards]), tuple(shards), tuple(rejects), sample_bytes)
+    name = digest([shard.name for shard in shards])
+    return Plan(name, tuple(shards), tuple(rejects), sample_bytes, tuple(choice.recall.items()))
 
 
 def estimate_sample_bytes(align: Align, output: Output, *, masked: bool) -> int:
@@ -57,9 +59,10 @@ def _settings_digest(recipe: Recipe, files: Sequence[str]) -> str:
     steps = recipe.model_dump(
         mode="json",
         include={"seed", "align", "augment", "lowres", "output"},
-        exclude={"output": {"shards", "features"}, "lowres": {"sizes_from"}},
+        exclude={"output": {"shards": True, "features": {"model"}}, "lowres": {"sizes_from"}},
     )
-    return digest(RENDERER, recipe.faces.assume, steps, recipe.guide and recipe.guide.settings, files)
+    background = recipe.morph and recipe.morph.background
+    return digest(RENDERER, recipe.faces.assume, steps, background, recipe.guide and recipe.guide.settings, files)
 
 
 def _shards(
@@ -70,7 +73,7 @@ def _shards(
     settings: str,
     mask_digests: Sequence[str],
 ) -> list[Shard]:
-    faces.sort(key=lambda face: (face.place, face.photo_sha256, face.face))
+    faces.sort(key=lambda face: (face.place, face.photo_sha256, face.key))
     places = [face.place for face in faces]
     samples = [face.samples for face in faces]
     limit = max(1, min(recipe.output.shards.samples, recipe.output.shards.bytes // sample_bytes))
@@ -101,6 +104,7 @@ def _part(faces: list[PlannedFace], settings: str, mask_digests: Sequence[str]) 
             *(face.width, face.height, face.landmarks.hex(), face.box),
             [mask_digests[number] for number in face.masks],
             face.labels,
+            face.morph and {**asdict(face.morph), "landmarks": face.morph.landmarks.hex()},
         ]
         for face in faces
     ]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from faceloom.pipelines.crops import bare_crop
-from faceloom.pipelines.products import face_files
-from faceloom.pipelines.sample import Paint, Painting, Sample, Unpainted, finish, show
+from faceloom.pipelines.features import BATCH, Extractor
+from faceloom.pipelines.morphing import morph_working
+from faceloom.pipelines.products import Files, face_files
+from faceloom.pipelines.sample import Paint, Painting, Sample, Shown, Unpainted, finish, show
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.working import Working, crop_matrix, cut_working
 from faceloom.schemas.errors import FaceloomError, PhotoError
 from faceloom.schemas.guide import Guide
-from faceloom.schemas.keys import sample_key, seed_of
+from faceloom.schemas.keys import seed_of, variant_key
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
@@ -43,11 +45,13 @@ class PhotoToRender:
         data: its bytes.
         faces: its planned faces.
         labels: what its source says about parts of the face, if the recipe needs that and the source has it.
+        others: bytes of the photos that its faces are mixed with, by the other face's key.
     """
 
     data: bytes
     faces: Sequence[PlannedFace]
     labels: LabelFiles | None = None
+    others: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,17 @@ class Tools:
     Attributes:
         painter: paints the masks.
         real_heights: those that `lowres.sizes_from` names.
+        extractor: the network that `output.features` names.
     """
 
     painter: Painter
     real_heights: tuple[int, ...] = ()
+    extractor: Extractor | None = None
+
+    @property
+    def batch(self) -> int:
+        """Faces that are best rendered together."""
+        return max(self.painter.batch, BATCH if self.extractor else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,17 @@ class _Ready:
     @property
     def keys(self) -> list[str]:
         """Of its samples."""
-        return [sample_key(self.face.photo_sha256, self.face.face, variant) for variant in range(self.face.samples)]
+        return [variant_key(self.face.key, variant) for variant in range(self.face.samples)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A sample before it is written down, or what kept it from being one."""
+
+    key: str
+    face: PlannedFace
+    shown: Shown | Exception
+    shared: Files | None = None
 
 
 def render_photos(
@@ -95,7 +116,7 @@ def render_photos(
     batch: list[_Ready] = []
     for photo in photos:
         batch += _ready(photo, recipe, watch)
-        if len(batch) >= tools.painter.batch:
+        if len(batch) >= tools.batch:
             yield from _render_batch(batch, recipe, tools, watch)
             batch = []
     yield from _render_batch(batch, recipe, tools, watch)
@@ -115,7 +136,11 @@ def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> list[_Read
     for face, matrix in zip(photo.faces, matrices, strict=True):
         try:
             with watch.time("align"):
-                ready.append(_Ready(face, cut_working(picture, face, matrix, reduction, recipe), labels))
+                working = cut_working(picture, face, matrix, reduction, recipe)
+            if face.morph is not None:
+                with watch.time("morph"):
+                    working = morph_working(working, face, photo.others[face.morph.key], recipe)
+            ready.append(_Ready(face, working, labels))
         except Exception as error:
             ready.append(_Ready(face, error))
     return ready
@@ -137,30 +162,43 @@ def _render_batch(
     with watch.time("paint"):
         paints = tools.painter.prepare(list(wanted.values()))
     paintings = {key: Painting(one, paint) for (key, one), paint in zip(wanted.items(), paints, strict=True)}
-    for ready in batch:
-        for key, result in _render_face(ready, paintings, recipe, tools, watch):
-            yield ready.face, (result if isinstance(result, Sample) else _reject(ready.face, key, result))
+    drafts = [draft for ready in batch for draft in _drafts(ready, paintings, recipe, watch)]
+    seen = {}
+    if tools.extractor is not None:
+        with watch.time("features"):
+            shown = {draft.key: draft.shown.crops.face for draft in drafts if isinstance(draft.shown, Shown)}
+            seen = dict(zip(shown, tools.extractor.extract(list(shown.values())), strict=True))
+    for draft in drafts:
+        try:
+            if isinstance(draft.shown, Exception):
+                raise draft.shown
+            features = seen.get(draft.key)
+            yield (
+                draft.face,
+                finish(draft.key, draft.face, draft.shown, draft.shared, features, recipe, tools.real_heights, watch),
+            )
+        except Exception as error:
+            yield draft.face, _reject(draft.face, draft.key, error)
 
 
-def _render_face(
-    ready: _Ready, paintings: Mapping[str, Painting], recipe: Recipe, tools: Tools, watch: Stopwatch
-) -> Iterator[tuple[str, Sample | Exception]]:
+def _drafts(ready: _Ready, paintings: Mapping[str, Painting], recipe: Recipe, watch: Stopwatch) -> Iterator[_Draft]:
+    """What each sample of a face will show. Without augmentation all of them share the files of the bare face."""
+    face, working = ready.face, ready.working
     try:
-        if isinstance(ready.working, Exception):
-            raise ready.working
+        if isinstance(working, Exception):
+            raise working
         with watch.time("align"):
-            bare = bare_crop(ready.working, recipe, ready.labels)
+            bare = bare_crop(working, recipe, ready.labels)
         with watch.time("encode"):
-            shared = face_files(bare.crops, recipe)
+            shared = None if recipe.augment else face_files(bare.crops, recipe)
     except Exception as error:
-        yield from ((key, error) for key in ready.keys)
+        yield from (_Draft(key, face, error) for key in ready.keys)
         return
     for key in ready.keys:
         try:
-            shown = show(ready.working, bare, paintings.get(key), recipe, watch)
-            yield key, finish(key, ready.face, shown, shared, recipe, tools.real_heights, watch)
+            yield _Draft(key, face, show(key, face, working, bare, paintings.get(key), recipe, watch), shared)
         except Exception as error:
-            yield key, error
+            yield _Draft(key, face, error)
 
 
 def _reject(face: PlannedFace, key: str, error: Exception) -> Reject:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import JsonValue
 
-from faceloom.pipelines.crops import BareCrop, Crops, masked_crops
-from faceloom.pipelines.encode import json_bytes
+from faceloom.pipelines.crops import BareCrop, Crops, augmented, masked_crops
+from faceloom.pipelines.encode import json_bytes, npy
+from faceloom.pipelines.morphing import morph_record
 from faceloom.pipelines.products import Files, face_files, mask_files, small_files
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.working import Working
-from faceloom.schemas.keys import generator
+from faceloom.schemas.index import Parent
+from faceloom.schemas.keys import face_key, generator
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
@@ -74,7 +78,15 @@ class Shown:
     operations: list[JsonValue]
 
 
-def show(working: Working, bare: BareCrop, painting: Painting | None, recipe: Recipe, watch: Stopwatch) -> Shown:
+def show(
+    key: str,
+    face: PlannedFace,
+    working: Working,
+    bare: BareCrop,
+    painting: Painting | None,
+    recipe: Recipe,
+    watch: Stopwatch,
+) -> Shown:
     """Paint the mask of a sample, if it has one, and cut out what the sample shows.
 
     Raises:
@@ -94,6 +106,12 @@ def show(working: Working, bare: BareCrop, painting: Painting | None, recipe: Re
         covered = None if crops.alpha is None else covered_share(crops.guide, crops.mask)
         share: JsonValue = None if covered is None else round(covered, 6)
         operations.append({"name": "guide", **bare.guide_origin, "covered": share})
+    if face.morph is not None:
+        operations.insert(0, morph_record(face, recipe))
+    if recipe.augment:
+        with watch.time("augment"):
+            crops, drawn = augmented(crops, recipe, generator(recipe.seed, key, "augment"))
+        operations.append({"name": "augment", "steps": drawn})
     return Shown(crops, label, operations)
 
 
@@ -102,6 +120,7 @@ def finish(
     face: PlannedFace,
     shown: Shown,
     shared: Files | None,
+    features: npt.NDArray[np.float32] | None,
     recipe: Recipe,
     real_heights: tuple[int, ...],
     watch: Stopwatch,
@@ -112,14 +131,17 @@ def finish(
         key: of the sample.
         face: the planned face.
         shown: what it shows.
-        shared: files of the bare face, if another sample of this face has made them already.
+        shared: files of the bare face, if they are those of all its samples.
+        features: what the recipe's network says of the face, if it was asked.
         recipe: says how.
         real_heights: those that `lowres.sizes_from` names.
         watch: counts the time.
     """
     operations = list(shown.operations)
-    files = list(shared) if shared is not None else face_files(shown.crops, recipe)
     with watch.time("encode"):
+        files = list(shared) if shared is not None else face_files(shown.crops, recipe)
+        if features is not None:
+            files.append(("features.npy", npy(features)))
         files += mask_files(shown.crops, recipe)
     if recipe.lowres is not None:
         with watch.time("small"):
@@ -133,6 +155,19 @@ def finish(
     return Sample(key, tuple(files), shown.label, json_bytes(operations).decode())
 
 
+def parents_of(face: PlannedFace) -> tuple[Parent, ...]:
+    """The faces that a morph was made from; nobody for a face as it was photographed."""
+    if face.morph is None:
+        return ()
+    other = face.morph
+    own = face_key(face.photo_sha256, face.face)
+    identity = face.identity.removesuffix(f"+{other.identity}")
+    return (
+        Parent(own, identity, face.source, face.uri, face.photo_sha256),
+        Parent(other.key, other.identity, other.source, other.uri, other.photo_sha256),
+    )
+
+
 def _record(key: str, face: PlannedFace, label: str, operations: list[JsonValue]) -> dict[str, Any]:
     return {
         "key": key,
@@ -144,7 +179,7 @@ def _record(key: str, face: PlannedFace, label: str, operations: list[JsonValue]
         "attributes": dict(face.attributes),
         "licence": face.licence,
         "consent": face.consent,
-        "parents": [],
+        "parents": [asdict(parent) for parent in parents_of(face)],
         "operations": operations,
         "renderer": RENDERER,
     }

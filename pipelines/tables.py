@@ -6,21 +6,23 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from faceloom.pipelines.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
-from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.index import IndexRow, Member, Parent
 from faceloom.schemas.photos import Reject
-from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.transforms.neighbours.faces import Neighbour
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = TypeVar("Row")
+_DISTANCES = ("distance", "landmark_distance", "texture_distance")
 
 
 @cache
@@ -33,13 +35,19 @@ def _schema(kind: type) -> pa.Schema:
         member = pa.struct([("name", text), ("offset", number), ("size", number), ("sha256", text)])
         special = {
             "offset": number, "length": number, "face": number,
-            "members": pa.list_(member), "parents": pa.list_(text),
+            "members": pa.list_(member), "parents": pa.list_(pa.struct([(f.name, text) for f in fields(Parent)])),
         }  # fmt: skip
     elif kind is PlannedFace:
         special = {
             "face": number, "width": number, "height": number, "landmarks": blob, "box": box,
-            "masks": pa.list_(number), "place": blob,
+            "masks": pa.list_(number), "place": blob, "morph": pa.struct(list(_schema(PlannedMorph))),
         }  # fmt: skip
+    elif kind is PlannedMorph:
+        whole, landmarks = ("face", "width", "height", "rank"), {"landmarks": blob, "box": box}
+        reals = ("distance", "landmark_distance", "texture_distance", "shape_weight", "texture_weight")
+        special = {**dict.fromkeys(whole, number), **dict.fromkeys(reals, real), **landmarks}
+    elif kind is Neighbour:
+        return pa.schema([("query", text), ("neighbour", text), ("rank", number)] + [(n, real) for n in _DISTANCES])
     elif kind is FaceRow:  # the face table: photo columns, repeated for each of its faces
         names = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
         special = {"size": number, "width": number, "height": number, "orientation": number, "given": pa.bool_()}
@@ -128,6 +136,7 @@ def write_index(
     `parts` says of each part what was rejected in it; `length` is that of the whole tar in bytes.
     """
     columns = _columns(rows, IndexRow)
+    columns["parents"] = [[asdict(parent) for parent in row.parents] for row in rows]
     columns["members"] = [
         [{"name": m.name, "offset": m.offset, "size": m.size, "sha256": m.sha256} for m in row.members] for row in rows
     ]
@@ -145,7 +154,7 @@ def read_index(storage: Storage, path: str) -> list[IndexRow]:
     """Read a shard's or part's index."""
     columns = _read(storage, path)
     columns["members"] = [tuple(Member(**member) for member in row) for row in columns["members"]]
-    columns["parents"] = [tuple(row) for row in columns["parents"]]
+    columns["parents"] = [tuple(Parent(**parent) for parent in row) for row in columns["parents"]]
     return [IndexRow(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
@@ -196,6 +205,7 @@ def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> 
     columns = _columns(faces, PlannedFace)
     columns["attributes"] = [json.dumps(value) for value in columns["attributes"]]
     columns["place"] = [value.to_bytes(16, "big") for value in columns["place"]]
+    columns["morph"] = [morph and asdict(morph) for morph in columns["morph"]]
     write_table(storage, path, PlannedFace, columns, durable=False)  # made anew by every run
 
 
@@ -206,7 +216,20 @@ def read_planned(storage: Storage, path: str) -> list[PlannedFace]:
     columns["place"] = [int.from_bytes(value, "big") for value in columns["place"]]
     for name in ("masks", "box"):
         columns[name] = [tuple(value) for value in columns[name]]
+    columns["morph"] = [morph and PlannedMorph(**{**morph, "box": tuple(morph["box"])}) for morph in columns["morph"]]
     return [PlannedFace(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:
+    """Write who is near whom."""
+    columns = {name: [getattr(row, name) for row in rows] for name in Neighbour._fields}
+    write_table(storage, path, Neighbour, columns)
+
+
+def read_neighbours(storage: Storage, path: str) -> list[Neighbour]:
+    """Read who is near whom."""
+    columns = _read(storage, path)
+    return [Neighbour(*row) for row in zip(*columns.values(), strict=True)]
 
 
 def write_rejects(storage: Storage, path: str, rejects: Sequence[Reject]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from faceloom.pipelines.features import features_digest, load_extractor
 from faceloom.pipelines.painters import check_masks, painter_for
 from faceloom.pipelines.real_sizes import real_heights
 from faceloom.pipelines.render import Tools
@@ -18,7 +19,8 @@ def file_digests(recipe: Recipe) -> tuple[str, ...]:
     Raises:
         RecipeError: one cannot be read.
     """
-    return (digest(_heights(recipe)),)
+    features = recipe.output.features
+    return digest(_heights(recipe)), features_digest(features) if features else ""
 
 
 def tools_for(recipe: Recipe, mask_digests: tuple[str, ...], files: tuple[str, ...]) -> Tools:
@@ -34,8 +36,11 @@ def tools_for(recipe: Recipe, mask_digests: tuple[str, ...], files: tuple[str, .
     check_masks(recipe, mask_digests)
     if any(now != then for now, then in zip(file_digests(recipe), files, strict=False)):
         remedy = "Run the same command again; what the old ones made stays under its own name"
-        raise RecipeError("files that the recipe names changed", where="$.lowres.sizes_from", remedy=remedy)
-    return Tools(painter_for(recipe.masks), _heights(recipe))
+        where = "$.lowres.sizes_from, $.output.features.model"
+        raise RecipeError("a file that the recipe names changed", where=where, remedy=remedy)
+    features = recipe.output.features
+    extractor = load_extractor(features, file_digests(recipe)[1]) if features else None
+    return Tools(painter_for(recipe.masks), _heights(recipe), extractor)
 
 
 def _heights(recipe: Recipe) -> tuple[int, ...]:

@@ -29,6 +29,9 @@ Points = npt.NDArray[np.float32]
 MASK_REACH = 0.6
 """How far around the landmarks a mask, its straps and its shadow may reach, in sizes of the landmarks' extent."""
 
+MORPH_SLACK = 0.1
+"""How far the crop of a morph may lie beside that of the face that it is mixed into, in sizes of the crop."""
+
 
 @dataclass(frozen=True, slots=True)
 class Working:
@@ -43,6 +46,8 @@ class Working:
         photo_size: (width, height) of the upright photo.
         landmarks_crop: (68, 2) in pixels of the crop; None as `landmarks`.
         alignment: what the samples record of it.
+        read_from: for a morph, where in the unmixed picture each pixel of `image` comes from, x and y as `cv2.remap`
+            takes them; None where that is the pixel itself.
     """
 
     image: Image
@@ -53,6 +58,7 @@ class Working:
     photo_size: tuple[int, int]
     landmarks_crop: Points | None
     alignment: dict[str, JsonValue]
+    read_from: tuple[Points, Points] | None = None
 
 
 def landmarks_of(face: PlannedFace) -> Points | None:
@@ -109,6 +115,10 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
         landmarks = to_reduced_frame(landmarks_photo, reduction)
         reach = MASK_REACH * np.ptp(landmarks, axis=0).max()
         low, high = landmarks.min(axis=0) - reach, landmarks.max(axis=0) + reach
+        if face.morph is not None:  # its own landmarks lie a little elsewhere, and its crop with them
+            across, down = MORPH_SLACK * (right - left), MORPH_SLACK * (bottom - top)
+            low = np.minimum(low, (left - across, top - down))
+            high = np.maximum(high, (right + across, bottom + down))
         left, top = (max(0, min(edge, math.floor(value))) for edge, value in zip((left, top), low, strict=True))
         right, bottom = (
             min(limit, max(edge, math.ceil(value)))

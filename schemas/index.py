@@ -16,6 +16,17 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """One of the faces that a morph was made from."""
+
+    key: str
+    identity: str
+    source: str
+    uri: str
+    photo_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class IndexRow:
     """One sample.
 
@@ -23,7 +34,7 @@ class IndexRow:
         offset, length: the sample's byte range in the tar, first header to last padding.
         part: digest of the part that it was rendered in.
         mask: label of its mask, empty if it has none.
-        parents: keys of the faces that it was made from, if it was made from others.
+        parents: the faces that it was made from, if it is a morph: whoever must be erased is looked for here too.
         operations: JSON, every operation in order with its parameters and seed.
         renderer: version of the code that made the pixels.
     """
@@ -40,7 +51,7 @@ class IndexRow:
     uri: str
     photo_sha256: str
     face: int
-    parents: tuple[str, ...]
+    parents: tuple[Parent, ...]
     operations: str
     renderer: str
     licence: str | None

@@ -31,7 +31,34 @@ def sample_key(photo_sha256: str, face: int, variant: int) -> str:
     >>> sample_key("ab" * 32, 0, 2)
     'abababababababab-f00-m002'
     """
-    return f"{photo_sha256[:16]}-f{face:02d}-m{variant:03d}"
+    return variant_key(face_key(photo_sha256, face), variant)
+
+
+def face_key(photo_sha256: str, face: int) -> str:
+    """Key of one face of one photo.
+
+    >>> face_key("ab" * 32, 1)
+    'abababababababab-f01'
+    """
+    return f"{photo_sha256[:16]}-f{face:02d}"
+
+
+def morph_key(face: str, neighbour: str) -> str:
+    """Key of the morph of a face with another, from both their keys; their own samples come before it.
+
+    >>> morph_key("aaaa-f00", "bbbb-f01")
+    'aaaa-f00-x-bbbb-f01'
+    """
+    return f"{face}-x-{neighbour}"
+
+
+def variant_key(face: str, variant: int) -> str:
+    """Key of one sample of a face or morph.
+
+    >>> variant_key("aaaa-f00", 2)
+    'aaaa-f00-m002'
+    """
+    return f"{face}-m{variant:03d}"
 
 
 def generator(recipe_seed: int, key: str, operation: str) -> np.random.Generator:

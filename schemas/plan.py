@@ -4,7 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faceloom.schemas.keys import face_key, morph_key
 from faceloom.schemas.photos import Reject, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMorph:
+    """What a face is mixed with, and how.
+
+    Attributes:
+        key: of the other face.
+        source, uri, photo_sha256, face, identity, licence, consent, width, height, landmarks, box: of the other face,
+            as in `PlannedFace`.
+        rank: 0 for the nearest neighbour.
+        distance, landmark_distance, texture_distance: how far apart the two are; see `schemas.morph.Morph`.
+        shape_weight, texture_weight: the other's share, 0..1.
+    """
+
+    key: str
+    source: str
+    uri: str
+    photo_sha256: str
+    face: int
+    identity: str
+    licence: str | None
+    consent: str | None
+    width: int
+    height: int
+    landmarks: bytes
+    box: tuple[float, float, float, float]
+    rank: int
+    distance: float
+    landmark_distance: float
+    texture_distance: float
+    shape_weight: float
+    texture_weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +55,8 @@ class PlannedFace:
         masks: for each variant, the number of its mask in the recipe; empty if the recipe has no masks.
         place: place in the prefix tree, which is also the order inside a shard.
         labels: sha256 of what the source says about parts of the face; empty where it says nothing, or nobody asks.
+        morph: what the face is mixed with, if this is a morph; the other fields are then of the face that it is mixed
+            into, but for identity, licence and consent, which are of both.
     """
 
     source: str
@@ -39,6 +75,13 @@ class PlannedFace:
     masks: tuple[int, ...]
     place: int
     labels: str = ""
+    morph: PlannedMorph | None = None
+
+    @property
+    def key(self) -> str:
+        """Of the face, or of the morph."""
+        own = face_key(self.photo_sha256, self.face)
+        return own if self.morph is None else morph_key(own, self.morph.key)
 
     @property
     def samples(self) -> int:
@@ -89,7 +132,8 @@ class Plan:
 
     Attributes:
         digest: sha256 over the shards' names; with the code version it identifies the build.
-        rejects: of the plan stage.
+        rejects: of the analyse and plan stages.
+        recall: by split, the measured share of true neighbours that an index found; empty where they are exact.
         sample_bytes: estimated size of one sample in a shard.
     """
 
@@ -97,6 +141,7 @@ class Plan:
     shards: tuple[Shard, ...]
     rejects: tuple[Reject, ...]
     sample_bytes: int
+    recall: tuple[tuple[str, float], ...] = ()
 
     @property
     def samples(self) -> int:

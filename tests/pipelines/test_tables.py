@@ -18,10 +18,10 @@ from faceloom.pipelines import tables
 from faceloom.pipelines.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
-from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.index import IndexRow, Member, Parent
 from faceloom.schemas.keys import POSITION_BITS
 from faceloom.schemas.photos import Reject
-from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.plan import PlannedFace, PlannedMorph
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 maybe = st.none() | text
@@ -34,13 +34,19 @@ attributes = st.dictionaries(text, scalars, max_size=3).map(lambda d: tuple(sort
 quality = st.dictionaries(text, real, max_size=3).map(lambda d: tuple(sorted(d.items())))
 
 members = st.builds(Member, text, whole, whole, text)
+parents = st.builds(Parent, text, text, text, text, text)
 index_rows = st.builds(
     IndexRow, text, text, text, text, whole, whole, st.lists(members, max_size=3).map(tuple), text, text, text, text,
-    st.integers(0, 99), st.lists(text, max_size=2).map(tuple), text, text, maybe, maybe,
+    st.integers(0, 99), st.lists(parents, max_size=2).map(tuple), text, text, maybe, maybe,
+)  # fmt: skip
+morphs = st.builds(
+    PlannedMorph, text, text, text, text, st.integers(0, 99), text, maybe, maybe, whole, whole, landmarks, box,
+    st.integers(0, 99), real, real, real, real, real,
 )  # fmt: skip
 planned = st.builds(
     PlannedFace, text, text, text, st.integers(0, 99), text, text, maybe, maybe, attributes, whole, whole, landmarks,
-    box, st.lists(st.integers(0, 9), max_size=3).map(tuple), st.integers(0, 2**POSITION_BITS - 1),
+    box, st.lists(st.integers(0, 9), max_size=3).map(tuple), st.integers(0, 2**POSITION_BITS - 1), text,
+    st.none() | morphs,
 )  # fmt: skip
 rejects = st.builds(Reject, st.sampled_from(["scan", "analyse", "plan", "render"]), text, text, text, text, text)
 faces = st.builds(FaceRow, box, landmarks, real, quality)

@@ -12,7 +12,7 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import Matrix, apply_affine, invert
 from faceloom.transforms.morph.blend import FEATHER, TONE, hull, mix, paste, soft
 from faceloom.transforms.morph.mesh import close_lips, eye_distance, folds, triangulate, with_border
-from faceloom.transforms.morph.warp import label, maps, read, shrunk
+from faceloom.transforms.morph.warp import Maps, label, maps, read, shrunk
 
 Image = NDArray[np.uint8]
 Landmarks = NDArray[np.float32]
@@ -26,10 +26,13 @@ class Morphed:
     Attributes:
         image: uint8 (H, W, 3), RGB, the size of the target.
         landmarks: float32 (68, 2) of the morphed face, pixels of `image`.
+        read_from: x and y (H, W), float32: where in the target each pixel comes from, so that what is known of the
+            target's pixels can be moved with them; None where the shape is the target's own.
     """
 
     image: Image
     landmarks: Landmarks
+    read_from: Maps | None = None
 
 
 def morph_faces(
@@ -76,7 +79,8 @@ def morph_faces(
             corners = [triangles[number].tolist() for number in folded[:3]]
             raise PhotoError("morph_folds", f"the mesh between two faces folds over in {name}", value=corners)
     labels = label(mesh, triangles, size)
-    result = read(image, maps(labels, triangles, mesh, mesh_here)) if shape_weight else image.copy()
+    read_from = maps(labels, triangles, mesh, mesh_here) if shape_weight else None
+    result = image.copy() if read_from is None else read(image, read_from)
     inside = hull(between, size)
     left, top, width, height = cv2.boundingRect(inside)
     if not width:
@@ -92,4 +96,4 @@ def morph_faces(
         result[part] = paste(result[part], texture, inside[part], alpha, texture_weight)
     else:
         result[part] = mix(result[part], texture, alpha, texture_weight, TONE * scale)
-    return Morphed(result, between)
+    return Morphed(result, between, read_from)

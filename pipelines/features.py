@@ -1,0 +1,96 @@
+"""Features of faces by a network of the user's, so that training need not run it again and again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.recipe import Features
+
+BATCH = 16
+"""Faces that the network sees at once; always as many, so that its sums never depend on their number."""
+WHERE = "$.output.features.model"
+
+
+@dataclass(frozen=True, eq=False)
+class Extractor:
+    """A TorchScript network at work, on one thread of the CPU."""
+
+    network: Any
+    size: int | None
+
+    def extract(self, faces: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float32]]:
+        """What the network says of each face.
+
+        Args:
+            faces: uint8 (H, W, 3), RGB, all of one size. The network gets float32 (16, 3, H, W), 0..1.
+
+        Returns:
+            float32 (D,) for each face.
+
+        Raises:
+            RecipeError: the network fails on such pictures, or returns no vector for each.
+        """
+        import cv2
+        import torch
+
+        rows: list[npt.NDArray[np.float32]] = []
+        for start in range(0, len(faces), BATCH):
+            some = list(faces[start : start + BATCH])
+            if self.size is not None:
+                some = [cv2.resize(face, (self.size, self.size), interpolation=cv2.INTER_AREA) for face in some]
+            pictures = np.zeros((BATCH, *some[0].shape), np.uint8)
+            pictures[: len(some)] = some
+            try:
+                with torch.inference_mode():
+                    given = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+                    found = self.network(given).float().cpu().numpy()
+            except (RuntimeError, AttributeError, TypeError) as error:
+                text = str(error).strip().splitlines()
+                raise RecipeError("the network fails on the faces", where=WHERE, value=text[-1:]) from None
+            if found.ndim != 2 or len(found) != BATCH:
+                raise RecipeError("the network must return (N, D) for N faces", where=WHERE, value=found.shape)
+            rows += [np.ascontiguousarray(row) for row in found[: len(some)]]
+        return rows
+
+
+def features_digest(features: Features) -> str:
+    """sha256 of the network's file.
+
+    Raises:
+        RecipeError: it cannot be read.
+    """
+    try:
+        with Path(features.model).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise RecipeError(f"cannot be read ({error.strerror})", where=WHERE, value=features.model) from None
+
+
+@lru_cache(maxsize=1)
+def load_extractor(features: Features, sha256: str) -> Extractor:
+    """Load the network, once per process, and anew for another digest.
+
+    Raises:
+        RecipeError: no TorchScript file, or PyTorch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        remedy = "Run: pip install 'faceloom[torch]'"
+        raise RecipeError("features need PyTorch", where="$.output.features", value=error, remedy=remedy) from None
+    torch.set_num_threads(1)  # a worker has one core; other numbers would also sum in another order
+    try:
+        network = torch.jit.load(features.model, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError, OSError) as error:
+        text = str(error).strip().splitlines()[:1]
+        raise RecipeError("not a TorchScript file", where=WHERE, value=text) from None
+    return Extractor(network, features.size)

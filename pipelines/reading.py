@@ -1,0 +1,39 @@
+"""Reading a photo, or its label files, that an earlier stage has seen: as it was, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.sources.base import labels_of
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.labels import LabelFiles
+from faceloom.schemas.plan import PlannedFace
+
+
+def read_unchanged(context: Context, source: str, uri: str, sha256: str) -> bytes:
+    """The bytes of a photo.
+
+    Raises:
+        PhotoError: `changed`, if they are not those of the digest; or why they cannot be read.
+        SourceError: the whole source is gone.
+    """
+    data = context.source(source).read(uri)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PhotoError("changed", "the photo changed after it was analysed", where=f"{source}/{uri}")
+    return data
+
+
+def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
+    """The label files of a planned face's photo; None if nobody asks for them, or there are none.
+
+    Raises:
+        PhotoError: `changed`, if they are not those that were planned; or why they cannot be read.
+    """
+    if not face.labels:
+        return None
+    labels = labels_of(context.source(face.source), face.uri)
+    if labels is None or labels.sha256 != face.labels:
+        where = f"{face.source}/{face.uri}"
+        raise PhotoError("changed", "the photo's label files changed after it was analysed", where=where)
+    return labels
