@@ -69,6 +69,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
         try:
             # One entry: the order of several is left to chance.
             save_file(plain, file, metadata={"faceloom": json.dumps(note or {}, sort_keys=True)})
+            file.chmod(0o644)  # safetensors lets nobody else read it
         except SafetensorError as error:
             raise OSError(str(error)) from error
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceloom.models.looks import disturbed_looks, take_looks
+from faceloom.models.looks import disturbed_looks
 from faceloom.models.networks import CompactMasker, PaperAutoencoder, compose
 from faceloom.models.pairs import Pairs, degraded
 from faceloom.models.presets import CompactPreset, PaperPreset
@@ -28,13 +28,16 @@ class CompactLoss:
             target also has straps and shadows, which are no part of the truth about the mask.
         coverage: squared error and soft Dice of the coverage against the truth.
         colour: absolute error of the colour inside the mask.
-        flow: absolute error of the flow on the mask, in pixels of a 64x64 crop; none for held-out pairs.
+        flow: absolute error of the flow on the mask, in pixels of a 64x64 crop.
+        soft: absolute error of the softness. It learns from this alone: to the other parts a blurred mask is
+            dearer than a sharp one that lies a pixel aside.
     """
 
     picture: Tensor
     coverage: Tensor
     colour: Tensor
     flow: Tensor
+    soft: Tensor
 
     def total(self, preset: CompactPreset) -> Tensor:
         """The weighted sum."""
@@ -43,37 +46,32 @@ class CompactLoss:
             + preset.coverage_weight * self.coverage
             + preset.colour_weight * self.colour
             + preset.flow_weight * self.flow
+            + preset.soft_weight * self.soft
         )
 
 
-def compact_loss(
-    network: CompactMasker, pairs: Pairs, preset: CompactPreset, chance: torch.Generator | None = None
-) -> CompactLoss:
-    """Loss of the compact network when it puts the mask of each target back on its face.
+def compact_loss(network: CompactMasker, pairs: Pairs, preset: CompactPreset, chance: torch.Generator) -> CompactLoss:
+    """Loss of the compact network when it puts the mask of each target, disturbed, back on its degraded face.
 
     Args:
         network: in training mode or not.
         pairs: the batch.
         preset: says how faces are degraded.
-        chance: a generator on the CPU: looks are disturbed and faces degraded; without it neither, for held-out pairs.
+        chance: a generator on the CPU.
     """
-    flow = None
-    if chance is None:
-        look = take_looks(pairs)
-    else:
-        look, flow = disturbed_looks(pairs, chance)
-        pairs = degraded(pairs, preset, chance)
+    look, flow = disturbed_looks(pairs, chance)
+    pairs, blurred = degraded(pairs, preset, chance)
     fit = network.find(pairs.face, look)
-    colour, alpha = network.put(look, fit)
+    colour, alpha = network.put(look, replace(fit, soft=blurred))
     mask = pairs.mask
     near = F.max_pool2d(mask, 3, 1, 1)
     composed = compose(pairs.face, colour, alpha)
-    error = colour.new_zeros(()) if flow is None else _mean((32 * (fit.flow - flow)).abs().permute(0, 3, 1, 2), near)
     return CompactLoss(
         picture=_mean((composed - pairs.masked) ** 2, near),
         coverage=F.mse_loss(alpha, mask) + dice_loss(alpha, mask),
         colour=_mean((colour - pairs.masked).abs(), mask),
-        flow=error,
+        flow=_mean((32 * (fit.flow - flow)).abs().permute(0, 3, 1, 2), near),
+        soft=(fit.soft - blurred).abs().mean(),
     )
 
 
@@ -96,9 +94,9 @@ def loss_of(
     network: PaperAutoencoder | CompactMasker,
     pairs: Pairs,
     preset: PaperPreset | CompactPreset,
-    chance: torch.Generator | None = None,
+    chance: torch.Generator,
 ) -> Tensor:
-    """The loss that a preset's network is trained with; without `chance`, that of held-out pairs."""
+    """The loss that a preset's network is trained with, and that its best epoch is chosen by."""
     if isinstance(network, PaperAutoencoder):
         return paper_loss(network, pairs)
     assert isinstance(preset, CompactPreset)

@@ -105,7 +105,7 @@ class CompactMasker(nn.Module):
         x = self.bottom(x + self.context(_average(x)))
         x = self.fit(x).float()
         # No exp and no sigmoid: at the end of a batch torch computes them in another way, with other last bits.
-        soft = (0.1 + _average(x)[:, 5:]).clamp(0, 1)
+        soft = (0.2 + _average(x)[:, 5:]).clamp(0, 1)
         x = F.interpolate(x[:, :5], face.shape[2:], mode="bicubic", align_corners=False)
         return Fit((places + x[:, :2]).permute(0, 2, 3, 1), (1 + x[:, 2:]).clamp(0.3, 3), soft)
 
@@ -116,7 +116,7 @@ class CompactMasker(nn.Module):
         x = F.grid_sample(look, fit.flow, mode="bicubic", align_corners=False)
         cover = x[:, 3:]
         colour = (x[:, :3] / cover.clamp(min=0.05) * fit.gain).clamp(0, 1)
-        # Two resamplings have widened the edge; it is narrowed again.
+        # Resampling has widened the edge; it is narrowed again.
         edge = 1 + (self.edge - 1) * (1 - fit.soft)
         return colour, ((cover - 0.5) * edge + 0.5).clamp(0, 1)
 

@@ -58,20 +58,25 @@ def moved(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
     return Pairs(parts[:, :3], parts[:, 3:6], parts[:, 6:])
 
 
-def degraded(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
-    """Blur a share of the pairs as if they had been small, and take the colour of another share's faces.
+def degraded(pairs: Pairs, preset: Preset, chance: torch.Generator) -> tuple[Pairs, Tensor]:
+    """Blur a share of the pairs as if they had been small, take the colour of another share's faces, vary the light.
 
     Small and grey photos are what a network without landmarks is for, and there are none among the training pairs. A
     mask keeps its colour on a grey face, and is as blurred as the face.
 
     Args:
         chance: a generator on the CPU.
+
+    Returns:
+        The pairs, and 1 for each that was blurred, else 0, float (N, 1, 1, 1).
     """
+    count, device = len(pairs), pairs.face.device
     if not preset.degrade:
-        return pairs
-    draws = torch.rand(2, len(pairs), generator=chance)
+        return pairs, torch.zeros(count, 1, 1, 1, device=device)
+    draws = torch.rand(3, count, generator=chance)
     factor = 2 + 2 * int(torch.rand(1, generator=chance) < 0.5)
-    small, grey = (draws < preset.degrade).to(pairs.face.device)[..., None, None, None]
+    small, grey = (draws[:2] < preset.degrade).to(device)[..., None, None, None]
+    light = (0.75 + 0.5 * draws[2]).to(device)[:, None, None, None]
 
     def smaller(picture: Tensor) -> Tensor:
         low = F.avg_pool2d(picture, factor)
@@ -81,4 +86,5 @@ def degraded(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
         return torch.where(grey, picture.mean(1, keepdim=True).expand_as(picture), picture)
 
     masked = torch.lerp(colourless(pairs.masked), pairs.masked, pairs.mask)
-    return replace(pairs, face=smaller(colourless(pairs.face)), masked=smaller(masked))
+    seen = [smaller(picture * light).clamp(0, 1) for picture in (colourless(pairs.face), masked)]
+    return replace(pairs, face=seen[0], masked=seen[1]), small.float()

@@ -25,7 +25,8 @@ class Preset:
         schedule: how the learning rate goes on: as it is, or down to nothing along half a cosine wave.
         flip: whether pairs are mirrored at random.
         jitter: how far pairs are shifted (share of the side), scaled and turned (radians) at random, at most.
-        degrade: share of faces that are blurred, and as many that lose their colour, before the network sees them.
+        degrade: share of faces that are blurred, and as many that lose their colour, before the network sees them; if
+            any are, the light of all is varied.
         save_every: epochs between two states on the disk; more is lost by a kill, less time goes into writing.
     """
 
@@ -82,15 +83,16 @@ class CompactPreset(Preset):
         widths: feature maps at half, a quarter … of the resolution.
         looks: how many pictures of masks are kept.
         edge: by how much the edge of the coverage is steepened after resampling.
-        coverage_weight, colour_weight, flow_weight: of the losses beside that of the composed picture.
+        coverage_weight, colour_weight, flow_weight, soft_weight: of the losses beside that of the composed picture.
     """
 
     widths: tuple[int, ...] = (24, 48, 96)
     looks: int = 256
-    edge: float = 1.6
+    edge: float = 1.4
     coverage_weight: float = 0.3
     colour_weight: float = 1.0
     flow_weight: float = 0.1
+    soft_weight: float = 0.1
 
     @property
     def stride(self) -> int:  # type: ignore[override]
@@ -103,7 +105,8 @@ PRESETS: dict[str, PaperPreset | CompactPreset] = {
     for preset in (
         PaperPreset(name="paper", batch=32, learning_rate=3e-4, save_every=10),
         CompactPreset(
-            name="compact", batch=16, learning_rate=2e-3, schedule="cosine", flip=True, jitter=0.06, degrade=0.15
+            name="compact", batch=16, learning_rate=3e-3, schedule="cosine", flip=True, jitter=0.08, degrade=0.15,
+            save_every=5,
         ),
         PaperPreset(name="tiny-paper", size=16, epochs=4, batch=4, learning_rate=1e-3, maps=2, hidden=12),
         CompactPreset(

@@ -141,9 +141,10 @@ def _mean_loss(
     network: Network, preset: PaperPreset | CompactPreset, batches: Iterable[Pairs], epoch: int, device: str
 ) -> float:
     total, count = 0.0, 0
+    chance = _chance(0, 0)  # the same for all epochs, so that their losses can be compared
     for pairs in batches:
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = loss_of(network, pairs, preset)
+            loss = loss_of(network, pairs, preset, chance)
         total, count = total + _finite(loss, epoch, "held-out pairs") * len(pairs), count + len(pairs)
     if not count:
         raise TrainingError("there are no pairs to choose the best epoch by", where=f"epoch {epoch}")

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from faceloom.pipelines.cli_evaluate import app as evaluate_app
+from faceloom.pipelines.cli_train import app as train_app
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -36,6 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
+
 RecipeFile = Annotated[
     Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False, help="The recipe, a YAML file.")
 ]
@@ -44,7 +50,7 @@ Sources = Annotated[
     typer.Option(
         "--source",
         metavar="[NAME=]PATH",
-        help="Photos: a folder, a table or tar shards. May be given again; replaces the recipe's sources.",
+        help="Photos: a folder, a table, tar shards or a .rec file. May be given again; replaces the recipe's sources.",
     ),
 ]
 NewOut = Annotated[str, typer.Option("--out", metavar="OUT", help="The output folder; made if it is not there.")]
@@ -165,12 +171,14 @@ def show(
     "faceloom export out --to samples --split train\n\n"
     "Writes samples/{split}/{identity}/{key}.jpg and, beside it, {key}.mask.png, {key}.face.jpg, "
     "{key}.landmarks.npy and {key}.json. The same command goes on where it was stopped. A folder takes one build only."
+    "\n\n"
+    "With --format recordio: samples/{split}/train.rec, train.idx, property, and labels.csv, which says who is who."
 )
 def export(
     out: Out,
     to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Where the files go; made if it is not there.")],
     split: Annotated[str | None, typer.Option(help="Only this split, such as train.")] = None,
-    layout: Annotated[str, typer.Option("--format", help="Only folder so far: plain files.")] = "folder",
+    layout: Annotated[str, typer.Option("--format", help="folder: plain files; recordio: MXNet records.")] = "folder",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
     as_json: Json = False,
     debug: Debug = False,

@@ -47,6 +47,10 @@ def test_weights_and_their_note_come_back(tmp_path: Path) -> None:
     assert card.bytes == (tmp_path / "deep" / "w.safetensors").stat().st_size and len(card.sha256) == 64
 
 
+def test_others_may_read_what_was_written(run: Path) -> None:
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in run.iterdir())
+
+
 def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
     tensors = {name: torch.full((4,), float(number)) for number, name in enumerate("dacb")}
     first = write_weights(tmp_path / "1", tensors, {"x": 1, "y": 2})

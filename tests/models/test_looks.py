@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional as F  # noqa: E402
 
-from faceloom.models.looks import PLACE, SPREAD, disturbed_looks, gather_looks, spots, take_looks  # noqa: E402
+from faceloom.models.looks import disturbed_looks, gather_looks, take_looks  # noqa: E402
 from faceloom.models.pairs import Pairs  # noqa: E402
 
 SIZE = 64
@@ -31,62 +31,51 @@ def ellipses(*boxes: tuple[float, float, float, float]) -> Pairs:
     return Pairs(face, face * (1 - masks) + colour * masks, masks)
 
 
-def as_pairs(looks: torch.Tensor) -> Pairs:
-    return Pairs(torch.zeros_like(looks[:, :3]), looks[:, :3], looks[:, 3:])
-
-
 places = st.tuples(st.floats(-0.3, 0.3), st.floats(0.2, 0.5), st.floats(0.3, 0.6), st.floats(0.25, 0.45))
 
 
 @given(places)
-def test_middle_and_size_are_those_of_the_mask(box: tuple[float, float, float, float]) -> None:
-    middle, size = spots(ellipses(box))
-    torch.testing.assert_close(middle[0], torch.tensor(box[:2]), atol=0.02, rtol=0)
-    assert float(size[0]) == pytest.approx((box[2] * box[3]) ** 0.5 / 2, rel=0.05)  # spread of an ellipse: radius / 2
-
-
-@given(places)
-def test_a_look_always_lies_at_the_same_place_in_the_same_size(box: tuple[float, float, float, float]) -> None:
-    middle, size = spots(as_pairs(take_looks(ellipses(box))))
-    torch.testing.assert_close(middle[0], torch.tensor(PLACE), atol=0.03, rtol=0)
-    assert float(size[0]) == pytest.approx(SPREAD, rel=0.08)
-
-
-def test_a_look_holds_the_mask_only() -> None:
-    look = take_looks(ellipses((0.1, 0.4, 0.5, 0.35)))
-    bare = look[:, 3:] == 0
-    assert 0.3 < float(bare.float().mean()) < 0.9
-    assert float((look[:, :3] * bare).max()) == 0
-    assert bool((look[:, :3] <= look[:, 3:]).all()), "premultiplied"
+def test_a_look_is_the_mask_where_it_was_and_nothing_else(box: tuple[float, float, float, float]) -> None:
+    pairs = ellipses(box)
+    look = take_looks(pairs)
+    assert torch.equal(look[:, 3:], pairs.mask)
+    assert torch.equal(look[:, :3], pairs.masked * pairs.mask)
 
 
 def test_a_face_without_a_mask_gives_an_empty_look() -> None:
     pairs = dataclasses.replace(ellipses((0, 0.4, 0.5, 0.3)), mask=torch.zeros(1, 1, SIZE, SIZE))
     assert float(take_looks(pairs).max()) == 0
-    assert spots(pairs)[0][0].tolist() == pytest.approx(PLACE)
+    assert float(disturbed_looks(pairs, torch.Generator().manual_seed(0))[0].max()) == 0
 
 
-@settings(max_examples=20)
+@settings(max_examples=30)
 @given(places, st.integers(0, 1000))
 def test_the_flow_puts_a_disturbed_look_back_on_its_face(box: tuple[float, float, float, float], seed: int) -> None:
     pairs = ellipses(box)
     looks, flow = disturbed_looks(pairs, torch.Generator().manual_seed(seed))
+    cover = looks[0, 3]
+    if float(cover[[0, -1]].sum() + cover[:, [0, -1]].sum()):
+        return  # a part of it was pushed out of the picture
     back = F.grid_sample(looks[:, 3:], flow, align_corners=False)
-    inside = ((looks[:, 3, [0, -1], :].sum() + looks[:, 3, :, [0, -1]].sum()) == 0).item()
-    if inside:  # nothing of it was cut off
-        assert float((back - pairs.mask).abs().mean()) < 0.02
+    assert float((back - pairs.mask).abs().mean()) < 0.02
+    assert float((looks[:, 3:] - pairs.mask).abs().mean()) > 0.005, "it was somewhere else"
+
+
+def test_disturbed_looks_are_still_looks() -> None:
+    looks, flow = disturbed_looks(ellipses((0, 0.4, 0.5, 0.3), (0.1, 0.3, 0.4, 0.3)), torch.Generator().manual_seed(1))
+    assert looks.shape == (2, 4, SIZE, SIZE) and flow.shape == (2, SIZE, SIZE, 2)
+    assert float(looks.min()) >= 0 and float(looks.max()) <= 1
+    assert bool((looks[:, :3] <= looks[:, 3:]).all()), "multiplied by their coverage"
 
 
 def test_looks_are_disturbed_by_the_seed_and_lit_anew() -> None:
     pairs = ellipses((0, 0.4, 0.5, 0.3), (0.1, 0.3, 0.4, 0.3))
-    first, flow = disturbed_looks(pairs, torch.Generator().manual_seed(1))
+    first, _ = disturbed_looks(pairs, torch.Generator().manual_seed(1))
     again, _ = disturbed_looks(pairs, torch.Generator().manual_seed(1))
     other, _ = disturbed_looks(pairs, torch.Generator().manual_seed(2))
     assert torch.equal(first, again) and not torch.equal(first, other)
-    assert flow.shape == (2, SIZE, SIZE, 2)
-    plain = take_looks(pairs)
-    means = [(looks[:, :3].sum((2, 3)) / looks[:, 3:].sum((2, 3))) for looks in (first, plain)]
-    assert float((means[0] / means[1] - 1).abs().max()) > 0.02
+    means = [(looks[:, :3].sum((2, 3)) / looks[:, 3:].sum((2, 3))) for looks in (first, take_looks(pairs))]
+    assert float((means[0] / means[1] - 1).abs().max()) > 0.05
 
 
 def test_gathered_looks_start_with_the_most_typical_and_go_round() -> None:

@@ -153,6 +153,27 @@ def masked_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def pairs_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished build of 16 x 16 pairs, 70 % of each person's for training: what training tests read."""
+    from typer.testing import CliRunner
+
+    from faceloom.pipelines.cli import app
+
+    folder = tmp_path_factory.mktemp("pairs")
+    table = lay_photos(folder / "photos", range(24))
+    recipe = {
+        "name": "tiny-pairs", "faces": {"min_size": 10}, "align": {"mode": "eye_level", "size": 16},
+        "masks": [{"kind": "polygon", "shape": "A"}, {"kind": "polygon", "shape": "C", "colour": "black"}],
+        "split": {"per_identity": 0.7}, "output": {"image": "png"},
+    }  # fmt: skip
+    (folder / "tiny.yaml").write_text(json.dumps(recipe))
+    words = ["build", str(folder / "tiny.yaml"), "--source", str(table), "--out", str(folder / "out")]
+    done = CliRunner().invoke(app, [*words, "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
 def synthetic() -> SimpleNamespace:
     """The functions of this file."""
     functions: list[Callable[..., object]] = [

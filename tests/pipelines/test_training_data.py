@@ -1,0 +1,145 @@
+"""Training pairs: all of them, in an order that only the seed decides, and only from builds that fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.models.presets import PRESETS
+from faceloom.pipelines import training_data
+from faceloom.pipelines.read import open_split
+from faceloom.pipelines.training_data import fit_preset, open_pairs, read_pairs
+from faceloom.schemas.errors import FaceloomError, StorageError, TrainingError
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("webdataset")
+
+TINY = PRESETS["tiny-compact"]
+
+
+def changed(build: Path, folder: Path, change: Any) -> str:
+    """A copy of a build whose record says something else."""
+    shutil.copytree(build, folder)
+    record = json.loads((folder / "build.json").read_text())
+    change(record)
+    (folder / "build.json").write_text(json.dumps(record))
+    return str(folder)
+
+
+def test_a_split_is_read_whole_in_the_order_of_its_keys(pairs_build: Path) -> None:
+    pairs = read_pairs(str(pairs_build), "train")
+    samples = {sample["__key__"]: sample for sample in open_split(pairs_build, "train")}
+    assert list(pairs.keys) == sorted(samples) and len(pairs) > 10
+    for number, key in enumerate(pairs.keys):
+        for name in ("face", "masked"):
+            assert torch.equal(getattr(pairs, name)[number], torch.from_numpy(samples[key][name]).permute(2, 0, 1))
+        assert torch.equal(pairs.mask[number, 0], torch.from_numpy(samples[key]["mask"]))
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(pairs_build: Path, workers: int) -> None:
+    one, other = read_pairs(str(pairs_build), "train"), read_pairs(str(pairs_build), "train", workers=workers)
+    assert one.keys == other.keys
+    assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("face", "masked", "mask"))
+
+
+def test_batches_are_floats_of_the_same_pixels(pairs_build: Path) -> None:
+    pairs = read_pairs(str(pairs_build), "train")
+    batches = list(pairs.batches(5, "cpu"))
+    assert [len(batch) for batch in batches[:-1]] == [5] * (len(batches) - 1) and sum(map(len, batches)) == len(pairs)
+    first = batches[0]
+    assert first.face.shape == (5, 3, 16, 16) and first.mask.shape == (5, 1, 16, 16)
+    assert torch.equal((first.masked * 255).round().to(torch.uint8), pairs.masked[:5])
+    assert set(torch.cat([batch.mask for batch in batches]).unique().tolist()) == {0, 1}
+
+
+def test_an_epoch_deals_every_pair_once_in_an_order_of_seed_and_epoch(pairs_build: Path) -> None:
+    pairs = read_pairs(str(pairs_build), "train")
+
+    def dealt(seed: int, epoch: int) -> torch.Tensor:
+        return torch.cat([batch.face for batch in pairs.epoch(4, "cpu", seed, epoch)])
+
+    assert torch.equal(dealt(1, 1), dealt(1, 1))
+    assert not torch.equal(dealt(1, 1), dealt(1, 2)) and not torch.equal(dealt(1, 1), dealt(2, 1))
+    assert sorted(face.sum().item() for face in dealt(1, 2)) == sorted(face.sum().item() for face in dealt(2, 1))
+
+
+def test_one_in_ten_is_held_out_by_seed_where_there_is_no_val(pairs_build: Path) -> None:
+    whole = read_pairs(str(pairs_build), "train")
+    data = open_pairs(str(pairs_build), TINY, seed=0)
+    assert len(data.held_out) == max(1, len(whole) // 10)
+    assert sorted(data.train.keys + data.held_out.keys) == list(whole.keys)
+    assert list(data.train.keys) == sorted(data.train.keys)
+    chosen = {open_pairs(str(pairs_build), TINY, seed=seed).held_out.keys for seed in range(6)}
+    assert len(chosen) > 1 and data.held_out.keys == open_pairs(str(pairs_build), TINY, seed=0).held_out.keys
+
+
+def test_a_split_val_is_held_out_where_there_is_one(pairs_build: Path, tmp_path: Path) -> None:
+    def rename(record: dict[str, Any]) -> None:
+        record["by_split"]["val"] = record["by_split"].pop("test")
+        for shard in record["shards"]:
+            shard["split"] = "val" if shard["split"] == "test" else shard["split"]
+
+    data = open_pairs(changed(pairs_build, tmp_path / "out", rename), TINY, seed=0)
+    assert data.train.keys == read_pairs(str(pairs_build), "train").keys
+    assert data.held_out.keys == read_pairs(str(pairs_build), "test").keys
+    assert data.card.held_out_from == "split val" and data.card.held_out == len(data.held_out)
+
+
+def test_the_card_says_what_the_data_are(pairs_build: Path) -> None:
+    data = open_pairs(str(pairs_build), TINY, seed=0)
+    record = json.loads((pairs_build / "build.json").read_text())
+    card, count = data.card, record["by_split"]["train"]
+    assert card.name == "tiny-pairs" and card.plan == record["plan"]
+    assert card.digest == hashlib.sha256((pairs_build / "build.json").read_bytes()).hexdigest()
+    assert card.align["mode"] == "eye_level" and card.align["size"] == 16
+    assert sum(card.masks.values()) == count and set(card.masks) <= {"polygon-A", "polygon-C"}
+    assert card.licences == card.consents == {"not stated": count}
+    assert (card.train, card.held_out) == (len(data.train), len(data.held_out))
+    assert "one in 10" in card.held_out_from
+
+
+def test_a_preset_takes_the_size_of_the_build_or_refuses_it(pairs_build: Path) -> None:
+    assert fit_preset(str(pairs_build), PRESETS["tiny-paper"]) == PRESETS["tiny-paper"]
+    assert fit_preset(str(pairs_build), dataclasses.replace(PRESETS["compact"], size=64)).size == 16
+    with pytest.raises(TrainingError, match=r"takes squares with a side of 64 \(got 16x16\).*size: 64.*lee2022.yaml"):
+        fit_preset(str(pairs_build), PRESETS["paper"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda record: record["recipe"]["align"].update(size=[16, 12]), r"a multiple of 2 \(got 16x12\)"),
+        (lambda record: record["recipe"]["align"].update(size=17), r"a multiple of 2 \(got 17x17\)"),
+        (lambda record: record["recipe"].update(masks=[]), "holds no masked faces.*lee2022.yaml"),
+        (lambda record: record["by_split"].pop("train"), r"no split `train` \(got test\)"),
+    ],
+)
+def test_builds_that_do_not_fit_are_refused(pairs_build: Path, tmp_path: Path, change: Any, said: str) -> None:
+    with pytest.raises(TrainingError, match=said):
+        fit_preset(changed(pairs_build, tmp_path / "out", change), TINY)
+
+
+def test_no_build_and_a_damaged_one(pairs_build: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="no finished build"):
+        fit_preset(str(tmp_path), TINY)
+    with pytest.raises(FaceloomError, match="no such split"):
+        read_pairs(str(pairs_build), "val")
+    copy = Path(changed(pairs_build, tmp_path / "out", lambda record: None))
+    for shard in (copy / "shards").iterdir():
+        shard.write_bytes(shard.read_bytes()[:-600])
+    with pytest.raises(StorageError, match="missing or cut short"):
+        open_pairs(str(copy), TINY, seed=0)
+
+
+def test_more_pairs_than_memory_takes_are_refused(pairs_build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_data, "MAX_BYTES", 1000)
+    with pytest.raises(TrainingError, match="do not fit into memory"):
+        open_pairs(str(pairs_build), TINY, seed=0)
