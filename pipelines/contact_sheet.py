@@ -1,4 +1,4 @@
-"""A contact sheet of a finished build: face, masked face and mask side by side, to be looked at critically.
+"""A contact sheet of a finished build: all pictures of a sample side by side, to be looked at critically.
 
 Run as `python -m faceloom.pipelines.contact_sheet OUT PICTURE [WIDTH]`.
 """
@@ -23,7 +23,13 @@ from faceloom.schemas.index import IndexRow
 
 Image = npt.NDArray[np.uint8]
 
-SHOWN = ("face", "masked", "mask")
+SHOWN = (
+    "face", "masked", "mask", "guide", "upper", "lower",
+    "lr", "lr_masked", "lr_mask", "lr_upsampled", "lr_masked_upsampled",
+)  # fmt: skip
+"""Members in the order in which a sheet shows them."""
+GUIDE = (255, 0, 128)
+"""Colour, RGB, in which a guide mask is laid over the face."""
 GAP, CAPTION = 6, 22
 
 
@@ -63,7 +69,8 @@ def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int) -> Image
     """Samples with captions as one picture.
 
     Args:
-        samples: caption and members; `face` uint8 (H, W, 3) RGB, and `masked` and `mask` where there are.
+        samples: caption and members; `face` uint8 (H, W, 3) RGB, and those of `SHOWN` that there are. The others are
+            laid out by its size: small pictures are enlarged by nearest, so that their pixels can be seen.
         columns: samples side by side.
 
     Returns:
@@ -71,17 +78,41 @@ def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int) -> Image
     """
     import cv2
 
+    strips = [(caption, _strip(members)) for caption, members in samples]
+    width = max(strip.shape[1] for _, strip in strips)
     cells = []
-    for caption, members in samples:
-        pictures = [members[name] for name in SHOWN if name in members]
-        strip = np.hstack([np.repeat(p[..., None], 3, axis=2) if p.ndim == 2 else p for p in pictures])
-        height, width = strip.shape[:2]
+    for caption, strip in strips:
+        height = strip.shape[0]
         cell = np.full((height + CAPTION + GAP, width + GAP, 3), 255, np.uint8)
-        cell[CAPTION : CAPTION + height, :width] = strip
+        cell[CAPTION : CAPTION + height, : strip.shape[1]] = strip
         cv2.putText(cell, caption, (2, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
         cells.append(cell)
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
     return np.vstack([np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)])
+
+
+def _strip(members: dict[str, Any]) -> Image:
+    """The pictures of a sample side by side; the upper part stands over the lower one, as they were cut."""
+    face = members["face"]
+    shown = {name: _like(members[name], face, name) for name in SHOWN if name in members}
+    if "upper" in shown and "lower" in shown:
+        shown["upper"] = np.vstack([members["upper"], members["lower"]])
+        shown["upper"][len(members["upper"]) - 1 :][:2] = 255
+        del shown["lower"]
+    return np.hstack(list(shown.values()))
+
+
+def _like(picture: Image, face: Image, name: str) -> Image:
+    """A picture as the sheet shows it beside a face: of its height, in colour."""
+    import cv2
+
+    if name == "guide":
+        weight = picture[..., None].astype(np.float32) / 510
+        return np.asarray(np.rint(face * (1 - weight) + np.array(GUIDE, np.float32) * weight), np.uint8)
+    colour = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+    if not name.startswith("lr") or colour.shape == face.shape:
+        return colour
+    return np.asarray(cv2.resize(colour, face.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def make_sheet(

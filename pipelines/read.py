@@ -25,7 +25,7 @@ PIECE = 32
 """Neighbouring samples that a shuffled pass reads in one go. A person's samples are neighbours, so a piece must be
 small against the shuffle buffer if a batch is to hold many people, and large enough that seeking costs little."""
 
-_GREY = ("mask", "alpha")
+_GREY = ("mask", "alpha", "guide", "lr_mask")
 
 
 def open_split(
@@ -49,8 +49,13 @@ def open_split(
     A sample is a dict: `__key__`, then its members in alphabetical order.
 
     - `face`, `masked`: uint8 (H, W, 3), RGB, 0..255.
-    - `mask`: uint8 (H, W), 0 or 255; `alpha`: uint8 (H, W), 0..255.
+    - `mask`: uint8 (H, W), 0 or 255; `alpha` and `guide`: uint8 (H, W), 0..255.
     - `landmarks`: float32 (68, 2), x and y in pixels of the crop, iBUG order.
+    - `upper`, `lower`: uint8 (h, W, 3), RGB, parts of the face; `lower_landmarks`: float32 (68, 2), pixels of `lower`.
+    - `lr`, `lr_masked`: uint8 (h, w, 3), RGB, at their own small size, which may differ from sample to sample (then
+      only batches of one can be made); `lr_mask`: uint8 (h, w), 0 or 255.
+    - `lr_upsampled`, `lr_masked_upsampled`: the same enlarged, uint8 (H, W, 3), RGB.
+    - `features`: float32 (D,), what the recipe's network says of the face.
     - `json`: a dict with identity, split, source, and every operation with its parameters and seed. It has no fixed
       form, so PyTorch's own collation cannot batch it: name the other members, or map it to what you need.
 
@@ -212,7 +217,8 @@ def decode_member(name: str, data: bytes) -> Any:
         data: its content.
 
     Returns:
-        uint8 (H, W, 3) RGB for pictures, uint8 (H, W) for `mask` and `alpha`, an array for `.npy`, else a dict.
+        uint8 (H, W, 3) RGB for pictures; uint8 (H, W) for `mask`, `alpha`, `guide` and `lr_mask`; an array for `.npy`;
+        else a dict.
     """
     if name.endswith("json"):
         return json.loads(data)

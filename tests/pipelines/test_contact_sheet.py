@@ -8,7 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from faceloom.pipelines.contact_sheet import CAPTION, GAP, draw_sheet, load_members, main, make_sheet, pick_samples
+from faceloom.pipelines.contact_sheet import (
+    CAPTION,
+    GAP,
+    GUIDE,
+    draw_sheet,
+    load_members,
+    main,
+    make_sheet,
+    pick_samples,
+)
 from faceloom.pipelines.encode import encode
 from faceloom.pipelines.parts import shard_index, shard_tar
 from faceloom.pipelines.record import BuildRecord, ShardRecord, write_record
@@ -96,6 +105,37 @@ def test_a_cell_shows_face_masked_and_mask_side_by_side() -> None:
 def test_a_sample_without_a_mask_shows_its_face_alone() -> None:
     sheet = draw_sheet([("none", {"face": np.zeros((SIDE, SIDE, 3), np.uint8)})], 1)
     assert sheet.shape == (SIDE + CAPTION + GAP, SIDE + GAP, 3)
+
+
+def test_a_guide_is_laid_over_the_face_and_tints_nothing_else() -> None:
+    face = np.full((SIDE, SIDE, 3), 10, np.uint8)
+    guide = np.zeros((SIDE, SIDE), np.uint8)
+    guide[: SIDE // 2] = 255
+    overlay = draw_sheet([("g", {"face": face, "guide": guide})], 1)[CAPTION:, SIDE : 2 * SIDE][:SIDE]
+    assert (overlay[SIDE // 2 :] == 10).all()
+    assert np.allclose(overlay[0, 0], (10 + np.array(GUIDE)) / 2, atol=1)
+
+
+def test_small_pictures_are_enlarged_pixel_by_pixel() -> None:
+    face = np.zeros((SIDE, SIDE, 3), np.uint8)
+    small = np.random.default_rng(1).integers(0, 256, (4, 4, 3), np.uint8)
+    large = draw_sheet([("s", {"face": face, "lr": small})], 1)[CAPTION : CAPTION + SIDE, SIDE : 2 * SIDE]
+    assert np.array_equal(large, small.repeat(SIDE // 4, axis=0).repeat(SIDE // 4, axis=1))
+
+
+def test_halves_stand_on_top_of_each_other_with_a_line_between() -> None:
+    face = np.zeros((SIDE, SIDE, 3), np.uint8)
+    upper, lower = np.full((12, SIDE, 3), 50, np.uint8), np.full((20, SIDE, 3), 90, np.uint8)
+    members = {"face": face, "upper": upper, "lower": lower}
+    shown = draw_sheet([("h", members)], 1)[CAPTION : CAPTION + SIDE, SIDE : 2 * SIDE, 0]
+    assert [int(row[0]) for row in shown] == [50] * 11 + [255] * 2 + [90] * 19
+
+
+def test_samples_with_more_pictures_than_others_share_a_sheet() -> None:
+    face, mask = np.full((SIDE, SIDE, 3), 9, np.uint8), np.full((SIDE, SIDE), 8, np.uint8)
+    sheet = draw_sheet([("one", {"face": face}), ("two", {"face": face, "mask": mask})], 2)
+    assert sheet.shape[1] == 2 * (2 * SIDE + GAP)
+    assert (sheet[CAPTION:, SIDE : 2 * SIDE + GAP] == 255).all()
 
 
 @pytest.mark.parametrize("name", ["sheet.png", "sheet.jpg"])

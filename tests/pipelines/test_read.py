@@ -300,3 +300,17 @@ def test_pieces_cover_all_samples_once_and_evenly(counts: list[int], readers: in
     sizes = [sum(piece.stop - piece.start for piece in pieces) for pieces in per_reader]
     assert max(sizes) - min(sizes) <= 1
     assert all(0 < piece.stop - piece.start <= (length or 40) for pieces in per_reader for piece in pieces)
+
+
+@pytest.mark.parametrize("name", ["mask", "alpha", "guide", "lr_mask"])
+def test_masks_of_every_kind_are_grey(name: str) -> None:
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    decoded = decode_member(f"{name}.png", encode(grey, "png", 100))
+    assert decoded.shape == (3, 4)
+    assert np.array_equal(decoded, grey)
+
+
+@pytest.mark.parametrize("name", ["lr", "lr_masked", "lr_upsampled", "lr_masked_upsampled", "upper", "lower"])
+def test_pictures_of_every_kind_are_rgb(name: str) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8)
+    assert np.array_equal(decode_member(f"{name}.png", encode(picture, "png", 100)), picture)
