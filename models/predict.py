@@ -23,6 +23,21 @@ BATCH = 32
 """Faces that go through a network at once."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """How coverage is read off a change, where a network gives none.
+
+    Attributes:
+        blur: standard deviation of the smoothing of the change, as a share of the side.
+        least: a change smaller than this, 0..1, is never a mask.
+        ramp: the coverage rises from 0 to 1 between (1 - ramp) and (1 + ramp) times the threshold.
+    """
+
+    blur: float = 0.06
+    least: float = 0.03
+    ramp: float = 0.25
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a network says of N faces of S x S pixels.
@@ -53,16 +68,30 @@ class MaskPredictor:
     """
 
     def __init__(
-        self, network: PaperAutoencoder | CompactMasker, card: ModelCard, *, device: str = "cpu", batch: int = BATCH
+        self,
+        network: PaperAutoencoder | CompactMasker,
+        card: ModelCard,
+        *,
+        device: str = "cpu",
+        batch: int = BATCH,
+        change: Change | None = None,
     ) -> None:
         self.card = card
         self.preset: PaperPreset | CompactPreset = preset_from_values(card.hyper_parameters)
         self.size = card.size
         self._network: Any = network
-        self._device, self._batch = device, batch
+        self._device, self._batch, self._change = device, batch, change or Change()
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu", batch: int = BATCH, digest: bool = True) -> MaskPredictor:
+    def load(
+        cls,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        batch: int = BATCH,
+        digest: bool = True,
+        change: Change | None = None,
+    ) -> MaskPredictor:
         """Load the best weights of a run.
 
         Args:
@@ -70,6 +99,7 @@ class MaskPredictor:
             device: `cpu`, `cuda`, or `auto` for the latter where there is one.
             batch: faces at once.
             digest: hold the weights to their sha256; processes that follow one that has done so may skip it.
+            change: how the coverage of `paper` is found.
 
         Raises:
             CheckpointError: no checkpoint of ours, or a damaged one.
@@ -80,7 +110,7 @@ class MaskPredictor:
 
         place = find_device(device)
         network, card = load_network(folder, device=place, digest=digest)
-        return cls(network, card, device=place, batch=batch)
+        return cls(network, card, device=place, batch=batch, change=change)
 
     def predict(self, faces: NDArray[np.uint8], seeds: Sequence[int] | None = None) -> Prediction:
         """Mask faces.
@@ -136,7 +166,7 @@ class MaskPredictor:
                 colour, cover = self._network(picture, self._looks(seeds, count))
             shown: NDArray[np.float32] = colour[:count].permute(0, 2, 3, 1).cpu().numpy()
             if isinstance(self.preset, PaperPreset):
-                return shown, changed(faces, shown, self.preset)
+                return shown, changed(faces, shown, self._change)
             return shown, cover[:count, 0].cpu().numpy()
 
     def _looks(self, seeds: Sequence[int] | None, count: int) -> Tensor:
@@ -148,26 +178,28 @@ class MaskPredictor:
         return kept[drawn].float() / 255
 
 
-def changed(faces: NDArray[np.uint8], output: NDArray[np.float32], preset: PaperPreset) -> NDArray[np.float32]:
+def changed(faces: NDArray[np.uint8], output: NDArray[np.float32], change: Change) -> NDArray[np.float32]:
     """Coverage of a mask from what a network that gives none has changed, float32 (N, S, S), 0..1.
 
-    The largest change among the channels is smoothed (`change_blur`), a ramp from `change_low` to `change_high` makes
-    it a coverage, and only the largest connected region is kept: an autoencoder also changes what it cannot rebuild,
-    such as hair and background, by a little and in many places.
+    An autoencoder also changes what it cannot rebuild, such as hair and background, so a fixed threshold will not do:
+    the largest change among the channels is smoothed, divided in two by Otsu's threshold of each picture, and of the
+    strongly changed regions only the largest is kept.
 
     Args:
         faces: uint8 (N, S, S, 3), RGB.
         output: float32 (N, S, S, 3), RGB, 0..1.
-        preset: holds the three figures.
+        change: the figures.
     """
     import cv2
 
     result = np.zeros(faces.shape[:3], np.float32)
-    sigma = preset.change_blur * faces.shape[1]
     for face, picture, kept in zip(faces, output, result):
-        change = np.abs(picture - face.astype(np.float32) / 255).max(2)
-        change = cv2.GaussianBlur(change, (0, 0), sigma) if sigma else change
-        coverage = np.clip((change - preset.change_low) / (preset.change_high - preset.change_low), 0, 1)
+        moved = np.abs(picture - face.astype(np.float32) / 255).max(2)
+        moved = cv2.GaussianBlur(moved, (0, 0), change.blur * faces.shape[1])
+        in_steps = np.clip(moved * 255, 0, 255).astype(np.uint8)
+        otsu, _ = cv2.threshold(in_steps, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+        middle = max(otsu / 255, change.least)
+        coverage = np.clip((moved / middle - 1) / (2 * change.ramp) + 0.5, 0, 1)
         count, regions, figures, _ = cv2.connectedComponentsWithStats((coverage > 0).astype(np.uint8), connectivity=4)
         if count > 1:
             largest = 1 + int(figures[1:, cv2.CC_STAT_AREA].argmax())

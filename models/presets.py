@@ -56,22 +56,15 @@ class PaperPreset(Preset):
         hidden: width of the bottleneck.
         dense_activation: after both fully connected layers.
         output_activation: after the last transposed convolution.
-        change_low, change_high: the network gives no coverage, so it is read off the change of the picture: a change
-            (of the most changed channel, 0..1, smoothed) of `change_low` counts as none, one of `change_high` as full.
-        change_blur: standard deviation of that smoothing, as a share of the side.
     """
 
     maps: int = 16
     hidden: int = 2500
     dense_activation: Activation = "linear"
     output_activation: Activation = "sigmoid"
-    change_low: float = 0.10
-    change_high: float = 0.20
-    change_blur: float = 0.02
 
     unstated: ClassVar[tuple[str, ...]] = (
         "batch", "learning_rate", "schedule", "flip", "jitter", "degrade", "dense_activation", "output_activation",
-        "change_low", "change_high", "change_blur",
     )  # fmt: skip
 
 

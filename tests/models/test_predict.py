@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from faceloom.models.predict import MaskPredictor, changed
-from faceloom.models.presets import PRESETS, PaperPreset
+from faceloom.models.predict import Change, MaskPredictor, changed
+from faceloom.models.presets import PRESETS
 from faceloom.schemas.errors import CheckpointError, TrainingError
 
 COUNT = 11
 FACES = np.random.default_rng(0).integers(0, 256, (COUNT, 16, 16, 3), dtype=np.uint8)
-PAPER = PRESETS["tiny-paper"]
-assert isinstance(PAPER, PaperPreset)
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +102,24 @@ def test_coverage_is_read_off_the_largest_region_of_strong_change() -> None:
     output[:, 14:28, 8:24] += 0.4  # the mask
     output[:, 2:5, 2:5] += 0.4  # something else that was not rebuilt
     output[:, :, 28:] += 0.05  # noise everywhere
-    alpha = changed(face, output, PAPER)[0]
-    assert alpha[16:26, 10:22].min() == 1
-    assert alpha[:12].max() == 0 and alpha[:, 28:].max() == 0
+    alpha = changed(face, output, Change())[0]
+    assert alpha[17:25, 11:21].min() == 1
+    assert alpha[:9].max() == 0 and alpha[:, 28:].max() == 0
 
 
-def test_no_change_is_no_coverage() -> None:
-    assert changed(FACES, FACES.astype(np.float32) / 255, PAPER).max() == 0
+@pytest.mark.parametrize("strength", [0.1, 0.2, 0.5])
+def test_the_threshold_follows_the_strength_of_the_change(strength: float) -> None:
+    face = np.full((1, 32, 32, 3), 100, np.uint8)
+    output = face.astype(np.float32) / 255
+    output[:, 14:28, 8:24] += strength
+    found = changed(face, output, Change())[0] > 0.5
+    assert abs(int(found.sum()) - 14 * 16) < 25
+
+
+def test_no_change_or_a_small_one_is_no_coverage() -> None:
+    plain = FACES.astype(np.float32) / 255
+    assert changed(FACES, plain, Change()).max() == 0
+    assert changed(FACES, plain * 0.98, Change()).max() == 0
 
 
 @pytest.mark.parametrize(
