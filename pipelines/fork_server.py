@@ -74,10 +74,12 @@ def fork_server(recipe: Path, workers: int) -> Iterator[None]:
 def main(descriptor: int, master: int, recipe: Path) -> NoReturn:
     """Get ready, then fork a worker for everyone who connects, until the master dies."""
     beam_worker.die_with(master)
+    gc.disable()  # nothing that is loaded now is ever garbage; looking for some takes a tenth of the time
     _preload(recipe)
+    gc.freeze()  # what all share stays shared
+    gc.enable()
     signal.signal(signal.SIGCHLD, _reap)
     own = os.getpid()
-    gc.freeze()  # what all share stays shared
     with socket.socket(fileno=descriptor) as listener:
         while True:
             client, _ = listener.accept()
