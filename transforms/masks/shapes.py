@@ -18,7 +18,7 @@ _STEPS = 8
 # Top and bottom of the mask on the mid-line for the ways of wearing; None keeps the mask's own.
 WORN: dict[str, tuple[float, float] | None] = {
     "correct": None,
-    "nose_out": (0.80, 2.02),
+    "nose_out": (0.73, 2.02),
     "chin_only": (1.36, 2.22),
     "under_chin": (1.66, 2.42),
 }
