@@ -21,8 +21,22 @@ BENDS = 4
 
 
 def take_looks(pairs: Pairs) -> Tensor:
-    """The look of each masked face, float (N, 4, S, S)."""
-    return torch.cat([pairs.masked * pairs.mask, pairs.mask], 1)
+    """The look of each masked face, float (N, 4, S, S).
+
+    A truth of 0 and 1 has steps along its edge that bending would show, so the coverage is smoothed over a pixel; the
+    colour there comes from the mask inside, never from the skin.
+    """
+    cover, inside = _smoothed(pairs.mask), pairs.masked * pairs.mask
+    spread = _smoothed(inside) / cover.clamp(min=1e-3)
+    colour = torch.lerp(spread, pairs.masked, pairs.mask)
+    return torch.cat([(colour * cover).minimum(cover), cover], 1)
+
+
+def _smoothed(picture: Tensor) -> Tensor:
+    """Binomial smoothing over 3x3 pixels."""
+    line = torch.tensor([0.25, 0.5, 0.25], device=picture.device)
+    kernel = (line[:, None] * line).expand(picture.shape[1], 1, 3, 3)
+    return F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), kernel, groups=picture.shape[1])
 
 
 def disturbed_looks(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -40,7 +54,7 @@ def disturbed_looks(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Tens
     def drawn(reach: float, *shape: int) -> Tensor:
         return (reach * (2 * torch.rand(count, *shape, generator=chance) - 1)).to(device)
 
-    turn, shift, bend = torch.eye(2, device=device) + drawn(0.16, 2, 2), drawn(0.16, 2), drawn(0.1, 2, BENDS, BENDS)
+    turn, shift, bend = torch.eye(2, device=device) + drawn(0.16, 2, 2), drawn(0.16, 2), drawn(0.14, 2, BENDS, BENDS)
     height, width = pairs.face.shape[2:]
     here = F.affine_grid(torch.eye(2, 3, device=device).expand(count, 2, 3), [count, 1, height, width], False)
     middle = torch.tensor(MIDDLE, device=device)
@@ -54,7 +68,7 @@ def disturbed_looks(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Tens
     looks = F.grid_sample(take_looks(pairs), shown, mode="bicubic", align_corners=False).clamp(0, 1)
     straight = torch.einsum("nij,nhwj->nhwi", torch.linalg.inv(turn), here - offset) + middle
     back = straight
-    for _ in range(6):  # the bending is gentle, so this converges
+    for _ in range(8):  # the bending is gentle, so this converges
         back = straight - bent(back)
     side = drawn(0.25, 1, 1, 1) * torch.linspace(-1, 1, width, device=device)
     light = torch.exp(drawn(0.4, 1, 1, 1) + drawn(0.06, 3, 1, 1) + side)

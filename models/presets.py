@@ -75,13 +75,13 @@ class CompactPreset(Preset):
     Attributes:
         widths: feature maps at half, a quarter … of the resolution.
         looks: how many pictures of masks are kept.
-        edge: by how much the edge of the coverage is steepened after resampling.
+        edge: by how much the edge of the coverage, which is smoothed before it is bent, is steepened after it.
         coverage_weight, colour_weight, flow_weight, soft_weight: of the losses beside that of the composed picture.
     """
 
     widths: tuple[int, ...] = (24, 48, 96)
     looks: int = 256
-    edge: float = 1.4
+    edge: float = 2.0
     coverage_weight: float = 0.3
     colour_weight: float = 1.0
     flow_weight: float = 0.1
@@ -98,8 +98,8 @@ PRESETS: dict[str, PaperPreset | CompactPreset] = {
     for preset in (
         PaperPreset(name="paper", batch=32, learning_rate=3e-4, save_every=10),
         CompactPreset(
-            name="compact", batch=16, learning_rate=3e-3, schedule="cosine", flip=True, jitter=0.08, degrade=0.15,
-            save_every=5,
+            name="compact", epochs=320, batch=16, learning_rate=3e-3, schedule="cosine", flip=True, jitter=0.08,
+            degrade=0.15, save_every=5,
         ),
         PaperPreset(name="tiny-paper", size=16, epochs=4, batch=4, learning_rate=1e-3, maps=2, hidden=12),
         CompactPreset(
