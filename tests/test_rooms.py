@@ -31,7 +31,7 @@ SLOW = (
 
 SLOW_AT_TOP = {
     "beam_worker.py": {"apache_beam"},
-    **{name: {"torch"} for name in ("losses.py", "networks.py", "pairs.py", "training.py")},
+    **{name: {"torch"} for name in ("looks.py", "losses.py", "networks.py", "pairs.py", "training.py")},
 }
 """Files that are only ever imported once work begins, and what they may import at their top."""
 
