@@ -14,7 +14,8 @@ from faceloom.pipelines.beam_run import run_tasks
 from faceloom.pipelines.card import write_card
 from faceloom.pipelines.choose import choose_faces
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.failures import failed_photos, forget_failed
+from faceloom.pipelines.failures import failed_error, failed_photos, forget_failed
+from faceloom.pipelines.features import check_features
 from faceloom.pipelines.learned import check_checkpoint
 from faceloom.pipelines.lifting import find_lifts
 from faceloom.pipelines.morphs import with_morphs
@@ -28,7 +29,7 @@ from faceloom.pipelines.survey import Survey, survey
 from faceloom.pipelines.tables import write_planned, write_rejects
 from faceloom.pipelines.tools import file_digests
 from faceloom.pipelines.watcher import Watcher
-from faceloom.schemas.errors import RecipeError, SourceError
+from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan, Shard
@@ -76,6 +77,8 @@ def prepare(recipe: Recipe, out: str) -> Context:
             raise RecipeError("two sources have one name", where=f"$.sources[{number}].name", value=name, remedy=remedy)
     check_output(recipe, out)
     painter_for(recipe.masks)
+    if recipe.output.features:
+        check_features(recipe)
     for number, mask in enumerate(recipe.masks):
         if isinstance(mask, AutoencoderMask):
             check_checkpoint(number, mask)
@@ -89,7 +92,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
 
 
 def plan_build(context: Context, *, workers: int, watcher: Watcher) -> tuple[Survey, Plan]:
-    """Scan, analyse and plan. Writes the face table and nothing else.
+    """Scan, analyse and plan. Writes the face table, for morphs who is near whom, and nothing else.
 
     Raises:
         SourceError, StorageError: the run could not finish; what it finished is kept.
@@ -104,7 +107,10 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
     watcher.stage("plan", None, "faces")
     choice = choose_faces(context.recipe, found.photos, found.analysed)
     if context.recipe.morph is not None:
-        choice = with_morphs(context, choice, workers=workers)
+        begin = time.perf_counter()
+        choice, seconds = with_morphs(context, choice, workers=workers, watcher=watcher)
+        wall = {**found.wall, "neighbours": time.perf_counter() - begin}
+        found = replace(found, wall=wall, seconds=_added(found.seconds, seconds))
     return found, make_plan(context.recipe, choice, context.mask_digests, context.file_digests)
 
 
@@ -123,7 +129,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
     storage = context.storage
     with claimed(storage):
         if not resume:
-            _forget(storage, storage.list("work") + storage.list(f"faces/{analyser_id(context.recipe.faces)}"))
+            folders = ("work", "neighbours", f"faces/{analyser_id(context.recipe.faces)}")
+            _forget(storage, [path for folder in folders for path in storage.list(folder)])
         found, plan = _survey_and_plan(context, workers, watcher)
         if not resume:
             finished_before = [path(s.name) for s in plan.shards for path in (parts.shard_index, parts.shard_tar)]
@@ -197,12 +204,7 @@ def _render_part(task: parts.PartTask, context: Context) -> tuple[str, parts.Sha
 def _refuse_if_incomplete(storage: Storage, shards: list[Shard]) -> None:
     if all(parts.is_finished(storage, shard.name) for shard in shards):
         return
-    failed = failed_photos(storage)
-    shown = "; ".join(f"{photo}: {why}" for photo, why in list(failed.items())[:3])
-    raise SourceError(
-        f"{len(failed)} photos changed or vanished after they were analysed; their shards are not written. {shown}",
-        remedy="Everything else is kept. Run the same command again: it looks at those photos anew",
-    )
+    raise failed_error(failed_photos(storage), "their shards are not written")
 
 
 def _write_rejects(storage: Storage, rejects: list[Reject]) -> None:

@@ -17,7 +17,8 @@ _SYNTHETIC = """Masked pictures are synthetic: masks were drawn onto the photos 
 Whatever a model learns from them should be checked on photos of real masks before it is relied on."""
 
 _PEOPLE = """These are faces of people. Use them only as the terms and the consent above allow. `index/*.parquet` names
-for every sample the photo that it came from and that photo's sha256, so that one person's samples can be found."""
+for every sample the photo that it came from and that photo's sha256, and for a morph both, so that one person's samples
+can be found."""
 
 
 def write_card(storage: Storage, record: BuildRecord, landmark_model: str | None) -> None:
@@ -30,8 +31,9 @@ def write_card(storage: Storage, record: BuildRecord, landmark_model: str | None
     consents: Counter[str] = Counter()
     people: set[str] = set()
     for shard in record.shards:
-        columns = read_index_columns(storage, shard_index(shard.name), ["identity", "licence", "consent"])
-        people.update(columns["identity"])
+        columns = read_index_columns(storage, shard_index(shard.name), ["identity", "parents", "licence", "consent"])
+        for identity, parents in zip(columns["identity"], columns["parents"], strict=True):
+            people.update([parent["identity"] for parent in parents] or [identity])  # a morph is nobody new
         licences.update(licence or "not stated" for licence in columns["licence"])
         consents.update(consent or "not stated" for consent in columns["consent"])
     text = card_text(record, len(people), licences, consents, packaged_model=is_packaged_model(landmark_model))
@@ -62,6 +64,7 @@ def card_text(
         f"# {recipe['name']}",
         recipe.get("description") or "",
         f"{record.written} samples of {people} people, from {record.photos} files of {len(recipe['sources'])} sources.",
+        _morphs(record),
         _table("Split", record.by_split),
         _table("Mask", record.by_mask),
         _table("Source", record.by_source),
@@ -79,6 +82,16 @@ def card_text(
         f"seed {recipe['seed']}. The same recipe, which `build.json` holds, and the same photos give the same bytes.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _morphs(record: BuildRecord) -> str:
+    if not record.morphs:
+        return ""
+    how = "are exact"
+    if record.recall:
+        how = ", ".join(f"{share:.1%} of them in {split}" for split, share in sorted(record.recall.items()))
+        how = f"were found by an index, which finds ({how}, measured on some) nearly all"
+    return f"{record.morphs} of {record.faces} faces are morphs of two people's. Nearest neighbours {how}."
 
 
 def _table(title: str, counts: Mapping[str, int]) -> str:

@@ -26,11 +26,13 @@ class Choice:
 
     Attributes:
         recall: by split, the measured share of true neighbours that an index found for morphs; empty where exact.
+        neighbours: paths of who is near whom, in the output; none without morphs.
     """
 
     faces: tuple[PlannedFace, ...]
     rejects: tuple[Reject, ...]
     recall: Mapping[str, float] = field(default_factory=dict)
+    neighbours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

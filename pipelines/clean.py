@@ -14,7 +14,8 @@ class Leftovers:
     """Files that the build's record does not know, as paths with their sizes in bytes.
 
     Attributes:
-        superseded: shards and indexes that an older recipe or an older photo left, or that a stopped build made.
+        superseded: shards, indexes and who is near whom that an older recipe or an older photo left, or that a stopped
+            build made.
         work: pieces of a build that was stopped.
         partial: files that were being written when a process was killed.
     """
@@ -36,8 +37,8 @@ def find_leftovers(storage: Storage) -> Leftovers:
         StorageError: there is no finished build, so that nothing can be told from a leftover.
     """
     record = read_record(storage)
-    listed = {path(shard.name) for shard in record.shards for path in (shard_index, shard_tar)}
-    held = storage.list("index") + storage.list("shards")
+    listed = {path(shard.name) for shard in record.shards for path in (shard_index, shard_tar)} | {*record.neighbours}
+    held = storage.list("index") + storage.list("neighbours") + storage.list("shards")
     return Leftovers(
         superseded=_sizes(storage, [path for path in held if path not in listed]),
         work=_sizes(storage, storage.list("work")),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_faces, write_faces
+from faceloom.schemas.errors import SourceError
 
 ENDING = ".failed.json"
 
@@ -21,6 +22,28 @@ def failed_photos(storage: Storage) -> dict[str, str]:
     """Ids and reasons of the photos that kept parts from being rendered."""
     paths = [path for path in storage.list("work") if path.endswith(ENDING)]
     return {photo: why for path in paths for photo, why in json.loads(storage.read_bytes(path)).items()}
+
+
+def refuse_failed(storage: Storage, what: str) -> None:
+    """End a run in which photos failed.
+
+    Args:
+        what: became of the work.
+
+    Raises:
+        SourceError: there are such photos.
+    """
+    if failed := failed_photos(storage):
+        raise failed_error(failed, what)
+
+
+def failed_error(failed: Mapping[str, str], what: str) -> SourceError:
+    """The error of a run in which photos failed, by id with reasons."""
+    shown = "; ".join(f"{photo}: {why}" for photo, why in list(failed.items())[:3])
+    remedy = "Everything else is kept. Run the same command again: it looks at those photos anew"
+    return SourceError(
+        f"{len(failed)} photos changed or vanished after they were analysed; {what}. {shown}", remedy=remedy
+    )
 
 
 def forget_failed(storage: Storage) -> None:

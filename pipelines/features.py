@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.errors import RecipeError
-from faceloom.schemas.recipe import Features
+from faceloom.schemas.recipe import Features, Recipe
 
 BATCH = 16
 """Faces that the network sees at once; always as many, so that its sums never depend on their number."""
@@ -63,16 +63,34 @@ class Extractor:
 
 
 def features_digest(features: Features) -> str:
-    """sha256 of the network's file.
+    """sha256 of the network's file, computed anew when its size or time changes.
 
     Raises:
         RecipeError: it cannot be read.
     """
     try:
-        with Path(features.model).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        status = Path(features.model).stat()
+        return _file_digest(features.model, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise RecipeError(f"cannot be read ({error.strerror})", where=WHERE, value=features.model) from None
+
+
+@lru_cache(maxsize=2)
+def _file_digest(path: str, size: int, time: int) -> str:
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_features(recipe: Recipe) -> None:
+    """Let a recipe's network look at a black crop, so that one that cannot be used is found before any work.
+
+    Raises:
+        RecipeError: it is missing, no TorchScript file, or fails on such a crop.
+    """
+    features = recipe.output.features
+    assert features is not None
+    width, height = recipe.align.width_height
+    load_extractor(features, features_digest(features)).extract([np.zeros((height, width, 3), np.uint8)])
 
 
 @lru_cache(maxsize=1)

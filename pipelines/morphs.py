@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from faceloom.pipelines.choose import Choice, draw_masks
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.neighbour_search import Nearness, find_neighbours
+from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.keys import generator, morph_key
 from faceloom.schemas.morph import Morph, Weight
 from faceloom.schemas.photos import Reject
@@ -16,13 +18,22 @@ from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.neighbours.faces import Neighbour
 
 
-def with_morphs(context: Context, choice: Choice, *, workers: int) -> Choice:
+def with_morphs(
+    context: Context, choice: Choice, *, workers: int, watcher: Watcher
+) -> tuple[Choice, Mapping[str, float]]:
     """Add the morphs that a recipe asks for. Both parents of a morph are always in its own split.
 
     Args:
         context: of the build; its recipe has a `morph`.
         choice: the faces.
         workers: processes.
+        watcher: is told how it goes.
+
+    Returns:
+        The choice with morphs, and seconds of work by stage.
+
+    Raises:
+        SourceError: a photo changed or vanished since it was analysed.
     """
     recipe = context.recipe
     morph = recipe.morph
@@ -33,14 +44,18 @@ def with_morphs(context: Context, choice: Choice, *, workers: int) -> Choice:
             by_split.setdefault(face.split, []).append(face)
     morphs: list[PlannedFace] = []
     rejects: list[Reject] = []
-    recall = {}
+    recall: dict[str, float] = {}
+    kept: tuple[str, ...] = ()
+    seconds: Counter[str] = Counter()
     for split, faces in sorted(by_split.items()):
-        near = find_neighbours(context, morph, faces, workers=workers)
+        near = find_neighbours(context, morph, faces, workers=workers, watcher=watcher)
         morphs += plan_morphs(recipe, morph, faces, near.rows)
         rejects += _rejects(faces, near)
         if near.recall is not None:
             recall[split] = near.recall
-    return Choice((*choice.faces, *morphs), (*choice.rejects, *rejects), recall)
+        kept += near.kept
+        seconds.update(near.seconds)
+    return Choice((*choice.faces, *morphs), (*choice.rejects, *rejects), recall, kept), seconds
 
 
 def plan_morphs(

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from faceloom.pipelines.beam_run import run_tasks
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.failures import refuse_failed
+from faceloom.pipelines.progress import Listener, Ticker
+from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_neighbours, write_neighbours
-from faceloom.pipelines.textures import TextureTask, failed_faces, make_textures, open_block, write_blocks
+from faceloom.pipelines.textures import (
+    TextureTask,
+    face_facts,
+    failed_faces,
+    is_made,
+    joined,
+    make_textures,
+    open_block,
+    write_blocks,
+)
+from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.keys import digest
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.neighbours.exact import nearest
 from faceloom.transforms.neighbours.faces import Faces, Metric, Neighbour
 
+GROUP = 10
+"""Blocks of textures that are compared together: the more, the fewer times each is opened."""
 RECALL_SAMPLE = 200
 """Queries whose true neighbours are found as well, to measure what an index misses."""
 
@@ -32,72 +50,100 @@ class Nearness:
         rows: of all faces, nearest first.
         failed: faces that could not be compared, by key, with code and message.
         recall: measured share of the true neighbours among the rows; None where they are exact.
+        kept: paths of what was found, in the output.
+        seconds: of work by stage, added up over workers; empty if all was known.
     """
 
     rows: tuple[Neighbour, ...]
-    failed: dict[str, tuple[str, str]]
-    recall: float | None
+    failed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    recall: float | None = None
+    kept: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchTask:
-    """The neighbours of one block among all blocks of its split; their names lie at `blocks`."""
+    """The neighbours of one group of blocks among all groups of its split; their names lie at `_groups_path(split)`."""
 
-    blocks: str
+    split: str
     number: int
-    path: str
+
+    @property
+    def path(self) -> str:
+        """Of the rows that are found."""
+        return f"work/{self.split}-{self.number:06d}.rows.parquet"
 
 
-def find_neighbours(context: Context, morph: Morph, faces: Sequence[PlannedFace], *, workers: int) -> Nearness:
+class Groups(Sequence[Faces]):
+    """All groups of a split, each opened when it is asked for."""
+
+    def __init__(self, storage: Storage, split: str) -> None:
+        self._storage = storage
+        self.names: list[list[str]] = json.loads(storage.read_bytes(_groups_path(split)))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, at: int) -> Faces: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Faces]: ...
+    def __getitem__(self, at: int | slice) -> Faces | list[Faces]:
+        if isinstance(at, slice):
+            return [self[number] for number in range(len(self))[at]]
+        return joined([open_block(self._storage, block) for block in self.names[at]])
+
+
+def find_neighbours(
+    context: Context, morph: Morph, faces: Sequence[PlannedFace], *, workers: int, watcher: Watcher
+) -> Nearness:
     """Find the nearest faces of every face of one split.
 
     What was found is kept by a digest of everything that it depends on, so a finished build finds it there and makes no
-    texture again.
+    texture again. A run that is stopped leaves its blocks to the next.
 
     Args:
         context: of the build.
         morph: what the recipe says.
         faces: of the split, with landmarks.
         workers: processes.
+        watcher: is told how it goes.
+
+    Raises:
+        SourceError: a photo changed or vanished since it was analysed.
     """
     storage = context.storage
     faces = sorted(faces, key=lambda face: face.key)
     name = _name(context, morph, faces)
-    kept = f"neighbours/{name}.parquet"
-    if not (storage.exists(kept) and storage.exists(_facts(name))):
+    kept, facts = f"neighbours/{name}.parquet", f"neighbours/{name}.json"
+    seconds: dict[str, float] = {}
+    if not (storage.exists(kept) and storage.exists(facts)):
         tasks = write_blocks(storage, context.recipe, morph, faces)
-        run_tasks(tasks, partial(_make_textures, context=context), workers=workers)
         blocks = [task.name for task in tasks]
-        _write_json(storage, _blocks(name), blocks)
-        facts: dict[str, object] = {"failed": {k: v for b in blocks for k, v in failed_faces(storage, b).items()}}
-        if morph.candidates == "ivf":
-            facts["recall"] = _index(storage, name, morph, blocks)
-        searches = [SearchTask(name, number, f"work/{name}-{number:06d}.rows.parquet") for number in range(len(blocks))]
-        run_tasks(searches, partial(_search, context=context), workers=workers)
-        _write_json(storage, _facts(name), facts)
-        write_neighbours(storage, kept, [row for task in searches for row in read_neighbours(storage, task.path)])
-        done = (name, *blocks)
+        seconds |= _make_all(context, tasks, workers, watcher)
+        _write_json(storage, _groups_path(name), [blocks[at : at + GROUP] for at in range(0, len(blocks), GROUP)])
+        recall = _index(storage, name, morph) if morph.candidates == "ivf" else None
+        rows, more = _search_all(context, name, len(faces), workers, watcher)
+        failed = {key: why for block in blocks for key, why in failed_faces(storage, block).items()}
+        _write_json(storage, facts, {"failed": failed, "recall": recall})
+        write_neighbours(storage, kept, rows)
+        seconds |= more
         for path in storage.list("work"):
-            if path.removeprefix("work/").startswith(done):
+            if path.removeprefix("work/").startswith((name, *blocks)):
                 storage.remove(path)
-    told = json.loads(storage.read_bytes(_facts(name)))
+    told = json.loads(storage.read_bytes(facts))
     failed = {key: (code, message) for key, (code, message) in told["failed"].items()}
-    return Nearness(tuple(read_neighbours(storage, kept)), failed, told.get("recall"))
+    return Nearness(tuple(read_neighbours(storage, kept)), failed, told["recall"], (kept, facts), seconds)
 
 
 def _name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -> str:
     settings = morph.model_dump(mode="json", exclude={"draw", "weights", "background"}, by_alias=True)
     align = context.recipe.align.model_dump(mode="json", exclude={"size"})
-    rows = [(face.key, face.identity, face.landmarks.hex(), face.box, face.width, face.height) for face in faces]
-    return digest(settings, align, context.recipe.faces.assume, rows)[:24]
+    return digest(RENDERER, settings, align, context.recipe.faces.assume, face_facts(faces))[:24]
 
 
-def _facts(name: str) -> str:
-    return f"neighbours/{name}.json"
-
-
-def _blocks(name: str) -> str:
-    return f"work/{name}.blocks.json"
+def _groups_path(name: str) -> str:
+    return f"work/{name}.groups.json"
 
 
 def _index_path(name: str) -> str:
@@ -114,47 +160,79 @@ def metric_of(morph: Morph) -> Metric:
     return Metric(morph.lambda_, 255.0 if morph.texture_units == "unit" else 1.0)
 
 
+def _make_all(context: Context, tasks: Sequence[TextureTask], workers: int, watcher: Watcher) -> dict[str, float]:
+    to_do = [task for task in tasks if not is_made(context.storage, task.name)]
+    watcher.stage("textures", sum(task.faces for task in to_do), "faces")
+    with Listener(watcher.done) as listener:
+        told = replace(context, progress=listener.address)
+        seconds = run_tasks(to_do, partial(_make_textures, context=told), workers=workers)
+    refuse_failed(context.storage, "nothing was compared with them")
+    return seconds
+
+
 def _make_textures(task: TextureTask, context: Context) -> tuple[str, None, dict[str, float]]:
     return "", None, make_textures(task, context)
 
 
-def _search(task: SearchTask, context: Context) -> tuple[str, None, dict[str, float]]:
-    storage, morph = context.storage, context.recipe.morph
-    assert morph is not None
-    names = json.loads(storage.read_bytes(_blocks(task.blocks)))
-    queries, metric = open_block(storage, names[task.number]), metric_of(morph)
-    if morph.candidates == "ivf":
-        from faceloom.transforms.neighbours.ivf import nearest_by_index
+def _search_all(
+    context: Context, name: str, faces: int, workers: int, watcher: Watcher
+) -> tuple[list[Neighbour], dict[str, float]]:
+    storage = context.storage
+    tasks = [SearchTask(name, number) for number in range(len(Groups(storage, name)))]
+    to_do = [task for task in tasks if not storage.exists(task.path)]
+    watcher.stage("compare", faces, "faces")
+    with Listener(watcher.done) as listener:
+        told = replace(context, progress=listener.address)
+        seconds = run_tasks(to_do, partial(_search, context=told), workers=workers)
+    return [row for task in tasks for row in read_neighbours(storage, task.path)], seconds
 
-        blocks = _open_all(storage.root, task.blocks)
-        index = np.load(storage.local(_index_path(task.blocks)))
-        rows = nearest_by_index(queries, index, blocks, metric, morph.neighbours, morph.same_identity)
-    else:
-        candidates = (block for block in (open_block(storage, name) for name in names) if len(block))
-        rows = nearest(queries, candidates, metric, morph.neighbours, morph.same_identity) if len(queries) else []
+
+def _search(task: SearchTask, context: Context) -> tuple[str, None, dict[str, float]]:
+    storage, morph, watch = context.storage, context.recipe.morph, Stopwatch()
+    assert morph is not None
+    groups, metric = Groups(storage, task.split), metric_of(morph)
+    queries = groups[task.number]
+    with watch.time("compare"), Ticker(context.progress) as ticker:
+        if not len(queries):
+            rows = []
+        elif morph.candidates == "ivf":
+            from faceloom.transforms.neighbours.ivf import nearest_by_index
+
+            candidates, index = _open_all(storage.root, task.split), _read_index(storage.root, task.split)
+            rows = nearest_by_index(queries, index, candidates, metric, morph.neighbours, morph.same_identity)
+        else:
+            rows = nearest(queries, groups, metric, morph.neighbours, morph.same_identity)
+        for _ in queries.keys:
+            ticker.tick()
     write_neighbours(storage, task.path, rows)
-    return "", None, {}
+    return "", None, dict(watch.seconds)
 
 
 @lru_cache(maxsize=1)
-def _open_all(root: str, name: str) -> tuple[Faces, ...]:
-    """All blocks of a split, opened once per process; textures stay on the disk."""
-    storage = Storage(root)
-    return tuple(open_block(storage, block) for block in json.loads(storage.read_bytes(_blocks(name))))
+def _open_all(root: str, split: str) -> tuple[Faces, ...]:
+    """All groups of a split, opened once per process, without what only an index is made of."""
+    groups = Groups(Storage(root), split)
+    return tuple(replace(group, sketches=group.sketches[:0].copy()) for group in groups)
 
 
-def _index(storage: Storage, name: str, morph: Morph, names: Sequence[str]) -> float:
+@lru_cache(maxsize=1)
+def _read_index(root: str, split: str) -> npt.NDArray[np.uint8]:
+    return np.asarray(np.load(Storage(root).local(_index_path(split))))
+
+
+def _index(storage: Storage, name: str, morph: Morph) -> float:
     """Write the index of a split, and measure on some of its faces how many true neighbours it finds."""
     from faceloom.transforms.neighbours.ivf import build_index, nearest_by_index, recall
 
-    blocks = [open_block(storage, block) for block in names]
-    metric = metric_of(morph)
-    index = build_index(blocks, metric)
+    groups, metric = Groups(storage, name), metric_of(morph)
+    if not any(map(len, groups)):
+        return 1.0
+    index = build_index(groups, metric)
     with storage.write(_index_path(name), durable=False) as stream:
         np.save(stream, index)
-    step = max(1, len(blocks) // max(1, RECALL_SAMPLE // 10))
-    some = [block[:10] for block in blocks[::step] if len(block)]
+    some = groups[:: max(1, len(groups) // 20)]
+    every = max(1, sum(map(len, some)) // RECALL_SAMPLE)
+    queries = joined([group[::every] for group in some])
     count, same = morph.neighbours, morph.same_identity
-    found = [row for q in some for row in nearest_by_index(q, index, blocks, metric, count, same)]
-    exact = [row for q in some for row in nearest(q, filter(len, blocks), metric, count, same)]
-    return recall(found, exact)
+    found = nearest_by_index(queries, index, _open_all(storage.root, name), metric, count, same)
+    return recall(found, nearest(queries, groups, metric, count, same))

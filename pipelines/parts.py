@@ -11,9 +11,8 @@ from typing import Any
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.failures import note_failure
-from faceloom.pipelines.morphing import neighbour_of
 from faceloom.pipelines.progress import Ticker
-from faceloom.pipelines.reading import read_labels, read_unchanged
+from faceloom.pipelines.reading import bad_photos, read_labels, read_unchanged
 from faceloom.pipelines.render import PhotoToRender, render_photos
 from faceloom.pipelines.sample import Sample, parents_of
 from faceloom.pipelines.stopwatch import Stopwatch
@@ -144,7 +143,7 @@ def render_part(part: str, context: Context) -> dict[str, float]:
                 rows.append(_index_row(part, face, result, offset, members))
                 offset += rows[-1].length
     except PhotoError:
-        note_failure(storage, failed_path(part), _bad_photos(faces, context))
+        note_failure(storage, failed_path(part), bad_photos(context, faces))
         return dict(watch.seconds)
     with watch.time("write"):
         made = {part: [_plain(reject) for reject in rejects]}
@@ -172,19 +171,6 @@ def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -
             }
             photo = PhotoToRender(data, planned, read_labels(context, first), others)
         yield photo
-
-
-def _bad_photos(faces: list[PlannedFace], context: Context) -> dict[str, str]:
-    """All photos of a part that cannot be read as they were, with the reason, so that one more run mends them all."""
-    bad = {}
-    both = [neighbour_of(face, face.morph) for face in faces if face.morph]
-    for face in {(face.source, face.uri): face for face in [*faces, *both]}.values():
-        try:
-            read_unchanged(context, face.source, face.uri, face.photo_sha256)
-            read_labels(context, face)
-        except PhotoError as error:
-            bad[f"{face.source}/{face.uri}"] = error.what
-    return bad
 
 
 def _index_row(part: str, face: PlannedFace, sample: Sample, offset: int, members: tuple[Member, ...]) -> IndexRow:

@@ -41,7 +41,7 @@ def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str], file_
     ]
     rejects = sorted(choice.rejects, key=lambda reject: (reject.source, reject.uri, reject.key))
     name = digest([shard.name for shard in shards])
-    return Plan(name, tuple(shards), tuple(rejects), sample_bytes, tuple(choice.recall.items()))
+    return Plan(name, tuple(shards), tuple(rejects), sample_bytes, tuple(choice.recall.items()), choice.neighbours)
 
 
 def estimate_sample_bytes(align: Align, output: Output, *, masked: bool) -> int:

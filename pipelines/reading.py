@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.morphing import neighbour_of
 from faceloom.pipelines.sources.base import labels_of
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.labels import LabelFiles
@@ -37,3 +39,21 @@ def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
         where = f"{face.source}/{face.uri}"
         raise PhotoError("changed", "the photo's label files changed after it was analysed", where=where)
     return labels
+
+
+def bad_photos(context: Context, faces: Iterable[PlannedFace]) -> dict[str, str]:
+    """All photos of some faces and their neighbours that cannot be read as they were, by id with the reason.
+
+    One that stops the work is followed by others often enough; so one more run mends them all.
+    """
+    bad = {}
+    faces = list(faces)
+    both = [neighbour_of(face, face.morph) for face in faces if face.morph]
+    # The faces come last: of a photo that is in both, they know its label files.
+    for face in {(face.source, face.uri): face for face in [*both, *faces]}.values():
+        try:
+            read_unchanged(context, face.source, face.uri, face.photo_sha256)
+            read_labels(context, face)
+        except PhotoError as error:
+            bad[f"{face.source}/{face.uri}"] = error.what
+    return bad

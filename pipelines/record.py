@@ -20,6 +20,8 @@ from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import ANALYSER, RENDERER
 
 BUILD = "build.json"
+_PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "sizes_from", "model")
+"""Keys of a recipe that name files."""
 
 
 class ShardRecord(BaseModel):
@@ -38,7 +40,10 @@ class BuildRecord(BaseModel):
     Attributes:
         plan: sha256 of the plan.
         photos: how many entries the sources listed, rejects of the scan included.
-        faces: faces that were planned.
+        faces: faces that were planned, morphs among them.
+        morphs: how many of these are morphs of two.
+        recall: by split, the measured share of true neighbours that an index found for morphs; empty where all were.
+        neighbours: files that say who is near whom.
         planned, written: samples.
         rejects: number by stage and code.
         by_split, by_mask, by_source: samples written.
@@ -51,6 +56,9 @@ class BuildRecord(BaseModel):
     renderer: str
     photos: int
     faces: int
+    morphs: int = 0
+    recall: dict[str, float] = {}
+    neighbours: tuple[str, ...] = ()
     planned: int
     written: int
     rejects: dict[str, dict[str, int]]
@@ -68,7 +76,7 @@ def portable_recipe(recipe: Recipe) -> dict[str, Any]:
             return {name: strip(inner, name) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
             return [strip(inner) for inner in value]
-        if key in ("path", "root", "anchors", "landmark_model") and isinstance(value, str):
+        if key in _PATHS and isinstance(value, str):
             return PurePath(value).name
         return value
 
@@ -126,7 +134,7 @@ def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejec
     by_code = count_rejects(rejects)
     lost = plan.samples - written - sum(by_code.get("render", {}).values())
     _refuse(lost, "samples planned are neither written nor rejected")
-    kept = {(face.source, face.uri) for shard in plan.shards for part in shard.parts for face in part.faces}
+    kept = {(face.source, face.uri) for face in plan.faces}
     dropped = {(reject.source, reject.uri) for reject in rejects if reject.stage in ("analyse", "plan")}
     unlisted = sum(by_code.get("scan", {}).values())
     _refuse(photos - unlisted - len(kept | dropped), "photos are neither planned nor rejected")
@@ -136,7 +144,10 @@ def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejec
         analyser=ANALYSER,
         renderer=RENDERER,
         photos=photos,
-        faces=sum(len(part.faces) for shard in plan.shards for part in shard.parts),
+        faces=sum(1 for _ in plan.faces),
+        morphs=sum(face.morph is not None for face in plan.faces),
+        recall=dict(plan.recall),
+        neighbours=plan.neighbours,
         planned=plan.samples,
         written=written,
         rejects=by_code,

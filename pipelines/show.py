@@ -26,7 +26,7 @@ class Disk:
     Attributes:
         shards: tar files that make up the build.
         superseded: tar files that an older recipe or photo left; `faceloom clean` removes them.
-        index, faces, rejects: tables.
+        index, faces, rejects, neighbours: tables.
         work: pieces of a build that is not finished.
     """
 
@@ -35,12 +35,14 @@ class Disk:
     index: int
     faces: int
     rejects: int
+    neighbours: int
     work: int
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.shards + self.superseded + self.index + self.faces + self.rejects + self.work
+        tables = self.index + self.faces + self.rejects + self.neighbours
+        return self.shards + self.superseded + tables + self.work
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Preview:
         photos: entries that the sources list.
         analysed: photos that were analysed just now; the others were known.
         faces, samples: planned.
+        morphs: how many of the faces are morphs of two.
+        recall: by split, the measured share of true neighbours that an index found for them; empty where all were.
         bytes: estimated size of all shards.
         shards, parts: in the plan.
         shards_ready: of these, shards that are there already.
@@ -72,6 +76,8 @@ class Preview:
     photos: int
     analysed: int
     faces: int
+    morphs: int
+    recall: dict[str, float]
     samples: int
     bytes: int
     shards: int
@@ -126,6 +132,8 @@ def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Pre
         photos=len(survey.photos) + len(survey.rejects),
         analysed=survey.analysed_now,
         faces=sum(len(part.faces) for part in parts),
+        morphs=sum(face.morph is not None for face in plan.faces),
+        recall=dict(plan.recall),
         samples=plan.samples,
         bytes=plan.samples * plan.sample_bytes,
         shards=len(plan.shards),
@@ -153,5 +161,6 @@ def _disk(storage: Storage, record: BuildRecord) -> Disk:
         index=size("index"),
         faces=size("faces"),
         rejects=size("rejects"),
+        neighbours=size("neighbours"),
         work=size("work"),
     )

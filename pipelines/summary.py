@@ -12,6 +12,7 @@ from rich.text import Text
 from faceloom.pipelines.build import RunReport
 from faceloom.pipelines.clean import Leftovers
 from faceloom.pipelines.console import size_text, time_text
+from faceloom.pipelines.record import BuildRecord
 from faceloom.pipelines.show import Preview, Shown
 from faceloom.schemas.photos import Reject
 
@@ -30,7 +31,7 @@ def build_summary(report: RunReport, out: str) -> list[RenderableType]:
         did += f", {report.lifted:,} parts reused from older shards" if report.lifted else ""
     facts = {
         "photos": record.photos,
-        "faces": record.faces,
+        "faces": _faces(record),
         "samples": record.written,
         "rejected": _total(record.rejects),
         "shards": f"{len(record.shards):,} ({size_text(sum(shard.bytes for shard in record.shards))})",
@@ -44,7 +45,7 @@ def plan_summary(plan: Preview, out: str) -> list[RenderableType]:
     """What a build would do."""
     facts = {
         "photos": plan.photos,
-        "faces": plan.faces,
+        "faces": _faces(plan),
         "samples": f"{plan.samples:,}, of which {plan.samples_ready:,} are there already",
         "rejected": _total(plan.rejects),
         "size": f"about {size_text(plan.bytes)}",
@@ -61,7 +62,7 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
     facts = {
         "recipe": record.recipe.get("name", ""),
         "photos": record.photos,
-        "faces": record.faces,
+        "faces": _faces(record),
         "samples": record.written,
         "rejected": _total(record.rejects),
         "plan": record.plan[:16],
@@ -72,6 +73,7 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
         "index": size_text(disk.index),
         "face table": size_text(disk.faces),
         "reject tables": size_text(disk.rejects),
+        "neighbours": size_text(disk.neighbours),
         "unfinished work": size_text(disk.work),
         "in all": size_text(disk.total),
     }
@@ -173,6 +175,17 @@ def _counts(
     named = (("By split", by_split), ("By mask", by_mask), ("By source", by_source))
     blocks: list[RenderableType] = [counts_table(title, counts) for title, counts in named if counts]
     return blocks + ([rejects_table(rejects)] if rejects else [])
+
+
+def _faces(counted: BuildRecord | Preview) -> str:
+    """How many faces, how many of them morphs, and how well their neighbours were found."""
+    text = f"{counted.faces:,}"
+    if counted.morphs:
+        text += f", of which {counted.morphs:,} are morphs"
+    if counted.recall:
+        found = ", ".join(f"{share:.1%} in {split}" for split, share in sorted(counted.recall.items()))
+        text += f"; true neighbours found: {found}"
+    return text
 
 
 def _total(rejects: Mapping[str, Mapping[str, int]]) -> int:

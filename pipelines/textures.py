@@ -6,14 +6,17 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.failures import note_failure
 from faceloom.pipelines.progress import Ticker
-from faceloom.pipelines.reading import read_unchanged
+from faceloom.pipelines.reading import bad_photos, read_unchanged
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_planned, write_planned
@@ -23,6 +26,7 @@ from faceloom.schemas.keys import digest
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.align import crop_reduction, warp_image
 from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.geometry import apply_affine, compose
@@ -40,11 +44,45 @@ class TextureTask:
 
     Attributes:
         name: of the block: digest of all that decides its textures.
+        faces: how many there are.
         mean: mean landmarks of the split as float32 bytes, for `texture: mean_shape`; else empty.
     """
 
     name: str
+    faces: int
     mean: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTextures:
+    """Textures on the disk, each read when it is asked for.
+
+    Memory maps would do, but each holds an open file, and a large set has thousands of blocks.
+
+    Attributes:
+        rows: file and number in it of each.
+        side: of the square pictures.
+    """
+
+    rows: Sequence[tuple[Path, int]]
+    side: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """As of an array of all of them."""
+        return len(self.rows), self.side, self.side, 3
+
+    def __getitem__(self, at: Any) -> Any:
+        """One texture, uint8 (S, S, 3), or for a slice as many as it says, still on the disk."""
+        return (
+            StoredTextures(self.rows[at], self.side) if isinstance(at, slice) else _read_row(*self.rows[at], self.side)
+        )
+
+
+@lru_cache(maxsize=8)  # a query is compared with one face after the other
+def _read_row(path: Path, number: int, side: int) -> npt.NDArray[np.uint8]:
+    size = side * side * 3
+    return np.fromfile(path, np.uint8, size, offset=number * size).reshape(side, side, 3)
 
 
 def plan_path(block: str) -> str:
@@ -53,13 +91,23 @@ def plan_path(block: str) -> str:
 
 
 def texture_path(block: str) -> str:
-    """Textures of a block, uint8 (N, S, S, 3); written last."""
-    return f"work/{block}.textures.npy"
+    """Textures of a block, uint8 (N, S, S, 3), without a header."""
+    return f"work/{block}.textures"
 
 
 def facts_path(block: str) -> str:
-    """Landmarks and sketches of a block, and which of its faces have none."""
+    """Names, landmarks and sketches of a block, and which of its faces have none; written last."""
     return f"work/{block}.facts.npz"
+
+
+def failed_path(block: str) -> str:
+    """Says why a block could not be made this time."""
+    return f"work/{block}.failed.json"
+
+
+def is_made(storage: Storage, block: str) -> bool:
+    """Whether the textures of a block are there."""
+    return storage.exists(facts_path(block)) and storage.exists(texture_path(block))
 
 
 def texture_recipe(recipe: Recipe, morph: Morph) -> Recipe:
@@ -74,21 +122,28 @@ def write_blocks(storage: Storage, recipe: Recipe, morph: Morph, faces: Sequence
     if morph.texture == "mean_shape":
         crops = (apply_affine(crop_matrix(how, face), _landmarks(face)) for face in faces)
         mean = mean_shape(crops).tobytes()
+    settings = RENDERER, how.align.model_dump(mode="json"), recipe.faces.assume, morph.texture, mean.hex()
     tasks = []
     for start in range(0, len(faces), BLOCK):
         block = faces[start : start + BLOCK]
-        rows = [
-            (face.key, face.photo_sha256, face.landmarks.hex(), face.box, face.width, face.height) for face in block
-        ]
-        settings = how.align.model_dump(mode="json"), recipe.faces.assume, morph.texture
-        task = TextureTask(digest(settings, rows, mean.hex())[:24], mean)
+        task = TextureTask(digest(settings, face_facts(block))[:24], len(block), mean)
         write_planned(storage, plan_path(task.name), block)
         tasks.append(task)
     return tasks
 
 
+def face_facts(faces: Sequence[PlannedFace]) -> list[list[Any]]:
+    """What of each face decides who its neighbours are, as JSON can hold it."""
+    return [
+        [face.key, face.photo_sha256, face.identity, face.landmarks.hex(), face.box, face.width, face.height]
+        for face in faces
+    ]
+
+
 def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
     """Make the textures of a block. A face that has none is left out, with the reason; the others go on.
+
+    A photo that changed or vanished since it was analysed fails the block: it is noted, and nothing is written.
 
     Returns:
         Seconds by stage.
@@ -96,47 +151,49 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
     storage, watch, recipe = context.storage, Stopwatch(), context.recipe
     morph = recipe.morph
     assert morph is not None
-    if storage.exists(texture_path(task.name)):
+    if is_made(storage, task.name):
         return {}
     how = texture_recipe(recipe, morph)
-    textures, landmarks, kept, failed = [], [], [], {}
-    with Ticker(context.progress) as ticker:
-        for number, face in enumerate(read_planned(storage, plan_path(task.name))):
-            ticker.tick()
-            try:
-                texture, points = _texture(face, how, task.mean, context, watch)
-            except PhotoError as error:
-                failed[face.key] = [error.code, str(error)]
-                continue
-            textures.append(texture)
-            landmarks.append(points)
-            kept.append(number)
     side = morph.texture_size
-    stack = np.stack(textures) if textures else np.zeros((0, side, side, 3), np.uint8)
-    with watch.time("sketch"):
-        facts: dict[str, Any] = {
-            "landmarks": np.array(landmarks, np.float32).reshape(-1, 68, 2),
-            "sketches": sketch(stack),
-            "kept": np.array(kept, np.int64),
-            "failed": np.frombuffer(json.dumps(failed).encode(), np.uint8),
-        }
-    with watch.time("write"):
-        with storage.write(facts_path(task.name), durable=False) as stream:
-            buffer = io.BytesIO()
-            np.savez(buffer, **facts)
-            stream.write(buffer.getvalue())
-        with storage.write(texture_path(task.name), durable=False) as stream:
-            buffer = io.BytesIO()
-            np.save(buffer, stack)
-            stream.write(buffer.getbuffer())
+    sketches = [sketch(np.zeros((0, side, side, 3), np.uint8))]
+    landmarks, names, failed = [], [], {}
+    faces = read_planned(storage, plan_path(task.name))
+    try:
+        with storage.write(texture_path(task.name)) as stream, Ticker(context.progress) as ticker:
+            for face in faces:
+                ticker.tick()
+                with watch.time("read"):
+                    data = read_unchanged(context, face.source, face.uri, face.photo_sha256)
+                try:
+                    texture, points = _texture(data, face, how, task.mean, watch)
+                except PhotoError as error:
+                    failed[face.key] = [error.code, str(error)]
+                    continue
+                with watch.time("sketch"):
+                    sketches.append(sketch(texture[None]))
+                with watch.time("write"):
+                    stream.write(np.ascontiguousarray(texture).data)
+                landmarks.append(points)
+                names.append([face.key, face.photo_sha256, face.identity])
+    except PhotoError:
+        note_failure(storage, failed_path(task.name), bad_photos(context, faces))
+        return dict(watch.seconds)
+    facts: dict[str, Any] = {
+        "side": np.int64(side),
+        "landmarks": np.array(landmarks, np.float32).reshape(-1, 68, 2),
+        "sketches": np.concatenate(sketches),
+        "told": np.frombuffer(json.dumps({"names": names, "failed": failed}).encode(), np.uint8),
+    }
+    with watch.time("write"), storage.write(facts_path(task.name)) as stream:
+        buffer = io.BytesIO()
+        np.savez(buffer, **facts)
+        stream.write(buffer.getbuffer())
     return dict(watch.seconds)
 
 
 def _texture(
-    face: PlannedFace, how: Recipe, mean: bytes, context: Context, watch: Stopwatch
+    data: bytes, face: PlannedFace, how: Recipe, mean: bytes, watch: Stopwatch
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    with watch.time("read"):
-        data = read_unchanged(context, face.source, face.uri, face.photo_sha256)
     matrix = crop_matrix(how, face)
     reduction = crop_reduction(matrix)
     with watch.time("decode"):
@@ -160,23 +217,30 @@ def _landmarks(face: PlannedFace) -> npt.NDArray[np.float32]:
 def open_block(storage: Storage, block: str) -> Faces:
     """A block as the search for neighbours wants it; its textures stay on the disk."""
     facts = _facts(storage, block)
-    planned = read_planned(storage, plan_path(block))
-    rows = [planned[number] for number in facts["kept"].tolist()]
-    textures = np.load(storage.local(texture_path(block)), mmap_mode="r") if rows else np.zeros((0, 1, 1, 3), np.uint8)
+    names = json.loads(facts["told"].tobytes())["names"]
+    keys, photos, identities = ([row[column] for row in names] for column in range(3))
+    path = storage.local(texture_path(block))
+    textures = StoredTextures([(path, number) for number in range(len(names))], int(facts["side"]))
+    return Faces(keys, photos, identities, facts["landmarks"], textures, facts["sketches"])
+
+
+def joined(blocks: Sequence[Faces]) -> Faces:
+    """Blocks of stored textures as one."""
+    stored = [block.textures for block in blocks if isinstance(block.textures, StoredTextures)]
     return Faces(
-        [row.key for row in rows],
-        [row.photo_sha256 for row in rows],
-        [row.identity for row in rows],
-        facts["landmarks"],
-        textures,
-        facts["sketches"],
+        [key for block in blocks for key in block.keys],
+        [photo for block in blocks for photo in block.photos],
+        [identity for block in blocks for identity in block.identities],
+        np.concatenate([block.landmarks for block in blocks]),
+        StoredTextures([row for textures in stored for row in textures.rows], stored[0].side),
+        np.concatenate([block.sketches for block in blocks]),
     )
 
 
 def failed_faces(storage: Storage, block: str) -> dict[str, tuple[str, str]]:
     """Keys of the faces of a block that have no texture, with code and message."""
-    told = json.loads(_facts(storage, block)["failed"].tobytes())
-    return {key: (code, message) for key, (code, message) in told.items()}
+    told = json.loads(_facts(storage, block)["told"].tobytes())
+    return {key: (code, message) for key, (code, message) in told["failed"].items()}
 
 
 def _facts(storage: Storage, block: str) -> dict[str, Any]:

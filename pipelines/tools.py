@@ -34,12 +34,13 @@ def tools_for(recipe: Recipe, mask_digests: tuple[str, ...], files: tuple[str, .
         RecipeError: a file changed since.
     """
     check_masks(recipe, mask_digests)
-    if any(now != then for now, then in zip(file_digests(recipe), files, strict=False)):
+    found = file_digests(recipe)
+    if any(now != then for now, then in zip(found, files, strict=False)):
         remedy = "Run the same command again; what the old ones made stays under its own name"
         where = "$.lowres.sizes_from, $.output.features.model"
         raise RecipeError("a file that the recipe names changed", where=where, remedy=remedy)
     features = recipe.output.features
-    extractor = load_extractor(features, file_digests(recipe)[1]) if features else None
+    extractor = load_extractor(features, found[1]) if features else None
     return Tools(painter_for(recipe.masks), _heights(recipe), extractor)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from faceloom.schemas.keys import face_key, morph_key
@@ -134,6 +135,7 @@ class Plan:
         digest: sha256 over the shards' names; with the code version it identifies the build.
         rejects: of the analyse and plan stages.
         recall: by split, the measured share of true neighbours that an index found; empty where they are exact.
+        neighbours: paths of who is near whom, in the output; none without morphs.
         sample_bytes: estimated size of one sample in a shard.
     """
 
@@ -142,6 +144,12 @@ class Plan:
     rejects: tuple[Reject, ...]
     sample_bytes: int
     recall: tuple[tuple[str, float], ...] = ()
+    neighbours: tuple[str, ...] = ()
+
+    @property
+    def faces(self) -> Iterator[PlannedFace]:
+        """All of them, morphs too."""
+        return (face for shard in self.shards for part in shard.parts for face in part.faces)
 
     @property
     def samples(self) -> int:

@@ -65,7 +65,7 @@ def test_a_build_that_did_nothing_says_so() -> None:
 
 def test_a_plan() -> None:
     plan = Preview(
-        photos=10, analysed=4, faces=9, samples=1800, bytes=5 * 2**20, shards=3, shards_ready=1, parts=8, parts_ready=5,
+        photos=10, analysed=4, faces=9, morphs=0, recall={}, samples=1800, bytes=5 * 2**20, shards=3, shards_ready=1, parts=8, parts_ready=5,
         samples_ready=1200, by_split={"train": 1800}, by_mask={"kn95": 1800}, by_source={"set": 1800},
         rejects={"scan": {"empty": 1}},
     )  # fmt: skip
@@ -76,7 +76,7 @@ def test_a_plan() -> None:
 
 
 def test_what_an_output_holds() -> None:
-    disk = Disk(shards=3 * 2**20, superseded=2**20, index=1024, faces=2048, rejects=100, work=0)
+    disk = Disk(shards=3 * 2**20, superseded=2**20, index=1024, faces=2048, rejects=100, neighbours=0, work=0)
     last = {
         "photos_analysed": 5, "samples_rendered": 6, "workers": 2,
         "wall_seconds": {"scan": 1.0, "render": 3.0}, "work_seconds": {"decode": 1.0, "paint": 4.0},
@@ -87,8 +87,18 @@ def test_what_an_output_holds() -> None:
     assert lines.index(next(line for line in lines if line.startswith("paint"))) < lines.index(
         next(line for line in lines if line.startswith("decode"))
     )
-    without = shown(*show_summary(Shown(RECORD, Disk(0, 0, 0, 0, 0, 0), None), "out"))
+    without = shown(*show_summary(Shown(RECORD, Disk(0, 0, 0, 0, 0, 0, 0), None), "out"))
     assert not has(without, "faceloom clean") and not has(without, "Last run")
+
+
+def test_morphs_are_told_from_faces_and_so_is_what_an_index_missed() -> None:
+    record = RECORD.model_copy(update={"faces": 1234, "morphs": 1100, "recall": {"test": 1.0, "train": 0.9876}})
+    lines = shown(*show_summary(Shown(record, Disk(0, 0, 0, 0, 0, 2048, 0), None), "out"))
+    assert has(lines, "faces", "1,234, of which 1,100 are morphs; true neighbours found: 100.0% in test, 98.8% in train")
+    assert has(lines, "neighbours", "2.0 KiB") and has(lines, "in all", "2.0 KiB")
+    exact = shown(*show_summary(Shown(record.model_copy(update={"recall": {}}), Disk(0, 0, 0, 0, 0, 0, 0), None), "o"))
+    assert has(exact, "1,100 are morphs") and not has(exact, "true neighbours")
+    assert not has(shown(*show_summary(Shown(RECORD, Disk(0, 0, 0, 0, 0, 0, 0), None), "o")), "morphs")
 
 
 def test_only_the_first_rejects_of_each_code_are_shown() -> None:

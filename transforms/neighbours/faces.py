@@ -5,13 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Texture = NDArray[np.uint8]
 Landmarks = NDArray[np.float32]
+
+
+class Textures(Protocol):
+    """Textures as an array of uint8 (N, H, W, C) gives them; only a few are read, so they may lie on the disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """N, H, W, C."""
+
+    def __getitem__(self, at: Any) -> Any:
+        """One texture, or for a slice some of them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Faces:
         photos: of each face, the photo that it is in; faces of one photo are never neighbours.
         identities: of each face, who it is.
         landmarks: float32 (N, 68, 2), pixels of the texture.
-        textures: uint8 (N, H, W, C); may be a memory map, of which only a few rows are read.
+        textures: uint8 (N, H, W, C).
         sketches: float32 (N, D), of `sketch`.
     """
 
@@ -67,7 +78,7 @@ class Faces:
     photos: Sequence[str]
     identities: Sequence[str]
     landmarks: Landmarks
-    textures: Texture
+    textures: Textures
     sketches: NDArray[np.float32]
 
     def __len__(self) -> int:
