@@ -49,8 +49,10 @@ def check_masks(recipe: Recipe, digests: tuple[str, ...]) -> None:
     """
     for number, (now, then) in enumerate(zip(mask_digests(recipe), digests, strict=False)):
         if now != then:
-            remedy = "Run the same command again; what the old picture made stays under its own name"
-            raise RecipeError("the mask's picture or anchors changed", where=f"$.masks[{number}]", remedy=remedy)
+            remedy = "Run the same command again; what the old ones made stays under its own name"
+            raise RecipeError(
+                "files of this mask changed while the build ran", where=f"$.masks[{number}]", remedy=remedy
+            )
 
 
 def painter_for(masks: tuple[Mask, ...]) -> Painter:
