@@ -49,6 +49,11 @@ def disturbed_looks(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Tens
     Returns:
         The looks, float (N, 4, S, S), and the flow that puts each back on its face, float (N, S, S, 2).
     """
+    with torch.autocast(pairs.face.device.type, enabled=False):  # bfloat16 cannot tell an eighth of a pixel
+        return _disturb(pairs, chance)
+
+
+def _disturb(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Tensor]:
     count, device = len(pairs), pairs.face.device
 
     def drawn(reach: float, *shape: int) -> Tensor:

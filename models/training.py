@@ -125,8 +125,9 @@ def _run_epoch(
     for step, pairs in enumerate(batches, 1):
         for group in adam.param_groups:
             group["lr"] = learning_rate(preset, epoch)
+        varied = moved(pairs, preset, chance)
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = loss_of(network, moved(pairs, preset, chance), preset, chance)
+            loss = loss_of(network, varied, preset, chance)
         value = _finite(loss, epoch, f"step {step}")
         adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

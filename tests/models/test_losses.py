@@ -129,3 +129,15 @@ def test_every_parameter_is_trained(tiny: SimpleNamespace, name: str) -> None:
         torch.nn.init.normal_(network.fit.weight, 0, 0.01)
     loss_of(network, tiny.make_pairs(4, 16), preset, chance()).backward()
     assert all(float(parameter.grad.abs().sum()) > 0 for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("name", ["tiny-paper", "tiny-compact"])
+def test_products_in_bfloat16_give_nearly_the_same_loss(tiny: SimpleNamespace, name: str) -> None:
+    preset, pairs = PRESETS[name], tiny.make_pairs(4, 16)
+    network = make_network(preset).eval()
+    with torch.inference_mode():
+        exact = loss_of(network, pairs, preset, chance())
+        with torch.autocast("cpu", torch.bfloat16):  # as training does on CUDA
+            rounded = loss_of(network, pairs, preset, chance())
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0)
