@@ -65,7 +65,8 @@ def test_a_build_that_did_nothing_says_so() -> None:
 
 def test_a_plan() -> None:
     plan = Preview(
-        photos=10, analysed=4, faces=9, morphs=0, recall={}, samples=1800, bytes=5 * 2**20, shards=3, shards_ready=1, parts=8, parts_ready=5,
+        photos=10, analysed=4, faces=9, morphs=0, recall={}, samples=1800, bytes=5 * 2**20, shards=3, shards_ready=1,
+        parts=8, parts_ready=5,
         samples_ready=1200, by_split={"train": 1800}, by_mask={"kn95": 1800}, by_source={"set": 1800},
         rejects={"scan": {"empty": 1}},
     )  # fmt: skip
@@ -94,7 +95,7 @@ def test_what_an_output_holds() -> None:
 def test_morphs_are_told_from_faces_and_so_is_what_an_index_missed() -> None:
     record = RECORD.model_copy(update={"faces": 1234, "morphs": 1100, "recall": {"test": 1.0, "train": 0.9876}})
     lines = shown(*show_summary(Shown(record, Disk(0, 0, 0, 0, 0, 2048, 0), None), "out"))
-    assert has(lines, "faces", "1,234, of which 1,100 are morphs; true neighbours found: 100.0% in test, 98.8% in train")
+    assert has(lines, "faces", "1,234, of which 1,100 are morphs", "found: 100.0% in test, 98.8% in train")
     assert has(lines, "neighbours", "2.0 KiB") and has(lines, "in all", "2.0 KiB")
     exact = shown(*show_summary(Shown(record.model_copy(update={"recall": {}}), Disk(0, 0, 0, 0, 0, 0, 0), None), "o"))
     assert has(exact, "1,100 are morphs") and not has(exact, "true neighbours")
