@@ -1,6 +1,6 @@
 """A contact sheet of a finished build: all pictures of a sample side by side, to be looked at critically.
 
-Run as `python -m faceloom.pipelines.contact_sheet OUT PICTURE [WIDTH]`.
+Run as `python -m faceloom.pipelines.contact_sheet OUT PICTURE [WIDTH [COUNT]]`: at most so many pixels and samples.
 """
 
 from __future__ import annotations
@@ -115,6 +115,10 @@ def _like(picture: Image, face: Image, name: str) -> Image:
     return np.asarray(cv2.resize(colour, face.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
+def _caption(row: IndexRow) -> str:
+    return f"{'morph, ' if row.parents else ''}{row.mask or 'no mask'}"
+
+
 def make_sheet(
     out: str | Path, picture: str | Path, *, count: int = 14, columns: int = 2, width: int | None = None
 ) -> int:
@@ -137,8 +141,8 @@ def make_sheet(
     picked = pick_samples(storage, count)
     if not picked:
         raise FaceloomError("there is nothing to show: the build has no samples", where=storage.root)
-    samples = [(row.mask or "no mask", load_members(storage, shard, row)) for shard, row in picked]
-    sheet = cv2.cvtColor(draw_sheet(samples, columns), cv2.COLOR_RGB2BGR)
+    samples = [(_caption(row), load_members(storage, shard, row)) for shard, row in picked]
+    sheet = cv2.cvtColor(draw_sheet(samples, min(columns, len(samples))), cv2.COLOR_RGB2BGR)
     if width is not None and width < sheet.shape[1]:
         height = round(sheet.shape[0] * width / sheet.shape[1])
         sheet = cv2.resize(sheet, (width, height), interpolation=cv2.INTER_AREA)
@@ -154,11 +158,12 @@ def make_sheet(
 
 def main(arguments: list[str]) -> int:
     """Make the sheet of the build that is the first argument as the file that is the second; returns the exit code."""
-    if len(arguments) not in (2, 3) or not all(text.isdecimal() for text in arguments[2:]):
-        sys.stderr.write("usage: python -m faceloom.pipelines.contact_sheet OUT PICTURE [WIDTH]\n")
+    if len(arguments) not in range(2, 5) or not all(text.isdecimal() and int(text) for text in arguments[2:]):
+        sys.stderr.write("usage: python -m faceloom.pipelines.contact_sheet OUT PICTURE [WIDTH [COUNT]]\n")
         return 2
+    limits = dict(zip(("width", "count"), map(int, arguments[2:]), strict=False))
     try:
-        count = make_sheet(*arguments[:2], width=int(arguments[2]) if arguments[2:] else None)
+        count = make_sheet(*arguments[:2], **limits)
     except FaceloomError as error:
         sys.stderr.write(f"{error}\n")
         return 1

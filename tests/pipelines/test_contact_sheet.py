@@ -179,3 +179,16 @@ def test_the_command_says_what_it_did_or_why_not(tmp_path: Path, capsys: pytest.
     assert "no finished build" in capsys.readouterr().err
     assert main([str(make_build(tmp_path / "out", SAMPLES)), str(tmp_path / "sheet.png")]) == 0
     assert "6 samples" in capsys.readouterr().out
+
+
+def test_the_command_takes_width_and_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, picture = str(make_build(tmp_path / "out", SAMPLES)), str(tmp_path / "sheet.png")
+    assert main([out, picture, "100", "2"]) == 0
+    assert "2 samples" in capsys.readouterr().out
+    assert cv2.imread(picture).shape[1] == 100
+    assert main([out, picture, "0"]) == main([out, picture, "100", "2", "3"]) == 2
+
+
+def test_a_sheet_of_one_sample_has_one_column(tmp_path: Path) -> None:
+    make_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / "sheet.png", count=1)
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[:2] == (SIDE + CAPTION + GAP, 3 * SIDE + GAP)

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Makes the pictures of docs/recipes.md from the demo's public-domain portraits: sh docs/images/make.sh FOLDER_FOR_SCRATCH
+set -eu
+scratch=$1
+here=$(dirname "$0")
+recipes=$here/../../recipes
+bin=$here/../../.venv/bin
+python=$bin/python
+build() { "$bin/faceloom" build "$1" --source "$2" --out "$scratch/$3" --workers 1 >/dev/null; }
+sheet() { "$python" -m faceloom.pipelines.contact_sheet "$scratch/$1" "$here/$1.jpg" "$2" "$3"; }
+
+mkdir -p "$scratch"
+"$python" -m faceloom.pipelines.demo "$scratch/photos"
+# ArcFace crops, for the recipe that takes them; and guides from landmarks, for nobody drew parts of these portraits.
+printf 'name: crops\nsplit: {shares: {train: 1}}\noutput: {image: png}\n' >"$scratch/crops.yaml"
+build "$scratch/crops.yaml" "$scratch/photos" crops
+"$bin/faceloom" export "$scratch/crops" --to "$scratch/files" >/dev/null
+{ grep -v '^split' "$recipes/msagan.yaml" | sed 's/missing: reject/missing: landmarks/'; } >"$scratch/msagan.yaml"
+
+for name in masked-pairs mask2face lee2022 nist antimask askd everything; do build "$recipes/$name.yaml" "$scratch/photos" "$name"; done
+build "$recipes/arcface.yaml" "$scratch/files/train" arcface
+build "$scratch/msagan.yaml" "$scratch/photos" msagan
+sheet masked-pairs 900 4
+sheet mask2face 900 4
+sheet lee2022 396 4
+sheet nist 684 6
+sheet arcface 684 4
+sheet msagan 524 2
+sheet antimask 700 4
+sheet askd 684 4
+sheet everything 1200 1

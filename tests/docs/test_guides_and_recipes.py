@@ -1,0 +1,79 @@
+"""The tables of guide masks, the members of samples and the pictures of recipes are those that there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from faceloom.pipelines.contact_sheet import SHOWN
+from faceloom.schemas.guide import ATTRIBUTE_PARTS, ATTRIBUTES_WITHOUT_PARTS, LABEL_ORDERS, LANDMARK_REGIONS, Guide
+
+DOCS = Path(__file__).parents[2] / "docs"
+RECIPES = sorted(path.stem for path in (DOCS.parent / "recipes").glob("*.yaml"))
+LARGEST = 100_000
+"""Bytes of a picture in the documents: whoever clones the project gets all of them."""
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def rows(document: str, heading: str) -> dict[str, str]:
+    """First and second cell of the table below its line of headings."""
+    table = document.split(f"| {heading} |", 1)[1].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    return {first.strip("`"): second for first, second, *_ in cells}
+
+
+def test_the_table_of_attributes_is_that_of_the_code() -> None:
+    shown = {
+        name: tuple(re.findall(r"`(\w+)`", parts))
+        for name, parts in rows(text("guide-masks.md"), "attribute | parts").items()
+    }
+    assert shown == ATTRIBUTE_PARTS
+
+
+def test_attributes_that_no_part_stands_for_are_listed_with_the_reason_that_a_recipe_gets() -> None:
+    shown = rows(text("guide-masks.md"), "attribute | why")
+    assert shown == ATTRIBUTES_WITHOUT_PARTS
+    assert len(shown) + len(ATTRIBUTE_PARTS) == 40
+    for name, why in shown.items():
+        with pytest.raises(ValueError, match=re.escape(why)):
+            Guide(attribute=name)
+
+
+def test_what_landmarks_can_show_and_what_missing_may_be_is_told_in_full() -> None:
+    missing = rows(text("guide-masks.md"), "`missing` | what becomes of it")
+    assert set(missing) == {"reject", "landmarks", "empty"}
+    assert set(LANDMARK_REGIONS) <= set(re.findall(r"`(\w+)`", missing["landmarks"]))
+
+
+def test_label_orders_are_written_out() -> None:
+    orders = rows(text("sources.md"), "`label_order` | values 1, 2, …")
+    for name, parts in LABEL_ORDERS.items():
+        assert tuple(orders[name].split()) == parts
+
+
+def test_every_member_is_explained() -> None:
+    section = text("output.md").split("## Members of a sample")[1].split("\n### ")[0]
+    explained = {name.partition(".")[0] for name in re.findall(r"`([\w.]+)`", section)}
+    assert {*SHOWN, "alpha", "landmarks", "lower_landmarks", "features", "json"} <= explained
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "demo"])
+def test_every_recipe_has_a_section_with_a_picture(name: str) -> None:
+    section = text("recipes.md").split(f"\n### {name}\n")[1].split("\n##")[0]
+    (picture,) = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", section)
+    assert 5_000 < (DOCS / picture).stat().st_size < LARGEST
+    assert len(section.split()) > 25
+
+
+def test_no_picture_is_left_that_nobody_shows() -> None:
+    shown = {
+        name
+        for file in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
+        for name in re.findall(r"images/([\w.-]+)", file.read_text())
+    }
+    assert {path.name for path in (DOCS / "images").glob("*.jpg")} <= shown
