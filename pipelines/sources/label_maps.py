@@ -8,6 +8,7 @@ from faceloom.pipelines.sources.base import full_path, read_span
 from faceloom.pipelines.sources.flat_folder import FlatFolder
 from faceloom.pipelines.sources.walk import Found
 from faceloom.schemas.errors import SourceError
+from faceloom.schemas.keys import digest
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
@@ -25,6 +26,9 @@ class LabelMaps(FlatFolder):
         if not self.labels.is_dir():
             remedy = "Give the folder of label maps as the source's `labels`"
             raise SourceError("the folder of label maps is not there", where=str(self.labels), remedy=remedy)
+        self.order = spec.label_order if isinstance(spec.label_order, str) else "given"
+        # What a value means is as much a part of what the maps say as their bytes: see `LabelFiles.sha256`.
+        self.meaning = digest(self.order, spec.label_names)[:12]
 
     def row_of(self, found: Found) -> Photo | Reject:
         """See `FlatFolder.row_of`. A picture without label map is a photo like any other."""
@@ -33,15 +37,14 @@ class LabelMaps(FlatFolder):
         if isinstance(row, Reject) or name is None:
             return row
         stat = (self.labels / name).stat()
-        return replace(row, labels=f"{name.rpartition('.')[2]}+{stat.st_size}+{stat.st_mtime_ns}")
+        return replace(row, labels=f"{self.meaning}+{name.rpartition('.')[2]}+{stat.st_size}+{stat.st_mtime_ns}")
 
     def read_labels(self, photo_uri: str) -> LabelFiles | None:
         """See `LabelledSource.read_labels`."""
         name = self._map_of(photo_uri)
         if name is None:
             return None
-        order = self.spec.label_order if isinstance(self.spec.label_order, str) else "given"
-        return LabelFiles(order, self.spec.label_names, (("", read_span(self.labels, name, uri=photo_uri)),))
+        return LabelFiles(self.order, self.spec.label_names, (("", read_span(self.labels, name, uri=photo_uri)),))
 
     def _map_of(self, uri: str) -> str | None:
         stem = uri.rpartition(".")[0]

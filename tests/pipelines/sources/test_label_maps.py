@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from faceloom.pipelines.face_table import stamp_of
 from faceloom.pipelines.sources.base import LabelledSource, labels_of, open_source
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.guide import LABEL_ORDERS
@@ -72,6 +73,17 @@ def test_a_stamp_for_pictures_that_have_a_map(root: Path) -> None:
     after = photos(spec(root))
     assert {uri for uri in before if before[uri].labels != after[uri].labels} == {"1.jpg", "2.png", "4.jpg"}
     assert all(before[uri].stamp == after[uri].stamp for uri in before)
+
+
+def test_a_stamp_tells_the_order_too(root: Path) -> None:
+    orders = ("celebamask_hq", "face_parsing", ("skin", "hair"), ("hair", "skin"))
+    given = [photos(spec(root, label_order=order)) for order in orders]
+    assert all(len({listed[uri].labels for listed in given}) == len(orders) for uri in ("1.jpg", "2.png", "sub/1.jpg"))
+    assert len({stamp_of(listed["1.jpg"]) for listed in given}) == len(orders), (
+        "so that the face table has no row of it"
+    )
+    assert {listed["4.jpg"].labels for listed in given} == {""}
+    assert photos(spec(root, label_order="face_parsing")) == given[1]
 
 
 def test_a_map_that_is_gone_or_unreadable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
