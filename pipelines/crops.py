@@ -92,19 +92,16 @@ def labels_in_crop(labels: LabelMap, working: Working, size: tuple[int, int]) ->
     if working.read_from is None:
         return bits
     # Where the crop's pixels were in the unmixed crop: through the working picture, its map, and back.
-    x, y = (cv2.warpAffine(part, working.matrix, size, flags=cv2.INTER_LINEAR) for part in working.read_from)
+    nowhere = -1e6  # what lies outside the working picture has no label, not that of its corner
+    x, y = (cv2.warpAffine(part, working.matrix, size, borderValue=nowhere) for part in working.read_from)
     places = apply_affine(working.matrix, np.stack([x, y], axis=-1).reshape(-1, 2)).astype(np.float32)
     columns, rows = places.reshape(*x.shape, 2).transpose(2, 0, 1)
     channels = cv2.remap(planes(bits), np.ascontiguousarray(columns), np.ascontiguousarray(rows), cv2.INTER_NEAREST)
     return from_planes(channels)
 
 
-def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, label: str, recipe: Recipe) -> Crops:
-    """Cut the masked face and its coverage as the face was cut.
-
-    Raises:
-        PhotoError: `mask_outside_crop`, if no pixel of the crop is covered.
-    """
+def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe: Recipe) -> Crops:
+    """Cut the masked face and its coverage as the face was cut."""
     size, output = recipe.align.width_height, recipe.output
     truth = painted.alpha
     if output.straps and painted.straps is not None:
@@ -114,10 +111,18 @@ def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, label: 
     if bare.outside is not None:
         # No mask is drawn out or mirrored beyond the photo: there both pictures show the same.
         masked[bare.outside], alpha[bare.outside] = bare.crops.face[bare.outside], 0
-    if alpha.max() < COVERED:
-        remedy = "Use a larger or looser crop, or another way of wearing"
-        raise PhotoError("mask_outside_crop", "no pixel of the mask lies in the crop", value=label, remedy=remedy)
     return replace(bare.crops, masked=masked, alpha=alpha)
+
+
+def refuse_uncovered(crops: Crops, label: str) -> None:
+    """Refuse a sample whose mask does not show.
+
+    Raises:
+        PhotoError: `mask_outside_crop`, if there is a mask and no pixel of the crop is covered.
+    """
+    if crops.alpha is not None and crops.alpha.max() < COVERED:
+        remedy = "Use a larger or looser crop, another way of wearing, or less augmentation"
+        raise PhotoError("mask_outside_crop", "no pixel of the mask lies in the crop", value=label, remedy=remedy)
 
 
 def augmented(crops: Crops, recipe: Recipe, rng: np.random.Generator) -> tuple[Crops, list[JsonValue]]:

@@ -80,7 +80,7 @@ def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recip
         matrix_photo=from_photo,
         landmarks_crop=apply_affine(to_crop, morphed.landmarks).astype(np.float32),
         alignment={**working.alignment, "matrix": rows},
-        read_from=morphed.read_from,
+        read_from=morphed.read_from if recipe.guide else None,  # large, and labels alone are moved by it
     )
 
 

@@ -26,6 +26,9 @@ from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
 
+CHUNK_FACES = 24
+"""Faces and morphs of one photo for which it is decoded once; beyond, once more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lift:
@@ -158,9 +161,16 @@ def _render_faces(
     return render_photos(_read_photos(faces, context, watch), context.recipe, tools, watch)
 
 
-def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -> Iterator[PhotoToRender]:
+def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:
+    """Faces of one photo together; not too many, because the photos of all their neighbours are read with them."""
     for _, of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
         planned = list(of_photo)
+        for start in range(0, len(planned), CHUNK_FACES):
+            yield planned[start : start + CHUNK_FACES]
+
+
+def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -> Iterator[PhotoToRender]:
+    for planned in _chunks(faces):
         with watch.time("read"):
             first = planned[0]
             data = read_unchanged(context, first.source, first.uri, first.photo_sha256)

@@ -10,11 +10,15 @@ from faceloom.pipelines.choose import Choice
 from faceloom.pipelines.prefix_tree import Leaf, leaves
 from faceloom.schemas.keys import POSITION_BITS, digest, prefix_name
 from faceloom.schemas.plan import Part, Plan, PlannedFace, Shard
-from faceloom.schemas.recipe import Align, Output, Recipe
+from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import RENDERER
 
 PART_PHOTOS = 100
 PART_SAMPLES = 1000
+PNG_BYTES = 1.8
+"""Bytes of a pixel of a photo as PNG, about."""
+FEATURES = 4096
+"""Numbers that a network may say of a face, for estimates; VGG-Face says as many."""
 
 
 def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str], file_digests: Sequence[str] = ()) -> Plan:
@@ -32,7 +36,7 @@ def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str], file_
     by_split: dict[str, list[PlannedFace]] = {}
     for face in choice.faces:
         by_split.setdefault(face.split, []).append(face)
-    sample_bytes = estimate_sample_bytes(recipe.align, recipe.output, masked=bool(recipe.masks))
+    sample_bytes = estimate_sample_bytes(recipe)
     settings = _settings_digest(recipe, file_digests)
     shards = [
         shard
@@ -44,14 +48,27 @@ def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str], file_
     return Plan(name, tuple(shards), tuple(rejects), sample_bytes, tuple(choice.recall.items()), choice.neighbours)
 
 
-def estimate_sample_bytes(align: Align, output: Output, *, masked: bool) -> int:
+def estimate_sample_bytes(recipe: Recipe) -> int:
     """Rough size of one sample in a shard, tar headers included, from the recipe alone."""
-    width, height = align.width_height
-    per_pixel = {"jpg": 0.15 + 0.004 * max(0, output.quality - 70), "png": 1.8, "webp": 1.3}[output.image]
-    pictures = 2 if masked else 1
-    members = pictures + 2 + (1 + output.alpha if masked else 0)
-    masks = (0.03 + 0.12 * output.alpha) * masked
-    return int(width * height * (pictures * per_pixel + masks) + 700 + 1500 + 770 * members)
+    output, masked = recipe.output, bool(recipe.masks)
+    width, height = recipe.align.width_height
+    lossy = 0.15 + 0.004 * max(0, output.quality - 70)
+    per_pixel = {"jpg": lossy, "png": PNG_BYTES, "webp": 1.3}[output.image]
+    faces = 2 if masked else 1
+    members = faces + 2 + (1 + output.alpha if masked else 0)
+    pixels = faces * per_pixel + (0.03 + 0.12 * output.alpha) * masked
+    extra = 0.0
+    if output.halves:
+        members, pixels = members + 3, pixels + per_pixel
+    if recipe.guide:
+        members, pixels = members + 1, pixels + 0.03
+    if recipe.lowres:
+        small = min(recipe.lowres.largest or height, height) ** 2 * PNG_BYTES
+        members = members + faces * (recipe.lowres.native + recipe.lowres.upsampled) + masked
+        extra += faces * recipe.lowres.native * small + faces * recipe.lowres.upsampled * width * height * PNG_BYTES
+    if output.features:
+        members, extra = members + 1, extra + 4 * FEATURES
+    return int(width * height * pixels + extra + 700 + 1500 + 770 * members)
 
 
 def _settings_digest(recipe: Recipe, files: Sequence[str]) -> str:
@@ -61,8 +78,9 @@ def _settings_digest(recipe: Recipe, files: Sequence[str]) -> str:
         include={"seed", "align", "augment", "lowres", "output"},
         exclude={"output": {"shards": True, "features": {"model"}}, "lowres": {"sizes_from"}},
     )
-    background = recipe.morph and recipe.morph.background
-    return digest(RENDERER, recipe.faces.assume, steps, background, recipe.guide and recipe.guide.settings, files)
+    recorded = {"lambda_", "texture", "texture_size", "texture_units", "background"}
+    morph = recipe.morph and recipe.morph.model_dump(mode="json", include=recorded)
+    return digest(RENDERER, recipe.faces.assume, steps, morph, recipe.guide and recipe.guide.settings, files)
 
 
 def _shards(

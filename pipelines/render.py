@@ -25,6 +25,9 @@ from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.guide.guide_mask import needed_parts
 from faceloom.transforms.guide.label_map import LabelMap, decode_labels
 
+BATCH_BYTES = 100_000_000
+"""Pictures that wait for a network take this much memory at most, and one picture more."""
+
 
 class Painter(Protocol):
     """Paints the masks of a recipe."""
@@ -87,6 +90,14 @@ class _Ready:
         """Of its samples."""
         return [variant_key(self.face.key, variant) for variant in range(self.face.samples)]
 
+    @property
+    def weight(self) -> int:
+        """Bytes that it keeps: the whole decoded photo, of which the working picture is a part."""
+        if isinstance(self.working, Exception):
+            return 0
+        image = self.working.image
+        return image.nbytes if image.base is None else max(image.nbytes, getattr(image.base, "nbytes", 0))
+
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
@@ -115,15 +126,16 @@ def render_photos(
     """
     batch: list[_Ready] = []
     for photo in photos:
-        batch += _ready(photo, recipe, watch)
-        if len(batch) >= tools.batch:
-            yield from _render_batch(batch, recipe, tools, watch)
-            batch = []
+        for ready in _ready(photo, recipe, watch):
+            batch.append(ready)
+            if len(batch) >= tools.batch or sum(one.weight for one in batch) > BATCH_BYTES:
+                yield from _render_batch(batch, recipe, tools, watch)
+                batch = []
     yield from _render_batch(batch, recipe, tools, watch)
 
 
-def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> list[_Ready]:
-    """Decode a photo at the smallest scale that serves all its faces, and cut out what each of them needs."""
+def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> Iterator[_Ready]:
+    """Decode a photo at the smallest scale that serves all its faces, and cut out what each of them needs, in turn."""
     try:
         matrices = [crop_matrix(recipe, face) for face in photo.faces]
         reduction = min(crop_reduction(matrix) for matrix in matrices)
@@ -131,8 +143,8 @@ def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> list[_Read
             picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
             labels = _labels(photo.labels, recipe.guide)
     except Exception as error:  # analysis aligned otherwise, and decoded in grey
-        return [_Ready(face, error) for face in photo.faces]
-    ready = []
+        yield from (_Ready(face, error) for face in photo.faces)
+        return
     for face, matrix in zip(photo.faces, matrices, strict=True):
         try:
             with watch.time("align"):
@@ -140,10 +152,10 @@ def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> list[_Read
             if face.morph is not None:
                 with watch.time("morph"):
                     working = morph_working(working, face, photo.others[face.morph.key], recipe)
-            ready.append(_Ready(face, working, labels))
         except Exception as error:
-            ready.append(_Ready(face, error))
-    return ready
+            yield _Ready(face, error)
+        else:
+            yield _Ready(face, working, labels)
 
 
 def _labels(files: LabelFiles | None, guide: Guide | None) -> LabelMap | None:
@@ -166,19 +178,24 @@ def _render_batch(
     seen = {}
     if tools.extractor is not None:
         with watch.time("features"):
-            shown = {draft.key: draft.shown.crops.face for draft in drafts if isinstance(draft.shown, Shown)}
+            shown = {_seen_as(d, recipe): d.shown.crops.face for d in drafts if isinstance(d.shown, Shown)}
             seen = dict(zip(shown, tools.extractor.extract(list(shown.values())), strict=True))
     for draft in drafts:
         try:
             if isinstance(draft.shown, Exception):
                 raise draft.shown
-            features = seen.get(draft.key)
+            features = seen.get(_seen_as(draft, recipe))
             yield (
                 draft.face,
                 finish(draft.key, draft.face, draft.shown, draft.shared, features, recipe, tools.real_heights, watch),
             )
         except Exception as error:
             yield draft.face, _reject(draft.face, draft.key, error)
+
+
+def _seen_as(draft: _Draft, recipe: Recipe) -> str:
+    """Which picture the features of a sample are of: without augmentation, all samples of a face show the same."""
+    return draft.key if recipe.augment else draft.face.key
 
 
 def _drafts(ready: _Ready, paintings: Mapping[str, Painting], recipe: Recipe, watch: Stopwatch) -> Iterator[_Draft]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
-from faceloom.pipelines.crops import BareCrop, Crops, augmented, masked_crops
+from faceloom.pipelines.crops import BareCrop, Crops, augmented, masked_crops, refuse_uncovered
 from faceloom.pipelines.encode import json_bytes, npy
 from faceloom.pipelines.morphing import morph_record
 from faceloom.pipelines.products import Files, face_files, mask_files, small_files
@@ -100,18 +100,19 @@ def show(
         with watch.time("paint"):
             painted = painting.paint()
         with watch.time("align"):
-            crops = masked_crops(bare, working, painted, label, recipe)
+            crops = masked_crops(bare, working, painted, recipe)
         operations.insert(0, {"name": "mask", "mask": label, "seed": painting.unpainted.seed, **painted.parameters})
-    if bare.guide_origin is not None and crops.guide is not None:
-        covered = None if crops.alpha is None else covered_share(crops.guide, crops.mask)
-        share: JsonValue = None if covered is None else round(covered, 6)
-        operations.append({"name": "guide", **bare.guide_origin, "covered": share})
     if face.morph is not None:
         operations.insert(0, morph_record(face, recipe))
     if recipe.augment:
         with watch.time("augment"):
             crops, drawn = augmented(crops, recipe, generator(recipe.seed, key, "augment"))
         operations.append({"name": "augment", "steps": drawn})
+    refuse_uncovered(crops, label)
+    if bare.guide_origin is not None and crops.guide is not None:
+        covered = None if crops.alpha is None else covered_share(crops.guide, crops.mask)
+        share: JsonValue = None if covered is None else round(covered, 6)
+        operations.append({"name": "guide", **bare.guide_origin, "covered": share})
     return Shown(crops, label, operations)
 
 

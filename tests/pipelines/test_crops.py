@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from faceloom.pipelines.crops import COVERED, Crops, bare_crop, masked_crops
+from faceloom.pipelines.crops import COVERED, Crops, bare_crop, labels_in_crop, masked_crops, refuse_uncovered
 from faceloom.pipelines.working import Working, crop_matrix, cut_working
+from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from faceloom.transforms.guide.label_map import LabelMap, bit_of
 from faceloom.transforms.masks.painted import PaintedMask
 
 RED = (220, 10, 30)
@@ -39,7 +42,7 @@ def test_masked_differs_from_face_exactly_where_there_is_coverage(synthetic: Sim
     how = recipe(align={"mode": "eye_level", "size": 64})
     working = laid(synthetic, how)
     bare = bare_crop(working, how)
-    crops = masked_crops(bare, working, red_below(working), "red", how)
+    crops = masked_crops(bare, working, red_below(working), how)
     assert crops.masked is not None and crops.alpha is not None
     assert crops.face.shape == crops.masked.shape == (64, 64, 3)
     assert np.array_equal(crops.face[crops.alpha == 0], crops.masked[crops.alpha == 0])
@@ -60,7 +63,7 @@ def test_the_ground_truth_is_one_half_of_coverage() -> None:
 def test_straps_are_truth_only_if_asked(synthetic: SimpleNamespace, straps: bool) -> None:
     how = recipe(align={"mode": "eye_level", "size": 64}, output={"straps": straps})
     working = laid(synthetic, how)
-    crops = masked_crops(bare_crop(working, how), working, red_below(working, straps_above=True), "red", how)
+    crops = masked_crops(bare_crop(working, how), working, red_below(working, straps_above=True), how)
     assert crops.alpha is not None
     assert (crops.alpha[5].mean() > 0.9) == straps
 
@@ -71,7 +74,7 @@ def test_beyond_the_photo_both_pictures_show_the_same(synthetic: SimpleNamespace
     working = laid(synthetic, how, (190, 330))
     bare = bare_crop(working, how)
     assert bare.outside is not None and 0 < bare.outside.mean() < 0.5
-    crops = masked_crops(bare, working, red_below(working), "red", how)
+    crops = masked_crops(bare, working, red_below(working), how)
     assert crops.masked is not None and crops.alpha is not None
     assert np.array_equal(crops.masked[bare.outside], crops.face[bare.outside])
     assert not crops.alpha[bare.outside].any()
@@ -81,3 +84,25 @@ def test_beyond_the_photo_both_pictures_show_the_same(synthetic: SimpleNamespace
 def test_nothing_is_outside_in_a_crop_that_lies_inside(synthetic: SimpleNamespace) -> None:
     how = recipe()
     assert bare_crop(laid(synthetic, how), how).outside is None
+
+
+def test_a_mask_that_does_not_show_is_refused() -> None:
+    picture, points = np.zeros((4, 4, 3), np.uint8), np.zeros((68, 2), np.float32)
+    refuse_uncovered(Crops(picture, points), "")
+    refuse_uncovered(Crops(picture, points, picture, np.full((4, 4), COVERED, np.float32)), "red")
+    with pytest.raises(PhotoError, match="red") as caught:
+        refuse_uncovered(Crops(picture, points, picture, np.full((4, 4), 0.4, np.float32)), "red")
+    assert caught.value.code == "mask_outside_crop"
+
+
+def test_labels_of_a_morph_do_not_spread_beyond_the_photo(synthetic: SimpleNamespace) -> None:
+    """The photo's corner is hair; outside the photo there is nothing."""
+    how = recipe(align={"mode": "face_box", "size": 64, "margin": 1.0})
+    working = laid(synthetic, how, (60, 60))
+    bits = np.full((380, 400), bit_of("hair"), np.uint32)
+    labels = LabelMap(bits, frozenset({"hair"}), "parts")
+    plain = labels_in_crop(labels, working, (64, 64))
+    y, x = np.mgrid[: working.image.shape[0], : working.image.shape[1]].astype(np.float32)
+    moved = labels_in_crop(labels, replace(working, read_from=(x, y)), (64, 64))
+    assert 0.1 < (plain > 0).mean() < 0.9
+    assert ((plain > 0) != (moved > 0)).mean() < 0.03

@@ -25,7 +25,7 @@ from faceloom.schemas.keys import SAMPLE_KEY, digest, sample_key
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.plan import Plan, PlannedFace
-from faceloom.schemas.recipe import Align, Output, Recipe, parse_recipe
+from faceloom.schemas.recipe import Recipe, parse_recipe
 
 Item = tuple[Photo, AnalysedPhoto]
 POLYGON = {"kind": "polygon", "shape": "A"}
@@ -391,7 +391,7 @@ def test_rejects_are_sorted() -> None:
 
 def test_the_estimated_size_grows_with_what_a_sample_holds() -> None:
     def size(masked: bool = True, side: int = 112, **output: Any) -> int:
-        return estimate_sample_bytes(Align(size=side), Output(**output), masked=masked)
+        return estimate_sample_bytes(recipe(align={"size": side}, output=output, masks=[POLYGON] if masked else []))
 
     assert size(masked=False) < size() < size(alpha=True) < size(side=224, alpha=True)
     assert size(quality=70) < size(quality=100) < size(image="webp") < size(image="png")
@@ -404,3 +404,26 @@ def test_a_plan_is_the_same_for_ever(seed: int) -> None:
     first, again = (plan(many(30), recipe(seed=seed)) for _ in range(2))
     assert first == again
     assert first.digest == digest([shard.name for shard in first.shards])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"output": {"halves": {}}},
+        {"output": {"features": {"model": "net.pt"}}},
+        {"guide": {"attribute": "Smiling"}},
+        {"lowres": {"sizes": [28]}},
+        {"lowres": {"sizes": [28], "upsampled": True}},
+    ],
+)
+def test_every_product_counts_in_the_estimate(more: dict[str, Any]) -> None:
+    assert estimate_sample_bytes(recipe(**more)) > estimate_sample_bytes(recipe())
+
+
+def test_what_the_record_says_of_a_morph_decides_its_part() -> None:
+    """The same face in other units: nothing else in its row need tell them apart."""
+    digests = set()
+    for morph in ({}, {"lambda": 20}, {"texture_size": 112}, {"texture_units": "levels"}, {"background": "gradient"}):
+        digests.add(plan([item("a.jpg")], recipe(morph=morph)).digest)
+    assert len(digests) == 5
+    assert plan([item("a.jpg")], recipe(morph={"draw": "random"})).digest in digests, "what is no part of it does not"
