@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,10 +45,13 @@ class Head(NamedTuple):
 
 
 class Index(NamedTuple):
-    """Numbers of the records of a file, ascending, and where each begins."""
+    """Numbers of the records of a file, ascending, and where each is said to begin, which may be anywhere.
 
-    numbers: NDArray[np.int64]
-    offsets: NDArray[np.int64]
+    Both are int64; if an .idx file has a number that does not fit, they are Python's.
+    """
+
+    numbers: NDArray[Any]
+    offsets: NDArray[Any]
 
     def offset(self, number: int) -> int | None:
         """Where a record begins; None if there is none of that number."""
@@ -59,6 +62,10 @@ class Index(NamedTuple):
 def _chunks(file: int, offset: int) -> Iterator[tuple[int, int]]:
     """Begin and length of each chunk of the record at an offset."""
     size = os.fstat(file).st_size
+    if offset < 0:
+        raise ValueError(f"no record begins at byte {offset}")
+    if offset > size:
+        raise ValueError(f"the file ends before the record at byte {offset}")
     expected = (WHOLE, FIRST)
     while True:
         head = os.pread(file, CHUNK.size, offset)
@@ -144,13 +151,20 @@ def _index(path: Path, stats: tuple[tuple[int, int], ...]) -> Index:
     # Sizes and times are arguments so that a file that was written anew is read anew.
     if len(stats) > 1:
         try:
-            table = np.array(path.with_suffix(".idx").read_bytes().split(), np.int64).reshape(-1, 2)
+            table = _whole_numbers(path.with_suffix(".idx").read_bytes().split()).reshape(-1, 2)
         except ValueError:
             raise ValueError("the .idx file is not lines of two whole numbers") from None
     else:
         table = np.array(list(enumerate(_offsets(path))), np.int64).reshape(-1, 2)
     order = np.argsort(table[:, 0], kind="stable")
     return Index(table[order, 0], table[order, 1])
+
+
+def _whole_numbers(words: list[bytes]) -> NDArray[Any]:
+    try:
+        return np.array(words, np.int64)
+    except OverflowError:
+        return np.array(list(map(int, words)), object)
 
 
 def _offsets(path: Path) -> Iterator[int]:

@@ -13,6 +13,7 @@ from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
 _JOINT = "::"
+_NUMBERS = range(2**63)
 _COMPANIONS = (".idx", ".lst", ".bin", "property", "labels.csv")
 """How files are called that lie beside .rec files and hold no photos to be listed."""
 
@@ -74,7 +75,7 @@ class RecordIo:
 
     def _records(self, file: Found) -> Iterator[Photo | Reject]:
         path = self.root / file.uri
-        before = -1
+        before: int | None = None
         try:
             index = index_of(path)
             with path.open("rb") as stream:
@@ -82,13 +83,16 @@ class RecordIo:
                     uri = f"{file.uri}{_JOINT}{number:09d}"
                     if number == before:
                         yield scan_reject(self.name, uri, "duplicate_uri", "a second record of this number")
+                    elif number not in _NUMBERS:
+                        message = "the .idx file gives it a number that no record has"
+                        yield scan_reject(self.name, uri, "damaged_record", message)
                     elif (row := self._row(stream.fileno(), uri, offset, file.mtime_ns)) is not None:
                         yield row
                     before = number
         except (OSError, ValueError) as error:
             yield scan_reject(self.name, file.uri, "unreadable", f"cannot be read ({error})")
         else:
-            if before < 0:
+            if before is None:
                 yield scan_reject(self.name, file.uri, "empty", "a .rec file without records")
 
     def _row(self, file: int, uri: str, offset: int, mtime_ns: int) -> Photo | Reject | None:
@@ -96,6 +100,8 @@ class RecordIo:
             head = read_head(file, offset)
         except ValueError as error:
             return scan_reject(self.name, uri, "damaged_record", str(error))
+        except OSError as error:  # a bad place on the disk costs its own records only
+            return scan_reject(self.name, uri, "unreadable", f"cannot be read ({error})")
         if head.length == 0:
             return None if head.packed else scan_reject(self.name, uri, "empty")
         return Photo(

@@ -104,6 +104,23 @@ def test_damage_is_named(data: bytes, message: str, file: Path) -> None:
         read_head(stream, 0)
 
 
+@pytest.mark.parametrize(
+    ("offset", "message"),
+    [
+        (-8, "no record begins at byte -8"),
+        (-(2**70), "no record begins"),
+        (10_000, "ends before the record at byte 10000"),
+        (2**63, "ends before the record"),
+        (2**70, "ends before the record"),
+    ],
+)
+def test_an_offset_outside_the_file_is_damage(offset: int, message: str, file: Path) -> None:
+    with opened(file, record(b"picture")) as stream:
+        for read in (read_head, content_of, picture_of):
+            with pytest.raises(ValueError, match=message):
+                read(stream, offset)
+
+
 def test_padding_that_is_missing_at_the_very_end_does_no_harm(file: Path) -> None:
     with opened(file, record(b"12345")[:-3]) as stream:
         assert picture_of(stream, 0) == b"12345"
@@ -150,6 +167,15 @@ def test_a_wrong_idx_file_and_a_missing_file(file: Path) -> None:
     file.unlink()
     with pytest.raises(FileNotFoundError):
         index_of(file)
+
+
+def test_numbers_of_any_length_spoil_nothing_else(file: Path) -> None:
+    file.write_bytes(record(b"one") + record(b"two"))
+    file.with_suffix(".idx").write_text(f"{2**70}\t0\n3\t{2**64}\n{-(2**63) - 1}\t0\n1\t{len(record(b'one'))}\n")
+    index = index_of(file)
+    assert index.numbers.tolist() == [-(2**63) - 1, 1, 3, 2**70]
+    assert index.offsets.tolist() == [0, len(record(b"one")), 2**64, 0]
+    assert (index.offset(1), index.offset(2), index.offset(2**70)) == (len(record(b"one")), None, 0)
 
 
 @given(pictures=st.lists(st.binary(max_size=40), max_size=12))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 from pathlib import Path
 
@@ -104,6 +106,36 @@ def test_odd_indices(tmp_path: Path) -> None:
     path.with_suffix(".idx").write_text("")
     (row,) = scan(path)
     assert isinstance(row, Reject) and row.code == "empty"
+
+
+def test_a_place_that_cannot_be_costs_only_its_own_record(tmp_path: Path) -> None:
+    path = write(tmp_path / "train.rec", [(n, float(n), b"picture %d" % n) for n in range(6)])
+    offsets = [int(line.split()[1]) for line in path.with_suffix(".idx").read_text().splitlines()]
+    numbers = [0, 1, 2, 3, -4, 2**63]
+    offsets[1], offsets[2] = -8, 2**64
+    lines = (f"{number}\t{offset}\n" for number, offset in zip(numbers, offsets, strict=True))
+    path.with_suffix(".idx").write_text("".join(lines))
+    rows = scan(path)
+    assert [row.uri for row in rows if isinstance(row, Photo)] == ["train.rec::000000000", "train.rec::000000003"]
+    assert {(row.uri, row.code) for row in rows if isinstance(row, Reject)} == {
+        (f"train.rec::{number}", "damaged_record") for number in ("000000001", "000000002", "-00000004", 2**63)
+    }
+
+
+def test_a_bad_place_on_the_disk_costs_only_its_own_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "train.rec", [(n, float(n), b"picture %d" % n) for n in range(3)])
+    bad = int(path.with_suffix(".idx").read_text().splitlines()[1].split()[1])
+    read = os.pread
+
+    def pread(file: int, length: int, offset: int) -> bytes:
+        if offset == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(file, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    rows = scan(path)
+    assert [getattr(row, "code", "") for row in rows] == ["", "unreadable", ""]
+    assert rows[1].uri == "train.rec::000000001"
 
 
 def test_stamps_are_of_place_and_time(tmp_path: Path) -> None:
