@@ -161,9 +161,10 @@ def main(arguments: list[str]) -> int:
     if len(arguments) not in range(2, 5) or not all(text.isdecimal() and int(text) for text in arguments[2:]):
         sys.stderr.write("usage: python -m faceloom.pipelines.contact_sheet OUT PICTURE [WIDTH [COUNT]]\n")
         return 2
+    out, picture = arguments[:2]
     limits = dict(zip(("width", "count"), map(int, arguments[2:]), strict=False))
     try:
-        count = make_sheet(*arguments[:2], **limits)
+        count = make_sheet(out, picture, **limits)
     except FaceloomError as error:
         sys.stderr.write(f"{error}\n")
         return 1
