@@ -43,7 +43,7 @@ class Snapshot:
         losses: of all epochs so far.
         network: parameters and buffers by name.
         optimiser: Adam's moments and steps, by the parameter's name and their own.
-        best: a copy of `network` after `best_epoch`, the one with the smallest held-out loss.
+        best: `network` as it was after `best_epoch`, which the preset's `choice` decides.
     """
 
     losses: tuple[EpochLoss, ...]
@@ -99,7 +99,9 @@ def train(
             if isinstance(network, CompactMasker) and isinstance(preset, CompactPreset):
                 network.looks.copy_(gather_looks(batches(epoch), preset.looks))
             checked = _mean_loss(network, preset, held_out(), epoch, device)
-        if not best or checked < min(loss.held_out for loss in losses):
+        if preset.choice == "last epoch":
+            best, best_epoch = network.state_dict(), epoch
+        elif not best or checked < min(loss.held_out for loss in losses):
             best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in network.state_dict().items()}
             best_epoch = epoch
         losses.append(EpochLoss(epoch, mean, checked, time.perf_counter() - begin))

@@ -64,6 +64,7 @@ class ModelCard(_Part):
         unstated_in_paper: those of them that the publication does not state; all of them for a network of ours.
         seed: of everything drawn at random.
         epochs_done: epochs behind `last`; `finished` once they are all done.
+        chosen: which epoch's weights are the best ones.
         metrics: losses and times. How good the output is says `faceloom evaluate`.
         device: as a person reads it; weights may differ in the last bits between kinds of devices.
         precision: what matrix products were computed in.
@@ -82,6 +83,7 @@ class ModelCard(_Part):
     seed: int
     epochs_done: int
     finished: bool
+    chosen: Literal["last epoch", "smallest held-out loss"] = "smallest held-out loss"
     metrics: dict[str, float]
     device: str
     precision: str

@@ -15,6 +15,7 @@ def test_the_paper_preset_is_what_the_paper_states() -> None:
     paper = PRESETS["paper"]
     assert isinstance(paper, PaperPreset)
     assert (paper.size, paper.maps, paper.hidden, paper.epochs) == (64, 16, 2500, 160)
+    assert paper.choice == "last epoch" and PRESETS["compact"].choice == "smallest held-out loss"
 
 
 def test_what_the_paper_does_not_state_is_listed_and_exists() -> None:
