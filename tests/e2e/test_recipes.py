@@ -361,8 +361,10 @@ def test_everything_has_every_member_on_one_crop(built: Build) -> None:
 def test_everything_tells_all_its_steps_in_their_order(built: Build) -> None:
     for row, members in built("everything").samples:
         names = [step["name"] for step in members["json"]["operations"]]
-        assert names == [*(["morph"] if row.parents else []), "mask", "align", "guide", "augment", "lowres"]
+        assert names == [*(["morph"] if row.parents else []), "mask", "align", "augment", "guide", "lowres"]
         (guide,) = (step for step in members["json"]["operations"] if step["name"] == "guide")
+        wanted, mask = members["guide"] >= 128, members["mask"] == 255
+        assert guide["covered"] == pytest.approx((wanted & mask).sum() / wanted.sum(), abs=1e-6)
         assert guide["covered"] > 0.5, row.mask
 
 
