@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -107,7 +108,9 @@ def load_extractor(features: Features, sha256: str) -> Extractor:
         raise RecipeError("features need PyTorch", where="$.output.features", value=error, remedy=remedy) from None
     torch.set_num_threads(1)  # a worker has one core; other numbers would also sum in another order
     try:
-        network = torch.jit.load(features.model, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of what makes such files; they are read all the same
+            network = torch.jit.load(features.model, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         text = str(error).strip().splitlines()[:1]
         raise RecipeError("not a TorchScript file", where=WHERE, value=text) from None
