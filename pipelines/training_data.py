@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from faceloom.pipelines.record import BUILD, BuildRecord, read_record
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index_columns
 from faceloom.schemas.errors import TrainingError
-from faceloom.schemas.keys import seed_of
+from faceloom.schemas.keys import face_key, seed_of
 from faceloom.schemas.model_card import DataCard
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TRAIN, VAL = "train", "val"
 HELD_OUT = 10
-"""Without a split `val`, one in so many training pairs is held out to choose the best epoch by."""
+"""Without a split `val`, about one in so many training pairs is held out to choose the best epoch by."""
 MAX_BYTES = 8 * 2**30
 """Pairs are held in memory as bytes, 28 KiB each at 64x64; this is as much as they may take."""
 
@@ -112,12 +112,12 @@ def fit_preset(out: str, preset: PaperPreset | CompactPreset) -> PaperPreset | C
 
 
 def open_pairs(out: str, preset: PaperPreset | CompactPreset, *, seed: int, workers: int = 0) -> TrainingData:
-    """Read the pairs to train on, and those to choose the best epoch by: split `val`, or one in ten of `train`.
+    """Read the pairs to train on, and those to choose the best epoch by: split `val`, or a tenth of `train`.
 
     Args:
         out: folder of a build that `fit_preset` has accepted.
         preset: for that build.
-        seed: decides which pairs are held out where there is no `val`.
+        seed: decides who is held out where there is no `val`.
         workers: processes that read and decode.
 
     Raises:
@@ -136,14 +136,89 @@ def open_pairs(out: str, preset: PaperPreset | CompactPreset, *, seed: int, work
     if record.by_split.get(VAL):
         held_out, source = read_pairs(out, VAL, workers=workers), "split val"
     else:
-        ranked = sorted(range(len(train)), key=lambda number: seed_of(seed, train.keys[number], "held out"))
-        some = max(1, len(train) // HELD_OUT)
-        held_out, source = train.part(sorted(ranked[:some])), f"one in {HELD_OUT} of train, by seed"
-        train = train.part(sorted(ranked[some:]))
+        divided = hold_out(faces_of(storage, TRAIN), seed)
+        held_out, source = train.part(_numbers(train, divided.held_out)), divided.text
+        train = train.part(_numbers(train, divided.train))
     if not len(train):
         remedy = "Build at least two pairs; the paper had 204"
         raise TrainingError("there are too few pairs to train on", where=out, value=count, remedy=remedy)
     return TrainingData(train, held_out, _card(storage, record, len(train), len(held_out), source))
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """Keys of samples to train on, and of samples held out. Whom one shows, the other does not.
+
+    Attributes:
+        text: how they were divided.
+    """
+
+    train: frozenset[str]
+    held_out: frozenset[str]
+    text: str
+
+
+def faces_of(storage: Storage, split: str) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Whom each sample of a split shows, by its key: identity and key of its face, or of both faces of a morph.
+
+    Raises:
+        StorageError: there is no finished build, or a shard is missing or cut short.
+        FaceloomError: there is no such split.
+    """
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    names = ["key", "identity", "photo_sha256", "face", "parents"]
+    for shard in split_shards(storage, split):
+        columns = read_index_columns(storage, shard_index(shard.name), names)
+        for key, identity, photo, face, parents in zip(*(columns[name] for name in names), strict=True):
+            mixed = tuple((str(parent["identity"]), str(parent["key"])) for parent in parents)
+            found[key] = mixed or ((identity, face_key(photo, face)),)
+    return found
+
+
+def hold_out(faces: Mapping[str, tuple[tuple[str, str], ...]], seed: int) -> Divided:
+    """Hold out about one in `HELD_OUT` samples with all others of the same people, drawn by the seed.
+
+    Of few people each is too large a share, so that faces are held out instead; the samples of a single face are
+    divided themselves. Morphs of someone held out with someone who is not are on neither side.
+
+    Args:
+        faces: of `faces_of`, at least one.
+    """
+    word, groups = _groups(faces)
+    sizes = _sizes(groups)
+    ranked = sorted(sizes, key=lambda name: seed_of(seed, name, "held out"))
+    room = max(1, sizes.total() // HELD_OUT)
+    chosen: set[str] = set()
+    for name in ranked:
+        if sizes[name] <= room:
+            chosen.add(name)
+            room -= sizes[name]
+    # Where everyone has too many samples, whoever has fewest.
+    chosen = chosen or {min(ranked, key=sizes.__getitem__)}
+    train = frozenset(key for key, group in groups.items() if not group & chosen)
+    held_out = frozenset(key for key, group in groups.items() if group <= chosen)
+    text = f"one in {HELD_OUT} of train, by seed: {word} of whom train holds nothing"
+    if left := len(faces) - len(train) - len(held_out):
+        text += f"; {left} morphs of both are left out"
+    return Divided(train, held_out, text)
+
+
+def _groups(faces: Mapping[str, tuple[tuple[str, str], ...]]) -> tuple[str, dict[str, set[str]]]:
+    """What is held out together, in a word, and which of these each sample shows."""
+    people = {key: {identity for identity, _ in shown} for key, shown in faces.items()}
+    if len(_sizes(people)) >= HELD_OUT:
+        return "people", people
+    single = {key: {face for _, face in shown} for key, shown in faces.items()}
+    return ("faces", single) if len(_sizes(single)) > 1 else ("pairs", {key: {key} for key in faces})
+
+
+def _sizes(groups: Mapping[str, set[str]]) -> Counter[str]:
+    """How many samples there are of each alone."""
+    return Counter(name for group in groups.values() if len(group) == 1 for name in group)
+
+
+def _numbers(pairs: PairSet, keys: frozenset[str]) -> list[int]:
+    return [number for number, key in enumerate(pairs.keys) if key in keys]
 
 
 def read_pairs(out: str, split: str, *, workers: int = 0) -> PairSet:
