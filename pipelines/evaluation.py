@@ -59,6 +59,7 @@ class _Gathered:
 
     scores: list[list[Scores | None]]
     people: list[str] = field(default_factory=list)
+    known: list[bool] = field(default_factory=list)
     pictures: dict[str, list[Image | None]] = field(default_factory=dict)
 
 
@@ -79,6 +80,7 @@ def evaluate(task: Task, methods: Sequence[Method], watcher: Watcher) -> Evaluat
                 if pair.key in task.shown and not isinstance(method, NoMask):
                     gathered.pictures[pair.key].append(None if masked is None else masked.output)
         gathered.people += [pair.identity for pair in pairs]
+        gathered.known += [pair.key in task.known for pair in pairs]
         watcher.done(len(gathered.people))
     heads = ["input", *(method.name for method in methods if not isinstance(method, NoMask))]
     sheet = draw_grid(heads, [gathered.pictures[key] for key in task.shown])
@@ -92,7 +94,7 @@ def _score(pair: Pair, masked: Masked | None) -> Scores | None:
 
 
 def _tables(task: Task, methods: Sequence[Method], gathered: _Gathered) -> dict[str, tuple[Row, ...]]:
-    of_known = [person in task.known for person in gathered.people]
+    of_known = gathered.known
     groups = {"all people": [True] * len(of_known)}
     if any(of_known) and not all(of_known) and task.protocol.split != TRAIN:
         groups["people whom train holds too"] = of_known

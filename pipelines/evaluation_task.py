@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from faceloom.models.checkpoint import BEST, check_weights, read_card
 from faceloom.models.devices import find_device
 from faceloom.pipelines.evaluation_sheet import pick_shown
-from faceloom.pipelines.parts import shard_index
-from faceloom.pipelines.read import open_split, split_shards
+from faceloom.pipelines.read import open_split
 from faceloom.pipelines.record import BuildRecord, read_record
 from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index_columns
-from faceloom.pipelines.training_data import TRAIN, VAL, build_digest
+from faceloom.pipelines.training_data import TRAIN, VAL, build_digest, faces_of
 from faceloom.schemas.errors import CheckpointError, FaceloomError
 from faceloom.schemas.model_card import ModelCard
 
@@ -45,8 +43,9 @@ class Protocol:
     Attributes:
         split: its name.
         split_by: the recipe's rule.
-        samples, people: in the split.
-        people_trained, samples_trained: people of the split of whom `train` holds samples too, and their samples.
+        samples, people: in the split; both people of a morph.
+        people_trained, samples_trained: people of the split of whom `train` holds samples too, and their samples,
+            among them morphs of such people.
     """
 
     split: str
@@ -76,7 +75,7 @@ class Task:
 
     Attributes:
         digest: of the build.
-        known: people of whom `train` holds samples.
+        known: keys of the split's samples of people of whom `train` holds samples too.
         shown: keys of the samples on the sheet.
     """
 
@@ -113,27 +112,29 @@ def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: st
         remedy = "Evaluate a build of masked faces; recipes/lee2022.yaml makes one"
         raise FaceloomError("the split holds no masked faces", where=out, value=split, remedy=remedy)
     checked = tuple(_check_run(name, folder, record, digest) for name, folder in _named(runs))
-    known = frozenset(_people(storage, TRAIN).values() if record.by_split.get(TRAIN) else ())
-    people = Counter(samples.values())
+    trained = _everyone(_people(storage, TRAIN)) if record.by_split.get(TRAIN) else frozenset()
+    known = frozenset(key for key, people in samples.items() if people & trained)
+    everyone = _everyone(samples)
     protocol = Protocol(
         split=split,
         split_by=str(record.recipe["split"]["by"]),
         samples=len(samples),
-        people=len(people),
-        people_trained=len(people.keys() & known),
-        samples_trained=sum(count for person, count in people.items() if person in known),
+        people=len(everyone),
+        people_trained=len(everyone & trained),
+        samples_trained=len(known),
     )
-    shown = tuple(pick_shown(list(samples.items()), SHOWN))
+    shown = tuple(pick_shown([(key, "+".join(sorted(people))) for key, people in samples.items()], SHOWN))
     return Task(out, record, digest, find_device(device), checked, protocol, known, shown)
 
 
-def _people(storage: Storage, split: str) -> dict[str, str]:
-    """Whose each sample of a split is, by key."""
-    people: dict[str, str] = {}
-    for shard in split_shards(storage, split):
-        columns = read_index_columns(storage, shard_index(shard.name), ["key", "identity"])
-        people.update(zip(columns["key"], columns["identity"], strict=True))
-    return people
+def _people(storage: Storage, split: str) -> dict[str, frozenset[str]]:
+    """Who is in each sample of a split, by key: two people in most morphs."""
+    faces = faces_of(storage, split)
+    return {key: frozenset(identity for identity, _ in shown) for key, shown in faces.items()}
+
+
+def _everyone(samples: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*samples.values())
 
 
 def _named(runs: Sequence[Path]) -> list[tuple[str, Path]]:

@@ -117,7 +117,7 @@ def test_figures_are_those_of_the_samples(task: Task, pairs: list[Pair]) -> None
 def test_a_mixed_split_is_divided_by_who_was_trained_on(done: Evaluation, task: Task, pairs: list[Pair]) -> None:
     everyone, known, new = (done.tables[title][0].samples for title in done.tables)
     assert list(done.tables)[1:] == ["people whom train holds too", "held-out people"]
-    assert known == sum(pair.identity in task.known for pair in pairs) and known + new == everyone
+    assert known == sum(pair.key in task.known for pair in pairs) and known + new == everyone
 
 
 def test_a_split_of_one_kind_of_people_has_one_table(

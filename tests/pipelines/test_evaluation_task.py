@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,11 @@ from faceloom.pipelines.evaluation_task import SHOWN, Protocol, prepare_evaluati
 from faceloom.pipelines.parts import shard_index
 from faceloom.pipelines.record import read_record
 from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index
+from faceloom.pipelines.tables import read_index, read_metadata, write_index
 from faceloom.pipelines.training_data import build_digest
 from faceloom.schemas.errors import CheckpointError, FaceloomError, StorageError, TrainingError
-from faceloom.schemas.index import IndexRow
+from faceloom.schemas.index import IndexRow, Parent
+from faceloom.schemas.keys import face_key
 
 pytest.importorskip("torch")
 pytest.importorskip("webdataset")
@@ -42,6 +44,26 @@ def rows_of(out: Path, split: str) -> list[IndexRow]:
     return [row for shard in shards for row in read_index(storage, shard_index(shard.name))]
 
 
+def become_morphs(out: Path, split: str, parents: dict[str, tuple[IndexRow, IndexRow]]) -> list[str]:
+    """Have the index call some samples morphs of others; returns their keys."""
+    storage = Storage(str(out))
+    for shard in (shard for shard in read_record(storage).shards if shard.split == split):
+        path = shard_index(shard.name)
+        facts = read_metadata(storage, path)
+        rows = [
+            replace(row, identity="+".join(one.identity for one in mixed), parents=tuple(map(parent, mixed)))
+            if (mixed := parents.get(row.key))
+            else row
+            for row in read_index(storage, path)
+        ]
+        write_index(storage, path, rows, facts["parts"], length=facts["bytes"])
+    return list(parents)
+
+
+def parent(row: IndexRow) -> Parent:
+    return Parent(face_key(row.photo_sha256, row.face), row.identity, row.source, row.uri, row.photo_sha256)
+
+
 def change_record(out: Path, **changes: object) -> None:
     plain = json.loads((out / "build.json").read_text())
     (out / "build.json").write_text(json.dumps({**plain, **changes}))
@@ -51,13 +73,35 @@ def test_a_task_knows_who_was_trained_on(masked_build: Path, run: Path) -> None:
     task = prepare_evaluation([run], str(masked_build), "test", device="cpu")
     train, test = rows_of(masked_build, "train"), rows_of(masked_build, "test")
     people, known = {row.identity for row in test}, {row.identity for row in train}
-    assert task.known == known and people & known and people - known  # or the other tests would show nothing
+    assert people & known and people - known  # or the other tests would show nothing
+    assert task.known == {row.key for row in test if row.identity in known}
     assert task.protocol == Protocol(
         "test", "per_identity", len(test), len(people), len(people & known),
         sum(row.identity in known for row in test),
     )  # fmt: skip
     assert task.device == "cpu" and len(task.shown) == min(SHOWN, len(test))
     assert set(task.shown) <= {row.key for row in test}
+
+
+def test_a_morph_is_of_both_its_parents(own: Path, run: Path) -> None:
+    train, test = rows_of(own, "train"), rows_of(own, "test")
+    known = {row.identity for row in train}
+    old, new = next(row for row in test if row.identity in known), [row for row in test if row.identity not in known]
+    assert len(new) > 2
+    mixed, apart = become_morphs(own, "test", {new[0].key: (new[0], old), new[1].key: (new[1], new[2])})
+    task = prepare_evaluation([run], str(own), "test", device="cpu")
+    before = {row.key for row in test if row.identity in known}
+    assert task.known == before | {mixed} and apart not in task.known
+    people = {row.identity for row in test}
+    assert (task.protocol.people, task.protocol.people_trained) == (len(people), len(people & known))
+    assert task.protocol.samples_trained == len(task.known)
+
+
+def test_people_whom_train_holds_in_morphs_alone_are_known(own: Path, run: Path) -> None:
+    train, test = rows_of(own, "train"), rows_of(own, "test")
+    new = next(row for row in test if row.identity not in {row.identity for row in train})
+    become_morphs(own, "train", {train[0].key: (train[0], new)})
+    assert new.key in prepare_evaluation([run], str(own), "test", device="cpu").known
 
 
 def test_a_network_that_was_trained_on_the_build_is_told_from_others(
