@@ -255,9 +255,9 @@ def _main(
 def main() -> None:
     """Run the command line, and leave at once when it is done.
 
-    An orderly exit takes native libraries apart while their idle threads still run, which aborts the process now and
-    then.
+    An orderly exit takes native libraries apart under their idle threads, which now and then aborts the process.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy comes: there is a worker for each processor
     try:
         app()
     except SystemExit as ending:

@@ -99,6 +99,12 @@ def test_neighbours_are_held_against_the_loop(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "the synthetic faces are taken away again"
 
 
+def test_plans_are_timed() -> None:
+    said = run("plan.py", "--faces", 60)
+    assert re.match(r"60 face rows, 120 samples in \d+ shards and \d+ parts, load \d", said)
+    assert re.search(r"both +\d+\.\d s processor, +\d+\.\d s wall, limit 60 s, \d+ MB more", said)
+
+
 def test_morphs_are_timed_whole_and_by_step() -> None:
     said = run("morph.py", "--rounds", 2)
     for name in ("plain", "gradient", "plain, from 896 x 896"):

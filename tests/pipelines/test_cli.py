@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from faceloom.pipelines import build as building
+from faceloom.pipelines import cli
 from faceloom.pipelines.cli import app
 from faceloom.schemas.errors import SourceError, StorageError
 
@@ -206,3 +208,16 @@ def test_importing_the_command_line_is_light() -> None:
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     tops = {name.split(".")[0] for name in names}
     assert not tops & {"apache_beam", "torch", "cv2", "dlib", "pyarrow", "numpy", "pydantic", "rich", "yaml"}
+
+
+@pytest.mark.parametrize(("given", "then"), [(None, "1"), ("3", "3")])
+def test_products_of_matrices_take_one_thread_unless_the_user_says_so(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, then: str
+) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    seen = []
+    monkeypatch.setattr(cli, "app", lambda: seen.append(os.environ["OPENBLAS_NUM_THREADS"]))
+    cli.main()
+    assert seen == [then]
