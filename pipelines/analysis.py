@@ -20,7 +20,7 @@ from faceloom.pipelines.sources.base import labels_of
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.tables import write_faces
 from faceloom.schemas.errors import FaceloomError, PhotoError
-from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import UNREADABLE, AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import Faces
@@ -132,8 +132,7 @@ def _analyse_one(
         with watch.time("read"):
             data = context.source(photo.source).read(photo.uri)
             sha256 = hashlib.sha256(data).hexdigest()
-            labels = labels_of(context.source(photo.source), photo.uri) if photo.labels else None
-        row = replace(row, sha256=sha256, labels=labels.sha256 if labels else "")
+            row = _with_labels(replace(row, sha256=sha256), photo, context)
         if not given and (known := same.get(sha256) or _known_copy(sha256, task, context)):
             return replace(known, photo_id=row.photo_id, size=row.size, stamp=row.stamp, labels=row.labels)
         header = read_header(data, max_pixels=sys.maxsize)
@@ -160,6 +159,18 @@ def _analyse_one(
         for face in found.faces
     )
     return replace(row, faces=faces)
+
+
+def _with_labels(row: AnalysedPhoto, photo: Photo, context: Context) -> AnalysedPhoto:
+    """A row with what its photo's label files are. The photo itself is well even if they cannot be read."""
+    if not photo.labels:
+        return row
+    try:
+        labels = labels_of(context.source(photo.source), photo.uri)
+    except PhotoError as error:
+        # They may be readable again without any change that a listing shows, so that the next run looks anew.
+        return replace(row, stamp="", labels=f"{UNREADABLE}{error}")
+    return replace(row, labels=labels.sha256 if labels else "")
 
 
 @lru_cache(maxsize=2)

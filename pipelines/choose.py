@@ -63,16 +63,26 @@ def choose_faces(recipe: Recipe, photos: Iterable[Photo], analysed: Mapping[str,
     rejects: list[Reject] = []
     chosen: list[_Chosen] = []
     first_with: dict[str, Photo] = {}
-    # Of photos with the same bytes the first is kept: rather one that has a side of the split, and a name.
+    # Of photos with the same bytes the first is kept: rather one that has a side of the split, and a name, and then
+    # labels if there is a guide. A name decides who must not be on two sides, so it counts for more.
     by_source = recipe.split.by == "source"
+    labelled = recipe.guide is not None
     whole_photos = any(map(serves_without_landmarks, recipe.masks))
-    for photo in sorted(photos, key=lambda p: (by_source and p.split is None, p.identity is None, p.source, p.uri)):
+
+    def rank(photo: Photo) -> tuple[bool | str, ...]:
+        no_labels = labelled and not analysed[photo.photo_id].labels
+        return by_source and photo.split is None, photo.identity is None, no_labels, photo.source, photo.uri
+
+    for photo in sorted(photos, key=rank):
         found = analysed[photo.photo_id]
         if found.width * found.height > recipe.faces.max_pixels:
             message = f"{found.width} x {found.height} pixels, more than {recipe.faces.max_pixels} (faces.max_pixels)"
             rejects.append(Reject("analyse", photo.source, photo.uri, "too_many_pixels", message))
         elif found.code and not (found.code == NO_FACE and whole_photos):
             rejects.append(Reject("analyse", photo.source, photo.uri, found.code, found.message))
+        elif labelled and found.labels_fault:
+            message = f"its label files cannot be read: {found.labels_fault}"
+            rejects.append(Reject("plan", photo.source, photo.uri, "bad_labels", message))
         elif (first := first_with.setdefault(found.sha256, photo)) is not photo:
             message = f"the same bytes as {first.photo_id}, which is used"
             rejects.append(Reject("plan", photo.source, photo.uri, "duplicate_photo", message))

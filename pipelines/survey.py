@@ -50,8 +50,11 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
     watcher.stage("scan", None, "files")
     photos: list[Photo] = []
     rejects: list[Reject] = []
+    labelled = context.recipe.guide is not None
     for spec in context.recipe.sources:
         for row in context.source(spec.source_name).scan():
+            if isinstance(row, Photo) and row.labels and not labelled:
+                row = replace(row, labels="")  # nobody asks for them, so that they need not even be read
             (photos if isinstance(row, Photo) else rejects).append(row)  # type: ignore[arg-type]
             if not (len(photos) + len(rejects)) % 100:
                 watcher.done(len(photos) + len(rejects))

@@ -27,6 +27,10 @@ class FaceRow:
         return self.box[2] - self.box[0]
 
 
+UNREADABLE = "unreadable: "
+"""How `AnalysedPhoto.labels` begins where label files could not be read; the reason follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnalysedPhoto:
     """What analysis says of one photo: its faces, or why there are none.
@@ -38,7 +42,8 @@ class AnalysedPhoto:
         faces: empty exactly if `code` is not.
         code, message: of the reject, else empty.
         given: whether the user gave the landmarks; then nothing is said about other photos of the same bytes.
-        labels: sha256 of what the source says about parts of the face; empty where it says nothing.
+        labels: sha256 of what the source says about parts of the face; empty where it says nothing; `UNREADABLE` and
+            why where that could not be read.
     """
 
     photo_id: str
@@ -53,3 +58,8 @@ class AnalysedPhoto:
     message: str = ""
     given: bool = False
     labels: str = ""
+
+    @property
+    def labels_fault(self) -> str:
+        """Why the label files could not be read; empty if they could, or there are none."""
+        return self.labels.removeprefix(UNREADABLE) if self.labels.startswith(UNREADABLE) else ""

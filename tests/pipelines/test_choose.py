@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from faceloom.pipelines import choose
 from faceloom.pipelines.choose import Choice, choose_faces
-from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import UNREADABLE, AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -35,12 +35,12 @@ def face(width: float = 100, left: float = 10, mark: float = 0) -> FaceRow:
 
 def item(
     uri: str, *, content: object = None, identity: str | None = None, split: str | None = None, source: str = "s",
-    faces: Sequence[FaceRow] = (face(),), code: str = "",
+    faces: Sequence[FaceRow] = (face(),), code: str = "", labels: str = "",
 ) -> Item:  # fmt: skip
     sha = hashlib.sha256(str(uri if content is None else content).encode()).hexdigest()
     photo = Photo(source, uri, identity, split, "CC0", None, (), None, 100, "t")
     return photo, AnalysedPhoto(
-        photo.photo_id, 100, "t", sha, 640, 480, 1, () if code else tuple(faces), code, code and "m"
+        photo.photo_id, 100, "t", sha, 640, 480, 1, () if code else tuple(faces), code, code and "m", labels=labels
     )
 
 
@@ -117,6 +117,31 @@ def test_duplicates_by_the_sources_split_keep_one_that_has_a_side() -> None:
     found = pick(items, recipe(split={"by": "source"}))
     assert [(face.uri, face.split) for face in found.faces] == [("b.jpg", "test")]
     assert {(r.uri, r.code) for r in found.rejects} == {("a.jpg", "duplicate_photo"), ("c.jpg", "duplicate_photo")}
+
+
+GUIDE = {"attribute": "Smiling"}
+
+
+def test_of_duplicates_one_with_labels_is_kept_where_the_recipe_has_a_guide() -> None:
+    items = [item("a.jpg", content=1), item("b.jpg", content=1, labels="12ab"), item("c.jpg", content=1, labels="34cd")]
+    found = pick(items, recipe(guide=GUIDE))
+    assert [(face.uri, face.labels) for face in found.faces] == [("b.jpg", "12ab")]
+    assert [(face.uri, face.labels) for face in chosen(items)] == [("a.jpg", "")]
+    assert pick(items[::-1], recipe(guide=GUIDE)).faces == found.faces
+
+
+def test_a_name_counts_for_more_than_labels() -> None:
+    items = [item("a.jpg", content=1, labels="12ab"), item("b.jpg", content=1, identity="Ada")]
+    assert [face.identity for face in chosen(items, recipe(guide=GUIDE))] == ["Ada"]
+
+
+def test_labels_that_cannot_be_read_are_a_reject_of_recipes_with_a_guide_alone() -> None:
+    items = [item("a.jpg", content=1, labels=f"{UNREADABLE}gone"), item("b.jpg", content=1), item("c.jpg")]
+    found = pick(items, recipe(guide=GUIDE))
+    assert [face.uri for face in found.faces] == ["b.jpg", "c.jpg"]
+    message = "its label files cannot be read: gone"
+    assert found.rejects == (Reject("plan", "s", "a.jpg", "bad_labels", message),)
+    assert [(face.uri, face.labels) for face in chosen(items)] == [("a.jpg", ""), ("c.jpg", "")]
 
 
 def test_a_photo_that_analysis_rejected_hides_no_other() -> None:

@@ -18,10 +18,13 @@ from faceloom.pipelines.export import read_sample
 from faceloom.pipelines.parts import shard_index
 from faceloom.pipelines.read import decode_member
 from faceloom.pipelines.record import read_record
+from faceloom.pipelines.sources.label_maps import LabelMaps
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index, read_rejects
 from faceloom.pipelines.watcher import Watcher
+from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS
+from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.recipe import parse_recipe
 
 PHOTOS = 10
@@ -143,6 +146,45 @@ def test_without_a_guide_label_files_are_no_concern(bench: Bench) -> None:
     draw_map(bench.maps / "3.png", 44)
     assert bench.run("out", guide=None).rendered == 0
     assert "guide.png" not in bench.samples("out")["3.png"]
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
+    """Have the disk refuse one photo's label map; returns the names of those that are asked for."""
+    asked = []
+    read = LabelMaps.read_labels
+
+    def refuse(source: LabelMaps, uri: str) -> LabelFiles | None:
+        asked.append(uri)
+        if uri == name:
+            raise PhotoError("unreadable", "cannot be read (Input/output error)", where=uri)
+        return read(source, uri)
+
+    monkeypatch.setattr(LabelMaps, "read_labels", refuse)
+    return asked
+
+
+def test_without_a_guide_label_files_are_not_even_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = spoil(monkeypatch, "3.png")
+    assert bench.run("out", guide=None).record.written == PHOTOS
+    assert asked == []
+    monkeypatch.undo()
+    monkeypatch.setattr(planner, "PART_PHOTOS", 2)
+    assert bench.run("out").record.written == PHOTOS, "the face table of before does not say that there are none"
+    assert guide_of(bench.samples("out")["3.png"]).any()
+
+
+def test_a_label_file_that_cannot_be_read_rejects_its_own_photo_until_it_can(bench: Bench) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        spoil(patch, "3.png")
+        for _ in range(2):
+            assert bench.run("out").record.rejects == {"plan": {"bad_labels": 1}}
+        [reject] = read_rejects(Storage(str(bench.folder / "out")), "rejects/plan.parquet")
+        assert reject.uri == "3.png" and "Input/output error" in reject.message
+        assert "3.png" not in bench.samples("out")
+    report = bench.run("out")  # although no name, size or time has changed
+    assert report.record.written == PHOTOS and not report.record.rejects
+    assert guide_of(bench.samples("out")["3.png"]).any()
+    assert bench.run("out").analysed == 0
 
 
 def test_what_to_do_without_labels_is_done_to_that_photo_alone(bench: Bench) -> None:

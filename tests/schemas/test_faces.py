@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import UNREADABLE, AnalysedPhoto, FaceRow
 
 POINTS = np.arange(136, dtype=np.float32).reshape(68, 2) / 3
 
@@ -45,6 +45,14 @@ def test_rows_compare_by_content_and_are_frozen() -> None:
 def test_rows_travel_between_processes() -> None:
     row = AnalysedPhoto("s/a.jpg", 12, "9", "ab" * 32, 640, 480, 6, (face(), face(score=0.0)))
     assert pickle.loads(pickle.dumps(row)) == row
+
+
+def test_label_files_that_cannot_be_read_say_why() -> None:
+    row = AnalysedPhoto("s/a.jpg", 12, "", "", 640, 480, 1, (face(),), labels=f"{UNREADABLE}Permission denied")
+    assert row.labels_fault == "Permission denied"
+    assert dataclasses.replace(row, labels="ab" * 32).labels_fault == dataclasses.replace(row, labels="").labels_fault
+    assert not dataclasses.replace(row, labels="").labels_fault
+    assert set(UNREADABLE) - set("0123456789abcdef"), "no digest begins so"
 
 
 def test_a_photo_is_well_unless_it_has_a_code() -> None:
