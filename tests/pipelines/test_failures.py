@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from faceloom.pipelines.failures import failed_photos, forget_failed, note_failure
+from faceloom.pipelines.failures import failed_photos, forget_failed, note_failure, refuse_failed
 from faceloom.pipelines.parts import failed_path
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_faces, write_faces
+from faceloom.schemas.errors import SourceError
 from faceloom.schemas.faces import AnalysedPhoto
 
 
@@ -66,3 +67,12 @@ def test_other_work_is_left_alone(storage: Storage) -> None:
     note_failure(storage, failed_path("aa"), {"s/a": "changed"})
     forget_failed(storage)
     assert storage.list("work") == ["work/aa.tar"]
+
+
+def test_a_run_in_which_photos_failed_ends_with_their_names(storage: Storage) -> None:
+    refuse_failed(storage, "nothing happened")
+    note_failure(storage, failed_path("aa"), {f"s/{number}": "changed" for number in range(5)})
+    with pytest.raises(SourceError, match=r"5 photos changed or vanished .*; nothing happened") as caught:
+        refuse_failed(storage, "nothing happened")
+    assert "s/0: changed; s/1: changed; s/2: changed" in str(caught.value) and "s/3" not in str(caught.value)
+    assert "Run the same command again" in caught.value.remedy

@@ -122,6 +122,9 @@ def test_the_recipe_is_kept_without_paths_of_this_machine() -> None:
                 {"kind": "polygon", "shape": "A"},
             ],
             "faces": {"landmark_model": "/opt/models/68.dat"},
+            "lowres": {"sizes_from": "/data/heights.txt"},
+            "output": {"features": {"model": "/opt/models/vgg.pt"}},
+            "morph": {"lambda": 3.0},
         }
     )
     kept = portable_recipe(recipe)
@@ -134,11 +137,26 @@ def test_the_recipe_is_kept_without_paths_of_this_machine() -> None:
     )
     assert (kept["masks"][0]["path"], kept["masks"][0]["anchors"]) == ("m.png", "m.json")
     assert kept["faces"]["landmark_model"] == "68.dat"
+    assert (kept["lowres"]["sizes_from"], kept["output"]["features"]["model"]) == ("heights.txt", "vgg.pt")
+    assert kept["morph"]["lambda"] == 3.0, "under the name that a recipe has for it"
+    assert "/" not in json.dumps({**kept, "description": "", "sources": [{**source, "licence": ""}]})
     assert kept["description"] == "about /home"
     assert kept["output"]["shards"]["samples"] == 5000, "defaults are written out"
     elsewhere = recipe.model_dump(mode="json")
     elsewhere["sources"][0]["path"] = "/other/t.csv"
     assert portable_recipe(parse_recipe(elsewhere)) == kept
+
+
+def test_paths_of_labels_and_checkpoints_are_no_ones_business() -> None:
+    recipe = parse_recipe(
+        {
+            "name": "x",
+            "sources": [{"path": "/a/photos", "kind": "label_maps", "labels": "/a/maps"}],
+            "masks": [{"kind": "autoencoder", "checkpoint": "/runs/one"}],
+        }
+    )
+    kept = portable_recipe(recipe)
+    assert (kept["sources"][0]["labels"], kept["masks"][0]["checkpoint"]) == ("maps", "one")
 
 
 def example(**changes: Any) -> BuildRecord:
