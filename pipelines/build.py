@@ -23,6 +23,7 @@ from faceloom.pipelines.output import check_output, claimed
 from faceloom.pipelines.painters import mask_digests, painter_for
 from faceloom.pipelines.planner import make_plan
 from faceloom.pipelines.progress import Listener
+from faceloom.pipelines.real_sizes import heights_for
 from faceloom.pipelines.record import BUILD, BuildRecord, make_record, render_rejects, write_record
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.survey import Survey, survey
@@ -85,7 +86,8 @@ def prepare(recipe: Recipe, out: str) -> Context:
     analyser_id(recipe.faces)
     # What the user left out stays left out: a table only insists on columns that were named.
     recipe_json = recipe.model_dump_json(exclude_unset=True, by_alias=True)
-    context = Context(recipe_json, out, mask_digests(recipe), file_digests(recipe))
+    heights = heights_for(recipe)
+    context = Context(recipe_json, out, mask_digests(recipe), file_digests(recipe, heights), heights)
     for name in names:
         context.source(name)
     return context

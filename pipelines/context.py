@@ -20,6 +20,7 @@ class Context:
         root: of the output.
         mask_digests: of the recipe's masks when the build began; their files must not change under it.
         file_digests: of other files that the recipe names, likewise.
+        real_heights: those that `lowres.sizes_from` named when the build began, with their numbers.
         progress: host:port that takes ticks, or empty.
     """
 
@@ -27,6 +28,7 @@ class Context:
     root: str
     mask_digests: tuple[str, ...] = ()
     file_digests: tuple[str, ...] = ()
+    real_heights: tuple[tuple[int, int], ...] = ()
     progress: str = ""
 
     @property

@@ -157,7 +157,7 @@ def render_part(part: str, context: Context) -> dict[str, float]:
 def _render_faces(
     faces: list[PlannedFace], context: Context, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
-    tools = tools_for(context.recipe, context.mask_digests, context.file_digests)
+    tools = tools_for(context.recipe, context.mask_digests, context.file_digests, context.real_heights)
     return render_photos(_read_photos(faces, context, watch), context.recipe, tools, watch)
 
 

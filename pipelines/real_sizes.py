@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 from faceloom.pipelines.sources.walk import Found, walk
 from faceloom.schemas.errors import PhotoError, RecipeError
-from faceloom.transforms.decode import read_header
+from faceloom.schemas.recipe import Recipe
+from faceloom.transforms.decode import read_size
+
+Heights = tuple[tuple[int, int], ...]
+"""Heights in pixels and how many pictures have each, sorted: small enough to travel with every task."""
 
 SMALLEST = 4
 """Smaller heights, in pixels, show nothing and are left out."""
+_HEAD = 1 << 16
+"""Bytes of a file that are read for its size; the rest only where these do not tell."""
+
+
+def heights_for(recipe: Recipe) -> Heights:
+    """The heights that a recipe names; none if it names none. Reads them, so that a build does it once.
+
+    Raises:
+        RecipeError: as `real_heights`.
+    """
+    if recipe.lowres is None or not recipe.lowres.sizes_from:
+        return ()
+    return tuple(sorted(Counter(real_heights(recipe.lowres.sizes_from)).items()))
+
+
+@lru_cache(maxsize=4)
+def one_by_one(heights: Heights) -> tuple[int, ...]:
+    """All heights as `real_heights` gives them."""
+    return tuple(height for height, count in heights for _ in range(count))
 
 
 def real_heights(path: str) -> tuple[int, ...]:
     """Heights in pixels that `lowres.sizes_from` names, sorted, so that they depend on no order of files.
 
     Args:
-        path: a folder of pictures, with all folders below it, of which those that cannot be read are passed over; or a
-            text file with a height, or `WIDTHxHEIGHT`, on each line. Blank lines and what follows `#` do not count.
+        path: a folder of pictures, with all folders below it, of which those that do not tell their size are passed
+            over; or a text file with a height, or `WIDTHxHEIGHT`, on each line. Blank lines and what follows `#` do not
+            count.
 
     Raises:
         RecipeError: there is no such thing, a line is no size, or no size is left.
@@ -35,11 +62,18 @@ def _of_pictures(folder: Path) -> list[int]:
     heights = []
     for row in walk(folder, ""):
         if isinstance(row, Found):
-            try:
-                heights.append(read_header((folder / row.uri).read_bytes()).size[1])
-            except (OSError, PhotoError):
-                continue
+            with contextlib.suppress(OSError, PhotoError):
+                heights.append(_height(folder / row.uri))
     return heights
+
+
+def _height(file: Path) -> int:
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD)
+        try:
+            return read_size(head)[1]
+        except PhotoError:
+            return read_size(head + stream.read())[1]
 
 
 def _of_lines(file: Path) -> list[int]:

@@ -91,6 +91,15 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
     return header
 
 
+def read_size(start: bytes) -> tuple[int, int]:
+    """Width and height of the decoded picture, from the first bytes of its file; 64 KiB mostly tell.
+
+    Raises:
+        PhotoError: these bytes do not tell. Whether the file goes on to its end is not looked at.
+    """
+    return (_jpeg_header(start) or _pillow_header(start))[0].size
+
+
 def decode_rgb(
     data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS, header: PhotoHeader | None = None
 ) -> Pixels:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from faceloom.pipelines import planner
 from faceloom.pipelines.build import RunReport, prepare, run_build
+from faceloom.pipelines.context import Context
 from faceloom.pipelines.export import read_sample
 from faceloom.pipelines.parts import shard_index
 from faceloom.pipelines.read import decode_member
@@ -58,7 +59,7 @@ class Bench:
             if number != WITHOUT:
                 draw_map(self.maps / f"{number}.png", 36 + number % 3)
 
-    def run(self, out: str, *, workers: int = 1, **changes: Any) -> RunReport:
+    def prepared(self, out: str, **changes: Any) -> Context:
         source = {"kind": "label_maps", "path": str(self.photos), "labels": str(self.maps), "name": "s"}
         recipe = {
             "name": "x", "sources": [source], "faces": {"assume": "aligned", "min_size": 0},
@@ -66,8 +67,10 @@ class Bench:
             "lowres": {"mode": "realistic", "upsampled": True}, "split": {"shares": {"train": 1}},
             "output": {"image": "png"},
         }  # fmt: skip
-        context = prepare(parse_recipe({**recipe, **changes}), str(self.folder / out))
-        return run_build(context, workers=workers, resume=True, watcher=Watcher())
+        return prepare(parse_recipe({**recipe, **changes}), str(self.folder / out))
+
+    def run(self, out: str, *, workers: int = 1, **changes: Any) -> RunReport:
+        return run_build(self.prepared(out, **changes), workers=workers, resume=True, watcher=Watcher())
 
     def samples(self, out: str) -> dict[str, dict[str, bytes]]:
         """The members of each sample by the name of its photo."""
@@ -106,6 +109,17 @@ def test_guides_are_those_of_the_label_files(bench: Bench) -> None:
         assert np.array_equal(guide_of(sample) == 255, wanted)
         assert told(sample)["from"] == ("labels" if wanted.any() else "empty")
         assert told(sample)["label_order"] == ("celebamask_hq" if wanted.any() else None)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_real_sizes_are_read_once_for_all_workers(bench: Bench, workers: int) -> None:
+    sizes = bench.folder / "sizes.txt"
+    sizes.write_text("20\n28\n")
+    context = bench.prepared("out", lowres={"mode": "area", "sizes_from": str(sizes)})
+    sizes.unlink()
+    assert run_build(context, workers=workers, resume=True, watcher=Watcher()).record.written == PHOTOS
+    heights = {np.shape(decode_member("lr.png", sample["lr.png"]))[0] for sample in bench.samples("out").values()}
+    assert heights == {20, 28}
 
 
 def test_one_and_two_workers_give_the_same_bytes(bench: Bench) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines.features import BATCH
+from faceloom.pipelines.real_sizes import heights_for
 from faceloom.pipelines.tools import file_digests, tools_for
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -32,23 +33,36 @@ def test_a_plain_recipe_needs_nothing() -> None:
 
 def test_real_heights_are_read(tmp_path: Path) -> None:
     how = recipe(lowres={"sizes_from": str(heights(tmp_path))})
-    assert sorted(tools_for(how, (), file_digests(how)).real_heights) == [14, 20]
-    assert file_digests(how) != file_digests(recipe())
+    found = heights_for(how)
+    assert tools_for(how, (), file_digests(how, found), found).real_heights == (14, 20)
+    assert file_digests(how, found) != file_digests(recipe(), heights_for(recipe()))
+
+
+def test_heights_are_those_of_when_the_build_began(tmp_path: Path) -> None:
+    how = recipe(lowres={"sizes_from": str(heights(tmp_path))})
+    found = heights_for(how)
+    digests = file_digests(how, found)
+    Path(str(how.lowres and how.lowres.sizes_from)).unlink()
+    assert tools_for(how, (), digests, found).real_heights == (14, 20)
 
 
 def test_heights_of_another_file_are_other_digests(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     one, other = heights(tmp_path), heights(tmp_path / "b", "14\n21\n")
-    digests = [file_digests(recipe(lowres={"sizes_from": str(path)})) for path in (one, other)]
+    recipes = [recipe(lowres={"sizes_from": str(path)}) for path in (one, other)]
+    digests = [file_digests(how, heights_for(how)) for how in recipes]
     assert digests[0] != digests[1]
 
 
 def test_a_file_that_changed_since_the_build_began_is_refused(tmp_path: Path) -> None:
-    how = recipe(lowres={"sizes_from": str(heights(tmp_path))})
+    model = tmp_path / "n.pt"
+    model.write_bytes(b"one")
+    how = recipe(output={"features": {"model": str(model)}})
     then = file_digests(how)
+    model.write_bytes(b"another")
     with pytest.raises(RecipeError, match="a file that the recipe names changed") as caught:
-        tools_for(how, (), ("0" * 64, then[1]))
-    assert "Run the same command again" in caught.value.remedy and "sizes_from" in caught.value.where
+        tools_for(how, (), then)
+    assert "Run the same command again" in caught.value.remedy and caught.value.where == "$.output.features.model"
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
