@@ -44,7 +44,7 @@ def build_index(blocks: Sequence[Faces], metric: Metric) -> NDArray[np.uint8]:
     total = sum(map(len, blocks))
     lists = max(1, min(round(4 * math.sqrt(total)), total // 40))
     every = max(1, total // (64 * lists))
-    sample = np.concatenate([reduced(block, metric)[::every] for block in blocks])
+    sample = np.concatenate([reduced(block[::every], metric) for block in blocks])
     index = faiss.index_factory(sample.shape[1], f"IVF{lists},Flat")
     index.train(sample)
     for block in blocks:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from faceloom.schemas.errors import FaceloomError
+from faceloom.transforms.neighbours import ivf
 from faceloom.transforms.neighbours.exact import nearest
 from faceloom.transforms.neighbours.faces import Faces, Metric, Neighbour
 from faceloom.transforms.neighbours.ivf import build_index, nearest_by_index, recall, reduced
@@ -64,6 +67,26 @@ def test_reduced_vectors_are_in_the_units_of_the_metric(make: Make) -> None:
     unit, levels = reduced(faces, Metric(10, 255)), reduced(faces, Metric(10, 1))
     assert np.allclose(unit[:, :136], faces.landmarks.reshape(3, -1) * 10)
     assert np.allclose(unit[:, 136:] * 255, levels[:, 136:])
+
+
+def test_an_index_is_trained_on_some_and_only_those_are_reduced_for_it(
+    likenesses: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the vectors of all blocks would be in memory at once."""
+    faces, seen = likenesses(7, 400), []
+
+    def spy(some: Faces, metric: Metric) -> np.ndarray:
+        seen.append(list(some.keys))
+        return reduced(some, metric)
+
+    # As if the set were so large that its lists are few: two, for which every third face is enough.
+    monkeypatch.setattr(ivf, "math", SimpleNamespace(sqrt=lambda total: 0.5, ceil=math.ceil))
+    monkeypatch.setattr(ivf, "reduced", spy)
+    build_index(cut(faces), Metric())
+    blocks = [list(block.keys) for block in cut(faces)]
+    assert seen == [*(keys[::3] for keys in blocks), *blocks]
+    for block in cut(faces):
+        assert np.array_equal(reduced(block[::3], Metric()), reduced(block, Metric())[::3])
 
 
 def test_recall_is_the_share_of_pairs_that_were_found() -> None:
