@@ -24,7 +24,7 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def laid(synthetic: SimpleNamespace, how: Recipe, middle: tuple[float, float] = (190, 160)) -> Working:
-    face = synthetic.planned(b"", synthetic.landmarks(middle, 60, 0.1))
+    face = synthetic.planned(b"", synthetic.landmarks(middle, 60, 0.1), height=380)
     return cut_working(synthetic.picture(400, 380, 2), face, crop_matrix(how, face), 1, how)
 
 
