@@ -83,10 +83,21 @@ def main(descriptor: int, master: int, recipe: Path) -> NoReturn:
     with socket.socket(fileno=descriptor) as listener:
         while True:
             client, _ = listener.accept()
-            if not os.fork():
-                listener.close()
-                _work(client, own)
-            client.close()
+            with client:
+                if _is_fork():
+                    listener.close()
+                    _work(client, own)
+
+
+def _is_fork() -> bool:
+    """Fork, if there are memory and processes for it; whether this is the new process.
+
+    A client that is turned away starts its worker itself. Were the server to end, so would all that it has forked.
+    """
+    try:
+        return not os.fork()
+    except OSError:
+        return False
 
 
 def _preload(recipe: Path) -> None:

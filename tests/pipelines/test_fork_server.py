@@ -111,6 +111,35 @@ def test_without_its_server_a_worker_starts_on_its_own(served: None, tmp_path: P
     assert {parent for _, parent, *_ in told(tmp_path)} == {str(os.getpid())}
 
 
+NO_FORK = """
+import errno, os, sys
+fork, calls = os.fork, []
+def first_fails():
+    calls.append(1)
+    if len(calls) == 1:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+if "faceloom.pipelines.fork_server" in sys.orig_argv:
+    os.fork = first_fails
+"""
+
+
+@linux
+def test_a_server_that_cannot_fork_for_now_turns_one_worker_away_and_serves_the_next(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(NO_FORK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    with fork_server(recipe, 2):
+        assert run_tasks(range(6), tells(tmp_path), workers=2) == {"work": 6.0}
+        parents = {int(parent) for _, parent, *_ in told(tmp_path)}
+        assert len(parents) == 2 and os.getpid() in parents
+        assert run_tasks(range(6), tells(tmp_path), workers=2) == {"work": 6.0}
+        assert {int(parent) for _, parent, *_ in told(tmp_path)} == parents - {os.getpid()}
+    assert capfd.readouterr() == ("", "")
+
+
 @linux
 def test_ctrl_c_leaves_the_server_to_its_master(served: None, tmp_path: Path) -> None:
     run_tasks(range(4), tells(tmp_path), workers=2)
