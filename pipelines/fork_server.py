@@ -44,7 +44,8 @@ def fork_server(recipe: Path, workers: int) -> Iterator[None]:
     """Have all workers that this process starts meanwhile forked from one server, which gets ready beside it.
 
     Args:
-        recipe: a recipe's file, whose landmark model the server loads; no error if that is not to be had.
+        recipe: a recipe's file, whose landmark model the server loads, and Albumentations if it has `augment`; no
+            error if these are not to be had.
         workers: how many there will be; for one, which works in this process, there is no server.
     """
     if workers == 1 or sys.platform != "linux":
@@ -109,7 +110,12 @@ def _preload(recipe: Path) -> None:
         from faceloom.schemas.recipe import load_recipe
 
         load_detector()
-        load_predictor(find_landmark_model(load_recipe(recipe).faces.landmark_model))
+        loaded = load_recipe(recipe)
+        load_predictor(find_landmark_model(loaded.faces.landmark_model))
+        if loaded.augment:
+            from faceloom.transforms.augment import load_albumentations
+
+            load_albumentations()
 
 
 def _reap(*_: object) -> None:

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -171,14 +172,26 @@ def _move(layers: Layers, matrix: NDArray[np.float64], border: str) -> Layers:
 
 def _change(step: Drawn, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     values = {name: (value, value) for name, value in step.items() if name not in ("kind", "seed")}
-    transform = getattr(_albumentations(), step["kind"])(p=1.0, **values, **_ALWAYS.get(step["kind"], {}))
+    transform = getattr(load_albumentations(), step["kind"])(p=1.0, **values, **_ALWAYS.get(step["kind"], {}))
     transform.set_random_seed(step["seed"])
     return np.asarray(transform(image=picture)["image"], np.uint8)
 
 
-def _albumentations() -> Any:
-    # On import it asks a server for its newest version, unless it is told not to. Nothing of ours sends anything.
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-    import albumentations
+@cache
+def load_albumentations() -> Any:
+    """Albumentations, imported so that it asks no server for its newest version; its switch for that is put back.
 
+    Importing takes seconds, so that whoever starts processes may do it ahead.
+    """
+    # Its only switch for that is this variable, read while it is imported. It is set here and nowhere else, because
+    # this is the one way to it: whoever runs a transform, in a worker or without any pipeline, cannot forget it.
+    switch = "NO_ALBUMENTATIONS_UPDATE"
+    before = os.environ.get(switch)
+    os.environ[switch] = "1"
+    try:
+        import albumentations
+    finally:
+        os.environ.pop(switch)
+        if before is not None:
+            os.environ[switch] = before
     return albumentations

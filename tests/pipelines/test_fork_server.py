@@ -88,6 +88,24 @@ def test_workers_are_forked_ready_and_with_the_environment_of_now(
 
 
 @linux
+@pytest.mark.parametrize("augment", [True, False])
+def test_albumentations_is_loaded_ahead_only_where_the_recipe_augments(
+    augment: bool, recipe: Path, tmp_path: Path
+) -> None:
+    if augment:
+        recipe.write_text(recipe.read_text() + "augment:\n- {kind: ToGray}\n")
+
+    def do(task: int) -> tuple[str, None, dict[str, float]]:
+        (tmp_path / f"{task}.told").write_text(f"{os.getppid()} {'albumentations' in sys.modules}")
+        return "", None, {}
+
+    with fork_server(recipe, 2):
+        run_tasks(range(4), do, workers=2)
+    parents, loaded = map(set, zip(*told(tmp_path), strict=True))
+    assert parents != {str(os.getpid())} and loaded == {str(augment)}
+
+
+@linux
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # in threads of Beam
 def test_a_forked_worker_that_dies_is_an_error_and_the_next_ones_live(served: None, tmp_path: Path) -> None:
     with pytest.raises(FaceloomError, match="a worker process died"):
