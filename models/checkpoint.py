@@ -28,7 +28,7 @@ CARD, BEST, LAST, RESUME = "card.json", "best.safetensors", "last.safetensors", 
 """Files of a run: the card, the weights that did best on held-out pairs, the newest, and what resuming needs."""
 
 _TRAIN = "Train it with `faceloom train autoencoder`"
-_AGAIN = "Run the same `faceloom train` again, which resumes, or copy the folder anew"
+_AGAIN = "Copy the folder anew, or train it again: `faceloom train` with --no-resume"
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:

@@ -52,6 +52,10 @@ def quiet_beam() -> None:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
 
 
+INSIST_SECONDS = 3.0
+"""After so long the main thread is told again that a worker died."""
+
+
 @contextlib.contextmanager
 def deaths_as_errors() -> Iterator[None]:
     """Make the death of a worker an error of the main thread; Beam would wait for the dead for ever.
@@ -62,14 +66,21 @@ def deaths_as_errors() -> Iterator[None]:
     died = ""
     before = threading.excepthook
     main_thread = threading.main_thread().ident or 0
+    left = threading.Event()
+
+    def insist() -> None:
+        # A real signal: the main thread waits for a lock, and `_thread.interrupt_main` would not wake it. Again and
+        # again: Beam starts its pools in code that may swallow an interrupt, and would then wait for ever all the same.
+        while not left.is_set():
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            left.wait(INSIST_SECONDS)
 
     def hook(fault: threading.ExceptHookArgs) -> None:
         nonlocal died
         if fault.thread is not None and fault.thread.name == "run_worker":
             first, died = not died, str(fault.exc_value)
             if first:
-                # A real signal: the main thread waits for a lock, and `_thread.interrupt_main` would not wake it.
-                signal.pthread_kill(main_thread, signal.SIGINT)
+                threading.Thread(target=insist, daemon=True).start()
         else:
             before(fault)
 
@@ -77,11 +88,13 @@ def deaths_as_errors() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        left.set()
         if not died:
             raise
         remedy = "If memory ran out, use fewer workers. Run the same command again; finished tasks are kept"
         raise FaceloomError("a worker process died", value=died, remedy=remedy) from None
     finally:
+        left.set()
         threading.excepthook = before
 
 

@@ -32,6 +32,8 @@ from faceloom.schemas.model_card import FileCard, ModelCard, ParentCard
 if TYPE_CHECKING:
     from faceloom.models.training import EpochLoss, Snapshot
 
+REPORT = "evaluation"
+"""Where `faceloom evaluate` puts its report, if nobody says otherwise; it stays there whatever becomes of the run."""
 OURS = (CARD, BEST, LAST, RESUME, TABLE, CURVE, ".lock")
 """Files that a run's folder may hold."""
 _FREE = ("save_every", "epochs")
@@ -272,7 +274,7 @@ def _check_folder(ready: Ready) -> None:
     if folder.exists() and not folder.is_dir():
         raise TrainingError("this is no folder", where="--to", value=wish.to, remedy="Choose another")
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    foreign = [name for name in there if name not in OURS and ".partial-" not in name]
+    foreign = [name for name in there if name not in (*OURS, REPORT) and ".partial-" not in name]
     if foreign:
         remedy = "Choose a new or an empty folder"
         what = "the folder holds files that are not of a training run"

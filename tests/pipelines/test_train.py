@@ -267,6 +267,14 @@ def test_somebody_elses_folder_is_refused(pairs_build: Path, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_run_that_was_evaluated_goes_on(pairs_build: Path, tmp_path: Path) -> None:
+    report = tmp_path / "evaluation" / "metrics.md"
+    report.parent.mkdir()
+    report.write_text("kept")
+    prepare(Wish(str(pairs_build), str(tmp_path), TINY, device="cpu"))
+    assert report.read_text() == "kept"
+
+
 def test_two_runs_do_not_share_a_folder(pairs_build: Path, tmp_path: Path) -> None:
     from faceloom.pipelines.storage import Storage
 
