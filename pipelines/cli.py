@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faceloom.pipelines.cli_evaluate import app as evaluate_app
+from faceloom.pipelines.cli_output import (
+    DONE,
+    FAILED,
+    REFUSED,
+    ending,
+    error_console,
+    leave,
+    say,
+    show_blocks,
+    write_json,
+)
 from faceloom.pipelines.cli_train import app as train_app
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from faceloom.pipelines.context import Context
     from faceloom.pipelines.storage import Storage
     from faceloom.pipelines.watcher import Watcher
     from faceloom.schemas.source_spec import SourceSpec
-
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; nothing written, or stopped by an error; bad recipe or arguments, found before any work; Ctrl-C."""
 
 app = typer.Typer(
     help="Folders of face photos in, versioned training sets for masked-face research out.",
@@ -93,13 +94,13 @@ def build(
             "work_seconds": dict(report.work),
         }
         if as_json:
-            _write_json({"out": out, "run": run, **report.record.model_dump(mode="json")})
+            write_json({"out": out, "run": run, **report.record.model_dump(mode="json")})
         else:
-            _print(build_summary(report, out))
+            show_blocks(build_summary(report, out))
         if report.record.rejects:
-            _say(f"Why photos were rejected: faceloom show {out} --rejects")
+            say(f"Why photos were rejected: faceloom show {out} --rejects")
         if not report.record.written:
-            _say("Nothing was written: every photo was rejected.")
+            say("Nothing was written: every photo was rejected.")
             raise typer.Exit(FAILED)
 
 
@@ -130,11 +131,11 @@ def plan(
             survey, planned = plan_build(context, workers=workers or processors(), watcher=watcher)
         found = preview(context.storage, context.recipe, survey, planned)
         if as_json:
-            _write_json({"out": out, **asdict(found)})
+            write_json({"out": out, **asdict(found)})
         else:
-            _print([*plan_summary(found, out), *reject_examples([*survey.rejects, *planned.rejects])])
+            show_blocks([*plan_summary(found, out), *reject_examples([*survey.rejects, *planned.rejects])])
         if not found.samples:
-            _say("A build would write nothing: every photo is rejected.")
+            say("A build would write nothing: every photo is rejected.")
             raise typer.Exit(FAILED)
 
 
@@ -146,7 +147,7 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show what a build holds: counts, rejects, disk, and where the time went."""
-    with _ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug):
         from dataclasses import asdict
 
         from faceloom.pipelines.show import all_rejects, look
@@ -159,10 +160,10 @@ def show(
             listed = {"rejected": [asdict(reject) for reject in dropped]} if rejects else {}
             disk = {**asdict(shown.disk), "total": shown.disk.total}
             record = shown.record.model_dump(mode="json")
-            _write_json({"out": str(out), **record, "disk": disk, "last_run": shown.last_run, **listed})
+            write_json({"out": str(out), **record, "disk": disk, "last_run": shown.last_run, **listed})
         else:
-            _print([*show_summary(shown, str(out)), *reject_examples(dropped)])
-            _say(f"Every reject with its reason: {out}/rejects/*.parquet" if rejects else "")
+            show_blocks([*show_summary(shown, str(out)), *reject_examples(dropped)])
+            say(f"Every reject with its reason: {out}/rejects/*.parquet" if rejects else "")
 
 
 @app.command(
@@ -184,7 +185,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write the samples of a build as plain files, checked against its index."""
-    with _ending(REFUSED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.console import watcher_for
         from faceloom.pipelines.export import check_split, export_samples, open_format
         from faceloom.pipelines.export_target import check_target, claim_target
@@ -193,22 +194,22 @@ def export(
 
         target = Storage(to)
         writer = open_format(layout, target)
-    with _ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug):
         storage = _storage(out)
         record = read_record(storage)
-    with _ending(REFUSED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         check_split(record, split)
         check_target(target, storage, record)
-    with _ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug):
         claim_target(target, record)
-        with watcher_for(_errors()) as watcher:
+        with watcher_for(error_console()) as watcher:
             done = export_samples(storage, record, writer, split=split, limit=limit, watcher=watcher)
         if as_json:
-            _write_json({"out": str(out), "to": to, "written": done.written, "skipped": done.skipped})
+            write_json({"out": str(out), "to": to, "written": done.written, "skipped": done.skipped})
         else:
-            _print([f"{done.written:,} samples written to {to}, {done.skipped:,} were there already"])
+            show_blocks([f"{done.written:,} samples written to {to}, {done.skipped:,} were there already"])
         if not done.written + done.skipped:
-            _say("The build holds no samples.")
+            say("The build holds no samples.")
             raise typer.Exit(FAILED)
 
 
@@ -223,16 +224,16 @@ def clean(
 
     A build that was stopped leaves finished work, which the next run uses; to keep that, run it to its end first.
     """
-    with _ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug):
         from faceloom.pipelines import clean as cleaning
         from faceloom.pipelines.summary import clean_summary
 
         storage = _storage(out)
         found = cleaning.clean(storage) if yes else cleaning.find_leftovers(storage)
         if as_json:
-            _write_json({"out": str(out), "deleted": yes, "bytes": sum(found.files.values()), "files": found.files})
+            write_json({"out": str(out), "deleted": yes, "bytes": sum(found.files.values()), "files": found.files})
         else:
-            _print(clean_summary(found, str(out), deleted=yes))
+            show_blocks(clean_summary(found, str(out), deleted=yes))
 
 
 def _version(wanted: bool) -> None:
@@ -260,14 +261,14 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy comes: there is a worker for each processor
     try:
         app()
-    except SystemExit as ending:
-        _leave(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
+    except SystemExit as done:
+        leave(done.code if isinstance(done.code, int) else int(done.code is not None))
 
 
 @contextlib.contextmanager
 def _ready(recipe: Path, sources: list[str] | None, out: str, as_json: bool, debug: bool) -> Iterator[Context]:
     """All that a build needs, checked, so that what can be found wrong before any work is found here."""
-    with _ending(REFUSED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.build import prepare
         from faceloom.pipelines.storage import Storage
         from faceloom.schemas.recipe import load_recipe
@@ -277,7 +278,7 @@ def _ready(recipe: Path, sources: list[str] | None, out: str, as_json: bool, deb
         if sources:
             loaded = loaded.model_copy(update={"sources": tuple(map(_source_spec, sources))})
         context = prepare(loaded, out)
-    with _ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug):
         yield context
 
 
@@ -311,7 +312,7 @@ def _watching(context: Context) -> Iterator[Watcher]:
     from faceloom.pipelines.console import Announcer, watcher_for
     from faceloom.pipelines.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
 
-    with watcher_for(_errors()) as watcher:
+    with watcher_for(error_console()) as watcher:
         packaged = is_packaged_model(context.recipe.faces.landmark_model)
         yield Announcer(watcher, "analyse", LANDMARK_MODEL_TERMS) if packaged else watcher
 
@@ -320,81 +321,3 @@ def _storage(out: Path) -> Storage:
     from faceloom.pipelines.storage import Storage
 
     return Storage(str(out))
-
-
-@contextlib.contextmanager
-def _ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
-    """End the process as users expect: a message without traceback, and a code.
-
-    Args:
-        code: for an error that we raise on purpose.
-    """
-    from faceloom.schemas.errors import FaceloomError
-
-    interrupted = False
-    hook = threading.excepthook
-    if not debug:
-        # What matters reaches the main thread; Beam's own threads would only add tracebacks when a worker ends early.
-        threading.excepthook = lambda _: None
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        nonlocal interrupted
-        interrupted = True  # Beam may wrap the exception in one of its own
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, FaceloomError):
-            fault = {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
-            _refuse(str(error), {"error": type(error).__name__, **fault}, code, as_json)
-        if interrupted:
-            _say("Stopped. Run the same command again to go on.")
-            _leave(INTERRUPTED)
-        if debug:
-            raise
-        text = f"unexpected, {type(error).__name__}: {error}\nRun the same command with --debug for its traceback."
-        _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
-    finally:
-        signal.signal(signal.SIGINT, before)
-        threading.excepthook = hook
-
-
-def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoReturn:
-    _say(f"Error: {text}")
-    if as_json:
-        _write_json(fault)
-    raise typer.Exit(code)
-
-
-def _leave(code: int) -> NoReturn:
-    """Leave at once: Beam's threads wait for their workers, and may wait long."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # nobody may be reading any more
-            stream.flush()
-    os._exit(code)
-
-
-def _errors() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _print(blocks: list[Any]) -> None:
-    from rich.console import Console
-
-    from faceloom.pipelines.summary import print_blocks
-
-    print_blocks(Console(highlight=False), blocks)
-
-
-def _write_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, indent=1))

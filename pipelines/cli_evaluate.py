@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from faceloom.pipelines.cli_output import FAILED, REFUSED, ending, error_console, say, show_blocks, write_json
+
 app = typer.Typer(help="Say how good a trained network is.", no_args_is_help=True)
 
 
@@ -35,24 +37,22 @@ def autoencoder(
     debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")] = False,
 ) -> None:
     """Measure masking networks on a split of a build, beside a black polygon and another template mask."""
-    from faceloom.pipelines import cli
-
     folder = to or str(runs[0] / "evaluation")
-    with cli._ending(cli.REFUSED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.evaluation_task import prepare_evaluation
 
         task = prepare_evaluation(runs, data, split, device=device)
-    with cli._ending(cli.FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug):
         from faceloom.pipelines.console import watcher_for
         from faceloom.pipelines.evaluation import evaluate, open_methods
         from faceloom.pipelines.evaluation_report import as_json as plain
         from faceloom.pipelines.evaluation_report import summary, write_report
 
-        with watcher_for(cli._errors()) as watcher:
+        with watcher_for(error_console()) as watcher:
             evaluation = evaluate(task, open_methods(task), watcher)
         write_report(evaluation, folder)
         if as_json:
-            cli._write_json({"to": folder, **plain(evaluation)})
+            write_json({"to": folder, **plain(evaluation)})
         else:
-            cli._print(summary(evaluation))
-            cli._say(f"Report and sheet: {folder}")
+            show_blocks(summary(evaluation))
+            say(f"Report and sheet: {folder}")

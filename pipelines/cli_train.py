@@ -1,4 +1,4 @@
-"""The command `faceloom train`. What it shares with the other commands is imported when it runs."""
+"""The command `faceloom train`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from faceloom.pipelines.cli_output import FAILED, REFUSED, ending, error_console, show_blocks, write_json
 
 if TYPE_CHECKING:
     from faceloom.models.presets import CompactPreset, PaperPreset
@@ -50,25 +52,23 @@ def autoencoder(
     debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")] = False,
 ) -> None:
     """Train a masking autoencoder: faces in, masked faces out."""
-    from faceloom.pipelines import cli
-
-    with cli._ending(cli.REFUSED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.train import Wish, prepare
 
         chosen = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate, "save_every": save_every}
         wanted = _preset(preset, {name: value for name, value in chosen.items() if value is not None})
         ready = prepare(Wish(str(data), to, wanted, seed, device, parent, workers, resume))
-    with cli._ending(cli.FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug):
         from faceloom.pipelines.train import run_training
         from faceloom.pipelines.train_console import TrainingProgress
 
-        with TrainingProgress(cli._errors(), wanted.epochs) as progress:
+        with TrainingProgress(error_console(), wanted.epochs) as progress:
             report = run_training(ready, progress.start, progress.epoch)
         if as_json:
             run = {"resumed_after": report.resumed, "wall_seconds": round(report.seconds, 3)}
-            cli._write_json({"to": to, "run": run, **report.card.model_dump(mode="json")})
+            write_json({"to": to, "run": run, **report.card.model_dump(mode="json")})
         else:
-            cli._print(_summary(report, to))
+            show_blocks(_summary(report, to))
 
 
 def _preset(name: str, chosen: dict[str, Any]) -> PaperPreset | CompactPreset:

@@ -1,0 +1,108 @@
+"""How every command speaks and ends: results on stdout, all else on stderr, an exit code, and no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; nothing written, or stopped by an error; bad recipe or arguments, found before any work; Ctrl-C."""
+
+
+@contextlib.contextmanager
+def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
+    """End the process as users expect: a message without traceback, and a code.
+
+    Args:
+        code: for an error that we raise on purpose.
+        as_json: write the error as a JSON document, too.
+        debug: let unexpected errors pass with their traceback.
+
+    Raises:
+        typer.Exit: with the code.
+    """
+    from faceloom.schemas.errors import FaceloomError
+
+    interrupted = False
+    hook = threading.excepthook
+    if not debug:
+        # What matters reaches the main thread; Beam's own threads would only add tracebacks when a worker ends early.
+        threading.excepthook = lambda _: None
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        nonlocal interrupted
+        interrupted = True  # Beam may wrap the exception in one of its own
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, FaceloomError):
+            fault = {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
+            _refuse(str(error), {"error": type(error).__name__, **fault}, code, as_json)
+        if interrupted:
+            say("Stopped. Run the same command again to go on.")
+            leave(INTERRUPTED)
+        if debug:
+            raise
+        text = f"unexpected, {type(error).__name__}: {error}\nRun the same command with --debug for its traceback."
+        _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        threading.excepthook = hook
+
+
+def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoReturn:
+    say(f"Error: {text}")
+    if as_json:
+        write_json(fault)
+    raise typer.Exit(code)
+
+
+def leave(code: int) -> NoReturn:
+    """Leave at once: Beam's threads wait for their workers, and may wait long."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody may be reading any more
+            stream.flush()
+    os._exit(code)
+
+
+def error_console() -> Console:
+    """Where progress and messages go, so that stdout holds results alone."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """Write a line of text beside the results, on stderr."""
+    typer.echo(text, err=True)
+
+
+def show_blocks(blocks: list[Any]) -> None:
+    """Write tables and lines of `faceloom.pipelines.summary` on stdout."""
+    from rich.console import Console
+
+    from faceloom.pipelines.summary import print_blocks
+
+    print_blocks(Console(highlight=False), blocks)
+
+
+def write_json(value: dict[str, Any]) -> None:
+    """Write one JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=1))
