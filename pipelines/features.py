@@ -43,6 +43,8 @@ class Extractor:
         import cv2
         import torch
 
+        from faceloom.models.threads import one_thread
+
         rows: list[npt.NDArray[np.float32]] = []
         for start in range(0, len(faces), BATCH):
             some = list(faces[start : start + BATCH])
@@ -51,7 +53,7 @@ class Extractor:
             pictures = np.zeros((BATCH, *some[0].shape), np.uint8)
             pictures[: len(some)] = some
             try:
-                with torch.inference_mode():
+                with one_thread(), torch.inference_mode():
                     given = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
                     found = self.network(given).float().cpu().numpy()
             except (RuntimeError, AttributeError, TypeError) as error:
@@ -106,7 +108,6 @@ def load_extractor(features: Features, sha256: str) -> Extractor:
     except ImportError as error:
         remedy = "Run: pip install 'faceloom[torch]'"
         raise RecipeError("features need PyTorch", where="$.output.features", value=error, remedy=remedy) from None
-    torch.set_num_threads(1)  # a worker has one core; other numbers would also sum in another order
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of what makes such files; they are read all the same

@@ -75,12 +75,8 @@ def load_predictor(checkpoint: str, weights: str) -> MaskPredictor:
         checkpoint: folder of the run.
         weights: digest of its weights, so that others are loaded anew.
     """
-    import torch
-
     from faceloom.models.predict import MaskPredictor
 
-    # A worker has one core to itself. The number of threads also decides the order of sums, and so the last bit.
-    torch.set_num_threads(1)
     return MaskPredictor.load(Path(checkpoint), digest=False)
 
 
@@ -108,6 +104,8 @@ def paints_learned(
     mask: AutoencoderMask, weights: str, pictures: Sequence[Working], seeds: Sequence[int]
 ) -> list[Callable[[], PaintedMask]]:
     """For each picture, the function that lays the network's mask over it; the network runs here, once for all."""
+    from faceloom.models.threads import one_thread
+
     predictor = load_predictor(mask.checkpoint, weights)
     align, size = predictor.card.data.align, predictor.size
     border = Align.model_validate(dict(align)).border
@@ -122,7 +120,8 @@ def paints_learned(
             paints.append(partial(_refuse, error))
     if seen:
         crops = np.stack([crop for _, _, crop in seen])
-        predicted = predictor.predict(crops, [seeds[number] for number, _, _ in seen])
+        with one_thread():
+            predicted = predictor.predict(crops, [seeds[number] for number, _, _ in seen])
         for (number, matrix, _), *crop in zip(seen, predicted.colour, predicted.alpha, predicted.output, strict=True):
             paints[number] = partial(_paint, mask, predictor, pictures[number], matrix, PaintedCrop(*crop))
     return paints

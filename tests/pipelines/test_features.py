@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -77,14 +76,6 @@ def save(path: Path, kind: type = Network, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         torch.jit.script(kind()).save(str(path))
     return path
-
-
-@pytest.fixture(autouse=True)
-def threads() -> Iterator[None]:
-    """Loading a network sets torch to one thread; the other tests keep theirs."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms.align import five_points
 from faceloom.transforms.geometry import apply_affine
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 EYE_LEVEL = {"mode": "eye_level", "size": 16}
 
 
@@ -131,3 +131,25 @@ def test_damaged_weights_are_refused_before_any_work(tiny_run: Path, tmp_path: P
     weights.write_bytes(data[:-7])
     with pytest.raises(RecipeError, match="bytes"):
         checkpoint_digest(0, mask(run))
+
+
+def test_the_threads_of_the_process_that_builds_stay_as_they_were(
+    tiny_run: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from faceloom.models.predict import MaskPredictor
+
+    seen: list[int] = []
+    real = MaskPredictor.predict
+
+    def watched(self: MaskPredictor, *given: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return real(self, *given)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(MaskPredictor, "predict", watched)
+    torch.set_num_threads(3)
+    try:
+        paint(tiny_run, [working(synthetic)], [0])
+        assert seen == [1] and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

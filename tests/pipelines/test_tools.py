@@ -68,7 +68,6 @@ def test_a_file_that_changed_since_the_build_began_is_refused(tmp_path: Path) ->
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_a_network_is_loaded_and_faces_come_in_its_batches(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
     model = tmp_path / "n.pt"
     torch.jit.script(torch.nn.Flatten()).save(str(model))
     how = recipe(output={"features": {"model": str(model)}})
@@ -83,4 +82,3 @@ def test_a_network_is_loaded_and_faces_come_in_its_batches(tmp_path: Path) -> No
     torch.jit.script(torch.nn.Identity()).save(str(model))
     with pytest.raises(RecipeError, match=r"\$\.output\.features\.model|a file that the recipe names changed"):
         tools_for(how, (), digests)
-    torch.set_num_threads(threads)
