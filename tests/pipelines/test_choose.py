@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.pipelines import choose
 from faceloom.pipelines.choose import Choice, choose_faces
-from faceloom.schemas.faces import UNREADABLE, AnalysedPhoto, FaceRow
-from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.faces import UNREADABLE
+from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
-from faceloom.schemas.recipe import Recipe, parse_recipe
-
-Item = tuple[Photo, AnalysedPhoto]
-POLYGON = {"kind": "polygon", "shape": "A"}
-TEMPLATE = {"kind": "template", "template": "kn95"}
-
-
-def recipe(**changes: Any) -> Recipe:
-    return parse_recipe({"name": "x", "masks": [POLYGON, TEMPLATE], **changes})
-
-
-def face(width: float = 100, left: float = 10, mark: float = 0) -> FaceRow:
-    return FaceRow((left, 10, left + width, 10 + width), np.full((68, 2), mark, np.float32).tobytes(), 1.0, ())
-
-
-def item(
-    uri: str, *, content: object = None, identity: str | None = None, split: str | None = None, source: str = "s",
-    faces: Sequence[FaceRow] = (face(),), code: str = "", labels: str = "",
-) -> Item:  # fmt: skip
-    sha = hashlib.sha256(str(uri if content is None else content).encode()).hexdigest()
-    photo = Photo(source, uri, identity, split, "CC0", None, (), None, 100, "t")
-    return photo, AnalysedPhoto(
-        photo.photo_id, 100, "t", sha, 640, 480, 1, () if code else tuple(faces), code, code and "m", labels=labels
-    )
+from faceloom.schemas.recipe import Recipe
+from tests.pipelines.planning import POLYGON, TEMPLATE, Item, face_row, item, many, recipe
 
 
 def pick(items: Sequence[Item], how: Recipe | None = None) -> Choice:
@@ -51,10 +26,6 @@ def pick(items: Sequence[Item], how: Recipe | None = None) -> Choice:
 
 def chosen(items: Sequence[Item], how: Recipe | None = None) -> tuple[PlannedFace, ...]:
     return pick(items, how).faces
-
-
-def many(count: int, people: int = 40) -> list[Item]:
-    return [item(f"{n}.jpg", identity=f"person {n % people}") for n in range(count)]
 
 
 def test_a_mask_added_behind_with_little_weight_leaves_most_draws_alone() -> None:
@@ -201,7 +172,7 @@ def test_per_identity_takes_the_share_of_each_person() -> None:
 
 
 def test_in_a_group_photo_nobody_gets_the_photos_name() -> None:
-    two = item("two.jpg", identity="Ada", faces=[face(100), face(90, left=200)])
+    two = item("two.jpg", identity="Ada", faces=[face_row(100), face_row(90, left=200)])
     one = item("one.jpg", identity="Ada")
     names = {(f.uri, f.face): f.identity for f in chosen([two, one], recipe(faces={"select": "all"}))}
     sha = two[1].sha256[:16]
@@ -217,8 +188,8 @@ def test_a_photo_without_a_name_is_its_own_identity() -> None:
 
 
 def test_faces_too_small_are_rejected_one_by_one() -> None:
-    some = item("a.jpg", faces=[face(100), face(39.4, left=200)])
-    none = item("b.jpg", faces=[face(20)])
+    some = item("a.jpg", faces=[face_row(100), face_row(39.4, left=200)])
+    none = item("b.jpg", faces=[face_row(20)])
     found = pick([some, none], recipe(faces={"select": "all", "min_size": 40}))
     assert [(face.uri, face.face) for face in found.faces] == [("a.jpg", 0)]
     assert [(r.uri, r.code, r.key) for r in found.rejects] == [
@@ -243,7 +214,7 @@ def test_photos_larger_than_the_limit_are_rejected_whatever_analysis_said_of_the
 
 @pytest.mark.parametrize(("select", "used"), [("largest", [1]), ("centre", [2]), ("all", [0, 1, 2])])
 def test_which_faces_of_a_photo_are_used(select: str, used: list[int]) -> None:
-    photo = item("a.jpg", faces=[face(80, left=0), face(120, left=500), face(60, left=290)])
+    photo = item("a.jpg", faces=[face_row(80, left=0), face_row(120, left=500), face_row(60, left=290)])
     assert [face.face for face in chosen([photo], recipe(faces={"select": select}))] == used
 
 
