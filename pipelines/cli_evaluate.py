@@ -21,7 +21,8 @@ def _evaluate() -> None:
     epilog="Examples:\n\n"
     "faceloom evaluate autoencoder runs/ae --data out --split test\n\n"
     "faceloom evaluate autoencoder runs/compact runs/paper --data out --to report\n\n"
-    "Writes metrics.json, metrics.md and sheet.png, which shows input, target and output side by side."
+    "Writes metrics.json, metrics.md and sheet.png, which shows input, target and output side by side. "
+    "A report that is there is replaced; a folder that holds anything else is refused."
 )
 def autoencoder(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of trained networks.")],
@@ -39,9 +40,11 @@ def autoencoder(
     """Measure masking networks on a split of a build, beside a black polygon and another template mask."""
     folder = to or str(runs[0] / "evaluation")
     with ending(REFUSED, as_json, debug):
+        from faceloom.pipelines.evaluation_report import check_report
         from faceloom.pipelines.evaluation_task import prepare_evaluation
 
         task = prepare_evaluation(runs, data, split, device=device)
+        check_report(folder, task)
     with ending(FAILED, as_json, debug):
         from faceloom.pipelines.console import watcher_for
         from faceloom.pipelines.evaluation import evaluate, open_methods

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceloom.pipelines.encode import encode
 from faceloom.pipelines.evaluation import Evaluation
 from faceloom.pipelines.evaluation_figures import METRICS, Figure, Row
-from faceloom.pipelines.evaluation_task import Run
+from faceloom.pipelines.evaluation_task import Run, Task
+from faceloom.pipelines.export_target import refuse_among_photos
 from faceloom.pipelines.storage import Storage
+from faceloom.schemas.errors import StorageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -119,6 +122,33 @@ def summary(evaluation: Evaluation) -> list[RenderableType]:
         facts_table("Evaluated", facts(evaluation)),
         *(table(title.capitalize(), HEADS, cells(rows, intervals=False)) for title, rows in tables),
     ]
+
+
+def check_report(folder: str, task: Task) -> None:
+    """Refuse a folder that a report would harm: one with files, unless they are of a report. Writes nothing.
+
+    Raises:
+        FaceloomError: it is a file, holds files and no report of ours, or lies among the build's photos.
+    """
+    target = Storage(folder)
+    target.check_folder()
+    refuse_among_photos(target, Storage(task.out), task.record)
+    root = Path(folder)
+    there = sorted(path.name for path in root.iterdir() if ".partial-" not in path.name) if root.is_dir() else []
+    if there and not _is_report(target):
+        remedy = "Choose a new or an empty folder, or that of a report, which is replaced"
+        shown = ", ".join(there[:3])
+        raise StorageError("the folder holds files that are no report of faceloom", where=folder, value=shown,
+                           remedy=remedy)  # fmt: skip
+
+
+def _is_report(target: Storage) -> bool:
+    """Whether the figures of a report lie there, which are written last. Other things have files of that name, too."""
+    try:
+        plain = json.loads(target.read_bytes(FIGURES))
+    except (StorageError, ValueError):
+        return False
+    return isinstance(plain, dict) and {"build", "protocol", "networks", "tables"} <= plain.keys()
 
 
 def write_report(evaluation: Evaluation, folder: str) -> None:

@@ -27,20 +27,31 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None
         record: of the build.
 
     Raises:
-        FaceloomError: the folder lies in the output folder or among the build's photos, or holds an export of another
-            plan. Two plans in one folder would mix their splits: a person may be in train by one, in test by the other.
+        FaceloomError: it is a file, lies in the output folder or among the build's photos, or holds an export of
+            another plan. Two plans in one folder would mix their splits: a person may be in train by one, in test by
+            the other.
     """
+    target.check_folder()
     folder, out = Path(target.root).resolve(), Path(storage.root).resolve()
     if folder.is_relative_to(out):
         remedy = "Choose a folder outside of it"
         raise FaceloomError("the target lies in the output folder of the build", where=target.root, remedy=remedy)
-    for uri, sha256 in _first_photos(storage, record):
-        if place := _holder(folder, uri, sha256):
-            remedy = "The next build would take the samples for photos. Choose a folder outside of it"
-            raise FaceloomError("the target lies among the photos", where=target.root, value=place, remedy=remedy)
+    refuse_among_photos(target, storage, record)
     if _plan_of(target) not in (None, record.plan):
         remedy = f"Choose another folder, or delete that one: rm -r {target.root}"
         raise FaceloomError("the target holds samples of another build", where=target.root, remedy=remedy)
+
+
+def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) -> None:
+    """Refuse a folder for pictures of a build that lies where its photos come from.
+
+    Raises:
+        FaceloomError: it does.
+    """
+    for uri, sha256 in _first_photos(storage, record):
+        if place := _holder(Path(target.root).resolve(), uri, sha256):
+            remedy = "The next build would take what is put there for photos. Choose a folder outside of it"
+            raise FaceloomError("the target lies among the photos", where=target.root, value=place, remedy=remedy)
 
 
 def claim_target(target: Storage, record: BuildRecord) -> None:

@@ -21,8 +21,9 @@ def check_output(recipe: Recipe, out: str) -> None:
 
     Raises:
         RecipeError: it lies inside a source: the next run would take results for photos.
-        StorageError: it holds files and is not an output of ours.
+        StorageError: it is a file, or holds files and is not an output of ours.
     """
+    Storage(out).check_folder()
     for number, spec in enumerate(recipe.sources):
         source = Path(spec.path).expanduser().resolve()
         if source.is_dir() and Path(out).resolve().is_relative_to(source):

@@ -51,6 +51,18 @@ class Storage:
         if not self.root:
             raise StorageError("the output folder has no name", remedy="Give the path of a folder")
 
+    def check_folder(self) -> None:
+        """See that the root is a folder or can become one. Writes nothing.
+
+        Raises:
+            StorageError: it, or what should hold it, is a file.
+        """
+        root = Path(os.path.abspath(self.root))  # noqa: PTH100
+        there = next((place for place in (root, *root.parents) if os.path.lexists(place)), root)
+        if not there.is_dir() and os.path.lexists(there):
+            remedy = "Move it away, or choose another folder"
+            raise StorageError("a file stands where a folder is needed", where=str(there), remedy=remedy)
+
     def local(self, path: str) -> Path:
         """Where a file lies on this machine.
 

@@ -270,9 +270,7 @@ def _parent_card(wish: Wish) -> ParentCard | None:
 def _check_folder(ready: Ready) -> None:
     """Refuse somebody else's folder, and another run's unless it is to be replaced."""
     wish, folder = ready.wish, Path(ready.wish.to)
-    Storage(wish.to)
-    if folder.exists() and not folder.is_dir():
-        raise TrainingError("this is no folder", where="--to", value=wish.to, remedy="Choose another")
+    Storage(wish.to).check_folder()
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     foreign = [name for name in there if name not in (*OURS, REPORT) and ".partial-" not in name]
     if foreign:

@@ -505,8 +505,10 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(
 ) -> None:
     (bench.folder / "file").write_text("in the way")
     no_work(monkeypatch)
+    for out in ("file", "file/out"):
+        with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+            prepare(bench.recipe(), str(bench.folder / out))
+    context = prepare(bench.recipe(), str(bench.folder / "late"))
+    (bench.folder / "late").write_text("in the way by now")
     with pytest.raises(StorageError, match="cannot be written"):
-        bench.run("file/out")
-    context = prepare(bench.recipe(), str(bench.folder / "file"))
-    with pytest.raises(StorageError):
         plan_build(context, workers=1, watcher=Watcher())

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from faceloom.pipelines import evaluation, evaluation_report
 from faceloom.pipelines.cli import app
+from faceloom.schemas.errors import StorageError
 
 pytest.importorskip("torch")
 pytest.importorskip("webdataset")
@@ -103,10 +105,35 @@ def test_faults_are_found_before_any_work(
     assert not report.exists()
 
 
-def test_a_report_that_cannot_be_written_is_a_failure(masked_build: Path, net: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    said = run(net, "--data", masked_build, "--to", tmp_path / "file" / "report")
-    assert said.exit_code == 1 and "Error: " in said.stderr
+def test_a_report_that_cannot_be_written_is_a_failure(
+    masked_build: Path, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise StorageError("disk full", where="sheet.png", remedy="Free some space")
+
+    monkeypatch.setattr(evaluation_report, "write_report", full)
+    said = run(net, "--data", masked_build, "--to", tmp_path / "report")
+    assert said.exit_code == 1 and said.stderr.endswith("Error: sheet.png: disk full. Free some space\n")
+
+
+def test_a_folder_with_anything_but_a_report_is_refused_before_any_work(
+    masked_build: Path, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "evaluate", None)  # would fail, in another way
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "metrics.json").write_text('{"loss": 0.1}')
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for to, said in (
+        (tmp_path / "thesis", "no report of faceloom (got metrics.json). Choose a new or an empty folder"),
+        (net, "no report of faceloom"),
+        (masked_build, "no report of faceloom"),
+        (masked_build.parent / "photos" / "new", "among the photos"),
+        (tmp_path / "thesis" / "metrics.json", "a file stands where a folder is needed"),
+    ):
+        done = run(net, "--data", masked_build, "--to", to, "--json")
+        assert done.exit_code == 2 and said in done.stderr, done.output
+        assert json.loads(done.stdout)["remedy"]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_what_is_named_evaluate_starts_without_slow_packages() -> None:

@@ -24,6 +24,7 @@ from faceloom.pipelines.evaluation_report import (
     TABLE,
     as_json,
     cells,
+    check_report,
     facts,
     figure_text,
     markdown,
@@ -142,9 +143,28 @@ def test_a_second_report_takes_the_place_of_the_first_with_the_same_bytes(
     evaluation: Evaluation, tmp_path: Path
 ) -> None:
     write_report(evaluation, str(tmp_path))
+    check_report(str(tmp_path), evaluation.task)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     write_report(evaluation, str(tmp_path))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+def test_a_new_and_an_empty_folder_may_take_a_report(evaluation: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / f"{SHEET}.partial-1-2").write_bytes(b"half")  # as a kill leaves it
+    for folder in (tmp_path, tmp_path / "new" / "folder"):
+        check_report(str(folder), evaluation.task)
+    assert len(list(tmp_path.iterdir())) == 1, "a check writes nothing"
+
+
+@pytest.mark.parametrize("figures", [None, b"", b"[]", b"\xff", b'{"build": {}, "tables": {}}'])
+def test_files_of_others_are_refused_even_under_our_names(
+    evaluation: Evaluation, tmp_path: Path, figures: bytes | None
+) -> None:
+    (tmp_path / SHEET).write_bytes(b"mine")
+    if figures is not None:
+        (tmp_path / FIGURES).write_bytes(figures)
+    with pytest.raises(StorageError, match=r"no report of faceloom \(got .*sheet.png\)"):
+        check_report(str(tmp_path), evaluation.task)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(evaluation: Evaluation, tmp_path: Path) -> None:

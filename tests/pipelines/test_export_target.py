@@ -96,7 +96,7 @@ def test_the_folder_around_the_output_is_allowed(built: tuple[Storage, BuildReco
 
 @pytest.mark.parametrize("below", [".", "person 1", "new/folder"])
 def test_the_photos_are_kept_apart(built: tuple[Storage, BuildRecord], table: Path, below: str) -> None:
-    with pytest.raises(FaceloomError, match=r"among the photos.*next build would take the samples"):
+    with pytest.raises(FaceloomError, match=r"among the photos.*next build would take what is put there"):
         check_target(Storage(str(table.parent / below)), *built)
 
 
@@ -107,8 +107,8 @@ def test_other_photos_of_the_same_name_are_no_hindrance(built: tuple[Storage, Bu
 
 
 def test_a_target_that_is_a_file_is_a_clear_error(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    target = Storage(str(tmp_path / "file"))
-    check_target(target, *built)
-    with pytest.raises(StorageError, match="a folder is needed"):
-        claim_target(target, built[1])
+    (tmp_path / "file").write_text("mine")
+    for name in ("file", "file/below"):
+        with pytest.raises(StorageError, match="a folder is needed"):
+            check_target(Storage(str(tmp_path / name)), *built)
+    assert (tmp_path / "file").read_text() == "mine"

@@ -64,6 +64,13 @@ def test_a_folder_of_somebody_else_is_refused_and_kept(photos: Path, tmp_path: P
     assert not (out / MARKER).exists()
 
 
+@pytest.mark.parametrize("out", ["file", "file/out"])
+def test_a_file_is_no_folder(photos: Path, tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StorageError, match="a folder is needed"):
+        check_output(recipe(photos), str(tmp_path / out))
+
+
 @pytest.mark.parametrize("out", [".", "out", "person/out", "../photos/out"])
 def test_results_never_lie_among_the_photos(photos: Path, out: str) -> None:
     with pytest.raises(RecipeError, match="inside this source") as caught:

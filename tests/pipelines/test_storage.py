@@ -220,6 +220,30 @@ def test_a_file_in_the_place_of_the_root(tmp_path: Path) -> None:
         Storage(str(tmp_path / "out")).check_writable()
 
 
+@pytest.mark.parametrize("below", [".", "new", "new/deeper"])
+def test_a_file_in_the_way_is_found_without_writing(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(StorageError, match=r"file: a file stands where a folder is needed.*choose another") as caught:
+        Storage(str(tmp_path / "file" / below)).check_folder()
+    assert caught.value.where == str(tmp_path / "file")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    for name in ("link", "dangling"):
+        with pytest.raises(StorageError, match=name):
+            Storage(str(tmp_path / name)).check_folder()
+
+
+def test_folders_and_links_to_them_may_be_used(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for root in (str(tmp_path), "new", ".", "link", "link/new/deeper"):
+        Storage(root).check_folder()
+    storage.check_folder()
+    assert [path.name for path in tmp_path.iterdir()] == ["link"], "a check writes nothing"
+
+
 def test_sweep_takes_only_leftovers(storage: Storage) -> None:
     put(storage, "shards/a.tar")
     left = Path(storage.root, "shards", "b.tar.partial-123-4")

@@ -262,7 +262,7 @@ def test_somebody_elses_folder_is_refused(pairs_build: Path, tmp_path: Path) -> 
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(TrainingError, match=r"not of a training run \(got thesis.tex\)"):
         prepare(Wish(str(pairs_build), str(tmp_path), TINY, device="cpu"))
-    with pytest.raises(TrainingError, match="this is no folder"):
+    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
         prepare(Wish(str(pairs_build), str(tmp_path / "thesis.tex"), TINY, device="cpu"))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
