@@ -163,7 +163,8 @@ def show(
             write_json({"out": str(out), **record, "disk": disk, "last_run": shown.last_run, **listed})
         else:
             show_blocks([*show_summary(shown, str(out)), *reject_examples(dropped)])
-            say(f"Every reject with its reason: {out}/rejects/*.parquet" if rejects else "")
+            if dropped:
+                say(f"Every reject with its reason: {out}/rejects/*.parquet")
 
 
 @app.command(
@@ -173,43 +174,62 @@ def show(
     "Writes samples/{split}/{identity}/{key}.jpg and, beside it, {key}.mask.png, {key}.face.jpg, "
     "{key}.landmarks.npy and {key}.json. The same command goes on where it was stopped. A folder takes one build only."
     "\n\n"
-    "With --format recordio: samples/{split}/train.rec, train.idx, property, and labels.csv, which says who is who."
+    "faceloom export out --to records --format recordio --picture face\n\n"
+    "With --format recordio: records/{split}/train.rec, train.idx, property, and labels.csv, which says who is who. "
+    "A record holds one picture and the number of a person, and nothing else of a sample. Morphs are left out; with "
+    "--morphs, each two people that are mixed are a class of their own."
 )
 def export(
     out: Out,
     to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Where the files go; made if it is not there.")],
     split: Annotated[str | None, typer.Option(help="Only this split, such as train.")] = None,
     layout: Annotated[str, typer.Option("--format", help="folder: plain files; recordio: MXNet records.")] = "folder",
+    picture: Annotated[
+        str | None,
+        typer.Option(
+            help="Of recordio, which picture: face, masked, lr … If not given, masked, or face without a mask."
+        ),
+    ] = None,
+    morphs: Annotated[
+        bool | None,
+        typer.Option(
+            help="With or without morphs. If not given, plain files are with, and records without.", show_default=False
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many samples.")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the samples of a build as plain files, checked against its index."""
+    """Write the samples of a build as plain files or records, checked against its index."""
     with ending(REFUSED, as_json, debug):
+        from dataclasses import asdict
+
         from faceloom.pipelines.console import watcher_for
-        from faceloom.pipelines.export import check_split, export_samples, open_format
+        from faceloom.pipelines.export import check_picture, check_split, export_samples, open_format
         from faceloom.pipelines.export_target import check_target, claim_target
         from faceloom.pipelines.record import read_record
         from faceloom.pipelines.storage import Storage
+        from faceloom.pipelines.summary import export_summary
 
         target = Storage(to)
-        writer = open_format(layout, target)
+        writer = open_format(layout, target, picture)
     with ending(FAILED, as_json, debug):
         storage = _storage(out)
         record = read_record(storage)
     with ending(REFUSED, as_json, debug):
         check_split(record, split)
+        check_picture(storage, record, picture)
         check_target(target, storage, record)
     with ending(FAILED, as_json, debug):
         claim_target(target, record)
         with watcher_for(error_console()) as watcher:
-            done = export_samples(storage, record, writer, split=split, limit=limit, watcher=watcher)
+            done = export_samples(storage, record, writer, split=split, limit=limit, morphs=morphs, watcher=watcher)
         if as_json:
-            write_json({"out": str(out), "to": to, "written": done.written, "skipped": done.skipped})
+            write_json({"out": str(out), "to": to, **asdict(done)})
         else:
-            show_blocks([f"{done.written:,} samples written to {to}, {done.skipped:,} were there already"])
+            show_blocks(export_summary(done, to))
         if not done.written + done.skipped:
-            say("The build holds no samples.")
+            say("Nothing was exported." if record.written else "The build holds no samples.")
             raise typer.Exit(FAILED)
 
 

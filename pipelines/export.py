@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 from faceloom.pipelines.parts import shard_index, shard_tar
 from faceloom.pipelines.record import BuildRecord
-from faceloom.pipelines.recordio_writer import RecordIoFormat
+from faceloom.pipelines.recordio_writer import RecordIoFormat, is_called, is_picture
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index
 from faceloom.pipelines.watcher import Watcher
@@ -29,9 +31,14 @@ class Format(Protocol):
 
     Attributes:
         threads: how many samples it takes at a time; with 1 they come in the order of the shards.
+        morphs: whether samples of morphs are exported unless asked otherwise.
     """
 
     threads: int
+    morphs: bool
+
+    def takes(self, names: Collection[str]) -> Collection[str]:
+        """Which of a sample's members it has a place for, by name; none if it leaves such a sample out."""
 
     def holds(self, row: IndexRow) -> bool:
         """True if the sample is there already, complete and unchanged."""
@@ -45,10 +52,19 @@ class Format(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """How many samples an export wrote, and how many were there already."""
+    """What an export wrote, and what of the build is not in it.
+
+    Attributes:
+        written, skipped: samples that it wrote, and that were there already.
+        morphs, no_picture: samples that it left out, being morphs, or without the picture that is wanted.
+        members: names of members of exported samples that the layout has no place for, in order.
+    """
 
     written: int
     skipped: int
+    morphs: int = 0
+    no_picture: int = 0
+    members: tuple[str, ...] = ()
 
 
 class FolderFormat:
@@ -58,9 +74,14 @@ class FolderFormat:
     """
 
     threads = 8  # most of the time goes by waiting for the disk to confirm each file
+    morphs = True
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+
+    def takes(self, names: Collection[str]) -> Collection[str]:
+        """All of them."""
+        return names
 
     def holds(self, row: IndexRow) -> bool:
         """True if every file is there with the content that the index states."""
@@ -82,19 +103,46 @@ class FolderFormat:
         return storage.exists(path) and storage.size(path) == size and _sha256(storage.read_bytes(path)) == sha256
 
 
-FORMATS: dict[str, Callable[[Storage], Format]] = {"folder": FolderFormat, "recordio": RecordIoFormat}
+FORMATS = ("folder", "recordio")
 """Layouts by name."""
 
 
-def open_format(name: str, to: Storage) -> Format:
+def open_format(name: str, to: Storage, picture: str | None = None) -> Format:
     """The layout of this name, writing to a folder.
 
+    Args:
+        picture: which picture of a sample it shall hold, if it holds one alone.
+
     Raises:
-        FaceloomError: there is none.
+        FaceloomError: there is no such layout, or it holds all pictures.
     """
     if name not in FORMATS:
         raise FaceloomError("no such format", value=name, remedy=f"Choose from: {', '.join(FORMATS)}")
-    return FORMATS[name](to)
+    if name == "recordio":
+        return RecordIoFormat(to, picture)
+    if picture is not None:
+        remedy = "Leave out --picture, or give --format recordio"
+        raise FaceloomError("plain files hold all pictures of a sample", value=picture, remedy=remedy)
+    return FolderFormat(to)
+
+
+def check_picture(storage: Storage, record: BuildRecord, picture: str | None) -> None:
+    """Refuse a picture that no sample of a build has.
+
+    Raises:
+        FaceloomError: none has it.
+        StorageError: an index is missing or damaged.
+    """
+    if picture is None:
+        return
+    pictures: set[str] = set()
+    for shard in record.shards:
+        for row in read_index(storage, shard_index(shard.name)):
+            pictures |= {member.name for member in row.members if is_picture(member.name)}
+        if any(is_called(name, picture) for name in pictures):
+            return
+    remedy = f"It has: {', '.join(sorted(pictures)) or 'none'}"
+    raise FaceloomError("no sample of the build has such a picture", value=picture, remedy=remedy)
 
 
 def check_split(record: BuildRecord, split: str | None) -> None:
@@ -115,6 +163,7 @@ def export_samples(
     *,
     split: str | None = None,
     limit: int | None = None,
+    morphs: bool | None = None,
     watcher: Watcher,
 ) -> Exported:
     """Write the samples of a build in another layout; a sample that is there already is left alone.
@@ -122,6 +171,7 @@ def export_samples(
     Args:
         split: only this one.
         limit: only so many samples, the first ones, shard after shard.
+        morphs: whether those of morphs are wanted; if not given, as the layout has it.
 
     Raises:
         StorageError: a shard is damaged, or the target cannot be written; what was written stays and is not redone.
@@ -130,6 +180,20 @@ def export_samples(
     total = sum(shard.samples for shard in shards)
     wanted = total if limit is None else min(total, limit)
     watcher.stage("export", wanted, "samples")
+    seen: Counter[str] = Counter()
+    lost: set[str] = set()
+
+    def is_wanted(row: IndexRow) -> bool:
+        names = [member.name for member in row.members]
+        taken = layout.takes(names)
+        if row.parents and not (layout.morphs if morphs is None else morphs):
+            seen["morphs"] += 1
+        elif not taken:
+            seen["no_picture"] += 1
+        else:
+            lost.update(set(names).difference(taken))
+            return True
+        return False
 
     def one(shard: str, row: IndexRow) -> bool:
         if layout.holds(row):
@@ -137,15 +201,16 @@ def export_samples(
         layout.add(row, read_sample(storage, shard, row))
         return True
 
-    written = skipped = 0
     with ThreadPoolExecutor(layout.threads) as pool:
         for shard in shards:
-            rows = read_index(storage, shard_index(shard.name))[: wanted - written - skipped]
-            for wrote in pool.map(partial(one, shard.name), rows):
-                written, skipped = written + wrote, skipped + (not wrote)
-                watcher.done(written + skipped)
+            rows = filter(is_wanted, read_index(storage, shard_index(shard.name)))
+            some = list(islice(rows, wanted - seen["written"] - seen["skipped"]))
+            for wrote in pool.map(partial(one, shard.name), some):
+                seen["written" if wrote else "skipped"] += 1
+                watcher.done(min(wanted, seen.total()))
     layout.finish()
-    return Exported(written, skipped)
+    counts = {name: seen[name] for name in ("written", "skipped", "morphs", "no_picture")}
+    return Exported(**counts, members=tuple(sorted(lost)))
 
 
 def read_sample(storage: Storage, shard: str, row: IndexRow) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from faceloom.pipelines.build import RunReport
 from faceloom.pipelines.clean import Leftovers
 from faceloom.pipelines.console import size_text, time_text
+from faceloom.pipelines.export import Exported
 from faceloom.pipelines.record import BuildRecord
 from faceloom.pipelines.show import Preview, Shown
 from faceloom.schemas.photos import Reject
@@ -97,6 +98,18 @@ def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:
         rows = [(f"{reject.source}/{reject.uri}", reject.message) for reject in shown]
         blocks.append(table(f"{stage}: {code} ({len(group):,}{more})", ("photo", "why"), rows, words=2))
     return blocks
+
+
+def export_summary(done: Exported, to: str) -> list[RenderableType]:
+    """What an export wrote, and what of the build it does not hold."""
+    lines = [f"{done.written:,} samples written to {to}, {done.skipped:,} were there already"]
+    if done.morphs:
+        lines.append(f"Left out, being morphs: {done.morphs:,} samples; --morphs takes them, too")
+    if done.no_picture:
+        lines.append(f"Left out, having no such picture: {done.no_picture:,} samples")
+    if done.members:
+        lines.append(f"Left out of each sample: {', '.join(done.members)}; --format folder has all of it")
+    return ["\n".join(lines)]
 
 
 def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[RenderableType]:

@@ -151,6 +151,9 @@ def _kind_of_folder(path: Path) -> str:
                 below += isinstance(row, Found)
                 if below > on_top:
                     return "people"
+    if not on_top and (inside := sorted(path.glob("*/*.rec"))):
+        remedy = f"Give one of its folders, such as {inside[0].parent}; labels in each may count from 0"
+        raise SourceError("holds no .rec file itself, but folders that do", where=str(path), remedy=remedy)
     return "flat"
 
 

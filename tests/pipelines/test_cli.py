@@ -80,10 +80,33 @@ def test_build_show_export_clean(recipe: Path, table: Path, tmp_path: Path) -> N
     assert json.loads(planned.stdout)["samples"] == json.loads(built.stdout)["written"] == 4
     assert json.loads(run("show", out, "--json").stdout)["written"] == 4
     exported = run("export", out, "--to", tmp_path / "files", "--limit", 3, "--json")
-    assert json.loads(exported.stdout) == {"out": str(out), "to": str(tmp_path / "files"), "written": 3, "skipped": 0}
+    told = {"out": str(out), "to": str(tmp_path / "files"), "written": 3, "skipped": 0}
+    assert json.loads(exported.stdout) == {**told, "morphs": 0, "no_picture": 0, "members": []}
     assert json.loads(run("clean", out, "--json").stdout)["files"] == {}
     for command in ("show", "clean"):
         assert run(command, out).exit_code == 0
+
+
+def test_records_say_what_they_do_not_hold(recipe: Path, table: Path, tmp_path: Path) -> None:
+    out, records = tmp_path / "out", ("--to", tmp_path / "records", "--format", "recordio")
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    said = run("export", out, *records)
+    assert said.exit_code == 0
+    assert "Left out of each sample: face.jpg, json, landmarks.npy, mask.png;" in said.stdout
+    assert run("export", out, *records, "--picture", "face").exit_code == 0
+    for wrong in ((*records, "--picture", "lr"), ("--to", tmp_path / "files", "--picture", "face")):
+        assert run("export", out, *wrong).exit_code == 2
+    assert not (tmp_path / "files").exists()
+
+
+def test_the_table_of_rejects_is_named_only_if_there_are_any(recipe: Path, table: Path, tmp_path: Path) -> None:
+    out, more = tmp_path / "out", table.parent / "none.csv"
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    assert run("show", out).stderr == run("show", out, "--rejects").stderr == ""
+    more.write_text("uri\nnot-there.png\n")
+    run("build", recipe, "--source", table, "--source", more, "--out", out, "--workers", 1)
+    assert run("show", out).stderr == ""
+    assert "Every reject" in run("show", out, "--rejects").stderr
 
 
 def test_sources_of_the_command_line_replace_those_of_the_recipe(

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +19,7 @@ from faceloom.pipelines.export import (
     FORMATS,
     Exported,
     FolderFormat,
+    check_picture,
     check_split,
     export_samples,
     file_paths,
@@ -177,7 +178,75 @@ def test_an_unknown_format_is_refused_with_those_that_are(tmp_path: Path) -> Non
     assert isinstance(open_format("folder", Storage(str(tmp_path))), FolderFormat)
     with pytest.raises(FaceloomError, match=r"got lmdb.*folder, recordio"):
         open_format("lmdb", Storage(str(tmp_path)))
-    assert list(FORMATS) == ["folder", "recordio"]
+    assert FORMATS == ("folder", "recordio")
+
+
+def test_a_picture_can_be_chosen_of_records_alone(built: Storage, tmp_path: Path) -> None:
+    record = read_record(built)
+    for picture in (None, "face", "masked.jpg", "mask"):
+        check_picture(built, record, picture)
+        open_format("recordio", Storage(str(tmp_path)), picture)
+    for picture in ("lr", "landmarks", "face.png"):
+        with pytest.raises(FaceloomError, match=rf"no sample.*{picture}.*face.jpg, mask.png, masked.jpg"):
+            check_picture(built, record, picture)
+    with pytest.raises(FaceloomError, match=r"all pictures.*--format recordio"):
+        open_format("folder", Storage(str(tmp_path)), "face")
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "left_out"),
+    [
+        ("folder", None, ()),
+        ("recordio", None, ("face.jpg", "json", "landmarks.npy", "mask.png")),
+        ("recordio", "face", ("json", "landmarks.npy", "mask.png", "masked.jpg")),
+    ],
+)
+def test_what_a_layout_does_not_hold_is_told(
+    built: Storage, tmp_path: Path, name: str, picture: str | None, left_out: tuple[str, ...]
+) -> None:
+    layout = open_format(name, Storage(str(tmp_path)), picture)
+    done = export_samples(built, read_record(built), layout, watcher=Watcher())
+    assert done == Exported(written=6, skipped=0, members=left_out)
+
+
+def test_samples_without_the_picture_are_left_out_and_counted(built: Storage, tmp_path: Path) -> None:
+    class EverySecond(FolderFormat):
+        turn = 0
+
+        def takes(self, names: Collection[str]) -> Collection[str]:
+            self.turn += 1
+            return names if self.turn % 2 else ()
+
+    done = export_samples(built, read_record(built), EverySecond(Storage(str(tmp_path))), watcher=Watcher())
+    assert done == Exported(written=3, skipped=0, no_picture=3)
+    assert len(list(tmp_path.rglob("*.json"))) == 3
+
+
+@pytest.fixture(scope="module")
+def morphed(tmp_path_factory: pytest.TempPathFactory, table: Path) -> Storage:
+    split = {"shares": {"train": 1.0}}
+    return build(table, tmp_path_factory.mktemp("morphed"), masks=[], split=split, morph={"neighbours": 1})
+
+
+@pytest.mark.parametrize(("name", "usual"), [("folder", True), ("recordio", False)])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_morphs_are_in_or_out(morphed: Storage, tmp_path: Path, name: str, usual: bool, asked: bool | None) -> None:
+    rows = rows_of(morphed)
+    mixed = [row for row in rows if row.parents]
+    assert 0 < len(mixed) < len(rows)
+    layout = open_format(name, Storage(str(tmp_path)))
+    done = export_samples(morphed, read_record(morphed), layout, morphs=asked, watcher=Watcher())
+    wanted = rows if (usual if asked is None else asked) else [row for row in rows if not row.parents]
+    assert (done.written, done.morphs) == (len(wanted), len(rows) - len(wanted))
+    if name == "recordio":
+        lines = (tmp_path / "train" / "labels.csv").read_text().splitlines()[1:]
+        assert {line.split(",")[1] for line in lines} == {row.identity for row in wanted}
+
+
+def test_a_limit_counts_what_is_exported(morphed: Storage, tmp_path: Path) -> None:
+    layout = open_format("recordio", Storage(str(tmp_path)))
+    done = export_samples(morphed, read_record(morphed), layout, limit=5, watcher=Watcher())
+    assert done.written == 5 and done.morphs > 0
 
 
 def test_records_hold_every_sample_and_come_back_as_a_source(built: Storage, tmp_path: Path) -> None:
@@ -185,7 +254,7 @@ def test_records_hold_every_sample_and_come_back_as_a_source(built: Storage, tmp
     for _ in range(2):  # the second time they are written anew, and are the same
         layout = open_format("recordio", Storage(str(tmp_path)))
         done = export_samples(built, record, layout, watcher=Watcher())
-        assert done == Exported(len(rows_of(built)), 0)
+        assert (done.written, done.skipped) == (len(rows_of(built)), 0)
     for split, samples in record.by_split.items():
         source = open_source(SourceSpec(path=str(tmp_path / split)))
         photos = [row for row in source.scan() if isinstance(row, Photo)]
@@ -249,13 +318,17 @@ def test_following_the_remedy_helps(own: Storage, table: Path, tmp_path: Path) -
     assert export(own, tmp_path / "files").written == 6
 
 
-def test_another_format_needs_three_methods(built: Storage) -> None:
+def test_another_format_needs_four_methods(built: Storage) -> None:
     class Counting:
         threads = 1
+        morphs = True
 
         def __init__(self) -> None:
             self.keys: list[str] = []
             self.finished = False
+
+        def takes(self, names: Collection[str]) -> Collection[str]:
+            return names
 
         def holds(self, row: IndexRow) -> bool:
             return row.split == "test"

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from faceloom.pipelines.recordio_writer import RecordIoFormat, RecordWriter, cut_at_magic
 from faceloom.pipelines.sources.base import open_source
 from faceloom.pipelines.storage import Storage
-from faceloom.schemas.errors import FaceloomError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.source_spec import SourceSpec
@@ -22,10 +21,10 @@ from faceloom.schemas.source_spec import SourceSpec
 MAGIC = struct.pack("<I", 0xCED7230A)
 
 
-def read_plainly(data: bytes) -> list[bytes]:
-    """What lies in each record, by the format's description and nothing of ours."""
-    found, parts, at = [], [], 0
-    while at < len(data):
+def read_plainly(data: bytes, at: int = 0, most: int | None = None) -> list[bytes]:
+    """What lies in each record from a place on, by the format's description and nothing of ours."""
+    found, parts = [], []  # type: list[bytes], list[bytes]
+    while at < len(data) and len(found) != most:
         magic, word = struct.unpack_from("<II", data, at)
         assert magic == 0xCED7230A
         length = word & 0x1FFFFFFF
@@ -44,6 +43,27 @@ def written(*records: tuple[int, float | tuple[float, ...], bytes]) -> tuple[byt
     for record in records:
         writer.write(*record)
     return rec.getvalue(), idx.getvalue()
+
+
+def train_on(folder: Path) -> list[tuple[int, bytes]]:
+    """Label and picture of each record, found as InsightFace's loader for PyTorch does, by nothing of ours.
+
+    It takes number 0 first. If that has a flag, the first of its labels is one more than the number of pictures, which
+    are 1, 2, 3 …; otherwise all records are pictures.
+    """
+    data = (folder / "train.rec").read_bytes()
+    lines = [line.split("\t") for line in (folder / "train.idx").read_text().splitlines()]
+    places = {int(number): int(begin) for number, begin in lines}
+
+    def record(number: int) -> tuple[tuple[float, ...], bytes]:
+        content = read_plainly(data, places[number], 1)[0]
+        flag, label, _, _ = struct.unpack_from("<IfQQ", content)
+        labels = struct.unpack_from(f"<{flag}f", content, 24)
+        return labels or (label,), content[24 + 4 * flag :]
+
+    head, rest = record(0)
+    numbers = range(1, int(head[0])) if not rest else list(places)
+    return [(int(record(number)[0][0]), record(number)[1]) for number in numbers]
 
 
 def test_a_record_is_header_and_picture() -> None:
@@ -97,8 +117,8 @@ def row(key: str, identity: str, split: str) -> IndexRow:
     )  # fmt: skip
 
 
-def exported(root: Path) -> None:
-    layout = RecordIoFormat(Storage(str(root)))
+def exported(root: Path, picture: str | None = None) -> None:
+    layout = RecordIoFormat(Storage(str(root)), picture)
     samples = [
         ("k1", "Grace", "train"),
         ("k2", "Ada, L.", "train"),
@@ -123,8 +143,8 @@ def test_an_export_has_every_sample_with_its_label(tmp_path: Path) -> None:
     assert (tmp_path / "train" / "property").read_text() == "2,96,112\n"
     source = open_source(SourceSpec(path=str(tmp_path / "train")))
     photos = [photo for photo in source.scan() if isinstance(photo, Photo)]
-    assert [photo.identity for photo in photos] == ["0", "1", "0"]
-    assert [source.read(photo.uri) for photo in photos] == [png(level) for level in range(3)]
+    assert [photo.identity for photo in photos] == ["0", "0", "1"]
+    assert [source.read(photo.uri) for photo in photos] == [png(level) for level in (0, 2, 1)]
     with (tmp_path / "train" / "labels.csv").open(newline="") as stream:
         assert list(csv.reader(stream)) == [["label", "identity"], ["0", "Grace"], ["1", "Ada, L."]]
     (only,) = open_source(SourceSpec(path=str(tmp_path / "test"))).scan()
@@ -153,8 +173,53 @@ def test_nothing_has_its_final_name_before_the_end(tmp_path: Path) -> None:
     assert len(Storage(str(tmp_path)).list()) == 4
 
 
-def test_a_sample_without_picture_is_an_error(tmp_path: Path) -> None:
+def test_insightface_finds_every_picture_and_who_is_where(tmp_path: Path) -> None:
+    exported(tmp_path)
+    assert train_on(tmp_path / "train") == [(0, png(0)), (0, png(2)), (1, png(1))]
+    assert train_on(tmp_path / "test") == [(0, png(3))]
+    data = (tmp_path / "train" / "train.rec").read_bytes()
+    lines = [line.split("\t") for line in (tmp_path / "train" / "train.idx").read_text().splitlines()]
+    assert [number for number, _ in lines] == ["0", "1", "2", "3", "4", "5"]
+    labels = [struct.unpack("<2f", read_plainly(data, int(lines[number][1]), 1)[0][24:]) for number in (0, 4, 5)]
+    assert labels == [(4, 6), (1, 3), (3, 4)], "people from 4 to below 6; Grace from 1 to below 3; Ada has 3"
+
+
+def test_more_than_float32_counts_are_pictures_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faceloom.pipelines.recordio_writer.MOST_COUNTED", 5)
+    exported(tmp_path)
+    assert train_on(tmp_path / "train") == [(0, png(0)), (0, png(2)), (1, png(1))]
+    assert len(read_plainly((tmp_path / "train" / "train.rec").read_bytes())) == 3
+    assert len(read_plainly((tmp_path / "test" / "train.rec").read_bytes())) == 3, "picture, person, and number 0"
+
+
+def test_records_without_an_index_are_read_too(tmp_path: Path) -> None:
+    exported(tmp_path)
+    (tmp_path / "train" / "train.idx").unlink()
+    photos = list(open_source(SourceSpec(path=str(tmp_path / "train"))).scan())
+    assert [photo.identity for photo in photos if isinstance(photo, Photo)] == ["0", "1", "0"]
+
+
+def test_the_picture_can_be_chosen(tmp_path: Path) -> None:
+    exported(tmp_path, "face.png")
+    assert train_on(tmp_path / "train") == [(0, png(200)), (0, png(200)), (1, png(200))]
+    assert train_on(tmp_path / "test") == [(0, png(3))]
+
+
+@pytest.mark.parametrize(
+    ("picture", "taken"),
+    [
+        (None, "masked.jpg"), ("face", "face.jpg"), ("face.jpg", "face.jpg"), ("lr", "lr.png"),
+        ("lr_masked", "lr_masked.png"), ("mask", "mask.png"), ("face.png", None), ("landmarks", None), ("json", None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_a_record_takes_one_picture_or_none(tmp_path: Path, picture: str | None, taken: str | None) -> None:
+    names = ["face.jpg", "json", "landmarks.npy", "lr.png", "lr_masked.png", "mask.png", "masked.jpg"]
+    layout = RecordIoFormat(Storage(str(tmp_path)), picture)
+    assert layout.takes(names) == ((taken,) if taken else ())
+
+
+def test_without_a_mask_the_face_is_taken(tmp_path: Path) -> None:
     layout = RecordIoFormat(Storage(str(tmp_path)))
-    with pytest.raises(FaceloomError, match="no picture") as caught:
-        layout.add(row("k1", "Ada", "train"), {"json": b"{}"})
-    assert caught.value.where == "k1"
+    assert layout.takes(["face.webp", "json", "lr.png"]) == ("face.webp",)
+    assert layout.takes(["json", "lr.png"]) == ()

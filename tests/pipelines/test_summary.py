@@ -9,12 +9,14 @@ from rich.console import Console, RenderableType
 
 from faceloom.pipelines.build import RunReport
 from faceloom.pipelines.clean import Leftovers
+from faceloom.pipelines.export import Exported
 from faceloom.pipelines.record import BuildRecord, ShardRecord
 from faceloom.pipelines.show import Disk, Preview, Shown
 from faceloom.pipelines.summary import (
     build_summary,
     clean_summary,
     counts_table,
+    export_summary,
     facts_table,
     plan_summary,
     print_blocks,
@@ -150,3 +152,11 @@ def test_clean() -> None:
     many = Leftovers({f"shards/{number:03d}.tar": 1 for number in range(100)}, {}, {})
     lines = shown(*clean_summary(many, "out", deleted=False))
     assert has(lines, "80 more") and len(lines) < 30
+
+
+def test_an_export_says_what_it_does_not_hold() -> None:
+    whole = shown(*export_summary(Exported(1234, 5), "files"))
+    assert whole == ["1,234 samples written to files, 5 were there already"]
+    lines = shown(*export_summary(Exported(4, 0, 1200, 3, ("face.jpg", "json")), "records"))
+    assert has(lines, "morphs", "1,200", "--morphs") and has(lines, "no such picture", "3")
+    assert has(lines, "each sample", "face.jpg, json;", "--format folder")

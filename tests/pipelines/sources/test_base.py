@@ -40,6 +40,8 @@ def kind(path: Path | str) -> str:
         (["train.rec", "a.jpg"], "FlatFolder"),
         ([".thumbs/1.jpg", ".thumbs/2.jpg", "a.jpg"], "FlatFolder"),
         (["notes.txt"], "FlatFolder"),
+        (["a.jpg", "more/train.rec"], "FlatFolder"),
+        (["Ada/1.jpg", "more/train.rec"], "FolderOfPeople"),
     ],
 )
 def test_auto_goes_by_what_lies_there(tmp_path: Path, names: list[str], adapter: str) -> None:
@@ -66,6 +68,14 @@ def test_auto_knows_patterns_and_names_that_only_look_like_one(tmp_path: Path) -
     assert kind(tmp_path / "set-{000..002}.tar") == "WebDatasetShards"
     put(tmp_path, "photos [a].tar/Ada/1.jpg")
     assert kind(tmp_path / "photos [a].tar") == "FolderOfPeople"
+
+
+def test_records_of_several_splits_are_taken_one_by_one(tmp_path: Path) -> None:
+    put(tmp_path, "export.json", "test/train.rec", "test/property", "train/train.rec", "train/labels.csv")
+    with pytest.raises(SourceError, match=f"folders that do.*such as {tmp_path}/test; labels in each may count from 0"):
+        kind(tmp_path)
+    assert kind(tmp_path / "train") == kind(tmp_path / "test") == "RecordIo"
+    assert type(open_source(SourceSpec(path=str(tmp_path), kind="recordio"))).__name__ == "RecordIo"
 
 
 @pytest.mark.parametrize("folder", ["FlatFolder", "FolderOfPeople"])
