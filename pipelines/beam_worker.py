@@ -56,24 +56,36 @@ INSIST_SECONDS = 3.0
 """After so long the main thread is told again that a worker died."""
 
 
+class _WorkerDied(BaseException):
+    """Raised by a signal, in the midst of whatever the main thread does; none of Beam's `except Exception` stops it."""
+
+
 @contextlib.contextmanager
 def deaths_as_errors() -> Iterator[None]:
     """Make the death of a worker an error of the main thread; Beam would wait for the dead for ever.
 
+    Another thread cannot be told, and waits.
+
     Raises:
         FaceloomError: a worker died.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     died = ""
-    before = threading.excepthook
-    main_thread = threading.main_thread().ident or 0
+    main_thread = threading.get_ident()
     left = threading.Event()
 
     def insist() -> None:
-        # A real signal: the main thread waits for a lock, and `_thread.interrupt_main` would not wake it. Again and
-        # again: Beam starts its pools in code that may swallow an interrupt, and would then wait for ever all the same.
+        # Again and again: Beam starts its pools in code that may swallow what is raised in it, and would then wait for
+        # ever all the same.
         while not left.is_set():
-            signal.pthread_kill(main_thread, signal.SIGINT)
+            signal.pthread_kill(main_thread, signal.SIGURG)
             left.wait(INSIST_SECONDS)
+
+    def hear(*_: object) -> None:
+        if not left.is_set():
+            raise _WorkerDied
 
     def hook(fault: threading.ExceptHookArgs) -> None:
         nonlocal died
@@ -82,20 +94,22 @@ def deaths_as_errors() -> Iterator[None]:
             if first:
                 threading.Thread(target=insist, daemon=True).start()
         else:
-            before(fault)
+            hook_before(fault)
 
-    threading.excepthook = hook
+    # A real signal: the main thread waits for a lock, which no other thread's exception ends. Not SIGINT, which is
+    # ignored in what a script starts in the background. SIGURG does nothing where it comes too late.
+    handler_before = signal.signal(signal.SIGURG, hear)
+    hook_before, threading.excepthook = threading.excepthook, hook
     try:
         yield
-    except KeyboardInterrupt:
+    except _WorkerDied:
         left.set()
-        if not died:
-            raise
         remedy = "If memory ran out, use fewer workers. Run the same command again; finished tasks are kept"
         raise FaceloomError("a worker process died", value=died, remedy=remedy) from None
     finally:
         left.set()
-        threading.excepthook = before
+        threading.excepthook = hook_before
+        signal.signal(signal.SIGURG, handler_before)
 
 
 def die_with(parent: int) -> None:

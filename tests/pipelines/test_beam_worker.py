@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 
+from faceloom.pipelines import beam_worker
 from faceloom.pipelines.beam_worker import deaths_as_errors, forked_by, quiet_beam, worker_command
 from faceloom.schemas.errors import FaceloomError
 
@@ -64,16 +67,76 @@ def test_a_users_own_logging_stays() -> None:
     assert logging.getLogger().handlers == handlers  # pytest has set its own
 
 
-def test_a_dead_worker_is_an_error() -> None:
+def start_worker_that_dies() -> threading.Thread:
     def run_worker() -> None:
         time.sleep(0.2)  # until the main thread waits
         raise RuntimeError("exited with return code -9")
 
-    begin = time.perf_counter()
-    with pytest.raises(FaceloomError, match=r"return code -9.*fewer workers"), deaths_as_errors():
-        threading.Thread(target=run_worker, name="run_worker").start()
-        threading.Event().wait(10)  # as Beam does
+    thread = threading.Thread(target=run_worker, name="run_worker")
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN], ids=["heard", "ignored"])
+def test_a_dead_worker_is_an_error_even_where_ctrl_c_is_ignored(ctrl_c: Any) -> None:
+    before, begin = signal.signal(signal.SIGINT, ctrl_c), time.perf_counter()
+    try:
+        with pytest.raises(FaceloomError, match=r"return code -9.*fewer workers"), deaths_as_errors():
+            start_worker_that_dies()
+            threading.Event().wait(10)  # as Beam does
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.perf_counter() - begin < 5
+
+
+def test_a_death_is_told_until_it_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beam_worker, "INSIST_SECONDS", 0.1)
+    swallowed = []
+    with pytest.raises(FaceloomError, match="a worker process died"), deaths_as_errors():
+        start_worker_that_dies()
+        for _ in range(2):
+            try:
+                threading.Event().wait(10)
+            except BaseException as error:
+                swallowed.append(error)
+        threading.Event().wait(10)
+    assert len(swallowed) == 2
+
+
+def test_a_death_that_is_told_too_late_interrupts_nobody() -> None:
+    with deaths_as_errors():
+        late = signal.getsignal(signal.SIGURG)
+    assert callable(late)
+    late(signal.SIGURG, None)
+    assert signal.getsignal(signal.SIGURG) is signal.SIG_DFL
+    signal.raise_signal(signal.SIGURG)
+
+
+def test_several_deaths_are_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beam_worker, "INSIST_SECONDS", 0.05)
+    said: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda fault: said.append(str(fault.exc_value)))
+    with pytest.raises(FaceloomError), deaths_as_errors():
+        threads = [start_worker_that_dies() for _ in range(4)]
+        threading.Event().wait(10)
+    for thread in threads:
+        thread.join()
+    time.sleep(0.2)  # in which nothing more is raised
+    assert len(said) < 4, "only those who die after all is over are nobody's business"
+
+
+def test_in_another_thread_nothing_is_changed() -> None:
+    before = threading.excepthook, signal.getsignal(signal.SIGURG)
+    seen = []
+
+    def watch() -> None:
+        with deaths_as_errors():
+            seen.append((threading.excepthook, signal.getsignal(signal.SIGURG)))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    thread.join()
+    assert seen == [before]
 
 
 def test_other_threads_and_ctrl_c_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
