@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from faceloom.pipelines.parts import shard_index, shard_tar
 from faceloom.pipelines.record import ShardRecord, read_record
@@ -20,6 +21,8 @@ from faceloom.schemas.errors import FaceloomError, StorageError
 
 if TYPE_CHECKING:
     import webdataset
+
+Missing = Literal["error", "skip"] | Mapping[str, Any]
 
 PIECE = 32
 """Neighbouring samples that a shuffled pass reads in one go. A person's samples are neighbours, so a piece must be
@@ -37,6 +40,7 @@ def open_split(
     decode: bool = True,
     tensors: bool = False,
     members: Sequence[str] | None = None,
+    missing: Missing = "error",
 ) -> webdataset.FluidWrapper:
     """Open one split of a finished build for training.
 
@@ -59,9 +63,16 @@ def open_split(
     - `json`: a dict with identity, split, source, and every operation with its parameters and seed. It has no fixed
       form, so PyTorch's own collation cannot batch it: name the other members, or map it to what you need.
 
+    In some builds only some samples have a member: where a mask with `when: landmarks_missing` takes photos in which no
+    face was found, these have no `landmarks`; if it is the only mask, the others have no `masked`, `mask` or `alpha`.
+    Without `members` each sample comes with what it has; what becomes of one that lacks a named member, `missing` says.
+
     Example:
         samples = open_split("out", "train", shuffle=2000, members=["face", "masked", "mask"])
         loader = torch.utils.data.DataLoader(samples, batch_size=64, num_workers=4)
+
+        unknown = np.full((68, 2), np.nan, np.float32)
+        samples = open_split("out", "train", members=["face", "landmarks"], missing={"landmarks": unknown})
 
     Args:
         out: folder of the build.
@@ -73,14 +84,19 @@ def open_split(
         decode: otherwise members are bytes and keep their file names, such as `face.jpg`.
         tensors: pictures as uint8 torch tensors (C, H, W), masks (1, H, W), landmarks as a tensor.
         members: those to read, by name without ending; all if not given.
+        missing: of a sample that lacks one of `members`: `error` ends the pass, `skip` leaves the sample out, and a
+            mapping gives by name what stands in its place: an array as the others are, if they are to be batched. Where
+            samples are skipped, the runs of readers may differ in length by more than one.
 
     Returns:
         A webdataset pipeline: an IterableDataset with `.map`, `.select`, `.batched`, `.with_epoch` and so on.
 
     Raises:
         StorageError: there is no finished build, or a shard is missing or cut short.
-        FaceloomError: the build has no such split, a sample has no such member, or webdataset is not installed.
+        FaceloomError: the build has no such split, a sample lacks a member that nothing stands in for, `missing` is
+            none of these or without `members` for it, or webdataset is not installed.
     """
+    _check_missing(missing, members)
     try:
         import webdataset
     except ImportError as error:
@@ -89,8 +105,20 @@ def open_split(
     storage = Storage(str(out))
     shards = split_shards(storage, split)
     samples = webdataset.FluidWrapper(_Reader(storage, shards, shuffle, seed))
-    take = partial(_take, members=None if members is None else tuple(members), decode=decode, tensors=tensors)
-    return samples.map(take)
+    wanted = None if members is None else tuple(members)
+    return samples.map(partial(_take, members=wanted, missing=missing, decode=decode, tensors=tensors))
+
+
+def _check_missing(missing: Missing, members: Sequence[str] | None) -> None:
+    if isinstance(missing, Mapping):
+        if not set(missing) <= set(members or ()):
+            remedy = "Name in `members` all that are to be read"
+            raise FaceloomError("`missing` gives what is not read", value=", ".join(sorted(missing)), remedy=remedy)
+    elif missing not in ("error", "skip"):
+        remedy = "Give 'error', 'skip', or a mapping such as {'landmarks': array}"
+        raise FaceloomError("no such way with missing members", value=missing, remedy=remedy)
+    elif missing == "skip" and members is None:
+        raise FaceloomError("nothing can be missing where no members are named", remedy="Name them in `members`")
 
 
 def split_shards(storage: Storage, split: str) -> tuple[ShardRecord, ...]:
@@ -191,20 +219,28 @@ def _worker_seed() -> int:
     return info.seed if info else 0
 
 
-def _take(sample: dict[str, Any], *, members: tuple[str, ...] | None, decode: bool, tensors: bool) -> dict[str, Any]:
-    """Pick the wanted members of a raw sample and decode them."""
+def _take(
+    sample: dict[str, Any], *, members: tuple[str, ...] | None, missing: Missing, decode: bool, tensors: bool
+) -> dict[str, Any] | None:
+    """Pick the wanted members of a raw sample and decode them; None leaves the sample out."""
     files = {name.partition(".")[0]: name for name in sorted(sample) if not name.startswith("__")}
     wanted = files if members is None else members
     taken: dict[str, Any] = {"__key__": sample["__key__"]}
     for member in sorted(wanted):
-        if member not in files:
-            where, remedy = f"{sample['__url__']}::{sample['__key__']}", f"It has: {', '.join(files)}"
+        if member in files:
+            name = files[member]
+            if not decode:
+                taken[name] = sample[name]
+                continue
+            value = decode_member(name, sample[name])
+        elif isinstance(missing, Mapping) and member in missing:
+            value = deepcopy(missing[member])  # whoever changes one sample must not change all
+        elif missing == "skip":
+            return None
+        else:
+            where, has = f"{sample['__url__']}::{sample['__key__']}", ", ".join(files)
+            remedy = f"It has: {has}. Where only some samples lack it, missing='skip' leaves them out"
             raise FaceloomError("the sample has no such member", where=where, value=member, remedy=remedy)
-        name = files[member]
-        if not decode:
-            taken[name] = sample[name]
-            continue
-        value = decode_member(name, sample[name])
         taken[member] = _tensor(value) if tensors and member != "json" else value
     return taken
 
@@ -236,8 +272,11 @@ def decode_member(name: str, data: bytes) -> Any:
 
 
 def _tensor(value: Any) -> Any:
+    import numpy as np
     import torch
 
+    if not isinstance(value, np.ndarray):  # what somebody gave for a missing member may be anything
+        return value
     if value.dtype != "uint8":
         return torch.from_numpy(value)
     picture = torch.from_numpy(value)

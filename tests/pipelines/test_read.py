@@ -51,15 +51,21 @@ def sample_files(number: int) -> list[tuple[str, bytes]]:
     ]
 
 
-def make_build(root: Path, shards: Sequence[tuple[str, int]]) -> Path:
-    """A finished build of shards (split, number of samples), written as the pipeline writes them."""
+def make_build(root: Path, shards: Sequence[tuple[str, int]], without_landmarks: Sequence[int] = ()) -> Path:
+    """A finished build of shards (split, number of samples), written as the pipeline writes them.
+
+    Some samples, given by number, have no landmarks.
+    """
     storage, records, number = Storage(str(root)), [], 0
     for place, (split, samples) in enumerate(shards):
         name, rows, offset = f"{split}-{place:03b}-{'ab' * 6}", [], 0
         with storage.write(shard_tar(name)) as stream:
             for _ in range(samples):
                 key = f"{number:04d}-f00-m000"
-                members = append_sample(stream, offset, key, sample_files(number))
+                files = sample_files(number)
+                if number in without_landmarks:
+                    files = [file for file in files if file[0] != "landmarks.npy"]
+                members = append_sample(stream, offset, key, files)
                 length = sample_length(members)
                 rows.append(
                     IndexRow(
@@ -128,6 +134,72 @@ def test_named_members_come_alone(build: Path) -> None:
 def test_a_member_that_is_not_there_is_named_with_those_that_are(build: Path) -> None:
     with pytest.raises(FaceloomError, match=r"no such member.*got depth.*alpha, face, json, landmarks, mask, masked"):
         next(iter(open_split(build, "test", members=["depth"])))
+
+
+@pytest.fixture(scope="module")
+def faceless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two shards of 6 and 7 samples, of which the first, the fifth and the last have no landmarks."""
+    folder = tmp_path_factory.mktemp("faceless")
+    return make_build(folder, [("train", 6), ("train", 7)], without_landmarks=[0, 4, 12])
+
+
+def test_a_member_that_some_lack_is_an_error_that_names_the_switch(faceless: Path) -> None:
+    with pytest.raises(FaceloomError, match=r"::0000-f00.*got landmarks.*missing='skip'"):
+        next(iter(open_split(faceless, "train", members=["face", "landmarks"])))
+    assert ["landmarks" in sample for sample in open_split(faceless, "train")].count(False) == 3
+
+
+@pytest.mark.parametrize("workers", [0, 2, 3])
+@pytest.mark.parametrize("shuffle", [0, 8])
+def test_samples_that_lack_a_member_can_be_left_out(faceless: Path, workers: int, shuffle: int) -> None:
+    wanted = ["face", "landmarks"]
+    samples = open_split(faceless, "train", shuffle=shuffle, members=wanted, missing="skip", tensors=True)
+    keys = []
+    for batch in torch.utils.data.DataLoader(samples, batch_size=3, num_workers=workers):
+        assert (batch["landmarks"][:, 0, 0] == batch["face"][:, 0, 0, 0]).all()
+        keys += batch["__key__"]
+    assert sorted(keys) == [key for number, key in enumerate(TRAIN) if number not in (0, 4, 12)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("tensors", [False, True])
+def test_something_can_stand_in_for_what_samples_lack(faceless: Path, workers: int, tensors: bool) -> None:
+    unknown = {"landmarks": np.full((68, 2), np.nan, np.float32)}
+    samples = open_split(faceless, "train", members=["face", "landmarks"], missing=unknown, tensors=tensors)
+    loader = torch.utils.data.DataLoader(samples, batch_size=13, num_workers=workers)
+    points = {key: one for batch in loader for key, one in zip(batch["__key__"], batch["landmarks"], strict=True)}
+    assert sorted(points) == TRAIN
+    assert [key for key in TRAIN if points[key].isnan().all()] == [TRAIN[0], TRAIN[4], TRAIN[12]]
+    assert points[TRAIN[3]].eq(3).all()
+
+
+def test_what_stands_in_is_each_samples_own(faceless: Path) -> None:
+    wanted: dict[str, Any] = {"members": ["landmarks"], "missing": {"landmarks": np.zeros((68, 2), np.float32)}}
+    first, *_, last = open_split(faceless, "train", **wanted)
+    first["landmarks"][:] = 5
+    assert (last["landmarks"] == 0).all()
+
+
+def test_stand_ins_may_be_anything(faceless: Path) -> None:
+    wanted: dict[str, Any] = {"members": ["landmarks"], "missing": {"landmarks": "none"}}
+    assert next(iter(open_split(faceless, "train", tensors=True, **wanted)))["landmarks"] == "none"
+    assert next(iter(open_split(faceless, "train", decode=False, **wanted)))["landmarks"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("members", "missing", "message"),
+    [
+        (None, "skip", "no members are named"),
+        (None, {"landmarks": 0}, "not read.*landmarks"),
+        (["face"], {"landmarks": 0}, "not read.*landmarks"),
+        (["face"], "ignore", "got ignore.*'skip'"),
+    ],
+)
+def test_a_switch_that_can_do_nothing_is_refused(
+    build: Path, members: list[str] | None, missing: Any, message: str
+) -> None:
+    with pytest.raises(FaceloomError, match=message):
+        open_split(build, "train", members=members, missing=missing)
 
 
 def test_undecoded_members_are_bytes_under_their_file_names(build: Path) -> None:
