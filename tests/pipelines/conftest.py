@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from faceloom.schemas.plan import PlannedFace
+
+if TYPE_CHECKING:
+    from tests.pipelines.building import Bench
 
 
 def _ring(centre: tuple[float, float], radii: tuple[float, float], count: int) -> np.ndarray:
@@ -187,3 +192,52 @@ def synthetic() -> SimpleNamespace:
         tiny_run,
     ]
     return SimpleNamespace(**{function.__name__: function for function in functions})
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds have several parts per shard, and load no landmark model."""
+    from tests.pipelines.building import make_small_parts
+
+    make_small_parts(monkeypatch)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, synthetic: SimpleNamespace, small_parts: None) -> Bench:
+    """Photos, and nothing built."""
+    from tests.pipelines.building import Bench
+
+    return Bench(tmp_path, synthetic)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) -> Bench:
+    """Photos, and a finished build `out`; not to be touched."""
+    from tests.pipelines.building import Bench, make_small_parts
+
+    bench = Bench(tmp_path_factory.mktemp("finished"), synthetic)
+    with pytest.MonkeyPatch.context() as patch:
+        make_small_parts(patch)
+        bench.run()
+    bench.clean = bench.tree()
+    return bench
+
+
+@pytest.fixture
+def built(tmp_path: Path, synthetic: SimpleNamespace, small_parts: None, finished: Bench) -> Bench:
+    """A copy of the photos and of the finished build, in another place."""
+    from tests.pipelines.building import Bench
+
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True)
+    bench = Bench(tmp_path, synthetic)
+    bench.clean = finished.clean
+    return bench
+
+
+@pytest.fixture(scope="session")
+def scene(synthetic: SimpleNamespace) -> SimpleNamespace:
+    """A photo of 400 pixels with a tilted face of eye distance 90: arcface shrinks it 2.6 times."""
+    points = synthetic.landmarks((190, 160), 90, 0.2)
+    rgb = synthetic.picture(400, 380, 1)
+    data = synthetic.encoded(rgb)
+    return SimpleNamespace(rgb=rgb, data=data, points=points, face=synthetic.planned(data, points))

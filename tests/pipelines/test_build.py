@@ -2,141 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from faceloom.pipelines import analysis, build, parts, planner
-from faceloom.pipelines.build import RunReport, plan_build, prepare, run_build
+from faceloom.pipelines import build, parts
+from faceloom.pipelines.build import plan_build, prepare
 from faceloom.pipelines.record import read_record
-from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_index, read_rejects
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import ModelFileError, RecipeError, SourceError, StorageError
 from faceloom.schemas.photos import Photo
-from faceloom.schemas.recipe import Recipe, parse_recipe
-
-PHOTOS = 24
-Tree = dict[str, bytes]
-
-
-class OnStage(Watcher):
-    """Does something when a stage begins."""
-
-    def __init__(self, stage: str, do: Callable[[], object]) -> None:
-        self.wanted, self.do = stage, do
-        self.stages: list[tuple[str, int | None]] = []
-
-    def stage(self, name: str, total: int | None, unit: str) -> None:
-        self.stages.append((name, total))
-        if name == self.wanted:
-            self.do()
-
-
-class Bench:
-    """A source of 24 photos of 4 people, and builds of it."""
-
-    def __init__(self, folder: Path, synthetic: SimpleNamespace) -> None:
-        self.folder, self.synthetic = folder, synthetic
-        self.photos = folder / "photos"
-        synthetic.lay_photos(self.photos, range(PHOTOS))
-        self.clean: Tree = {}
-
-    def recipe(self, **changes: Any) -> Recipe:
-        plain: dict[str, Any] = {
-            "name": "x",
-            "sources": [{"path": str(self.photos / "photos.csv"), "name": "s"}],
-            "masks": [{"kind": "polygon", "shape": "A"}, {"kind": "polygon", "shape": "C", "colour": "red"}],
-            "faces": {"min_size": 0},
-            "align": {"size": 32},
-            "split": {"shares": {"train": 0.5, "test": 0.5}},
-            "output": {"shards": {"samples": 8}},
-        }
-        return parse_recipe({**plain, **changes})
-
-    def run(
-        self, out: str = "out", *, workers: int = 1, resume: bool = True, watcher: Watcher | None = None, **changes: Any
-    ) -> RunReport:
-        context = prepare(self.recipe(**changes), str(self.folder / out))
-        return run_build(context, workers=workers, resume=resume, watcher=watcher or Watcher())
-
-    def storage(self, out: str = "out") -> Storage:
-        return Storage(str(self.folder / out))
-
-    def tree(self, out: str = "out") -> Tree:
-        """Everything that must not depend on the way there."""
-        root = self.folder / out
-        files = [root / "build.json", *(f for top in ("shards", "index", "rejects") for f in (root / top).rglob("*"))]
-        return {file.relative_to(root).as_posix(): file.read_bytes() for file in sorted(files) if file.is_file()}
-
-    def current(self, out: str = "out") -> Tree:
-        """The tree without shards that a later run has superseded."""
-        names = {shard.name for shard in read_record(self.storage(out)).shards}
-        return {
-            path: data
-            for path, data in self.tree(out).items()
-            if not path.startswith(("shards/", "index/")) or Path(path).stem in names
-        }
-
-    def files(self, out: str = "out") -> dict[str, tuple[int, int]]:
-        """Every file with inode and time: what was not written again keeps both."""
-        root = self.folder / out
-        return {
-            str(file.relative_to(root)): (file.stat().st_ino, file.stat().st_mtime_ns)
-            for file in root.rglob("*")
-            if file.is_file() and file.name != ".lock"
-        }
-
-
-def make_small_parts(patch: pytest.MonkeyPatch) -> None:
-    """Several parts per shard; and no landmark model is loaded, since landmarks are given."""
-    patch.setattr(planner, "PART_PHOTOS", 3)
-    patch.setattr(planner, "PART_SAMPLES", 6)
-    patch.setattr(analysis, "_predictor", lambda path: None)
-
-
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    make_small_parts(monkeypatch)
-
-
-@pytest.fixture
-def bench(tmp_path: Path, synthetic: SimpleNamespace) -> Bench:
-    """Photos, and nothing built."""
-    return Bench(tmp_path, synthetic)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) -> Bench:
-    """Photos, and a finished build `out`; not to be touched."""
-    bench = Bench(tmp_path_factory.mktemp("finished"), synthetic)
-    with pytest.MonkeyPatch.context() as patch:
-        make_small_parts(patch)
-        bench.run()
-    bench.clean = bench.tree()
-    return bench
-
-
-@pytest.fixture
-def built(tmp_path: Path, synthetic: SimpleNamespace, finished: Bench) -> Bench:
-    """A copy of the photos and of the finished build, in another place."""
-    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True)
-    bench = Bench(tmp_path, synthetic)
-    bench.clean = finished.clean
-    return bench
-
-
-def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("build", "survey"):
-        monkeypatch.setattr(f"faceloom.pipelines.{place}.run_tasks", lambda *_, **__: pytest.fail("there is no work"))
+from tests.pipelines.building import PHOTOS, Bench, OnStage, no_work
 
 
 def test_a_build_holds_what_was_asked_for(bench: Bench) -> None:
@@ -246,117 +127,6 @@ def test_going_back_finds_the_old_shards(built: Bench, monkeypatch: pytest.Monke
     assert built.current() == built.clean
 
 
-def test_leftovers_of_a_crash_are_swept(built: Bench) -> None:
-    root = built.folder / "out"
-    for path in ("shards/x.tar.partial-1-2", "index/y.parquet.partial-3-4", "work/dead.tar", "work/dead.plan.parquet"):
-        (root / path).parent.mkdir(exist_ok=True)
-        (root / path).write_bytes(b"torn")
-    built.run()
-    assert built.tree() == built.clean
-    assert not list((root / "work").rglob("*"))
-
-
-@pytest.mark.parametrize("gone", ["index/*.parquet", "shards/*.tar", "build.json", "rejects/*", "faces/*/*", "*/*.*"])
-def test_files_that_were_deleted_are_made_again_as_they_were(built: Bench, gone: str) -> None:
-    found = sorted((built.folder / "out").glob(gone))
-    assert found
-    for path in found[::2]:
-        path.unlink()
-    again = built.run()
-    assert built.tree() == built.clean
-    if gone in ("build.json", "rejects/*"):
-        assert (again.analysed, again.rendered) == (0, 0)
-    if gone.startswith("shards"):
-        assert 0 < again.rendered < PHOTOS
-
-
-def stopping(monkeypatch: pytest.MonkeyPatch, name: str, after: int) -> None:
-    """Let a function of `parts` fail once it was called so many times."""
-    real, calls = getattr(parts, name), [0]
-
-    def stop(*args: Any, **named: Any) -> Any:
-        calls[0] += 1
-        if calls[0] > after:
-            raise StorageError("the disk broke", where="work", remedy="Mend it")
-        return real(*args, **named)
-
-    monkeypatch.setattr(parts, name, stop)
-
-
-@pytest.mark.parametrize(
-    ("name", "after"), [("render_part", 0), ("render_part", 4), ("join_shard", 0), ("join_shard", 2)]
-)
-def test_a_run_that_stopped_half_way_is_finished_by_the_next(
-    bench: Bench, finished: Bench, monkeypatch: pytest.MonkeyPatch, name: str, after: int
-) -> None:
-    with monkeypatch.context() as patch:
-        stopping(patch, name, after)
-        with pytest.raises(StorageError, match=r"work: the disk broke\. Mend it"):
-            bench.run()
-    assert not bench.storage().exists("build.json")
-    report = bench.run()
-    assert report.analysed == 0
-    assert bench.tree() == finished.clean
-    assert not bench.storage().list("work")
-    if name == "join_shard":
-        assert report.rendered == 0, "all parts were there, only to be joined"
-    elif after:
-        assert 0 < report.rendered < PHOTOS
-
-
-def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(
-    bench: Bench, finished: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace_file = Path.replace
-
-    def full(path: Path, target: Path) -> Path:
-        if target.suffix == ".tar" and target.parent.name == "shards":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return replace_file(path, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full)
-        with pytest.raises(StorageError, match="disk full") as caught:
-            bench.run()
-    assert "run the same command again" in caught.value.remedy
-    assert not list((bench.folder / "out").glob("shards/*"))
-    assert not bench.storage().exists("build.json")
-    bench.run()
-    assert bench.tree() == finished.clean
-
-
-@pytest.mark.parametrize("how", ["vanished", "changed"])
-def test_a_photo_that_goes_or_changes_meanwhile_is_told_and_the_next_run_finishes(bench: Bench, how: str) -> None:
-    victim = bench.photos / "007.png"
-    other = bench.synthetic.encoded(bench.synthetic.picture(96, 112, 555))
-    meanwhile = victim.unlink if how == "vanished" else lambda: victim.write_bytes(other)
-    with pytest.raises(SourceError) as caught:
-        bench.run(watcher=OnStage("render", meanwhile))
-    assert caught.value.what.startswith("1 photos changed or vanished")
-    assert "007.png" in str(caught.value)
-    assert "Run the same command again" in caught.value.remedy
-    assert not bench.storage().exists("build.json")
-    report = bench.run()
-    assert report.rendered < PHOTOS / 2, "what was finished is kept"
-    assert report.record.rejects == ({"scan": {"missing_file": 1}} if how == "vanished" else {})
-    bench.run("fresh")
-    assert bench.current() == bench.tree("fresh")
-
-
-def test_a_photo_that_changed_unseen_does_not_stop_builds_for_ever(bench: Bench) -> None:
-    plan_build(prepare(bench.recipe(), str(bench.folder / "out")), workers=1, watcher=Watcher())
-    for name in ("007.png", "003.png"):  # one byte of the end mark, size and time as before
-        victim = bench.photos / name
-        before, data = victim.stat(), bytearray(victim.read_bytes())
-        data[-1] ^= 1
-        victim.write_bytes(data)
-        os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(SourceError, match="2 photos changed or vanished"):
-        bench.run()
-    report = bench.run()
-    assert report.record.photos == PHOTOS and report.analysed == 2
-
-
 def test_an_output_among_photos_is_refused(bench: Bench) -> None:
     folder = bench.recipe(sources=[{"path": str(bench.photos), "kind": "flat", "name": "s"}])
     for out in (bench.photos, bench.photos / "out", bench.photos / "a" / ".." / "out"):
@@ -372,29 +142,6 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_was(bench: Bench) -> 
         prepare(bench.recipe(), str(bench.folder / "out"))
     assert own.read_text() == "mine"
     assert [path for path in (bench.folder / "out").rglob("*") if path.is_file()] == [own]
-
-
-def test_a_shard_cut_short_is_made_again(bench: Bench, finished: Bench) -> None:
-    bench.run()
-    tar = next((bench.folder / "out" / "shards").iterdir())
-    tar.write_bytes(tar.read_bytes()[:5000])
-    bench.run()
-    assert bench.tree() == finished.clean
-
-
-def test_a_source_that_goes_meanwhile_is_told_and_the_next_run_finishes(bench: Bench, finished: Bench) -> None:
-    away = bench.folder / "away"
-    with pytest.raises(SourceError, match="the source is gone"):
-        bench.run(watcher=OnStage("render", lambda: bench.photos.rename(away)))
-    away.rename(bench.photos)
-    bench.run()
-    assert bench.tree() == finished.clean
-
-
-def test_two_builds_at_once_do_not_mix(built: Bench) -> None:
-    with built.storage().exclusive(), pytest.raises(StorageError, match="another build is writing here"):
-        built.run()
-    assert built.run().record == read_record(built.storage())
 
 
 def test_no_resume_makes_everything_anew_to_the_same_bytes(built: Bench) -> None:

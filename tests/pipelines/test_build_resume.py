@@ -1,0 +1,151 @@
+"""Builds that were stopped, damaged or disturbed: told at the time, and finished by the next run to the same bytes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.pipelines import parts
+from faceloom.pipelines.build import plan_build, prepare
+from faceloom.pipelines.record import read_record
+from faceloom.pipelines.watcher import Watcher
+from faceloom.schemas.errors import SourceError, StorageError
+from tests.pipelines.building import PHOTOS, Bench, OnStage
+
+
+def test_leftovers_of_a_crash_are_swept(built: Bench) -> None:
+    root = built.folder / "out"
+    for path in ("shards/x.tar.partial-1-2", "index/y.parquet.partial-3-4", "work/dead.tar", "work/dead.plan.parquet"):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_bytes(b"torn")
+    built.run()
+    assert built.tree() == built.clean
+    assert not list((root / "work").rglob("*"))
+
+
+@pytest.mark.parametrize("gone", ["index/*.parquet", "shards/*.tar", "build.json", "rejects/*", "faces/*/*", "*/*.*"])
+def test_files_that_were_deleted_are_made_again_as_they_were(built: Bench, gone: str) -> None:
+    found = sorted((built.folder / "out").glob(gone))
+    assert found
+    for path in found[::2]:
+        path.unlink()
+    again = built.run()
+    assert built.tree() == built.clean
+    if gone in ("build.json", "rejects/*"):
+        assert (again.analysed, again.rendered) == (0, 0)
+    if gone.startswith("shards"):
+        assert 0 < again.rendered < PHOTOS
+
+
+def stopping(monkeypatch: pytest.MonkeyPatch, name: str, after: int) -> None:
+    """Let a function of `parts` fail once it was called so many times."""
+    real, calls = getattr(parts, name), [0]
+
+    def stop(*args: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] > after:
+            raise StorageError("the disk broke", where="work", remedy="Mend it")
+        return real(*args, **named)
+
+    monkeypatch.setattr(parts, name, stop)
+
+
+@pytest.mark.parametrize(
+    ("name", "after"), [("render_part", 0), ("render_part", 4), ("join_shard", 0), ("join_shard", 2)]
+)
+def test_a_run_that_stopped_half_way_is_finished_by_the_next(
+    bench: Bench, finished: Bench, monkeypatch: pytest.MonkeyPatch, name: str, after: int
+) -> None:
+    with monkeypatch.context() as patch:
+        stopping(patch, name, after)
+        with pytest.raises(StorageError, match=r"work: the disk broke\. Mend it"):
+            bench.run()
+    assert not bench.storage().exists("build.json")
+    report = bench.run()
+    assert report.analysed == 0
+    assert bench.tree() == finished.clean
+    assert not bench.storage().list("work")
+    if name == "join_shard":
+        assert report.rendered == 0, "all parts were there, only to be joined"
+    elif after:
+        assert 0 < report.rendered < PHOTOS
+
+
+def test_a_full_disk_leaves_no_half_shard_and_the_next_run_finishes(
+    bench: Bench, finished: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_file = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if target.suffix == ".tar" and target.parent.name == "shards":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace_file(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(StorageError, match="disk full") as caught:
+            bench.run()
+    assert "run the same command again" in caught.value.remedy
+    assert not list((bench.folder / "out").glob("shards/*"))
+    assert not bench.storage().exists("build.json")
+    bench.run()
+    assert bench.tree() == finished.clean
+
+
+@pytest.mark.parametrize("how", ["vanished", "changed"])
+def test_a_photo_that_goes_or_changes_meanwhile_is_told_and_the_next_run_finishes(bench: Bench, how: str) -> None:
+    victim = bench.photos / "007.png"
+    other = bench.synthetic.encoded(bench.synthetic.picture(96, 112, 555))
+    meanwhile = victim.unlink if how == "vanished" else lambda: victim.write_bytes(other)
+    with pytest.raises(SourceError) as caught:
+        bench.run(watcher=OnStage("render", meanwhile))
+    assert caught.value.what.startswith("1 photos changed or vanished")
+    assert "007.png" in str(caught.value)
+    assert "Run the same command again" in caught.value.remedy
+    assert not bench.storage().exists("build.json")
+    report = bench.run()
+    assert report.rendered < PHOTOS / 2, "what was finished is kept"
+    assert report.record.rejects == ({"scan": {"missing_file": 1}} if how == "vanished" else {})
+    bench.run("fresh")
+    assert bench.current() == bench.tree("fresh")
+
+
+def test_a_photo_that_changed_unseen_does_not_stop_builds_for_ever(bench: Bench) -> None:
+    plan_build(prepare(bench.recipe(), str(bench.folder / "out")), workers=1, watcher=Watcher())
+    for name in ("007.png", "003.png"):  # one byte of the end mark, size and time as before
+        victim = bench.photos / name
+        before, data = victim.stat(), bytearray(victim.read_bytes())
+        data[-1] ^= 1
+        victim.write_bytes(data)
+        os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(SourceError, match="2 photos changed or vanished"):
+        bench.run()
+    report = bench.run()
+    assert report.record.photos == PHOTOS and report.analysed == 2
+
+
+def test_a_shard_cut_short_is_made_again(bench: Bench, finished: Bench) -> None:
+    bench.run()
+    tar = next((bench.folder / "out" / "shards").iterdir())
+    tar.write_bytes(tar.read_bytes()[:5000])
+    bench.run()
+    assert bench.tree() == finished.clean
+
+
+def test_a_source_that_goes_meanwhile_is_told_and_the_next_run_finishes(bench: Bench, finished: Bench) -> None:
+    away = bench.folder / "away"
+    with pytest.raises(SourceError, match="the source is gone"):
+        bench.run(watcher=OnStage("render", lambda: bench.photos.rename(away)))
+    away.rename(bench.photos)
+    bench.run()
+    assert bench.tree() == finished.clean
+
+
+def test_two_builds_at_once_do_not_mix(built: Bench) -> None:
+    with built.storage().exclusive(), pytest.raises(StorageError, match="another build is writing here"):
+        built.run()
+    assert built.run().record == read_record(built.storage())
