@@ -58,7 +58,7 @@ class _Gathered:
     """What a split comes to, method by method: scores of its samples in order, and pictures to show, by key."""
 
     scores: list[list[Scores | None]]
-    people: list[str] = field(default_factory=list)
+    people: list[frozenset[str]] = field(default_factory=list)
     known: list[bool] = field(default_factory=list)
     pictures: dict[str, list[Image | None]] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ def evaluate(task: Task, methods: Sequence[Method], watcher: Watcher) -> Evaluat
                 scores.append(_score(pair, masked))
                 if pair.key in task.shown and not isinstance(method, NoMask):
                     gathered.pictures[pair.key].append(None if masked is None else masked.output)
-        gathered.people += [pair.identity for pair in pairs]
+        gathered.people += [pair.people for pair in pairs]
         gathered.known += [pair.key in task.known for pair in pairs]
         watcher.done(len(gathered.people))
     heads = ["input", *(method.name for method in methods if not isinstance(method, NoMask))]

@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 RESAMPLES = 1000
-"""Draws of the bootstrap: people with replacement, each with all pictures (a bootstrap by clusters)."""
+"""Draws of the bootstrap: people with replacement, each with all pictures (a bootstrap by clusters). A morph of two is
+drawn as often as one is, times as often as the other is, for it is like both."""
 INTERVAL = (2.5, 97.5)
 """Percentiles that bound a figure's interval."""
 
@@ -76,41 +77,46 @@ class Row:
     figures: dict[str, Figure]
 
 
-def make_row(name: str, scores: Sequence[Scores | None], people: Sequence[str]) -> Row:
+def make_row(name: str, scores: Sequence[Scores | None], people: Sequence[frozenset[str]]) -> Row:
     """Sum up the scores of a method.
 
     Args:
         name: of the method.
         scores: of each picture; None where the method could not mask it.
-        people: whose picture it is.
+        people: who is in each picture: two in a morph.
     """
     found = [(one, person) for one, person in zip(scores, people, strict=True) if one is not None]
     figures = {}
     for metric in METRICS:
-        measured = [(metric.value(one), person) for one, person in found]
+        measured = [(metric.value(one), tuple(sorted(shown))) for one, shown in found]
         measured = sorted(pair for pair in measured if math.isfinite(pair[0]))
         figures[metric.name] = _figure(metric, measured)
     return Row(name, len(found), len(scores) - len(found), figures)
 
 
-def _figure(metric: Metric, measured: Sequence[tuple[float, str]]) -> Figure:
+def _figure(metric: Metric, measured: Sequence[tuple[float, tuple[str, ...]]]) -> Figure:
     """The figure of ascending values and their people; always the same draws for the same people."""
     if not measured:
         return Figure(None, None, None)
     values = np.array([value for value, _ in measured])
-    numbers = {person: number for number, person in enumerate(sorted({person for _, person in measured}))}
-    owners = np.array([numbers[person] for _, person in measured])
-    value, drawn = (_mean if metric.centre == "mean" else _median)(values, owners, _draws(len(numbers)))
-    if len(numbers) == 1:
+    kinds = sorted({shown for _, shown in measured})
+    numbers = {shown: number for number, shown in enumerate(kinds)}
+    owners = np.array([numbers[shown] for _, shown in measured])
+    value, drawn = (_mean if metric.centre == "mean" else _median)(values, owners, _draws(tuple(kinds)))
+    if len(kinds) == 1:
         return Figure(value, None, None)
     low, high = np.percentile(drawn, INTERVAL)
     return Figure(value, float(low), float(high))
 
 
 @lru_cache(maxsize=4)
-def _draws(people: int) -> Numbers:
-    """How often each person is drawn in each draw, (RESAMPLES, people)."""
-    return np.random.default_rng(0).multinomial(people, np.full(people, 1 / people), RESAMPLES)
+def _draws(kinds: tuple[tuple[str, ...], ...]) -> Numbers:
+    """How often pictures of the same people count in each draw, (draws, kinds); draws of no picture are left out."""
+    people = sorted({person for shown in kinds for person in shown})
+    numbers = {person: number for number, person in enumerate(people)}
+    drawn = np.random.default_rng(0).multinomial(len(people), np.full(len(people), 1 / len(people)), RESAMPLES)
+    times = np.stack([drawn[:, [numbers[person] for person in shown]].prod(axis=1) for shown in kinds], axis=1)
+    return np.asarray(times[times.any(axis=1)])
 
 
 def _mean(values: Floats, owners: Numbers, draws: Numbers) -> tuple[float, Floats]:

@@ -34,13 +34,14 @@ class Pair:
     """One sample of a build, decoded.
 
     Attributes:
+        people: whom it shows: two in a morph.
         face, target: uint8 (H, W, 3), RGB: the bare face, and the same with a mask.
         truth: bool (H, W), where that mask is.
         landmarks: float32 (68, 2) in pixels of the crop; None if the sample has none.
     """
 
     key: str
-    identity: str
+    people: frozenset[str]
     mask: str
     face: Image
     target: Image
@@ -63,7 +64,7 @@ class Pair:
         facts = sample["json"]
         return cls(
             key=sample["__key__"],
-            identity=str(facts["identity"]),
+            people=frozenset(str(one["identity"]) for one in facts.get("parents") or (facts,)),
             mask=str(facts["mask"]),
             face=sample["face"],
             target=sample["masked"],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from statistics import mean, median
 
 import numpy as np
@@ -12,10 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.models.metrics import Scores
-from faceloom.pipelines.evaluation_figures import METRICS, Figure, make_row
+from faceloom.pipelines import evaluation_figures
+from faceloom.pipelines.evaluation_figures import METRICS, Figure, Row
 
 GOOD = Scores(mse=0.01, psnr=20, ssim=0.9, iou=0.8, detail=50, target_detail=100, changed=2)
 numbers = st.lists(st.floats(0, 100), min_size=1, max_size=30)
+
+
+def make_row(name: str, scores: Sequence[Scores | None], people: Sequence[str]) -> Row:
+    """A row of pictures of one person each, or of two with a + between them."""
+    return evaluation_figures.make_row(name, scores, [frozenset(person.split("+")) for person in people])
 
 
 def scored(**changes: float) -> Scores:
@@ -106,3 +114,32 @@ def test_what_cannot_be_measured_is_left_out_of_its_own_column_only() -> None:
 def test_intervals_repeat() -> None:
     scores, people = [scored(mse=value) for value in range(10)], [str(number % 5) for number in range(10)]
     assert make_row("net", scores, people) == make_row("net", scores, people)
+
+
+def test_morphs_say_no_more_than_the_people_they_are_made_of() -> None:
+    rng = np.random.default_rng(0)
+    own = {f"p{number:02d}": value for number, value in enumerate(rng.normal(50, 10, 40))}
+    pairs = list(combinations(own, 2))
+    scores = [scored(mse=own[one] + own[other]) for one, other in pairs]
+    figure = make_row("net", scores, [f"{one}+{other}" for one, other in pairs]).figures["mse"]
+    assert figure.value and figure.low and figure.high
+    # The mean over all pairs is twice that over people. As if each pair were somebody, it would be a quarter as wide.
+    assert figure.high - figure.low == pytest.approx(2 * 1.96 * 2 * np.std(list(own.values())) / math.sqrt(40), rel=0.2)
+
+
+def test_a_morph_counts_with_both_of_its_people() -> None:
+    row = make_row("net", [scored(mse=1), scored(mse=2), scored(mse=9)], ["a", "b", "a+b"])
+    figure = row.figures["mse"]
+    # Of two people either both are drawn, and all three pictures count, or one is twice, and the morph does not.
+    assert (figure.value, figure.low, figure.high) == (4, 1, 4)
+    same = make_row("net", [scored(mse=1), scored(mse=2), scored(mse=9)], ["a", "b", "b+a"])
+    assert same.figures["mse"] == figure
+
+
+@pytest.mark.parametrize("sharp", [True, False])
+def test_one_morph_gives_no_interval_and_two_do(sharp: bool) -> None:
+    name = "sharpness" if sharp else "mse"
+    one, two = (scored(mse=value, detail=value, target_detail=1) for value in (1, 3))
+    assert make_row("net", [one, two], ["a+b", "a+b"]).figures[name] == Figure(2, None, None)
+    figure = make_row("net", [one, two], ["a+b", "a+c"]).figures[name]
+    assert (figure.value, figure.low, figure.high) == (2, 1, 3)

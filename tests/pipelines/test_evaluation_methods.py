@@ -78,7 +78,7 @@ def test_a_face_is_masked_the_same_way_in_any_company(method: Method, pairs: lis
 @pytest.mark.parametrize("method", BLIND, ids=lambda method: method.name)
 def test_no_method_looks_at_the_target(method: Method, pairs: list[Pair]) -> None:
     pair = pairs[0]
-    hidden = replace(pair, target=255 - pair.target, truth=~pair.truth, mask="kn95", identity="Bob")
+    hidden = replace(pair, target=255 - pair.target, truth=~pair.truth, mask="kn95", people=frozenset({"Bob"}))
     seen, unseen = method.mask([pair])[0], method.mask([hidden])[0]
     assert seen and unseen and np.array_equal(seen.output, unseen.output) and np.array_equal(seen.region, unseen.region)
 
@@ -172,9 +172,17 @@ def sample(**changes: object) -> dict[str, object]:
 
 def test_a_pair_is_what_the_sample_holds() -> None:
     pair = Pair.from_sample(sample(landmarks=np.ones((68, 2), np.float32)))
-    assert (pair.key, pair.identity, pair.mask) == ("k", "Ada", "kn95")
+    assert (pair.key, pair.people, pair.mask) == ("k", {"Ada"}, "kn95")
     assert pair.truth.dtype == bool and pair.truth.sum() == 10 * SIDE and (pair.target == 9).all()
     assert pair.landmarks is not None and Pair.from_sample(sample()).landmarks is None
+
+
+def test_a_morph_shows_both_people() -> None:
+    parents = [{"identity": "Ada", "key": "a"}, {"identity": "Bob", "key": "b"}]
+    facts = {"identity": "Ada+Bob", "mask": "kn95", "parents": parents}
+    assert Pair.from_sample(sample(json=facts)).people == {"Ada", "Bob"}
+    assert Pair.from_sample(sample(json={**facts, "parents": parents[:1] * 2})).people == {"Ada"}
+    assert Pair.from_sample(sample(json={**facts, "parents": []})).people == {"Ada+Bob"}
 
 
 def test_a_sample_without_a_mask_is_refused_with_what_it_lacks() -> None:
