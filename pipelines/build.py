@@ -142,7 +142,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         finished = time.perf_counter()
         rejects = [*found.rejects, *plan.rejects, *render_rejects(storage, plan)]
         photos = len(found.photos) + len(found.rejects)
-        record = make_record(storage, context.recipe, plan, photos, rejects)
+        record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings)
         _write_rejects(storage, rejects)
         storage.settle("shards", "index", "rejects")
         write_card(storage, record, context.recipe.faces.landmark_model)

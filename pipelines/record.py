@@ -47,6 +47,7 @@ class BuildRecord(BaseModel):
         planned, written: samples.
         rejects: number by stage and code.
         by_split, by_mask, by_source: samples written.
+        warnings: what the user should know about the sources.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,6 +66,7 @@ class BuildRecord(BaseModel):
     by_split: dict[str, int]
     by_mask: dict[str, int]
     by_source: dict[str, int]
+    warnings: tuple[str, ...] = ()
     shards: tuple[ShardRecord, ...]
 
 
@@ -103,12 +105,20 @@ def count_rejects(rejects: Iterable[Reject]) -> dict[str, dict[str, int]]:
     return by_stage
 
 
-def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejects: list[Reject]) -> BuildRecord:
+def make_record(
+    storage: Storage,
+    recipe: Recipe,
+    plan: Plan,
+    photos: int,
+    rejects: list[Reject],
+    warnings: tuple[str, ...] = (),
+) -> BuildRecord:
     """Count what a build holds, from the indexes of its shards.
 
     Args:
         photos: entries that the sources listed.
         rejects: of all stages.
+        warnings: about the sources.
 
     Raises:
         FaceloomError: planned is not written plus rejected, or a photo is unaccounted for.
@@ -154,6 +164,7 @@ def make_record(storage: Storage, recipe: Recipe, plan: Plan, photos: int, rejec
         by_split=dict(sorted(by_split.items())),
         by_mask=dict(sorted(by_mask.items())),
         by_source=dict(sorted(by_source.items())),
+        warnings=warnings,
         shards=tuple(shards),
     )
 

@@ -71,6 +71,7 @@ class Preview:
         samples_ready: samples in them.
         by_split, by_mask, by_source: samples planned.
         rejects: number by stage and code, so far: rendering may add to them.
+        warnings: what the user should know about the sources.
     """
 
     photos: int
@@ -89,6 +90,7 @@ class Preview:
     by_mask: dict[str, int]
     by_source: dict[str, int]
     rejects: dict[str, dict[str, int]]
+    warnings: tuple[str, ...] = ()
 
 
 def look(storage: Storage) -> Shown:
@@ -145,6 +147,7 @@ def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Pre
         by_mask=dict(sorted(by_mask.items())),
         by_source=dict(sorted(by_source.items())),
         rejects=count_rejects((*survey.rejects, *plan.rejects)),
+        warnings=survey.warnings,
     )
 
 

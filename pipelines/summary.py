@@ -83,7 +83,8 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
         *_counts(record.by_split, record.by_mask, record.by_source, record.rejects),
         facts_table("Disk", sizes),
     ]
-    return blocks + (_times(shown.last_run) if shown.last_run else [])
+    warnings = [Text(f"Warning: {warning}") for warning in record.warnings]
+    return blocks + (_times(shown.last_run) if shown.last_run else []) + warnings
 
 
 def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:

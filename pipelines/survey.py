@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from faceloom.pipelines import analysis, face_table
+from faceloom.pipelines.aligned_check import unaligned_sources
 from faceloom.pipelines.beam_run import run_tasks
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.progress import Listener
@@ -28,6 +29,7 @@ class Survey:
         analysed: by photo id, for every photo.
         analysed_now: photos that were analysed in this run, not before.
         seconds: by stage, added up over workers; and the wall time of this survey's own stages.
+        warnings: what the user should know about the sources; the same for the same photos.
     """
 
     photos: tuple[Photo, ...]
@@ -36,6 +38,7 @@ class Survey:
     analysed_now: int
     seconds: Mapping[str, float]
     wall: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
 
 
 def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
@@ -74,8 +77,11 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
             do = partial(_analyse, context=replace(context, progress=listener.address))
             seconds = run_tasks(tasks, do, workers=workers)
         analysed |= face_table.load_analysed(context.storage, (task.path for task in tasks), photos)
+    warnings = unaligned_sources(context, photos, analysed)
+    for warning in warnings:
+        watcher.note(f"Warning: {warning}")
     wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}
-    return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall)
+    return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall, warnings)
 
 
 def _analyse(task: analysis.AnalyseTask, context: Context) -> tuple[str, None, dict[str, float]]:

@@ -94,6 +94,12 @@ def test_what_an_output_holds() -> None:
     assert not has(without, "faceloom clean") and not has(without, "Last run")
 
 
+def test_warnings_come_last_and_are_not_markup() -> None:
+    record = RECORD.model_copy(update={"warnings": ("source [b]: no crops",)})
+    lines = shown(*show_summary(Shown(record, Disk(0, 0, 0, 0, 0, 0, 0), None), "out"))
+    assert lines[-1] == "Warning: source [b]: no crops"
+
+
 def test_morphs_are_told_from_faces_and_so_is_what_an_index_missed() -> None:
     record = RECORD.model_copy(update={"faces": 1234, "morphs": 1100, "recall": {"test": 1.0, "train": 0.9876}})
     lines = shown(*show_summary(Shown(record, Disk(0, 0, 0, 0, 0, 2048, 0), None), "out"))
