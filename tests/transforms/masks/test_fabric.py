@@ -48,3 +48,70 @@ def test_straps_contrast_little_with_dark_masks():
     rng = np.random.default_rng(7)
     dark = [fabric.draw_strap_colour(np.full(3, 30, np.float32), rng).mean() < 90 for _ in range(200)]
     assert np.mean(dark) > 0.8
+
+
+@pytest.mark.parametrize("pattern", fabric.PATTERNS)
+def test_the_same_draw_is_the_same_cloth(pattern):
+    one, other = (fabric.cloth(CANVAS, GREEN, pattern, np.random.default_rng(3)) for _ in range(2))
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("pattern", fabric.PATTERNS)
+def test_a_pattern_is_as_large_on_the_mask_however_fine_the_sheet(pattern):
+    """Figures are measured in eye distances: a finer sheet shows the same cloth, not smaller figures."""
+    import cv2
+
+    fine = CANVAS.resized(2 * CANVAS.height, 2 * CANVAS.width)
+    alike = []
+    for seed in range(4):
+        coarse, detailed = (fabric.cloth(c, GREEN, pattern, np.random.default_rng(seed)) for c in (CANVAS, fine))
+        shrunk = cv2.resize(detailed, (CANVAS.width, CANVAS.height), interpolation=cv2.INTER_AREA)
+        alike.append(np.corrcoef((coarse - GREEN).ravel(), (shrunk - GREEN).ravel())[0, 1])
+    assert np.median(alike) > 0.8
+
+
+@pytest.mark.parametrize("pattern", ["stripes", "checks", "dots"])
+def test_woven_patterns_mix_the_ground_with_one_other_colour(pattern):
+    for seed in range(4):
+        sheet = fabric.cloth(CANVAS, GREEN, pattern, np.random.default_rng(seed)).reshape(-1, 3)
+        off = sheet - np.floor(GREEN)
+        along = np.linalg.svd(off, full_matrices=False)[2][0]
+        assert np.abs(off - np.outer(off @ along, along)).max() < 3, "all colours lie on a line from the ground"
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (200, 30, 90)])
+def test_a_trim_is_of_the_same_dye(colour):
+    rng = np.random.default_rng(1)
+    base = np.array(colour, np.float32)
+    near = np.array([fabric.draw_colour_near(base, rng) for _ in range(200)])
+    assert near.min() >= 0 and near.max() <= 255 and near.dtype == np.float32
+    assert np.abs(near - base).max() < 60
+    assert np.ptp(near.mean(1)) > 3, "it varies"
+
+
+def test_any_colour_is_of_any_hue():
+    rng = np.random.default_rng(2)
+    strongest = np.bincount([int(fabric.any_colour(rng).argmax()) for _ in range(300)], minlength=3)
+    assert strongest.min() > 60
+
+
+def test_palettes_are_shares_of_colours_that_can_be_seen():
+    for entries in fabric.PALETTES.values():
+        assert sum(weight for weight, _ in entries) == pytest.approx(1)
+        assert all(0 <= level <= 255 for _, (mean, _) in entries for level in mean)
+        assert all(spread > 0 for _, (_, spread) in entries)
+
+
+def test_respirators_are_mostly_light_and_cloth_masks_often_dark():
+    rng = np.random.default_rng(8)
+    light, dark = (
+        np.array([fabric.draw_colour(palette, rng).mean() for _ in range(300)]) for palette in ("respirator", "cloth")
+    )
+    assert (light > 200).mean() > 0.6
+    assert (dark < 100).mean() > 0.4
+
+
+def test_straps_of_light_masks_are_mostly_light_and_some_are_not():
+    rng = np.random.default_rng(9)
+    shades = np.array([fabric.draw_strap_colour(np.full(3, 230, np.float32), rng).mean() for _ in range(300)])
+    assert 0.7 < (shades > 150).mean() < 1

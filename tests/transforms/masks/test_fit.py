@@ -116,3 +116,79 @@ def test_stand_off_shows_only_on_a_turned_head(landmarks):
 
 def test_area_of_a_square():
     assert fitting.area(np.array([(0, 0), (2, 0), (2, 2), (0, 2)], float)) == 4
+
+
+@given(scale=st.floats(0.2, 20), angle=st.floats(-3.1, 3.1), x=st.floats(-900, 900), yaw=st.floats(-0.4, 0.4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+def test_a_face_that_is_turned_scaled_and_moved_takes_its_mask_along(landmarks, scale, angle, x, yaw):
+    points = landmarks(yaw=yaw).astype(np.float64)
+    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    here, there = fit_face(points, OUTLINE), fit_face(points @ turn + (x, -x), OUTLINE)
+    assert there.kind == here.kind
+    assert there.unit == pytest.approx(scale * here.unit)
+    assert there.yaw == pytest.approx(here.yaw, abs=1e-6)
+    expected = here.to_image(OUTLINE) @ turn + (x, -x)
+    np.testing.assert_allclose(there.to_image(OUTLINE), expected, atol=1e-6 * (1 + abs(x)) * scale * here.unit)
+
+
+@given(yaw=st.floats(-0.6, 0.6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_a_mirrored_face_wears_a_mirrored_mask(landmarks, yaw):
+    points = landmarks(yaw=yaw)
+    mirror = points.copy()
+    mirror[:17] = points[16::-1]
+    mirror[:, 0] = 250 - mirror[:, 0]
+    fit, other = fit_face(points, OUTLINE), fit_face(mirror, OUTLINE)
+    assert (other.kind, other.yaw) == (fit.kind, pytest.approx(-fit.yaw, abs=1e-4))
+    places = np.array([(-0.6, 0.5), (0.0, 0.9), (0.5, 0.6), (0.3, 1.5)])
+    flipped = other.to_image(places * (-1, 1))
+    np.testing.assert_allclose(flipped, (250, 0) + fit.to_image(places) * (-1, 1), atol=0.05)
+    inside = fit.to_image(places)
+    back = other.to_mask((250, 0) + inside * (-1, 1))
+    np.testing.assert_allclose(back * (-1, 1), fit.to_mask(inside), atol=0.01)
+
+
+@pytest.mark.parametrize("yaw", [-0.3, 0.0, 0.3])
+def test_single_precision_is_precise_enough_on_a_large_photo(landmarks, yaw):
+    fit = fit_face(landmarks((2500, 2100), 600, yaw), OUTLINE)
+    pixels = fit.to_image(np.random.default_rng(0).uniform((-0.8, 0.2), (0.8, 1.6), (200, 2)))
+    mapped = fit.to_mask(pixels.astype(np.float32))
+    assert mapped.dtype == np.float32
+    assert np.abs(mapped - fit.to_mask(pixels)).max() * fit.unit < 1, "less than a pixel"
+
+
+@given(scale=st.floats(0.05, 50), x=st.floats(-300, 300), covered=st.floats(100, 20000), squash=st.floats(0.1, 1))
+@settings(max_examples=40)
+def test_the_gate_knows_no_units(scale, x, covered, squash):
+    quad = QUAD * (1, squash)
+    assert gate(quad * scale + x, covered * scale**2, 100 * scale) == gate(quad, covered, 100)
+
+
+@given(st.lists(st.tuples(st.integers(-99, 99), st.integers(-99, 99)), min_size=3, max_size=9), st.integers(-50, 50))
+@settings(max_examples=30)
+def test_area_is_that_of_opencv_wherever_the_polygon_lies(corners, shift):
+    import cv2
+
+    polygon = np.array(corners, np.float32)
+    expected = cv2.contourArea(polygon)
+    for same in (polygon, polygon[::-1], np.roll(polygon, 1, axis=0), polygon + shift):
+        assert fitting.area(same) == pytest.approx(expected, abs=1e-3)
+
+
+def test_landmarks_without_a_faces_shape_are_refused_not_fitted_by_force(landmarks):
+    points = landmarks()
+    points[:17] = points[16::-1].copy()  # left is right, so nose, jaw and chin contradict each other
+    with pytest.raises(PhotoError, match="no face's shape"):
+        fit_face(points, OUTLINE)
+
+
+@pytest.mark.parametrize("yaw", [-0.9, 0.9])
+def test_a_profile_gets_a_mask_that_lies_on_it_or_none(landmarks, yaw):
+    points = landmarks(yaw=yaw)
+    try:
+        fit = fit_face(points, OUTLINE)
+    except PhotoError:
+        return
+    middle = fit.to_image(np.array([(0.0, 1.0)]))[0]
+    low, high = points.min(0) - 0.5 * fit.unit, points.max(0) + 0.5 * fit.unit
+    assert (low < middle).all() and (middle < high).all()

@@ -99,3 +99,56 @@ def test_creases_on_a_large_face_do_not_show_the_grid_they_were_drawn_on():
         at = round(canvas.width / period)
         shares.append(power[at - 4 : at + 5].sum() / power[2:].sum())
     assert np.median(shares) < 1e-4
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_mask_has_the_same_shape_however_finely_it_is_drawn(name):
+    """Slopes are heights over lengths, both in eye distances: twice the texels change neither."""
+    import cv2
+
+    template = TEMPLATES[name]
+    outline = shapes.spline(*shapes.mirrored(template.half))
+    coarse = Canvas.over(outline, 50)
+    fine = coarse.resized(2 * coarse.height, 2 * coarse.width)
+    one, other = (surface(c, template, outline, np.random.default_rng(2)) for c in (coarse, fine))
+    for field in ("normal_x", "normal_y", "ink"):
+        here = getattr(one, field)
+        there = cv2.resize(getattr(other, field), (coarse.width, coarse.height), interpolation=cv2.INTER_AREA)
+        # The dome is the same anyway; what counts are creases and waves upon it.
+        details = [sheet - cv2.GaussianBlur(sheet, (0, 0), 4) for sheet in (here, there)]
+        assert details[1].std() == pytest.approx(details[0].std(), rel=0.35)
+        assert np.abs(here - there).mean() < 0.5 * here.std() + 0.02
+
+
+@pytest.mark.parametrize("density", [1, 2000])
+def test_the_smallest_and_the_largest_sheet_are_sane(density):
+    template = TEMPLATES["surgical"]
+    outline = shapes.spline(*shapes.mirrored(template.half))
+    canvas = Canvas.over(outline, density)
+    made = surface(canvas, template, outline, np.random.default_rng(1))
+    for field in (made.normal_x, made.normal_y, made.ink):
+        assert field.shape == (canvas.height, canvas.width) and np.isfinite(field).all()
+    assert made.ink.min() > 0 and made.ink.max() < 1.2
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_folds_and_seams_darken_and_little_shines(name):
+    inks = [make(name, seed)[1].ink for seed in range(6)]
+    assert 0.6 < np.mean([ink.mean() for ink in inks]) < 1.1
+    assert min(ink.min() for ink in inks) < 0.95
+
+
+def test_creases_lean_both_ways():
+    """Of the creases that are kept, about as many rise as fall; else all masks would be lit from one side."""
+    kept = np.array([relief._kept_creases(TEMPLATES["cloth"], number).astype(np.float32) for number in range(60)])
+    rising, falling = kept[kept > 0.05].sum(), -kept[kept < -0.05].sum()
+    assert 0.5 < rising / falling < 2
+
+
+@pytest.mark.parametrize("number", range(0, relief.VARIETY, 37))
+def test_every_row_of_pleats_has_slopes_and_shadows_in_bounds(number):
+    profile = relief._profile(number)
+    assert np.isfinite(profile).all() and np.abs(profile.real).max() < 4
+    assert profile.imag.min() >= 0 and 0 < profile.imag.max() <= 0.6 + 1e-6
+    ends = np.abs(profile.real[[0, -1]])
+    assert ends.max() < np.abs(profile.real).max() / 2, "the cloth above the first and below the last pleat is flat"
