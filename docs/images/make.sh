@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the pictures of docs/recipes.md from the demo's public-domain portraits: sh docs/images/make.sh FOLDER_FOR_SCRATCH
+# Makes the pictures of docs/recipes.md and docs/morphing.md from the demo's public-domain portraits:
+# sh docs/images/make.sh FOLDER_FOR_SCRATCH
 set -eu
 scratch=$1
 here=$(dirname "$0")
@@ -29,3 +30,21 @@ sheet msagan 524 2
 sheet antimask 700 4
 sheet askd 684 4
 sheet everything 1200 1
+
+# The two portraits as they are, mixed with each other on either background.
+"$python" - "$scratch/portraits" <<'EOF_PYTHON'
+import sys
+from pathlib import Path
+from faceloom.pipelines.demo import load_portraits
+for name, portrait in load_portraits().items():
+    Path(sys.argv[1], name).mkdir(parents=True, exist_ok=True)
+    portrait.save(Path(sys.argv[1], name, "1.png"))
+EOF_PYTHON
+for background in target gradient; do
+    {
+        printf 'name: morphs\nalign: {mode: face_box, size: 224, margin: 0.35}\nsplit: {shares: {train: 1}}\noutput: {image: png}\n'
+        printf 'morph: {neighbours: 1, background: %s}\n' "$background"
+    } >"$scratch/morphs-$background.yaml"
+    build "$scratch/morphs-$background.yaml" "$scratch/portraits" "morphs-$background"
+done
+"$python" "$here/morphs.py" "$scratch/morphs-target" "$scratch/morphs-gradient" "$here/morphs.jpg"
