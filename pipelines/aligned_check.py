@@ -24,9 +24,7 @@ USUAL_DISTANCE = 0.045
 SAME_PLACE = 0.7
 """Overlap from which a detected face lies where the template has it."""
 
-_REMEDY = (
-    "`faces: {assume: aligned}` is for ArcFace crops; for other photos write `assume: photo`, which finds the faces"
-)
+_REMEDY = "`faces: {assume: aligned}` is for ArcFace crops; for other photos write `assume: photo`, to find the faces"
 
 
 def unaligned_sources(

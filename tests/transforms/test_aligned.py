@@ -69,7 +69,7 @@ def test_of_a_crop_with_a_bystander_the_better_face_counts() -> None:
 def test_points_on_the_template_are_at_no_distance_whatever_the_size(size: tuple[int, int], factor: float) -> None:
     five = ARCFACE_POINTS * factor + ((size[0] - size[1]) / 2, 0)
     assert template_distance(points_at(five), *size) == pytest.approx(0)
-    moved = points_at(five + (0.1 * size[1], 0))
+    moved = points_at(np.add(five, (0.1 * size[1], 0)))
     assert template_distance(moved, *size) == pytest.approx(0.1)
 
 
