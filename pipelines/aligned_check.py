@@ -20,7 +20,7 @@ from faceloom.transforms.decode import decode_grey
 SAMPLE = 20
 """Photos of each source that are looked at."""
 USUAL_DISTANCE = 0.045
-"""Of landmarks predicted in crops, from the template: their median is up to 0.04, that of other photos 0.055 and more."""
+"""Of landmarks predicted in crops, from the template: the median is up to 0.04, of other photos 0.055 and more."""
 SAME_PLACE = 0.7
 """Overlap from which a detected face lies where the template has it."""
 
