@@ -25,6 +25,7 @@ from faceloom.pipelines.planner import make_plan
 from faceloom.pipelines.progress import Listener
 from faceloom.pipelines.real_sizes import heights_for
 from faceloom.pipelines.record import BUILD, BuildRecord, make_record, render_rejects, write_record
+from faceloom.pipelines.splits import empty_splits
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.survey import Survey, survey
 from faceloom.pipelines.tables import write_planned, write_rejects
@@ -108,6 +109,10 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
     found = survey(context, workers=workers, watcher=watcher)
     watcher.stage("plan", None, "faces")
     choice = choose_faces(context.recipe, found.photos, found.analysed)
+    empty = empty_splits(context.recipe.split, [(face.identity, face.split) for face in choice.faces])
+    for warning in empty:
+        watcher.note(f"Warning: {warning}")
+    found = replace(found, warnings=(*found.warnings, *empty))
     if context.recipe.morph is not None:
         begin = time.perf_counter()
         choice, seconds = with_morphs(context, choice, workers=workers, watcher=watcher)

@@ -47,7 +47,7 @@ class BuildRecord(BaseModel):
         planned, written: samples.
         rejects: number by stage and code.
         by_split, by_mask, by_source: samples written.
-        warnings: what the user should know about the sources.
+        warnings: what the user should know of sources and splits.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -118,7 +118,7 @@ def make_record(
     Args:
         photos: entries that the sources listed.
         rejects: of all stages.
-        warnings: about the sources.
+        warnings: of sources and splits.
 
     Raises:
         FaceloomError: planned is not written plus rejected, or a photo is unaccounted for.

@@ -71,7 +71,7 @@ class Preview:
         samples_ready: samples in them.
         by_split, by_mask, by_source: samples planned.
         rejects: number by stage and code, so far: rendering may add to them.
-        warnings: what the user should know about the sources.
+        warnings: what the user should know of sources and splits.
     """
 
     photos: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from faceloom.schemas.keys import digest, unit_interval
@@ -47,3 +47,33 @@ def _by_share(split: Split, draw: float) -> str:
         if draw < 0:
             return name
     return next(reversed([name for name, share in split.shares.items() if share > 0]))
+
+
+def empty_splits(split: Split, faces: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Say of each split that a recipe divides by, and to which no face falls, that it is empty, and why.
+
+    Args:
+        split: how to divide.
+        faces: identity and split of each face. Without any there is nothing to divide, and nothing is said.
+
+    Returns:
+        A warning for each empty split.
+    """
+    sides = list(faces)
+    people, full = len({identity for identity, _ in sides}), {side for _, side in sides}
+    if not sides or split.by == "source":
+        return ()
+    if split.by == "identity":
+        wanted = {name: share for name, share in split.shares.items() if share > 0}
+        why = f"each person falls to one split by hash, and none of {people:,} to this one"
+        remedy = "More people, another `seed` or `split: {per_identity: 0.7}` may fill it"
+    else:
+        share = split.per_identity or 0.0
+        wanted = {"train": share, "test": 1 - share}
+        why = f"each person's photos are divided by hash, and none of {len(sides):,} falls to this one"
+        remedy = "More photos or another `seed` may fill it"
+    return tuple(
+        f"split {name} ({share:.0%}) gets no sample: {why}. {remedy}"
+        for name, share in wanted.items()
+        if name not in full
+    )

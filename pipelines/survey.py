@@ -29,7 +29,7 @@ class Survey:
         analysed: by photo id, for every photo.
         analysed_now: photos that were analysed in this run, not before.
         seconds: by stage, added up over workers; and the wall time of this survey's own stages.
-        warnings: what the user should know about the sources; the same for the same photos.
+        warnings: what the user should know of sources and splits; the same for the same photos.
     """
 
     photos: tuple[Photo, ...]
@@ -45,7 +45,7 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
     """List all sources and analyse the photos that were not analysed before.
 
     Raises:
-        SourceError: a source cannot be listed.
+        SourceError: a source cannot be listed, or the recipe divides by its splits and it has none.
         ModelFileError: the landmark model is missing.
         StorageError: the face table cannot be read or written.
     """
@@ -63,6 +63,7 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
                 watcher.done(len(photos) + len(rejects))
     if not photos and not rejects:
         raise SourceError("there is nothing in the source", where=", ".join(s.path for s in context.recipe.sources))
+    _refuse_without_splits(context, photos)
     scanned = time.perf_counter()
     analyser = analysis.analyser_id(context.recipe.faces)
     files = face_table.face_files(context.storage, analyser)
@@ -82,6 +83,16 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
         watcher.note(f"Warning: {warning}")
     wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}
     return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall, warnings)
+
+
+def _refuse_without_splits(context: Context, photos: list[Photo]) -> None:
+    """Where the source divides and no photo has a side, every one would be rejected; so none need be analysed."""
+    if context.recipe.split.by == "source" and photos and all(photo.split is None for photo in photos):
+        where = ", ".join(spec.path for spec in context.recipe.sources)
+        remedy = "Write `split: {by: identity}`, or give each photo a split, as in a table's column `split`"
+        raise SourceError(
+            "the recipe divides by the source's split, and the source gives none", where=where, remedy=remedy
+        )
 
 
 def _analyse(task: analysis.AnalyseTask, context: Context) -> tuple[str, None, dict[str, float]]:

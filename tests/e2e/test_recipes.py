@@ -305,11 +305,12 @@ def test_msagan_as_its_comment_says_works_without_drawn_parts(photos: Path, tmp_
     assert all(members["guide"].any() for _, members in made.samples)
 
 
-def test_msagan_rejects_photos_without_split_and_says_so(photos: Path, tmp_path: Path) -> None:
+def test_msagan_refuses_photos_without_split_and_says_what_to_do(photos: Path, tmp_path: Path) -> None:
     words = ("build", recipe_file("msagan"), "--source", photos, "--out", tmp_path / "out", "--workers", 1, "--json")
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert done.exit_code == 1
-    assert json.loads(done.stdout)["rejects"] == {"plan": {"no_split": 2 * VIEWS}}
+    said = json.loads(done.stdout)
+    assert "the source gives none" in said["what"] and "split: {by: identity}" in said["remedy"]
 
 
 def test_askd_partners_are_those_of_its_student_by_hand(built: Build) -> None:

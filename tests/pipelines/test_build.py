@@ -46,6 +46,33 @@ def test_a_build_holds_what_was_asked_for(bench: Bench) -> None:
     assert tops >= {"build.json", "faces", "index", "logs", "rejects", "shards"}
 
 
+class Notes(Watcher):
+    """Remembers what it is told aloud."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_splits_that_stay_empty_are_told_and_kept_in_the_record(bench: Bench) -> None:
+    watcher = Notes()
+    split = {"shares": {"train": 0.998, "val": 0.001, "test": 0.001}}
+    survey, _ = plan_build(prepare(bench.recipe(split=split), str(bench.folder / "out")), workers=1, watcher=watcher)
+    record = bench.run(split=split).record
+    assert record.by_split == {"train": PHOTOS}
+    assert [text.split(" gets no sample")[0] for text in record.warnings] == ["split val (0%)", "split test (0%)"]
+    assert watcher.notes == [f"Warning: {text}" for text in record.warnings] and survey.warnings == record.warnings
+    assert bench.run().record.warnings == ()
+
+
+def test_morphs_make_nobody_new_in_what_is_said_of_empty_splits(bench: Bench) -> None:
+    split = {"shares": {"train": 0.999, "test": 0.001}}
+    (warning,) = bench.run(split=split, masks=[], morph={"neighbours": 1}).record.warnings
+    assert "none of 4 to this one" in warning
+
+
 def test_two_workers_and_another_place_give_the_same_bytes(bench: Bench, finished: Bench) -> None:
     report = bench.run(workers=2)
     assert bench.tree() == finished.clean

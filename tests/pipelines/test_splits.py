@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.pipelines.splits import assign_splits
+from faceloom.pipelines.splits import assign_splits, empty_splits
 from faceloom.schemas.recipe import Split
 
 Row = tuple[str, str, str | None]
@@ -140,3 +140,37 @@ def test_a_draw_at_the_very_end_still_has_a_side(monkeypatch: pytest.MonkeyPatch
 def test_nobody_no_sides() -> None:
     assert assign_splits(split(), 0, []) == []
     assert assign_splits(split(per_identity=0.5), 0, []) == []
+
+
+def test_a_split_that_nobody_falls_to_is_told_with_the_reason() -> None:
+    faces = [("Ada", "train"), ("Ada", "train"), ("Grace", "train")]
+    assert empty_splits(split(), faces) == (
+        "split val (10%) gets no sample: each person falls to one split by hash, and none of 2 to this one. "
+        "More people, another `seed` or `split: {per_identity: 0.7}` may fill it",
+        "split test (10%) gets no sample: each person falls to one split by hash, and none of 2 to this one. "
+        "More people, another `seed` or `split: {per_identity: 0.7}` may fill it",
+    )
+    [warning] = empty_splits(split(shares={"train": 0.5, "val": 0, "test": 0.5}), faces)
+    assert warning.startswith("split test (50%)")
+
+
+def test_so_is_one_to_which_no_photo_falls() -> None:
+    [warning] = empty_splits(split(per_identity=0.9), [("Ada", "train"), ("Ada", "train"), ("Grace", "train")])
+    assert warning == (
+        "split test (10%) gets no sample: each person's photos are divided by hash, and none of 3 falls to this one. "
+        "More photos or another `seed` may fill it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "faces"),
+    [
+        ({}, [("Ada", "train"), ("Grace", "val"), ("Mary", "test")]),
+        ({}, []),
+        ({"shares": {"train": 1}}, [("Ada", "train")]),
+        ({"by": "source"}, [("Ada", "dev")]),
+        ({"per_identity": 0.5}, [("Ada", "train"), ("Ada", "test")]),
+    ],
+)
+def test_otherwise_nothing_is_told(how: dict[str, object], faces: list[tuple[str, str]]) -> None:
+    assert empty_splits(split(**how), faces) == ()

@@ -37,8 +37,9 @@ def photos(tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.Monke
     return tmp_path / "photos"
 
 
-def context(photos: Path, *, out: str = "out") -> Context:
-    recipe = parse_recipe({"name": "x", "sources": [{"path": str(photos / "photos.csv"), "name": "s"}]})
+def context(photos: Path, *, out: str = "out", **changes: object) -> Context:
+    plain = {"name": "x", "sources": [{"path": str(photos / "photos.csv"), "name": "s"}]}
+    recipe = parse_recipe({**plain, **changes})
     return Context(recipe.model_dump_json(exclude_unset=True), str(photos.parent / out))
 
 
@@ -106,3 +107,19 @@ def test_a_source_of_nothing_but_rejects_is_none(photos: Path) -> None:
         (photos / f"00{number}.png").unlink()
     found = survey(context(photos), workers=1, watcher=Watcher())
     assert (found.photos, len(found.rejects), found.analysed_now) == ((), 6, 0)
+
+
+def test_a_source_without_splits_is_refused_before_any_work_where_it_divides(photos: Path) -> None:
+    watcher = Told()
+    with pytest.raises(SourceError, match="the source gives none") as caught:
+        survey(context(photos, split={"by": "source"}), workers=1, watcher=watcher)
+    assert str(photos) in caught.value.where and "by: identity" in caught.value.remedy
+    assert watcher.stages == [("scan", None)]
+    assert survey(context(photos), workers=1, watcher=Told()).analysed_now == 6
+
+
+def test_one_photo_with_a_split_is_enough(photos: Path) -> None:
+    lines = (photos / "photos.csv").read_text().splitlines()
+    ends = ("split", "train", *[""] * (len(lines) - 2))
+    (photos / "photos.csv").write_text("".join(f"{line},{end}\n" for line, end in zip(lines, ends, strict=True)))
+    assert survey(context(photos, split={"by": "source"}), workers=1, watcher=Told()).analysed_now == 6
