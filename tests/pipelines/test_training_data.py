@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from faceloom.models.presets import PRESETS
 from faceloom.pipelines import training_data
 from faceloom.pipelines.read import open_split
 from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.training_data import faces_of, fit_preset, hold_out, open_pairs, read_pairs
+from faceloom.pipelines.training_data import PairSet, faces_of, fit_preset, hold_out, open_pairs, read_pairs
 from faceloom.schemas.errors import FaceloomError, StorageError, TrainingError
 
 torch = pytest.importorskip("torch")
@@ -140,6 +142,51 @@ def test_who_is_held_out_is_the_same_in_any_order_and_differs_by_seed() -> None:
     turned = dict(reversed(samples.items()))
     assert [hold_out(samples, seed) for seed in range(4)] == [hold_out(turned, seed) for seed in range(4)]
     assert len({hold_out(samples, seed).held_out for seed in range(4)}) > 1
+
+
+FACES = st.tuples(st.integers(0, 14), st.integers(0, 3)).map(lambda at: (f"p{at[0]}", f"p{at[0]}-f{at[1]}"))
+
+
+@given(st.dictionaries(st.integers(0, 999).map(str), st.lists(FACES, min_size=1, max_size=2).map(tuple), min_size=1),
+       st.integers(0, 99))  # fmt: skip
+@settings(max_examples=200)
+def test_whatever_a_split_shows_nobody_is_on_both_sides_and_someone_is_held_out(samples: Shown, seed: int) -> None:
+    divided = hold_out(samples, seed)
+    assert divided.held_out and not divided.train & divided.held_out
+    assert divided.train | divided.held_out <= samples.keys()
+    of_what = {
+        "people": lambda key: {who for who, _ in samples[key]},
+        "faces": lambda key: {f for _, f in samples[key]},
+    }
+    word = divided.text.split("by seed: ")[1].split()[0]
+    if word in of_what:
+        train, held_out = (set().union(*map(of_what[word], keys)) for keys in (divided.train, divided.held_out))
+        assert not train & held_out
+    for key in samples.keys() - divided.train - divided.held_out:
+        assert len(samples[key]) == 2, "only a morph is of both"
+
+
+def made_up(count: int) -> PairSet:
+    values = torch.arange(count, dtype=torch.uint8).reshape(-1, 1, 1, 1)
+    return PairSet(
+        tuple(f"k{n:03d}" for n in range(count)), values.expand(-1, 3, 2, 2), values.expand(-1, 3, 2, 2), values
+    )
+
+
+@pytest.mark.parametrize(("count", "batch"), [(1, 1), (1, 8), (7, 3), (9, 3), (200, 64)])
+def test_batches_are_full_but_for_the_last_and_hold_every_pair_once(count: int, batch: int) -> None:
+    for batches in (list(made_up(count).batches(batch, "cpu")), list(made_up(count).epoch(batch, "cpu", 3, 1))):
+        assert [len(one) for one in batches] == [batch] * (count // batch) + [count % batch] * bool(count % batch)
+        values = (torch.cat([one.mask for one in batches]).flatten() * 255).round().int()
+        assert sorted(values.tolist()) == list(range(count))
+        faces = (torch.cat([one.face for one in batches])[:, 0, 0, 0] * 255).round().int()
+        assert torch.equal(values, faces), "what belongs to one pair stays together"
+
+
+def test_a_part_keeps_keys_and_pictures_together() -> None:
+    part = made_up(9).part([7, 2])
+    assert part.keys == ("k007", "k002") and len(part) == 2
+    assert part.face[:, 0, 0, 0].tolist() == part.mask.flatten().tolist() == [7, 2]
 
 
 def test_the_faces_of_a_split_are_those_of_its_index(pairs_build: Path) -> None:
