@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from faceloom.models.checkpoint import BEST
 from faceloom.pipelines.encode import encode
 from faceloom.pipelines.evaluation import Evaluation
 from faceloom.pipelines.evaluation_figures import METRICS, Figure, Row
@@ -42,11 +43,12 @@ def _network(run: Run) -> dict[str, Any]:
         "name": run.name,
         "preset": card.preset,
         "parameters": card.parameters,
+        "weights_of_epoch": card.best_epoch,
         "epochs": card.epochs_done,
         "finished": card.finished,
         "trained_on_this_build": run.own_build,
         "trained_on": {"name": card.data.name, "digest": card.data.digest, "pairs": card.data.train},
-        "weights": {name: file.sha256 for name, file in card.files.items()},
+        "weights": card.files[BEST].sha256,
         "code": card.code,
     }
 
@@ -63,8 +65,8 @@ def facts(evaluation: Evaluation) -> dict[str, str]:
     for run in task.runs:
         card = run.card
         where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol says nothing of it"
-        done = f"{card.epochs_done:,} epochs" + ("" if card.finished else ", not finished")
-        trained = f"{card.preset}, {card.parameters:,} parameters, {done}, {card.data.train:,} pairs of {where}"
+        used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
+        trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {card.data.train:,} pairs of {where}"
         said[f"network {run.name}"] = trained
     return said
 

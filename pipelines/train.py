@@ -100,7 +100,7 @@ def prepare(wish: Wish) -> Ready:
 
 
 def run_training(ready: Ready, on_start: Callable[[int], None], on_epoch: Callable[[EpochLoss], None]) -> Report:
-    """Train, and keep the folder up to date every `save_every` epochs. A finished run is left as it is.
+    """Train, and keep the folder up to date every `save_every` epochs. A finished run is checked and left as it is.
 
     Args:
         ready: from `prepare`.
@@ -108,7 +108,8 @@ def run_training(ready: Ready, on_start: Callable[[int], None], on_epoch: Callab
         on_epoch: told of each epoch.
 
     Raises:
-        FaceloomError: the data cannot be read, the folder not written, or the loss is no longer a number.
+        FaceloomError: the data cannot be read, the folder not written, or the loss is no longer a number; or the
+            weights of a finished run are not those of its card.
     """
     from faceloom.models.training import train
 
@@ -119,6 +120,8 @@ def run_training(ready: Ready, on_start: Callable[[int], None], on_epoch: Callab
         if (folder / CARD).exists():
             card = read_card(folder)
             if card.finished and card.epochs_done >= wish.preset.epochs:
+                for name in card.files:
+                    check_weights(folder, card, name)
                 return Report(card, card.epochs_done, time.monotonic() - begin)
         data = open_pairs(wish.data, wish.preset, seed=wish.seed, workers=wish.workers)
         resume = read_resume(folder) if (folder / CARD).exists() else None

@@ -92,3 +92,8 @@ class ModelCard(_Part):
     data: DataCard
     parent: ParentCard | None = None
     files: dict[str, FileCard]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch that the best weights are of, which everybody uses."""
+        return int(self.metrics.get("best_epoch", self.epochs_done))

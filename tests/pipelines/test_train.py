@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,6 +190,24 @@ def test_a_finished_run_is_left_as_it_is(whole: Path, pairs_build: Path) -> None
     report = run(pairs_build, whole)
     assert report.resumed == 4 and report.card == read_card(whole)
     assert {path.name: path.stat().st_mtime_ns for path in whole.iterdir() if path.name != ".lock"} == before
+
+
+@pytest.mark.parametrize("name", [BEST, LAST])
+def test_a_finished_run_whose_weights_are_damaged_is_not_called_finished(
+    whole: Path, pairs_build: Path, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    data = bytearray((folder / name).read_bytes())
+    data[-1] ^= 1
+    (folder / name).write_bytes(data)
+    said = rf"{name}: is damaged .*sha256 differs\. Copy .*`faceloom train` with --no-"
+    with pytest.raises(CheckpointError, match=said):
+        run(pairs_build, folder)
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=f"has no {name}.*--no-resume"):
+        run(pairs_build, folder)
+    assert run(pairs_build, folder, resume=False).card.files == read_card(whole).files
 
 
 def test_no_resume_starts_over(pairs_build: Path, tmp_path: Path) -> None:
