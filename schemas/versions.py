@@ -3,5 +3,5 @@
 ANALYSER = "1"
 """Of analysis: face boxes, landmarks, quality figures."""
 
-RENDERER = "2"
+RENDERER = "3"
 """Of rendering: masks, alignment, encoding, the record of a sample."""

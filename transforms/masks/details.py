@@ -86,7 +86,8 @@ def add_details(sheet: Sheet, canvas: Canvas, template: Template, outline: Outli
         done.append("band")
     if rng.random() < 0.26 * template.hem:
         contrast = any_colour(rng) if rng.random() < 0.25 else np.full(3, 245.0 if rng.random() < 0.5 else 30.0)
-        _trim(sheet, canvas, outline, _ink(np.asarray(contrast, np.float32)), rng.uniform(0.015, 0.05))
+        # From a seam to a sewn-on binding of a centimetre.
+        _trim(sheet, canvas, outline, _ink(np.asarray(contrast, np.float32)), 0.015 + 0.1 * rng.random() ** 2)
         done.append("trim")
     if rng.random() < template.valve:
         _valve(sheet, canvas, colour, rng)
