@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from faceloom.models.checkpoint import BEST
 from faceloom.models.metrics import Scores
 from faceloom.pipelines import evaluation_report
 from faceloom.pipelines.evaluation import Evaluation
@@ -94,7 +95,17 @@ def test_a_network_of_the_same_build_and_one_that_is_not_finished_are_called_so(
     (run,) = evaluation.task.runs
     changed = replace(run, own_build=True, card=run.card.model_copy(update={"finished": False}))
     said = facts(replace(evaluation, task=replace(evaluation.task, runs=(changed,))))["network net"]
-    assert "pairs of this build" in said and "not finished" in said and "another build" not in said
+    assert "pairs of this build" in said and "weights of epoch 1 of 1 so far" in said and "another build" not in said
+
+
+def test_the_epoch_is_that_of_the_weights_that_were_used(evaluation: Evaluation) -> None:
+    (run,) = evaluation.task.runs
+    card = run.card.model_copy(update={"epochs_done": 1320, "metrics": {"best_epoch": 1180.0}})
+    best = replace(evaluation, task=replace(evaluation.task, runs=(replace(run, card=card),)))
+    assert "weights of epoch 1,180 of 1,320, " in facts(best)["network net"]
+    (network,) = as_json(best)["networks"]
+    assert (network["weights_of_epoch"], network["epochs"]) == (1180, 1320)
+    assert network["weights"] == card.files[BEST].sha256
 
 
 def test_markdown_is_a_table_that_can_be_pasted(evaluation: Evaluation) -> None:

@@ -28,6 +28,11 @@ def test_a_card_goes_through_json() -> None:
     assert card.parent is None and card.format == CARD_FORMAT
 
 
+def test_the_best_epoch_is_in_the_metrics_or_the_last() -> None:
+    card = ModelCard.model_validate(FIELDS)
+    assert card.best_epoch == 3 and card.model_copy(update={"metrics": {}}).best_epoch == card.epochs_done == 4
+
+
 def test_a_parent_says_what_it_was_trained_on() -> None:
     card = ModelCard.model_validate({**FIELDS, "parent": ParentCard(folder="first", weights="3" * 64, data=DATA)})
     back = ModelCard.model_validate_json(card.model_dump_json())
