@@ -147,7 +147,8 @@ def test_the_warning_is_told_and_stands_in_plan_and_record(
 
     monkeypatch.setattr(aligned_check, "template_overlap", lambda *_: 0.1)
     table = synthetic.lay_photos(tmp_path / "photos", range(3))
-    plain = {"name": "x", "sources": [{"path": str(table), "name": "s"}], "faces": {"assume": "aligned", "min_size": 0}}
+    faces, split = {"assume": "aligned", "min_size": 0}, {"shares": {"train": 1.0}}
+    plain = {"name": "x", "sources": [{"path": str(table), "name": "s"}], "faces": faces, "split": split}
     made = prepare(parse_recipe(plain), str(tmp_path / "out"))
     survey, plan = plan_build(made, workers=1, watcher=Told())
     [warning] = preview(made.storage, made.recipe, survey, plan).warnings
