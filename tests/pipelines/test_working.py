@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from faceloom.pipelines.working import MASK_REACH, crop_matrix, cut_working, landmarks_of
+from faceloom.pipelines.working import MASK_REACH, MORPH_SLACK, crop_matrix, cut_working, landmarks_of
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.transforms.align import warp_image
@@ -100,3 +103,68 @@ def test_a_crop_far_from_its_photo_is_refused(synthetic: SimpleNamespace) -> Non
     with pytest.raises(PhotoError) as caught:
         cut_working(synthetic.picture(400, 380), face, crop_matrix(how, face), 1, how)
     assert caught.value.code == "crop_outside"
+
+
+@given(
+    st.sampled_from([1, 2, 4, 8]),
+    st.sampled_from([{}, {"mode": "eye_level", "size": [90, 64]}, {"mode": "face_box", "size": 64, "margin": 0.4}]),
+    st.floats(200, 600), st.floats(200, 600), st.floats(30, 250), st.floats(-0.6, 0.6),
+)  # fmt: skip
+@settings(max_examples=60)
+def test_the_crop_lies_in_the_same_place_however_small_the_photo_was_decoded(
+    synthetic: SimpleNamespace, reduction: int, align: Any, x: float, y: float, eyes: float, roll: float
+) -> None:
+    how = recipe(align=align)
+    points = synthetic.landmarks((x, y), eyes, roll)
+    face = synthetic.planned(b"", points, width=800, height=800)
+    matrix = crop_matrix(how, face)
+    small = np.zeros((800 // reduction, 800 // reduction, 3), np.uint8)
+    working = cut_working(small, face, matrix, reduction, how)
+    assert apply_affine(working.matrix, working.landmarks) == pytest.approx(apply_affine(matrix, points), abs=0.05)
+    corners = np.array([(working.box.left, working.box.top), (working.box.right, working.box.bottom)])
+    offset = corners - ((np.array([face.box[:2], face.box[2:]]) + 0.5) / reduction - 0.5)
+    assert np.allclose(offset, np.round(offset), atol=1e-3), "moved by whole pixels of the piece"
+    assert working.photo_size == (800, 800) and working.matrix_photo is matrix
+
+
+def as_morph(face: Any) -> Any:
+    """The row of a morph, as far as cutting looks at it."""
+    return replace(face, morph=SimpleNamespace())
+
+
+def test_a_morph_gets_room_for_a_crop_that_lies_a_little_elsewhere(synthetic: SimpleNamespace) -> None:
+    """A crop much larger than the reach of a mask: only the slack of a morph goes beyond what the crop reads."""
+    face = synthetic.planned(b"", synthetic.landmarks((500, 500), 60))
+    how = recipe(align={"mode": "face_box", "size": 64, "margin": 2})
+    photo = synthetic.picture(1000, 1000)
+    plain, mixed = (cut_working(photo, one, crop_matrix(how, one), 1, how) for one in (face, as_morph(face)))
+    for axis in (0, 1):
+        more = mixed.image.shape[axis] - plain.image.shape[axis]
+        assert more == pytest.approx(2 * MORPH_SLACK * plain.image.shape[axis], abs=2)
+    assert np.array_equal(mixed.landmarks_crop, plain.landmarks_crop)
+    crops = [warp_image(one.image, one.matrix, (64, 64), border="reflect") for one in (plain, mixed)]
+    assert np.array_equal(*crops)
+
+
+def test_the_piece_ends_where_the_photo_does(synthetic: SimpleNamespace) -> None:
+    face = synthetic.planned(b"", synthetic.landmarks((60, 60), 60))
+    how = recipe(align={"mode": "face_box", "size": 64, "margin": 0.2})
+    photo = synthetic.picture(200, 180)
+    for one in (face, as_morph(face)):
+        working = cut_working(photo, one, crop_matrix(how, one), 1, how)
+        height, width = working.image.shape[:2]
+        assert 0 < height <= 180 and 0 < width <= 200
+        assert np.array_equal(working.image, photo[:height, :width]), "it begins in the photo's corner"
+
+
+def test_a_photo_without_a_face_is_taken_whole(synthetic: SimpleNamespace) -> None:
+    face = synthetic.planned(b"", synthetic.landmarks((50, 50), 20), width=300, height=200)
+    face = replace(face, landmarks=b"", box=(0, 0, 300, 200))
+    how = recipe(align={"size": 96, "mode": "eye_level"})
+    photo = synthetic.picture(300, 200, 3)
+    working = cut_working(photo, face, crop_matrix(how, face), 1, how)
+    assert landmarks_of(face) is None and working.landmarks is None and working.landmarks_crop is None
+    assert working.alignment["mode"] == "whole_photo"
+    assert (working.box.right - working.box.left, working.box.bottom - working.box.top) == (300, 200)
+    crop = warp_image(working.image, working.matrix, (96, 96), border="constant")
+    assert np.array_equal(crop, warp_image(photo, crop_matrix(how, face), (96, 96), border="constant"))
