@@ -33,6 +33,7 @@ from faceloom.pipelines.train import Report, Wish, prepare, run_training  # noqa
 from faceloom.schemas.errors import CheckpointError, FaceloomError, StorageError, TrainingError  # noqa: E402
 
 TINY = PRESETS["tiny-compact"]
+THREADS = 1
 
 
 class Stop(Exception):
@@ -75,6 +76,15 @@ def no_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "draw_curve", lambda folder, *rest: (folder / CURVE).touch())
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def threads() -> Iterator[None]:
+    """The same number here and in processes of their own: it decides the order of sums, and so the last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +151,11 @@ def test_a_killed_process_goes_on_to_the_same_weights(whole: Path, pairs_build: 
     code = f"""
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
+import torch
 from faceloom.models import training
 from faceloom.models.presets import PRESETS
 from faceloom.pipelines.train import Wish, prepare, run_training
+torch.set_num_threads({THREADS})
 count = 0
 real = training.loss_of
 def counted(*args, **kwargs):
