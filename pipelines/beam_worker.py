@@ -19,6 +19,8 @@ from faceloom.schemas.errors import FaceloomError
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _CLIENT = Path(__file__).with_name("fork_client.py")
 _address = ""
+_server = 0
+_abandoned = False
 
 
 def worker_command() -> str:
@@ -30,14 +32,26 @@ def worker_command() -> str:
 
 
 @contextlib.contextmanager
-def forked_by(address: str) -> Iterator[None]:
-    """Let workers be forked by the server at this address."""
-    global _address
-    before, _address = _address, address
+def forked_by(address: str, server: int) -> Iterator[None]:
+    """Let workers be forked by the server at this address, a process of which all of them are children."""
+    global _address, _server
+    before, (_address, _server) = (_address, _server), (address, server)
     try:
         yield
     finally:
-        _address = before
+        _address, _server = before
+
+
+def abandon_workers() -> None:
+    """Kill all workers, as the whole process is about to end: from now on their deaths are no errors.
+
+    They die first, as those whose master hangs up have much to say about it.
+    """
+    global _abandoned
+    _abandoned = True
+    if _server:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(_server, signal.SIGKILL)
 
 
 def quiet_beam() -> None:
@@ -84,14 +98,14 @@ def deaths_as_errors() -> Iterator[None]:
             left.wait(INSIST_SECONDS)
 
     def hear(*_: object) -> None:
-        if not left.is_set():
+        if not (left.is_set() or _abandoned):
             raise _WorkerDied
 
     def hook(fault: threading.ExceptHookArgs) -> None:
         nonlocal died
         if fault.thread is not None and fault.thread.name == "run_worker":
             first, died = not died, str(fault.exc_value)
-            if first:
+            if first and not _abandoned:
                 threading.Thread(target=insist, daemon=True).start()
         else:
             hook_before(fault)
@@ -131,13 +145,6 @@ def work(parent: int, told: Callable[[], None] = lambda: None) -> NoReturn:
         told: called at the end if all went well.
     """
 
-    def leave(*_: object) -> NoReturn:
-        told()
-        os._exit(0)  # threads of gRPC may still be at work, and abort an orderly exit with a message
-
-    # Ctrl-C reaches every worker too; this one is not to end with a traceback, nor as if it had failed.
-    signal.signal(signal.SIGINT, leave)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     die_with(parent)
     quiet_beam()
     import cv2
@@ -145,8 +152,12 @@ def work(parent: int, told: Callable[[], None] = lambda: None) -> NoReturn:
 
     cv2.setNumThreads(1)  # there is a worker for each processor
     sdk_worker_main.main(sys.argv)
-    leave()
+    told()
+    os._exit(0)  # threads of gRPC may still be at work, and abort an orderly exit with a message
 
 
 if __name__ == "__main__":
+    # Ctrl-C reaches every worker too; this one is not to end with a traceback, nor as if it had failed.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     work(int(sys.argv[1]))

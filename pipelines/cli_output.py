@@ -14,11 +14,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from faceloom.pipelines.beam_worker import abandon_workers
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; nothing written, or stopped by an error; bad recipe or arguments, found before any work; Ctrl-C."""
+DONE, FAILED, REFUSED = 0, 1, 2
+"""Exit codes: done; nothing written, or stopped by an error; bad recipe or arguments, found before any work."""
+
+STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+"""Exit codes of signals, as shells have them: of Ctrl-C, and of what `kill` and job schedulers send."""
+
+PATIENCE_SECONDS = 5.0
+"""So long a stopped command may tidy up; libraries that swallow the interruption get no longer either."""
 
 
 @contextlib.contextmanager
@@ -35,35 +43,47 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
     """
     from faceloom.schemas.errors import FaceloomError
 
-    interrupted = False
+    stopped = 0
     hook = threading.excepthook
     if not debug:
         # What matters reaches the main thread; Beam's own threads would only add tracebacks when a worker ends early.
         threading.excepthook = lambda _: None
 
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        nonlocal interrupted
-        interrupted = True  # Beam may wrap the exception in one of its own
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        nonlocal stopped
+        if stopped:
+            depart()  # asked twice
+        stopped = STOPPED[signal.Signals(number)]
+        abandon_workers()
+        patience = threading.Timer(PATIENCE_SECONDS, depart)
+        patience.daemon = True
+        patience.start()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    def depart() -> NoReturn:
+        say("Stopped. Run the same command again to go on.")
+        leave(stopped)
+
+    # What is ignored stays so: a script's background jobs ignore Ctrl-C, which is meant for others.
+    heard = [number for number in STOPPED if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [signal.signal(number, stop) for number in heard]
     try:
         yield
     except typer.Exit:
         raise
     except (Exception, KeyboardInterrupt) as error:
+        if stopped:  # whatever the interruption was wrapped in, or became
+            depart()
         if isinstance(error, FaceloomError):
             fault = {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
             _refuse(str(error), {"error": type(error).__name__, **fault}, code, as_json)
-        if interrupted:
-            say("Stopped. Run the same command again to go on.")
-            leave(INTERRUPTED)
         if debug:
             raise
         text = f"unexpected, {type(error).__name__}: {error}\nRun the same command with --debug for its traceback."
         _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(heard, before):
+            signal.signal(number, handler)
         threading.excepthook = hook
 
 

@@ -22,7 +22,7 @@ def main(address: str, otherwise: list[str]) -> NoReturn:
         address: of the fork server, a name in Linux's abstract namespace.
         otherwise: the command that takes this one's place if the server forks nothing.
     """
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))  # Ctrl-C is for the master to tell
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the master to tell
     try:
         with socket.socket(socket.AF_UNIX) as server:
             server.connect(f"\0{address}")

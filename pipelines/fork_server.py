@@ -56,7 +56,8 @@ def fork_server(recipe: Path, workers: int) -> Iterator[None]:
         listener.bind(f"\0{address}")  # clients may knock before the server is ready
         listener.listen(128)
         command = [sys.executable, "-m", __name__, str(listener.fileno()), str(os.getpid()), str(recipe)]
-        # Ctrl-C reaches the whole process group, and an interpreter that is just starting would end with a traceback.
+        # Ctrl-C reaches the whole process group, but it is the master that ends its workers: they and their server
+        # never hear of it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
             # Threads do not survive a fork; those of OpenBLAS would start with the import.
@@ -65,7 +66,7 @@ def fork_server(recipe: Path, workers: int) -> Iterator[None]:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
-        with beam_worker.forked_by(address):
+        with beam_worker.forked_by(address, server.pid):
             yield
     finally:
         server.kill()

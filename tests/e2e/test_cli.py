@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from faceloom.pipelines.export import file_paths
 from faceloom.pipelines.storage import Storage
@@ -290,19 +292,27 @@ def test_unknown_split_and_format(built: Any, run: Any, tmp_path: Path) -> None:
     refused(run("export", built.out, "--to", tmp_path, "--format", "zip"), 2, "zip", "folder")
 
 
-def test_ctrl_c_says_how_to_go_on(photos: Path, recipe: Path, tmp_path: Path, run: Any) -> None:
-    words = ["build", recipe, "--source", photos, "--out", tmp_path / "out", "--workers", "1"]
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_build_says_how_to_go_on(
+    number: int, code: int, workers: int, photos: Path, recipe: Path, tmp_path: Path, run: Any
+) -> None:
+    words = ["build", recipe, "--source", photos, "--out", tmp_path / "out", "--workers", str(workers)]
     command = [Path(sys.executable).with_name("faceloom"), *words]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("analyse"):
                 break
         time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, number)  # as a terminal does: workers hear it too
         rest = process.stderr.read()
-    assert process.returncode == 130
-    assert "Run the same command again to go on" in rest and "Traceback" not in rest
+    assert process.returncode == code
+    [*lines, last] = rest.splitlines()
+    assert last == "Stopped. Run the same command again to go on."
+    assert all(line.startswith(("analyse", "plan", "render")) for line in lines)
     assert run(*words).code == 0
 
 

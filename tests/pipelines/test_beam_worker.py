@@ -23,28 +23,64 @@ def test_the_command_replaces_its_shell_and_survives_odd_paths(monkeypatch: pyte
     monkeypatch.setattr(sys, "executable", "/my tools/python")
     plain = ["/my tools/python", "-m", "faceloom.pipelines.beam_worker", str(os.getpid())]
     assert shlex.split(worker_command()) == ["exec", *plain]
-    with forked_by("a-server"):
+    with forked_by("a-server", 1 << 30):
         forked = shlex.split(worker_command())
         assert forked[:2] == ["exec", "/my tools/python"] and forked[5:] == ["a-server", *plain]
     assert shlex.split(worker_command()) == ["exec", *plain], "afterwards as before"
 
 
-def test_a_plain_worker_has_one_opencv_thread_and_ends_quietly_when_interrupted() -> None:
-    code = """
-import cv2, os, signal
-from faceloom.pipelines.beam_worker import quiet_beam
+WORKER = """
+import cv2, os, runpy, signal, sys, time
+from faceloom.pipelines.beam_worker import quiet_beam, work
 quiet_beam()
 from apache_beam.runners.worker import sdk_worker_main
-from faceloom.pipelines.beam_worker import work
 def serve(_):
     print(cv2.getNumThreads(), flush=True)
-    os.kill(os.getpid(), signal.SIGINT)
+    {serve}
 sdk_worker_main.main = serve
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-work(os.getppid(), lambda: print("well", flush=True))
+{begin}
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "1\nwell\n", "")
+
+
+def worker(serve: str, begin: str) -> tuple[int, str, str]:
+    """How a process ends that is a worker and does no more than `serve`."""
+    code = WORKER.format(serve=serve, begin=begin)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_worker_has_one_opencv_thread_and_tells_that_it_ended_well() -> None:
+    assert worker("", "work(os.getppid(), lambda: print('well', flush=True))") == (0, "1\nwell\n", "")
+
+
+def test_a_plain_worker_ends_quietly_when_interrupted() -> None:
+    begin = """
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+sys.argv = ["beam_worker", str(os.getppid())]
+sys.modules.pop("faceloom.pipelines.beam_worker")
+runpy.run_module("faceloom.pipelines.beam_worker", run_name="__main__")
+"""
+    assert worker("os.kill(os.getpid(), signal.SIGINT); time.sleep(30)", begin) == (0, "1\n", "")
+
+
+ABANDONED = """
+import os, subprocess, threading, time
+from faceloom.pipelines.beam_worker import abandon_workers, deaths_as_errors, forked_by
+server = subprocess.Popen(["sleep", "60"])
+def run_worker():
+    raise RuntimeError("exited with return code -9")
+with deaths_as_errors(), forked_by("a-server", server.pid):
+    abandon_workers()
+    threading.Thread(target=run_worker, name="run_worker").start()
+    print(server.wait())
+    time.sleep(0.2)
+    abandon_workers()
+"""
+
+
+def test_workers_that_are_abandoned_die_and_are_no_error() -> None:
+    done = subprocess.run([sys.executable, "-c", ABANDONED], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{-signal.SIGKILL}\n", "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills workers with their master")

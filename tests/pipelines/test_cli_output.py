@@ -14,16 +14,20 @@ import typer
 from faceloom.pipelines.cli_output import FAILED, REFUSED, ending, error_console, say, show_blocks, write_json
 from faceloom.schemas.errors import RecipeError, StorageError
 
-STOPPED = """
-import os, signal, threading
+SIGNALLED = """
+import os, signal, threading, time
+from faceloom.pipelines import cli_output
 from faceloom.pipelines.cli_output import FAILED, ending
+from faceloom.schemas.errors import FaceloomError
+cli_output.PATIENCE_SECONDS = {patience}
 threading.Thread(target=threading.Event().wait).start()
 with ending(FAILED, False, {debug}):
     try:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.{signal})
     except KeyboardInterrupt as error:
-        raise RuntimeError("as Beam wraps it") from error
+        {then}
 """
+AS_BEAM = "raise RuntimeError('as Beam wraps it') from error"
 LEFT = """
 import threading
 from faceloom.pipelines.cli_output import leave
@@ -77,23 +81,54 @@ def test_a_code_that_a_command_ends_with_is_kept(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("fails", [True, False])
 def test_handlers_are_put_back(fails: bool) -> None:
-    before = signal.getsignal(signal.SIGINT), threading.excepthook
+    def handlers() -> list[object]:
+        return [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM), threading.excepthook]
+
+    before = handlers()
     try:
         with ending(FAILED, False, debug=False):
-            assert signal.getsignal(signal.SIGINT) is not before[0] and threading.excepthook is not before[1]
+            assert not set(handlers()) & set(before)
             if fails:
                 raise StorageError("disk full")
     except typer.Exit:
         assert fails
-    assert (signal.getsignal(signal.SIGINT), threading.excepthook) == before
+    assert handlers() == before
+
+
+def signalled(number: str, then: str, *, debug: bool = False, patience: float = 60) -> tuple[int, str, str]:
+    """How a command ends that gets a signal, and then does something else than end."""
+    code = SIGNALLED.format(signal=number, then=then, debug=debug, patience=patience)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+SAID = "Stopped. Run the same command again to go on.\n"
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_ctrl_c_stops_at_once_with_130_whatever_it_is_wrapped_in(debug: bool) -> None:
-    command = [sys.executable, "-c", STOPPED.format(debug=debug)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == "Stopped. Run the same command again to go on.\n"
+@pytest.mark.parametrize("then", [AS_BEAM, "raise FaceloomError('what came of it')", "raise"])
+def test_ctrl_c_stops_with_130_whatever_it_is_wrapped_in(debug: bool, then: str) -> None:
+    assert signalled("SIGINT", then, debug=debug) == (130, "", SAID)
+
+
+def test_a_job_schedulers_signal_stops_with_143() -> None:
+    assert signalled("SIGTERM", AS_BEAM) == (143, "", SAID)
+
+
+@pytest.mark.parametrize(("then", "patience"), [("time.sleep(50)", 0.2), ("os.kill(os.getpid(), 2)", 60)])
+def test_one_that_swallows_it_is_left_after_a_while_or_when_asked_twice(then: str, patience: float) -> None:
+    assert signalled("SIGINT", then, patience=patience) == (130, "", SAID)
+
+
+def test_what_is_ignored_stays_so() -> None:
+    """As in the background jobs of a script, whose Ctrl-C is not meant for them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ending(FAILED, False, debug=False):
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_leaving_waits_for_no_thread_and_loses_no_output() -> None:

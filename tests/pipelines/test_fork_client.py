@@ -69,7 +69,7 @@ def test_no_server(address: str) -> None:
     assert client.returncode == 0
 
 
-def test_ctrl_c_while_it_waits(address: str) -> None:
+def test_ctrl_c_is_left_to_the_master(address: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"\0{address}")
         listener.listen()
@@ -79,5 +79,6 @@ def test_ctrl_c_while_it_waits(address: str) -> None:
             stream.read()
             time.sleep(0.05)
             client.send_signal(signal.SIGINT)
+            connection.sendall(STARTED + DONE)
             assert client.communicate(timeout=30) == ("", "")
     assert client.returncode == 0
