@@ -28,7 +28,7 @@ from faceloom.pipelines.record import BUILD, BuildRecord, make_record, render_re
 from faceloom.pipelines.splits import empty_splits
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.survey import Survey, survey
-from faceloom.pipelines.tables import write_planned, write_rejects
+from faceloom.pipelines.tables import planned_path, write_planned, write_rejects
 from faceloom.pipelines.tools import file_digests
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import RecipeError
@@ -188,7 +188,7 @@ def _render(
         task = parts.ShardTask(shard.name, tuple(part.digest for part in shard.parts), own)
         to_do = [part for part in shard.parts if part.digest not in lifts]
         for part in to_do:
-            write_planned(storage, parts.plan_path(part.digest), part.faces)
+            write_planned(storage, planned_path(part.digest), part.faces)
             done = parts.is_rendered(storage, part.digest)  # the task looks whether it is whole
             tasks.append((0 if done else part.samples, parts.PartTask(task, part.digest)))
         if not to_do:

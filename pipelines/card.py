@@ -37,10 +37,7 @@ def write_card(storage: Storage, record: BuildRecord, landmark_model: str | None
         licences.update(licence or "not stated" for licence in columns["licence"])
         consents.update(consent or "not stated" for consent in columns["consent"])
     text = card_text(record, len(people), licences, consents, packaged_model=is_packaged_model(landmark_model))
-    data = text.encode("utf-8", "backslashreplace")
-    if not storage.exists(CARD) or storage.read_bytes(CARD) != data:
-        with storage.write(CARD) as stream:
-            stream.write(data)
+    storage.write_changed(CARD, text.encode("utf-8", "backslashreplace"))
 
 
 def card_text(

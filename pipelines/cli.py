@@ -15,6 +15,8 @@ from faceloom.pipelines.cli_output import (
     DONE,
     FAILED,
     REFUSED,
+    Debug,
+    Json,
     ending,
     error_console,
     leave,
@@ -57,8 +59,6 @@ Sources = Annotated[
 NewOut = Annotated[str, typer.Option("--out", metavar="OUT", help="The output folder; made if it is not there.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", exists=True, file_okay=False, help="The output folder of a build.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes at work; as many as processors if not given.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")]
 
 
 @app.command(

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from faceloom.pipelines.cli_output import FAILED, REFUSED, ending, error_console, say, show_blocks, write_json
+from faceloom.pipelines.cli_output import (
+    FAILED,
+    REFUSED,
+    Debug,
+    Json,
+    ending,
+    error_console,
+    say,
+    show_blocks,
+    write_json,
+)
+from faceloom.pipelines.cli_train import Device
 
 app = typer.Typer(help="Say how good a trained network is.", no_args_is_help=True)
 
@@ -31,11 +42,9 @@ def autoencoder(
     to: Annotated[
         str | None, typer.Option("--to", metavar="FOLDER", help="Where the report goes; RUN/evaluation if not given.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto, which takes CUDA where there is one.")] = "auto",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")] = False,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Measure masking networks on a split of a build, beside a black polygon and another template mask."""
     folder = to or str(runs[0] / "evaluation")

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -27,6 +27,10 @@ STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 PATIENCE_SECONDS = 5.0
 """So long a stopped command may tidy up; libraries that swallow the interruption get no longer either."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")]
+"""Options of every command; `ending` is told of them."""
 
 
 @contextlib.contextmanager

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from faceloom.pipelines.cli_output import FAILED, REFUSED, ending, error_console, show_blocks, write_json
+from faceloom.pipelines.cli_output import FAILED, REFUSED, Debug, Json, ending, error_console, show_blocks, write_json
 
 if TYPE_CHECKING:
     from faceloom.models.presets import CompactPreset, PaperPreset
     from faceloom.pipelines.train import Report
+
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto, which takes CUDA where there is one.")]
 
 app = typer.Typer(help="Train a network on the pairs of a build.", no_args_is_help=True)
 
@@ -36,7 +38,7 @@ def autoencoder(
         "compact"
     ),
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pairs; the preset's if not given.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     parent: Annotated[
         Path | None, typer.Option("--from", metavar="RUN", help="Start from the best weights of another run.")
     ] = None,
@@ -46,10 +48,8 @@ def autoencoder(
     save_every: Annotated[int | None, typer.Option(min=1, help="Epochs between two saved states.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read the pairs; 0: none beside this one.")] = 0,
     resume: Annotated[bool, typer.Option(help="Go on where a run stopped, or delete it and start over.")] = True,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
 ) -> None:
     """Train a masking autoencoder: faces in, masked faces out."""
     with ending(REFUSED, as_json, debug):

@@ -12,9 +12,14 @@ from faceloom.schemas.errors import SourceError
 ENDING = ".failed.json"
 
 
-def note_failure(storage: Storage, path: str, photos: Mapping[str, str]) -> None:
-    """Note which photos kept a part from being rendered: ids and reasons."""
-    with storage.write(path) as stream:
+def failed_path(work: str) -> str:
+    """Says why a part, or a block of textures, could not be made this time."""
+    return f"work/{work}{ENDING}"
+
+
+def note_failure(storage: Storage, work: str, photos: Mapping[str, str]) -> None:
+    """Note which photos kept a part, or a block of textures, from being made: ids and reasons."""
+    with storage.write(failed_path(work)) as stream:
         stream.write(json.dumps(photos, sort_keys=True).encode())
 
 

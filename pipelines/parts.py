@@ -17,7 +17,7 @@ from faceloom.pipelines.render import PhotoToRender, render_photos
 from faceloom.pipelines.sample import Sample, parents_of
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index, read_metadata, read_planned, write_index
+from faceloom.pipelines.tables import planned_path, read_index, read_metadata, read_planned, write_index
 from faceloom.pipelines.tar import END, append_sample, sample_length
 from faceloom.pipelines.tools import tools_for
 from faceloom.schemas.errors import PhotoError, StorageError
@@ -56,11 +56,6 @@ class PartTask:
     part: str | None
 
 
-def plan_path(part: str) -> str:
-    """Plan rows of a part that waits to be rendered."""
-    return f"work/{part}.plan.parquet"
-
-
 def part_tar(part: str) -> str:
     """A rendered part: a piece of a tar without its end."""
     return f"work/{part}.tar"
@@ -69,11 +64,6 @@ def part_tar(part: str) -> str:
 def part_index(part: str) -> str:
     """Index of a rendered part, and its commit marker."""
     return f"work/{part}.parquet"
-
-
-def failed_path(part: str) -> str:
-    """Says why a part could not be rendered this time."""
-    return f"work/{part}.failed.json"
 
 
 def shard_tar(shard: str) -> str:
@@ -129,7 +119,7 @@ def render_part(part: str, context: Context) -> dict[str, float]:
     storage, watch = context.storage, Stopwatch()
     if is_whole(storage, part):
         return {}
-    faces = read_planned(storage, plan_path(part))
+    faces = read_planned(storage, planned_path(part))
     rows: list[IndexRow] = []
     rejects: list[Reject] = []
     try:
@@ -146,7 +136,7 @@ def render_part(part: str, context: Context) -> dict[str, float]:
                 rows.append(_index_row(part, face, result, offset, members))
                 offset += rows[-1].length
     except PhotoError:
-        note_failure(storage, failed_path(part), bad_photos(context, faces))
+        note_failure(storage, part, bad_photos(context, faces))
         return dict(watch.seconds)
     with watch.time("write"):
         made = {part: [_plain(reject) for reject in rejects]}
@@ -238,7 +228,7 @@ def join_shard(task: ShardTask, context: Context) -> None:
         stream.write(END)
     write_index(storage, shard_index(task.shard), rows, parts, length=offset + len(END))
     for part in task.parts:
-        for path in (part_tar(part), plan_path(part), part_index(part)):
+        for path in (part_tar(part), planned_path(part), part_index(part)):
             storage.remove(path)
 
 

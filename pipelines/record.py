@@ -178,9 +178,7 @@ def _refuse(lost: int, what: str) -> None:
 def write_record(storage: Storage, record: BuildRecord) -> None:
     """Write the record, if it is not there already."""
     data = (json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-    if not storage.exists(BUILD) or storage.read_bytes(BUILD) != data:
-        with storage.write(BUILD) as stream:
-            stream.write(data)
+    storage.write_changed(BUILD, data)
 
 
 def read_record(storage: Storage) -> BuildRecord:

@@ -114,6 +114,12 @@ class Storage:
         with _explained("cannot be removed", path):
             self.local(path).unlink(missing_ok=True)
 
+    def write_changed(self, path: str, data: bytes) -> None:
+        """Write a file unless it holds just these bytes already."""
+        if not self.exists(path) or self.read_bytes(path) != data:
+            with self.write(path) as stream:
+                stream.write(data)
+
     @contextlib.contextmanager
     def write(self, path: str, *, durable: bool = True) -> Iterator[BinaryIO]:
         """Open a file for writing; it takes its final name when the block ends well, and leaves nothing otherwise.

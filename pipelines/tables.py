@@ -200,6 +200,11 @@ def read_face_columns(storage: Storage, path: str, names: Sequence[str]) -> list
     return list(zip(*(columns[name] for name in names), strict=True))
 
 
+def planned_path(work: str) -> str:
+    """Plan rows of a part, or of a block of textures, that waits to be made."""
+    return f"work/{work}.plan.parquet"
+
+
 def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> None:
     """Write the plan rows of one part."""
     columns = _columns(faces, PlannedFace)

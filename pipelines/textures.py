@@ -19,7 +19,7 @@ from faceloom.pipelines.progress import Ticker
 from faceloom.pipelines.reading import bad_photos, read_unchanged
 from faceloom.pipelines.stopwatch import Stopwatch
 from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_planned, write_planned
+from faceloom.pipelines.tables import planned_path, read_planned, write_planned
 from faceloom.pipelines.working import crop_matrix, landmarks_of
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.keys import digest
@@ -27,9 +27,9 @@ from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import RENDERER
-from faceloom.transforms.align import crop_reduction, warp_image
+from faceloom.transforms.align import crop_reduction, from_reduced, warp_image
 from faceloom.transforms.decode import decode_rgb
-from faceloom.transforms.geometry import apply_affine, compose
+from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.neighbours.faces import Faces
 from faceloom.transforms.neighbours.sketch import sketch
 from faceloom.transforms.texture import mean_shape, mean_shape_texture
@@ -85,11 +85,6 @@ def _read_row(path: Path, number: int, side: int) -> npt.NDArray[np.uint8]:
     return np.fromfile(path, np.uint8, size, offset=number * size).reshape(side, side, 3)
 
 
-def plan_path(block: str) -> str:
-    """Plan rows of a block."""
-    return f"work/{block}.plan.parquet"
-
-
 def texture_path(block: str) -> str:
     """Textures of a block, uint8 (N, S, S, 3), without a header."""
     return f"work/{block}.textures"
@@ -98,11 +93,6 @@ def texture_path(block: str) -> str:
 def facts_path(block: str) -> str:
     """Names, landmarks and sketches of a block, and which of its faces have none; written last."""
     return f"work/{block}.facts.npz"
-
-
-def failed_path(block: str) -> str:
-    """Says why a block could not be made this time."""
-    return f"work/{block}.failed.json"
 
 
 def is_made(storage: Storage, block: str) -> bool:
@@ -127,7 +117,7 @@ def write_blocks(storage: Storage, recipe: Recipe, morph: Morph, faces: Sequence
     for start in range(0, len(faces), BLOCK):
         block = faces[start : start + BLOCK]
         task = TextureTask(digest(settings, face_facts(block))[:24], len(block), mean)
-        write_planned(storage, plan_path(task.name), block)
+        write_planned(storage, planned_path(task.name), block)
         tasks.append(task)
     return tasks
 
@@ -157,7 +147,7 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
     side = morph.texture_size
     sketches = [sketch(np.zeros((0, side, side, 3), np.uint8))]
     landmarks, names, failed = [], [], {}
-    faces = read_planned(storage, plan_path(task.name))
+    faces = read_planned(storage, planned_path(task.name))
     try:
         with storage.write(texture_path(task.name)) as stream, Ticker(context.progress) as ticker:
             for face in faces:
@@ -176,7 +166,7 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
                 landmarks.append(points)
                 names.append([face.key, face.photo_sha256, face.identity])
     except PhotoError:
-        note_failure(storage, failed_path(task.name), bad_photos(context, faces))
+        note_failure(storage, task.name, bad_photos(context, faces))
         return dict(watch.seconds)
     facts: dict[str, Any] = {
         "side": np.int64(side),
@@ -199,9 +189,7 @@ def _texture(
     with watch.time("decode"):
         photo = decode_rgb(data, reduction=reduction, max_pixels=how.faces.max_pixels)
     with watch.time("align"):
-        half = (reduction - 1) / 2
-        reduced = compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
-        crop = warp_image(photo, reduced, how.align.width_height, border=how.align.border)
+        crop = warp_image(photo, from_reduced(matrix, reduction), how.align.width_height, border=how.align.border)
         points = apply_affine(matrix, _landmarks(face)).astype(np.float32)
         if mean:
             crop = mean_shape_texture(crop, points, np.frombuffer(mean, np.float32).reshape(68, 2))

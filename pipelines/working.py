@@ -15,12 +15,13 @@ from faceloom.transforms.align import (
     arcface_matrix,
     eye_level_matrix,
     face_box_matrix,
+    from_reduced,
     region_read,
     whole_photo_matrix,
 )
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
-from faceloom.transforms.geometry import apply_affine, compose
+from faceloom.transforms.geometry import apply_affine, compose, translate
 
 Image = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
@@ -103,11 +104,9 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
         PhotoError: `crop_outside`.
     """
     size = recipe.align.width_height
-    # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
-    half = (reduction - 1) / 2
-    from_reduced = compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
+    to_crop = from_reduced(matrix, reduction)
     limits = (photo.shape[1], photo.shape[0])
-    left, top, right, bottom = region_read(limits, from_reduced, size)
+    left, top, right, bottom = region_read(limits, to_crop, size)
     landmarks_photo = landmarks_of(face)
     landmarks = landmarks_crop = None
     if landmarks_photo is not None:
@@ -126,7 +125,7 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
         )
         landmarks = (landmarks - np.array([left, top], np.float32)).astype(np.float32)
     image = photo[top:bottom, left:right]
-    to_crop = compose(from_reduced, np.array([[1, 0, left], [0, 1, top]], np.float64))
+    to_crop = compose(to_crop, translate(left, top))
     box = FaceBox(*face.box).scaled(1 / reduction).moved(-left, -top)
     mode = "whole_photo" if landmarks is None else recipe.align.mode
     rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]

@@ -129,6 +129,13 @@ def crop_reduction(matrix: Matrix) -> int:
     return reduction
 
 
+def from_reduced(matrix: Matrix, reduction: int) -> Matrix:
+    """The map from a photo decoded `reduction` times smaller to where `matrix` takes the full one."""
+    # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
+    half = (reduction - 1) / 2
+    return compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
+
+
 Border = Literal["reflect", "replicate", "constant"]
 
 NEARLY_ONE = 1.2

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from faceloom.pipelines.failures import failed_photos, forget_failed, note_failure, refuse_failed
-from faceloom.pipelines.parts import failed_path
 from faceloom.pipelines.storage import Storage
 from faceloom.pipelines.tables import read_faces, write_faces
 from faceloom.schemas.errors import SourceError
@@ -36,8 +35,8 @@ def held(storage: Storage) -> SimpleNamespace:
 
 def test_what_is_noted_comes_back(storage: Storage) -> None:
     assert failed_photos(storage) == {}
-    note_failure(storage, failed_path("aa"), {"s/ä.jpg": "changed", "s/b.jpg": "vanished"})
-    note_failure(storage, failed_path("bb"), {"s/c.jpg": "changed"})
+    note_failure(storage, "aa", {"s/ä.jpg": "changed", "s/b.jpg": "vanished"})
+    note_failure(storage, "bb", {"s/c.jpg": "changed"})
     assert failed_photos(storage) == {"s/ä.jpg": "changed", "s/b.jpg": "vanished", "s/c.jpg": "changed"}
 
 
@@ -46,7 +45,7 @@ def test_rows_of_failed_photos_go_and_all_others_stay(storage: Storage) -> None:
     write_faces(storage, "faces/x/two.parquet", analysed("d"))
     write_faces(storage, "faces/y/three.parquet", analysed("b"))
     untouched = storage.read_bytes("faces/x/two.parquet")
-    note_failure(storage, failed_path("aa"), {"s/b": "changed"})
+    note_failure(storage, "aa", {"s/b": "changed"})
     forget_failed(storage)
     now = held(storage)
     assert (now.one, now.two, now.three) == (["s/a", "s/c"], ["s/d"], [])
@@ -64,14 +63,14 @@ def test_without_failures_nothing_is_touched(storage: Storage) -> None:
 def test_other_work_is_left_alone(storage: Storage) -> None:
     with storage.write("work/aa.tar") as stream:
         stream.write(b"x")
-    note_failure(storage, failed_path("aa"), {"s/a": "changed"})
+    note_failure(storage, "aa", {"s/a": "changed"})
     forget_failed(storage)
     assert storage.list("work") == ["work/aa.tar"]
 
 
 def test_a_run_in_which_photos_failed_ends_with_their_names(storage: Storage) -> None:
     refuse_failed(storage, "nothing happened")
-    note_failure(storage, failed_path("aa"), {f"s/{number}": "changed" for number in range(5)})
+    note_failure(storage, "aa", {f"s/{number}": "changed" for number in range(5)})
     with pytest.raises(SourceError, match=r"5 photos changed or vanished .*; nothing happened") as caught:
         refuse_failed(storage, "nothing happened")
     assert "s/0: changed; s/1: changed; s/2: changed" in str(caught.value) and "s/3" not in str(caught.value)

@@ -19,11 +19,11 @@ import pytest
 
 from faceloom.pipelines import parts
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.failures import failed_photos
+from faceloom.pipelines.failures import failed_path, failed_photos
 from faceloom.pipelines.painters import mask_digests
-from faceloom.pipelines.parts import Lift, ShardTask, join_shard, part_index, part_tar, plan_path, render_part
+from faceloom.pipelines.parts import Lift, ShardTask, join_shard, part_index, part_tar, render_part
 from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index, read_metadata, write_planned
+from faceloom.pipelines.tables import planned_path, read_index, read_metadata, write_planned
 from faceloom.pipelines.tar import END
 from faceloom.schemas.errors import RecipeError, SourceError, StorageError
 from faceloom.schemas.plan import PlannedFace
@@ -47,13 +47,13 @@ def bench(tmp_path: Path, synthetic: SimpleNamespace) -> SimpleNamespace:
         faces.append(synthetic.planned(data, points, (0, 1), uri=f"{number:03d}.png", place=number))
     groups = {"aa": faces[:3], "bb": faces[3:5], "cc": faces[5:]}
     for part, group in groups.items():
-        write_planned(context.storage, plan_path(part), group)
+        write_planned(context.storage, planned_path(part), group)
     return SimpleNamespace(context=context, storage=context.storage, faces=faces, groups=groups, photos=photos)
 
 
 def render_and_join(bench: SimpleNamespace, shard: str, names: Sequence[str]) -> None:
     for part in names:
-        write_planned(bench.storage, plan_path(part), bench.groups[part])
+        write_planned(bench.storage, planned_path(part), bench.groups[part])
         render_part(part, bench.context)
     join_shard(ShardTask(shard, tuple(names)), bench.context)
 
@@ -181,7 +181,7 @@ def test_lifted_parts_are_the_bytes_that_rendering_gives(bench: SimpleNamespace,
     for part in ("aa", "bb"):
         own = [row for row in rows if row.part == part]
         lifts.append((part, Lift("old", own[0].offset, sum(row.length for row in own))))
-    write_planned(bench.storage, plan_path("cc"), bench.groups["cc"])
+    write_planned(bench.storage, planned_path("cc"), bench.groups["cc"])
     render_part("cc", bench.context)
     join_shard(ShardTask("fresh", tuple(order), tuple(lifts)), bench.context)
     assert {path: bench.storage.read_bytes(path) for path in fresh} == fresh
@@ -193,7 +193,7 @@ def test_lifted_parts_are_the_bytes_that_rendering_gives(bench: SimpleNamespace,
 def test_a_damaged_sample_is_never_joined(bench: SimpleNamespace, lifted: bool) -> None:
     render_and_join(bench, "old", ["aa"])
     for part in ("aa", "bb"):
-        write_planned(bench.storage, plan_path(part), bench.groups[part])
+        write_planned(bench.storage, planned_path(part), bench.groups[part])
         render_part(part, bench.context)
     tar = bench.storage.local("shards/old.tar" if lifted else part_tar("aa"))
     data = tar.read_bytes()
@@ -245,16 +245,16 @@ def test_a_photo_that_changed_fails_its_part_and_says_why(bench: SimpleNamespace
     render_part("aa", bench.context)
     assert not bench.storage.exists(part_tar("aa"))
     assert not bench.storage.exists(part_index("aa"))
-    failed = json.loads(bench.storage.read_bytes(parts.failed_path("aa")))
+    failed = json.loads(bench.storage.read_bytes(failed_path("aa")))
     assert failed == {"s/001.png": "the photo changed after it was analysed"}
-    assert bench.storage.exists(plan_path("aa"))
+    assert bench.storage.exists(planned_path("aa"))
 
 
 def test_a_photo_that_vanished_fails_its_part(bench: SimpleNamespace) -> None:
     (bench.photos / "004.png").unlink()
     render_part("bb", bench.context)
     assert failed_photos(bench.storage) == {"s/004.png": "listed before, but gone now"}
-    assert bench.storage.list("work") == sorted([parts.failed_path("bb"), *(plan_path(part) for part in bench.groups)])
+    assert bench.storage.list("work") == sorted([failed_path("bb"), *(planned_path(part) for part in bench.groups)])
 
 
 @pytest.mark.parametrize("opened", [True, False])
@@ -312,12 +312,12 @@ def test_a_disk_that_fills_while_samples_are_written(bench: SimpleNamespace, mon
     monkeypatch.setattr(parts, "append_sample", full)
     with pytest.raises(StorageError, match="disk full"):
         render_part("aa", bench.context)
-    assert bench.storage.list("work") == sorted(plan_path(part) for part in bench.groups)
+    assert bench.storage.list("work") == sorted(planned_path(part) for part in bench.groups)
 
 
 def test_names_of_files() -> None:
     assert (parts.shard_tar("n"), parts.shard_index("n")) == ("shards/n.tar", "index/n.parquet")
-    paths = {plan_path("p"), part_tar("p"), part_index("p"), parts.failed_path("p")}
+    paths = {planned_path("p"), part_tar("p"), part_index("p"), failed_path("p")}
     assert len(paths) == 4
     assert all(path.split("/")[1].split(".")[0] == "p" for path in paths), "the sweep finds a part's files by this"
 

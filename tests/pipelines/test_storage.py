@@ -57,6 +57,14 @@ def test_a_file_has_its_final_name_only_when_complete(storage: Storage) -> None:
     assert everything(storage) == ["a/b.bin"]
 
 
+def test_what_is_written_already_is_left_alone(storage: Storage) -> None:
+    for data, renewed in ((b"old", True), (b"old", False), (b"new", True)):
+        before = storage.local("a.json").stat().st_ino if storage.exists("a.json") else 0
+        storage.write_changed("a.json", data)
+        assert storage.read_bytes("a.json") == data
+        assert (storage.local("a.json").stat().st_ino != before) == renewed
+
+
 def test_an_error_in_the_block_passes_through_and_leaves_nothing(storage: Storage) -> None:
     with pytest.raises(ZeroDivisionError), storage.write("a.bin") as stream:
         stream.write(b"half")

@@ -19,10 +19,12 @@ from faceloom.transforms.align import (
     eye_level_matrix,
     face_box_matrix,
     five_points,
+    from_reduced,
     region_read,
     warp_alpha,
     warp_image,
 )
+from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import (
     Matrix,
@@ -236,6 +238,20 @@ def test_alpha_and_image_stay_on_top_of_each_other() -> None:
         matrix = compose(rotate(0.2, (40, 40)), similarity(scale, 0, (200, 200), (40, 40)))
         crops = warp_image(image, matrix, (80, 80))[..., 0] / 255, warp_alpha(alpha, matrix, (80, 80))
         assert np.abs(crops[0] - crops[1]).mean() < 0.01
+
+
+@given(
+    st.tuples(st.floats(-200, 3000), st.floats(-200, 3000)),
+    st.sampled_from([1, 2, 4, 8]),
+    st.floats(0.05, 4),
+    st.floats(-3, 3),
+)
+def test_a_reduced_photo_goes_where_the_full_one_goes(
+    point: tuple[float, float], reduction: int, scale: float, angle: float
+) -> None:
+    matrix, points = similarity(scale, angle, (100.0, 50.0), (30.0, -20.0)), np.array([point])
+    there = apply_affine(from_reduced(matrix, reduction), to_reduced_frame(points, reduction))
+    np.testing.assert_allclose(there, apply_affine(matrix, points), atol=1e-6)
 
 
 def test_warping_a_reduced_photo_gives_the_same_crop() -> None:
