@@ -12,6 +12,7 @@ from faceloom.pipelines.aligned_check import unaligned_sources
 from faceloom.pipelines.beam_run import run_tasks
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.progress import Listener
+from faceloom.pipelines.sources.base import kind_of
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.faces import AnalysedPhoto
@@ -55,6 +56,8 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
     rejects: list[Reject] = []
     labelled = context.recipe.guide is not None
     for spec in context.recipe.sources:
+        if spec.kind == "auto":
+            watcher.note(f"source {spec.source_name}: taken as kind `{kind_of(spec)}`")
         for row in context.source(spec.source_name).scan():
             if isinstance(row, Photo) and row.labels and not labelled:
                 row = replace(row, labels="")  # nobody asks for them, so that they need not even be read

@@ -285,6 +285,8 @@ def _check_folder(ready: Ready) -> None:
     card = read_card(folder)
     before, now = _settings(card), _settings_of(ready)
     changed = [f"{name} {before.get(name)}, now {now.get(name)}" for name in now if before.get(name) != now.get(name)]
+    if before["name"] != now["name"]:  # all else that differs follows from that
+        changed = [f"preset {before['name']}, now {now['name']}"]
     if changed:
         remedy = "Choose another folder, give the same settings, or start over with --no-resume"
         what = "the folder holds a run with other settings"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -23,6 +23,12 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 """Colours that a recipe may name, as RGB."""
 
 
+def did_you_mean(given: object, allowed: Iterable[str]) -> str:
+    """The end of a message about a word that is not allowed: the one that is nearest, if any is near."""
+    close = difflib.get_close_matches(str(given), list(allowed), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
 class Model(BaseModel):
     """A recipe part: frozen; an unknown key is refused with the keys that are allowed."""
 
@@ -35,8 +41,7 @@ class Model(BaseModel):
             allowed = {field.alias or name for name, field in cls.model_fields.items()}
             for key in data:
                 if key not in allowed:
-                    close = difflib.get_close_matches(str(key), sorted(allowed), n=1)
-                    hint = f"; did you mean '{close[0]}'?" if close else ""
+                    hint = did_you_mean(key, sorted(allowed))
                     raise PydanticCustomError(
                         "unknown_key",
                         "unknown key; allowed: {allowed}{hint}",

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from faceloom.schemas.augment import Augment
-from faceloom.schemas.base import Model
+from faceloom.schemas.base import Model, did_you_mean
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
@@ -18,6 +18,7 @@ from faceloom.schemas.masks import Mask, serves_with_landmarks
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.source_spec import SourceSpec
 
+_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
@@ -141,7 +142,7 @@ class Output(Model):
 class Recipe(Model):
     """One recipe file: photos in, one build out. Everything but `sources` and `masks` has a default."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: str = Field(pattern=_NAME)
     description: str = ""
     seed: int = Field(default=0, ge=0)
     sources: tuple[SourceSpec, ...] = ()
@@ -192,7 +193,12 @@ def _message_of(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "union_tag_not_found":
         return "missing; it says which kind this is"
     if fault["type"] == "union_tag_invalid":
-        return f"allowed: {fault['ctx']['expected_tags']}"
+        tags = fault["ctx"]["expected_tags"]
+        return f"allowed: {tags}{did_you_mean(fault['ctx']['tag'], tags.replace(chr(39), '').split(', '))}"
+    if fault["type"] == "literal_error":
+        return fault["msg"] + did_you_mean(fault["input"], re.findall("'([^']*)'", fault["ctx"]["expected"]))
+    if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == _NAME:
+        return f"{fault['msg']}: lower-case letters, digits, - and _, the first a letter or digit"
     if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
         return "expected a mapping of keys"
     if fault["type"] == "tuple_type":

@@ -103,11 +103,20 @@ def open_source(spec: SourceSpec) -> Source:
     if not path.exists() and not is_pattern(spec.path):
         remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
         raise SourceError("no such file or folder", where=spec.path, remedy=remedy)
-    kind = _kind_of(path) if spec.kind == "auto" else spec.kind
+    kind = kind_of(spec)
     if kind not in ("table", "shards", "recordio") and not path.is_dir():
         remedy = "Give a folder, or kind 'table', 'shards' or 'recordio' if it is one of these"
         raise SourceError("not a folder", where=spec.path, remedy=remedy)
     return adapters()[kind](spec)
+
+
+def kind_of(spec: SourceSpec) -> str:
+    """The kind of a source, a key of `adapters`; for `auto` that of what lies at its path.
+
+    Raises:
+        SourceError: nothing of any kind lies there.
+    """
+    return _kind_at(full_path(spec.path)) if spec.kind == "auto" else spec.kind
 
 
 def full_path(path: str) -> Path:
@@ -115,7 +124,7 @@ def full_path(path: str) -> Path:
     return Path(os.path.normpath(Path(path).expanduser().absolute()))
 
 
-def _kind_of(path: Path) -> str:
+def _kind_at(path: Path) -> str:
     if path.is_dir():
         return _kind_of_folder(path)
     by_ending = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards", "rec": "recordio"}

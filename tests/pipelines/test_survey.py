@@ -22,12 +22,16 @@ class Told(Watcher):
     def __init__(self) -> None:
         self.stages: list[tuple[str, int | None]] = []
         self.counts: list[int] = []
+        self.notes: list[str] = []
 
     def stage(self, name: str, total: int | None, unit: str) -> None:
         self.stages.append((name, total))
 
     def done(self, count: int) -> None:
         self.counts.append(count)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 @pytest.fixture
@@ -61,6 +65,15 @@ def test_every_listed_photo_is_known_and_every_other_row_is_a_reject(photos: Pat
     assert watcher.counts[-1] == 4
     assert set(found.wall) == {"scan", "analyse"}
     assert {"read", "decode", "write"} <= found.seconds.keys()
+
+
+def test_what_an_unnamed_kind_was_taken_for_is_told(photos: Path) -> None:
+    watcher = Told()
+    survey(context(photos), workers=1, watcher=watcher)
+    assert watcher.notes == ["source s: taken as kind `table`"]
+    named, path = Told(), str(photos / "photos.csv")
+    survey(context(photos, sources=[{"path": path, "name": "s", "kind": "table"}]), workers=1, watcher=named)
+    assert named.notes == []
 
 
 def test_a_second_look_costs_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,7 +234,7 @@ def test_other_settings_are_refused_by_name(whole: Path, pairs_build: Path, tmp_
         ({"seed": 3}, "seed 0, now 3"),
         ({"preset": dataclasses.replace(TINY, batch=3)}, "batch 4, now 3"),
         ({"preset": dataclasses.replace(TINY, epochs=9)}, "epochs 4, now 9"),  # the learning rate hangs on them
-        ({"preset": PRESETS["tiny-paper"]}, "name tiny-compact, now tiny-paper"),
+        ({"preset": PRESETS["tiny-paper"]}, r"got preset tiny-compact, now tiny-paper\)"),
     ):
         if wishes.get("preset") and wishes["preset"].epochs == 9:
             wishes["preset"] = dataclasses.replace(wishes["preset"], schedule="cosine")

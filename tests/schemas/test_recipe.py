@@ -127,6 +127,7 @@ def test_a_wrong_type_is_refused_and_never_converted(changes: dict[str, Any], pa
     [
         ({"name": "Ünsafe name"}, "$.name", "match pattern"),
         ({"name": ""}, "$.name", "match pattern"),
+        ({"name": "Faces"}, "$.name", "lower-case letters, digits, - and _"),
         ({"name": "a\n"}, "$.name", "match pattern"),
         ({"seed": -1}, "$.seed", "greater than or equal to 0 (got -1)"),
         ({"per_face": 0}, "$.per_face", "greater than or equal to 1"),
@@ -138,6 +139,8 @@ def test_a_wrong_type_is_refused_and_never_converted(changes: dict[str, Any], pa
         ({"masks": [{**TEMPLATE, "colour": "purple-ish"}]}, "$.masks[0].colour", "; or: Input should be 'any'"),
         ({"masks": [{**TEMPLATE, "colour": [1, 2]}]}, "$.masks[0].colour", "three whole numbers"),
         ({"masks": [{"kind": "template", "template": "hat"}]}, "$.masks[0].template", "'surgical'"),
+        ({"masks": [{"kind": "template", "template": "surgicl"}]}, "$.masks[0].template", "did you mean 'surgical'?"),
+        ({"masks": [{"kind": "templat"}]}, "$.masks[0].kind", "'autoencoder'; did you mean 'template'?"),
         ({"masks": [{**TEMPLATE, "wearing": "askew"}]}, "$.masks[0].wearing", "'under_chin'"),
         ({"masks": [{**TEMPLATE, "spread": 4}]}, "$.masks[0].spread", "less than or equal to 3"),
         ({"masks": [{"shape": "A"}]}, "$.masks[0].kind", "missing; it says which kind this is"),
