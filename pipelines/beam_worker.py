@@ -50,8 +50,10 @@ def abandon_workers() -> None:
     global _abandoned
     _abandoned = True
     if _server:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(_server, signal.SIGKILL)
+            # The system kills a server's workers when it is gone. It is left for its Popen to collect.
+            os.waitid(os.P_PID, _server, os.WEXITED | os.WNOWAIT)
 
 
 def quiet_beam() -> None:
