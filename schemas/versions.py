@@ -3,5 +3,5 @@
 ANALYSER = "1"
 """Of analysis: face boxes, landmarks, quality figures."""
 
-RENDERER = "3"
+RENDERER = "4"
 """Of rendering: masks, alignment, encoding, the record of a sample."""

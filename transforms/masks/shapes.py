@@ -15,6 +15,9 @@ HalfOutline = tuple[tuple[float, float, bool], ...]
 
 _STEPS = 8
 
+COVERS_NOSE = 0.42
+"""The lowest that the top edge of a mask worn correctly lies on the mid-line; the nose tip is at 0.518."""
+
 # Top and bottom of the mask on the mid-line for the ways of wearing; None keeps the mask's own.
 WORN: dict[str, tuple[float, float] | None] = {
     "correct": None,
@@ -76,6 +79,18 @@ def wear(points: NDArray[np.float64], wearing: str, shift: float = 0.0) -> NDArr
         return out
     top, bottom = points[:, 1].min(), points[:, 1].max()
     out[:, 1] = span[0] + shift + (points[:, 1] - top) * (span[1] - span[0]) / (bottom - top)
+    return out
+
+
+def cover_nose(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pull control points up so far that the nose tip is covered; the lower edge stays, and so does what covers it.
+
+    Args:
+        points: control points (N, 2), the first of them the top centre.
+    """
+    top, bottom = points[0, 1], points[:, 1].max()
+    out = points.copy()
+    out[:, 1] -= max(0.0, top - COVERS_NOSE) * np.minimum((bottom - points[:, 1]) / (bottom - top), 1)
     return out
 
 

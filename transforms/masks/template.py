@@ -64,6 +64,8 @@ def vary(
     ends = [template.upper, template.lower, len(points) - template.upper, len(points) - template.lower]
     points[ends, 0] *= 1 + rng.normal(0.01, 0.035 * spread, 4)
     points = shapes.wear(points, wearing, shift_y if wearing == "correct" else 1.3 * shift_y)
+    if wearing == "correct":
+        points = shapes.cover_nose(points)
     points = shapes.hug(points, template.hug + 0.04 * spread * rng.normal())
     tilted = apply_affine(similarity(1, tilt, (0.0, 1.1), (shift_x, 1.1)), points)
     values: dict[str, JsonValue] = {

@@ -54,6 +54,19 @@ def test_ways_of_wearing_leave_free_what_they_should(name):
         assert curve[:, 1].min() < covered < curve[:, 1].max(), wearing
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+@given(shift=st.floats(-0.2, 0.6))
+def test_a_mask_that_slipped_is_pulled_over_the_nose_by_its_upper_part_alone(name, shift):
+    points, _ = shapes.mirrored(TEMPLATES[name].half)
+    points = points + (0, shift)
+    held = shapes.cover_nose(points)
+    assert held[0, 1] == pytest.approx(min(points[0, 1], shapes.COVERS_NOSE)) and held[0, 1] < 0.518
+    np.testing.assert_allclose(held[points[:, 1].argmax()], points[points[:, 1].argmax()])
+    np.testing.assert_array_equal(held[:, 0], points[:, 0])
+    lifted = points[:, 1] - held[:, 1]
+    assert (lifted >= 0).all() and (np.diff(lifted[np.argsort(points[:, 1])]) <= 1e-12).all()
+
+
 def test_hug_keeps_the_outline_at_the_jaw():
     points = np.array([(2.0, 0.4), (-2.0, 0.4), (2.0, 1.5), (0.5, 1.0), (3.0, 2.4)])
     held = shapes.hug(points, 0.1)

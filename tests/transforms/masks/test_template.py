@@ -48,6 +48,15 @@ def test_correct_wearing_covers_nose_mouth_and_chin(landmarks, portrait, name, s
     assert 0.2 < share < (0.7 if name != "gaiter" else 1.0)
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_however_small_or_low_a_mask_worn_correctly_covers_the_nose_tip(landmarks, portrait, name):
+    points = landmarks()
+    image = portrait(points)
+    for seed in range(25):
+        painted = paint_template(image, points, mask(name, spread=1.5), np.random.default_rng(seed))
+        assert at(painted.alpha, points, 30) > 0.9
+
+
 @pytest.mark.parametrize(
     ("wearing", "nose", "mouth", "chin"),
     [("correct", 1, 1, 1), ("nose_out", 0, 1, 1), ("chin_only", 0, 0, 1), ("under_chin", 0, 0, None)],
