@@ -25,8 +25,9 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 
 def did_you_mean(given: object, allowed: Iterable[str]) -> str:
     """The end of a message about a word that is not allowed: the one that is nearest, if any is near."""
-    close = difflib.get_close_matches(str(given), list(allowed), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    words = {word.lower(): word for word in allowed}
+    close = difflib.get_close_matches(str(given).lower(), list(words), n=1)
+    return f"; did you mean '{words[close[0]]}'?" if close else ""
 
 
 class Model(BaseModel):

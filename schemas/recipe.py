@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ from faceloom.schemas.morph import Morph
 from faceloom.schemas.source_spec import SourceSpec
 
 _NAME = r"^[a-z0-9][a-z0-9_-]*$"
+_QUOTED = "'([^']*)'"
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
@@ -193,10 +194,10 @@ def _message_of(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "union_tag_not_found":
         return "missing; it says which kind this is"
     if fault["type"] == "union_tag_invalid":
-        tags = fault["ctx"]["expected_tags"]
-        return f"allowed: {tags}{did_you_mean(fault['ctx']['tag'], tags.replace(chr(39), '').split(', '))}"
+        tags, tag = fault["ctx"]["expected_tags"], fault["ctx"]["tag"]
+        return f"allowed: {tags}{did_you_mean(tag, re.findall(_QUOTED, tags))} (got {tag!r})"
     if fault["type"] == "literal_error":
-        return fault["msg"] + did_you_mean(fault["input"], re.findall("'([^']*)'", fault["ctx"]["expected"]))
+        return fault["msg"] + did_you_mean(fault["input"], re.findall(_QUOTED, fault["ctx"]["expected"]))
     if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == _NAME:
         return f"{fault['msg']}: lower-case letters, digits, - and _, the first a letter or digit"
     if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
@@ -230,16 +231,47 @@ def parse_recipe(data: object, *, where: str = "") -> Recipe:
         return Recipe.model_validate(data, strict=True)
     except ValidationError as error:
         faults: dict[str, list[str]] = {}
-        for fault in error.errors():
+        for fault, path in _all_faults(data, error):
             message = _message_of(fault)
             if not isinstance(fault["input"], (Mapping, list, tuple)):
                 message += f" (got {fault['input']!r})"
-            faults.setdefault(_path_of(data, fault), []).append(message)
+            faults.setdefault(path, []).append(message)
         # Where one branch of a union fails deep inside, what the other branches say of the whole only confuses.
         deepest = [path for path in faults if not any(other.startswith((path + ".", path + "[")) for other in faults)]
         lines = [f"{path}: {'; or: '.join(dict.fromkeys(faults[path]))}" for path in deepest]
         first, rest = lines[0].split(": ", 1)[1], "\n".join(lines[1:])
         raise RecipeError(first, where=deepest[0], remedy=f"\n{rest}" if rest else "") from None
+
+
+def _all_faults(data: Any, error: ValidationError) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Every fault with its path. An unknown key hides what else is wrong beside it: without it, that shows."""
+    known: set[str] = set()
+    while True:
+        unknown = set()
+        for fault in error.errors():
+            path = _path_of(data, fault)
+            if fault["type"] == "unknown_key":
+                unknown.add(path)
+            yield fault, path
+        if unknown <= known:
+            return
+        known |= unknown
+        data = _without(data, unknown)
+        try:
+            Recipe.model_validate(data, strict=True)
+            return
+        except ValidationError as next_error:
+            error = next_error
+
+
+def _without(node: Any, paths: Collection[str], path: str = "$") -> Any:
+    """A copy of a recipe's data without what lies at some paths."""
+    if isinstance(node, Mapping):
+        kept = {key: value for key, value in node.items() if f"{path}.{key}" not in paths}
+        return {key: _without(value, paths, f"{path}.{key}") for key, value in kept.items()}
+    if isinstance(node, tuple):
+        return tuple(_without(value, paths, f"{path}[{number}]") for number, value in enumerate(node))
+    return node
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -122,6 +122,20 @@ def test_a_wrong_type_is_refused_and_never_converted(changes: dict[str, Any], pa
     assert refusal(**changes).where == path
 
 
+def test_unknown_keys_hide_no_other_fault() -> None:
+    error = refusal(aling={}, seed=-1, masks=[{**POLYGON, "colr": 3, "weight": 0}, {"kind": "polygn"}])
+    said = str(error)
+    for fault in (
+        "$.aling: unknown key",
+        "$.seed: Input should be greater than or equal to 0",
+        "$.masks[0].colr: unknown key",
+        "$.masks[0].weight: Input should be greater than 0",
+        "$.masks[1].kind: allowed:",
+    ):
+        assert said.count(fault) == 1, fault
+    assert said.count("$.") == 5
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "said"),
     [
@@ -140,7 +154,8 @@ def test_a_wrong_type_is_refused_and_never_converted(changes: dict[str, Any], pa
         ({"masks": [{**TEMPLATE, "colour": [1, 2]}]}, "$.masks[0].colour", "three whole numbers"),
         ({"masks": [{"kind": "template", "template": "hat"}]}, "$.masks[0].template", "'surgical'"),
         ({"masks": [{"kind": "template", "template": "surgicl"}]}, "$.masks[0].template", "did you mean 'surgical'?"),
-        ({"masks": [{"kind": "templat"}]}, "$.masks[0].kind", "'autoencoder'; did you mean 'template'?"),
+        ({"masks": [{"kind": "template", "template": "KN95"}]}, "$.masks[0].template", "did you mean 'kn95'?"),
+        ({"masks": [{"kind": "templat"}]}, "$.masks[0].kind", "; did you mean 'template'? (got 'templat')"),
         ({"masks": [{**TEMPLATE, "wearing": "askew"}]}, "$.masks[0].wearing", "'under_chin'"),
         ({"masks": [{**TEMPLATE, "spread": 4}]}, "$.masks[0].spread", "less than or equal to 3"),
         ({"masks": [{"shape": "A"}]}, "$.masks[0].kind", "missing; it says which kind this is"),

@@ -58,7 +58,7 @@ def test_ways_of_wearing_leave_free_what_they_should(name):
 @given(shift=st.floats(-0.2, 0.6))
 def test_a_mask_that_slipped_is_pulled_over_the_nose_by_its_upper_part_alone(name, shift):
     points, _ = shapes.mirrored(TEMPLATES[name].half)
-    points = points + (0, shift)
+    points = points + np.array([0, shift])
     held = shapes.cover_nose(points)
     assert held[0, 1] == pytest.approx(min(points[0, 1], shapes.COVERS_NOSE)) and held[0, 1] < 0.518
     np.testing.assert_allclose(held[points[:, 1].argmax()], points[points[:, 1].argmax()])
