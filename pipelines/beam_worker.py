@@ -28,12 +28,12 @@ def worker_command() -> str:
     plain = [sys.executable, "-m", "faceloom.pipelines.beam_worker", str(os.getpid())]
     # Isolated and without site packages, Python starts soonest.
     forked = [sys.executable, "-I", "-S", str(_CLIENT), _address, *plain]
-    return f"exec {shlex.join(forked if _address else plain)}"
+    return "exit 1" if _abandoned else f"exec {shlex.join(forked if _address else plain)}"
 
 
 @contextlib.contextmanager
 def forked_by(address: str, server: int) -> Iterator[None]:
-    """Let workers be forked by the server at this address, a process of which all of them are children."""
+    """Let workers be forked by the server at this address, a child of this process."""
     global _address, _server
     before, (_address, _server) = (_address, _server), (address, server)
     try:
@@ -43,17 +43,28 @@ def forked_by(address: str, server: int) -> Iterator[None]:
 
 
 def abandon_workers() -> None:
-    """Kill all workers, as the whole process is about to end: from now on their deaths are no errors.
+    """Kill all processes that this one has started, as it is about to end: their deaths are no errors any more.
 
-    They die first, as those whose master hangs up have much to say about it.
+    They die first: workers whose master hangs up have much to say about it, and Beam waits for them. Only on Linux;
+    elsewhere workers end when their master does.
     """
     global _abandoned
     _abandoned = True
+    for child in _children():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
     if _server:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(_server, signal.SIGKILL)
-            # The system kills a server's workers when it is gone. It is left for its Popen to collect.
+        # The system kills a server's workers when it is gone. It is left for its Popen to collect.
+        with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, _server, os.WEXITED | os.WNOWAIT)
+
+
+def _children() -> list[int]:
+    """Of this process; none where the system does not list them."""
+    with contextlib.suppress(OSError):
+        lists = [task.joinpath("children").read_text() for task in Path("/proc/self/task").iterdir()]
+        return [int(child) for child in " ".join(lists).split()]
+    return []
 
 
 def quiet_beam() -> None:

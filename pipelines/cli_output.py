@@ -58,15 +58,20 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         if stopped:
             depart()  # asked twice
         stopped = STOPPED[signal.Signals(number)]
-        abandon_workers()
         patience = threading.Timer(PATIENCE_SECONDS, depart)
         patience.daemon = True
         patience.start()
+        abandon_workers()
         raise KeyboardInterrupt
 
     def depart() -> NoReturn:
-        say("Stopped. Run the same command again to go on.")
-        leave(stopped)
+        try:
+            show_cursor = (
+                "\x1b[?25h" if sys.stderr.isatty() else ""
+            )  # a bar that is not ended in order leaves it hidden
+            say(f"{show_cursor}Stopped. Run the same command again to go on.")
+        finally:
+            leave(stopped)
 
     # What is ignored stays so: a script's background jobs ignore Ctrl-C, which is meant for others.
     heard = [number for number in STOPPED if signal.getsignal(number) is not signal.SIG_IGN]
@@ -101,7 +106,8 @@ def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoRet
 def leave(code: int) -> NoReturn:
     """Leave at once: Beam's threads wait for their workers, and may wait long."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # nobody may be reading any more
+        # Nobody may be reading any more, or a signal may have come in the midst of another flush.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
             stream.flush()
     os._exit(code)
 

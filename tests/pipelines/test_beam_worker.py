@@ -64,23 +64,27 @@ runpy.run_module("faceloom.pipelines.beam_worker", run_name="__main__")
 
 
 ABANDONED = """
-import os, subprocess, threading, time
-from faceloom.pipelines.beam_worker import abandon_workers, deaths_as_errors, forked_by
+import subprocess, threading, time
+from faceloom.pipelines.beam_worker import abandon_workers, deaths_as_errors, forked_by, worker_command
+started = []
+thread = threading.Thread(target=lambda: started.append(subprocess.Popen(["sleep", "60"])))
+thread.start(), thread.join()
 server = subprocess.Popen(["sleep", "60"])
 def run_worker():
     raise RuntimeError("exited with return code -9")
 with deaths_as_errors(), forked_by("a-server", server.pid):
     abandon_workers()
     threading.Thread(target=run_worker, name="run_worker").start()
-    print(server.wait())
+    print(server.wait(), started[0].wait(), subprocess.call(worker_command(), shell=True))
     time.sleep(0.2)
     abandon_workers()
 """
 
 
-def test_workers_that_are_abandoned_die_and_are_no_error() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists a process's children")
+def test_workers_that_are_abandoned_die_and_are_no_error_and_no_more_are_started() -> None:
     done = subprocess.run([sys.executable, "-c", ABANDONED], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{-signal.SIGKILL}\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "-9 -9 1\n", "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills workers with their master")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -118,6 +119,25 @@ def test_a_job_schedulers_signal_stops_with_143() -> None:
 @pytest.mark.parametrize(("then", "patience"), [("time.sleep(50)", 0.2), ("os.kill(os.getpid(), 2)", 60)])
 def test_one_that_swallows_it_is_left_after_a_while_or_when_asked_twice(then: str, patience: float) -> None:
     assert signalled("SIGINT", then, patience=patience) == (130, "", SAID)
+
+
+@pytest.mark.parametrize("then", ["time.sleep(50)", AS_BEAM])
+def test_it_ends_in_time_with_its_code_where_nobody_reads_what_it_says(then: str) -> None:
+    code = SIGNALLED.format(signal="SIGTERM", then=then, debug=False, patience=0.2)
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert subprocess.run([sys.executable, "-c", code], stderr=writer, timeout=20).returncode == 143
+    os.close(writer)
+
+
+def test_the_cursor_that_a_bar_hid_is_shown_again() -> None:
+    code = SIGNALLED.format(signal="SIGINT", then="time.sleep(50)", debug=False, patience=0.2)
+    terminal, other = os.openpty()
+    with subprocess.Popen([sys.executable, "-c", code], stderr=other) as process:
+        assert process.wait(timeout=20) == 130
+    os.close(other)
+    assert b"\x1b[?25hStopped. Run" in os.read(terminal, 1000)
+    os.close(terminal)
 
 
 def test_what_is_ignored_stays_so() -> None:
