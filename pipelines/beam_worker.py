@@ -164,6 +164,9 @@ def work(parent: int, told: Callable[[], None] = lambda: None) -> NoReturn:
     from apache_beam.runners.worker import sdk_worker_main
 
     cv2.setNumThreads(1)  # there is a worker for each processor
+    # Nobody reads a worker's log: errors come as exceptions. Without a stream for it none can break as the master ends,
+    # of which Beam would print.
+    os.environ.pop("LOGGING_API_SERVICE_DESCRIPTOR", None)
     sdk_worker_main.main(sys.argv)
     told()
     os._exit(0)  # threads of gRPC may still be at work, and abort an orderly exit with a message

@@ -31,11 +31,12 @@ def test_the_command_replaces_its_shell_and_survives_odd_paths(monkeypatch: pyte
 
 WORKER = """
 import cv2, os, runpy, signal, sys, time
+os.environ["LOGGING_API_SERVICE_DESCRIPTOR"] = "url: 'localhost:1'"
 from faceloom.pipelines.beam_worker import quiet_beam, work
 quiet_beam()
 from apache_beam.runners.worker import sdk_worker_main
 def serve(_):
-    print(cv2.getNumThreads(), flush=True)
+    print(cv2.getNumThreads(), "LOGGING_API_SERVICE_DESCRIPTOR" in os.environ, flush=True)
     {serve}
 sdk_worker_main.main = serve
 {begin}
@@ -49,8 +50,8 @@ def worker(serve: str, begin: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_worker_has_one_opencv_thread_and_tells_that_it_ended_well() -> None:
-    assert worker("", "work(os.getppid(), lambda: print('well', flush=True))") == (0, "1\nwell\n", "")
+def test_a_worker_has_one_opencv_thread_and_no_log_and_tells_that_it_ended_well() -> None:
+    assert worker("", "work(os.getppid(), lambda: print('well', flush=True))") == (0, "1 False\nwell\n", "")
 
 
 def test_a_plain_worker_ends_quietly_when_interrupted() -> None:
@@ -60,7 +61,7 @@ sys.argv = ["beam_worker", str(os.getppid())]
 sys.modules.pop("faceloom.pipelines.beam_worker")
 runpy.run_module("faceloom.pipelines.beam_worker", run_name="__main__")
 """
-    assert worker("os.kill(os.getpid(), signal.SIGINT); time.sleep(30)", begin) == (0, "1\n", "")
+    assert worker("os.kill(os.getpid(), signal.SIGINT); time.sleep(30)", begin) == (0, "1 False\n", "")
 
 
 ABANDONED = """
