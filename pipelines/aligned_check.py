@@ -10,7 +10,7 @@ import numpy as np
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.model_files import load_detector
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.faces import AnalysedPhoto
 from faceloom.schemas.photos import Photo
 from faceloom.transforms.aligned import has_crop_shape, template_distance, template_overlap
@@ -84,6 +84,6 @@ def _overlap(context: Context, photo: Photo, row: AnalysedPhoto) -> float | None
     try:
         data = context.source(photo.source).read(photo.uri)
         grey = decode_grey(data, reduction=analysis_reduction(row.width, row.height), max_pixels=limit)
-    except PhotoError:
+    except (PhotoError, SourceError):
         return None
     return template_overlap(grey, load_detector())

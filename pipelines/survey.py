@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -56,14 +56,14 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
     rejects: list[Reject] = []
     labelled = context.recipe.guide is not None
     for spec in context.recipe.sources:
-        if spec.kind == "auto":
-            watcher.note(f"source {spec.source_name}: taken as kind `{kind_of(spec)}`")
-        for row in context.source(spec.source_name).scan():
+        source, before = context.source(spec.source_name), len(photos)
+        for row in source.scan():
             if isinstance(row, Photo) and row.labels and not labelled:
                 row = replace(row, labels="")  # nobody asks for them, so that they need not even be read
             (photos if isinstance(row, Photo) else rejects).append(row)  # type: ignore[arg-type]
             if not (len(photos) + len(rejects)) % 100:
                 watcher.done(len(photos) + len(rejects))
+        watcher.note(_told(spec.source_name, kind_of(source), photos[before:]))
     if not photos and not rejects:
         raise SourceError("there is nothing in the source", where=", ".join(s.path for s in context.recipe.sources))
     _refuse_without_splits(context, photos)
@@ -81,11 +81,33 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
             do = partial(_analyse, context=replace(context, progress=listener.address))
             seconds = run_tasks(tasks, do, workers=workers)
         analysed |= face_table.load_analysed(context.storage, (task.path for task in tasks), photos)
-    warnings = unaligned_sources(context, photos, analysed)
+    warnings = (*namesakes(photos), *unaligned_sources(context, photos, analysed))
     for warning in warnings:
         watcher.note(f"Warning: {warning}")
     wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}
     return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall, warnings)
+
+
+def _told(name: str, kind: str, photos: list[Photo]) -> str:
+    """What a source was taken for: a folder of a set's folders, say, would give each set for a person."""
+    people = {photo.identity for photo in photos} - {None}
+    named = f"{len(people):,} {'person' if len(people) == 1 else 'people'}" if people else "nobody named"
+    return f"source {name}, kind `{kind}`: {len(photos):,} photos, {named}"
+
+
+def namesakes(photos: Iterable[Photo]) -> tuple[str, ...]:
+    """A warning, if people of different sources have one name: they count as one person. None else."""
+    sources: dict[str, set[str]] = {}
+    for photo in photos:
+        if photo.identity is not None:
+            sources.setdefault(photo.identity, set()).add(photo.source)
+    shared = sorted(identity for identity, places in sources.items() if len(places) > 1)
+    if not shared:
+        return ()
+    shown = ", ".join(f"{identity} in {' and '.join(sorted(sources[identity]))}" for identity in shared[:3])
+    many = "1 identity is" if len(shared) == 1 else f"{len(shared)} identities are"
+    what = f"{many} in several sources ({shown}), and counts as one person"
+    return (f"{what}. Where they are different people, give them other names, as by a table",)
 
 
 def _refuse_without_splits(context: Context, photos: list[Photo]) -> None:

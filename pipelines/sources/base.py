@@ -103,20 +103,16 @@ def open_source(spec: SourceSpec) -> Source:
     if not path.exists() and not is_pattern(spec.path):
         remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
         raise SourceError("no such file or folder", where=spec.path, remedy=remedy)
-    kind = kind_of(spec)
+    kind = _kind_at(path) if spec.kind == "auto" else spec.kind
     if kind not in ("table", "shards", "recordio") and not path.is_dir():
         remedy = "Give a folder, or kind 'table', 'shards' or 'recordio' if it is one of these"
         raise SourceError("not a folder", where=spec.path, remedy=remedy)
     return adapters()[kind](spec)
 
 
-def kind_of(spec: SourceSpec) -> str:
-    """The kind of a source, a key of `adapters`; for `auto` that of what lies at its path.
-
-    Raises:
-        SourceError: nothing of any kind lies there.
-    """
-    return _kind_at(full_path(spec.path)) if spec.kind == "auto" else spec.kind
+def kind_of(source: Source) -> str:
+    """The kind of an open source, a key of `adapters`."""
+    return next(kind for kind, adapter in adapters().items() if type(source) is adapter)
 
 
 def full_path(path: str) -> Path:

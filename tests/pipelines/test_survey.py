@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,9 +11,10 @@ import pytest
 
 from faceloom.pipelines import analysis
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.survey import survey
+from faceloom.pipelines.survey import namesakes, survey
 from faceloom.pipelines.watcher import Watcher
 from faceloom.schemas.errors import SourceError
+from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe
 
 
@@ -67,13 +69,26 @@ def test_every_listed_photo_is_known_and_every_other_row_is_a_reject(photos: Pat
     assert {"read", "decode", "write"} <= found.seconds.keys()
 
 
-def test_what_an_unnamed_kind_was_taken_for_is_told(photos: Path) -> None:
-    watcher = Told()
-    survey(context(photos), workers=1, watcher=watcher)
-    assert watcher.notes == ["source s: taken as kind `table`"]
-    named, path = Told(), str(photos / "photos.csv")
-    survey(context(photos, sources=[{"path": path, "name": "s", "kind": "table"}]), workers=1, watcher=named)
-    assert named.notes == []
+def test_what_a_source_was_taken_for_is_told(photos: Path) -> None:
+    flat, people, watcher = photos.parent / "flat", photos.parent / "people", Told()
+    shutil.copytree(photos, flat / "below", ignore=shutil.ignore_patterns("*.csv"))
+    shutil.copytree(photos, people / "Ada", ignore=shutil.ignore_patterns("00[0-2].png", "*.csv"))
+    sources = [{"path": str(flat), "kind": "flat"}, {"path": str(people)}]
+    survey(context(photos, sources=sources), workers=1, watcher=watcher)
+    assert watcher.notes == [
+        "source flat, kind `flat`: 6 photos, nobody named",
+        "source people, kind `people`: 3 photos, 1 person",
+    ]
+
+
+def test_people_of_one_name_in_two_sources_are_told() -> None:
+    def seen(source: str, identity: str | None) -> Photo:
+        return Photo(source, f"{source}-{identity}.jpg", identity, None, None, None, (), None, 1, "")
+
+    apart = [seen("a", "Ada"), seen("a", "Ada"), seen("b", "Ben"), seen("a", None), seen("b", None)]
+    assert namesakes(apart) == ()
+    [warning] = namesakes([*apart, seen("b", "Ada"), seen("c", "Ada")])
+    assert warning.startswith("1 identity is in several sources (Ada in a and b and c)")
 
 
 def test_a_second_look_costs_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
