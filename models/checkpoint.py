@@ -30,6 +30,8 @@ CARD, BEST, LAST, RESUME = "card.json", "best.safetensors", "last.safetensors", 
 _TRAIN = "Train it with `faceloom train autoencoder`"
 _AGAIN = "Copy the folder anew, or train it again: `faceloom train` with --no-resume"
 
+_GO_ON = "The run was stopped, maybe while it saved: the same `faceloom train` goes on and mends it"
+
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` make a file beside `path`, then give it its name; nothing is left if that fails.
@@ -141,15 +143,16 @@ def check_weights(folder: Path, card: ModelCard, name: str = BEST, *, digest: bo
         CheckpointError: it is missing or not the one that the card describes.
     """
     path, expected = folder / name, card.files.get(name)
+    remedy = _AGAIN if card.finished else _GO_ON
     if expected is None or not path.is_file():
-        raise CheckpointError(f"has no {name}", where=str(folder), remedy=_AGAIN)
+        raise CheckpointError(f"has no {name}", where=str(folder), remedy=remedy)
     size = path.stat().st_size
     if size != expected.bytes:
         value = f"{size} bytes instead of {expected.bytes}"
-        raise CheckpointError("is damaged or belongs to another card", where=str(path), value=value, remedy=_AGAIN)
+        raise CheckpointError("is damaged or belongs to another card", where=str(path), value=value, remedy=remedy)
     if digest and _digest(path) != expected.sha256:
         raise CheckpointError(
-            "is damaged or belongs to another card: its sha256 differs", where=str(path), remedy=_AGAIN
+            "is damaged or belongs to another card: its sha256 differs", where=str(path), remedy=remedy
         )
     return path
 

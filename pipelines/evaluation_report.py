@@ -137,15 +137,16 @@ def check_report(folder: str, task: Task) -> None:
     refuse_among_photos(target, Storage(task.out), task.record)
     root = Path(folder)
     there = sorted(path.name for path in root.iterdir() if ".partial-" not in path.name) if root.is_dir() else []
-    if there and not _is_report(target):
+    foreign = set(there) - {FIGURES, TABLE, SHEET}
+    if foreign or (there and not _is_report(target)):
         remedy = "Choose a new or an empty folder, or that of a report, which is replaced"
-        shown = ", ".join(there[:3])
+        shown = ", ".join(sorted(foreign)[:3] or there[:3])
         raise StorageError("the folder holds files that are no report of faceloom", where=folder, value=shown,
                            remedy=remedy)  # fmt: skip
 
 
 def _is_report(target: Storage) -> bool:
-    """Whether the figures of a report lie there, which are written last. Other things have files of that name, too."""
+    """Whether the figures of a report lie there, which are written first. Other things have files of that name, too."""
     try:
         plain = json.loads(target.read_bytes(FIGURES))
     except (StorageError, ValueError):
@@ -160,10 +161,11 @@ def write_report(evaluation: Evaluation, folder: str) -> None:
         StorageError: they cannot be written.
     """
     text = json.dumps(as_json(evaluation), indent=1, ensure_ascii=False) + "\n"
+    # The figures tell that it is a report, and so what a stopped evaluation left is taken for its own.
     files = {
-        SHEET: encode(evaluation.sheet, "png"),
-        TABLE: markdown(evaluation).encode(),
         FIGURES: text.encode(),
+        TABLE: markdown(evaluation).encode(),
+        SHEET: encode(evaluation.sheet, "png"),
     }
     storage = Storage(folder)
     for name, data in files.items():

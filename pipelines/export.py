@@ -49,6 +49,9 @@ class Format(Protocol):
     def finish(self) -> None:
         """Write what can only be written when all samples are there."""
 
+    def abandon(self) -> None:
+        """Put away what is not finished and never will be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -96,6 +99,9 @@ class FolderFormat:
 
     def finish(self) -> None:
         """Nothing is left to do."""
+
+    def abandon(self) -> None:
+        """Nothing to put away: each file is whole."""
 
     def _is(self, path: str, size: int, sha256: str) -> bool:
         # The size alone would not do: landmarks always have the same, and keys outlive a change of the recipe.
@@ -201,14 +207,18 @@ def export_samples(
         layout.add(row, read_sample(storage, shard, row))
         return True
 
-    with ThreadPoolExecutor(layout.threads) as pool:
-        for shard in shards:
-            rows = filter(is_wanted, read_index(storage, shard_index(shard.name)))
-            some = list(islice(rows, wanted - seen["written"] - seen["skipped"]))
-            for wrote in pool.map(partial(one, shard.name), some):
-                seen["written" if wrote else "skipped"] += 1
-                watcher.done(min(wanted, seen.total()))
-    layout.finish()
+    try:
+        with ThreadPoolExecutor(layout.threads) as pool:
+            for shard in shards:
+                rows = filter(is_wanted, read_index(storage, shard_index(shard.name)))
+                some = list(islice(rows, wanted - seen["written"] - seen["skipped"]))
+                for wrote in pool.map(partial(one, shard.name), some):
+                    seen["written" if wrote else "skipped"] += 1
+                    watcher.done(min(wanted, seen.total()))
+        layout.finish()
+    except BaseException:
+        layout.abandon()
+        raise
     counts = {name: seen[name] for name in ("written", "skipped", "morphs", "no_picture")}
     return Exported(**counts, members=tuple(sorted(lost)))
 

@@ -82,6 +82,10 @@ def cut_at_magic(data: bytes) -> list[bytes]:
     return [*pieces, data[begin:]]
 
 
+class _AbandonedError(Exception):
+    """An export ends before it is done."""
+
+
 class RecordIoFormat:
     """`{split}/train.rec`, `train.idx` and `property`, as ArcFace's training code wants them, and `labels.csv`.
 
@@ -128,6 +132,11 @@ class RecordIoFormat:
                 with self._storage.write(f"{name}/{file}") as stream:
                     stream.write(data)
         self._open.close()
+
+    def abandon(self) -> None:
+        """Delete the files that have no name yet."""
+        with contextlib.suppress(_AbandonedError), self._open:
+            raise _AbandonedError
 
 
 def is_picture(name: str) -> bool:

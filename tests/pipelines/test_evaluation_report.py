@@ -167,6 +167,20 @@ def test_a_new_and_an_empty_folder_may_take_a_report(evaluation: Evaluation, tmp
     assert len(list(tmp_path.iterdir())) == 1, "a check writes nothing"
 
 
+def test_a_report_that_was_stopped_is_taken_up_and_one_among_other_files_is_not(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    (tmp_path / TABLE).mkdir()
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_report(evaluation, str(tmp_path))
+    (tmp_path / TABLE).rmdir()
+    assert [path.name for path in tmp_path.iterdir()] == [FIGURES]
+    check_report(str(tmp_path), evaluation.task)
+    (tmp_path / "thesis.docx").write_bytes(b"mine")
+    with pytest.raises(StorageError, match=r"no report of faceloom \(got thesis.docx\)"):
+        check_report(str(tmp_path), evaluation.task)
+
+
 @pytest.mark.parametrize("figures", [None, b"", b"[]", b"\xff", b'{"build": {}, "tables": {}}'])
 def test_files_of_others_are_refused_even_under_our_names(
     evaluation: Evaluation, tmp_path: Path, figures: bytes | None

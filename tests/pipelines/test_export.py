@@ -318,14 +318,14 @@ def test_following_the_remedy_helps(own: Storage, table: Path, tmp_path: Path) -
     assert export(own, tmp_path / "files").written == 6
 
 
-def test_another_format_needs_four_methods(built: Storage) -> None:
+def test_another_format_needs_five_methods(built: Storage) -> None:
     class Counting:
         threads = 1
         morphs = True
 
         def __init__(self) -> None:
             self.keys: list[str] = []
-            self.finished = False
+            self.finished = self.abandoned = False
 
         def takes(self, names: Collection[str]) -> Collection[str]:
             return names
@@ -340,9 +340,23 @@ def test_another_format_needs_four_methods(built: Storage) -> None:
         def finish(self) -> None:
             self.finished = True
 
+        def abandon(self) -> None:
+            self.abandoned = True
+
     layout = Counting()
     done = export_samples(built, read_record(built), layout, watcher=Watcher())
     names = [shard.name for shard in read_record(built).shards]
     rows = [row for name in names for row in read_index(built, f"index/{name}.parquet")]
     assert layout.keys == [row.key for row in rows if row.split != "test"] and layout.finished
     assert done == Exported(len(layout.keys), 6 - len(layout.keys))
+    assert not layout.abandoned
+
+
+def test_records_that_end_early_leave_no_half_files(own: Storage, tmp_path: Path) -> None:
+    record = read_record(own)
+    for shard in record.shards:
+        row = read_index(own, f"index/{shard.name}.parquet")[-1]
+        damage(own, row, shard.name, row.members[0].offset)
+    with pytest.raises(StorageError, match="damaged"):
+        export_samples(own, record, open_format("recordio", Storage(str(tmp_path / "r")), None), watcher=Watcher())
+    assert [path for path in (tmp_path / "r").rglob("*") if path.is_file()] == []

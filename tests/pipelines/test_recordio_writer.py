@@ -173,6 +173,15 @@ def test_nothing_has_its_final_name_before_the_end(tmp_path: Path) -> None:
     assert len(Storage(str(tmp_path)).list()) == 4
 
 
+def test_an_export_that_ends_early_leaves_nothing(tmp_path: Path) -> None:
+    layout = RecordIoFormat(Storage(str(tmp_path)))
+    layout.add(row("k1", "Ada", "train"), {"face.png": png(1)})
+    assert [path.name for path in (tmp_path / "train").iterdir()] != []
+    layout.abandon()
+    assert list((tmp_path / "train").iterdir()) == []
+    layout.abandon()
+
+
 def test_insightface_finds_every_picture_and_who_is_where(tmp_path: Path) -> None:
     exported(tmp_path)
     assert train_on(tmp_path / "train") == [(0, png(0)), (0, png(2)), (1, png(1))]
