@@ -109,13 +109,15 @@ def _figure(metric: Metric, measured: Sequence[tuple[float, tuple[str, ...]]]) -
     return Figure(value, float(low), float(high))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _draws(kinds: tuple[tuple[str, ...], ...]) -> Numbers:
     """How often pictures of the same people count in each draw, (draws, kinds); draws of no picture are left out."""
     people = sorted({person for shown in kinds for person in shown})
     numbers = {person: number for number, person in enumerate(people)}
     drawn = np.random.default_rng(0).multinomial(len(people), np.full(len(people), 1 / len(people)), RESAMPLES)
-    times = np.stack([drawn[:, [numbers[person] for person in shown]].prod(axis=1) for shown in kinds], axis=1)
+    times = np.empty((RESAMPLES, len(kinds)), np.int32)  # there may be as many kinds as pictures
+    for column, shown in enumerate(kinds):
+        times[:, column] = drawn[:, [numbers[person] for person in shown]].prod(axis=1)
     return np.asarray(times[times.any(axis=1)])
 
 
