@@ -3,5 +3,5 @@
 ANALYSER = "1"
 """Of analysis: face boxes, landmarks, quality figures."""
 
-RENDERER = "4"
+RENDERER = "5"
 """Of rendering: masks, alignment, encoding, the record of a sample."""

@@ -137,7 +137,8 @@ def _base(
     if template.relief == "bill":
         edge = np.float32(rng.uniform(0.5, 0.68))
         sag = edge - np.float32(0.12) * np.minimum(x * x, 1)
-        ny = np.where(t < sag, np.float32(-0.35), np.float32(0.85))
+        # Not in one step, which would be a saw's edge where the cloth is drawn small.
+        ny = np.minimum(np.maximum((t - sag) * 25 + np.float32(0.5), 0), 1) * np.float32(1.2) - np.float32(0.35)
     elif template.relief == "panels":
         ny += np.float32(0.35) * (np.tanh((t - 0.62) / 0.05) - np.tanh((0.33 - t) / 0.05))
     return nx + nose * near_nose, ny

@@ -148,7 +148,8 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
     # Camera curves flatten light: display values follow a power of it.
     factor = cv2.pow(shade, 0.7)
     factor *= surface.ink
-    cast = cv2.min(cv2.max(smooth_noise(factor.shape, (1, 1), rng), -0.6), 2)
+    # As broad as the mask: anything smaller looks like dirt.
+    cast = cv2.min(cv2.max(smooth_noise(factor.shape, (0, 0), rng), -0.6), 1.3)
     factor *= 1 - np.float32(lamp.cast) * cast
     # The level is that of cloth as it is seen: slopes and folds part light from dark, and take nothing from the whole.
     factor *= np.float32(1 / max(0.5, quantile(factor[::4, ::4], 0.5)))

@@ -49,6 +49,18 @@ def test_pleats_run_across():
     assert made > across
 
 
+def test_a_duckbill_turns_over_several_rows_even_where_it_is_drawn_small():
+    """One step would be a saw's edge along the slanting fold."""
+    template = TEMPLATES["duckbill"]
+    outline = shapes.spline(*shapes.mirrored(template.half))
+    canvas = Canvas.over(outline, 45)
+    top, bottom = outline[:, 1].min(), outline[:, 1].max()
+    for seed in range(5):
+        down = relief._base(canvas, template, top, bottom, np.random.default_rng(seed))[1]
+        assert down[0].max() < -0.3 and down[-1].min() > 0.8
+        assert np.diff(down, axis=0).max() < 0.6 * (down.max() - down.min())
+
+
 def test_same_seed_same_surface():
     np.testing.assert_array_equal(make("cloth", 4)[1].normal_y, make("cloth", 4)[1].normal_y)
 

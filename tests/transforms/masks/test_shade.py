@@ -72,6 +72,20 @@ def test_over_exposure_keeps_a_trace_of_folds():
     assert lit[5, 5, 0] > lit[35, 5, 0]
 
 
+def test_a_cast_shadow_is_broad_and_never_a_spot():
+    """What is narrower than a third of the mask, dark in the middle and light around, would look like dirt."""
+    cloth, deepest = flat(np.full(3, 150), (60, 60)), 1.0
+    for seed in range(60):
+        lit = light_cloth(cloth, Surface(*(np.full((60, 60), v, np.float32) for v in (0, 0, 1))), LIGHT,
+                          replace(LAMP, cast=0.35), np.random.default_rng(seed))[..., 0] / 255  # fmt: skip
+        deepest = min(deepest, lit.min() / np.median(lit))
+        for y, x in np.ndindex(4, 4):
+            y, x = 10 + 13 * y, 10 + 13 * x
+            ring = [lit[y - 9, x], lit[y + 9, x], lit[y, x - 9], lit[y, x + 9]]
+            assert lit[y, x] > 0.85 * min(ring), "darker than all that lies around it"
+    assert deepest < 0.8, "but there are shadows"
+
+
 def test_lamps_follow_the_measured_side():
     rng = np.random.default_rng(0)
     right = Light(200.0, (1.0, 1.0, 1.0), 0.4, LIGHT.skin)
