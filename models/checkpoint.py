@@ -29,7 +29,6 @@ CARD, BEST, LAST, RESUME = "card.json", "best.safetensors", "last.safetensors", 
 
 _TRAIN = "Train it with `faceloom train autoencoder`"
 _AGAIN = "Copy the folder anew, or train it again: `faceloom train` with --no-resume"
-
 _GO_ON = "The run was stopped, maybe while it saved: the same `faceloom train` goes on and mends it"
 
 

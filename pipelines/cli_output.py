@@ -66,10 +66,9 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
 
     def depart() -> NoReturn:
         try:
-            show_cursor = (
-                "\x1b[?25h" if sys.stderr.isatty() else ""
-            )  # a bar that is not ended in order leaves it hidden
-            say(f"{show_cursor}Stopped. Run the same command again to go on.")
+            # A bar that does not end in order leaves the terminal without a cursor.
+            cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+            say(f"{cursor}Stopped. Run the same command again to go on.")
         finally:
             leave(stopped)
 
