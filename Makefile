@@ -28,7 +28,7 @@ demo: $(STAMP)
 	$(BIN)/faceloom show demo/out
 	rm -rf demo/samples
 	$(BIN)/faceloom export demo/out --to demo/samples --limit 24
-	$(BIN)/python -m faceloom.pipelines.contact_sheet demo/out demo/sheet.png
+	$(BIN)/python -m faceloom.pipelines.export.contact_sheet demo/out demo/sheet.png
 	@echo
 	@echo 'photos         demo/photos/        (the input, with a few files that must be rejected)'
 	@echo 'dataset        demo/out/           (shards, index, rejects, build.json)'
@@ -41,10 +41,11 @@ test: $(STAMP)
 # The packages are mapped to folders at the top, which mypy does not follow; links in a tree of the installed shape do.
 lint: $(STAMP)
 	mkdir -p build/types/faceloom
-	for room in schemas transforms models pipelines; do ln -sfn "$(CURDIR)/$$room" build/types/faceloom/$$room; done
+	for room in schemas transforms models pipelines recipes; do ln -sfn "$(CURDIR)/$$room" build/types/faceloom/$$room; done
+	for file in __init__.py py.typed; do ln -sfn "$(CURDIR)/faceloom/$$file" build/types/faceloom/$$file; done
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	MYPYPATH=build/types $(BIN)/mypy -p faceloom.schemas -p faceloom.transforms -p faceloom.models -p faceloom.pipelines
+	MYPYPATH=build/types $(BIN)/mypy -p faceloom
 
 clean:
 	rm -rf .venv build demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

@@ -21,7 +21,7 @@ import cv2
 import dlib
 import numpy as np
 
-from faceloom.pipelines.model_files import find_landmark_model
+from faceloom.pipelines.analyse.model_files import find_landmark_model
 
 POLYGON = [*range(1, 16), 29]  # NIST shape C
 ARCFACE = np.array(

@@ -20,8 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from faceloom.pipelines.model_files import find_landmark_model, load_detector, load_predictor
-from faceloom.pipelines.sources.base import open_source
+from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
+from faceloom.pipelines.sources.registry import open_source
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import LANDMARK_REGIONS, PARTS, Guide
 from faceloom.schemas.labels import LabelFiles

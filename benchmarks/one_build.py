@@ -46,9 +46,11 @@ def main() -> None:
 
     import cv2
 
-    from faceloom.pipelines import beam_run, build, survey
-    from faceloom.pipelines.model_files import find_landmark_model, load_detector, load_predictor
-    from faceloom.pipelines.watcher import Watcher
+    from faceloom.pipelines import build
+    from faceloom.pipelines.analyse import survey
+    from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
+    from faceloom.pipelines.run import run_tasks as beam_run
+    from faceloom.pipelines.run.watcher import Watcher
     from faceloom.schemas.recipe import parse_recipe
 
     cv2.setNumThreads(1)

@@ -16,9 +16,9 @@ import time
 
 import numpy as np
 
-from faceloom.pipelines.choose import choose_faces
-from faceloom.pipelines.painters import mask_digests
-from faceloom.pipelines.planner import make_plan
+from faceloom.pipelines.plan.choose import choose_faces
+from faceloom.pipelines.plan.shard_layout import make_plan
+from faceloom.pipelines.render.painters import mask_digests
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from faceloom.pipelines.recordio_writer import RecordWriter
-from faceloom.pipelines.sources.base import open_source
+from faceloom.pipelines.recordio.record_writer import RecordWriter
+from faceloom.pipelines.sources.registry import open_source
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.source_spec import SourceSpec
 

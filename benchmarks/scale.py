@@ -21,7 +21,7 @@ from pathlib import Path
 RECIPE = "name: scale\nmasks:\n- {kind: template, template: surgical}\n- {kind: polygon, shape: C}\n"
 PEAKS = """
 import json, resource, sys
-from faceloom.pipelines.cli import app
+from faceloom.pipelines.cli.app import app
 sys.argv[0] = "faceloom"
 try:
     app()

@@ -8,36 +8,52 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from faceloom.pipelines import parts
-from faceloom.pipelines.analysis import analyser_id
-from faceloom.pipelines.beam_run import run_tasks
-from faceloom.pipelines.card import write_card
-from faceloom.pipelines.choose import choose_faces
+from faceloom.pipelines.analyse.photo_task import analyser_id
+from faceloom.pipelines.analyse.survey import Survey, survey
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.failures import failed_error, failed_photos, forget_failed
-from faceloom.pipelines.features import check_features
-from faceloom.pipelines.learned import check_checkpoint
-from faceloom.pipelines.lifting import find_lifts
-from faceloom.pipelines.morphs import with_morphs
-from faceloom.pipelines.output import check_output, claimed
-from faceloom.pipelines.painters import mask_digests, painter_for
-from faceloom.pipelines.planner import make_plan
-from faceloom.pipelines.progress import Listener
-from faceloom.pipelines.real_sizes import heights_for
-from faceloom.pipelines.record import BUILD, BuildRecord, make_record, render_rejects, write_record
-from faceloom.pipelines.splits import empty_splits
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.survey import Survey, survey
-from faceloom.pipelines.tables import planned_path, write_planned, write_rejects
-from faceloom.pipelines.tools import file_digests
-from faceloom.pipelines.watcher import Watcher
+from faceloom.pipelines.plan.choose import choose_faces
+from faceloom.pipelines.plan.plan_morphs import with_morphs
+from faceloom.pipelines.plan.reuse import find_lifts
+from faceloom.pipelines.plan.shard_layout import make_plan
+from faceloom.pipelines.plan.splits import empty_splits
+from faceloom.pipelines.render.features import check_features
+from faceloom.pipelines.render.join_shard import join_shard
+from faceloom.pipelines.render.learned_masks import check_checkpoint
+from faceloom.pipelines.render.painters import mask_digests, painter_for
+from faceloom.pipelines.render.part_task import PartTask, ShardTask, render_part
+from faceloom.pipelines.render.real_sizes import heights_for
+from faceloom.pipelines.render.resources import file_digests
+from faceloom.pipelines.run.run_tasks import run_tasks
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.run.worker_pool import start_server
+from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
+from faceloom.pipelines.store.data_card import write_card
+from faceloom.pipelines.store.failures import failed_error, failed_photos, forget_failed
+from faceloom.pipelines.store.output_folder import check_output, claimed
+from faceloom.pipelines.store.parquet_tables import write_planned, write_rejects
+from faceloom.pipelines.store.paths import (
+    BUILD_RECORD,
+    INDEX,
+    LAST_RUN,
+    NEIGHBOURS,
+    REJECTS,
+    SHARDS,
+    WORK,
+    face_table,
+    planned_faces,
+    reject_table,
+    shard_index,
+    shard_tar,
+    work_name,
+)
+from faceloom.pipelines.store.shard_files import is_finished, is_rendered
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan, Shard
 from faceloom.schemas.recipe import Recipe
 
-LAST_RUN = "logs/last_run.json"
 STAGES = ("scan", "analyse", "plan", "render")
 
 
@@ -59,6 +75,13 @@ class RunReport:
     lifted: int
     wall: Mapping[str, float]
     work: Mapping[str, float]
+
+
+def start_workers(recipe: Recipe, workers: int) -> None:
+    """Let worker processes get ready while this process scans. Call it as early as the recipe is known."""
+    if workers > 1:
+        augmentation = ["faceloom.pipelines.preload.augmentation"] if recipe.augment else []
+        start_server(["faceloom.pipelines.preload.faces", *augmentation])
 
 
 def prepare(recipe: Recipe, out: str) -> Context:
@@ -136,12 +159,12 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
     storage = context.storage
     with claimed(storage):
         if not resume:
-            folders = ("work", "neighbours", f"faces/{analyser_id(context.recipe.faces)}")
+            folders = (WORK, NEIGHBOURS, face_table(analyser_id(context.recipe.faces)))
             _forget(storage, [path for folder in folders for path in storage.list(folder)])
         found, plan = _survey_and_plan(context, workers, watcher)
         if not resume:
-            finished_before = [path(s.name) for s in plan.shards for path in (parts.shard_index, parts.shard_tar)]
-            _forget(storage, [BUILD, *finished_before])  # the record first: it must never list what is not there
+            finished_before = [path(s.name) for s in plan.shards for path in (shard_index, shard_tar)]
+            _forget(storage, [BUILD_RECORD, *finished_before])  # the record first: it must never list what is not there
         begin = time.perf_counter()
         rendered, lifted, seconds = _render(plan, context, workers=workers, resume=resume, watcher=watcher)
         finished = time.perf_counter()
@@ -149,11 +172,11 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         photos = len(found.photos) + len(found.rejects)
         record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings)
         _write_rejects(storage, rejects)
-        storage.settle("shards", "index", "rejects")
+        storage.settle(SHARDS, INDEX, REJECTS)
         write_card(storage, record, context.recipe.faces.landmark_model)
         write_record(storage, record)
         storage.settle("")
-        _forget(storage, storage.list("work"))
+        _forget(storage, storage.list(WORK))
         wall = {**found.wall, "render": finished - begin, "record": time.perf_counter() - finished}
         report = RunReport(record, found.analysed_now, rendered, lifted, wall, _added(found.seconds, seconds))
         if report.analysed or report.rendered:
@@ -175,48 +198,46 @@ def _render(
 ) -> tuple[int, int, dict[str, float]]:
     """Render what is missing; returns samples rendered, parts lifted, and seconds by kind of work."""
     storage = context.storage
-    missing = [shard for shard in plan.shards if not parts.is_finished(storage, shard.name)]
+    missing = [shard for shard in plan.shards if not is_finished(storage, shard.name)]
     if not missing:
         return 0, 0, {}
-    _forget(storage, [parts.shard_index(shard.name) for shard in missing])  # damaged or deleted by hand
+    _forget(storage, [shard_index(shard.name) for shard in missing])  # damaged or deleted by hand
     lifts = find_lifts(storage, missing) if resume else {}
     wanted = {part.digest for shard in missing for part in shard.parts}
-    _forget(storage, [path for path in storage.list("work") if path.split("/")[1].split(".")[0] not in wanted])
-    tasks: list[tuple[int, parts.PartTask]] = []
+    _forget(storage, [path for path in storage.list(WORK) if work_name(path) not in wanted])
+    tasks: list[tuple[int, PartTask]] = []
     for shard in missing:
         own = tuple((part.digest, lifts[part.digest]) for part in shard.parts if part.digest in lifts)
-        task = parts.ShardTask(shard.name, tuple(part.digest for part in shard.parts), own)
+        task = ShardTask(shard.name, tuple(part.digest for part in shard.parts), own)
         to_do = [part for part in shard.parts if part.digest not in lifts]
         for part in to_do:
-            write_planned(storage, planned_path(part.digest), part.faces)
-            done = parts.is_rendered(storage, part.digest)  # the task looks whether it is whole
-            tasks.append((0 if done else part.samples, parts.PartTask(task, part.digest)))
+            write_planned(storage, planned_faces(part.digest), part.faces)
+            done = is_rendered(storage, part.digest)  # the task looks whether it is whole
+            tasks.append((0 if done else part.samples, PartTask(task, part.digest)))
         if not to_do:
-            tasks.append((0, parts.PartTask(task, None)))
+            tasks.append((0, PartTask(task, None)))
     tasks.sort(key=lambda item: (-item[0], item[1].part or ""))
     samples = sum(count for count, _ in tasks)
     watcher.stage("render", samples, "samples")
-    with Listener(watcher.done) as listener:
-        told = replace(context, progress=listener.address)
-        do, then = partial(_render_part, context=told), partial(parts.join_shard, context=told)
-        seconds = run_tasks([task for _, task in tasks], do, workers=workers, then=then)
+    do, then = partial(_render_part, context=context), partial(join_shard, context=context)
+    seconds = run_tasks([task for _, task in tasks], do, workers=workers, then=then, on_count=watcher.done)
     _refuse_if_incomplete(storage, missing)
     return samples, len(lifts), seconds
 
 
-def _render_part(task: parts.PartTask, context: Context) -> tuple[str, parts.ShardTask, dict[str, float]]:
-    return task.shard.shard, task.shard, parts.render_part(task.part, context) if task.part else {}
+def _render_part(task: PartTask, context: Context) -> tuple[str, ShardTask, dict[str, float]]:
+    return task.shard.shard, task.shard, render_part(task.part, context) if task.part else {}
 
 
 def _refuse_if_incomplete(storage: Storage, shards: list[Shard]) -> None:
-    if all(parts.is_finished(storage, shard.name) for shard in shards):
+    if all(is_finished(storage, shard.name) for shard in shards):
         return
     raise failed_error(failed_photos(storage), "their shards are not written")
 
 
 def _write_rejects(storage: Storage, rejects: list[Reject]) -> None:
     for stage in STAGES:
-        write_rejects(storage, f"rejects/{stage}.parquet", [reject for reject in rejects if reject.stage == stage])
+        write_rejects(storage, reject_table(stage), [reject for reject in rejects if reject.stage == stage])
 
 
 def _write_last_run(storage: Storage, report: RunReport, workers: int) -> None:

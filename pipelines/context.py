@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from faceloom.pipelines.sources.base import Source, open_source
-from faceloom.pipelines.storage import Storage
+from faceloom.pipelines.sources.registry import open_source
+from faceloom.pipelines.sources.source import Source
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.source_spec import SourceSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Recipe and output root of a build, and where its progress is shown.
+    """Recipe and output root of a build.
 
     Attributes:
         recipe: as JSON, since that pickles small and compares by content.
@@ -21,7 +22,6 @@ class Context:
         mask_digests: of the recipe's masks when the build began; their files must not change under it.
         file_digests: of other files that the recipe names, likewise.
         real_heights: those that `lowres.sizes_from` named when the build began, with their numbers.
-        progress: host:port that takes ticks, or empty.
     """
 
     recipe_json: str
@@ -29,7 +29,6 @@ class Context:
     mask_digests: tuple[str, ...] = ()
     file_digests: tuple[str, ...] = ()
     real_heights: tuple[tuple[int, int], ...] = ()
-    progress: str = ""
 
     @property
     def recipe(self) -> Recipe:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import traceback
+
 
 class FaceloomError(Exception):
     """Base of every error that faceloom raises on purpose.
@@ -23,14 +26,6 @@ class FaceloomError(Exception):
         gap = "" if self.remedy.startswith("\n") else ". "
         remedy = f"{gap}{self.remedy}" if self.remedy else ""
         return f"{head}{value}{remedy}"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders by pickle; keyword-only arguments need help there.
-        return _rebuild, (type(self), self.what, self.where, self.value, self.remedy)
-
-
-def _rebuild(kind: type[FaceloomError], what: str, where: str, value: str, remedy: str) -> FaceloomError:
-    return kind(what, where=where, value=value, remedy=remedy)
 
 
 class RecipeError(FaceloomError):
@@ -57,6 +52,16 @@ class TrainingError(FaceloomError):
     """Training cannot start with what it was given, or cannot go on."""
 
 
+class WorkerError(FaceloomError):
+    """A task failed for a reason that it does not name, or the process that ran it died.
+
+    Attributes:
+        trace: traceback of the task; empty if none is known.
+    """
+
+    trace = ""
+
+
 class PhotoError(FaceloomError):
     """One photo, face or sample cannot be used; becomes a row of the reject table.
 
@@ -67,10 +72,44 @@ class PhotoError(FaceloomError):
     def __init__(self, code: str, what: str, *, where: str = "", value: object = "", remedy: str = "") -> None:
         super().__init__(what, where=where, value=value, remedy=remedy)
         self.code = code
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_photo, (self.code, self.what, self.where, self.value, self.remedy)
+        self.args = code, what  # copies are made from these
 
 
-def _rebuild_photo(code: str, what: str, where: str, value: str, remedy: str) -> PhotoError:
-    return PhotoError(code, what, where=where, value=value, remedy=remedy)
+_FIELDS = ("what", "where", "value", "remedy")
+_KINDS = {
+    kind.__name__: kind
+    for kind in (
+        *(FaceloomError, RecipeError, SourceError, StorageError, ModelFileError, CheckpointError, TrainingError),
+        *(WorkerError, PhotoError),
+    )
+}
+"""Errors that cross processes, by name."""
+
+
+def error_to_json(error: Exception) -> str:
+    """An error as JSON, so that it can cross processes without pickle. One that is not ours becomes a WorkerError."""
+    if type(error).__name__ not in _KINDS or not isinstance(error, FaceloomError):
+        what = "".join(traceback.format_exception_only(error)).strip()
+        trace = "".join(traceback.format_exception(error))
+        return json.dumps({"kind": "WorkerError", "what": what, "trace": trace})
+    fields = {name: getattr(error, name) for name in (*_FIELDS, "code", "trace") if hasattr(error, name)}
+    return json.dumps({"kind": type(error).__name__, **fields})
+
+
+def error_from_json(text: str) -> FaceloomError:
+    """The error that `error_to_json` wrote.
+
+    Raises:
+        ValueError: the text is something else.
+    """
+    data = json.loads(text)
+    kind = _KINDS.get(str(data.get("kind"))) if isinstance(data, dict) else None
+    if kind is None or not all(isinstance(value, str) for value in data.values()):
+        raise ValueError("not an error of faceloom")
+    known = {name: data.get(name, "") for name in _FIELDS[1:]}
+    if kind is PhotoError:
+        return PhotoError(data.get("code", ""), data.get("what", ""), **known)
+    error = kind(data.get("what", ""), **known)
+    if isinstance(error, WorkerError):
+        error.trace = data.get("trace", "")
+    return error

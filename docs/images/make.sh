@@ -8,7 +8,7 @@ recipes=$here/../../recipes
 bin=$here/../../.venv/bin
 python=$bin/python
 build() { "$bin/faceloom" build "$1" --source "$2" --out "$scratch/$3" --workers 1 >/dev/null; }
-sheet() { "$python" -m faceloom.pipelines.contact_sheet "$scratch/$1" "$here/$1.jpg" "$2" "$3"; }
+sheet() { "$python" -m faceloom.pipelines.export.contact_sheet "$scratch/$1" "$here/$1.jpg" "$2" "$3"; }
 
 mkdir -p "$scratch"
 "$python" -m faceloom.pipelines.demo "$scratch/photos"

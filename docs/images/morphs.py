@@ -6,11 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from faceloom.pipelines.contact_sheet import load_members
-from faceloom.pipelines.parts import shard_index
-from faceloom.pipelines.record import read_record
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index
+from faceloom.pipelines.export.contact_sheet import load_members
+from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.parquet_tables import read_index
+from faceloom.pipelines.store.paths import shard_index
+from faceloom.pipelines.store.storage import Storage
 
 GAP = 6
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from faceloom.pipelines.sources.base import full_path, read_span, uri_filter
 from faceloom.pipelines.sources.celebamask_notes import KNOWN_BAD, Notes, part_file, read_notes
 from faceloom.pipelines.sources.flat_folder import FlatFolder
+from faceloom.pipelines.sources.source import full_path, read_span, uri_filter
 from faceloom.pipelines.sources.walk import Found, scan_reject, walk
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.labels import LabelFiles

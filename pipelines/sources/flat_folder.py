@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faceloom.pipelines.sources.base import full_path, read_span, uri_filter
+from faceloom.pipelines.sources.source import full_path, read_span, uri_filter
 from faceloom.pipelines.sources.walk import Found, walk
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from faceloom.pipelines.sources.base import full_path, read_span
 from faceloom.pipelines.sources.flat_folder import FlatFolder
+from faceloom.pipelines.sources.source import full_path, read_span
 from faceloom.pipelines.sources.walk import Found
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.keys import digest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faceloom.pipelines.sources.base import full_path, read_error, uri_filter
-from faceloom.pipelines.sources.record_file import index_of, picture_of, read_head
+from faceloom.pipelines.recordio.record_file import index_of, picture_of, read_head
+from faceloom.pipelines.sources.source import full_path, read_error, uri_filter
 from faceloom.pipelines.sources.values import as_attributes, as_text
 from faceloom.pipelines.sources.walk import Found, scan_reject, walk
 from faceloom.schemas.errors import PhotoError, SourceError

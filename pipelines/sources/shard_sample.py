@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from faceloom.pipelines.sources.base import read_span
+from faceloom.pipelines.sources.source import read_span
 from faceloom.pipelines.sources.tar_members import Member
 from faceloom.pipelines.sources.values import as_landmarks, as_text
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending, is_unsafe

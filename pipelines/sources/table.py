@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from faceloom.pipelines.sources.base import full_path, read_span, uri_filter
+from faceloom.pipelines.sources.source import full_path, read_span, uri_filter
 from faceloom.pipelines.sources.table_file import Row, load_table
 from faceloom.pipelines.sources.values import as_attributes, as_landmarks, as_text, is_missing, typed
 from faceloom.pipelines.sources.walk import ending, is_unsafe, scan_reject

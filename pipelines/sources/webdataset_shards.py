@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faceloom.pipelines.sources.base import full_path, read_error, read_span, uri_filter
 from faceloom.pipelines.sources.shard_files import root_of, shard_files
 from faceloom.pipelines.sources.shard_sample import Members, SampleNotes, photo_of
+from faceloom.pipelines.sources.source import full_path, read_error, read_span, uri_filter
 from faceloom.pipelines.sources.tar_index import find_picture
 from faceloom.pipelines.sources.tar_members import Member, members
 from faceloom.pipelines.sources.values import as_attributes, as_text

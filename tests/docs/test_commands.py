@@ -17,8 +17,9 @@ import yaml
 from PIL import Image
 
 from faceloom.pipelines import demo
+from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.schemas.keys import generator
-from faceloom.schemas.recipe import load_recipe, parse_recipe
+from faceloom.schemas.recipe import parse_recipe
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("skimage")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.contact_sheet import SHOWN
+from faceloom.pipelines.export.contact_sheet import SHOWN
 from faceloom.schemas.guide import ATTRIBUTE_PARTS, ATTRIBUTES_WITHOUT_PARTS, LABEL_ORDERS, LANDMARK_REGIONS, Guide
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
-from faceloom.pipelines.export import file_paths
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index, read_rejects
+from faceloom.pipelines.export.export_samples import file_paths
+from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
+from faceloom.pipelines.store.storage import Storage
 
 GOOD, BAD = 6, 4
 
@@ -322,7 +322,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     code = """
 import sys, time
 begin = time.perf_counter()
-from faceloom.pipelines.cli import app
+from faceloom.pipelines.cli.app import app
 try:
     app(["--help"])
 except SystemExit:

@@ -65,7 +65,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(recipe: Path, table: Path, out: Path, workers: int) -> list[str]:
-    build = "from faceloom.pipelines.cli import main; main()"
+    build = "from faceloom.pipelines.cli.app import main; main()"
     options = ["--source", str(table), "--out", str(out), "--workers", str(workers), "--json"]
     return [sys.executable, "-c", build, "build", str(recipe), *options]
 

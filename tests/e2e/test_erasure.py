@@ -10,10 +10,10 @@ import pytest
 
 from faceloom.pipelines import demo
 from faceloom.pipelines.build import prepare, run_build
-from faceloom.pipelines.clean import clean
-from faceloom.pipelines.record import BuildRecord
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.watcher import Watcher
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.build_record import BuildRecord
+from faceloom.pipelines.store.clean import clean
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.keys import generator
 from faceloom.schemas.recipe import parse_recipe
 

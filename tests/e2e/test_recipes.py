@@ -16,15 +16,16 @@ import yaml
 from typer.testing import CliRunner
 
 from faceloom.pipelines import demo
-from faceloom.pipelines.cli import app
-from faceloom.pipelines.contact_sheet import load_members
-from faceloom.pipelines.parts import shard_index
-from faceloom.pipelines.record import BuildRecord, read_record
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index
+from faceloom.pipelines.cli.app import app
+from faceloom.pipelines.export.contact_sheet import load_members
+from faceloom.pipelines.recipe.load import load_recipe
+from faceloom.pipelines.store.build_record import BuildRecord, read_record
+from faceloom.pipelines.store.parquet_tables import read_index
+from faceloom.pipelines.store.paths import shard_index
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.keys import generator
-from faceloom.schemas.recipe import Recipe, load_recipe
+from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.guide.guide_mask import iou
 from faceloom.transforms.guide.outlines import landmark_mask
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines.build import prepare, run_build
-from faceloom.pipelines.export import read_sample
-from faceloom.pipelines.record import BuildRecord
-from faceloom.pipelines.show import all_rejects
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index
-from faceloom.pipelines.watcher import Watcher
+from faceloom.pipelines.export.export_samples import read_sample
+from faceloom.pipelines.preview import all_rejects
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.build_record import BuildRecord
+from faceloom.pipelines.store.parquet_tables import read_index
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import parse_recipe

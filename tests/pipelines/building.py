@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from faceloom.pipelines import analysis, planner
+from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.build import RunReport, prepare, run_build
-from faceloom.pipelines.record import read_record
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.watcher import Watcher
+from faceloom.pipelines.plan import shard_layout as planner
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.recipe import Recipe, parse_recipe
 
 PHOTOS = 24
@@ -97,5 +98,5 @@ def make_small_parts(patch: pytest.MonkeyPatch) -> None:
 
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on a build that has work to do fails the test."""
-    for place in ("build", "survey"):
+    for place in ("build", "analyse.survey"):
         monkeypatch.setattr(f"faceloom.pipelines.{place}.run_tasks", lambda *_, **__: pytest.fail("there is no work"))

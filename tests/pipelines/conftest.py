@@ -141,7 +141,7 @@ def tiny_run(folder: Path, preset: str = "tiny-compact", size: int = 32, **data:
 def masked_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of 18 samples of 32x32 pixels; of its people some are in train and test, some in test alone."""
     from faceloom.pipelines.build import prepare, run_build
-    from faceloom.pipelines.watcher import Watcher
+    from faceloom.pipelines.run.watcher import Watcher
     from faceloom.schemas.recipe import parse_recipe
 
     root = tmp_path_factory.mktemp("masked")
@@ -162,7 +162,7 @@ def pairs_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build of 16 x 16 pairs, 70 % of each person's for training: what training tests read."""
     from typer.testing import CliRunner
 
-    from faceloom.pipelines.cli import app
+    from faceloom.pipelines.cli.app import app
 
     folder = tmp_path_factory.mktemp("pairs")
     table = lay_photos(folder / "photos", range(24))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from faceloom.pipelines.choose import choose_faces
-from faceloom.pipelines.planner import make_plan
+from faceloom.pipelines.plan.choose import choose_faces
+from faceloom.pipelines.plan.shard_layout import make_plan
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import Mask

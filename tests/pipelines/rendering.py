@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from faceloom.pipelines.render import PhotoToRender, Tools, render_photos
-from faceloom.pipelines.sample import Paint, Sample, Unpainted
-from faceloom.pipelines.stopwatch import Stopwatch
+from faceloom.pipelines.render.render_photos import PhotoToRender, Tools, render_photos
+from faceloom.pipelines.render.sample import Paint, Sample, Unpainted
+from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace

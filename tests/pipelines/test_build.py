@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from faceloom.pipelines import build, parts
+from faceloom.pipelines import build
 from faceloom.pipelines.build import plan_build, prepare
-from faceloom.pipelines.record import read_record
-from faceloom.pipelines.tables import read_index, read_rejects
-from faceloom.pipelines.watcher import Watcher
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
+from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.schemas.errors import ModelFileError, RecipeError, SourceError, StorageError
 from faceloom.schemas.photos import Photo
 from tests.pipelines.building import PHOTOS, Bench, OnStage, no_work
@@ -31,9 +32,9 @@ def test_a_build_holds_what_was_asked_for(bench: Bench) -> None:
     assert len(record.shards) > 2
     keys, sides = [], {}
     for shard in record.shards:
-        rows = read_index(bench.storage(), parts.shard_index(shard.name))
+        rows = read_index(bench.storage(), shard_index(shard.name))
         assert len({row.part for row in rows}) > 1 or len(rows) <= 3
-        with tarfile.open(bench.folder / "out" / parts.shard_tar(shard.name)) as archive:
+        with tarfile.open(bench.folder / "out" / shard_tar(shard.name)) as archive:
             names = archive.getnames()
         assert names == [f"{row.key}.{member.name}" for row in rows for member in row.members]
         keys += [row.key for row in rows]
@@ -212,7 +213,7 @@ def test_photos_in_are_samples_out_and_rejects_at_every_stage(bench: Bench, monk
             gone.setdefault(reject.uri, stage)
     copy = ({"003.png", "004.png"} & gone.keys()).pop()
     assert gone == {"001.png": "scan", "002.png": "analyse", copy: "plan", "005.png": "render"}
-    used = {row.uri for shard in record.shards for row in read_index(bench.storage(), parts.shard_index(shard.name))}
+    used = {row.uri for shard in record.shards for row in read_index(bench.storage(), shard_index(shard.name))}
     assert used | gone.keys() == {f"{number:03d}.png" for number in range(PHOTOS)}
     assert not used & gone.keys()
     before = bench.tree()
@@ -231,7 +232,7 @@ def test_a_build_of_rejects_alone_is_finished_and_empty(bench: Bench) -> None:
 def test_without_masks_samples_are_faces(bench: Bench) -> None:
     record = bench.run(masks=[]).record
     assert record.by_mask == {"none": PHOTOS}
-    [first, *_] = read_index(bench.storage(), parts.shard_index(record.shards[0].name))
+    [first, *_] = read_index(bench.storage(), shard_index(record.shards[0].name))
     assert [member.name for member in first.members] == ["face.jpg", "json", "landmarks.npy"]
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from faceloom.pipelines import parts
+from faceloom.pipelines import build
 from faceloom.pipelines.build import plan_build, prepare
-from faceloom.pipelines.record import read_record
-from faceloom.pipelines.watcher import Watcher
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.build_record import read_record
 from faceloom.schemas.errors import SourceError, StorageError
 from tests.pipelines.building import PHOTOS, Bench, OnStage
 
@@ -42,8 +42,8 @@ def test_files_that_were_deleted_are_made_again_as_they_were(built: Bench, gone:
 
 
 def stopping(monkeypatch: pytest.MonkeyPatch, name: str, after: int) -> None:
-    """Let a function of `parts` fail once it was called so many times."""
-    real, calls = getattr(parts, name), [0]
+    """Let a task of the render stage fail once it was called so many times."""
+    real, calls = getattr(build, name), [0]
 
     def stop(*args: Any, **named: Any) -> Any:
         calls[0] += 1
@@ -51,7 +51,7 @@ def stopping(monkeypatch: pytest.MonkeyPatch, name: str, after: int) -> None:
             raise StorageError("the disk broke", where="work", remedy="Mend it")
         return real(*args, **named)
 
-    monkeypatch.setattr(parts, name, stop)
+    monkeypatch.setattr(build, name, stop)
 
 
 @pytest.mark.parametrize(

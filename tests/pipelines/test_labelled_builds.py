@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceloom.pipelines import planner
 from faceloom.pipelines.build import RunReport, prepare, run_build
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.export import read_sample
-from faceloom.pipelines.parts import shard_index
-from faceloom.pipelines.read import decode_member
-from faceloom.pipelines.record import read_record
+from faceloom.pipelines.export.export_samples import read_sample
+from faceloom.pipelines.plan import shard_layout as planner
+from faceloom.pipelines.read.split_reader import decode_member
+from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.label_maps import LabelMaps
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index, read_rejects
-from faceloom.pipelines.watcher import Watcher
+from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
+from faceloom.pipelines.store.paths import shard_index
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.labels import LabelFiles

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from faceloom.pipelines import analysis, planner, textures
+from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.build import RunReport, prepare, run_build
-from faceloom.pipelines.clean import clean, find_leftovers
-from faceloom.pipelines.storage import Storage
-from faceloom.pipelines.tables import read_index, read_rejects
-from faceloom.pipelines.watcher import Watcher
+from faceloom.pipelines.plan import shard_layout as planner
+from faceloom.pipelines.plan import textures
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.clean import clean, find_leftovers
+from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -128,7 +130,7 @@ def test_the_same_bytes_for_any_number_of_workers(bench: Bench) -> None:
 def test_a_finished_build_makes_no_texture_and_no_morph_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.run()
     before = bench.tree()
-    for place in ("build", "survey", "neighbour_search"):
+    for place in ("build", "analyse.survey", "plan.neighbour_search"):
         monkeypatch.setattr(f"faceloom.pipelines.{place}.run_tasks", lambda *_, **__: pytest.fail("there is no work"))
     report = bench.run()
     assert (report.analysed, report.rendered, report.lifted) == (0, 0, 0) and bench.tree() == before

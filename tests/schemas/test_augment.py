@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from faceloom.pipelines.recipe_reference import describe_type, meaning_of
+from faceloom.pipelines.recipe.reference import describe_type, meaning_of
 from faceloom.schemas.augment import Augment, Range, Whole, Within
 
 STEPS: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[Augment, ...])

@@ -6,8 +6,6 @@ import copy
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import pytest
 from hypothesis import given
@@ -23,9 +21,13 @@ from faceloom.schemas.errors import (
     SourceError,
     StorageError,
     TrainingError,
+    WorkerError,
+    error_from_json,
+    error_to_json,
 )
 
 KINDS = [FaceloomError, RecipeError, SourceError, StorageError, ModelFileError, CheckpointError, TrainingError]
+KINDS += [WorkerError]
 text = st.text(max_size=30)
 
 
@@ -83,15 +85,42 @@ def test_values_of_any_type_become_text_so_that_nothing_unpicklable_travels() ->
     assert "lambda" in pickle.loads(pickle.dumps(error)).value
 
 
-def fail() -> None:
-    raise PhotoError("no_face", "none was found", where="a.jpg", value=[1], remedy="Look again")
+@given(st.sampled_from(KINDS), text, text, text, text)
+def test_json_keeps_kind_and_fields(kind: type[FaceloomError], what: str, where: str, value: str, remedy: str) -> None:
+    error = kind(what, where=where, value=value, remedy=remedy)
+    back = error_from_json(error_to_json(error))
+    assert type(back) is kind and vars(back) == {**vars(error), **({"trace": ""} if kind is WorkerError else {})}
 
 
-def test_raised_in_another_process_it_arrives_whole() -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool, pytest.raises(PhotoError) as caught:
-        pool.submit(fail).result()
-    assert caught.value.code == "no_face"
-    assert str(caught.value) == "a.jpg: none was found (got [1]). Look again"
+@given(text, text, text)
+def test_json_keeps_the_code(code: str, what: str, where: str) -> None:
+    error = PhotoError(code, what, where=where)
+    assert vars(error_from_json(error_to_json(error))) == vars(error)
+
+
+def test_an_error_that_is_not_ours_keeps_its_text_and_traceback() -> None:
+    try:
+        {}["key"]
+    except KeyError as error:
+        back = error_from_json(error_to_json(error))
+    assert isinstance(back, WorkerError)
+    assert back.what == "KeyError: 'key'" and "Traceback" in back.trace
+
+
+class PretendError(FaceloomError):
+    """A class that is not on the list."""
+
+
+def test_a_class_that_is_not_on_the_list_is_never_made() -> None:
+    assert type(error_from_json(error_to_json(PretendError("x")))) is WorkerError
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "1", '{"kind": "OSError", "what": "x"}', '{"kind": "PhotoError", "code": 1}']
+)
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        error_from_json(text)
 
 
 def test_errors_need_nothing_but_the_standard_library() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from faceloom.pipelines.recipe_reference import describe_type, meaning_of
+from faceloom.pipelines.recipe.reference import describe_type, meaning_of
 from faceloom.schemas.morph import Morph, Weights
 
 weights = st.just("uniform") | st.floats(0, 1)

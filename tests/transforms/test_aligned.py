@@ -8,7 +8,7 @@ import pytest
 from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
-from faceloom.pipelines.model_files import find_landmark_model, load_detector, load_predictor
+from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.transforms.align import ARCFACE_POINTS, arcface_matrix, warp_image
 from faceloom.transforms.aligned import has_crop_shape, template_distance, template_overlap
 from faceloom.transforms.analyse import analyse_photo

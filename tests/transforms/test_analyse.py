@@ -15,7 +15,7 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 from skimage.data import astronaut
 
-from faceloom.pipelines.model_files import find_landmark_model, load_detector, load_predictor
+from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms import analyse, detect
 from faceloom.transforms.align import arcface_matrix, five_points, warp_image

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
-from faceloom.pipelines.model_files import find_landmark_model, load_detector, load_predictor
+from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.transforms import detect
 from faceloom.transforms.align import arcface_matrix, five_points, warp_image
 from faceloom.transforms.decode import decode_grey

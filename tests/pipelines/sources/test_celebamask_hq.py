@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.sources.base import LabelledSource, labels_of, open_source
 from faceloom.pipelines.sources.celebamask_hq import CelebAMaskHq
 from faceloom.pipelines.sources.celebamask_notes import ATTRIBUTES, MAPPING, part_file
+from faceloom.pipelines.sources.registry import open_source
+from faceloom.pipelines.sources.source import LabelledSource, labels_of
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec

@@ -15,8 +15,7 @@ from typing import get_args
 
 import pytest
 
-from faceloom.pipelines.recordio_writer import RecordWriter
-from faceloom.pipelines.sources.base import LabelledSource, Source, adapters, labels_of, open_source
+from faceloom.pipelines.recordio.record_writer import RecordWriter
 from faceloom.pipelines.sources.celebamask_hq import CelebAMaskHq
 from faceloom.pipelines.sources.celebamask_notes import part_file
 from faceloom.pipelines.sources.flat_folder import FlatFolder
@@ -24,6 +23,8 @@ from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
 from faceloom.pipelines.sources.label_maps import LabelMaps
 from faceloom.pipelines.sources.path_pattern import PathPattern
 from faceloom.pipelines.sources.recordio import RecordIo
+from faceloom.pipelines.sources.registry import ADAPTERS, open_source
+from faceloom.pipelines.sources.source import LabelledSource, Source, labels_of
 from faceloom.pipelines.sources.table import Table
 from faceloom.pipelines.sources.tinyface import TinyFace
 from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
@@ -202,8 +203,8 @@ def test_every_adapter_is_held_to_this(tmp_path: Path) -> None:
     for folder in folders:
         folder.mkdir()
     laid = {lay(folder).adapter for lay, folder in zip(LAYOUTS, folders, strict=True)}
-    assert laid == set(adapters().values())
-    assert {*adapters(), "auto"} == set(get_args(SourceKind))
+    assert laid == set(ADAPTERS.values())
+    assert {*ADAPTERS, "auto"} == set(get_args(SourceKind))
 
 
 def test_open_source_finds_the_adapter(case: Case) -> None:

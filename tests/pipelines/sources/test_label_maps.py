@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from faceloom.pipelines.face_table import stamp_of
-from faceloom.pipelines.sources.base import LabelledSource, labels_of, open_source
+from faceloom.pipelines.analyse.face_table import stamp_of
+from faceloom.pipelines.sources.registry import open_source
+from faceloom.pipelines.sources.source import LabelledSource, labels_of
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.guide import LABEL_ORDERS
 from faceloom.schemas.photos import Photo

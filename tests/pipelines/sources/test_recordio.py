@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.recordio_writer import RecordWriter
-from faceloom.pipelines.sources.base import open_source
+from faceloom.pipelines.recordio.record_writer import RecordWriter
 from faceloom.pipelines.sources.recordio import RecordIo
+from faceloom.pipelines.sources.registry import open_source
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from faceloom.pipelines.sources.base import open_source
+from faceloom.pipelines.sources.registry import open_source
 from faceloom.pipelines.sources.tinyface import TinyFace
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec

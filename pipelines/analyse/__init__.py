@@ -1,0 +1,1 @@
+"""From listed photos to the face table: detect, landmarks, quality."""

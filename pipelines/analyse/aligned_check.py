@@ -1,0 +1,89 @@
+"""Whether photos that the recipe calls aligned crops are such crops, found on a few of each source."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+import numpy as np
+
+from faceloom.pipelines.analyse.model_files import load_detector
+from faceloom.pipelines.context import Context
+from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.schemas.faces import AnalysedPhoto
+from faceloom.schemas.photos import Photo
+from faceloom.transforms.aligned import has_crop_shape, template_distance, template_overlap
+from faceloom.transforms.analyse import analysis_reduction
+from faceloom.transforms.decode import decode_grey
+
+SAMPLE = 20
+"""Photos of each source that are looked at."""
+USUAL_DISTANCE = 0.045
+"""Of landmarks predicted in crops, from the template: the median is up to 0.04, of other photos 0.055 and more."""
+SAME_PLACE = 0.7
+"""Overlap from which a detected face lies where the template has it."""
+
+_REMEDY = "`faces: {assume: aligned}` is for ArcFace crops; for other photos write `assume: photo`, to find the faces"
+
+
+def unaligned_sources(
+    context: Context, photos: Iterable[Photo], analysed: Mapping[str, AnalysedPhoto]
+) -> tuple[str, ...]:
+    """A warning for each source that does not look as if it held ArcFace crops; none if the recipe does not say so.
+
+    Every photo's shape counts. Of twenty photos, the same for the same photos, the landmarks are looked at; only where
+    they lie oddly the detector looks for the faces. Where it sees none, as in very small or covered ones, nothing is
+    said.
+
+    Args:
+        photos: as scanned.
+        analysed: by photo id, for every photo.
+
+    Raises:
+        SourceError: a whole source is gone.
+    """
+    if context.recipe.faces.assume != "aligned":
+        return ()
+    by_source: dict[str, list[tuple[Photo, AnalysedPhoto]]] = {}
+    for photo in photos:
+        if (row := analysed[photo.photo_id]).faces:
+            by_source.setdefault(photo.source, []).append((photo, row))
+    warnings = []
+    for source, found in sorted(by_source.items()):
+        faults = [*_odd_shapes([row for _, row in found]), *_odd_places(context, found)]
+        if faults:
+            warnings.append(f"source {source}: {', and '.join(faults)}. {_REMEDY}")
+    return tuple(warnings)
+
+
+def _odd_shapes(rows: list[AnalysedPhoto]) -> list[str]:
+    odd = sum(not has_crop_shape(row.width, row.height) for row in rows)
+    return [f"{odd:,} of {len(rows):,} photos are neither square nor 96 to 112"] if odd else []
+
+
+def _odd_places(context: Context, found: list[tuple[Photo, AnalysedPhoto]]) -> list[str]:
+    some = heapq.nsmallest(SAMPLE, found, key=lambda pair: (pair[1].sha256, pair[0].uri))
+    if median(_distance(row) for _, row in some) <= USUAL_DISTANCE:
+        return []
+    seen = [overlap for photo, row in some if (overlap := _overlap(context, photo, row)) is not None]
+    odd = sum(overlap < SAME_PLACE for overlap in seen)
+    if 2 * odd <= len(seen):
+        return []
+    return [f"in {odd} of {len(some)} photos looked at the face lies elsewhere than in an ArcFace crop"]
+
+
+def _distance(row: AnalysedPhoto) -> float:
+    points = np.frombuffer(row.faces[0].landmarks, np.float32).reshape(68, 2)
+    return template_distance(points, row.width, row.height)
+
+
+def _overlap(context: Context, photo: Photo, row: AnalysedPhoto) -> float | None:
+    """None also for a photo that is gone by now, which rendering will tell."""
+    limit = context.recipe.faces.max_pixels
+    try:
+        data = context.source(photo.source).read(photo.uri)
+        grey = decode_grey(data, reduction=analysis_reduction(row.width, row.height), max_pixels=limit)
+    except (PhotoError, SourceError):
+        return None
+    return template_overlap(grey, load_detector())

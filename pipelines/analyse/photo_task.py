@@ -1,0 +1,192 @@
+"""Analyse: photos to rows of the face table, in tasks whose results are kept and never computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from faceloom.pipelines.analyse.face_table import TOO_LARGE, row_of_content, speaks_for_copies, stamp_of
+from faceloom.pipelines.analyse.model_files import file_digest, find_landmark_model, load_detector, load_predictor
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.run.progress import tick
+from faceloom.pipelines.run.stopwatch import Stopwatch
+from faceloom.pipelines.sources.source import labels_of
+from faceloom.pipelines.store.parquet_tables import write_faces
+from faceloom.pipelines.store.paths import face_table_file
+from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.faces import UNREADABLE, AnalysedPhoto, FaceRow
+from faceloom.schemas.keys import digest
+from faceloom.schemas.photos import Photo
+from faceloom.schemas.recipe import Faces
+from faceloom.schemas.versions import ANALYSER
+from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
+from faceloom.transforms.decode import read_header
+
+TASK_PHOTOS = 100
+PASSING = {"vanished", "unreadable", "failed"}
+"""Rejects that the next run should try again although the photo looks unchanged."""
+MESSAGE_LETTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyseTask:
+    """Some photos to analyse.
+
+    Attributes:
+        path: where their rows go.
+        photos: the photos.
+        table: name of the face table as it was before this run; empty if there was none. Photos with the same bytes
+            may have a row there, under another name.
+    """
+
+    path: str
+    photos: tuple[Photo, ...]
+    table: str = ""
+
+
+def analyser_id(faces: Faces) -> str:
+    """Identity of the analysis that a recipe asks for: 12 hex digits over all that its rows depend on.
+
+    `max_pixels` is not among that: rows hold the size of every photo, and the plan rejects what is too large.
+
+    Raises:
+        ModelFileError: the landmark model is missing.
+    """
+    model = file_digest(find_landmark_model(faces.landmark_model))
+    return digest(ANALYSER, faces.select, faces.assume, model)[:12]
+
+
+def tasks_for(
+    photos: Iterable[Photo], known: Mapping[str, AnalysedPhoto], analyser: str, max_pixels: int, table: str = ""
+) -> list[AnalyseTask]:
+    """Tasks for the photos that no row speaks of for good.
+
+    Args:
+        photos: as listed.
+        known: from `load_analysed`.
+        analyser: from `analyser_id`.
+        max_pixels: photos that were too large, and no longer are, are looked at again.
+        table: see `AnalyseTask`.
+    """
+    new = [photo for photo in photos if _is_open(known.get(photo.photo_id), max_pixels)]
+    # Tasks of one size, and a number of them that a few workers can share evenly.
+    number = 4 * math.ceil(len(new) / (4 * TASK_PHOTOS))
+    tasks = []
+    for cut in range(number):
+        some = tuple(new[len(new) * cut // number : len(new) * (cut + 1) // number])
+        if some:
+            name = digest([(photo.photo_id, photo.size, stamp_of(photo)) for photo in some])[:24]
+            tasks.append(AnalyseTask(face_table_file(analyser, name), some, table))
+    return tasks
+
+
+def _is_open(row: AnalysedPhoto | None, max_pixels: int) -> bool:
+    if row is None or not row.stamp:
+        return True
+    return row.code == TOO_LARGE and 0 < row.width * row.height <= max_pixels
+
+
+def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
+    """Analyse a task's photos and write their rows. Every photo gets a row; a bad one gets a reject's.
+
+    Returns:
+        Seconds by stage.
+
+    Raises:
+        SourceError: a whole source is gone.
+        StorageError: the rows cannot be written.
+    """
+    watch = Stopwatch()
+    rows: list[AnalysedPhoto] = []
+    same: dict[str, AnalysedPhoto] = {}
+    for photo in task.photos:
+        row = _analyse_one(photo, task, same, context, watch)
+        rows.append(row)
+        if speaks_for_copies(row.sha256, row.stamp, row.code, row.given):
+            same.setdefault(row.sha256, row)
+        tick()
+    with watch.time("write"):
+        write_faces(context.storage, task.path, rows)
+    return dict(watch.seconds)
+
+
+def _known_copy(sha256: str, task: AnalyseTask, context: Context) -> AnalysedPhoto | None:
+    folder = task.path.rpartition("/")[0]
+    return row_of_content(context.root, folder, task.table, sha256) if task.table else None
+
+
+def _analyse_one(
+    photo: Photo, task: AnalyseTask, same: Mapping[str, AnalysedPhoto], context: Context, watch: Stopwatch
+) -> AnalysedPhoto:
+    given = photo.landmarks is not None
+    row = AnalysedPhoto(photo.photo_id, photo.size, stamp_of(photo), "", 0, 0, 1, (), given=given)
+    limit = context.recipe.faces.max_pixels
+    try:
+        with watch.time("read"):
+            data = context.source(photo.source).read(photo.uri)
+            sha256 = hashlib.sha256(data).hexdigest()
+            row = _with_labels(replace(row, sha256=sha256), photo, context)
+        if not given and (known := same.get(sha256) or _known_copy(sha256, task, context)):
+            return replace(known, photo_id=row.photo_id, size=row.size, stamp=row.stamp, labels=row.labels)
+        header = read_header(data, max_pixels=sys.maxsize)
+        row = replace(row, width=header.size[0], height=header.size[1], orientation=header.exif_orientation)
+        if row.width * row.height > limit:
+            raise PhotoError(TOO_LARGE, f"the picture has more than {limit} pixels")
+        found = _analyse(data, photo, context.recipe.faces, watch)
+    except PhotoError as error:
+        stamp = "" if error.code in PASSING else row.stamp
+        return replace(row, stamp=stamp, code=error.code, message=str(error))
+    except (FaceloomError, ImportError):
+        raise  # not for want of a good photo
+    except Exception as error:
+        # What the libraries below raise on odd pictures is theirs to say; one such photo must not end a build.
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:MESSAGE_LETTERS]
+        return replace(row, stamp="", code="failed", message=message)
+    faces = tuple(
+        FaceRow(
+            box=(face.box.left, face.box.top, face.box.right, face.box.bottom),
+            landmarks=np.ascontiguousarray(face.landmarks, np.float32).tobytes(),
+            score=face.box.score,
+            quality=tuple((field.name, float(getattr(face.quality, field.name))) for field in fields(face.quality)),
+        )
+        for face in found.faces
+    )
+    return replace(row, faces=faces)
+
+
+def _with_labels(row: AnalysedPhoto, photo: Photo, context: Context) -> AnalysedPhoto:
+    """A row with what its photo's label files are. The photo itself is well even if they cannot be read."""
+    if not photo.labels:
+        return row
+    try:
+        labels = labels_of(context.source(photo.source), photo.uri)
+    except PhotoError as error:
+        # They may be readable again without any change that a listing shows, so that the next run looks anew.
+        return replace(row, stamp="", labels=f"{UNREADABLE}{error}")
+    return replace(row, labels=labels.sha256 if labels else "")
+
+
+@lru_cache(maxsize=2)
+def _predictor(path: str | None) -> Any:
+    return load_predictor(find_landmark_model(path))
+
+
+def _analyse(data: bytes, photo: Photo, faces: Faces, watch: Stopwatch) -> PhotoAnalysis:
+    given = None if photo.landmarks is None else np.frombuffer(photo.landmarks, np.float32).reshape(68, 2)
+    return analyse_photo(
+        data,
+        select=faces.select,
+        assume=faces.assume,
+        predictor=_predictor(faces.landmark_model),
+        detector=load_detector(),
+        max_pixels=faces.max_pixels,
+        given_landmarks=given,
+        timed=watch.time,
+    )

@@ -1,0 +1,122 @@
+"""Scan and analyse: from sources to photos, their faces, and what was rejected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from faceloom.pipelines.analyse import face_table
+from faceloom.pipelines.analyse import photo_task as analysis
+from faceloom.pipelines.analyse.aligned_check import unaligned_sources
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.run.run_tasks import run_tasks
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.sources.registry import kind_of
+from faceloom.schemas.errors import SourceError
+from faceloom.schemas.faces import AnalysedPhoto
+from faceloom.schemas.keys import digest
+from faceloom.schemas.photos import Photo, Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a recipe's sources hold.
+
+    Attributes:
+        photos: every photo that was listed.
+        rejects: what the scan rejected.
+        analysed: by photo id, for every photo.
+        analysed_now: photos that were analysed in this run, not before.
+        seconds: by stage, added up over workers; and the wall time of this survey's own stages.
+        warnings: what the user should know of sources and splits; the same for the same photos.
+    """
+
+    photos: tuple[Photo, ...]
+    rejects: tuple[Reject, ...]
+    analysed: Mapping[str, AnalysedPhoto]
+    analysed_now: int
+    seconds: Mapping[str, float]
+    wall: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
+
+
+def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
+    """List all sources and analyse the photos that were not analysed before.
+
+    Raises:
+        SourceError: a source cannot be listed, or the recipe divides by its splits and it has none.
+        ModelFileError: the landmark model is missing.
+        StorageError: the face table cannot be read or written.
+    """
+    begin = time.perf_counter()
+    watcher.stage("scan", None, "files")
+    photos: list[Photo] = []
+    rejects: list[Reject] = []
+    labelled = context.recipe.guide is not None
+    for spec in context.recipe.sources:
+        source, before = context.source(spec.source_name), len(photos)
+        for row in source.scan():
+            if isinstance(row, Photo) and row.labels and not labelled:
+                row = replace(row, labels="")  # nobody asks for them, so that they need not even be read
+            (photos if isinstance(row, Photo) else rejects).append(row)  # type: ignore[arg-type]
+            if not (len(photos) + len(rejects)) % 100:
+                watcher.done(len(photos) + len(rejects))
+        watcher.note(_told(spec.source_name, kind_of(source), photos[before:]))
+    if not photos and not rejects:
+        raise SourceError("there is nothing in the source", where=", ".join(s.path for s in context.recipe.sources))
+    _refuse_without_splits(context, photos)
+    scanned = time.perf_counter()
+    analyser = analysis.analyser_id(context.recipe.faces)
+    files = face_table.face_files(context.storage, analyser)
+    analysed = face_table.load_analysed(context.storage, files, photos)
+    table = digest(files) if files else ""
+    tasks = analysis.tasks_for(photos, analysed, analyser, context.recipe.faces.max_pixels, table)
+    new = sum(len(task.photos) for task in tasks)
+    seconds: dict[str, float] = {}
+    if tasks:
+        watcher.stage("analyse", new, "photos")
+        seconds = run_tasks(tasks, partial(_analyse, context=context), workers=workers, on_count=watcher.done)
+        analysed |= face_table.load_analysed(context.storage, (task.path for task in tasks), photos)
+    warnings = (*namesakes(photos), *unaligned_sources(context, photos, analysed))
+    for warning in warnings:
+        watcher.note(f"Warning: {warning}")
+    wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}
+    return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall, warnings)
+
+
+def _told(name: str, kind: str, photos: list[Photo]) -> str:
+    """What a source was taken for: a folder of a set's folders, say, would give each set for a person."""
+    people = {photo.identity for photo in photos} - {None}
+    named = f"{len(people):,} {'person' if len(people) == 1 else 'people'}" if people else "nobody named"
+    return f"source {name}, kind `{kind}`: {len(photos):,} photos, {named}"
+
+
+def namesakes(photos: Iterable[Photo]) -> tuple[str, ...]:
+    """A warning, if people of different sources have one name: they count as one person. None else."""
+    sources: dict[str, set[str]] = {}
+    for photo in photos:
+        if photo.identity is not None:
+            sources.setdefault(photo.identity, set()).add(photo.source)
+    shared = sorted(identity for identity, places in sources.items() if len(places) > 1)
+    if not shared:
+        return ()
+    shown = ", ".join(f"{identity} in {' and '.join(sorted(sources[identity]))}" for identity in shared[:3])
+    many = "1 identity is" if len(shared) == 1 else f"{len(shared)} identities are"
+    what = f"{many} in several sources ({shown}), and counts as one person"
+    return (f"{what}. Where they are different people, give them other names, as by a table",)
+
+
+def _refuse_without_splits(context: Context, photos: list[Photo]) -> None:
+    """Where the source divides and no photo has a side, every one would be rejected; so none need be analysed."""
+    if context.recipe.split.by == "source" and photos and all(photo.split is None for photo in photos):
+        where = ", ".join(spec.path for spec in context.recipe.sources)
+        remedy = "Write `split: {by: identity}`, or give each photo a split, as in a table's column `split`"
+        raise SourceError(
+            "the recipe divides by the source's split, and the source gives none", where=where, remedy=remedy
+        )
+
+
+def _analyse(task: analysis.AnalyseTask, context: Context) -> tuple[str, None, dict[str, float]]:
+    return "", None, analysis.analyse_task(task, context)

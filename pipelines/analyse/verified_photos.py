@@ -1,0 +1,59 @@
+"""Reading a photo, or its label files, that an earlier stage has seen: as it was, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.sources.source import labels_of
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.labels import LabelFiles
+from faceloom.schemas.plan import PlannedFace
+from faceloom.transforms.sample.morphing import neighbour_of
+
+
+def read_unchanged(context: Context, source: str, uri: str, sha256: str) -> bytes:
+    """The bytes of a photo.
+
+    Raises:
+        PhotoError: `changed`, if they are not those of the digest; or why they cannot be read.
+        SourceError: the whole source is gone.
+    """
+    data = context.source(source).read(uri)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PhotoError("changed", "the photo changed after it was analysed", where=f"{source}/{uri}")
+    return data
+
+
+def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
+    """The label files of a planned face's photo; None if nobody asks for them, or there are none.
+
+    Raises:
+        PhotoError: `changed`, if they are not those that were planned; or why they cannot be read.
+    """
+    if not face.labels:
+        return None
+    labels = labels_of(context.source(face.source), face.uri)
+    if labels is None or labels.sha256 != face.labels:
+        where = f"{face.source}/{face.uri}"
+        raise PhotoError("changed", "the photo's label files changed after it was analysed", where=where)
+    return labels
+
+
+def bad_photos(context: Context, faces: Iterable[PlannedFace]) -> dict[str, str]:
+    """All photos of some faces and their neighbours that cannot be read as they were, by id with the reason.
+
+    One that stops the work is followed by others often enough; so one more run mends them all.
+    """
+    bad = {}
+    faces = list(faces)
+    both = [neighbour_of(face, face.morph) for face in faces if face.morph]
+    # The faces come last: of a photo that is in both, they know its label files.
+    for face in {(face.source, face.uri): face for face in [*both, *faces]}.values():
+        try:
+            read_unchanged(context, face.source, face.uri, face.photo_sha256)
+            read_labels(context, face)
+        except PhotoError as error:
+            bad[f"{face.source}/{face.uri}"] = error.what
+    return bad

@@ -1,0 +1,183 @@
+"""What the command line shows while it works: bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from faceloom.pipelines.run.watcher import Watcher
+
+PLAIN_SECONDS = 10.0
+"""Without a terminal a stage gets a line when it begins, and one as often as this."""
+
+
+def size_text(count: float) -> str:
+    """Bytes as a person reads them.
+
+    >>> size_text(2048), size_text(5 * 2**30)
+    ('2.0 KiB', '5.0 GiB')
+    """
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def time_text(seconds: float) -> str:
+    """Seconds as a person reads them.
+
+    >>> time_text(0.25), time_text(12.3), time_text(125), time_text(7300)
+    ('0.25 s', '12 s', '2 min 05 s', '2 h 01 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def rate_text(count: float, seconds: float) -> str:
+    """Things per second, or nothing while there is nothing to say."""
+    if count <= 0 or seconds <= 0:
+        return ""
+    rate = count / seconds
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if not task.fields["counted"]:
+            return Text("")
+        rate = rate_text(task.finished_speed or task.speed or 0, 1)
+        return Text(f"{rate} {task.fields['unit']}/s" if rate else "", style="cyan")
+
+
+class _Count(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.fields["counted"]:
+            return Text(f"{task.completed:,.0f}/{task.total:,.0f} {task.fields['unit']}")
+        # A stage that does not know its total reports rounded counts; once it is over they would only mislead.
+        return Text("" if task.finished or not task.completed else f"{task.completed:,.0f} {task.fields['unit']}")
+
+
+class LiveWatcher(Watcher):
+    """A bar per stage on a terminal, with photos or samples per second and the time left. A context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description:8}"),
+            BarColumn(bar_width=28),
+            _Count(),
+            _Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+        )
+        self._count = 0
+
+    def stage(self, name: str, total: int | None, unit: str) -> None:
+        self._finish()
+        self._progress.add_task(name, total=total, unit=unit, counted=total is not None)
+        self._count = 0
+
+    def done(self, count: int) -> None:
+        self._count = count
+        if self._progress.task_ids:
+            self._progress.update(self._progress.task_ids[-1], completed=count)
+
+    def note(self, text: str) -> None:
+        self._progress.console.print(text, highlight=False, markup=False)
+
+    def _finish(self) -> None:
+        """Close the stage before: ticks may be lost, and a stage without a total ends with what it came to."""
+        if self._progress.task_ids:
+            number = self._progress.task_ids[-1]
+            total = next(task.total for task in self._progress.tasks if task.id == number)
+            whole = max(1, self._count) if total is None else total  # 0 of 0 would look as if it had not begun
+            self._progress.update(number, total=whole, completed=whole)
+
+    def __enter__(self) -> LiveWatcher:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._finish()
+        self._progress.stop()
+
+
+class PlainWatcher(Watcher):
+    """Lines instead of bars, for logs: one when a stage begins, and one every ten seconds. A context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._name, self._unit = "", ""
+        self._total: int | None = None
+        self._begin = self._told = time.monotonic()
+
+    def stage(self, name: str, total: int | None, unit: str) -> None:
+        self._name, self._total, self._unit = name, total, unit
+        self._begin = self._told = time.monotonic()
+        self.note(name if total is None else f"{name}: {total:,} {unit}")
+
+    def done(self, count: int) -> None:
+        now = time.monotonic()
+        if now - self._told < PLAIN_SECONDS:
+            return
+        self._told = now
+        spent = now - self._begin
+        of = "" if self._total is None else f" of {self._total:,}"
+        text = f"{self._name}: {count:,}{of} {self._unit}, {rate_text(count, spent)}/s"
+        if self._total and count:
+            text += f", {time_text(spent * max(0, self._total - count) / count)} left"
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def __enter__(self) -> PlainWatcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to put away."""
+
+
+class Announcer(Watcher):
+    """Passes everything on to another watcher, and tells it one thing more before a certain stage."""
+
+    def __init__(self, to: Watcher, stage: str, text: str) -> None:
+        self._to, self._stage, self._text = to, stage, text
+
+    def stage(self, name: str, total: int | None, unit: str) -> None:
+        if name == self._stage:
+            self._to.note(self._text)
+        self._to.stage(name, total, unit)
+
+    def done(self, count: int) -> None:
+        self._to.done(count)
+
+    def note(self, text: str) -> None:
+        self._to.note(text)
+
+
+def watcher_for(console: Console) -> LiveWatcher | PlainWatcher:
+    """Bars on a terminal, lines elsewhere."""
+    return LiveWatcher(console) if console.is_terminal and not console.is_dumb_terminal else PlainWatcher(console)

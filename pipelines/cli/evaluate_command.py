@@ -1,0 +1,70 @@
+"""The commands that say how good a trained network is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from faceloom.pipelines.cli.output import (
+    FAILED,
+    REFUSED,
+    Debug,
+    Json,
+    ending,
+    error_console,
+    say,
+    show_blocks,
+    write_json,
+)
+from faceloom.pipelines.cli.train_command import Device
+
+app = typer.Typer(help="Say how good a trained network is.", no_args_is_help=True)
+
+
+@app.callback()
+def _evaluate() -> None:
+    pass
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom evaluate autoencoder runs/ae --data out --split test\n\n"
+    "faceloom evaluate autoencoder runs/compact runs/paper --data out --to report\n\n"
+    "Writes metrics.json, metrics.md and sheet.png, which shows input, target and output side by side. "
+    "A report that is there is replaced; a folder that holds anything else is refused."
+)
+def autoencoder(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of trained networks.")],
+    data: Annotated[str, typer.Option("--data", metavar="OUT", help="The output folder of a build of masked faces.")],
+    split: Annotated[str, typer.Option(help="Which split of it, such as test or val.")] = "test",
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FOLDER", help="Where the report goes; RUN/evaluation if not given.")
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure masking networks on a split of a build, beside a black polygon and another template mask."""
+    folder = to or str(runs[0] / "evaluation")
+    with ending(REFUSED, as_json, debug):
+        from faceloom.pipelines.evaluation.report import check_report
+        from faceloom.pipelines.evaluation.task import prepare_evaluation
+
+        task = prepare_evaluation(runs, data, split, device=device)
+        check_report(folder, task)
+    with ending(FAILED, as_json, debug):
+        from faceloom.pipelines.cli.console import watcher_for
+        from faceloom.pipelines.evaluation.evaluate import evaluate, open_methods
+        from faceloom.pipelines.evaluation.report import as_json as plain
+        from faceloom.pipelines.evaluation.report import summary, write_report
+
+        with watcher_for(error_console()) as watcher:
+            evaluation = evaluate(task, open_methods(task), watcher)
+        write_report(evaluation, folder)
+        if as_json:
+            write_json({"to": folder, **plain(evaluation)})
+        else:
+            show_blocks(summary(evaluation))
+            say(f"Report and sheet: {folder}")

@@ -1,0 +1,137 @@
+"""How every command speaks and ends: results on stdout, all else on stderr, an exit code, and no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from faceloom.pipelines.run.worker_pool import kill_workers
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DONE, FAILED, REFUSED = 0, 1, 2
+"""Exit codes: done; nothing written, or stopped by an error; bad recipe or arguments, found before any work."""
+
+STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+"""Exit codes of signals, as shells have them: of Ctrl-C, and of what `kill` and job schedulers send."""
+
+PATIENCE_SECONDS = 5.0
+"""So long a stopped command may tidy up; libraries that swallow the interruption get no longer either."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")]
+"""Options of every command; `ending` is told of them."""
+
+
+@contextlib.contextmanager
+def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
+    """End the process as users expect: a message without traceback, and a code.
+
+    Args:
+        code: for an error that we raise on purpose.
+        as_json: write the error as a JSON document, too.
+        debug: let unexpected errors pass with their traceback.
+
+    Raises:
+        typer.Exit: with the code.
+    """
+    from faceloom.schemas.errors import FaceloomError
+
+    stopped = 0
+    hook = threading.excepthook
+    if not debug:
+        # What matters reaches the main thread; Beam's own threads would only add tracebacks when a worker ends early.
+        threading.excepthook = lambda _: None
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        nonlocal stopped
+        if stopped:
+            depart()  # asked twice
+        stopped = STOPPED[signal.Signals(number)]
+        patience = threading.Timer(PATIENCE_SECONDS, depart)
+        patience.daemon = True
+        patience.start()
+        kill_workers()
+        raise KeyboardInterrupt
+
+    def depart() -> NoReturn:
+        try:
+            # A bar that does not end in order leaves the terminal without a cursor.
+            cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+            say(f"{cursor}Stopped. Run the same command again to go on.")
+        finally:
+            leave(stopped)
+
+    # What is ignored stays so: a script's background jobs ignore Ctrl-C, which is meant for others.
+    heard = [number for number in STOPPED if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [signal.signal(number, stop) for number in heard]
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if stopped:  # whatever the interruption was wrapped in, or became
+            depart()
+        if isinstance(error, FaceloomError):
+            fault = {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
+            _refuse(str(error), {"error": type(error).__name__, **fault}, code, as_json)
+        if debug:
+            raise
+        text = f"unexpected, {type(error).__name__}: {error}\nRun the same command with --debug for its traceback."
+        _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
+    finally:
+        for number, handler in zip(heard, before):
+            signal.signal(number, handler)
+        threading.excepthook = hook
+
+
+def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoReturn:
+    say(f"Error: {text}")
+    if as_json:
+        write_json(fault)
+    raise typer.Exit(code)
+
+
+def leave(code: int) -> NoReturn:
+    """Leave at once: Beam's threads wait for their workers, and may wait long."""
+    for stream in (sys.stdout, sys.stderr):
+        # Nobody may be reading any more, or a signal may have come in the midst of another flush.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            stream.flush()
+    os._exit(code)
+
+
+def error_console() -> Console:
+    """Where progress and messages go, so that stdout holds results alone."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """Write a line of text beside the results, on stderr."""
+    typer.echo(text, err=True)
+
+
+def show_blocks(blocks: list[Any]) -> None:
+    """Write tables and lines of `faceloom.pipelines.cli.summary` on stdout."""
+    from rich.console import Console
+
+    from faceloom.pipelines.cli.summary import print_blocks
+
+    print_blocks(Console(highlight=False), blocks)
+
+
+def write_json(value: dict[str, Any]) -> None:
+    """Write one JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=1))

@@ -1,0 +1,220 @@
+"""The tables that commands end with, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from faceloom.pipelines.build import RunReport
+from faceloom.pipelines.cli.console import size_text, time_text
+from faceloom.pipelines.export.export_samples import Exported
+from faceloom.pipelines.preview import Preview, Shown
+from faceloom.pipelines.store.build_record import BuildRecord
+from faceloom.pipelines.store.clean import Leftovers
+from faceloom.schemas.photos import Reject
+
+MOST_FILES = 20
+"""Files that `clean` names."""
+MOST_EXAMPLES = 3
+"""Rejects of one code that are shown in full."""
+
+
+def build_summary(report: RunReport, out: str) -> list[RenderableType]:
+    """What a build holds and what this run did for it."""
+    record, seconds = report.record, sum(report.wall.values())
+    did = "nothing; everything was there already"
+    if report.analysed or report.rendered or report.lifted:
+        did = f"{report.analysed:,} photos analysed, {report.rendered:,} samples rendered"
+        did += f", {report.lifted:,} parts reused from older shards" if report.lifted else ""
+    facts = {
+        "photos": record.photos,
+        "faces": _faces(record),
+        "samples": record.written,
+        "rejected": _total(record.rejects),
+        "shards": f"{len(record.shards):,} ({size_text(sum(shard.bytes for shard in record.shards))})",
+        "this run": f"{did}, in {time_text(seconds)}",
+        "output": out,
+    }
+    return [facts_table("Built", facts), *_counts(record.by_split, record.by_mask, record.by_source, record.rejects)]
+
+
+def plan_summary(plan: Preview, out: str) -> list[RenderableType]:
+    """What a build would do."""
+    facts = {
+        "photos": plan.photos,
+        "faces": _faces(plan),
+        "samples": f"{plan.samples:,}, of which {plan.samples_ready:,} are there already",
+        "rejected": _total(plan.rejects),
+        "size": f"about {size_text(plan.bytes)}",
+        "shards": f"{plan.shards:,}, of which {plan.shards_ready:,} are there already",
+        "parts": f"{plan.parts:,}, of which {plan.parts_ready:,} need no rendering",
+        "output": out,
+    }
+    return [facts_table("Would be built", facts), *_counts(plan.by_split, plan.by_mask, plan.by_source, plan.rejects)]
+
+
+def show_summary(shown: Shown, out: str) -> list[RenderableType]:
+    """What an output folder holds."""
+    record, disk = shown.record, shown.disk
+    facts = {
+        "recipe": record.recipe.get("name", ""),
+        "photos": record.photos,
+        "faces": _faces(record),
+        "samples": record.written,
+        "rejected": _total(record.rejects),
+        "plan": record.plan[:16],
+    }
+    sizes = {
+        "shards in use": f"{size_text(disk.shards)} in {len(record.shards):,}",
+        "superseded shards": size_text(disk.superseded) + (f"; faceloom clean {out}" if disk.superseded else ""),
+        "index": size_text(disk.index),
+        "face table": size_text(disk.faces),
+        "reject tables": size_text(disk.rejects),
+        "neighbours": size_text(disk.neighbours),
+        "unfinished work": size_text(disk.work),
+        "in all": size_text(disk.total),
+    }
+    blocks = [
+        facts_table(out, facts),
+        *_counts(record.by_split, record.by_mask, record.by_source, record.rejects),
+        facts_table("Disk", sizes),
+    ]
+    warnings = [Text(f"Warning: {warning}") for warning in record.warnings]
+    return blocks + (_times(shown.last_run) if shown.last_run else []) + warnings
+
+
+def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:
+    """The first few rejects of every code in full."""
+    groups: dict[tuple[str, str], list[Reject]] = {}
+    for reject in rejects:
+        groups.setdefault((reject.stage, reject.code), []).append(reject)
+    blocks: list[RenderableType] = []
+    for (stage, code), group in groups.items():
+        shown = group[:MOST_EXAMPLES]
+        more = f", the first {len(shown)}" if len(group) > len(shown) else ""
+        rows = [(f"{reject.source}/{reject.uri}", reject.message) for reject in shown]
+        blocks.append(table(f"{stage}: {code} ({len(group):,}{more})", ("photo", "why"), rows, words=2))
+    return blocks
+
+
+def export_summary(done: Exported, to: str) -> list[RenderableType]:
+    """What an export wrote, and what of the build it does not hold."""
+    lines = [f"{done.written:,} samples written to {to}, {done.skipped:,} were there already"]
+    if done.morphs:
+        lines.append(f"Left out, being morphs: {done.morphs:,} samples; --morphs takes them, too")
+    if done.no_picture:
+        lines.append(f"Left out, having no such picture: {done.no_picture:,} samples")
+    if done.members:
+        lines.append(f"Left out of each sample: {', '.join(done.members)}; --format folder has all of it")
+    return ["\n".join(lines)]
+
+
+def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[RenderableType]:
+    """What was deleted, or would be."""
+    if not found.files:
+        return [Text(f"{out} holds nothing but its build.")]
+    files = [(path, size_text(size)) for path, size in found.files.items()]
+    if more := files[MOST_FILES:]:
+        files = [*files[:MOST_FILES], (f"{len(more):,} more", "")]
+    total = f"{len(found.files):,} files, {size_text(sum(found.files.values()))}"
+    end = f"Deleted: {total}." if deleted else f"{total}. To delete them: faceloom clean {out} --yes"
+    return [table("Not part of the finished build", ("file", "size"), files), Text(end)]
+
+
+def print_blocks(console: Console, blocks: Sequence[RenderableType]) -> None:
+    """Print blocks with an empty line between them."""
+    for number, block in enumerate(blocks):
+        if number:
+            console.print()
+        console.print(block)
+
+
+def facts_table(title: str, facts: Mapping[str, object]) -> RenderableType:
+    """Two columns: what, and how much."""
+    rows = [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in facts.items()]
+    return table(title, (), rows, words=2)
+
+
+def counts_table(title: str, counts: Mapping[str, int], *, most: int = 20) -> RenderableType:
+    """Names with their counts and shares, largest first; only so many of them."""
+    total = sum(counts.values())
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    rows = [(name, f"{count:,}", f"{count / total:.1%}" if total else "") for name, count in ranked[:most]]
+    if rest := ranked[most:]:
+        rows.append((f"{len(rest):,} more", f"{sum(count for _, count in rest):,}", ""))
+    return table(title, ("", "samples", "share"), rows)
+
+
+def seconds_table(title: str, seconds: Mapping[str, float]) -> RenderableType:
+    """Kinds of work with their seconds and shares."""
+    total = sum(seconds.values())
+    rows = [(name, f"{spent:.2f}", f"{spent / total:.0%}" if total else "") for name, spent in seconds.items()]
+    return table(title, ("", "seconds", "share"), rows)
+
+
+def rejects_table(rejects: Mapping[str, Mapping[str, int]]) -> RenderableType:
+    """Rejects by stage and code."""
+    rows = [
+        (stage, code, f"{count:,}")
+        for stage, codes in rejects.items()
+        for code, count in sorted(codes.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return table("Rejected", ("stage", "code", "count"), rows, words=2)
+
+
+def table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> RenderableType:
+    """A title above columns of plain text: the first few hold words, the others figures.
+
+    Args:
+        names: heads of the columns; none for a table without.
+    """
+    made = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(names))
+    for number, name in enumerate(names or rows[0]):
+        made.add_column(name, justify="left" if number < words else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*map(Text, row))
+    return Group(Text(title, style="bold"), made)
+
+
+def _counts(
+    by_split: Mapping[str, int],
+    by_mask: Mapping[str, int],
+    by_source: Mapping[str, int],
+    rejects: Mapping[str, Mapping[str, int]],
+) -> list[RenderableType]:
+    named = (("By split", by_split), ("By mask", by_mask), ("By source", by_source))
+    blocks: list[RenderableType] = [counts_table(title, counts) for title, counts in named if counts]
+    return blocks + ([rejects_table(rejects)] if rejects else [])
+
+
+def _faces(counted: BuildRecord | Preview) -> str:
+    """How many faces, how many of them morphs, and how well their neighbours were found."""
+    text = f"{counted.faces:,}"
+    if counted.morphs:
+        text += f", of which {counted.morphs:,} are morphs"
+    if counted.recall:
+        found = ", ".join(f"{share:.1%} in {split}" for split, share in sorted(counted.recall.items()))
+        text += f"; true neighbours found: {found}"
+    return text
+
+
+def _total(rejects: Mapping[str, Mapping[str, int]]) -> int:
+    return sum(sum(codes.values()) for codes in rejects.values())
+
+
+def _times(last_run: Mapping[str, Any]) -> list[RenderableType]:
+    facts = {
+        "photos analysed": last_run["photos_analysed"],
+        "samples rendered": last_run["samples_rendered"],
+        "workers": last_run["workers"],
+    }
+    work = dict(sorted(last_run["work_seconds"].items(), key=lambda item: -item[1]))
+    return [
+        facts_table("Last run that had something to do", facts),
+        seconds_table("Its stages, on the clock", last_run["wall_seconds"]),
+        seconds_table("Its work, added up over workers", work),
+    ]

@@ -1,0 +1,103 @@
+"""The command `faceloom train`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from faceloom.pipelines.cli.output import FAILED, REFUSED, Debug, Json, ending, error_console, show_blocks, write_json
+
+if TYPE_CHECKING:
+    from faceloom.models.presets import CompactPreset, PaperPreset
+    from faceloom.pipelines.training.train import Report
+
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto, which takes CUDA where there is one.")]
+
+app = typer.Typer(help="Train a network on the pairs of a build.", no_args_is_help=True)
+
+
+@app.callback()
+def _train() -> None:
+    pass
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom train autoencoder --data out --preset compact --to runs/compact\n\n"
+    "faceloom train autoencoder --data out --preset paper --to runs/paper\n\n"
+    "faceloom train autoencoder --data more --from runs/compact --to runs/more\n\n"
+    "The same command goes on where it was stopped."
+)
+def autoencoder(
+    data: Annotated[Path, typer.Option(metavar="OUT", exists=True, file_okay=False, help="The folder of a build.")],
+    to: Annotated[str, typer.Option("--to", metavar="RUN", help="The folder of the run; made if it is not there.")],
+    preset: Annotated[str, typer.Option(help="paper: the network of Lee 2022. compact: ours, small and sharp.")] = (
+        "compact"
+    ),
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pairs; the preset's if not given.")] = None,
+    device: Device = "auto",
+    parent: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="Start from the best weights of another run.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn at random.")] = 0,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pairs per step; the preset's if not given.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of Adam; the preset's if not given.")] = None,
+    save_every: Annotated[int | None, typer.Option(min=1, help="Epochs between two saved states.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read the pairs; 0: none beside this one.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on where a run stopped, or delete it and start over.")] = True,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train a masking autoencoder: faces in, masked faces out."""
+    with ending(REFUSED, as_json, debug):
+        from faceloom.pipelines.training.train import Wish, prepare
+
+        chosen = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate, "save_every": save_every}
+        wanted = _preset(preset, {name: value for name, value in chosen.items() if value is not None})
+        ready = prepare(Wish(str(data), to, wanted, seed, device, parent, workers, resume))
+    with ending(FAILED, as_json, debug):
+        from faceloom.pipelines.cli.train_console import TrainingProgress
+        from faceloom.pipelines.training.train import run_training
+
+        with TrainingProgress(error_console(), wanted.epochs) as progress:
+            report = run_training(ready, progress.start, progress.epoch)
+        if as_json:
+            run = {"resumed_after": report.resumed, "wall_seconds": round(report.seconds, 3)}
+            write_json({"to": to, "run": run, **report.card.model_dump(mode="json")})
+        else:
+            show_blocks(_summary(report, to))
+
+
+def _preset(name: str, chosen: dict[str, Any]) -> PaperPreset | CompactPreset:
+    from faceloom.models.presets import PRESETS
+    from faceloom.schemas.errors import TrainingError
+
+    if name not in PRESETS:
+        allowed = ", ".join(name for name in PRESETS if not name.startswith("tiny"))
+        raise TrainingError("unknown preset", where="--preset", value=name, remedy=f"Allowed: {allowed}")
+    if not 0 < chosen.get("learning_rate", 1.0) < float("inf"):
+        value = chosen["learning_rate"]
+        raise TrainingError("a learning rate is above 0", where="--learning-rate", value=value)
+    return replace(PRESETS[name], **chosen)
+
+
+def _summary(report: Report, to: str) -> list[Any]:
+    from faceloom.pipelines.cli.console import size_text, time_text
+    from faceloom.pipelines.cli.summary import facts_table
+
+    card, figures = report.card, report.card.metrics
+    done = f"{card.epochs_done} epochs in {time_text(report.seconds)}"
+    if report.resumed:
+        done = f"{card.epochs_done} epochs, {report.resumed} of them done before"
+    facts = {
+        "network": f"{card.preset}, {card.parameters:,} parameters, {size_text(card.files['best.safetensors'].bytes)}",
+        "data": f"{card.data.name}, {card.data.train} pairs, {card.data.held_out} held out ({card.data.held_out_from})",
+        "trained": f"{done}, {figures['seconds_per_epoch']:.2f} s each, on {card.device}",
+        "best": f"epoch {figures['best_epoch']:.0f}, held-out loss {figures['best_held_out_loss']:.5f}",
+        "licence": ", ".join(f"{text} ({count})" for text, count in card.data.licences.items()),
+        "run": to,
+    }
+    return [facts_table("Trained", facts)]

@@ -1,0 +1,173 @@
+"""What an evaluation leaves behind: metrics.json, a table to paste, and the sheet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceloom.models.checkpoint import BEST
+from faceloom.pipelines.evaluation.evaluate import Evaluation
+from faceloom.pipelines.evaluation.figures import METRICS, Figure, Row
+from faceloom.pipelines.evaluation.task import Run, Task
+from faceloom.pipelines.export.target_folder import refuse_among_photos
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
+from faceloom.transforms.sample.encode import encode
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
+"""Files of a report."""
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The whole evaluation but its sheet, as JSON-able values; no clock and no path in it."""
+    task = evaluation.task
+    return {
+        "build": {"name": task.record.recipe["name"], "digest": task.digest, "align": task.record.recipe["align"]},
+        "protocol": {**asdict(task.protocol), "text": task.protocol.text},
+        "device": task.device,
+        "networks": [_network(run) for run in task.runs],
+        "tables": {title: [asdict(row) for row in rows] for title, rows in evaluation.tables.items()},
+        "sheet": list(task.shown),
+    }
+
+
+def _network(run: Run) -> dict[str, Any]:
+    card = run.card
+    return {
+        "name": run.name,
+        "preset": card.preset,
+        "parameters": card.parameters,
+        "weights_of_epoch": card.best_epoch,
+        "epochs": card.epochs_done,
+        "finished": card.finished,
+        "trained_on_this_build": run.own_build,
+        "trained_on": {"name": card.data.name, "digest": card.data.digest, "pairs": card.data.train},
+        "weights": card.files[BEST].sha256,
+        "code": card.code,
+    }
+
+
+def facts(evaluation: Evaluation) -> dict[str, str]:
+    """What was evaluated, as a person reads it."""
+    task, protocol = evaluation.task, evaluation.task.protocol
+    said = {
+        "build": f"{task.record.recipe['name']}, {task.digest[:16]}",
+        "split": f"{protocol.split}: {protocol.samples:,} samples of {protocol.people:,} people",
+        "protocol": f"{protocol.text} (split by {protocol.split_by})",
+        "device": task.device,
+    }
+    for run in task.runs:
+        card = run.card
+        where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol says nothing of it"
+        used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
+        trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {card.data.train:,} pairs of {where}"
+        said[f"network {run.name}"] = trained
+    return said
+
+
+def cells(rows: Sequence[Row], *, intervals: bool) -> list[list[str]]:
+    """A table's cells: name, figures, samples.
+
+    Args:
+        intervals: whether figures have half their 95 % interval behind them.
+    """
+    return [[row.name, *_figures(row, intervals), _count(row)] for row in rows]
+
+
+def _figures(row: Row, intervals: bool) -> list[str]:
+    return [figure_text(row.figures[metric.name], metric.digits, intervals) for metric in METRICS]
+
+
+def figure_text(figure: Figure, digits: int, interval: bool) -> str:
+    """A figure, and half the width of its interval if that is wanted and known.
+
+    >>> figure_text(Figure(0.5, 0.4, 0.7), 2, True), figure_text(Figure(None, None, None), 2, True)
+    ('0.50 ± 0.15', '–')
+    """
+    if figure.value is None:
+        return "–"
+    text = f"{figure.value:.{digits}f}"
+    if not interval or figure.low is None or figure.high is None:
+        return text
+    return f"{text} ± {(figure.high - figure.low) / 2:.{digits}f}"
+
+
+def _count(row: Row) -> str:
+    return f"{row.samples:,}" + (f" (not {row.missing:,})" if row.missing else "")
+
+
+HEADS = ("", *(metric.head for metric in METRICS), "samples")
+"""Heads of the table."""
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """Facts and tables, to paste into a document."""
+    lines = [f"- {name}: {text}" for name, text in facts(evaluation).items()]
+    for title, rows in evaluation.tables.items():
+        table = [list(HEADS), ["---"] * len(HEADS), *cells(rows, intervals=True)]
+        lines += ["", f"{title.capitalize()}:", "", *("| " + " | ".join(row) + " |" for row in table)]
+    return "\n".join(lines) + "\n"
+
+
+def summary(evaluation: Evaluation) -> list[RenderableType]:
+    """Facts and tables for a terminal, which has no room for intervals."""
+    from faceloom.pipelines.cli.summary import facts_table, table
+
+    tables = evaluation.tables.items()
+    return [
+        facts_table("Evaluated", facts(evaluation)),
+        *(table(title.capitalize(), HEADS, cells(rows, intervals=False)) for title, rows in tables),
+    ]
+
+
+def check_report(folder: str, task: Task) -> None:
+    """Refuse a folder that a report would harm: one with files, unless they are of a report. Writes nothing.
+
+    Raises:
+        FaceloomError: it is a file, holds files and no report of ours, or lies among the build's photos.
+    """
+    target = Storage(folder)
+    target.check_folder()
+    refuse_among_photos(target, Storage(task.out), task.record)
+    root = Path(folder)
+    there = sorted(path.name for path in root.iterdir() if ".partial-" not in path.name) if root.is_dir() else []
+    foreign = set(there) - {FIGURES, TABLE, SHEET}
+    if foreign or (there and not _is_report(target)):
+        remedy = "Choose a new or an empty folder, or that of a report, which is replaced"
+        shown = ", ".join(sorted(foreign)[:3] or there[:3])
+        raise StorageError("the folder holds files that are no report of faceloom", where=folder, value=shown,
+                           remedy=remedy)  # fmt: skip
+
+
+def _is_report(target: Storage) -> bool:
+    """Whether the figures of a report lie there, which are written first. Other things have files of that name, too."""
+    try:
+        plain = json.loads(target.read_bytes(FIGURES))
+    except (StorageError, ValueError):
+        return False
+    return isinstance(plain, dict) and {"build", "protocol", "networks", "tables"} <= plain.keys()
+
+
+def write_report(evaluation: Evaluation, folder: str) -> None:
+    """Write the three files into a folder, which is made if it is not there; each whole or not at all.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    text = json.dumps(as_json(evaluation), indent=1, ensure_ascii=False) + "\n"
+    # The figures tell that it is a report, and so what a stopped evaluation left is taken for its own.
+    files = {
+        FIGURES: text.encode(),
+        TABLE: markdown(evaluation).encode(),
+        SHEET: encode(evaluation.sheet, "png"),
+    }
+    storage = Storage(folder)
+    for name, data in files.items():
+        with storage.write(name) as stream:
+            stream.write(data)

@@ -1,0 +1,155 @@
+"""What is to be evaluated: networks and a split of a finished build, checked before any work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceloom.models.checkpoint import BEST, check_weights, read_card
+from faceloom.models.devices import find_device
+from faceloom.pipelines.evaluation.sheet import pick_shown
+from faceloom.pipelines.read.split_reader import open_split
+from faceloom.pipelines.store.build_record import BuildRecord, read_record
+from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.training.training_data import TRAIN, VAL, build_digest, faces_of
+from faceloom.schemas.errors import CheckpointError, FaceloomError
+from faceloom.schemas.model_card import ModelCard
+
+SHOWN = 12
+"""Rows of the sheet."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained network to evaluate.
+
+    Attributes:
+        name: unique among those evaluated.
+        own_build: whether it was trained on the build that it is evaluated on.
+    """
+
+    name: str
+    folder: Path
+    card: ModelCard
+    own_build: bool
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Who is in a split.
+
+    Attributes:
+        split: its name.
+        split_by: the recipe's rule.
+        samples, people: in the split; both people of a morph.
+        people_trained, samples_trained: people of the split of whom `train` holds samples too, and their samples,
+            among them morphs of such people.
+    """
+
+    split: str
+    split_by: str
+    samples: int
+    people: int
+    people_trained: int
+    samples_trained: int
+
+    @property
+    def text(self) -> str:
+        """What that means, in a sentence."""
+        if self.split in (TRAIN, VAL):
+            use = "trained on" if self.split == TRAIN else "used to choose the best epoch"
+            return f"not held out: networks of this build were {use} with these very pairs"
+        if not self.people_trained:
+            return "held-out people: train holds nobody of this split"
+        if self.people_trained == self.people:
+            return "known people, other photos: train holds other samples of everyone in this split (as Lee 2022 does)"
+        share = f"{self.people_trained:,} of {self.people:,} people"
+        return f"mixed: train holds other samples of {share} (who have {self.samples_trained:,} samples here)"
+
+
+@dataclass(frozen=True)
+class Task:
+    """An evaluation that has been checked and can start.
+
+    Attributes:
+        digest: of the build.
+        known: keys of the split's samples of people of whom `train` holds samples too.
+        shown: keys of the samples on the sheet.
+    """
+
+    out: str
+    record: BuildRecord
+    digest: str
+    device: str
+    runs: tuple[Run, ...]
+    protocol: Protocol
+    known: frozenset[str]
+    shown: tuple[str, ...]
+
+
+def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: str = "auto") -> Task:
+    """Check everything that can be checked before any work.
+
+    Args:
+        runs: folders of trained networks, at least one.
+        out: folder of the build.
+        split: of the build.
+        device: `cpu`, `cuda`, or `auto` for the latter where there is one.
+
+    Raises:
+        StorageError: there is no finished build, or a shard is missing or cut short.
+        FaceloomError: there is no such split, it holds no masked faces, or webdataset is not installed.
+        CheckpointError: a folder is no checkpoint of ours, or was trained for crops of another size.
+        TrainingError: there is no such device.
+    """
+    storage = Storage(out)
+    record, digest = read_record(storage), build_digest(storage)
+    samples = _people(storage, split)
+    open_split(out, split)
+    if not record.recipe.get("masks") or not samples:
+        remedy = "Evaluate a build of masked faces; recipes/lee2022.yaml makes one"
+        raise FaceloomError("the split holds no masked faces", where=out, value=split, remedy=remedy)
+    checked = tuple(_check_run(name, folder, record, digest) for name, folder in _named(runs))
+    trained = _everyone(_people(storage, TRAIN)) if record.by_split.get(TRAIN) else frozenset()
+    known = frozenset(key for key, people in samples.items() if people & trained)
+    everyone = _everyone(samples)
+    protocol = Protocol(
+        split=split,
+        split_by=str(record.recipe["split"]["by"]),
+        samples=len(samples),
+        people=len(everyone),
+        people_trained=len(everyone & trained),
+        samples_trained=len(known),
+    )
+    shown = tuple(pick_shown([(key, "+".join(sorted(people))) for key, people in samples.items()], SHOWN))
+    return Task(out, record, digest, find_device(device), checked, protocol, known, shown)
+
+
+def _people(storage: Storage, split: str) -> dict[str, frozenset[str]]:
+    """Who is in each sample of a split, by key: two people in most morphs."""
+    faces = faces_of(storage, split)
+    return {key: frozenset(identity for identity, _ in shown) for key, shown in faces.items()}
+
+
+def _everyone(samples: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    return frozenset().union(*samples.values())
+
+
+def _named(runs: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Runs by the name of their folder, or by their path where two folders have the same name."""
+    counts = Counter(folder.resolve().name for folder in runs)
+    return [(folder.resolve().name if counts[folder.resolve().name] == 1 else str(folder), folder) for folder in runs]
+
+
+def _check_run(name: str, folder: Path, record: BuildRecord, digest: str) -> Run:
+    card = read_card(folder)
+    check_weights(folder, card, BEST, digest=False)
+    size = record.recipe["align"]["size"]
+    width, height = (size, size) if isinstance(size, int) else size
+    if (width, height) != (card.size, card.size):
+        what = f"was trained for crops of {card.size}x{card.size} pixels, and the build has others"
+        remedy = f"Build with `align: {{size: {card.size}}}`, or train on crops of that size"
+        raise CheckpointError(what, where=str(folder), value=f"{width}x{height}", remedy=remedy)
+    return Run(name, folder, card, card.data.digest == digest)

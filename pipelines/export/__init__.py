@@ -1,0 +1,1 @@
+"""Write the samples of a build in other layouts."""

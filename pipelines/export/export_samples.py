@@ -1,0 +1,272 @@
+"""Export: the samples of a build in another layout, checked against the index on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Protocol
+
+from faceloom.pipelines.recordio.record_writer import RecordIoFormat, is_called, is_picture
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.build_record import BuildRecord
+from faceloom.pipelines.store.parquet_tables import read_index
+from faceloom.pipelines.store.paths import shard_index, shard_tar
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.index import IndexRow
+
+_PLAIN = re.compile(r"\w[\w .-]*(?<![ .])")
+_LONGEST = 120  # bytes; file systems take 255, and a digest may follow
+_DIGEST = re.compile(r"-[0-9a-f]{12}")
+
+
+class Format(Protocol):
+    """One way of laying out samples. Makes whole files only, and again the same ones.
+
+    Attributes:
+        threads: how many samples it takes at a time; with 1 they come in the order of the shards.
+        morphs: whether samples of morphs are exported unless asked otherwise.
+    """
+
+    threads: int
+    morphs: bool
+
+    def takes(self, names: Collection[str]) -> Collection[str]:
+        """Which of a sample's members it has a place for, by name; none if it leaves such a sample out."""
+
+    def holds(self, row: IndexRow) -> bool:
+        """True if the sample is there already, complete and unchanged."""
+
+    def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
+        """Write a sample: the content of its members, by name."""
+
+    def finish(self) -> None:
+        """Write what can only be written when all samples are there."""
+
+    def abandon(self) -> None:
+        """Put away what is not finished and never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote, and what of the build is not in it.
+
+    Attributes:
+        written, skipped: samples that it wrote, and that were there already.
+        morphs, no_picture: samples that it left out, being morphs, or without the picture that is wanted.
+        members: names of members of exported samples that the layout has no place for, in order.
+    """
+
+    written: int
+    skipped: int
+    morphs: int = 0
+    no_picture: int = 0
+    members: tuple[str, ...] = ()
+
+
+class FolderFormat:
+    """Plain files: `{split}/{identity}/{key}.jpg` is the masked picture, or the face where there is no mask.
+
+    Beside it lie `{key}.mask.png`, `{key}.face.jpg`, `{key}.landmarks.npy`, `{key}.json` and what else the sample has.
+    """
+
+    threads = 8  # most of the time goes by waiting for the disk to confirm each file
+    morphs = True
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def takes(self, names: Collection[str]) -> Collection[str]:
+        """All of them."""
+        return names
+
+    def holds(self, row: IndexRow) -> bool:
+        """True if every file is there with the content that the index states."""
+        paths = file_paths(row)
+        return all(self._is(paths[member.name], member.size, member.sha256) for member in row.members)
+
+    def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
+        """Write the files of a sample, each under its final name only when it is whole."""
+        for name, path in file_paths(row).items():
+            with self._storage.write(path) as stream:
+                stream.write(members[name])
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def abandon(self) -> None:
+        """Nothing to put away: each file is whole."""
+
+    def _is(self, path: str, size: int, sha256: str) -> bool:
+        # The size alone would not do: landmarks always have the same, and keys outlive a change of the recipe.
+        storage = self._storage
+        return storage.exists(path) and storage.size(path) == size and _sha256(storage.read_bytes(path)) == sha256
+
+
+FORMATS = ("folder", "recordio")
+"""Layouts by name."""
+
+
+def open_format(name: str, to: Storage, picture: str | None = None) -> Format:
+    """The layout of this name, writing to a folder.
+
+    Args:
+        picture: which picture of a sample it shall hold, if it holds one alone.
+
+    Raises:
+        FaceloomError: there is no such layout, or it holds all pictures.
+    """
+    if name not in FORMATS:
+        raise FaceloomError("no such format", value=name, remedy=f"Choose from: {', '.join(FORMATS)}")
+    if name == "recordio":
+        return RecordIoFormat(to, picture)
+    if picture is not None:
+        remedy = "Leave out --picture, or give --format recordio"
+        raise FaceloomError("plain files hold all pictures of a sample", value=picture, remedy=remedy)
+    return FolderFormat(to)
+
+
+def check_picture(storage: Storage, record: BuildRecord, picture: str | None) -> None:
+    """Refuse a picture that no sample of a build has.
+
+    Raises:
+        FaceloomError: none has it.
+        StorageError: an index is missing or damaged.
+    """
+    if picture is None:
+        return
+    pictures: set[str] = set()
+    for shard in record.shards:
+        for row in read_index(storage, shard_index(shard.name)):
+            pictures |= {member.name for member in row.members if is_picture(member.name)}
+        if any(is_called(name, picture) for name in pictures):
+            return
+    remedy = f"It has: {', '.join(sorted(pictures)) or 'none'}"
+    raise FaceloomError("no sample of the build has such a picture", value=picture, remedy=remedy)
+
+
+def check_split(record: BuildRecord, split: str | None) -> None:
+    """Refuse a split that a build does not have.
+
+    Raises:
+        FaceloomError: it has no such split.
+    """
+    if split is not None and split not in record.by_split:
+        remedy = f"It has: {', '.join(record.by_split) or 'none'}"
+        raise FaceloomError("the build has no such split", value=split, remedy=remedy)
+
+
+def export_samples(
+    storage: Storage,
+    record: BuildRecord,
+    layout: Format,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    morphs: bool | None = None,
+    watcher: Watcher,
+) -> Exported:
+    """Write the samples of a build in another layout; a sample that is there already is left alone.
+
+    Args:
+        split: only this one.
+        limit: only so many samples, the first ones, shard after shard.
+        morphs: whether those of morphs are wanted; if not given, as the layout has it.
+
+    Raises:
+        StorageError: a shard is damaged, or the target cannot be written; what was written stays and is not redone.
+    """
+    shards = [shard for shard in record.shards if split in (None, shard.split)]
+    total = sum(shard.samples for shard in shards)
+    wanted = total if limit is None else min(total, limit)
+    watcher.stage("export", wanted, "samples")
+    seen: Counter[str] = Counter()
+    lost: set[str] = set()
+
+    def is_wanted(row: IndexRow) -> bool:
+        names = [member.name for member in row.members]
+        taken = layout.takes(names)
+        if row.parents and not (layout.morphs if morphs is None else morphs):
+            seen["morphs"] += 1
+        elif not taken:
+            seen["no_picture"] += 1
+        else:
+            lost.update(set(names).difference(taken))
+            return True
+        return False
+
+    def one(shard: str, row: IndexRow) -> bool:
+        if layout.holds(row):
+            return False
+        layout.add(row, read_sample(storage, shard, row))
+        return True
+
+    try:
+        with ThreadPoolExecutor(layout.threads) as pool:
+            for shard in shards:
+                rows = filter(is_wanted, read_index(storage, shard_index(shard.name)))
+                some = list(islice(rows, wanted - seen["written"] - seen["skipped"]))
+                for wrote in pool.map(partial(one, shard.name), some):
+                    seen["written" if wrote else "skipped"] += 1
+                    watcher.done(min(wanted, seen.total()))
+        layout.finish()
+    except BaseException:
+        layout.abandon()
+        raise
+    counts = {name: seen[name] for name in ("written", "skipped", "morphs", "no_picture")}
+    return Exported(**counts, members=tuple(sorted(lost)))
+
+
+def read_sample(storage: Storage, shard: str, row: IndexRow) -> dict[str, bytes]:
+    """The content of a sample's members, by name, read from its byte range and held against its digests.
+
+    Raises:
+        StorageError: a byte differs, or the shard is missing or too short.
+    """
+    remedy = f"Remove {shard_tar(shard)} and {shard_index(shard)}, and run the same `faceloom build` again"
+    try:
+        data = storage.read_range(shard_tar(shard), row.offset, row.length)
+    except StorageError as error:
+        what = f"sample {row.key} cannot be read: {error.what}"
+        raise StorageError(what, where=shard_tar(shard), remedy=remedy) from error
+    members = {}
+    for member in row.members:
+        begin = member.offset - row.offset
+        members[member.name] = data[begin : begin + member.size]
+        if _sha256(members[member.name]) != member.sha256:
+            what = f"sample {row.key} is damaged: its {member.name} is not what was written"
+            raise StorageError(what, where=shard_tar(shard), remedy=remedy)
+    return members
+
+
+def file_paths(row: IndexRow) -> dict[str, str]:
+    """Where the members of a sample go in a folder, by member name."""
+    names = [member.name for member in row.members]
+    main = next((name for kind in ("masked.", "face.") for name in names if name.startswith(kind)), "")
+    stem = f"{row.split}/{folder_name(row.identity)}/{row.key}"
+    return {name: f"{stem}.{name.rpartition('.')[2] if name == main else name}" for name in names}
+
+
+def folder_name(identity: str) -> str:
+    """A name of a person as the name of a folder; never the same for two people.
+
+    Plain names stay. Others keep what is plain in them and get 12 hex digits of their sha256, and so does a plain name
+    that looks as if it had got them.
+
+    >>> folder_name("Tony_Blair"), folder_name("../etc")
+    ('Tony_Blair', 'etc-f7f9121fdb53')
+    """
+    if _PLAIN.fullmatch(identity) and len(identity.encode()) <= _LONGEST and not _DIGEST.fullmatch(identity[-13:]):
+        return identity
+    plain = re.sub(r"[^\w-]+", "_", identity).strip("_-").encode()[:_LONGEST].decode(errors="ignore")
+    return f"{plain or 'unnamed'}-{_sha256(identity.encode('utf-8', 'surrogatepass'))[:12]}"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

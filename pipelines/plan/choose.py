@@ -1,0 +1,192 @@
+"""Choose: which faces of which photos are in, on which side of the split, and what they will wear."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from faceloom.pipelines.plan.splits import assign_splits
+from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.keys import digest, face_key, generator, position, variant_key
+from faceloom.schemas.masks import serves_with_landmarks, serves_without_landmarks
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.recipe import Recipe
+
+NO_FACE = "no_face"
+"""The reject of analysis that a mask without landmarks undoes."""
+SPLIT_LETTERS = 40
+"""Longer names of splits are cut: with prefix bits and digest, a file name must stay below 255 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The faces that a build will use, and what dropped out. Every photo is in one or the other.
+
+    Attributes:
+        recall: by split, the measured share of true neighbours that an index found for morphs; empty where exact.
+        neighbours: paths of who is near whom, in the output; none without morphs.
+    """
+
+    faces: tuple[PlannedFace, ...]
+    rejects: tuple[Reject, ...]
+    recall: Mapping[str, float] = field(default_factory=dict)
+    neighbours: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A photo that is in, with the faces that are."""
+
+    photo: Photo
+    analysed: AnalysedPhoto
+    faces: tuple[tuple[int, FaceRow], ...]
+
+    @property
+    def group(self) -> str:
+        """What must stay on one side of a split: the person, or the photo if nobody is named."""
+        return self.photo.identity if self.photo.identity is not None else f"photo-{self.analysed.sha256[:16]}"
+
+
+def choose_faces(recipe: Recipe, photos: Iterable[Photo], analysed: Mapping[str, AnalysedPhoto]) -> Choice:
+    """Choose the faces of a build.
+
+    Args:
+        recipe: what is wanted.
+        photos: as scanned, in any order.
+        analysed: by photo id, for every photo.
+
+    Returns:
+        The choice, the same for the same content whatever the order of `photos`.
+    """
+    rejects: list[Reject] = []
+    chosen: list[_Chosen] = []
+    first_with: dict[str, Photo] = {}
+    # Of photos with the same bytes the first is kept: rather one that has a side of the split, and a name, and then
+    # labels if there is a guide. A name decides who must not be on two sides, so it counts for more.
+    by_source = recipe.split.by == "source"
+    labelled = recipe.guide is not None
+    whole_photos = any(map(serves_without_landmarks, recipe.masks))
+
+    def rank(photo: Photo) -> tuple[bool | str, ...]:
+        no_labels = labelled and not analysed[photo.photo_id].labels
+        return by_source and photo.split is None, photo.identity is None, no_labels, photo.source, photo.uri
+
+    for photo in sorted(photos, key=rank):
+        found = analysed[photo.photo_id]
+        if found.width * found.height > recipe.faces.max_pixels:
+            message = f"{found.width} x {found.height} pixels, more than {recipe.faces.max_pixels} (faces.max_pixels)"
+            rejects.append(Reject("analyse", photo.source, photo.uri, "too_many_pixels", message))
+        elif found.code and not (found.code == NO_FACE and whole_photos):
+            rejects.append(Reject("analyse", photo.source, photo.uri, found.code, found.message))
+        elif labelled and found.labels_fault:
+            message = f"its label files cannot be read: {found.labels_fault}"
+            rejects.append(Reject("plan", photo.source, photo.uri, "bad_labels", message))
+        elif (first := first_with.setdefault(found.sha256, photo)) is not photo:
+            message = f"the same bytes as {first.photo_id}, which is used"
+            rejects.append(Reject("plan", photo.source, photo.uri, "duplicate_photo", message))
+        else:
+            faces, dropped = _select(recipe, photo, found)
+            rejects += dropped
+            if faces:
+                chosen.append(_Chosen(photo, found, faces))
+    groups = [(one.group, one.analysed.sha256, one.photo.split) for one in chosen]
+    planned: list[PlannedFace] = []
+    for one, split in zip(chosen, assign_splits(recipe.split, recipe.seed, groups), strict=True):
+        if split is None:
+            message = "the recipe divides by the source's split, and the source gives none for this photo"
+            rejects.append(Reject("plan", one.photo.source, one.photo.uri, "no_split", message))
+            continue
+        planned += _planned_faces(recipe, one, _plain(split))
+    return Choice(tuple(planned), tuple(rejects))
+
+
+def _select(recipe: Recipe, photo: Photo, found: AnalysedPhoto) -> tuple[tuple[tuple[int, FaceRow], ...], list[Reject]]:
+    """The faces of a photo that the recipe wants, and rejects for those too small."""
+    faces = list(enumerate(found.faces or (_whole(found),)))
+    if recipe.faces.select == "largest":
+        faces = [max(faces, key=lambda item: item[1].width)]
+    elif recipe.faces.select == "centre":
+        faces = [min(faces, key=lambda item: _distance_from_centre(item[1], found))]
+    kept = tuple(item for item in faces if item[1].width >= recipe.faces.min_size)
+    rejects = [
+        Reject(
+            "plan",
+            photo.source,
+            photo.uri,
+            "face_too_small",
+            f"the face is {face.width:.0f} pixels wide; the recipe asks for {recipe.faces.min_size} (faces.min_size)",
+            f"{found.sha256[:16]}-f{number:02d}",
+        )
+        for number, face in faces
+        if face.width < recipe.faces.min_size
+    ]
+    return kept, rejects
+
+
+def _whole(photo: AnalysedPhoto) -> FaceRow:
+    """A photo in which no face was found, taken as a face that fills it."""
+    return FaceRow((-0.5, -0.5, photo.width - 0.5, photo.height - 0.5), b"", 0.0, ())
+
+
+def _distance_from_centre(face: FaceRow, photo: AnalysedPhoto) -> float:
+    left, top, right, bottom = face.box
+    return (left + right - photo.width) ** 2 + (top + bottom - photo.height) ** 2
+
+
+def _plain(split: str) -> str:
+    """A split's name as it can stand in a file name; two names that differ in more than case never become one."""
+    lower = split.lower()
+    plain = re.sub(r"[^a-z0-9_]+", "_", lower).strip("_")[:SPLIT_LETTERS] or "unnamed"
+    return plain if plain == lower else f"{plain}_{digest(lower)[:6]}"
+
+
+def _planned_faces(recipe: Recipe, one: _Chosen, split: str) -> list[PlannedFace]:
+    photo, found = one.photo, one.analysed
+    place = position(one.group, found.sha256)
+    planned = []
+    for number, face in one.faces:
+        # In a photo of several people, the source's name fits one of them at most: which one, nobody knows.
+        identity = one.group if len(one.faces) == 1 else f"photo-{found.sha256[:16]}-f{number:02d}"
+        planned.append(
+            PlannedFace(
+                source=photo.source,
+                uri=photo.uri,
+                photo_sha256=found.sha256,
+                face=number,
+                identity=identity,
+                split=split,
+                licence=photo.licence,
+                consent=photo.consent,
+                attributes=photo.attributes,
+                width=found.width,
+                height=found.height,
+                landmarks=face.landmarks,
+                box=face.box,
+                masks=draw_masks(recipe, face_key(found.sha256, number), landmarks=bool(face.landmarks)),
+                place=place,
+                labels=found.labels if recipe.guide else "",
+            )
+        )
+    return planned
+
+
+def draw_masks(recipe: Recipe, key: str, *, landmarks: bool) -> tuple[int, ...]:
+    """Which mask each variant of a face gets, by the recipe's weights, of those that it can wear."""
+    fits = serves_with_landmarks if landmarks else serves_without_landmarks
+    numbers = [number for number, mask in enumerate(recipe.masks) if fits(mask)]
+    if not numbers:
+        return ()
+    total = sum(recipe.masks[number].weight for number in numbers)
+    drawn = []
+    for variant in range(recipe.per_face):
+        left = generator(recipe.seed, variant_key(key, variant), "choose_mask").random() * total
+        for number in numbers[:-1]:
+            left -= recipe.masks[number].weight
+            if left < 0:
+                drawn.append(number)
+                break
+        else:
+            drawn.append(numbers[-1])
+    return tuple(drawn)

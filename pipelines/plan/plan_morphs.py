@@ -1,0 +1,140 @@
+"""Morphs in the plan: which faces are mixed with which, and how much of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.plan.choose import Choice, draw_masks
+from faceloom.pipelines.plan.neighbour_search import Nearness, find_neighbours
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.schemas.keys import generator, morph_key
+from faceloom.schemas.morph import Morph, Weight
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.schemas.recipe import Recipe
+from faceloom.transforms.neighbours.faces import Neighbour
+
+
+def with_morphs(
+    context: Context, choice: Choice, *, workers: int, watcher: Watcher
+) -> tuple[Choice, Mapping[str, float]]:
+    """Add the morphs that a recipe asks for. Both parents of a morph are always in its own split.
+
+    Args:
+        context: of the build; its recipe has a `morph`.
+        choice: the faces.
+        workers: processes.
+        watcher: is told how it goes.
+
+    Returns:
+        The choice with morphs, and seconds of work by stage.
+
+    Raises:
+        SourceError: a photo changed or vanished since it was analysed.
+    """
+    recipe = context.recipe
+    morph = recipe.morph
+    assert morph is not None
+    by_split: dict[str, list[PlannedFace]] = {}
+    for face in choice.faces:
+        if face.landmarks:
+            by_split.setdefault(face.split, []).append(face)
+    morphs: list[PlannedFace] = []
+    rejects: list[Reject] = []
+    recall: dict[str, float] = {}
+    kept: tuple[str, ...] = ()
+    seconds: Counter[str] = Counter()
+    for split, faces in sorted(by_split.items()):
+        near = find_neighbours(context, morph, faces, workers=workers, watcher=watcher)
+        morphs += plan_morphs(recipe, morph, faces, near.rows)
+        rejects += _rejects(faces, near)
+        if near.recall is not None:
+            recall[split] = near.recall
+        kept += near.kept
+        seconds.update(near.seconds)
+    return Choice((*choice.faces, *morphs), (*choice.rejects, *rejects), recall, kept), seconds
+
+
+def plan_morphs(
+    recipe: Recipe, morph: Morph, faces: Iterable[PlannedFace], rows: Sequence[Neighbour]
+) -> list[PlannedFace]:
+    """The morphs of some faces, from who is near whom.
+
+    Args:
+        recipe: seeds and masks.
+        morph: how many, and how.
+        faces: of one split.
+        rows: their neighbours, nearest first.
+    """
+    by_key = {face.key: face for face in faces}
+    near: dict[str, list[Neighbour]] = {}
+    for row in rows:
+        near.setdefault(row.query, []).append(row)
+    planned = []
+    for query, found in near.items():
+        if morph.draw == "random":
+            found = [found[int(generator(recipe.seed, query, "choose_neighbour").integers(len(found)))]]
+        planned += [_morph(recipe, morph, by_key[query], by_key[row.neighbour], row) for row in found]
+    return planned
+
+
+def _morph(recipe: Recipe, morph: Morph, face: PlannedFace, other: PlannedFace, row: Neighbour) -> PlannedFace:
+    key = morph_key(face.key, other.key)
+    rng = generator(recipe.seed, key, "morph")
+    shape, texture = (_weight(weight, float(rng.random())) for weight in (morph.shape_weight, morph.texture_weight))
+    mixed = PlannedMorph(
+        key=other.key,
+        source=other.source,
+        uri=other.uri,
+        photo_sha256=other.photo_sha256,
+        face=other.face,
+        identity=other.identity,
+        licence=other.licence,
+        consent=other.consent,
+        width=other.width,
+        height=other.height,
+        landmarks=other.landmarks,
+        box=other.box,
+        rank=row.rank,
+        distance=row.distance,
+        landmark_distance=row.landmark_distance,
+        texture_distance=row.texture_distance,
+        shape_weight=shape,
+        texture_weight=texture,
+    )
+    return replace(
+        face,
+        identity=face.identity if face.identity == other.identity else f"{face.identity}+{other.identity}",
+        licence=_both(face.licence, other.licence),
+        consent=_both(face.consent, other.consent),
+        attributes=(),  # what is known of one person need not hold for two
+        masks=draw_masks(recipe, key, landmarks=True),
+        morph=mixed,
+    )
+
+
+def _weight(weight: Weight, drawn: float) -> float:
+    return drawn if weight == "uniform" else float(weight)
+
+
+def _both(one: str | None, other: str | None) -> str | None:
+    """What holds for a picture of two people: both people's terms."""
+    return one if one == other else f"{one or 'not stated'} + {other or 'not stated'}"
+
+
+def _rejects(faces: Iterable[PlannedFace], near: Nearness) -> list[Reject]:
+    """Rows for the faces that no morph is made of, though they are samples themselves."""
+    compared = {row.query for row in near.rows}
+    rejects = []
+    for face in faces:
+        key = f"{face.key}-x"
+        if face.key in near.failed:
+            code, message = near.failed[face.key]
+            rejects.append(Reject("plan", face.source, face.uri, code, f"no morphs: {message}", key))
+        elif face.key not in compared:
+            message = f"no morphs: no other face of split {face.split} may be mixed with it"
+            rejects.append(Reject("plan", face.source, face.uri, "no_neighbour", message, key))
+    return rejects

@@ -1,0 +1,44 @@
+"""Find parts that need no rendering because an older shard of this output holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
+from faceloom.pipelines.store.paths import INDEX, shard_index, shard_of_index
+from faceloom.pipelines.store.shard_files import is_finished
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.plan import Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """Where a part lies inside an older shard."""
+
+    shard: str
+    offset: int
+    length: int
+
+
+def find_lifts(storage: Storage, missing: Iterable[Shard]) -> dict[str, Lift]:
+    """Where the parts of missing shards lie in shards that exist, by part digest."""
+    wanted = {part.digest for shard in missing for part in shard.parts}
+    lifts: dict[str, Lift] = {}
+    if not wanted:
+        return lifts
+    for path in storage.list(INDEX):
+        shard = shard_of_index(path)
+        held = wanted.intersection(read_metadata(storage, path)["parts"]) - set(lifts)
+        if not held or path != shard_index(shard) or not is_finished(storage, shard):
+            continue
+        columns = read_index_columns(storage, path, ["part", "offset", "length"])
+        for part in held:
+            spans = [
+                (offset, offset + length)
+                for name, offset, length in zip(columns["part"], columns["offset"], columns["length"], strict=True)
+                if name == part
+            ]
+            begin = min((start for start, _ in spans), default=0)
+            lifts[part] = Lift(shard, begin, max((stop for _, stop in spans), default=0) - begin)
+    return lifts

@@ -1,0 +1,179 @@
+"""What an output folder holds, and what a plan would put there, as plain facts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from faceloom.pipelines.analyse.survey import Survey
+from faceloom.pipelines.plan.reuse import find_lifts
+from faceloom.pipelines.store.build_record import BuildRecord, count_rejects, read_record
+from faceloom.pipelines.store.parquet_tables import read_rejects
+from faceloom.pipelines.store.paths import (
+    FACES,
+    INDEX,
+    LAST_RUN,
+    NEIGHBOURS,
+    REJECTS,
+    SHARDS,
+    WORK,
+    reject_table,
+    shard_tar,
+)
+from faceloom.pipelines.store.shard_files import is_finished, is_rendered
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import Plan
+from faceloom.schemas.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes on disk.
+
+    Attributes:
+        shards: tar files that make up the build.
+        superseded: tar files that an older recipe or photo left; `faceloom clean` removes them.
+        index, faces, rejects, neighbours: tables.
+        work: pieces of a build that is not finished.
+    """
+
+    shards: int
+    superseded: int
+    index: int
+    faces: int
+    rejects: int
+    neighbours: int
+    work: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        tables = self.index + self.faces + self.rejects + self.neighbours
+        return self.shards + self.superseded + tables + self.work
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finished build: its record, its size on disk, and what the last run that had anything to do took."""
+
+    record: BuildRecord
+    disk: Disk
+    last_run: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a build would do.
+
+    Attributes:
+        photos: entries that the sources list.
+        analysed: photos that were analysed just now; the others were known.
+        faces, samples: planned.
+        morphs: how many of the faces are morphs of two.
+        recall: by split, the measured share of true neighbours that an index found for them; empty where all were.
+        bytes: estimated size of all shards.
+        shards, parts: in the plan.
+        shards_ready: of these, shards that are there already.
+        parts_ready: of these, parts that need no rendering.
+        samples_ready: samples in them.
+        by_split, by_mask, by_source: samples planned.
+        rejects: number by stage and code, so far: rendering may add to them.
+        warnings: what the user should know of sources and splits.
+    """
+
+    photos: int
+    analysed: int
+    faces: int
+    morphs: int
+    recall: dict[str, float]
+    samples: int
+    bytes: int
+    shards: int
+    shards_ready: int
+    parts: int
+    parts_ready: int
+    samples_ready: int
+    by_split: dict[str, int]
+    by_mask: dict[str, int]
+    by_source: dict[str, int]
+    rejects: dict[str, dict[str, int]]
+    warnings: tuple[str, ...] = ()
+
+
+def look(storage: Storage) -> Shown:
+    """Look at a finished build.
+
+    Raises:
+        StorageError: there is none.
+    """
+    record = read_record(storage)
+    last_run = json.loads(storage.read_bytes(LAST_RUN)) if storage.exists(LAST_RUN) else None
+    return Shown(record, _disk(storage, record), last_run)
+
+
+def all_rejects(storage: Storage) -> list[Reject]:
+    """The rejects of all stages, in the order of the stages."""
+    stages = ("scan", "analyse", "plan", "render")
+    paths = [reject_table(stage) for stage in stages]
+    return [reject for path in paths if storage.exists(path) for reject in read_rejects(storage, path)]
+
+
+def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Preview:
+    """Count what a plan would make, and what of it is there already."""
+    by_split: Counter[str] = Counter()
+    by_mask: Counter[str] = Counter()
+    by_source: Counter[str] = Counter()
+    for shard in plan.shards:
+        by_split[shard.split] += shard.samples
+        for face in (face for part in shard.parts for face in part.faces):
+            by_source[face.source] += face.samples
+            by_mask.update([recipe.masks[number].label for number in face.masks] or ["none"])
+    missing = [shard for shard in plan.shards if not is_finished(storage, shard.name)]
+    lifts = find_lifts(storage, missing)
+    to_render = [
+        part
+        for shard in missing
+        for part in shard.parts
+        if part.digest not in lifts and not is_rendered(storage, part.digest)
+    ]
+    parts = [part for shard in plan.shards for part in shard.parts]
+    return Preview(
+        photos=len(survey.photos) + len(survey.rejects),
+        analysed=survey.analysed_now,
+        faces=sum(len(part.faces) for part in parts),
+        morphs=sum(face.morph is not None for face in plan.faces),
+        recall=dict(plan.recall),
+        samples=plan.samples,
+        bytes=plan.samples * plan.sample_bytes,
+        shards=len(plan.shards),
+        shards_ready=len(plan.shards) - len(missing),
+        parts=len(parts),
+        parts_ready=len(parts) - len(to_render),
+        samples_ready=plan.samples - sum(part.samples for part in to_render),
+        by_split=dict(sorted(by_split.items())),
+        by_mask=dict(sorted(by_mask.items())),
+        by_source=dict(sorted(by_source.items())),
+        rejects=count_rejects((*survey.rejects, *plan.rejects)),
+        warnings=survey.warnings,
+    )
+
+
+def _disk(storage: Storage, record: BuildRecord) -> Disk:
+    used = {shard_tar(shard.name) for shard in record.shards}
+
+    def size(folder: str, *, without: frozenset[str] | set[str] = frozenset()) -> int:
+        return sum(storage.size(path) for path in storage.list(folder) if path not in without)
+
+    superseded = size(SHARDS, without=used)
+    return Disk(
+        shards=size(SHARDS) - superseded,
+        superseded=superseded,
+        index=size(INDEX),
+        faces=size(FACES),
+        rejects=size(REJECTS),
+        neighbours=size(NEIGHBOURS),
+        work=size(WORK),
+    )

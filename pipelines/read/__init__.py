@@ -1,0 +1,1 @@
+"""Read finished builds in training jobs."""

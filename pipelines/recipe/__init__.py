@@ -1,0 +1,1 @@
+"""Recipes: load them from files, list those that ship with faceloom, and document their keys."""

@@ -1,0 +1,1 @@
+"""From the plan to shards: the only stage that makes pixels."""

@@ -1,0 +1,139 @@
+"""Render one part of a shard: a tar fragment and its index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from faceloom.pipelines.analyse.verified_photos import bad_photos, read_labels, read_unchanged
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.plan.reuse import Lift
+from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
+from faceloom.pipelines.render.resources import tools_for
+from faceloom.pipelines.render.sample import Sample, parents_of
+from faceloom.pipelines.run.progress import tick
+from faceloom.pipelines.run.stopwatch import Stopwatch
+from faceloom.pipelines.store.failures import note_failure
+from faceloom.pipelines.store.parquet_tables import read_planned, write_index
+from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces
+from faceloom.pipelines.store.shard_files import is_whole
+from faceloom.pipelines.store.tar_writer import append_sample, sample_length
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.versions import RENDERER
+
+CHUNK_FACES = 24
+"""Faces and morphs of one photo for which it is decoded once; beyond, once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard to join from its parts, in order. Parts that have a `Lift` are copied from an older shard."""
+
+    shard: str
+    parts: tuple[str, ...]
+    lifts: tuple[tuple[str, Lift], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PartTask:
+    """One part to render for a shard; its plan rows lie under `work/`. Without a part there is only to join."""
+
+    shard: ShardTask
+    part: str | None
+
+
+def render_part(part: str, context: Context) -> dict[str, float]:
+    """Render one part: tar first, index last. A photo that changed or vanished since it was analysed fails the part.
+
+    Returns:
+        Seconds by stage.
+
+    Raises:
+        SourceError: the whole source is gone.
+        StorageError: the output cannot be written.
+    """
+    storage, watch = context.storage, Stopwatch()
+    if is_whole(storage, part):
+        return {}
+    faces = read_planned(storage, planned_faces(part))
+    rows: list[IndexRow] = []
+    rejects: list[Reject] = []
+    try:
+        # Not synced to the disk: a part is short-lived, and looked through before a later run takes it.
+        with storage.write(part_tar(part), durable=False) as stream:
+            offset = 0
+            for face, result in _render_faces(faces, context, watch):
+                tick()
+                if isinstance(result, Reject):
+                    rejects.append(result)
+                    continue
+                with watch.time("write"):
+                    members = append_sample(stream, offset, result.key, result.files)
+                rows.append(_index_row(part, face, result, offset, members))
+                offset += rows[-1].length
+    except PhotoError:
+        note_failure(storage, part, bad_photos(context, faces))
+        return dict(watch.seconds)
+    with watch.time("write"):
+        made = {part: [_plain(reject) for reject in rejects]}
+        write_index(storage, part_index(part), rows, made, durable=False)
+    return dict(watch.seconds)
+
+
+def _render_faces(
+    faces: list[PlannedFace], context: Context, watch: Stopwatch
+) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
+    tools = tools_for(context.recipe, context.mask_digests, context.file_digests, context.real_heights)
+    return render_photos(_read_photos(faces, context, watch), context.recipe, tools, watch)
+
+
+def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:
+    """Faces of one photo together; not too many, because the photos of all their neighbours are read with them."""
+    for _, of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
+        planned = list(of_photo)
+        for start in range(0, len(planned), CHUNK_FACES):
+            yield planned[start : start + CHUNK_FACES]
+
+
+def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -> Iterator[PhotoToRender]:
+    for planned in _chunks(faces):
+        with watch.time("read"):
+            first = planned[0]
+            data = read_unchanged(context, first.source, first.uri, first.photo_sha256)
+            others = {
+                face.morph.key: read_unchanged(context, face.morph.source, face.morph.uri, face.morph.photo_sha256)
+                for face in planned
+                if face.morph
+            }
+            photo = PhotoToRender(data, planned, read_labels(context, first), others)
+        yield photo
+
+
+def _index_row(part: str, face: PlannedFace, sample: Sample, offset: int, members: tuple[Member, ...]) -> IndexRow:
+    return IndexRow(
+        key=sample.key,
+        identity=face.identity,
+        split=face.split,
+        part=part,
+        offset=offset,
+        length=sample_length(members),
+        members=members,
+        mask=sample.mask,
+        source=face.source,
+        uri=face.uri,
+        photo_sha256=face.photo_sha256,
+        face=face.face,
+        parents=parents_of(face),
+        operations=sample.operations,
+        renderer=RENDERER,
+        licence=face.licence,
+        consent=face.consent,
+    )
+
+
+def _plain(reject: Reject) -> dict[str, str]:
+    return {name: getattr(reject, name) for name in ("stage", "source", "uri", "code", "message", "key")}

@@ -1,0 +1,1 @@
+"""Run tasks on worker processes, and report their progress."""

@@ -1,0 +1,106 @@
+"""All kinds of photo sources, and how to open the right one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from faceloom.pipelines.sources.celebamask_hq import CelebAMaskHq
+from faceloom.pipelines.sources.flat_folder import FlatFolder
+from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
+from faceloom.pipelines.sources.label_maps import LabelMaps
+from faceloom.pipelines.sources.path_pattern import PathPattern
+from faceloom.pipelines.sources.recordio import RecordIo
+from faceloom.pipelines.sources.source import Source, full_path
+from faceloom.pipelines.sources.table import Table
+from faceloom.pipelines.sources.tinyface import TinyFace
+from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, walk
+from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
+from faceloom.schemas.errors import SourceError
+from faceloom.schemas.source_spec import SourceSpec, is_pattern
+
+_MARKS = {
+    "celebamask_hq": {"CelebA-HQ-img", "CelebAMask-HQ-mask-anno"},
+    "tinyface": {"Training_Set", "Testing_Set"},
+}
+"""Folders that make it certain which set lies there."""
+
+
+ADAPTERS: Mapping[str, Callable[[SourceSpec], Source]] = {
+    "people": FolderOfPeople,
+    "flat": FlatFolder,
+    "table": Table,
+    "shards": WebDatasetShards,
+    "recordio": RecordIo,
+    "celebamask_hq": CelebAMaskHq,
+    "label_maps": LabelMaps,
+    "tinyface": TinyFace,
+    "path_pattern": PathPattern,
+}
+"""The adapter of each kind of source except `auto`."""
+
+
+def open_source(spec: SourceSpec) -> Source:
+    """Open the adapter for a source; `auto` goes by what lies at its path.
+
+    Raises:
+        SourceError: there is nothing at the path, or nothing of that kind.
+    """
+    path = full_path(spec.path)
+    if not path.exists() and not is_pattern(spec.path):
+        remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
+        raise SourceError("no such file or folder", where=spec.path, remedy=remedy)
+    kind = _kind_at(path) if spec.kind == "auto" else spec.kind
+    if kind not in ("table", "shards", "recordio") and not path.is_dir():
+        remedy = "Give a folder, or kind 'table', 'shards' or 'recordio' if it is one of these"
+        raise SourceError("not a folder", where=spec.path, remedy=remedy)
+    return ADAPTERS[kind](spec)
+
+
+def kind_of(source: Source) -> str:
+    """The kind of an open source, a key of `ADAPTERS`."""
+    return next(kind for kind, adapter in ADAPTERS.items() if type(source) is adapter)
+
+
+def _kind_at(path: Path) -> str:
+    if path.is_dir():
+        return _kind_of_folder(path)
+    by_ending = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards", "rec": "recordio"}
+    kind = by_ending.get(ending(path.name))
+    if kind is None:
+        remedy = "Give a folder, or a .csv, .tsv, .parquet, .tar or .rec file"
+        raise SourceError("not a source of photos", where=str(path), remedy=remedy)
+    return kind
+
+
+def _kind_of_folder(path: Path) -> str:
+    try:
+        with os.scandir(path) as found:
+            entries = [entry for entry in found if not entry.name.startswith(".")]
+    except OSError as error:
+        raise SourceError(f"this folder cannot be listed ({error.strerror})", where=str(path)) from error
+    endings = [ending(entry.name) for entry in entries]
+    on_top = sum(name in PICTURE_ENDINGS for name in endings)
+    for kind, marks in _MARKS.items():
+        if marks <= {entry.name for entry in entries}:
+            return kind
+    if not on_top:
+        for name, kind in (("tar", "shards"), ("rec", "recordio")):
+            if name in endings:
+                return kind
+    below = 0
+    for folder in sorted(entry.name for entry in entries if ending(entry.name) not in PICTURE_ENDINGS):
+        if not (path / folder).is_dir():
+            continue
+        # A folder that cannot be listed says nothing here; the scan reports it.
+        with contextlib.suppress(SourceError):
+            for row in walk(path / folder, ""):
+                below += isinstance(row, Found)
+                if below > on_top:
+                    return "people"
+    if not on_top and (inside := sorted(path.glob("*/*.rec"))):
+        remedy = f"Give one of its folders, such as {inside[0].parent}; labels in each may count from 0"
+        raise SourceError("holds no .rec file itself, but folders that do", where=str(path), remedy=remedy)
+    return "flat"

@@ -1,0 +1,196 @@
+"""The record of a finished build: what it holds, written last. No clock and no path of a machine in it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
+from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index, shard_tar
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import Plan
+from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.versions import ANALYSER, RENDERER
+
+_PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "sizes_from", "model")
+"""Keys of a recipe that name files."""
+
+
+class ShardRecord(BaseModel):
+    """One shard of a build."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    split: str
+    samples: int
+    bytes: int
+
+
+class BuildRecord(BaseModel):
+    """A finished build.
+
+    Attributes:
+        plan: sha256 of the plan.
+        photos: how many entries the sources listed, rejects of the scan included.
+        faces: faces that were planned, morphs among them.
+        morphs: how many of these are morphs of two.
+        recall: by split, the measured share of true neighbours that an index found for morphs; empty where all were.
+        neighbours: files that say who is near whom.
+        planned, written: samples.
+        rejects: number by stage and code.
+        by_split, by_mask, by_source: samples written.
+        warnings: what the user should know of sources and splits.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    recipe: dict[str, Any]
+    plan: str
+    analyser: str
+    renderer: str
+    photos: int
+    faces: int
+    morphs: int = 0
+    recall: dict[str, float] = {}
+    neighbours: tuple[str, ...] = ()
+    planned: int
+    written: int
+    rejects: dict[str, dict[str, int]]
+    by_split: dict[str, int]
+    by_mask: dict[str, int]
+    by_source: dict[str, int]
+    warnings: tuple[str, ...] = ()
+    shards: tuple[ShardRecord, ...]
+
+
+def portable_recipe(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as plain values without paths of this machine: of a file only its name is kept."""
+
+    def strip(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: strip(inner, name) for name, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [strip(inner) for inner in value]
+        if key in _PATHS and isinstance(value, str):
+            return PurePath(value).name
+        return value
+
+    plain: dict[str, Any] = strip(recipe.model_dump(mode="json"))
+    return plain
+
+
+def render_rejects(storage: Storage, plan: Plan) -> list[Reject]:
+    """Rejects of the render stage, from the indexes of the plan's shards."""
+    return [
+        Reject(**reject)
+        for shard in plan.shards
+        for of_part in read_metadata(storage, shard_index(shard.name))["parts"].values()
+        for reject in of_part
+    ]
+
+
+def count_rejects(rejects: Iterable[Reject]) -> dict[str, dict[str, int]]:
+    """Number of rejects by stage and code, both in order."""
+    counts = Counter((reject.stage, reject.code) for reject in rejects)
+    by_stage: dict[str, dict[str, int]] = {}
+    for (stage, code), count in sorted(counts.items()):
+        by_stage.setdefault(stage, {})[code] = count
+    return by_stage
+
+
+def make_record(
+    storage: Storage,
+    recipe: Recipe,
+    plan: Plan,
+    photos: int,
+    rejects: list[Reject],
+    warnings: tuple[str, ...] = (),
+) -> BuildRecord:
+    """Count what a build holds, from the indexes of its shards.
+
+    Args:
+        photos: entries that the sources listed.
+        rejects: of all stages.
+        warnings: of sources and splits.
+
+    Raises:
+        FaceloomError: planned is not written plus rejected, or a photo is unaccounted for.
+    """
+    by_mask: Counter[str] = Counter()
+    by_source: Counter[str] = Counter()
+    by_split: Counter[str] = Counter()
+    shards = []
+    for shard in plan.shards:
+        columns = read_index_columns(storage, shard_index(shard.name), ["mask", "source"])
+        by_mask.update(mask or "none" for mask in columns["mask"])
+        by_source.update(columns["source"])
+        by_split[shard.split] += len(columns["mask"])
+        shards.append(
+            ShardRecord(
+                name=shard.name,
+                split=shard.split,
+                samples=len(columns["mask"]),
+                bytes=storage.size(shard_tar(shard.name)),
+            )
+        )
+    written = sum(by_split.values())
+    by_code = count_rejects(rejects)
+    lost = plan.samples - written - sum(by_code.get("render", {}).values())
+    _refuse(lost, "samples planned are neither written nor rejected")
+    kept = {(face.source, face.uri) for face in plan.faces}
+    dropped = {(reject.source, reject.uri) for reject in rejects if reject.stage in ("analyse", "plan")}
+    unlisted = sum(by_code.get("scan", {}).values())
+    _refuse(photos - unlisted - len(kept | dropped), "photos are neither planned nor rejected")
+    return BuildRecord(
+        recipe=portable_recipe(recipe),
+        plan=plan.digest,
+        analyser=ANALYSER,
+        renderer=RENDERER,
+        photos=photos,
+        faces=sum(1 for _ in plan.faces),
+        morphs=sum(face.morph is not None for face in plan.faces),
+        recall=dict(plan.recall),
+        neighbours=plan.neighbours,
+        planned=plan.samples,
+        written=written,
+        rejects=by_code,
+        by_split=dict(sorted(by_split.items())),
+        by_mask=dict(sorted(by_mask.items())),
+        by_source=dict(sorted(by_source.items())),
+        warnings=warnings,
+        shards=tuple(shards),
+    )
+
+
+def _refuse(lost: int, what: str) -> None:
+    if lost:
+        remedy = "Run the same command with --no-resume, and please report this"
+        raise FaceloomError(f"the build does not add up: {what}", value=lost, remedy=remedy)
+
+
+def write_record(storage: Storage, record: BuildRecord) -> None:
+    """Write the record, if it is not there already."""
+    data = (json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    storage.write_changed(BUILD_RECORD, data)
+
+
+def read_record(storage: Storage) -> BuildRecord:
+    """Read the record of a finished build.
+
+    Raises:
+        StorageError: there is none, or it is damaged.
+    """
+    if not storage.exists(BUILD_RECORD):
+        remedy = "Run `faceloom build` to its end first"
+        raise StorageError("there is no finished build", where=storage.root, remedy=remedy)
+    try:
+        return BuildRecord.model_validate_json(storage.read_bytes(BUILD_RECORD))
+    except ValidationError as error:
+        remedy = "Run the same `faceloom build` again; it writes the record anew"
+        raise StorageError("the build's record is damaged", where=BUILD_RECORD, value=error, remedy=remedy) from error

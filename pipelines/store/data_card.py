@@ -1,0 +1,110 @@
+"""The data card of a build: what it holds, whose faces, under which terms, and what was left out. Plain Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
+from faceloom.pipelines.store.build_record import BuildRecord
+from faceloom.pipelines.store.parquet_tables import read_index_columns
+from faceloom.pipelines.store.paths import DATA_CARD, shard_index
+from faceloom.pipelines.store.storage import Storage
+
+_SYNTHETIC = """Masked pictures are synthetic: masks were drawn onto the photos by program, and `mask.png` says where.
+Whatever a model learns from them should be checked on photos of real masks before it is relied on."""
+
+_PEOPLE = """These are faces of people. Use them only as the terms and the consent above allow. `index/*.parquet` names
+for every sample the photo that it came from and that photo's sha256, and for a morph both, so that one person's samples
+can be found."""
+
+
+def write_card(storage: Storage, record: BuildRecord, landmark_model: str | None) -> None:
+    """Write a build's data card, if it is not there already.
+
+    Args:
+        landmark_model: the recipe's own model, if it names one.
+    """
+    licences: Counter[str] = Counter()
+    consents: Counter[str] = Counter()
+    people: set[str] = set()
+    for shard in record.shards:
+        columns = read_index_columns(storage, shard_index(shard.name), ["identity", "parents", "licence", "consent"])
+        for identity, parents in zip(columns["identity"], columns["parents"], strict=True):
+            people.update([parent["identity"] for parent in parents] or [identity])  # a morph is nobody new
+        licences.update(licence or "not stated" for licence in columns["licence"])
+        consents.update(consent or "not stated" for consent in columns["consent"])
+    text = card_text(record, len(people), licences, consents, packaged_model=is_packaged_model(landmark_model))
+    storage.write_changed(DATA_CARD, text.encode("utf-8", "backslashreplace"))
+
+
+def card_text(
+    record: BuildRecord,
+    people: int,
+    licences: Mapping[str, int],
+    consents: Mapping[str, int],
+    *,
+    packaged_model: bool,
+) -> str:
+    """The card of a build as Markdown.
+
+    Args:
+        record: of the build.
+        people: distinct identities; a photo of nobody known counts as one of its own.
+        licences, consents: samples by what the source says.
+        packaged_model: whether landmarks may come from the packaged 68-point model, whose terms must be told.
+    """
+    recipe = record.recipe
+    parts = [
+        f"# {recipe['name']}",
+        recipe.get("description") or "",
+        f"{record.written} samples of {people} people, from {record.photos} files of {len(recipe['sources'])} sources.",
+        _morphs(record),
+        _table("Split", record.by_split),
+        _table("Mask", record.by_mask),
+        _table("Source", record.by_source),
+        "## Terms",
+        _table("Licence", licences),
+        _table("Consent", consents),
+        LANDMARK_MODEL_TERMS if packaged_model else "",
+        "## Left out",
+        _rejects(record.rejects),
+        "## Care",
+        _SYNTHETIC,
+        _PEOPLE,
+        "## How it was made",
+        f"Plan `{record.plan}`, analysis version {record.analyser}, render version {record.renderer}, "
+        f"seed {recipe['seed']}. The same recipe, which `build.json` holds, and the same photos give the same bytes.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _morphs(record: BuildRecord) -> str:
+    if not record.morphs:
+        return ""
+    how = "are exact"
+    if record.recall:
+        how = ", ".join(f"{share:.1%} of them in {split}" for split, share in sorted(record.recall.items()))
+        how = f"were found by an index, which finds ({how}, measured on some) nearly all"
+    return f"{record.morphs} of {record.faces} faces are morphs of two people's. Nearest neighbours {how}."
+
+
+def _table(title: str, counts: Mapping[str, int]) -> str:
+    rows = "\n".join(f"| {_cell(name)} | {count} |" for name, count in sorted(counts.items()))
+    return f"| {title} | Samples |\n|---|---|\n{rows}" if counts else ""
+
+
+def _rejects(rejects: Mapping[str, Mapping[str, int]]) -> str:
+    rows = [
+        f"| {stage} | {_cell(code)} | {count} |" for stage, codes in rejects.items() for code, count in codes.items()
+    ]
+    if not rows:
+        return "Nothing."
+    return (
+        "\n".join(["| Stage | Reason | Count |", "|---|---|---|", *rows])
+        + "\n\nEach with its reason: `rejects/*.parquet`."
+    )
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

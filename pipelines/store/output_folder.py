@@ -1,0 +1,61 @@
+"""The output folder: which one may be used, and the marker that makes it ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from faceloom.pipelines.store.paths import MARKER
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import RecipeError, StorageError
+from faceloom.schemas.recipe import Recipe
+
+_MARK = {"what": "an output folder of faceloom", "format": 1}
+
+
+def check_output(recipe: Recipe, out: str) -> None:
+    """Refuse an output folder that a build would harm, or that would harm a build. Writes nothing.
+
+    Raises:
+        RecipeError: it lies inside a source: the next run would take results for photos.
+        StorageError: it is a file, or holds files and is not an output of ours.
+    """
+    Storage(out).check_folder()
+    for number, spec in enumerate(recipe.sources):
+        source = Path(spec.path).expanduser().resolve()
+        if source.is_dir() and Path(out).resolve().is_relative_to(source):
+            remedy = "Choose a folder outside of the photos"
+            where = f"$.sources[{number}].path"
+            raise RecipeError("the output folder lies inside this source", where=where, value=out, remedy=remedy)
+    _refuse_if_foreign(Storage(out))
+
+
+@contextlib.contextmanager
+def claimed(storage: Storage) -> Iterator[None]:
+    """Hold an output folder for one build or plan: made ours if it is new or empty, swept of what a crash left.
+
+    Raises:
+        StorageError: another build holds it, it cannot be written, or it is not ours.
+    """
+    with storage.exclusive():
+        _refuse_if_foreign(storage)
+        if not storage.exists(MARKER):
+            with storage.write(MARKER) as stream:
+                stream.write((json.dumps(_MARK) + "\n").encode())
+        storage.sweep_partials()
+        storage.check_writable()
+        yield
+
+
+def _refuse_if_foreign(storage: Storage) -> None:
+    root = Path(storage.root)
+    if storage.exists(MARKER) or not root.is_dir():
+        return
+    foreign = sorted(path.name for path in root.iterdir() if path.name != ".lock" and ".partial-" not in path.name)
+    if foreign:
+        remedy = "Choose a new or an empty folder"
+        shown = ", ".join(foreign[:3])
+        raise StorageError("the output folder holds files that are not faceloom's", where=storage.root, value=shown,
+                           remedy=remedy)  # fmt: skip

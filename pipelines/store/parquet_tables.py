@@ -1,0 +1,243 @@
+"""Parquet files of our rows: one schema per kind of row, and the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
+from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.index import IndexRow, Member, Parent
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.transforms.neighbours.faces import Neighbour
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = TypeVar("Row")
+_DISTANCES = ("distance", "landmark_distance", "texture_distance")
+
+
+@cache
+def _schema(kind: type) -> pa.Schema:
+    import pyarrow as pa
+
+    text, number, real, blob = pa.string(), pa.int64(), pa.float64(), pa.binary()
+    box = pa.list_(real)
+    if kind is IndexRow:
+        member = pa.struct([("name", text), ("offset", number), ("size", number), ("sha256", text)])
+        special = {
+            "offset": number, "length": number, "face": number,
+            "members": pa.list_(member), "parents": pa.list_(pa.struct([(f.name, text) for f in fields(Parent)])),
+        }  # fmt: skip
+    elif kind is PlannedFace:
+        special = {
+            "face": number, "width": number, "height": number, "landmarks": blob, "box": box,
+            "masks": pa.list_(number), "place": blob, "morph": pa.struct(list(_schema(PlannedMorph))),
+        }  # fmt: skip
+    elif kind is PlannedMorph:
+        whole, landmarks = ("face", "width", "height", "rank"), {"landmarks": blob, "box": box}
+        reals = ("distance", "landmark_distance", "texture_distance", "shape_weight", "texture_weight")
+        special = {**dict.fromkeys(whole, number), **dict.fromkeys(reals, real), **landmarks}
+    elif kind is Neighbour:
+        return pa.schema([("query", text), ("neighbour", text), ("rank", number)] + [(n, real) for n in _DISTANCES])
+    elif kind is FaceRow:  # the face table: photo columns, repeated for each of its faces
+        names = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
+        special = {"size": number, "width": number, "height": number, "orientation": number, "given": pa.bool_()}
+        return pa.schema(
+            [(name, special.get(name, text)) for name in names]
+            + [("box", box), ("landmarks", blob), ("score", real), ("quality", text)]
+        )
+    elif kind is Reject:
+        special = {}
+    else:
+        raise TypeError(f"no table of {kind.__name__}")
+    return pa.schema([(field.name, special.get(field.name, text)) for field in fields(kind)])
+
+
+def write_table(
+    storage: Storage,
+    path: str,
+    kind: type,
+    columns: dict[str, list[Any]],
+    metadata: dict[str, str] | None = None,
+    *,
+    durable: bool = True,
+) -> None:
+    """Write columns as Parquet, whole or not at all. `metadata` is kept with the schema."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = _schema(kind).with_metadata(metadata or {})
+    table = pa.table(columns, schema=schema)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    with storage.write(path, durable=durable) as stream:
+        stream.write(buffer.getbuffer())
+
+
+@contextmanager
+def _intact(path: str) -> Iterator[None]:
+    """Pyarrow has many ways of saying that a file is damaged; all of them become ours."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        remedy = "Remove it and run the same command again; what it held is made anew"
+        raise StorageError("damaged Parquet file", where=path, value=error, remedy=remedy) from error
+
+
+def _read(storage: Storage, path: str, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = pa.BufferReader(storage.read_bytes(path))
+    with _intact(path):
+        # Not read_table: it sets up a whole dataset, at twice the cost.
+        file = pq.ParquetFile(data, page_checksum_verification=True)
+        result: dict[str, list[Any]] = file.read(columns, use_threads=False).to_pydict()
+    return result
+
+
+def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
+    """The JSON values that were stored with a table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    data = pa.BufferReader(storage.read_bytes(path))
+    with _intact(path):
+        stored = pq.read_schema(data).metadata or {}
+        return {key.decode(): json.loads(value) for key, value in stored.items() if key != b"ARROW:schema"}
+
+
+def _columns(rows: Sequence[object], kind: type) -> dict[str, list[Any]]:
+    return {field.name: [getattr(row, field.name) for row in rows] for field in fields(kind)}
+
+
+def write_index(
+    storage: Storage,
+    path: str,
+    rows: Sequence[IndexRow],
+    parts: dict[str, Any],
+    *,
+    length: int = 0,
+    durable: bool = True,
+) -> None:
+    """Write a shard's or part's index.
+
+    `parts` says of each part what was rejected in it; `length` is that of the whole tar in bytes.
+    """
+    columns = _columns(rows, IndexRow)
+    columns["parents"] = [[asdict(parent) for parent in row.parents] for row in rows]
+    columns["members"] = [
+        [{"name": m.name, "offset": m.offset, "size": m.size, "sha256": m.sha256} for m in row.members] for row in rows
+    ]
+    write_table(
+        storage,
+        path,
+        IndexRow,
+        columns,
+        {"parts": json.dumps(parts, sort_keys=True), "bytes": str(length)},
+        durable=durable,
+    )
+
+
+def read_index(storage: Storage, path: str) -> list[IndexRow]:
+    """Read a shard's or part's index."""
+    columns = _read(storage, path)
+    columns["members"] = [tuple(Member(**member) for member in row) for row in columns["members"]]
+    columns["parents"] = [tuple(Parent(**parent) for parent in row) for row in columns["parents"]]
+    return [IndexRow(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def read_index_columns(storage: Storage, path: str, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Read only some columns of an index, which is much faster than whole rows."""
+    return _read(storage, path, names)
+
+
+def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) -> None:
+    """Write a piece of the face table: a row per face, and one without landmarks per photo that was rejected."""
+    shared = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
+    columns: dict[str, list[Any]] = {name: [] for name in _schema(FaceRow).names}
+    for photo in photos:
+        for face in photo.faces or (None,):
+            for name in shared:
+                columns[name].append(getattr(photo, name))
+            columns["box"].append(face and list(face.box))
+            columns["landmarks"].append(face and face.landmarks)
+            columns["score"].append(face and face.score)
+            columns["quality"].append(face and json.dumps(dict(face.quality), sort_keys=True))
+    write_table(storage, path, FaceRow, columns)
+
+
+def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[AnalysedPhoto]:
+    """Read a piece of the face table; without `quality`, which is half of it, rows have no such figures."""
+    columns = _read(storage, path, None if quality else [name for name in _schema(FaceRow).names if name != "quality"])
+    columns.setdefault("quality", ["{}"] * len(columns["box"]))
+    own = {name: columns.pop(name) for name in ("box", "landmarks", "score", "quality")}
+    photos: dict[tuple[Any, ...], list[FaceRow]] = {}
+    for shared, box, landmarks, score, figures in zip(zip(*columns.values()), *own.values(), strict=True):
+        faces = photos.setdefault(shared, [])
+        if landmarks is not None:
+            faces.append(FaceRow(tuple(box), landmarks, score, tuple(json.loads(figures).items())))
+    names = list(columns)
+    return [
+        AnalysedPhoto(**dict(zip(names, shared, strict=True)), faces=tuple(faces)) for shared, faces in photos.items()
+    ]
+
+
+def read_face_columns(storage: Storage, path: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Read only some columns of a piece of the face table: their values row by row, a row per face."""
+    columns = _read(storage, path, list(names))
+    return list(zip(*(columns[name] for name in names), strict=True))
+
+
+def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> None:
+    """Write the plan rows of one part."""
+    columns = _columns(faces, PlannedFace)
+    columns["attributes"] = [json.dumps(value) for value in columns["attributes"]]
+    columns["place"] = [value.to_bytes(16, "big") for value in columns["place"]]
+    columns["morph"] = [morph and asdict(morph) for morph in columns["morph"]]
+    write_table(storage, path, PlannedFace, columns, durable=False)  # made anew by every run
+
+
+def read_planned(storage: Storage, path: str) -> list[PlannedFace]:
+    """Read the plan rows of one part."""
+    columns = _read(storage, path)
+    columns["attributes"] = [tuple(map(tuple, json.loads(value))) for value in columns["attributes"]]
+    columns["place"] = [int.from_bytes(value, "big") for value in columns["place"]]
+    for name in ("masks", "box"):
+        columns[name] = [tuple(value) for value in columns[name]]
+    columns["morph"] = [morph and PlannedMorph(**{**morph, "box": tuple(morph["box"])}) for morph in columns["morph"]]
+    return [PlannedFace(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:
+    """Write who is near whom."""
+    columns = {name: [getattr(row, name) for row in rows] for name in Neighbour._fields}
+    write_table(storage, path, Neighbour, columns)
+
+
+def read_neighbours(storage: Storage, path: str) -> list[Neighbour]:
+    """Read who is near whom."""
+    columns = _read(storage, path)
+    return [Neighbour(*row) for row in zip(*columns.values(), strict=True)]
+
+
+def write_rejects(storage: Storage, path: str, rejects: Sequence[Reject]) -> None:
+    """Write rejects of one stage."""
+    write_table(storage, path, Reject, _columns(rejects, Reject))
+
+
+def read_rejects(storage: Storage, path: str) -> list[Reject]:
+    """Read rejects of one stage."""
+    columns = _read(storage, path)
+    return [Reject(*row) for row in zip(*columns.values(), strict=True)]

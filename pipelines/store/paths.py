@@ -1,0 +1,120 @@
+"""Where each file of an output folder lies. No other module spells these names.
+
+Paths are relative to the output folder, with forward slashes.
+"""
+
+from __future__ import annotations
+
+MARKER = "faceloom.json"
+"""Marks a folder as an output of faceloom."""
+BUILD_RECORD = "build.json"
+"""Record of the finished build; written last."""
+DATA_CARD = "README.md"
+LAST_RUN = "logs/last_run.json"
+"""Timings of the last run that had something to do."""
+LOCK = ".lock"
+
+SHARDS = "shards"
+INDEX = "index"
+FACES = "faces"
+REJECTS = "rejects"
+NEIGHBOURS = "neighbours"
+WORK = "work"
+"""Files of an unfinished build; empty once it is finished."""
+
+_FAILURE = ".failed.json"
+
+
+def shard_tar(shard: str) -> str:
+    """A finished shard."""
+    return f"{SHARDS}/{shard}.tar"
+
+
+def shard_index(shard: str) -> str:
+    """Index of a finished shard, and its commit marker."""
+    return f"{INDEX}/{shard}.parquet"
+
+
+def shard_of_index(path: str) -> str:
+    """Name of the shard that an index belongs to."""
+    return path.removeprefix(f"{INDEX}/").removesuffix(".parquet")
+
+
+def face_table(analyser: str) -> str:
+    """Folder of the face table that one analyser writes."""
+    return f"{FACES}/{analyser}"
+
+
+def face_table_file(analyser: str, task: str) -> str:
+    """Rows of the face table that one task writes."""
+    return f"{face_table(analyser)}/{task}.parquet"
+
+
+def reject_table(stage: str) -> str:
+    """Rejects of one stage."""
+    return f"{REJECTS}/{stage}.parquet"
+
+
+def part_tar(part: str) -> str:
+    """A rendered part: a fragment of a tar file without its end."""
+    return f"{WORK}/{part}.tar"
+
+
+def part_index(part: str) -> str:
+    """Index of a rendered part, and its commit marker."""
+    return f"{WORK}/{part}.parquet"
+
+
+def planned_faces(work: str) -> str:
+    """Plan rows of a part, or of a block of textures, that is not made yet."""
+    return f"{WORK}/{work}.plan.parquet"
+
+
+def failure_note(work: str) -> str:
+    """Why a part, or a block of textures, could not be made in this run."""
+    return f"{WORK}/{work}{_FAILURE}"
+
+
+def is_failure_note(path: str) -> bool:
+    """Whether a path is that of a failure note."""
+    return path.endswith(_FAILURE)
+
+
+def work_name(path: str) -> str:
+    """Name of the part, block or search that a file under `work/` belongs to."""
+    return path.removeprefix(f"{WORK}/").split(".")[0]
+
+
+def neighbour_table(search: str) -> str:
+    """The neighbours that a search found."""
+    return f"{NEIGHBOURS}/{search}.parquet"
+
+
+def neighbour_facts(search: str) -> str:
+    """Recall of a search, and the faces that could not be compared."""
+    return f"{NEIGHBOURS}/{search}.json"
+
+
+def texture_block(block: str) -> str:
+    """Textures of a block, uint8 (N, S, S, 3), without a header."""
+    return f"{WORK}/{block}.textures"
+
+
+def texture_facts(block: str) -> str:
+    """Names, landmarks and sketches of a block, and the faces without a texture; its commit marker."""
+    return f"{WORK}/{block}.facts.npz"
+
+
+def search_groups(search: str) -> str:
+    """Names of the blocks of a search, group by group."""
+    return f"{WORK}/{search}.groups.json"
+
+
+def search_index(search: str) -> str:
+    """The FAISS index of a search."""
+    return f"{WORK}/{search}.index.npy"
+
+
+def search_rows(search: str, group: int) -> str:
+    """The neighbours of one group of a search."""
+    return f"{WORK}/{search}-{group:06d}.rows.parquet"

@@ -1,0 +1,248 @@
+"""The only module that writes results: whole files under final names, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NoReturn
+
+from faceloom.pipelines.store.paths import LOCK
+from faceloom.schemas.errors import StorageError
+
+_PARTIAL = ".partial-"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REMEDIES = {
+    errno.EACCES: "Make it writable for this user, or choose another output folder",
+    errno.EPERM: "Make it writable for this user, or choose another output folder",
+    errno.EROFS: "The disk is mounted read-only; choose another output folder",
+    errno.ENOTDIR: "A file stands where a folder is needed; move it away or choose another output folder",
+    errno.EEXIST: "A file stands where a folder is needed; move it away or choose another output folder",
+    errno.ENOENT: "Check that the output folder is still there and mounted, then run the same command again",
+}
+_Paths = list[str]  # the class has a method called list
+_RETRY = "Check the disk, then run the same command again; finished tasks are kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A folder of results.
+
+    Paths are relative to the root, with forward slashes, and never leave it. A file under its final name is complete:
+    it is written beside, under a name that holds `.partial-`, and renamed. The calls are those that an object store can
+    serve too, so that one can take the folder's place. Pickles as its root.
+
+    Attributes:
+        root: the folder; it need not exist yet.
+    """
+
+    root: str
+
+    def __post_init__(self) -> None:
+        if "://" in self.root:
+            raise StorageError(
+                "only local folders can be written so far", where=self.root, remedy="Give the path of a folder"
+            )
+        if not self.root:
+            raise StorageError("the output folder has no name", remedy="Give the path of a folder")
+
+    def check_folder(self) -> None:
+        """See that the root is a folder or can become one. Writes nothing.
+
+        Raises:
+            StorageError: it, or what should hold it, is a file.
+        """
+        root = Path(os.path.abspath(self.root))  # noqa: PTH100
+        there = next((place for place in (root, *root.parents) if os.path.lexists(place)), root)
+        if not there.is_dir() and os.path.lexists(there):
+            remedy = "Move it away, or choose another folder"
+            raise StorageError("a file stands where a folder is needed", where=str(there), remedy=remedy)
+
+    def local(self, path: str) -> Path:
+        """Where a file lies on this machine.
+
+        Raises:
+            StorageError: the path is absolute or leads out of the root.
+        """
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts:
+            raise StorageError("a path in the output folder is relative and stays inside", value=path)
+        return Path(self.root, path)
+
+    def exists(self, path: str) -> bool:
+        """True if there is a complete file under this name."""
+        return self.local(path).is_file()
+
+    def size(self, path: str) -> int:
+        """Length of a file in bytes."""
+        with _explained("cannot be looked at", path):
+            return self.local(path).stat().st_size
+
+    def read_bytes(self, path: str) -> bytes:
+        """All bytes of a file."""
+        with _explained("cannot be read", path):
+            return self.local(path).read_bytes()
+
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes of a file from `offset`.
+
+        Raises:
+            StorageError: the file cannot be read, or ends before that.
+        """
+        with _explained("cannot be read", path), self.local(path).open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read(length)
+        if len(data) < length:
+            raise StorageError(
+                f"ends before byte {offset + length}: damaged",
+                where=path,
+                remedy="Remove it and run the same command again",
+            )
+        return data
+
+    def list(self, prefix: str = "") -> _Paths:
+        """Paths of all complete files in a folder and below it, sorted; none if there is no such folder."""
+        return [path for path in self._files(prefix) if _PARTIAL not in path.rpartition("/")[2]]
+
+    def remove(self, path: str) -> None:
+        """Delete a file; no error if there is none."""
+        with _explained("cannot be removed", path):
+            self.local(path).unlink(missing_ok=True)
+
+    def write_changed(self, path: str, data: bytes) -> None:
+        """Write a file unless it holds just these bytes already."""
+        if not self.exists(path) or self.read_bytes(path) != data:
+            with self.write(path) as stream:
+                stream.write(data)
+
+    @contextlib.contextmanager
+    def write(self, path: str, *, durable: bool = True) -> Iterator[BinaryIO]:
+        """Open a file for writing; it takes its final name when the block ends well, and leaves nothing otherwise.
+
+        The block must not close the file. An existing file is replaced in one step. What is `durable` is on the disk
+        before it takes its name, so that a power cut loses it whole or not at all; the rest survives a kill only.
+
+        Raises:
+            StorageError: disk full, no permission, or the like; any other error of the block passes through.
+        """
+        final = self.local(path)
+        # The name of a partial file must differ between writers of one file, and is never part of a result.
+        partial = final.with_name(f"{final.name}{_PARTIAL}{os.getpid()}-{threading.get_ident()}")
+        with _explained("cannot be written", path, final.parent):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            stream = partial.open("wb")
+        try:
+            try:
+                yield stream
+            except OSError as error:  # of the file: what reads photos has errors of its own
+                _explain(error, "cannot be written", path, final.parent)
+            with _explained("cannot be written", path, final.parent):
+                stream.flush()
+                if durable:
+                    os.fsync(stream.fileno())
+                stream.close()
+                partial.replace(final)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                stream.close()
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
+
+    def partials(self) -> _Paths:
+        """Paths of all files that are being written, or were when a writer was killed, sorted."""
+        return [path for path in self._files("") if _PARTIAL in path.rpartition("/")[2]]
+
+    def settle(self, *folders: str) -> None:
+        """Make the names of files in some folders last through a power cut, once, after many writes."""
+        for folder in folders:
+            _sync_folder(self.local(folder))
+
+    def sweep_partials(self) -> _Paths:
+        """Delete what writers that were killed left behind, and return its paths. No writer may be at work."""
+        leftovers = self.partials()
+        for path in leftovers:
+            self.remove(path)
+        return leftovers
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the root for one build; a process that dies lets go.
+
+        Raises:
+            StorageError: another build holds it, or the root cannot be written.
+        """
+        lock = self.local(LOCK)
+        with _explained("cannot be written", str(lock), lock.parent):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            stream = lock.open("wb")
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                remedy = "Wait for it, or choose another output folder"
+                raise StorageError("another build is writing here", where=self.root, remedy=remedy) from None
+            yield
+
+    def check_writable(self) -> None:
+        """Create the root if need be, and write and delete a small file there.
+
+        Raises:
+            StorageError: this does not work; better now than after an hour.
+        """
+        probe = f"{_PARTIAL}probe"
+        with self.write(probe) as stream:
+            stream.write(b"faceloom")
+        self.remove(probe)
+
+    def _files(self, folder: str) -> _Paths:
+        top = self.local(folder)
+        found = []
+        with _explained("cannot be listed", folder or self.root):
+            for place, _, names in os.walk(top, onerror=_raise_unless_missing):
+                below = Path(place).relative_to(self.root).as_posix()
+                found += [name if below == "." else f"{below}/{name}" for name in names]
+        return sorted(found)
+
+
+@contextlib.contextmanager
+def _explained(what: str, path: str, folder: Path | None = None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        _explain(error, what, path, folder)
+
+
+def _explain(error: OSError, what: str, path: str, folder: Path | None) -> NoReturn:
+    if error.errno in _FULL:
+        left = "unknown"
+        with contextlib.suppress(OSError):
+            left = f"{shutil.disk_usage(folder or '.').free / 1e6:.0f} MB"
+        raise StorageError(
+            f"disk full while writing ({error.strerror}; free now: {left})",
+            where=path,
+            remedy="Free some space and run the same command again; finished tasks are kept",
+        ) from error
+    remedy = _REMEDIES.get(error.errno or 0, _RETRY)
+    raise StorageError(f"{what} ({error.strerror})", where=path, value=error.filename or "", remedy=remedy) from error
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _sync_folder(folder: Path) -> None:
+    # Some file systems cannot, and lose nothing but time.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

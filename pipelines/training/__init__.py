@@ -1,0 +1,1 @@
+"""Train networks on finished builds."""

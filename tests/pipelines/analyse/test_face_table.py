@@ -1,0 +1,160 @@
+"""Rows are found by photo while it is as it was, by content whatever it is called, and the best of several is taken."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.pipelines.analyse import face_table
+from faceloom.pipelines.analyse.face_table import (
+    TOO_LARGE,
+    face_files,
+    load_analysed,
+    row_of_content,
+    speaks_for_copies,
+    stamp_of,
+)
+from faceloom.pipelines.store.parquet_tables import write_faces
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
+from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.photos import Photo
+
+GIVEN = bytes(range(136)) * 4
+FACE = FaceRow((0.0, 0.0, 50.0, 50.0), bytes(544), 1.0, (("roll", 2.0),))
+BARE = replace(FACE, quality=())
+
+
+def photo(uri: str = "a.jpg", size: int = 10, stamp: str = "1", landmarks: bytes | None = None) -> Photo:
+    return Photo("s", uri, None, None, None, None, (), landmarks, size, stamp)
+
+
+def row(one: Photo, **changes: Any) -> AnalysedPhoto:
+    sha = hashlib.sha256(one.uri.encode()).hexdigest()
+    given = one.landmarks is not None
+    made = AnalysedPhoto(one.photo_id, one.size, stamp_of(one), sha, 9, 9, 1, (FACE,), given=given)
+    return replace(made, **changes)
+
+
+def bare(one: AnalysedPhoto) -> AnalysedPhoto:
+    return replace(one, faces=tuple(replace(face, quality=()) for face in one.faces))
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "out"))
+
+
+def lay(storage: Storage, *pieces: Sequence[AnalysedPhoto], analyser: str = "id") -> list[str]:
+    for number, rows in enumerate(pieces):
+        write_faces(storage, f"faces/{analyser}/{number}.parquet", rows)
+    return face_files(storage, analyser)
+
+
+def test_given_landmarks_are_part_of_the_stamp() -> None:
+    one, other = photo(landmarks=GIVEN), photo(landmarks=GIVEN[::-1])
+    assert len({stamp_of(photo()), stamp_of(one), stamp_of(other)}) == 3
+    assert stamp_of(one) == stamp_of(photo(landmarks=bytes(bytearray(GIVEN))))
+
+
+def test_rows_of_listed_photos_are_loaded_by_their_id_and_without_quality(storage: Storage) -> None:
+    photos = [photo(f"{n}.jpg") for n in range(4)]
+    files = lay(storage, [row(photos[0]), row(photos[1])], [row(photos[2]), row(photo("stranger.jpg"))])
+    found = load_analysed(storage, files, photos)
+    assert found == {one.photo_id: bare(row(one)) for one in photos[:3]}
+    assert load_analysed(storage, files[:1], photos).keys() == {"s/0.jpg", "s/1.jpg"}
+    assert load_analysed(storage, [], photos) == {}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"size": 11}, {"stamp": "2"}, {"uri": "b.jpg"}, {"source": "t"}, {"landmarks": GIVEN}]
+)
+def test_a_photo_that_may_have_changed_is_not_known(storage: Storage, changes: dict[str, Any]) -> None:
+    files = lay(storage, [row(photo())])
+    assert load_analysed(storage, files, [replace(photo(), **changes)]) == {}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"identity": "Ada"}, {"split": "train"}, {"licence": "CC0"}, {"attributes": (("a", 1),)}]
+)
+def test_what_is_said_about_a_photo_is_no_change(storage: Storage, changes: dict[str, Any]) -> None:
+    files = lay(storage, [row(photo())])
+    assert load_analysed(storage, files, [replace(photo(), **changes)]).keys() == {"s/a.jpg"}
+
+
+def test_of_several_rows_the_best_is_taken_whatever_the_order(storage: Storage) -> None:
+    good = row(photo())
+    passing = row(photo(), stamp="", faces=(), code="vanished", message="m")
+    large = row(photo(), faces=(), code=TOO_LARGE, message="m")
+    for some in permutations([good, passing, large]):
+        assert load_analysed(storage, lay(storage, *([one] for one in some)), [photo()]) == {"s/a.jpg": bare(good)}
+    for some in permutations([passing, large]):
+        files = lay(storage, *([one] for one in some), analyser="two")
+        assert load_analysed(storage, files, [photo()]) == {"s/a.jpg": large}
+
+
+def test_an_analyser_has_files_of_its_own(storage: Storage) -> None:
+    assert face_files(storage, "id") == []
+    assert lay(storage, [row(photo())], analyser="id") == ["faces/id/0.parquet"]
+    assert face_files(storage, "other") == []
+
+
+def test_content_is_found_in_whichever_file_it_is_with_quality(storage: Storage) -> None:
+    rows = [row(photo(f"{n}.jpg")) for n in range(6)]
+    lay(storage, rows[:2], rows[2:4], rows[4:])
+    for one in rows:
+        assert row_of_content(storage.root, "faces/id", "content", one.sha256) == one
+    assert row_of_content(storage.root, "faces/id", "content", "00" * 32) is None
+    assert row_of_content(storage.root, "faces/none", "content", rows[0].sha256) is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"stamp": ""}, {"code": TOO_LARGE, "faces": ()}, {"given": True}, {"sha256": "", "code": "vanished"}]
+)
+def test_some_rows_say_nothing_of_copies(storage: Storage, changes: dict[str, Any]) -> None:
+    one = row(photo(), **changes)
+    assert not speaks_for_copies(one.sha256, one.stamp, one.code, one.given)
+    lay(storage, [one])
+    assert row_of_content(storage.root, "faces/id", str(changes), row(photo()).sha256) is None
+
+
+def test_a_reject_for_good_holds_for_copies(storage: Storage) -> None:
+    one = row(photo(), code="no_face", message="m", faces=())
+    lay(storage, [one])
+    assert row_of_content(storage.root, "faces/id", "reject", one.sha256) == one
+
+
+def test_the_table_is_read_once_for_each_state(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row(photo(f"{n}.jpg")) for n in range(4)]
+    lay(storage, rows[:2], rows[2:])
+    read: list[str] = []
+
+    def noted(storage: Storage, path: str, *rest: Any) -> Any:
+        read.append(path)
+        return read_face_columns(storage, path, *rest)
+
+    read_face_columns = face_table.read_face_columns
+    monkeypatch.setattr(face_table, "read_face_columns", noted)
+    for one in rows * 3:
+        assert row_of_content(storage.root, "faces/id", "first", one.sha256)
+    assert len(read) == 2
+    new = row(photo("new.jpg"))
+    lay(storage, rows[:2], rows[2:], [new])
+    assert row_of_content(storage.root, "faces/id", "first", new.sha256) is None
+    assert row_of_content(storage.root, "faces/id", "second", new.sha256) == new
+
+
+def test_a_damaged_file_is_an_error(storage: Storage) -> None:
+    files = lay(storage, [row(photo())])
+    with storage.write(files[0]) as stream:
+        stream.write(b"no table")
+    with pytest.raises(StorageError):
+        load_analysed(storage, files, [photo()])
+    with pytest.raises(StorageError):
+        row_of_content(storage.root, "faces/id", "damaged", "00" * 32)

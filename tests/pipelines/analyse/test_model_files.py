@@ -1,0 +1,109 @@
+"""Model files: found without importing their package, and a clear word when they are not there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faceloom.pipelines.analyse import model_files
+from faceloom.pipelines.analyse.model_files import (
+    LANDMARK_MODEL_VARIABLE,
+    find_landmark_model,
+    load_detector,
+    load_predictor,
+)
+from faceloom.schemas.errors import ModelFileError
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(LANDMARK_MODEL_VARIABLE, raising=False)
+
+
+def test_the_packaged_model_is_found() -> None:
+    file = find_landmark_model()
+    assert file.name == "shape_predictor_68_face_landmarks.dat"
+    assert file.stat().st_size > 50_000_000
+
+
+def test_the_package_is_not_imported() -> None:
+    script = (
+        "import sys; from faceloom.pipelines.analyse.model_files import find_landmark_model; find_landmark_model();"
+        "sys.exit(any(name in sys.modules for name in ('face_recognition_models', 'pkg_resources', 'dlib', 'cv2')))"
+    )
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=False).returncode == 0
+
+
+def test_an_explicit_path_comes_before_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named, other = tmp_path / "named model.dat", tmp_path / "ünïcode.dat"
+    named.touch()
+    other.touch()
+    monkeypatch.setenv(LANDMARK_MODEL_VARIABLE, str(other))
+    assert find_landmark_model() == other
+    assert find_landmark_model(str(named)) == named
+
+
+def test_a_home_folder_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "model.dat").touch()
+    assert find_landmark_model("~/model.dat") == tmp_path / "model.dat"
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_a_named_file_that_is_missing_is_an_error(by_variable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if by_variable:
+        monkeypatch.setenv(LANDMARK_MODEL_VARIABLE, "/nowhere/model.dat")
+    with pytest.raises(ModelFileError) as caught:
+        find_landmark_model(None if by_variable else "/nowhere/model.dat")
+    assert "/nowhere/model.dat" in str(caught.value)
+    assert (LANDMARK_MODEL_VARIABLE if by_variable else "the recipe") in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_files, "find_spec", lambda name: None)
+    with pytest.raises(ModelFileError) as caught:
+        find_landmark_model()
+    assert "pip install face_recognition_models" in caught.value.remedy
+    assert LANDMARK_MODEL_VARIABLE in caught.value.remedy
+
+
+def test_a_package_without_the_file_is_a_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "face_recognition_models"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('must not be imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelFileError):
+        find_landmark_model()
+    (package / "models").mkdir()
+    (package / "models" / "shape_predictor_68_face_landmarks.dat").touch()
+    assert find_landmark_model().is_relative_to(tmp_path)
+
+
+def test_the_predictor_is_loaded_once() -> None:
+    assert load_predictor(find_landmark_model()) is load_predictor(find_landmark_model())
+    assert load_detector() is load_detector()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", bytes(1000)])
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "model.dat"
+    file.write_bytes(content)
+    with pytest.raises(ModelFileError) as caught:
+        load_predictor(file)
+    assert str(file) in str(caught.value) and caught.value.remedy
+
+
+def test_a_model_of_another_number_of_points_is_refused() -> None:
+    five = find_landmark_model().with_name("shape_predictor_5_face_landmarks.dat")
+    if not five.is_file():
+        pytest.skip("the package holds no 5-point model")
+    with pytest.raises(ModelFileError, match="68"):
+        load_predictor(five)
+
+
+def test_the_terms_of_the_model_are_told() -> None:
+    assert "commercial" in model_files.LANDMARK_MODEL_TERMS

@@ -1,0 +1,153 @@
+"""Scan and analyse: everything listed is known afterwards, and nothing is looked at twice."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from faceloom.pipelines.analyse import photo_task as analysis
+from faceloom.pipelines.analyse.survey import namesakes, survey
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.schemas.errors import SourceError
+from faceloom.schemas.photos import Photo
+from faceloom.schemas.recipe import parse_recipe
+
+
+class Told(Watcher):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int | None]] = []
+        self.counts: list[int] = []
+        self.notes: list[str] = []
+
+    def stage(self, name: str, total: int | None, unit: str) -> None:
+        self.stages.append((name, total))
+
+    def done(self, count: int) -> None:
+        self.counts.append(count)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def photos(tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(analysis, "_predictor", lambda path: None)
+    synthetic.lay_photos(tmp_path / "photos", range(6))
+    return tmp_path / "photos"
+
+
+def context(photos: Path, *, out: str = "out", **changes: object) -> Context:
+    plain = {"name": "x", "sources": [{"path": str(photos / "photos.csv"), "name": "s"}]}
+    recipe = parse_recipe({**plain, **changes})
+    return Context(recipe.model_dump_json(exclude_unset=True), str(photos.parent / out))
+
+
+def test_every_listed_photo_is_known_and_every_other_row_is_a_reject(photos: Path) -> None:
+    (photos / "003.png").unlink()
+    (photos / "004.png").write_bytes(b"")
+    (photos / "005.png").write_bytes(b"no picture")
+    watcher = Told()
+    found = survey(context(photos), workers=1, watcher=watcher)
+    assert [photo.uri for photo in found.photos] == ["000.png", "001.png", "002.png", "005.png"]
+    assert [(reject.uri, reject.code) for reject in found.rejects] == [
+        ("003.png", "missing_file"),
+        ("004.png", "empty"),
+    ]
+    assert set(found.analysed) == {photo.photo_id for photo in found.photos}
+    assert found.analysed["s/005.png"].code == "not_an_image"
+    assert found.analysed_now == 4
+    assert watcher.stages == [("scan", None), ("analyse", 4)]
+    assert watcher.counts[-1] == 4
+    assert set(found.wall) == {"scan", "analyse"}
+    assert {"read", "decode", "write"} <= found.seconds.keys()
+
+
+def test_what_a_source_was_taken_for_is_told(photos: Path) -> None:
+    flat, people, watcher = photos.parent / "flat", photos.parent / "people", Told()
+    shutil.copytree(photos, flat / "below", ignore=shutil.ignore_patterns("*.csv"))
+    shutil.copytree(photos, people / "Ada", ignore=shutil.ignore_patterns("00[0-2].png", "*.csv"))
+    sources = [{"path": str(flat), "kind": "flat"}, {"path": str(people)}]
+    survey(context(photos, sources=sources), workers=1, watcher=watcher)
+    assert watcher.notes == [
+        "source flat, kind `flat`: 6 photos, nobody named",
+        "source people, kind `people`: 3 photos, 1 person",
+    ]
+
+
+def test_people_of_one_name_in_two_sources_are_told() -> None:
+    def seen(source: str, identity: str | None) -> Photo:
+        return Photo(source, f"{source}-{identity}.jpg", identity, None, None, None, (), None, 1, "")
+
+    apart = [seen("a", "Ada"), seen("a", "Ada"), seen("b", "Ben"), seen("a", None), seen("b", None)]
+    assert namesakes(apart) == ()
+    [warning] = namesakes([*apart, seen("b", "Ada"), seen("c", "Ada")])
+    assert warning.startswith("1 identity is in several sources (Ada in a and b and c)")
+
+
+def test_a_second_look_costs_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = survey(context(photos), workers=1, watcher=Watcher())
+    monkeypatch.setattr(analysis, "analyse_photo", lambda *_, **__: pytest.fail("all is known"))
+    watcher = Told()
+    again = survey(context(photos), workers=1, watcher=watcher)
+    assert (again.analysed_now, again.seconds) == (0, {})
+    assert watcher.stages == [("scan", None)]
+    assert (again.photos, again.analysed) == (first.photos, first.analysed)
+
+
+def test_only_a_changed_photo_is_looked_at_again(photos: Path, synthetic: SimpleNamespace) -> None:
+    first = survey(context(photos), workers=1, watcher=Watcher())
+    (photos / "002.png").write_bytes(synthetic.encoded(synthetic.picture(96, 112, 99)))
+    again = survey(context(photos), workers=1, watcher=Watcher())
+    assert again.analysed_now == 1
+    changed = {name for name, row in again.analysed.items() if row.sha256 != first.analysed[name].sha256}
+    assert changed == {"s/002.png"}
+
+
+def test_sources_are_listed_in_the_recipes_order(photos: Path, synthetic: SimpleNamespace) -> None:
+    synthetic.lay_photos(photos.parent / "more", range(10, 12))
+    sources = [
+        {"path": str(photos.parent / "more" / "photos.csv"), "name": "z"},
+        {"path": str(photos / "photos.csv"), "name": "a"},
+    ]
+    recipe = parse_recipe({"name": "x", "sources": sources})
+    both = replace(context(photos), recipe_json=recipe.model_dump_json(exclude_unset=True))
+    found = survey(both, workers=1, watcher=Watcher())
+    assert [photo.source for photo in found.photos] == ["z"] * 2 + ["a"] * 6
+    assert len(found.analysed) == 8
+
+
+def test_an_empty_source_is_an_error(photos: Path) -> None:
+    (photos / "photos.csv").write_text("uri,identity,landmarks\n")
+    with pytest.raises(SourceError, match="there is nothing in the source") as caught:
+        survey(context(photos), workers=1, watcher=Watcher())
+    assert str(photos) in caught.value.where
+
+
+def test_a_source_of_nothing_but_rejects_is_none(photos: Path) -> None:
+    for number in range(6):
+        (photos / f"00{number}.png").unlink()
+    found = survey(context(photos), workers=1, watcher=Watcher())
+    assert (found.photos, len(found.rejects), found.analysed_now) == ((), 6, 0)
+
+
+def test_a_source_without_splits_is_refused_before_any_work_where_it_divides(photos: Path) -> None:
+    watcher = Told()
+    with pytest.raises(SourceError, match="the source gives none") as caught:
+        survey(context(photos, split={"by": "source"}), workers=1, watcher=watcher)
+    assert str(photos) in caught.value.where and "by: identity" in caught.value.remedy
+    assert watcher.stages == [("scan", None)]
+    assert survey(context(photos), workers=1, watcher=Told()).analysed_now == 6
+
+
+def test_one_photo_with_a_split_is_enough(photos: Path) -> None:
+    lines = (photos / "photos.csv").read_text().splitlines()
+    ends = ("split", "train", *[""] * (len(lines) - 2))
+    (photos / "photos.csv").write_text("".join(f"{line},{end}\n" for line, end in zip(lines, ends, strict=True)))
+    assert survey(context(photos, split={"by": "source"}), workers=1, watcher=Told()).analysed_now == 6

@@ -1,0 +1,194 @@
+"""The contact sheet: shows each mask before any twice, and what it shows is what the shards hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from faceloom.pipelines.export.contact_sheet import (
+    CAPTION,
+    GAP,
+    GUIDE,
+    draw_sheet,
+    load_members,
+    main,
+    make_sheet,
+    pick_samples,
+)
+from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord, write_record
+from faceloom.pipelines.store.parquet_tables import write_index
+from faceloom.pipelines.store.paths import shard_index, shard_tar
+from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.tar_writer import END, append_sample, sample_length
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.index import IndexRow
+from faceloom.transforms.sample.encode import encode
+
+SIDE = 32
+COLOURS = {"surgical": (0, 0, 255), "cloth": (0, 255, 0), "kn95": (255, 255, 255)}
+
+
+def make_build(root: Path, samples: list[tuple[str, str]]) -> Path:
+    """A finished build of samples (mask, identity); the masked face is of one colour, which tells the mask."""
+    storage, rows, offset = Storage(str(root)), [], 0
+    face = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    mask = np.full((SIDE, SIDE), 255, np.uint8)
+    name = "train-all-" + "ab" * 6
+    with storage.write(shard_tar(name)) as stream:
+        for number, (label, identity) in enumerate(samples):
+            masked = np.full((SIDE, SIDE, 3), COLOURS[label], np.uint8)
+            files = [("face.png", encode(face, "png", 1)), ("mask.png", encode(mask, "png", 1))]
+            files.append(("masked.png", encode(masked, "png", 1)))
+            key = f"{number:03d}-f00-m000"
+            members = append_sample(stream, offset, key, files)
+            rows.append(
+                IndexRow(
+                    key, identity, "train", "part", offset, sample_length(members), members, label, "s", "u", "0" * 64,
+                    0, (), "[]", "1", None, None,
+                )
+            )  # fmt: skip
+            offset += sample_length(members)
+        stream.write(END)
+    write_index(storage, shard_index(name), rows, {"part": []})
+    count = len(samples)
+    shard = ShardRecord(name=name, split="train", samples=count, bytes=storage.size(shard_tar(name)))
+    record = BuildRecord(
+        recipe={}, plan="0" * 64, analyser="1", renderer="1", photos=count, faces=count, planned=count, written=count,
+        rejects={}, by_split={"train": count}, by_mask={}, by_source={}, shards=(shard,),
+    )  # fmt: skip
+    write_record(storage, record)
+    return root
+
+
+SAMPLES = [("cloth", "a"), ("cloth", "a"), ("cloth", "b"), ("kn95", "a"), ("surgical", "a"), ("surgical", "b")]
+
+
+def test_each_mask_is_shown_before_any_twice(tmp_path: Path) -> None:
+    picked = pick_samples(Storage(str(make_build(tmp_path, SAMPLES))), 3)
+    assert [row.mask for _, row in picked] == ["cloth", "kn95", "surgical"]
+
+
+def test_people_take_turns(tmp_path: Path) -> None:
+    picked = pick_samples(Storage(str(make_build(tmp_path, SAMPLES))), 5)
+    assert [(row.mask, row.identity) for _, row in picked] == [
+        ("cloth", "a"), ("kn95", "a"), ("surgical", "b"), ("cloth", "b"), ("surgical", "a"),
+    ]  # fmt: skip
+
+
+def test_no_sample_is_picked_twice_and_no_more_than_there_are(tmp_path: Path) -> None:
+    picked = pick_samples(Storage(str(make_build(tmp_path, SAMPLES))), 50)
+    assert sorted(row.key for _, row in picked) == [f"{number:03d}-f00-m000" for number in range(6)]
+
+
+def test_members_come_from_their_byte_ranges(tmp_path: Path) -> None:
+    storage = Storage(str(make_build(tmp_path, SAMPLES)))
+    for shard, row in pick_samples(storage, 6):
+        members = load_members(storage, shard, row)
+        assert sorted(members) == ["face", "mask", "masked"]
+        assert tuple(members["masked"][0, 0]) == COLOURS[row.mask]
+
+
+def test_a_cell_shows_face_masked_and_mask_side_by_side() -> None:
+    face, masked = np.full((SIDE, SIDE, 3), 10, np.uint8), np.full((SIDE, SIDE, 3), 90, np.uint8)
+    mask = np.full((SIDE, SIDE), 200, np.uint8)
+    sheet = draw_sheet([("one", {"face": face, "masked": masked, "mask": mask, "json": {}})] * 3, 2)
+    assert sheet.shape == (2 * (SIDE + CAPTION + GAP), 2 * (3 * SIDE + GAP), 3)
+    middle = CAPTION + SIDE // 2
+    assert [int(sheet[middle, SIDE // 2 + at * SIDE, 0]) for at in range(3)] == [10, 90, 200]
+    assert (sheet[-SIDE:, -SIDE:] == 255).all()  # the fourth cell is empty
+    assert (sheet[:CAPTION] < 128).any()  # the caption is there
+
+
+def test_a_sample_without_a_mask_shows_its_face_alone() -> None:
+    sheet = draw_sheet([("none", {"face": np.zeros((SIDE, SIDE, 3), np.uint8)})], 1)
+    assert sheet.shape == (SIDE + CAPTION + GAP, SIDE + GAP, 3)
+
+
+def test_a_guide_is_laid_over_the_face_and_tints_nothing_else() -> None:
+    face = np.full((SIDE, SIDE, 3), 10, np.uint8)
+    guide = np.zeros((SIDE, SIDE), np.uint8)
+    guide[: SIDE // 2] = 255
+    overlay = draw_sheet([("g", {"face": face, "guide": guide})], 1)[CAPTION:, SIDE : 2 * SIDE][:SIDE]
+    assert (overlay[SIDE // 2 :] == 10).all()
+    assert np.allclose(overlay[0, 0], (10 + np.array(GUIDE)) / 2, atol=1)
+
+
+def test_small_pictures_are_enlarged_pixel_by_pixel() -> None:
+    face = np.zeros((SIDE, SIDE, 3), np.uint8)
+    small = np.random.default_rng(1).integers(0, 256, (4, 4, 3), np.uint8)
+    large = draw_sheet([("s", {"face": face, "lr": small})], 1)[CAPTION : CAPTION + SIDE, SIDE : 2 * SIDE]
+    assert np.array_equal(large, small.repeat(SIDE // 4, axis=0).repeat(SIDE // 4, axis=1))
+
+
+def test_halves_stand_on_top_of_each_other_with_a_line_between() -> None:
+    face = np.zeros((SIDE, SIDE, 3), np.uint8)
+    upper, lower = np.full((12, SIDE, 3), 50, np.uint8), np.full((20, SIDE, 3), 90, np.uint8)
+    members = {"face": face, "upper": upper, "lower": lower}
+    shown = draw_sheet([("h", members)], 1)[CAPTION : CAPTION + SIDE, SIDE : 2 * SIDE, 0]
+    assert [int(row[0]) for row in shown] == [50] * 11 + [255] * 2 + [90] * 19
+
+
+def test_samples_with_more_pictures_than_others_share_a_sheet() -> None:
+    face, mask = np.full((SIDE, SIDE, 3), 9, np.uint8), np.full((SIDE, SIDE), 8, np.uint8)
+    sheet = draw_sheet([("one", {"face": face}), ("two", {"face": face, "mask": mask})], 2)
+    assert sheet.shape[1] == 2 * (2 * SIDE + GAP)
+    assert (sheet[CAPTION:, SIDE : 2 * SIDE + GAP] == 255).all()
+
+
+@pytest.mark.parametrize("name", ["sheet.png", "sheet.jpg"])
+def test_the_sheet_is_written_in_true_colours(tmp_path: Path, name: str) -> None:
+    out = make_build(tmp_path / "out", [("surgical", "a")])
+    assert make_sheet(out, tmp_path / name) == 1
+    sheet = cv2.cvtColor(cv2.imread(str(tmp_path / name)), cv2.COLOR_BGR2RGB)
+    assert np.allclose(sheet[CAPTION + SIDE // 2, SIDE + SIDE // 2], COLOURS["surgical"], atol=4)
+
+
+def test_a_sheet_can_be_shrunk(tmp_path: Path) -> None:
+    out = make_build(tmp_path / "out", SAMPLES)
+    make_sheet(out, tmp_path / "sheet.png", width=100)
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] == 100
+
+
+def test_a_damaged_shard_is_not_shown(tmp_path: Path) -> None:
+    out = make_build(tmp_path / "out", SAMPLES)
+    (shard,) = (out / "shards").iterdir()
+    data = bytearray(shard.read_bytes())
+    data[600] ^= 1
+    shard.write_bytes(bytes(data))
+    with pytest.raises(StorageError, match="damaged"):
+        make_sheet(out, tmp_path / "sheet.png")
+
+
+def test_an_empty_build_shows_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FaceloomError, match="nothing to show"):
+        make_sheet(make_build(tmp_path / "out", []), tmp_path / "sheet.png")
+
+
+@pytest.mark.parametrize("name", ["sheet.txt", "no/such/folder/sheet.png"])
+def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StorageError):
+        make_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / name)
+
+
+def test_the_command_says_what_it_did_or_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["only-one"]) == main(["out", "sheet.png", "wide"]) == 2
+    assert main([str(tmp_path / "nowhere"), str(tmp_path / "sheet.png")]) == 1
+    assert "no finished build" in capsys.readouterr().err
+    assert main([str(make_build(tmp_path / "out", SAMPLES)), str(tmp_path / "sheet.png")]) == 0
+    assert "6 samples" in capsys.readouterr().out
+
+
+def test_the_command_takes_width_and_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, picture = str(make_build(tmp_path / "out", SAMPLES)), str(tmp_path / "sheet.png")
+    assert main([out, picture, "100", "2"]) == 0
+    assert "2 samples" in capsys.readouterr().out
+    assert cv2.imread(picture).shape[1] == 100
+    assert main([out, picture, "0"]) == main([out, picture, "100", "2", "3"]) == 2
+
+
+def test_a_sheet_of_one_sample_has_one_column(tmp_path: Path) -> None:
+    make_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / "sheet.png", count=1)
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[:2] == (SIDE + CAPTION + GAP, 3 * SIDE + GAP)

@@ -1,0 +1,362 @@
+"""Samples as plain files: named safely, checked, and never written twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.pipelines.build import prepare, run_build
+from faceloom.pipelines.export.export_samples import (
+    FORMATS,
+    Exported,
+    FolderFormat,
+    check_picture,
+    check_split,
+    export_samples,
+    file_paths,
+    folder_name,
+    open_format,
+    read_sample,
+)
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.sources.registry import open_source
+from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.parquet_tables import read_index
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.photos import Photo
+from faceloom.schemas.recipe import parse_recipe
+from faceloom.schemas.source_spec import SourceSpec
+
+
+def build(table: Path, out: Path, **changes: object) -> Storage:
+    masks = [{"kind": "polygon", "shape": "A"}]
+    plain = {"name": "try", "sources": [{"path": str(table)}], "masks": masks, "split": {"per_identity": 0.5}}
+    context = prepare(parse_recipe({**plain, "faces": {"min_size": 10}, **changes}), str(out))
+    run_build(context, workers=1, resume=True, watcher=Watcher())
+    return context.storage
+
+
+def export(storage: Storage, to: Path, split: str | None = None, limit: int | None = None) -> Exported:
+    layout = FolderFormat(Storage(str(to)))
+    return export_samples(storage, read_record(storage), layout, split=split, limit=limit, watcher=Watcher())
+
+
+def rows_of(storage: Storage) -> list[IndexRow]:
+    return [row for path in storage.list("index") for row in read_index(storage, path)]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) -> Path:
+    path: Path = synthetic.lay_photos(tmp_path_factory.mktemp("photos"), range(6), people=2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, table: Path) -> Storage:
+    return build(table, tmp_path_factory.mktemp("out"))
+
+
+@pytest.fixture
+def own(built: Storage, tmp_path: Path) -> Storage:
+    shutil.copytree(built.root, tmp_path / "own")
+    return Storage(str(tmp_path / "own"))
+
+
+def a_row(**changes: object) -> IndexRow:
+    names = ("face.jpg", "json", "landmarks.npy", "mask.png", "masked.jpg")
+    row = IndexRow(
+        key="ab-f00-m000", identity="Ada", split="train", part="p", offset=0, length=1, mask="A", source="s",
+        members=tuple(Member(name, 0, 1, "0") for name in names), uri="a.jpg", photo_sha256="ab", face=0, parents=(),
+        operations="[]", renderer="1", licence=None, consent=None,
+    )  # fmt: skip
+    return dataclasses.replace(row, **changes)  # type: ignore[arg-type]
+
+
+def test_the_masked_picture_bears_the_key_alone() -> None:
+    assert file_paths(a_row()) == {
+        "masked.jpg": "train/Ada/ab-f00-m000.jpg",
+        "face.jpg": "train/Ada/ab-f00-m000.face.jpg",
+        "mask.png": "train/Ada/ab-f00-m000.mask.png",
+        "landmarks.npy": "train/Ada/ab-f00-m000.landmarks.npy",
+        "json": "train/Ada/ab-f00-m000.json",
+    }
+
+
+def test_without_a_mask_the_face_does() -> None:
+    row = a_row(members=tuple(Member(name, 0, 1, "0") for name in ("face.webp", "json", "landmarks.npy")))
+    assert file_paths(row)["face.webp"] == "train/Ada/ab-f00-m000.webp"
+
+
+@pytest.mark.parametrize("name", ["Tony_Blair", "n000012", "José García", "Jean-Luc P. Roe", "李小龙"])
+def test_plain_names_stay(name: str) -> None:
+    assert folder_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../etc", "/", "a/b", "a\\b", ".hidden", "x ", "x.", "a\nb", "\0", "-rf", "a:b"]
+)
+def test_odd_names_are_made_safe(name: str) -> None:
+    made = folder_name(name)
+    assert made != name and len(made) >= 13
+    assert not set(made) & set("/\\\0\n:") and made[0] not in ".-" and made[-1] not in " ."
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_two_people_never_share_a_folder(one: str, other: str) -> None:
+    assert (folder_name(one) == folder_name(other)) == (one == other)
+    assert 0 < len(os.fsencode(folder_name(one))) < 255 and os.sep not in folder_name(one)
+
+
+@given(st.text(max_size=40))
+def test_a_safe_name_cannot_be_mistaken_for_one_made_safe(name: str) -> None:
+    made = folder_name(name)
+    if made != name:
+        assert folder_name(made) != made
+
+
+def test_every_member_of_every_sample_is_written(built: Storage, tmp_path: Path) -> None:
+    assert export(built, tmp_path) == Exported(written=6, skipped=0)
+    found = files(tmp_path)
+    shards = {
+        row.key: shard.name for shard in read_record(built).shards for row in rows_of(built) if row.split == shard.split
+    }
+    for row in rows_of(built):
+        for name, content in read_sample(built, shards[row.key], row).items():
+            assert found.pop(file_paths(row)[name]) == content
+    assert found == {}
+
+
+def test_a_second_export_writes_nothing(built: Storage, tmp_path: Path) -> None:
+    export(built, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert export(built, tmp_path) == Exported(written=0, skipped=6)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_what_is_missing_short_or_changed_is_written_again(built: Storage, tmp_path: Path) -> None:
+    export(built, tmp_path)
+    whole = files(tmp_path)
+    one, two, three = sorted(tmp_path.rglob("*.npy"))[:3]
+    one.unlink()
+    two.write_bytes(two.read_bytes()[:-1])
+    three.write_bytes(bytes(three.stat().st_size))
+    assert export(built, tmp_path) == Exported(written=3, skipped=3)
+    assert files(tmp_path) == whole
+
+
+def test_a_split_and_a_limit(built: Storage, tmp_path: Path) -> None:
+    counts = read_record(built).by_split
+    assert export(built, tmp_path / "a", split="test") == Exported(counts["test"], 0)
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"test"}
+    assert export(built, tmp_path / "b", limit=4) == Exported(4, 0)
+    assert export(built, tmp_path / "b", limit=100) == Exported(2, 4)
+
+
+def test_an_unknown_split_is_refused_with_those_that_are(built: Storage) -> None:
+    check_split(read_record(built), None)
+    check_split(read_record(built), "train")
+    with pytest.raises(FaceloomError, match=r"no such split \(got dev\).*test, train"):
+        check_split(read_record(built), "dev")
+
+
+def test_an_unknown_format_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    assert isinstance(open_format("folder", Storage(str(tmp_path))), FolderFormat)
+    with pytest.raises(FaceloomError, match=r"got lmdb.*folder, recordio"):
+        open_format("lmdb", Storage(str(tmp_path)))
+    assert FORMATS == ("folder", "recordio")
+
+
+def test_a_picture_can_be_chosen_of_records_alone(built: Storage, tmp_path: Path) -> None:
+    record = read_record(built)
+    for picture in (None, "face", "masked.jpg", "mask"):
+        check_picture(built, record, picture)
+        open_format("recordio", Storage(str(tmp_path)), picture)
+    for picture in ("lr", "landmarks", "face.png"):
+        with pytest.raises(FaceloomError, match=rf"no sample.*{picture}.*face.jpg, mask.png, masked.jpg"):
+            check_picture(built, record, picture)
+    with pytest.raises(FaceloomError, match=r"all pictures.*--format recordio"):
+        open_format("folder", Storage(str(tmp_path)), "face")
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "left_out"),
+    [
+        ("folder", None, ()),
+        ("recordio", None, ("face.jpg", "json", "landmarks.npy", "mask.png")),
+        ("recordio", "face", ("json", "landmarks.npy", "mask.png", "masked.jpg")),
+    ],
+)
+def test_what_a_layout_does_not_hold_is_told(
+    built: Storage, tmp_path: Path, name: str, picture: str | None, left_out: tuple[str, ...]
+) -> None:
+    layout = open_format(name, Storage(str(tmp_path)), picture)
+    done = export_samples(built, read_record(built), layout, watcher=Watcher())
+    assert done == Exported(written=6, skipped=0, members=left_out)
+
+
+def test_samples_without_the_picture_are_left_out_and_counted(built: Storage, tmp_path: Path) -> None:
+    class EverySecond(FolderFormat):
+        turn = 0
+
+        def takes(self, names: Collection[str]) -> Collection[str]:
+            self.turn += 1
+            return names if self.turn % 2 else ()
+
+    done = export_samples(built, read_record(built), EverySecond(Storage(str(tmp_path))), watcher=Watcher())
+    assert done == Exported(written=3, skipped=0, no_picture=3)
+    assert len(list(tmp_path.rglob("*.json"))) == 3
+
+
+@pytest.fixture(scope="module")
+def morphed(tmp_path_factory: pytest.TempPathFactory, table: Path) -> Storage:
+    split = {"shares": {"train": 1.0}}
+    return build(table, tmp_path_factory.mktemp("morphed"), masks=[], split=split, morph={"neighbours": 1})
+
+
+@pytest.mark.parametrize(("name", "usual"), [("folder", True), ("recordio", False)])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_morphs_are_in_or_out(morphed: Storage, tmp_path: Path, name: str, usual: bool, asked: bool | None) -> None:
+    rows = rows_of(morphed)
+    mixed = [row for row in rows if row.parents]
+    assert 0 < len(mixed) < len(rows)
+    layout = open_format(name, Storage(str(tmp_path)))
+    done = export_samples(morphed, read_record(morphed), layout, morphs=asked, watcher=Watcher())
+    wanted = rows if (usual if asked is None else asked) else [row for row in rows if not row.parents]
+    assert (done.written, done.morphs) == (len(wanted), len(rows) - len(wanted))
+    if name == "recordio":
+        lines = (tmp_path / "train" / "labels.csv").read_text().splitlines()[1:]
+        assert {line.split(",")[1] for line in lines} == {row.identity for row in wanted}
+
+
+def test_a_limit_counts_what_is_exported(morphed: Storage, tmp_path: Path) -> None:
+    layout = open_format("recordio", Storage(str(tmp_path)))
+    done = export_samples(morphed, read_record(morphed), layout, limit=5, watcher=Watcher())
+    assert done.written == 5 and done.morphs > 0
+
+
+def test_records_hold_every_sample_and_come_back_as_a_source(built: Storage, tmp_path: Path) -> None:
+    record = read_record(built)
+    for _ in range(2):  # the second time they are written anew, and are the same
+        layout = open_format("recordio", Storage(str(tmp_path)))
+        done = export_samples(built, record, layout, watcher=Watcher())
+        assert (done.written, done.skipped) == (len(rows_of(built)), 0)
+    for split, samples in record.by_split.items():
+        source = open_source(SourceSpec(path=str(tmp_path / split)))
+        photos = [row for row in source.scan() if isinstance(row, Photo)]
+        rows = [row for row in rows_of(built) if row.split == split]
+        assert len(photos) == len(rows) == samples
+        masked = {member.sha256 for row in rows for member in row.members if member.name == "masked.jpg"}
+        assert {hashlib.sha256(source.read(photo.uri)).hexdigest() for photo in photos} == masked
+        assert {photo.identity for photo in photos} == {str(label) for label in range(len({r.identity for r in rows}))}
+
+
+def test_face_png_and_alpha_keep_their_endings(table: Path, tmp_path: Path) -> None:
+    storage = build(table, tmp_path / "out", output={"image": "png", "mask": "webp", "alpha": True}, per_face=2)
+    export(storage, tmp_path / "files", limit=1)
+    ends = sorted(name.split(".", 1)[1] for name in files(tmp_path / "files"))
+    assert ends == ["alpha.webp", "face.png", "json", "landmarks.npy", "mask.webp", "png"]
+
+
+def test_faces_without_masks(table: Path, tmp_path: Path) -> None:
+    storage = build(table, tmp_path / "out", masks=[])
+    assert export(storage, tmp_path / "files").written == 6
+    ends = {name.split(".", 1)[1] for name in files(tmp_path / "files")}
+    assert ends == {"jpg", "json", "landmarks.npy"}
+
+
+def damage(storage: Storage, row: IndexRow, shard: str, at: int) -> None:
+    path = Path(storage.root, "shards", f"{shard}.tar")
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("member", range(5))
+def test_damage_names_sample_member_and_shard(own: Storage, tmp_path: Path, member: int) -> None:
+    shard = read_record(own).shards[0]
+    row = read_index(own, f"index/{shard.name}.parquet")[-1]
+    damage(own, row, shard.name, row.members[member].offset + row.members[member].size // 2)
+    with pytest.raises(StorageError) as caught:
+        export(own, tmp_path / "files")
+    for word in (row.key, row.members[member].name, f"shards/{shard.name}.tar", f"index/{shard.name}.parquet"):
+        assert word in str(caught.value)
+    assert not any(row.key in name for name in files(tmp_path / "files"))
+
+
+def test_a_shard_that_is_short_or_gone_is_named(own: Storage, tmp_path: Path) -> None:
+    shard = read_record(own).shards[0]
+    path = Path(own.root, "shards", f"{shard.name}.tar")
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(StorageError, match=f"shards/{shard.name}.tar: sample .* cannot be read.*build.*again"):
+        export(own, tmp_path / "files")
+    path.unlink()
+    with pytest.raises(StorageError, match=f"shards/{shard.name}.tar: sample .* cannot be read"):
+        export(own, tmp_path / "files")
+
+
+def test_following_the_remedy_helps(own: Storage, table: Path, tmp_path: Path) -> None:
+    shard = read_record(own).shards[0]
+    damage(own, rows_of(own)[0], shard.name, 600)
+    for path in (f"shards/{shard.name}.tar", f"index/{shard.name}.parquet"):
+        own.remove(path)
+    build(table, Path(own.root))
+    assert export(own, tmp_path / "files").written == 6
+
+
+def test_another_format_needs_five_methods(built: Storage) -> None:
+    class Counting:
+        threads = 1
+        morphs = True
+
+        def __init__(self) -> None:
+            self.keys: list[str] = []
+            self.finished = self.abandoned = False
+
+        def takes(self, names: Collection[str]) -> Collection[str]:
+            return names
+
+        def holds(self, row: IndexRow) -> bool:
+            return row.split == "test"
+
+        def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
+            assert set(members) == {member.name for member in row.members}
+            self.keys.append(row.key)
+
+        def finish(self) -> None:
+            self.finished = True
+
+        def abandon(self) -> None:
+            self.abandoned = True
+
+    layout = Counting()
+    done = export_samples(built, read_record(built), layout, watcher=Watcher())
+    names = [shard.name for shard in read_record(built).shards]
+    rows = [row for name in names for row in read_index(built, f"index/{name}.parquet")]
+    assert layout.keys == [row.key for row in rows if row.split != "test"] and layout.finished
+    assert done == Exported(len(layout.keys), 6 - len(layout.keys))
+    assert not layout.abandoned
+
+
+def test_records_that_end_early_leave_no_half_files(own: Storage, tmp_path: Path) -> None:
+    record = read_record(own)
+    for shard in record.shards:
+        row = read_index(own, f"index/{shard.name}.parquet")[-1]
+        damage(own, row, shard.name, row.members[0].offset)
+    with pytest.raises(StorageError, match="damaged"):
+        export_samples(own, record, open_format("recordio", Storage(str(tmp_path / "r")), None), watcher=Watcher())
+    assert [path for path in (tmp_path / "r").rglob("*") if path.is_file()] == []

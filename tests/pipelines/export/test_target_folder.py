@@ -1,0 +1,114 @@
+"""A folder takes the export of one build, and never lies where the build or its photos are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from faceloom.pipelines.build import prepare, run_build
+from faceloom.pipelines.export.target_folder import EXPORT, check_target, claim_target
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.build_record import BuildRecord, read_record
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.recipe import parse_recipe
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) -> Path:
+    path: Path = synthetic.lay_photos(tmp_path_factory.mktemp("photos"), range(4), people=2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, table: Path) -> tuple[Storage, BuildRecord]:
+    plain = {"name": "try", "sources": [{"path": str(table)}], "faces": {"min_size": 10}}
+    context = prepare(parse_recipe(plain), str(tmp_path_factory.mktemp("out")))
+    run_build(context, workers=1, resume=True, watcher=Watcher())
+    return context.storage, read_record(context.storage)
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_is_claimed_once_and_stays_open_to_the_same_plan(
+    built: tuple[Storage, BuildRecord], tmp_path: Path
+) -> None:
+    storage, record = built
+    target = Storage(str(tmp_path / "new" / "files"))
+    check_target(target, storage, record)
+    assert not Path(target.root).exists()
+    claim_target(target, record)
+    before = (tmp_path / "new" / "files" / EXPORT).stat()
+    assert json.loads(target.read_bytes(EXPORT)) == {"plan": record.plan}
+    check_target(target, storage, record)
+    claim_target(target, record)
+    after = (tmp_path / "new" / "files" / EXPORT).stat()
+    assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
+
+
+def test_another_plan_is_refused_and_nothing_is_touched(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
+    storage, record = built
+    claim_target(Storage(str(tmp_path)), record)
+    (tmp_path / "notes.txt").write_text("mine")
+    before = files(tmp_path)
+    other = record.model_copy(update={"plan": "f" * 64})
+    with pytest.raises(FaceloomError, match=f"another build.*Choose another folder.*rm -r {tmp_path}"):
+        check_target(Storage(str(tmp_path)), storage, other)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"plan": null}'])
+def test_a_claim_that_cannot_be_read_counts_as_another_build(
+    built: tuple[Storage, BuildRecord], tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / EXPORT).write_bytes(data)
+    with pytest.raises(FaceloomError, match="another build"):
+        check_target(Storage(str(tmp_path)), *built)
+
+
+def test_files_of_others_are_no_hindrance(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "notes.txt").write_text("mine")
+    check_target(Storage(str(tmp_path)), *built)
+
+
+@pytest.mark.parametrize("below", [".", "shards", "new/folder", "../{name}/shards"])
+def test_the_output_folder_is_refused(built: tuple[Storage, BuildRecord], below: str) -> None:
+    root = Path(built[0].root)
+    with pytest.raises(FaceloomError, match="output folder of the build"):
+        check_target(Storage(str(root / below.format(name=root.name))), *built)
+
+
+def test_a_link_into_the_output_folder_is_seen_through(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(built[0].root)
+    with pytest.raises(FaceloomError, match="output folder of the build"):
+        check_target(Storage(str(tmp_path / "link" / "files")), *built)
+
+
+def test_the_folder_around_the_output_is_allowed(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
+    check_target(Storage(str(Path(built[0].root).parent)), *built)
+
+
+@pytest.mark.parametrize("below", [".", "person 1", "new/folder"])
+def test_the_photos_are_kept_apart(built: tuple[Storage, BuildRecord], table: Path, below: str) -> None:
+    with pytest.raises(FaceloomError, match=r"among the photos.*next build would take what is put there"):
+        check_target(Storage(str(table.parent / below)), *built)
+
+
+def test_other_photos_of_the_same_name_are_no_hindrance(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number:03d}.png").write_bytes(b"another photo")
+    check_target(Storage(str(tmp_path)), *built)
+
+
+def test_a_target_that_is_a_file_is_a_clear_error(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for name in ("file", "file/below"):
+        with pytest.raises(StorageError, match="a folder is needed"):
+            check_target(Storage(str(tmp_path / name)), *built)
+    assert (tmp_path / "file").read_text() == "mine"

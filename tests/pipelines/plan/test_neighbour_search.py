@@ -1,0 +1,313 @@
+"""Neighbours of a build are those of the naive loop, found once, kept, and found again after a kill or a change."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from faceloom.pipelines.analyse import photo_task as analysis
+from faceloom.pipelines.analyse.survey import survey
+from faceloom.pipelines.build import prepare
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.plan import neighbour_search, textures
+from faceloom.pipelines.plan.choose import choose_faces
+from faceloom.pipelines.plan.neighbour_search import Groups, Nearness, find_neighbours, metric_of
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.output_folder import claimed
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import FaceloomError, PhotoError, SourceError
+from faceloom.schemas.morph import Morph
+from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.recipe import parse_recipe
+from faceloom.transforms.align import warp_image
+from faceloom.transforms.geometry import apply_affine
+from faceloom.transforms.sample.working import crop_matrix, landmarks_of
+
+PHOTOS = 14
+HAS_FAISS = importlib.util.find_spec("faiss") is not None
+
+
+class Told(Watcher):
+    """Remembers the stages."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int | None]] = []
+        self.most = 0
+
+    def stage(self, name: str, total: int | None, unit: str) -> None:
+        self.stages.append((name, total))
+
+    def done(self, count: int) -> None:
+        self.most = max(self.most, count)
+
+
+class Bench:
+    """Photos of some people, and searches among them."""
+
+    def __init__(self, folder: Path, synthetic: SimpleNamespace) -> None:
+        self.folder, self.synthetic = folder, synthetic
+        self.table = synthetic.lay_photos(folder / "photos", range(PHOTOS), people=5)
+        self.told = Told()
+        with claimed(Storage(str(folder / "out"))):
+            pass
+
+    def context(self, **morph: Any) -> Context:
+        plain = {
+            "name": "x", "sources": [{"path": str(self.table), "name": "s"}], "faces": {"min_size": 0},
+            "align": {"mode": "face_box", "size": 48}, "morph": {"neighbours": 3, "texture_size": 32, **morph},
+        }  # fmt: skip
+        return prepare(parse_recipe(plain), str(self.folder / "out"))
+
+    def faces(self, context: Context) -> list[PlannedFace]:
+        found = survey(context, workers=1, watcher=Watcher())
+        return list(choose_faces(context.recipe, found.photos, found.analysed).faces)
+
+    def find(self, workers: int = 1, faces: list[PlannedFace] | None = None, **morph: Any) -> Nearness:
+        context = self.context(**morph)
+        how = context.recipe.morph
+        assert how is not None
+        self.told = Told()
+        among = self.faces(context) if faces is None else faces
+        return find_neighbours(context, how, among, workers=workers, watcher=self.told)
+
+    def files(self, top: str) -> dict[str, bytes]:
+        found = (self.folder / "out" / top).glob("*")
+        return {path.name: path.read_bytes() for path in found}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several blocks, several groups, and no landmark model."""
+    monkeypatch.setattr(textures, "BLOCK", 3)
+    monkeypatch.setattr(neighbour_search, "GROUP", 2)
+    monkeypatch.setattr(analysis, "_predictor", lambda path: None)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, synthetic: SimpleNamespace) -> Bench:
+    return Bench(tmp_path, synthetic)
+
+
+def naive(bench: Bench, context: Context, units: float) -> dict[str, list[tuple[float, str, float, float]]]:
+    """Every distance from the published formula, in a double loop over whole pictures."""
+    recipe, morph = context.recipe, context.recipe.morph
+    assert morph is not None
+    how = recipe.model_copy(update={"align": recipe.align.model_copy(update={"size": morph.texture_size})})
+    seen = []
+    for face in bench.faces(context):
+        matrix = crop_matrix(how, face)
+        photo = bench.synthetic.decoded((bench.table.parent / face.uri).read_bytes())
+        picture = warp_image(photo, matrix, (morph.texture_size,) * 2).astype(np.float64) / units
+        seen.append((face, picture, apply_affine(matrix, landmarks_of(face)).astype(np.float32).astype(np.float64)))
+    rows = {}
+    for face, picture, points in seen:
+        found = []
+        for other, other_picture, other_points in seen:
+            if other.photo_sha256 == face.photo_sha256:
+                continue
+            if morph.same_identity == "forbid" and other.identity == face.identity:
+                continue
+            shape, look = np.linalg.norm(points - other_points), np.linalg.norm(picture - other_picture)
+            found.append((morph.lambda_ * shape + look, other.key, shape, look))
+        rows[face.key] = sorted(found)[: morph.neighbours]
+    return rows
+
+
+@pytest.mark.parametrize(
+    "morph",
+    [
+        {},
+        {"same_identity": "allow"},
+        {"texture_units": "levels", "lambda": 100.0},
+        {"lambda": 0.0, "neighbours": 40},
+        {"lambda": 1e4, "neighbours": 1},
+    ],
+)
+def test_neighbours_are_those_of_the_naive_loop(bench: Bench, morph: dict[str, Any]) -> None:
+    rows = bench.find(**morph).rows
+    wanted = naive(bench, bench.context(**morph), 1 if "texture_units" in morph else 255)
+    assert {row.query for row in rows} == set(wanted) and len(wanted) == PHOTOS
+    for key, near in wanted.items():
+        own = [row for row in rows if row.query == key]
+        assert [row.rank for row in own] == list(range(len(near)))
+        assert [row.neighbour for row in own] == [other for _, other, _, _ in near]
+        found = [(row.distance, row.landmark_distance, row.texture_distance) for row in own]
+        assert np.allclose(found, [(all_, shape, look) for all_, _, shape, look in near], rtol=1e-9)
+
+
+def test_neither_the_order_nor_the_number_of_workers_nor_the_blocks_matter(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.find()
+    kept = bench.files("neighbours")
+    for path in (bench.folder / "out" / "neighbours").iterdir():
+        path.unlink()
+    faces = bench.faces(bench.context())
+    again = bench.find(workers=2, faces=faces[::-1])
+    assert (again.rows, again.failed, again.recall, again.kept) == (first.rows, {}, None, first.kept)
+    assert {"read", "decode", "align", "sketch", "compare"} <= set(again.seconds)
+    assert bench.files("neighbours") == kept
+    for path in (bench.folder / "out" / "neighbours").iterdir():
+        path.unlink()
+    monkeypatch.setattr(textures, "BLOCK", 50)
+    assert bench.find().rows == first.rows and bench.files("neighbours") == kept
+
+
+def test_a_second_run_finds_everything_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = bench.find()
+    assert bench.told.stages == [("textures", PHOTOS), ("compare", PHOTOS)] and bench.told.most == PHOTOS
+    assert bench.files("work") == {}, "textures are gone when the search is over"
+    monkeypatch.setattr(neighbour_search, "run_tasks", lambda *_, **__: pytest.fail("there is no work"))
+    monkeypatch.setattr(neighbour_search, "write_blocks", lambda *_: pytest.fail("there is no work"))
+    again = bench.find()
+    assert (again.rows, again.kept, again.seconds) == (first.rows, first.kept, {}) and bench.told.stages == []
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"draw": "random"}, True),
+        ({"weights": "uniform"}, True),
+        ({"background": "gradient"}, True),
+        ({"neighbours": 2}, False),
+        ({"lambda": 11.0}, False),
+        ({"texture_size": 40}, False),
+        ({"texture": "mean_shape"}, False),
+        ({"texture_units": "levels"}, False),
+        ({"same_identity": "allow"}, False),
+    ],
+)
+def test_only_what_changes_neighbours_has_them_sought_again(bench: Bench, change: dict[str, Any], same: bool) -> None:
+    assert (bench.find(**change).kept == bench.find().kept) == same
+
+
+def test_who_somebody_is_counts(bench: Bench) -> None:
+    """Not of the same identity: another name of one person is another search."""
+    before = bench.find()
+    text = bench.table.read_text().replace("person 1", "person 2")
+    bench.table.write_text(text)
+    after = bench.find()
+    assert after.kept != before.kept
+    names = {face.key: face.identity for face in bench.faces(bench.context())}
+    assert all(names[row.query] != names[row.neighbour] for row in after.rows)
+
+
+def stopped_at(patch: pytest.MonkeyPatch, name: str, log: Path, after: int) -> None:
+    """Let a task of one kind die when so many were done; those are logged in a file, for Beam works on copies."""
+    work: Callable[..., Any] = getattr(neighbour_search, name)
+    log.touch()
+
+    def dying(task: Any, context: Context) -> Any:
+        if len(log.read_text().splitlines()) == after:
+            raise FaceloomError("killed")
+        result = work(task, context)
+        with log.open("a") as stream:
+            stream.write(f"{task}\n")
+        return result
+
+    patch.setattr(neighbour_search, name, dying)
+
+
+@pytest.mark.parametrize(("stage", "tasks"), [("_make_textures", 5), ("_search", 3)])
+def test_a_run_that_was_stopped_is_taken_up_where_it_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, stage: str, tasks: int
+) -> None:
+    whole = bench.find()
+    for path in (bench.folder / "out" / "neighbours").iterdir():
+        path.unlink()
+    before, after, textures_again = (bench.folder / name for name in ("before", "after", "textures"))
+    with monkeypatch.context() as patch:
+        stopped_at(patch, stage, before, after=2)
+        with pytest.raises(FaceloomError, match="killed"):
+            bench.find()
+    assert bench.files("work") and not bench.files("neighbours")
+    with monkeypatch.context() as patch:
+        if stage == "_search":
+            stopped_at(patch, "_make_textures", textures_again, after=0)
+        stopped_at(patch, stage, after, after=-1)
+        assert bench.find().rows == whole.rows
+    done, rest = before.read_text().splitlines(), after.read_text().splitlines()
+    assert (len(done), len(rest)) == (2, tasks - 2) and not {*done} & {*rest}
+    assert bench.files("work") == {}
+
+
+def test_a_photo_that_changed_in_secret_ends_the_run_and_leaves_the_rest(bench: Bench) -> None:
+    context = bench.context()
+    faces = bench.faces(context)
+    (bench.table.parent / "003.png").write_bytes(bench.synthetic.encoded(bench.synthetic.picture(96, 112, 99)))
+    (bench.table.parent / "007.png").unlink()
+    with pytest.raises(SourceError, match=r"2 photos changed or vanished .*; nothing was compared with them") as caught:
+        bench.find(faces=faces)
+    assert "s/003.png: the photo changed" in str(caught.value) and "s/007.png" in str(caught.value)
+    made = [name for name in bench.files("work") if name.endswith(".facts.npz")]
+    assert 0 < len(made) < 5 and not bench.files("neighbours")
+
+
+def test_faces_without_a_texture_are_told_with_the_reason_and_are_nobodys_neighbour(bench: Bench) -> None:
+    faces = bench.faces(bench.context(texture="mean_shape"))
+    points = np.frombuffer(faces[4].landmarks, np.float32).reshape(68, 2).copy()
+    points[[36, 37]] = points[[37, 36]]  # two corners of an eye have changed places
+    faces[4] = replace(faces[4], landmarks=points.tobytes())
+    found = bench.find(faces=faces, texture="mean_shape")
+    assert {key: code for key, (code, _) in found.failed.items()} == {faces[4].key: "morph_folds"}
+    assert faces[4].key not in {key for row in found.rows for key in (row.query, row.neighbour)}
+    assert {row.query for row in found.rows} == {face.key for face in faces} - {faces[4].key}
+    assert bench.find(faces=faces, texture="mean_shape").failed == found.failed, "kept with the rows"
+
+
+def test_of_few_faces_there_are_few_neighbours(bench: Bench) -> None:
+    faces = bench.faces(bench.context())
+    assert bench.find(faces=faces[:1]).rows == ()
+    two = bench.find(faces=[faces[0], next(face for face in faces if face.identity != faces[0].identity)])
+    assert [row.rank for row in two.rows] == [0, 0]
+
+
+@pytest.mark.skipif(not HAS_FAISS, reason="FAISS is not installed")
+def test_an_index_says_how_much_it_finds(bench: Bench) -> None:
+    exact = bench.find()
+    found = bench.find(candidates="ivf")
+    assert exact.recall is None and found.recall == 1.0, "so few faces are all looked at"
+    assert found.rows == exact.rows and found.kept != exact.kept
+    assert bench.find(candidates="ivf", workers=2).recall == 1.0, "kept with the rows"
+
+
+@pytest.mark.skipif(not HAS_FAISS, reason="FAISS is not installed")
+def test_an_index_of_nobody_is_no_trouble(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise PhotoError("decode_failed", "it cannot be decoded")
+
+    monkeypatch.setattr(textures, "_texture", none)
+    found = bench.find(candidates="ivf")
+    assert found.rows == () and len(found.failed) == PHOTOS
+
+
+def test_groups_are_opened_as_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stopped_at(patch, "_search", bench.folder / "log", after=0)
+        with pytest.raises(FaceloomError):
+            bench.find()
+    storage = bench.context().storage
+    [name] = [path.split("/")[1].split(".")[0] for path in storage.list("work") if path.endswith(".groups.json")]
+    groups = Groups(storage, name)
+    assert [len(group) for group in groups] == [6, 6, 2]
+    assert [key for group in groups[1:] for key in group.keys] == sorted(key for g in groups for key in g.keys)[6:]
+    group = groups[0]
+    assert group.textures.shape == (6, 32, 32, 3) and group.textures[2:4].shape == (2, 32, 32, 3)
+    assert np.array_equal(group.textures[2:4][1], group.textures[3]) and group.textures[0].dtype == np.uint8
+    assert json.loads(storage.read_bytes(f"work/{name}.groups.json")) == groups.names
+
+
+def test_units_decide_what_white_is() -> None:
+    assert metric_of(Morph()).white == 255 and metric_of(Morph(texture_units="levels")).white == 1
+    black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
+    assert cv2.norm(black, white) / metric_of(Morph()).white == pytest.approx(12**0.5)
+    assert metric_of(Morph.model_validate({"lambda": 3.5})).weight == 3.5

@@ -1,0 +1,155 @@
+"""Learned masks in the pipeline: the right crop, the same bytes in any company, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceloom.pipelines.render.learned_masks import (
+    check_checkpoint,
+    checkpoint_digest,
+    load_predictor,
+    network_matrix,
+    paints_learned,
+)
+from faceloom.schemas.errors import PhotoError, RecipeError
+from faceloom.schemas.masks import AutoencoderMask
+from faceloom.schemas.recipe import parse_recipe
+from faceloom.transforms.align import five_points
+from faceloom.transforms.geometry import apply_affine
+from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
+
+torch = pytest.importorskip("torch")
+EYE_LEVEL = {"mode": "eye_level", "size": 16}
+
+
+def mask(run: Path, **changes: Any) -> AutoencoderMask:
+    return AutoencoderMask(**{"kind": "autoencoder", "checkpoint": str(run), **changes})
+
+
+def working(synthetic: SimpleNamespace, seed: int = 0, *, landmarks: bool = True) -> Working:
+    how = parse_recipe({"name": "x", "align": {"mode": "face_box", "size": 64, "margin": 0.3}})
+    points = synthetic.landmarks((100 + seed, 90), 50, 0.1)
+    changes = {} if landmarks else {"landmarks": b"", "box": (-0.5, -0.5, 239.5, 219.5), "width": 240, "height": 220}
+    face = synthetic.planned(b"", points, **changes)
+    return cut_working(synthetic.picture(240, 220, seed), face, crop_matrix(how, face), 1, how)
+
+
+def paint(run: Path, pictures: list[Working], seeds: list[int], **changes: Any) -> list[Any]:
+    wanted = mask(run, **changes)
+    return [one() for one in paints_learned(wanted, checkpoint_digest(0, wanted), pictures, seeds)]
+
+
+def test_the_network_sees_the_face_as_its_training_data_showed_it(synthetic: SimpleNamespace) -> None:
+    picture = working(synthetic)
+    assert picture.landmarks is not None
+    eyes = apply_affine(network_matrix(EYE_LEVEL, picture, 16), five_points(picture.landmarks)[:2])
+    assert eyes[0, 1] == pytest.approx(eyes[1, 1], abs=1e-3)
+    assert eyes[1, 0] - eyes[0, 0] == pytest.approx(0.315 * 16, abs=1e-3)
+    arcface = apply_affine(network_matrix({"mode": "arcface", "size": 112}, picture, 112), picture.landmarks[[30]])
+    assert arcface[0] == pytest.approx([56, 72], abs=6)
+
+
+def test_without_landmarks_it_sees_the_middle_of_the_photo(synthetic: SimpleNamespace) -> None:
+    picture = working(synthetic, landmarks=False)
+    assert picture.landmarks is None and picture.landmarks_crop is None
+    matrix = network_matrix(EYE_LEVEL, picture, 16)
+    centre = apply_affine(matrix, np.array([[picture.box.centre[0], picture.box.centre[1]]]))
+    assert centre[0] == pytest.approx([7.5, 7.5], abs=0.1)
+    assert matrix[0, 0] == pytest.approx(16 / 220, abs=1e-3)
+
+
+def test_a_face_looks_the_same_in_any_company(tiny_run: Path, synthetic: SimpleNamespace) -> None:
+    """Parts and photos may be cut otherwise; the bytes of a sample may not depend on that."""
+    pictures = [working(synthetic, seed, landmarks=seed % 3 > 0) for seed in range(5)]
+    together = paint(tiny_run, pictures, [7, 8, 9, 10, 11])
+    for number, picture in enumerate(pictures):
+        [alone] = paint(tiny_run, [picture], [7 + number])
+        assert np.array_equal(alone.image, together[number].image)
+        assert np.array_equal(alone.alpha, together[number].alpha)
+
+
+def test_composite_leaves_what_is_not_covered_and_the_record_says_how(
+    tiny_run: Path, synthetic: SimpleNamespace
+) -> None:
+    picture, whole = working(synthetic), working(synthetic, landmarks=False)
+    painted, other = paint(tiny_run, [picture, whole], [1, 1])
+    bare = painted.alpha == 0
+    assert np.array_equal(painted.image[bare], picture.image[bare])
+    assert painted.alpha.shape == picture.image.shape[:2]
+    assert (painted.parameters["placed_by"], other.parameters["placed_by"]) == ("landmarks", "whole_photo")
+    assert painted.parameters["weights"] == checkpoint_digest(0, mask(tiny_run))
+    assert {"preset", "device", "blend", "enlarged"} <= painted.parameters.keys()
+    json.dumps(painted.parameters, allow_nan=False)
+
+
+def test_a_face_that_cannot_be_cut_out_spoils_only_itself(tiny_run: Path, synthetic: SimpleNamespace) -> None:
+    good = working(synthetic)
+    assert good.landmarks is not None
+    bad = replace(good, landmarks=good.landmarks + 9000)
+    wanted = mask(tiny_run)
+    first, second, third = paints_learned(wanted, checkpoint_digest(0, wanted), [good, bad, good], [1, 2, 1])
+    assert np.array_equal(first().image, third().image)
+    with pytest.raises(PhotoError) as caught:
+        second()
+    assert caught.value.code == "crop_outside"
+
+
+def test_a_network_is_loaded_once_per_process_and_anew_for_other_weights(tiny_run: Path) -> None:
+    assert load_predictor(str(tiny_run), "a") is load_predictor(str(tiny_run), "a")
+    assert load_predictor(str(tiny_run), "a") is not load_predictor(str(tiny_run), "b")
+
+
+def test_no_checkpoint_is_a_recipe_error_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "card.json").write_text('{"a": 1}')
+    for name in ("missing", "empty", "foreign"):
+        for refuse in (checkpoint_digest, check_checkpoint):
+            with pytest.raises(RecipeError) as caught:
+                refuse(3, mask(tmp_path / name))  # type: ignore[operator]
+            assert caught.value.where == "$.masks[3].checkpoint"
+
+
+def test_damaged_weights_are_refused_before_any_work(tiny_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    weights = run / "best.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    checkpoint_digest(0, mask(run))
+    with pytest.raises(RecipeError, match="sha256"):
+        check_checkpoint(0, mask(run))
+    weights.write_bytes(data[:-7])
+    with pytest.raises(RecipeError, match="bytes"):
+        checkpoint_digest(0, mask(run))
+
+
+def test_the_threads_of_the_process_that_builds_stay_as_they_were(
+    tiny_run: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from faceloom.models.predict import MaskPredictor
+
+    seen: list[int] = []
+    real = MaskPredictor.predict
+
+    def watched(self: MaskPredictor, *given: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return real(self, *given)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(MaskPredictor, "predict", watched)
+    torch.set_num_threads(3)
+    try:
+        paint(tiny_run, [working(synthetic)], [0])
+        assert seen == [1] and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,222 @@
+"""Each mask of a recipe finds its painter, and its digest tells of everything that decides its samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faceloom.pipelines.render.painters import load_picture, mask_digests, painter_for
+from faceloom.pipelines.render.sample import Unpainted
+from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.masks import Mask, PictureMask
+from faceloom.schemas.recipe import parse_recipe
+from faceloom.transforms.masks.picture import ANCHORS
+
+POINTS = {
+    "left_top": [10, 30], "top": [100, 5], "right_top": [190, 30],
+    "right_bottom": [165, 95], "bottom": [100, 145], "left_bottom": [35, 95],
+}  # fmt: skip
+
+
+def masks_of(*masks: dict[str, Any]) -> tuple[Mask, ...]:
+    return parse_recipe({"name": "x", "masks": list(masks)}).masks
+
+
+def digests(*masks: dict[str, Any]) -> tuple[str, ...]:
+    return mask_digests(parse_recipe({"name": "x", "masks": list(masks)}))
+
+
+def draw_picture(path: Path, colour: tuple[int, int, int] = (200, 30, 30)) -> Path:
+    rgba = np.zeros((150, 200, 4), np.uint8)
+    rgba[10:140, 10:190] = (*colour, 255)
+    Image.fromarray(rgba).save(path)
+    return path
+
+
+@pytest.fixture
+def picture_mask(tmp_path: Path) -> dict[str, Any]:
+    anchors = tmp_path / "m.json"
+    anchors.write_text(json.dumps(POINTS))
+    return {"kind": "picture", "path": str(draw_picture(tmp_path / "m.png")), "anchors": str(anchors)}
+
+
+POLYGON = {"kind": "polygon", "shape": "A"}
+TEMPLATE = {"kind": "template", "template": "surgical"}
+
+
+@pytest.mark.parametrize(
+    ("mask", "changes"),
+    [
+        (POLYGON, [{"shape": "B"}, {"colour": "red"}]),
+        (
+            TEMPLATE,
+            [
+                {"template": "cloth"}, {"colour": "red"}, {"pattern": "dots"}, {"wearing": "nose_out"},
+                {"spread": 0.5}, {"straps": False},
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_every_setting_but_the_weight_changes_the_digest(mask: dict[str, Any], changes: list[dict[str, Any]]) -> None:
+    [before] = digests(mask)
+    assert digests({**mask, "weight": 7}) == (before,)
+    after = [digests({**mask, **change})[0] for change in changes]
+    assert len({before, *after}) == len(changes) + 1
+
+
+def test_digests_stand_in_the_order_of_the_masks() -> None:
+    one, other = digests(POLYGON, TEMPLATE)
+    assert digests(TEMPLATE, POLYGON) == (other, one)
+    assert digests() == ()
+    assert digests({**POLYGON, "colour": "red"}) == digests({**POLYGON, "colour": [255, 0, 0]})
+
+
+def test_a_pictures_content_and_name_count_and_its_folder_does_not(
+    picture_mask: dict[str, Any], tmp_path: Path
+) -> None:
+    [before] = digests(picture_mask)
+    (tmp_path / "elsewhere").mkdir()
+    moved = tmp_path / "elsewhere" / "m.png"
+    moved.write_bytes(Path(picture_mask["path"]).read_bytes())
+    assert digests({**picture_mask, "path": str(moved)}) == (before,)
+    renamed = moved.rename(moved.with_name("other.png"))
+    assert digests({**picture_mask, "path": str(renamed)}) != (before,), "the name stands in the record of each sample"
+    draw_picture(Path(picture_mask["path"]), (0, 0, 255))
+    [recoloured] = digests(picture_mask)
+    Path(picture_mask["anchors"]).write_text(json.dumps({**POINTS, "top": [100, 6]}))
+    assert len({before, recoloured, *digests(picture_mask)}) == 3
+
+
+@pytest.fixture
+def face(synthetic: SimpleNamespace) -> SimpleNamespace:
+    return SimpleNamespace(image=synthetic.picture(300, 320), landmarks=synthetic.landmarks((150, 120), 80))
+
+
+def paint(masks: tuple[Mask, ...], face: SimpleNamespace, number: int = 0, seed: int = 0) -> Any:
+    [one] = painter_for(masks).prepare([Unpainted(face, masks[number], seed)])
+    return one()
+
+
+def test_polygons_are_solid_in_their_colour(face: SimpleNamespace) -> None:
+    painted = paint(masks_of({**POLYGON, "colour": [10, 20, 30]}), face)
+    assert (painted.image[painted.alpha == 1] == (10, 20, 30)).all()
+    assert np.array_equal(painted.image[painted.alpha == 0], face.image[painted.alpha == 0])
+    assert painted.parameters["shape"] == "A"
+
+
+def test_templates_are_drawn_from_the_generator(face: SimpleNamespace) -> None:
+    masks = masks_of(TEMPLATE)
+    one, same, other = (paint(masks, face, seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(one.image, same.image)
+    assert not np.array_equal(one.image, other.image)
+    assert one.alpha[int(face.landmarks[57, 1]), int(face.landmarks[57, 0])] > 0.9, "it covers the mouth"
+    assert one.alpha[int(face.landmarks[37, 1]), int(face.landmarks[37, 0])] == 0, "and not the eyes"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_photo_of_one_colour_gives_finite_values(face: SimpleNamespace, grey: int) -> None:
+    """Eyes behind a black bar, or burnt out: there is no edge and no light to measure."""
+    face.image[:] = grey
+    for template in ("surgical", "cloth_patterned", "ffp_valve"):
+        painted = paint(masks_of({**TEMPLATE, "template": template}), face)
+        json.dumps(painted.parameters, allow_nan=False)
+        assert np.isfinite(painted.alpha).all()
+
+
+def test_pictures_are_painted_in_their_colours(face: SimpleNamespace, picture_mask: dict[str, Any]) -> None:
+    painted = paint(masks_of(POLYGON, picture_mask), face, number=1)
+    inside = painted.alpha > 0.95
+    red, green, _ = painted.image[inside].mean(axis=0)
+    assert inside.mean() > 0.05
+    assert red > 2 * green
+
+
+def test_painting_leaves_the_photo_as_it_was(face: SimpleNamespace, picture_mask: dict[str, Any]) -> None:
+    before = face.image.copy()
+    masks = masks_of(POLYGON, TEMPLATE, picture_mask)
+    for number in range(3):
+        painted = paint(masks, face, number)
+        assert painted.image.shape == face.image.shape
+        assert painted.alpha.dtype == np.float32
+        assert json.dumps(painted.parameters)
+    assert np.array_equal(face.image, before)
+
+
+def test_files_are_loaded_once_and_again_when_they_change(
+    face: SimpleNamespace, picture_mask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = []
+    monkeypatch.setattr(
+        "faceloom.pipelines.render.painters.load_picture", lambda n, m: loads.append(n) or load_picture(n, m)
+    )
+    masks = masks_of(picture_mask)
+    first = paint(masks, face).image
+    assert painter_for(masks) is painter_for(masks)
+    assert len(loads) == 1
+    draw_picture(Path(picture_mask["path"]), (20, 20, 250))
+    assert not np.array_equal(paint(masks, face).image, first)
+    assert len(loads) == 2
+
+
+def opaque(path: Path) -> None:
+    Image.new("RGB", (20, 20), "red").save(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "spoil", "said"),
+    [
+        ("path", Path.unlink, "cannot be read (No such file"),
+        ("anchors", Path.unlink, "cannot be read (No such file"),
+        ("path", lambda path: path.write_bytes(b"no picture"), "not a picture"),
+        ("path", lambda path: path.write_bytes(path.read_bytes()[:100]), "not a picture"),
+        ("path", opaque, "no transparency"),
+        ("anchors", lambda path: path.write_text("{"), "not JSON or YAML"),
+        ("anchors", lambda path: path.write_bytes(b"\xff\xfe\xff"), "not JSON or YAML"),
+        ("anchors", lambda path: path.write_text("[1, 2]"), "must map anchor names"),
+        ("anchors", lambda path: path.write_text(json.dumps({**POINTS, "nose": [1, 2]})), ", ".join(ANCHORS)),
+        ("anchors", lambda path: path.write_text(json.dumps({**POINTS, "top": [1]})), "$.top an anchor is [x, y]"),
+        ("anchors", lambda path: path.write_text(json.dumps({**POINTS, "top": ["1", 2]})), "$.top an anchor is [x, y]"),
+    ],
+)
+def test_what_is_wrong_with_a_picture_is_told_with_its_path_in_the_recipe(
+    picture_mask: dict[str, Any], key: str, spoil: Callable[[Path], object], said: str
+) -> None:
+    spoil(Path(picture_mask[key]))
+    with pytest.raises(RecipeError) as caught:
+        painter_for(masks_of(POLYGON, picture_mask))
+    assert caught.value.where == f"$.masks[1].{key}"
+    assert said in caught.value.what
+
+
+def test_an_anchors_file_may_be_yaml(picture_mask: dict[str, Any]) -> None:
+    Path(picture_mask["anchors"]).write_text("".join(f"{name}: {xy}\n" for name, xy in POINTS.items()))
+    [mask] = masks_of(picture_mask)
+    assert isinstance(mask, PictureMask)
+    loaded = load_picture(0, mask)
+    assert loaded.anchors.tolist() == [POINTS[name] for name in ANCHORS]
+    assert loaded.rgba.shape == (150, 200, 4)
+    assert loaded.rgba[75, 100].tolist() == [200, 30, 30, 255]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"top": [2000, 10]}, r"top lies outside the picture"),
+        ({"left_top": [190, 30], "right_top": [10, 30]}, "from left to right"),
+        ({"left_bottom": [165, 95], "right_bottom": [35, 95]}, "from left to right"),
+        ({"top": [100, 145], "bottom": [100, 5]}, "top must lie above bottom"),
+    ],
+)
+def test_wild_anchors_are_refused(picture_mask: dict[str, Any], changes: dict[str, Any], message: str) -> None:
+    Path(picture_mask["anchors"]).write_text(json.dumps({**POINTS, **changes}))
+    with pytest.raises(RecipeError, match=message) as caught:
+        painter_for(masks_of(picture_mask))
+    assert caught.value.where == "$.masks[0].anchors"

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from faceloom.pipelines.sources.registry import open_source
+from faceloom.schemas.errors import SourceError
+from faceloom.schemas.source_spec import SourceSpec
+
+
+def put(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+
+
+def kind(path: Path | str) -> str:
+    return type(open_source(SourceSpec(path=str(path)))).__name__
+
+
+@pytest.mark.parametrize(
+    ("names", "adapter"),
+    [
+        (["a.jpg", "b.jpg"], "FlatFolder"),
+        (["Ada/1.jpg", "Grace/1.jpg"], "FolderOfPeople"),
+        (["Ada/1.jpg", "Ada/2.jpg", "cover.jpg"], "FolderOfPeople"),
+        (["a.jpg", "b.jpg", "c.jpg", "more/d.jpg"], "FlatFolder"),
+        (["Ada/2020/1.jpg"], "FolderOfPeople"),
+        (["0.tar", "1.tar"], "WebDatasetShards"),
+        (["0.tar", "README.md", "old/1.jpg"], "WebDatasetShards"),
+        (["a.jpg", "backup.tar"], "FlatFolder"),
+        (["CelebA-HQ-img/0.jpg", "CelebAMask-HQ-mask-anno/0/00000_skin.png", "cover.jpg"], "CelebAMaskHq"),
+        (["CelebA-HQ-img/0.jpg", "CelebA-HQ-img/1.jpg"], "FolderOfPeople"),
+        (["Training_Set/1/1.jpg", "Testing_Set/Probe/2_1.jpg"], "TinyFace"),
+        (["Training_Set/1/1.jpg"], "FolderOfPeople"),
+        (["train.rec", "train.idx", "property"], "RecordIo"),
+        (["train.rec", "a.jpg"], "FlatFolder"),
+        ([".thumbs/1.jpg", ".thumbs/2.jpg", "a.jpg"], "FlatFolder"),
+        (["notes.txt"], "FlatFolder"),
+        (["a.jpg", "more/train.rec"], "FlatFolder"),
+        (["Ada/1.jpg", "more/train.rec"], "FolderOfPeople"),
+    ],
+)
+def test_auto_goes_by_what_lies_there(tmp_path: Path, names: list[str], adapter: str) -> None:
+    put(tmp_path, *names)
+    assert kind(tmp_path) == adapter
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter"),
+    [
+        ("t.csv", "Table"),
+        ("t.TSV", "Table"),
+        ("t.parquet", "Table"),
+        ("s.tar", "WebDatasetShards"),
+        ("r.rec", "RecordIo"),
+    ],
+)
+def test_auto_goes_by_a_files_ending(tmp_path: Path, name: str, adapter: str) -> None:
+    put(tmp_path, name)
+    assert kind(tmp_path / name) == adapter
+
+
+def test_auto_knows_patterns_and_names_that_only_look_like_one(tmp_path: Path) -> None:
+    assert kind(tmp_path / "set-{000..002}.tar") == "WebDatasetShards"
+    put(tmp_path, "photos [a].tar/Ada/1.jpg")
+    assert kind(tmp_path / "photos [a].tar") == "FolderOfPeople"
+
+
+def test_records_of_several_splits_are_taken_one_by_one(tmp_path: Path) -> None:
+    put(tmp_path, "export.json", "test/train.rec", "test/property", "train/train.rec", "train/labels.csv")
+    with pytest.raises(SourceError, match=f"folders that do.*such as {tmp_path}/test; labels in each may count from 0"):
+        kind(tmp_path)
+    assert kind(tmp_path / "train") == kind(tmp_path / "test") == "RecordIo"
+    assert type(open_source(SourceSpec(path=str(tmp_path), kind="recordio"))).__name__ == "RecordIo"
+
+
+@pytest.mark.parametrize("folder", ["FlatFolder", "FolderOfPeople"])
+def test_a_given_kind_is_obeyed(tmp_path: Path, folder: str) -> None:
+    put(tmp_path, "a.jpg")
+    spec = SourceSpec(path=str(tmp_path), kind="flat" if folder == "FlatFolder" else "people")
+    assert type(open_source(spec)).__name__ == folder
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "message"),
+    [
+        ("nothing", "auto", "no such file or folder"),
+        ("nothing", "people", "no such file or folder"),
+        ("photo.jpg", "auto", "not a source of photos"),
+        ("photo.jpg", "flat", "not a folder"),
+    ],
+)
+def test_a_wrong_path_has_a_remedy(tmp_path: Path, path: str, kind: str, message: str) -> None:
+    put(tmp_path, "photo.jpg")
+    with pytest.raises(SourceError, match=message) as caught:
+        open_source(SourceSpec.model_validate({"path": str(tmp_path / path), "kind": kind}))
+    assert caught.value.remedy
+    assert caught.value.where.endswith(path)
+
+
+def test_unreadable_folders_do_not_stop_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "a/1.jpg", "b/2.jpg")
+    scandir = os.scandir
+
+    def guarded(path: object) -> object:
+        if str(path).endswith("/a"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert kind(tmp_path) == "FolderOfPeople"

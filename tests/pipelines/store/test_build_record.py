@@ -1,0 +1,200 @@
+"""The record of a build: it adds up, says nothing of the machine, and is there only when the build is whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.pipelines.store.build_record import (
+    BuildRecord,
+    make_record,
+    portable_recipe,
+    read_record,
+    render_rejects,
+    write_record,
+)
+from faceloom.pipelines.store.parquet_tables import write_index
+from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index, shard_tar
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.index import IndexRow
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.plan import Part, Plan, PlannedFace, Shard
+from faceloom.schemas.recipe import Recipe, parse_recipe
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path))
+
+
+RECIPE = parse_recipe({"name": "x", "sources": [{"path": "/home/ada/photos"}]})
+
+
+def face(masks: int) -> PlannedFace:
+    return PlannedFace("s", "u", "h", 0, "i", "train", None, None, (), 9, 9, b"", (0, 0, 1, 1), (0,) * masks, 0)
+
+
+def put(storage: Storage, shard: Shard, masks: list[str], rejects: int = 0, source: str = "s") -> None:
+    rows = [
+        IndexRow(f"k{n}", "i", shard.split, "p", 0, 512, (), mask, source, "u", "h", 0, (), "[]", "1", None, None)
+        for n, mask in enumerate(masks)
+    ]
+    gone = [{"stage": "render", "source": "s", "uri": "u", "code": "no_fit", "message": "m", "key": "k"}] * rejects
+    write_index(storage, shard_index(shard.name), rows, {"p": gone})
+    with storage.write(shard_tar(shard.name)) as stream:
+        stream.write(bytes(100 * len(masks)))
+
+
+@pytest.fixture
+def plan(storage: Storage) -> Plan:
+    """Two shards of 3 and 2 samples, one of them lost to a reject."""
+    train = Shard("train", "all", "a" * 12, (Part("p", (face(2), face(1))),))
+    test = Shard("test", "all", "b" * 12, (Part("p", (face(2),)),))
+    put(storage, train, ["surgical", "surgical", "cloth"], source="lfw")
+    put(storage, test, ["cloth"], rejects=1)
+    return Plan("digest", (train, test), (), 1000)
+
+
+def rejects(storage: Storage, plan: Plan) -> list[Reject]:
+    return [
+        Reject("scan", "s", "v", "empty", "m"),
+        Reject("scan", "s", "w", "empty", "m"),
+        *render_rejects(storage, plan),
+    ]
+
+
+def test_counts_come_from_the_shards_and_add_up(storage: Storage, plan: Plan) -> None:
+    record = make_record(storage, RECIPE, plan, 3, rejects(storage, plan))
+    assert (record.photos, record.faces, record.planned, record.written) == (3, 3, 5, 4)
+    assert record.rejects == {"render": {"no_fit": 1}, "scan": {"empty": 2}}
+    assert record.by_split == {"test": 1, "train": 3}
+    assert record.by_mask == {"cloth": 2, "surgical": 2}
+    assert record.by_source == {"lfw": 3, "s": 1}
+    assert sum(record.by_split.values()) == sum(record.by_mask.values()) == sum(record.by_source.values()) == 4
+    assert [(one.name, one.samples, one.bytes) for one in record.shards] == [
+        ("train-all-aaaaaaaaaaaa", 3, 300), ("test-all-bbbbbbbbbbbb", 1, 100),
+    ]  # fmt: skip
+    assert record.planned == record.written + sum(record.rejects["render"].values())
+
+
+def test_rejects_of_rendering_come_back_from_the_indexes(storage: Storage, plan: Plan) -> None:
+    assert render_rejects(storage, plan) == [Reject("render", "s", "u", "no_fit", "m", "k")]
+
+
+@pytest.mark.parametrize("known", [[], [Reject("render", "s", "u", "no_fit", "m", "k")] * 2])
+def test_what_does_not_add_up_is_refused(storage: Storage, plan: Plan, known: list[Reject]) -> None:
+    with pytest.raises(FaceloomError, match="does not add up") as caught:
+        make_record(storage, RECIPE, plan, 3, known)
+    assert caught.value.value in ("1", "-1")
+    assert "--no-resume" in caught.value.remedy
+
+
+@pytest.mark.parametrize("photos", [2, 4])
+def test_a_photo_that_is_neither_planned_nor_rejected_is_missed(storage: Storage, plan: Plan, photos: int) -> None:
+    with pytest.raises(FaceloomError, match="photos are neither planned nor rejected"):
+        make_record(storage, RECIPE, plan, photos, rejects(storage, plan))
+
+
+def test_samples_without_a_mask_are_counted_as_none(storage: Storage) -> None:
+    shard = Shard("train", "all", "c" * 12, (Part("p", (face(0),)),))
+    put(storage, shard, [""])
+    assert make_record(storage, RECIPE, Plan("d", (shard,), (), 1), 1, []).by_mask == {"none": 1}
+
+
+def test_a_build_of_nothing_adds_up(storage: Storage) -> None:
+    record = make_record(storage, RECIPE, Plan("d", (), (), 1), 1, [Reject("scan", "s", "v", "empty", "m")])
+    assert (record.written, record.shards, record.by_split) == (0, (), {})
+
+
+def test_the_recipe_is_kept_without_paths_of_this_machine() -> None:
+    recipe = parse_recipe(
+        {
+            "name": "x",
+            "description": "about /home",
+            "sources": [{"path": "/home/ada/t.csv", "root": "/mnt/disk", "name": "mine", "licence": "see /licence"}],
+            "masks": [
+                {"kind": "picture", "path": "/a/m.png", "anchors": "/b/m.json"},
+                {"kind": "polygon", "shape": "A"},
+            ],
+            "faces": {"landmark_model": "/opt/models/68.dat"},
+            "lowres": {"sizes_from": "/data/heights.txt"},
+            "output": {"features": {"model": "/opt/models/vgg.pt"}},
+            "morph": {"lambda": 3.0},
+        }
+    )
+    kept = portable_recipe(recipe)
+    [source] = kept["sources"]
+    assert (source["path"], source["root"], source["name"], source["licence"]) == (
+        "t.csv",
+        "disk",
+        "mine",
+        "see /licence",
+    )
+    assert (kept["masks"][0]["path"], kept["masks"][0]["anchors"]) == ("m.png", "m.json")
+    assert kept["faces"]["landmark_model"] == "68.dat"
+    assert (kept["lowres"]["sizes_from"], kept["output"]["features"]["model"]) == ("heights.txt", "vgg.pt")
+    assert kept["morph"]["lambda"] == 3.0, "under the name that a recipe has for it"
+    assert "/" not in json.dumps({**kept, "description": "", "sources": [{**source, "licence": ""}]})
+    assert kept["description"] == "about /home"
+    assert kept["output"]["shards"]["samples"] == 5000, "defaults are written out"
+    elsewhere = recipe.model_dump(mode="json")
+    elsewhere["sources"][0]["path"] = "/other/t.csv"
+    assert portable_recipe(parse_recipe(elsewhere)) == kept
+
+
+def test_paths_of_labels_and_checkpoints_are_no_ones_business() -> None:
+    recipe = parse_recipe(
+        {
+            "name": "x",
+            "sources": [{"path": "/a/photos", "kind": "label_maps", "labels": "/a/maps"}],
+            "masks": [{"kind": "autoencoder", "checkpoint": "/runs/one"}],
+        }
+    )
+    kept = portable_recipe(recipe)
+    assert (kept["sources"][0]["labels"], kept["masks"][0]["checkpoint"]) == ("maps", "one")
+
+
+def example(**changes: Any) -> BuildRecord:
+    fields: dict[str, Any] = {
+        "recipe": portable_recipe(Recipe(name="x", description="é")),
+        "plan": "d", "analyser": "1", "renderer": "1", "photos": 1,
+        "faces": 1, "planned": 1, "written": 1, "rejects": {}, "by_split": {"train": 1}, "by_mask": {"none": 1},
+        "by_source": {"s": 1}, "shards": (),
+    }  # fmt: skip
+    return BuildRecord(**{**fields, **changes})
+
+
+def test_a_record_comes_back_as_it_was(storage: Storage) -> None:
+    write_record(storage, example())
+    assert read_record(storage) == example()
+    text = storage.read_bytes(BUILD_RECORD).decode()
+    assert text.endswith("}\n")
+    assert json.loads(text)["recipe"]["description"] == "é"
+
+
+def test_an_unchanged_record_is_not_written_again(storage: Storage) -> None:
+    write_record(storage, example())
+    before = storage.local(BUILD_RECORD).stat()
+    write_record(storage, example())
+    assert storage.local(BUILD_RECORD).stat().st_ino == before.st_ino
+    write_record(storage, example(written=0))
+    assert read_record(storage).written == 0
+
+
+def test_without_a_record_there_is_no_finished_build(storage: Storage) -> None:
+    with pytest.raises(StorageError, match="no finished build") as caught:
+        read_record(storage)
+    assert "faceloom build" in caught.value.remedy
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"plan": 1}', b"\xff\xfe"])
+def test_a_damaged_record_is_called_damaged(storage: Storage, content: bytes) -> None:
+    storage.local(BUILD_RECORD).write_bytes(content)
+    with pytest.raises(StorageError, match="the build's record is damaged") as caught:
+        read_record(storage)
+    assert caught.value.where == BUILD_RECORD
+    assert "writes the record anew" in caught.value.remedy

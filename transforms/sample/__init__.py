@@ -1,0 +1,1 @@
+"""From a decoded photo to the pictures and files of one sample."""

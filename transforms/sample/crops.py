@@ -1,0 +1,163 @@
+"""The aligned pictures of one sample: face, masked face, coverage, all in the pixels of the crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
+
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.guide import Guide
+from faceloom.schemas.recipe import Recipe
+from faceloom.transforms.align import warp_alpha, warp_image
+from faceloom.transforms.augment import Layers, apply, draw
+from faceloom.transforms.geometry import apply_affine, invert
+from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
+from faceloom.transforms.guide.label_map import LabelMap, from_planes, planes, warp_labels
+from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.sample.working import Image, Matrix, Points, Working
+
+COVERED = 0.5
+"""A pixel counts as mask from this coverage on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """What a sample shows.
+
+    Attributes:
+        face: uint8 (H, W, 3), RGB.
+        landmarks: float32 (68, 2), pixels of the crop; None if no face was found.
+        masked: uint8 like `face`, or None if the sample has no mask.
+        alpha: float32 (H, W), coverage by the mask, 0..1; None if the sample has no mask.
+        guide: uint8 (H, W), 0..255, where the parts lie that the recipe's guide names; None without a guide.
+    """
+
+    face: Image
+    landmarks: Points | None
+    masked: Image | None = None
+    alpha: npt.NDArray[np.float32] | None = None
+    guide: Image | None = None
+
+    @property
+    def mask(self) -> Image:
+        """Ground truth: uint8 (H, W), 255 where the mask covers at least half a pixel, else 0."""
+        assert self.alpha is not None
+        return (self.alpha >= COVERED).astype(np.uint8) * np.uint8(255)
+
+
+@dataclass(frozen=True, slots=True)
+class BareCrop:
+    """What all samples of one face share.
+
+    Attributes:
+        crops: face, landmarks and guide mask.
+        outside: bool, which pixels of the crop show what lies outside the photo; None if all of it lies inside.
+        guide_origin: what the samples record of the guide mask; None without one.
+    """
+
+    crops: Crops
+    outside: npt.NDArray[np.bool_] | None
+    guide_origin: dict[str, JsonValue] | None = None
+
+
+def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) -> BareCrop:
+    """Cut the aligned face, and its guide mask if the recipe asks for one, from its working picture.
+
+    Raises:
+        PhotoError: `no_labels`, `no_landmarks`, if a guide cannot be made and the recipe says to reject such faces.
+    """
+    size = recipe.align.width_height
+    face = warp_image(working.image, working.matrix, size, border=recipe.align.border)
+    crops = Crops(face, working.landmarks_crop)
+    outside = _outside(working.image, working.matrix, size)
+    if recipe.guide is None:
+        return BareCrop(crops, outside)
+    guide = _guide(recipe.guide, working, size, labels)
+    return BareCrop(replace(crops, guide=guide.mask), outside, guide.origin)
+
+
+def _guide(guide: Guide, working: Working, size: tuple[int, int], labels: LabelMap | None) -> GuideMask:
+    bits = None if labels is None else labels_in_crop(labels, working, size)
+    return make_guide(guide, working.landmarks_crop, size, labels, bits)
+
+
+def labels_in_crop(labels: LabelMap, working: Working, size: tuple[int, int]) -> npt.NDArray[np.uint32]:
+    """Cut the crop of a photo's label map, by nearest; in a morph they move with the pixels that they speak of."""
+    import cv2
+
+    bits = warp_labels(labels.bits, working.photo_size, working.matrix_photo, size)
+    if working.read_from is None:
+        return bits
+    # Where the crop's pixels were in the unmixed crop: through the working picture, its map, and back.
+    nowhere = -1e6  # what lies outside the working picture has no label, not that of its corner
+    x, y = (cv2.warpAffine(part, working.matrix, size, borderValue=nowhere) for part in working.read_from)
+    places = apply_affine(working.matrix, np.stack([x, y], axis=-1).reshape(-1, 2)).astype(np.float32)
+    columns, rows = places.reshape(*x.shape, 2).transpose(2, 0, 1)
+    channels = cv2.remap(planes(bits), np.ascontiguousarray(columns), np.ascontiguousarray(rows), cv2.INTER_NEAREST)
+    return from_planes(channels)
+
+
+def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe: Recipe) -> Crops:
+    """Cut the masked face and its coverage as the face was cut."""
+    size, output = recipe.align.width_height, recipe.output
+    truth = painted.alpha
+    if output.straps and painted.straps is not None:
+        truth = np.maximum(truth, painted.straps)
+    masked = warp_image(painted.image, working.matrix, size, border=recipe.align.border)
+    alpha = warp_alpha(truth, working.matrix, size)
+    if bare.outside is not None:
+        # No mask is drawn out or mirrored beyond the photo: there both pictures show the same.
+        masked[bare.outside], alpha[bare.outside] = bare.crops.face[bare.outside], 0
+    return replace(bare.crops, masked=masked, alpha=alpha)
+
+
+def refuse_uncovered(crops: Crops, label: str) -> None:
+    """Refuse a sample whose mask does not show.
+
+    Raises:
+        PhotoError: `mask_outside_crop`, if there is a mask and no pixel of the crop is covered.
+    """
+    if crops.alpha is not None and crops.alpha.max() < COVERED:
+        remedy = "Use a larger or looser crop, another way of wearing, or less augmentation"
+        raise PhotoError("mask_outside_crop", "no pixel of the mask lies in the crop", value=label, remedy=remedy)
+
+
+def augmented(crops: Crops, recipe: Recipe, rng: np.random.Generator) -> tuple[Crops, list[JsonValue]]:
+    """Augment a sample: everything moves together, and only pictures change their looks.
+
+    Returns:
+        The new pictures, and what was drawn; `transforms.augment.apply` repeats it from that alone.
+    """
+    pictures = {"face": crops.face, **({} if crops.masked is None else {"masked": crops.masked})}
+    drawn = draw(recipe.augment, rng, recipe.align.width_height)
+    layers = apply(
+        drawn,
+        Layers(
+            pictures,
+            {} if crops.guide is None else {"guide": crops.guide},
+            {} if crops.alpha is None else {"alpha": crops.alpha},
+            {} if crops.landmarks is None else {"landmarks": crops.landmarks},
+        ),
+    )
+    changed = Crops(
+        layers.pictures["face"],
+        layers.landmarks.get("landmarks"),
+        layers.pictures.get("masked"),
+        layers.alphas.get("alpha"),
+        layers.masks.get("guide"),
+    )
+    return changed, list(drawn)
+
+
+def _outside(image: Image, matrix: Matrix, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+    """Which pixels of a crop read anything outside of the picture; None if none does."""
+    right, bottom = size[0] - 0.5, size[1] - 0.5
+    corners = apply_affine(invert(matrix), np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]))
+    limits = np.array([image.shape[1], image.shape[0]]) - 0.5
+    if (corners >= -0.5 - 1e-6).all() and (corners <= limits + 1e-6).all():
+        return None
+    inside = warp_alpha(np.ones(image.shape[:2], np.float32), matrix, size)
+    return inside < 1 - 1e-4
