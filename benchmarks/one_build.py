@@ -21,7 +21,9 @@ MASKS = {
 }
 
 
-def plain_loop(tasks: Sequence[Any], do: Any, *, workers: int, then: Callable[[Any], None] | None = None) -> Any:
+def plain_loop(
+    tasks: Sequence[Any], do: Any, *, workers: int, then: Callable[[Any], None] | None = None, on_count: Any = None
+) -> Any:
     """What `run_tasks` does, as a loop: the difference is Beam's share."""
     seconds: Counter[str] = Counter()
     after = {}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.analyse.survey import Survey, survey
 from faceloom.pipelines.context import Context
@@ -173,7 +174,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings)
         _write_rejects(storage, rejects)
         storage.settle(SHARDS, INDEX, REJECTS)
-        write_card(storage, record, context.recipe.faces.landmark_model)
+        packaged = is_packaged_model(context.recipe.faces.landmark_model)
+        write_card(storage, record, LANDMARK_MODEL_TERMS if packaged else "")
         write_record(storage, record)
         storage.settle("")
         _forget(storage, storage.list(WORK))

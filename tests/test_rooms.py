@@ -14,6 +14,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("schemas", "transforms", "models", "pipelines")
 """From the bottom up: a room may import itself and the rooms before it."""
 
+FLOW = (
+    *("recipe", "store", "recordio", "run", "sources", "context", "analyse", "plan", "render"),
+    *("build", "preview", "read", "export", "training", "evaluation", "preload", "demo", "cli"),
+)
+"""The rooms of `pipelines/` in the order of the data flow: a room may import itself and the rooms before it."""
+
 SLOW = (
     "cv2",
     "dlib",
@@ -77,6 +83,43 @@ def test_imports_never_point_up(path: Path) -> None:
     above = ROOMS[ROOMS.index(room) + 1 :]
     ours = {name.split(".")[1] for name in imported(ast.parse(path.read_text())) if name.startswith("faceloom.")}
     assert not ours & set(above)
+
+
+def stage_of(path: Path) -> str:
+    """The room of `pipelines/` that a module lies in, or the module itself where it lies at the top."""
+    return path.relative_to(ROOT / "pipelines").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.is_relative_to(ROOT / "pipelines")], ids=name_of)
+def test_imports_follow_the_data_flow(path: Path) -> None:
+    stage = stage_of(path)
+    if stage == "__init__":
+        return
+    later = FLOW[FLOW.index(stage) + 1 :]
+    ours = {
+        name.split(".")[2] for name in imported(ast.parse(path.read_text())) if name.startswith("faceloom.pipelines.")
+    }
+    assert not ours & set(later)
+
+
+def test_no_two_modules_of_a_room_import_each_other() -> None:
+    module = {path: "faceloom." + ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in SOURCES}
+    edges = {
+        name: {other for other in module.values() if any(x == other or x.startswith(f"{other}.") for x in used)}
+        for path, name in module.items()
+        for used in [imported(ast.parse(path.read_text()))]
+    }
+    done: set[str] = set()
+
+    def walk(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, f"a circle of imports: {' -> '.join([*above[above.index(name) :], name])}"
+        if name not in done:
+            for other in edges[name] - {name}:
+                walk(other, (*above, name))
+            done.add(name)
+
+    for name in edges:
+        walk(name, ())
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

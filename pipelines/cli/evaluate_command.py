@@ -56,9 +56,10 @@ def autoencoder(
         check_report(folder, task)
     with ending(FAILED, as_json, debug):
         from faceloom.pipelines.cli.console import watcher_for
+        from faceloom.pipelines.cli.summary import evaluation_summary
         from faceloom.pipelines.evaluation.evaluate import evaluate, open_methods
         from faceloom.pipelines.evaluation.report import as_json as plain
-        from faceloom.pipelines.evaluation.report import summary, write_report
+        from faceloom.pipelines.evaluation.report import write_report
 
         with watcher_for(error_console()) as watcher:
             evaluation = evaluate(task, open_methods(task), watcher)
@@ -66,5 +67,5 @@ def autoencoder(
         if as_json:
             write_json({"to": folder, **plain(evaluation)})
         else:
-            show_blocks(summary(evaluation))
+            show_blocks(evaluation_summary(evaluation))
             say(f"Report and sheet: {folder}")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from faceloom.pipelines.build import RunReport
 from faceloom.pipelines.cli.console import size_text, time_text
+from faceloom.pipelines.evaluation.evaluate import Evaluation
 from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.preview import Preview, Shown
 from faceloom.pipelines.store.build_record import BuildRecord
@@ -123,6 +124,17 @@ def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[Renderab
     total = f"{len(found.files):,} files, {size_text(sum(found.files.values()))}"
     end = f"Deleted: {total}." if deleted else f"{total}. To delete them: faceloom clean {out} --yes"
     return [table("Not part of the finished build", ("file", "size"), files), Text(end)]
+
+
+def evaluation_summary(evaluation: Evaluation) -> list[RenderableType]:
+    """Facts and tables of an evaluation, without intervals, for which a terminal has no room."""
+    from faceloom.pipelines.evaluation.report import HEADS, cells, facts
+
+    tables = evaluation.tables.items()
+    return [
+        facts_table("Evaluated", facts(evaluation)),
+        *(table(title.capitalize(), HEADS, cells(rows, intervals=False)) for title, rows in tables),
+    ]
 
 
 def print_blocks(console: Console, blocks: Sequence[RenderableType]) -> None:

@@ -18,7 +18,7 @@ from faceloom.schemas.errors import StorageError
 from faceloom.transforms.sample.encode import encode
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    pass
 
 FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
 """Files of a report."""
@@ -113,17 +113,6 @@ def markdown(evaluation: Evaluation) -> str:
         table = [list(HEADS), ["---"] * len(HEADS), *cells(rows, intervals=True)]
         lines += ["", f"{title.capitalize()}:", "", *("| " + " | ".join(row) + " |" for row in table)]
     return "\n".join(lines) + "\n"
-
-
-def summary(evaluation: Evaluation) -> list[RenderableType]:
-    """Facts and tables for a terminal, which has no room for intervals."""
-    from faceloom.pipelines.cli.summary import facts_table, table
-
-    tables = evaluation.tables.items()
-    return [
-        facts_table("Evaluated", facts(evaluation)),
-        *(table(title.capitalize(), HEADS, cells(rows, intervals=False)) for title, rows in tables),
-    ]
 
 
 def check_report(folder: str, task: Task) -> None:

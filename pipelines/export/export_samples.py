@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from faceloom.pipelines.recordio.record_writer import RecordIoFormat, is_called, is_picture
+from faceloom.pipelines.export.recordio_layout import RecordIoFormat, is_called, is_picture
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.parquet_tables import read_index

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import DATA_CARD, shard_index
@@ -19,11 +18,11 @@ for every sample the photo that it came from and that photo's sha256, and for a 
 can be found."""
 
 
-def write_card(storage: Storage, record: BuildRecord, landmark_model: str | None) -> None:
+def write_card(storage: Storage, record: BuildRecord, model_terms: str) -> None:
     """Write a build's data card, if it is not there already.
 
     Args:
-        landmark_model: the recipe's own model, if it names one.
+        model_terms: terms of the landmark model; empty if there are none to state.
     """
     licences: Counter[str] = Counter()
     consents: Counter[str] = Counter()
@@ -34,7 +33,7 @@ def write_card(storage: Storage, record: BuildRecord, landmark_model: str | None
             people.update([parent["identity"] for parent in parents] or [identity])  # a morph is nobody new
         licences.update(licence or "not stated" for licence in columns["licence"])
         consents.update(consent or "not stated" for consent in columns["consent"])
-    text = card_text(record, len(people), licences, consents, packaged_model=is_packaged_model(landmark_model))
+    text = card_text(record, len(people), licences, consents, model_terms=model_terms)
     storage.write_changed(DATA_CARD, text.encode("utf-8", "backslashreplace"))
 
 
@@ -44,7 +43,7 @@ def card_text(
     licences: Mapping[str, int],
     consents: Mapping[str, int],
     *,
-    packaged_model: bool,
+    model_terms: str,
 ) -> str:
     """The card of a build as Markdown.
 
@@ -52,7 +51,7 @@ def card_text(
         record: of the build.
         people: distinct identities; a photo of nobody known counts as one of its own.
         licences, consents: samples by what the source says.
-        packaged_model: whether landmarks may come from the packaged 68-point model, whose terms must be told.
+        model_terms: terms of the landmark model; empty if there are none to state.
     """
     recipe = record.recipe
     parts = [
@@ -66,7 +65,7 @@ def card_text(
         "## Terms",
         _table("Licence", licences),
         _table("Consent", consents),
-        LANDMARK_MODEL_TERMS if packaged_model else "",
+        model_terms,
         "## Left out",
         _rejects(record.rejects),
         "## Care",

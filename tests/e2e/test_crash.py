@@ -166,7 +166,9 @@ def test_workers_of_a_master_that_was_killed_do_no_harm(
     out = tmp_path / "out"
     process = started(command(recipe, table, out, 2))
     until_there_is(pattern, out, process)
-    assert len(living(process.pid)) == 6, "the master, the fork server, and two workers with whoever waits for each"
+    assert len(living(process.pid)) == 5, (
+        "the master, the server of worker processes, its resource tracker, two workers"
+    )
     process.kill()
     process.wait()
     assert not (out / "build.json").exists()

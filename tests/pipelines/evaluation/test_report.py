@@ -15,7 +15,7 @@ from rich.console import Console
 
 from faceloom.models.checkpoint import BEST
 from faceloom.models.metrics import Scores
-from faceloom.pipelines.cli.summary import print_blocks
+from faceloom.pipelines.cli.summary import evaluation_summary, print_blocks
 from faceloom.pipelines.evaluation import report as evaluation_report
 from faceloom.pipelines.evaluation.evaluate import Evaluation
 from faceloom.pipelines.evaluation.figures import METRICS, Figure, Row, make_row
@@ -30,7 +30,6 @@ from faceloom.pipelines.evaluation.report import (
     facts,
     figure_text,
     markdown,
-    summary,
     write_report,
 )
 from faceloom.pipelines.evaluation.task import prepare_evaluation
@@ -118,7 +117,7 @@ def test_markdown_is_a_table_that_can_be_pasted(evaluation: Evaluation) -> None:
 def test_a_terminal_shows_facts_and_tables_without_folding_them(evaluation: Evaluation) -> None:
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     with console.file:
-        print_blocks(console, summary(evaluation))
+        print_blocks(console, evaluation_summary(evaluation))
     text = console.export_text()
     assert text.count("\nnet  ") == 2 and text.count(HEADS[1]) == 2
     assert "0.0173" in text and "±" not in text.replace("95 %", "")

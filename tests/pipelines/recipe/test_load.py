@@ -38,7 +38,7 @@ def test_paths_in_a_recipe_file_start_at_its_folder(tmp_path: Path) -> None:
     assert recipe.sources[0].root is None
     assert recipe.faces.landmark_model == str(here / "models/lm.dat")
     assert recipe.masks[0].model_dump()["anchors"] == str(here / "../m.json")
-    assert recipe.masks[1] == parse().masks[0]
+    assert recipe.masks[1].kind == "polygon"
 
 
 def test_a_relative_recipe_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,11 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.source_spec import SourceSpec
 
 
+def put(root: Path, name: str) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(b"x")
+
+
 def test_full_path_holds_in_another_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, "photos/a.jpg")
     monkeypatch.chdir(tmp_path)
