@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.schemas.keys import digest
+from faceloom.transforms.text import draw_text
 
 Image = NDArray[np.uint8]
 
@@ -41,7 +42,7 @@ def draw_grid(heads: Sequence[str], rows: Sequence[Sequence[Image | None]]) -> I
     """Pictures in rows under named columns, enlarged by whole numbers so that their pixels stay what they are.
 
     Args:
-        heads: name of each column; what does not fit above it is cut.
+        heads: the name of each column, shortened with an ellipsis where it is wider than the column.
         rows: of each row a picture for each column, uint8 (H, W, 3), RGB, all of one size; None stays empty.
 
     Returns:
@@ -53,19 +54,10 @@ def draw_grid(heads: Sequence[str], rows: Sequence[Sequence[Image | None]]) -> I
     sheet = np.full((HEAD + len(rows) * (height + GAP), len(heads) * (width + GAP) - GAP, 3), 255, np.uint8)
     for column, head in enumerate(heads):
         left = column * (width + GAP)
-        _write(sheet[:HEAD, left : left + width], head)
+        draw_text(sheet, head, (left + 1, 3), width=width - 1)
         for number, row in enumerate(rows):
             top = HEAD + number * (height + GAP)
             picture = row[column]
             cell = EMPTY if picture is None else picture.repeat(factor, 0).repeat(factor, 1)
             sheet[top : top + height, left : left + width] = cell
     return sheet
-
-
-def _write(strip: Image, text: str) -> None:
-    """Write text into a strip of a picture; what does not fit is left out."""
-    import cv2
-
-    room = np.full_like(strip, 255)
-    cv2.putText(room, text, (1, HEAD - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
-    strip[:] = room

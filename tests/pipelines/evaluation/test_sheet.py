@@ -75,3 +75,9 @@ def test_columns_are_named_and_long_names_stay_in_their_column() -> None:
     head = sheet[:HEAD]
     assert all((head[:, at * (CELL + GAP) : at * (CELL + GAP) + CELL] < 128).any() for at in (0, 1))
     assert (head[:, 2 * CELL + GAP :] == 255).all()
+
+
+def test_names_in_other_alphabets_are_not_question_marks() -> None:
+    heads = [draw_grid([name], [[flat(0, CELL)]])[:HEAD] for name in ("Łucja", "Дмитрий", "?????")]
+    assert all((head < 128).any() for head in heads)
+    assert not any(np.array_equal(one, other) for one, other in zip(heads, heads[1:]))
