@@ -11,29 +11,16 @@ from faceloom.schemas.photos import Reject, Scalar
 
 @dataclass(frozen=True, slots=True)
 class PlannedMorph:
-    """What a face is mixed with, and how.
+    """The neighbour that is mixed into a face, and its share.
 
     Attributes:
-        key: of the other face.
-        source, uri, photo_sha256, face, identity, licence, consent, width, height, landmarks, box: of the other face,
-            as in `PlannedFace`.
+        other: the neighbour, which is not a morph itself.
         rank: 0 for the nearest neighbour.
-        distance, landmark_distance, texture_distance: how far apart the two are; see `schemas.morph.Morph`.
-        shape_weight, texture_weight: the other's share, 0..1.
+        distance, landmark_distance, texture_distance: distance of the two faces; see `schemas.morph.Morph`.
+        shape_weight, texture_weight: the neighbour's share, 0..1.
     """
 
-    key: str
-    source: str
-    uri: str
-    photo_sha256: str
-    face: int
-    identity: str
-    licence: str | None
-    consent: str | None
-    width: int
-    height: int
-    landmarks: bytes
-    box: tuple[float, float, float, float]
+    other: PlannedFace
     rank: int
     distance: float
     landmark_distance: float
@@ -82,7 +69,7 @@ class PlannedFace:
     def key(self) -> str:
         """Of the face, or of the morph."""
         own = face_key(self.photo_sha256, self.face)
-        return own if self.morph is None else morph_key(own, self.morph.key)
+        return own if self.morph is None else morph_key(own, self.morph.other.key)
 
     @property
     def samples(self) -> int:

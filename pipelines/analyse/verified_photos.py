@@ -10,7 +10,6 @@ from faceloom.pipelines.sources.source import labels_of
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.plan import PlannedFace
-from faceloom.transforms.sample.morphing import neighbour_of
 
 
 def read_unchanged(context: Context, source: str, uri: str, sha256: str) -> bytes:
@@ -48,12 +47,13 @@ def bad_photos(context: Context, faces: Iterable[PlannedFace]) -> dict[str, str]
     """
     bad = {}
     faces = list(faces)
-    both = [neighbour_of(face, face.morph) for face in faces if face.morph]
-    # The faces come last: of a photo that is in both, they know its label files.
-    for face in {(face.source, face.uri): face for face in [*both, *faces]}.values():
+    neighbours = [face.morph.other for face in faces if face.morph]
+    with_labels = {(face.source, face.uri) for face in faces}  # of a neighbour, only the photo is read
+    for (source, uri), face in {(face.source, face.uri): face for face in [*neighbours, *faces]}.items():
         try:
-            read_unchanged(context, face.source, face.uri, face.photo_sha256)
-            read_labels(context, face)
+            read_unchanged(context, source, uri, face.photo_sha256)
+            if (source, uri) in with_labels:
+                read_labels(context, face)
         except PhotoError as error:
             bad[f"{face.source}/{face.uri}"] = error.what
     return bad

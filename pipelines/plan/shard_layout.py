@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import pairwise
+from typing import Any
 
 from faceloom.pipelines.plan.choose import Choice
 from faceloom.pipelines.plan.prefix_tree import Leaf, leaves
 from faceloom.schemas.keys import POSITION_BITS, digest, prefix_name
-from faceloom.schemas.plan import Part, Plan, PlannedFace, Shard
+from faceloom.schemas.plan import Part, Plan, PlannedFace, PlannedMorph, Shard
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import RENDERER
 
@@ -122,8 +122,33 @@ def _part(faces: list[PlannedFace], settings: str, mask_digests: Sequence[str]) 
             *(face.width, face.height, face.landmarks.hex(), face.box),
             [mask_digests[number] for number in face.masks],
             face.labels,
-            face.morph and {**asdict(face.morph), "landmarks": face.morph.landmarks.hex()},
+            None if face.morph is None else _morph_record(face.morph),
         ]
         for face in faces
     ]
     return Part(digest(settings, rows)[:24], tuple(faces))
+
+
+def _morph_record(morph: PlannedMorph) -> dict[str, Any]:
+    """The part of a morph that enters its part's digest. Other names or fields here would rename every shard."""
+    other = morph.other
+    return {
+        "key": other.key,
+        "source": other.source,
+        "uri": other.uri,
+        "photo_sha256": other.photo_sha256,
+        "face": other.face,
+        "identity": other.identity,
+        "licence": other.licence,
+        "consent": other.consent,
+        "width": other.width,
+        "height": other.height,
+        "landmarks": other.landmarks.hex(),
+        "box": other.box,
+        "rank": morph.rank,
+        "distance": morph.distance,
+        "landmark_distance": morph.landmark_distance,
+        "texture_distance": morph.texture_distance,
+        "shape_weight": morph.shape_weight,
+        "texture_weight": morph.texture_weight,
+    }

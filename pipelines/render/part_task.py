@@ -104,11 +104,8 @@ def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -
         with watch.time("read"):
             first = planned[0]
             data = read_unchanged(context, first.source, first.uri, first.photo_sha256)
-            others = {
-                face.morph.key: read_unchanged(context, face.morph.source, face.morph.uri, face.morph.photo_sha256)
-                for face in planned
-                if face.morph
-            }
+            neighbours = [face.morph.other for face in planned if face.morph]
+            others = {one.key: read_unchanged(context, one.source, one.uri, one.photo_sha256) for one in neighbours}
             photo = PhotoToRender(data, planned, read_labels(context, first), others)
         yield photo
 

@@ -151,7 +151,7 @@ def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> Iterator[_
                 working = cut_working(picture, face, matrix, reduction, recipe)
             if face.morph is not None:
                 with watch.time("morph"):
-                    working = morph_working(working, face, photo.others[face.morph.key], recipe)
+                    working = morph_working(working, face, photo.others[face.morph.other.key], recipe)
         except Exception as error:
             yield _Ready(face, error)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -160,7 +160,7 @@ def parents_of(face: PlannedFace) -> tuple[Parent, ...]:
     """The faces that a morph was made from; nobody for a face as it was photographed."""
     if face.morph is None:
         return ()
-    other = face.morph
+    other = face.morph.other
     own = face_key(face.photo_sha256, face.face)
     identity = face.identity.removesuffix(f"+{other.identity}")
     return (
@@ -180,7 +180,17 @@ def _record(key: str, face: PlannedFace, label: str, operations: list[JsonValue]
         "attributes": dict(face.attributes),
         "licence": face.licence,
         "consent": face.consent,
-        "parents": [asdict(parent) for parent in parents_of(face)],
+        "parents": [_parent_record(parent) for parent in parents_of(face)],
         "operations": operations,
         "renderer": RENDERER,
+    }
+
+
+def _parent_record(parent: Parent) -> dict[str, str]:
+    return {
+        "key": parent.key,
+        "identity": parent.identity,
+        "source": parent.source,
+        "uri": parent.uri,
+        "photo_sha256": parent.photo_sha256,
     }

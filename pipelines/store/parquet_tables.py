@@ -40,12 +40,11 @@ def _schema(kind: type) -> pa.Schema:
     elif kind is PlannedFace:
         special = {
             "face": number, "width": number, "height": number, "landmarks": blob, "box": box,
-            "masks": pa.list_(number), "place": blob, "morph": pa.struct(list(_schema(PlannedMorph))),
+            "masks": pa.list_(number), "place": blob,
         }  # fmt: skip
-    elif kind is PlannedMorph:
-        whole, landmarks = ("face", "width", "height", "rank"), {"landmarks": blob, "box": box}
-        reals = ("distance", "landmark_distance", "texture_distance", "shape_weight", "texture_weight")
-        special = {**dict.fromkeys(whole, number), **dict.fromkeys(reals, real), **landmarks}
+        unmixed = [(field.name, special.get(field.name, text)) for field in fields(kind) if field.name != "morph"]
+        figures = [(field.name, real) for field in fields(PlannedMorph) if field.name not in ("other", "rank")]
+        special["morph"] = pa.struct([("other", pa.struct(unmixed)), ("rank", number), *figures])
     elif kind is Neighbour:
         return pa.schema([("query", text), ("neighbour", text), ("rank", number)] + [(n, real) for n in _DISTANCES])
     elif kind is FaceRow:  # the face table: photo columns, repeated for each of its faces
@@ -202,22 +201,34 @@ def read_face_columns(storage: Storage, path: str, names: Sequence[str]) -> list
 
 def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> None:
     """Write the plan rows of one part."""
-    columns = _columns(faces, PlannedFace)
-    columns["attributes"] = [json.dumps(value) for value in columns["attributes"]]
-    columns["place"] = [value.to_bytes(16, "big") for value in columns["place"]]
-    columns["morph"] = [morph and asdict(morph) for morph in columns["morph"]]
-    write_table(storage, path, PlannedFace, columns, durable=False)  # made anew by every run
+    rows = [_plan_row(face) for face in faces]
+    columns = {field.name: [row[field.name] for row in rows] for field in fields(PlannedFace)}
+    write_table(storage, path, PlannedFace, columns, durable=False)  # every run writes it again
+
+
+def _plan_row(face: PlannedFace) -> dict[str, Any]:
+    row = {field.name: getattr(face, field.name) for field in fields(PlannedFace)}
+    row["attributes"] = json.dumps(face.attributes)
+    row["place"] = face.place.to_bytes(16, "big")
+    if face.morph is not None:
+        row["morph"] = {field.name: getattr(face.morph, field.name) for field in fields(PlannedMorph)}
+        row["morph"]["other"] = _plan_row(face.morph.other)
+    return row
 
 
 def read_planned(storage: Storage, path: str) -> list[PlannedFace]:
     """Read the plan rows of one part."""
     columns = _read(storage, path)
-    columns["attributes"] = [tuple(map(tuple, json.loads(value))) for value in columns["attributes"]]
-    columns["place"] = [int.from_bytes(value, "big") for value in columns["place"]]
-    for name in ("masks", "box"):
-        columns[name] = [tuple(value) for value in columns[name]]
-    columns["morph"] = [morph and PlannedMorph(**{**morph, "box": tuple(morph["box"])}) for morph in columns["morph"]]
-    return [PlannedFace(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    return [_planned_face(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+
+
+def _planned_face(row: dict[str, Any]) -> PlannedFace:
+    row["attributes"] = tuple(map(tuple, json.loads(row["attributes"])))
+    row["place"] = int.from_bytes(row["place"], "big")
+    row["masks"], row["box"] = tuple(row["masks"]), tuple(row["box"])
+    if morph := row.get("morph"):
+        row["morph"] = PlannedMorph(**{**morph, "other": _planned_face(morph["other"])})
+    return PlannedFace(**row)
 
 
 def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:

@@ -7,34 +7,13 @@ from dataclasses import replace
 import numpy as np
 from pydantic import JsonValue
 
-from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import arcface_matrix, crop_reduction, eye_level_matrix
 from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.geometry import Matrix, apply_affine, compose, invert
 from faceloom.transforms.morph.morph import morph_faces
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
-
-
-def neighbour_of(face: PlannedFace, morph: PlannedMorph) -> PlannedFace:
-    """The other face of a morph, as a planned face of its own."""
-    return replace(
-        face,
-        source=morph.source,
-        uri=morph.uri,
-        photo_sha256=morph.photo_sha256,
-        face=morph.face,
-        identity=morph.identity,
-        licence=morph.licence,
-        consent=morph.consent,
-        width=morph.width,
-        height=morph.height,
-        landmarks=morph.landmarks,
-        box=morph.box,
-        masks=(),
-        labels="",
-        morph=None,
-    )
 
 
 def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recipe: Recipe) -> Working:
@@ -53,7 +32,7 @@ def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recip
         PhotoError: `morph_folds`, or why the neighbour's photo cannot be used.
     """
     assert face.morph is not None and recipe.morph is not None and working.landmarks is not None
-    neighbour = neighbour_of(face, face.morph)
+    neighbour = face.morph.other
     matrix = crop_matrix(recipe, neighbour)
     reduction = crop_reduction(matrix)
     photo = decode_rgb(other_photo, reduction=reduction, max_pixels=recipe.faces.max_pixels)
@@ -101,7 +80,7 @@ def morph_record(face: PlannedFace, recipe: Recipe) -> dict[str, JsonValue]:
     morph, how = face.morph, recipe.morph
     return {
         "name": "morph",
-        "neighbour": morph.key,
+        "neighbour": morph.other.key,
         "rank": morph.rank,
         "distance": morph.distance,
         "landmark_distance": morph.landmark_distance,

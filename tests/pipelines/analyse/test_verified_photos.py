@@ -40,9 +40,7 @@ def bench(tmp_path: Path, synthetic: SimpleNamespace) -> SimpleNamespace:
 
 
 def mixed(face: PlannedFace, other: PlannedFace) -> PlannedFace:
-    same = {name: getattr(other, name) for name in PlannedMorph.__slots__ if hasattr(other, name) and name != "key"}
-    figures = {name: 0.0 for name in PlannedMorph.__slots__ if name.endswith(("distance", "weight"))}
-    return replace(face, morph=PlannedMorph(key=other.key, rank=0, **{**same, **figures}))
+    return replace(face, morph=PlannedMorph(other, 0, 0.0, 0.0, 0.0, 0.0, 0.0))
 
 
 def test_bytes_come_as_they_were(bench: SimpleNamespace) -> None:

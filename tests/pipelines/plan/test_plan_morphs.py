@@ -58,7 +58,7 @@ def test_one_morph_with_each_neighbour(synthetic: SimpleNamespace) -> None:
         assert mixed is not None
         assert (face.photo_sha256, face.uri, face.split, face.place) == (own.photo_sha256, own.uri, "train", own.place)
         assert face.identity == f"{own.identity}+{other.identity}" and face.attributes == ()
-        assert all(getattr(mixed, name) == getattr(other, name) for name in ("uri", "identity", "landmarks", "box"))
+        assert mixed.other == other
         assert (mixed.rank, mixed.distance) == (row.rank, row.distance)
         assert (mixed.shape_weight, mixed.texture_weight) == (0.25, 0.75)
 
@@ -172,10 +172,10 @@ def test_both_parents_are_always_on_one_side_of_the_split(
     plan = make_plan(how, mixed, [])
     for shard in plan.shards:
         for face in (face for part in shard.parts for face in part.faces):
-            parents = [face_key(face.photo_sha256, face.face), *([face.morph.key] if face.morph else [])]
+            parents = [face_key(face.photo_sha256, face.face), *([face.morph.other.key] if face.morph else [])]
             assert {side_of[key] for key in parents} == {shard.split} == {face.split}
             if face.morph:
-                assert face.morph.photo_sha256 != face.photo_sha256
+                assert face.morph.other.photo_sha256 != face.photo_sha256
                 assert same == "allow" or who[parents[0]] != who[parents[1]]
     made = {face.photo_sha256 + str(face.face) for face in plan.faces if face.morph}
     told = {reject.key for reject in plan.rejects if reject.code == "no_neighbour"}

@@ -18,6 +18,7 @@ from faceloom.pipelines.plan import shard_layout as planner
 from faceloom.pipelines.plan.prefix_tree import leaves
 from faceloom.pipelines.plan.shard_layout import estimate_sample_bytes
 from faceloom.schemas.keys import SAMPLE_KEY, digest, sample_key
+from faceloom.schemas.plan import PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe
 from tests.pipelines.planning import ITEMS, POLYGON, RECIPES, SMALL, Item, face_row, faces_of, item, many, plan, recipe
 
@@ -217,3 +218,19 @@ def test_the_estimated_size_grows_with_what_a_sample_holds() -> None:
 )
 def test_every_product_counts_in_the_estimate(more: dict[str, Any]) -> None:
     assert estimate_sample_bytes(recipe(**more)) > estimate_sample_bytes(recipe())
+
+
+def test_a_parts_digest_is_that_of_earlier_versions() -> None:
+    """Other fields in the digest would render every shard again."""
+    box = (1.5, 2.0, 30.25, 40.0)
+    other = PlannedFace(
+        "t", "b.jpg", "cd" * 32, 1, "Bob", "train", None, "yes", (), 640, 480, b"\x01" * 544, box, (1,), 7,
+        "other labels",
+    )  # fmt: skip
+    mixed = PlannedMorph(other, 2, 31.5, 3.0, 1.5, 0.25, 0.75)
+    face = PlannedFace(
+        "s", "a.jpg", "ab" * 32, 0, "Ada+Bob", "train", "CC0", None, (("age", 36),), 320, 240, b"\x02" * 544, box, (0,),
+        5, "labels", mixed,
+    )  # fmt: skip
+    assert planner._part([face], "settings", ["m"]).digest == "5011149ae98679c84bf3aebc"
+    assert planner._part([replace(face, morph=None)], "settings", ["m"]).digest == "a0452b6878b2a64a21dd2831"

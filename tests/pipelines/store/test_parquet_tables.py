@@ -39,15 +39,12 @@ index_rows = st.builds(
     IndexRow, text, text, text, text, whole, whole, st.lists(members, max_size=3).map(tuple), text, text, text, text,
     st.integers(0, 99), st.lists(parents, max_size=2).map(tuple), text, text, maybe, maybe,
 )  # fmt: skip
-morphs = st.builds(
-    PlannedMorph, text, text, text, text, st.integers(0, 99), text, maybe, maybe, whole, whole, landmarks, box,
-    st.integers(0, 99), real, real, real, real, real,
-)  # fmt: skip
-planned = st.builds(
+unmixed = st.builds(
     PlannedFace, text, text, text, st.integers(0, 99), text, text, maybe, maybe, attributes, whole, whole, landmarks,
     box, st.lists(st.integers(0, 9), max_size=3).map(tuple), st.integers(0, 2**POSITION_BITS - 1), text,
-    st.none() | morphs,
 )  # fmt: skip
+morphs = st.builds(PlannedMorph, unmixed, st.integers(0, 99), real, real, real, real, real)
+planned = st.builds(replace, unmixed, morph=st.none() | morphs)
 rejects = st.builds(Reject, st.sampled_from(["scan", "analyse", "plan", "render"]), text, text, text, text, text)
 faces = st.builds(FaceRow, box, landmarks, real, quality)
 well = st.builds(
