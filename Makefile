@@ -1,25 +1,31 @@
-# Everything runs in .venv, which is made at need. A second call finds it made and is quick.
+# Everything runs in .venv. The first call of a target makes it; later calls are quick.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# More for pip, such as --extra-index-url https://download.pytorch.org/whl/cpu for a torch without CUDA.
+# More options for pip, such as --extra-index-url https://download.pytorch.org/whl/cpu for torch without CUDA.
 PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+# mypy and griffe cannot follow packages that are mapped to folders at the top. This tree has the installed layout.
+TYPES := build/types/faceloom
+ROOMS := schemas transforms models pipelines recipes
 
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test test-all lint types docs package clean
 
 help:
-	@echo 'make demo   build a small real dataset from two public-domain portraits, and show it'
-	@echo 'make test   run all tests'
-	@echo 'make lint   ruff and mypy'
-	@echo 'make clean  delete .venv, the demo and all caches'
+	@echo 'make demo      build a small real dataset from two public-domain portraits, and show it'
+	@echo 'make test      run the tests, except those marked slow'
+	@echo 'make test-all  run all tests'
+	@echo 'make lint      run ruff and mypy'
+	@echo 'make docs      build the site of the documents in build/site'
+	@echo 'make package   build and check sdist and wheel, and build a dataset with the installed wheel'
+	@echo 'make clean     delete .venv, the demo and all caches'
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[torch,ivf,demo,dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[torch,ivf,demo,docs,dev]'
 	touch $@
 
 demo: $(STAMP)
@@ -28,7 +34,7 @@ demo: $(STAMP)
 	$(BIN)/faceloom show demo/out
 	rm -rf demo/samples
 	$(BIN)/faceloom export demo/out --to demo/samples --limit 24
-	$(BIN)/python -m faceloom.pipelines.export.contact_sheet demo/out demo/sheet.png
+	$(BIN)/faceloom sheet demo/out demo/sheet.png
 	@echo
 	@echo 'photos         demo/photos/        (the input, with a few files that must be rejected)'
 	@echo 'dataset        demo/out/           (shards, index, rejects, build.json)'
@@ -36,16 +42,27 @@ demo: $(STAMP)
 	@echo 'contact sheet  demo/sheet.png      (face | masked | mask)'
 
 test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m 'not slow'
+
+test-all: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-# The packages are mapped to folders at the top, which mypy does not follow; links in a tree of the installed shape do.
-lint: $(STAMP)
-	mkdir -p build/types/faceloom
-	for room in schemas transforms models pipelines recipes; do ln -sfn "$(CURDIR)/$$room" build/types/faceloom/$$room; done
-	for file in __init__.py py.typed; do ln -sfn "$(CURDIR)/faceloom/$$file" build/types/faceloom/$$file; done
+types: $(STAMP)
+	mkdir -p $(TYPES)
+	for room in $(ROOMS); do ln -sfn "$(CURDIR)/$$room" $(TYPES)/$$room; done
+	for file in faceloom/*.py faceloom/py.typed; do ln -sfn "$(CURDIR)/$$file" $(TYPES)/; done
+
+lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=build/types $(BIN)/mypy -p faceloom
+	MYPYPATH=build/types $(BIN)/mypy --explicit-package-bases tests/docs tests/benchmarks tests/test_packaging.py benchmarks
+
+docs: types
+	$(BIN)/python -m mkdocs --quiet build --strict
+
+package: types
+	.ci/package
 
 clean:
 	rm -rf .venv build demo .pytest_cache .hypothesis .mypy_cache .ruff_cache *.egg-info

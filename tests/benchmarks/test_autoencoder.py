@@ -29,6 +29,7 @@ def tables(said: str) -> list[list[list[str]]]:
     return [[[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()] for block in blocks]
 
 
+@pytest.mark.slow
 def test_masking_loading_and_training_are_measured_for_every_network() -> None:
     said = run("--pairs", "8", "--epochs", "1")
     assert "1 threads" in said and "torch " in said and "load " in said.splitlines()[0]

@@ -40,6 +40,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_speed_holds_builds_against_the_floor(photos: Path) -> None:
     lines = [line.strip() for line in run("speed.py", "--small", photos, "--rounds", 1).splitlines() if line.strip()]
     assert re.match(r"small: 3 photos, 3 faces, load \d", lines[0])
@@ -78,6 +79,7 @@ def test_a_floor_of_aligned_crops_needs_no_detector(photos: Path) -> None:
     assert facts["photos"] == facts["faces"] == 3 and facts["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_scale_compares_workers_and_sizes(photos: Path) -> None:
     said = run("scale.py", photos, "--small", 4, "--large", 0)
     assert re.search(r"4 photos: 1 worker \d+\.\d s, 2 workers \d+\.\d s", said)
@@ -85,6 +87,7 @@ def test_scale_compares_workers_and_sizes(photos: Path) -> None:
     assert "20000" not in said
 
 
+@pytest.mark.slow
 def test_neighbours_are_held_against_the_loop(tmp_path: Path) -> None:
     said = run("neighbours.py", "--faces", 40, 60, "--scratch", tmp_path)
     for faces in (40, 60):

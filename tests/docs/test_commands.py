@@ -29,6 +29,7 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 NAMES = [path.name for path in DOCUMENTS]
 BIN = Path(sys.executable).parent
+LONG = ["guide.md", "output.md"]
 
 
 def text_of(name: str) -> str:
@@ -63,7 +64,7 @@ def desk(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["README.md", "guide.md", "output.md"])
+@pytest.mark.parametrize("name", ["README.md", *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)])
 def test_the_commands_of_a_document_run_in_their_order(name: str, desk: Path) -> None:
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     prepared = name != "output.md"  # that one reads a build, and shows no command that makes it

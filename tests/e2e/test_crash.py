@@ -129,6 +129,7 @@ def living(group: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_and_resumed(
     workers: int, recipe: Path, table: Path, tmp_path: Path, straight: tuple[dict[str, str], float]
@@ -159,7 +160,7 @@ def test_killed_and_resumed(
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux kills workers with their master")
-@pytest.mark.parametrize("pattern", [ANALYSED, RENDERED])
+@pytest.mark.parametrize("pattern", [pytest.param(ANALYSED, marks=pytest.mark.slow), RENDERED])
 def test_workers_of_a_master_that_was_killed_do_no_harm(
     pattern: str, recipe: Path, table: Path, tmp_path: Path, straight: tuple[dict[str, str], float]
 ) -> None:
@@ -179,6 +180,7 @@ def test_workers_of_a_master_that_was_killed_do_no_harm(
     assert not [path for path in out.rglob("*") if ".partial-" in path.name]
 
 
+@pytest.mark.slow
 def test_four_workers_write_the_same_bytes(
     recipe: Path, table: Path, tmp_path: Path, straight: tuple[dict[str, str], float]
 ) -> None:
@@ -187,6 +189,7 @@ def test_four_workers_write_the_same_bytes(
     assert tree(tmp_path / "out") == straight[0]
 
 
+@pytest.mark.slow
 def test_only_the_parts_of_a_changed_photo_are_rendered(recipe: Path, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = run(command(recipe, table, out, 1))
@@ -202,6 +205,7 @@ def test_only_the_parts_of_a_changed_photo_are_rendered(recipe: Path, table: Pat
     assert 4 <= second["samples_rendered"] <= first["samples_rendered"] / 2
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_leaves_no_half_shard_and_a_resume_finishes(
     recipe: Path, table: Path, tmp_path: Path, straight: tuple[dict[str, str], float]
 ) -> None:

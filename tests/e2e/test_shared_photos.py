@@ -37,10 +37,13 @@ SOURCES: dict[str, dict[str, Any]] = {
 }
 IN_INCLUDED = {"multi": 15, "lfw": 20}
 
-pytestmark = pytest.mark.skipif(
-    not all((PHOTOS / folder).is_dir() for folder in SOURCES),
-    reason=f"no real photos in ../shared/data; {VARIABLE} may name a folder that holds {', '.join(SOURCES)}",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not all((PHOTOS / folder).is_dir() for folder in SOURCES),
+        reason=f"no real photos in ../shared/data; {VARIABLE} may name a folder that holds {', '.join(SOURCES)}",
+    ),
+]
 
 
 class Built:
