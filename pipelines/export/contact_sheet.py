@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.export.export_samples import read_sample
-from faceloom.pipelines.read.split_reader import decode_member
+from faceloom.pipelines.read.sample_members import decode_member
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index
 from faceloom.pipelines.store.paths import shard_index

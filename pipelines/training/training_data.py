@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from faceloom.models.presets import CompactPreset, PaperPreset
-from faceloom.pipelines.read.split_reader import open_split, split_shards
+from faceloom.pipelines.read.split_pieces import split_shards
+from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index

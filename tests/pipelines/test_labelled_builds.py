@@ -16,7 +16,7 @@ from faceloom.pipelines.build import RunReport, prepare, run_build
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.export.export_samples import read_sample
 from faceloom.pipelines.plan import shard_layout as planner
-from faceloom.pipelines.read.split_reader import decode_member
+from faceloom.pipelines.read.sample_members import decode_member
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.label_maps import LabelMaps
 from faceloom.pipelines.store.build_record import read_record

@@ -3,90 +3,25 @@
 from __future__ import annotations
 
 import builtins
-import json
 import pickle
-from collections import Counter
-from collections.abc import Sequence
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from faceloom.pipelines.read.split_reader import decode_member, open_split, own_pieces, split_shards
-from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord, write_record
-from faceloom.pipelines.store.parquet_tables import write_index
-from faceloom.pipelines.store.paths import shard_index, shard_tar
-from faceloom.pipelines.store.storage import Storage
-from faceloom.pipelines.store.tar_writer import END, append_sample, sample_length
+import faceloom.pipelines.read
+from faceloom.pipelines.read.split_reader import open_split
 from faceloom.schemas.errors import FaceloomError, StorageError
-from faceloom.schemas.index import IndexRow
-from faceloom.transforms.sample.encode import encode, npy
+from tests.pipelines.read.builds import SIDE, make_build, sample_files
+from tests.test_rooms import SLOW
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("webdataset")
-
-SIDE = 16
-
-
-def sample_files(number: int) -> list[tuple[str, bytes]]:
-    """Members of a tiny sample that tells its number: in the red of the face, in the landmarks and in the record."""
-    face = np.zeros((SIDE, SIDE, 3), np.uint8)
-    face[..., 0] = number
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    mask[SIDE // 2 :] = 255
-    landmarks = np.full((68, 2), number, np.float32)
-    record = {"key": f"k{number}", "identity": f"p{number % 3}", "licence": None}
-    return [
-        ("alpha.png", encode(mask // 2, "png", 100)),
-        ("face.png", encode(face, "png", 100)),
-        ("json", json.dumps(record).encode()),
-        ("landmarks.npy", npy(landmarks)),
-        ("mask.png", encode(mask, "png", 100)),
-        ("masked.png", encode(255 - face, "png", 100)),
-    ]
-
-
-def make_build(root: Path, shards: Sequence[tuple[str, int]], without_landmarks: Sequence[int] = ()) -> Path:
-    """A finished build of shards (split, number of samples), written as the pipeline writes them.
-
-    Some samples, given by number, have no landmarks.
-    """
-    storage, records, number = Storage(str(root)), [], 0
-    for place, (split, samples) in enumerate(shards):
-        name, rows, offset = f"{split}-{place:03b}-{'ab' * 6}", [], 0
-        with storage.write(shard_tar(name)) as stream:
-            for _ in range(samples):
-                key = f"{number:04d}-f00-m000"
-                files = sample_files(number)
-                if number in without_landmarks:
-                    files = [file for file in files if file[0] != "landmarks.npy"]
-                members = append_sample(stream, offset, key, files)
-                length = sample_length(members)
-                rows.append(
-                    IndexRow(
-                        key, "p", split, "part", offset, length, members, "", "s", "u", "0" * 64, 0, (), "[]", "1",
-                        None, None,
-                    )
-                )  # fmt: skip
-                offset += length
-                number += 1
-            stream.write(END)
-        write_index(storage, shard_index(name), rows, {"part": []})
-        records.append(ShardRecord(name=name, split=split, samples=samples, bytes=storage.size(shard_tar(name))))
-    by_split: Counter[str] = Counter()
-    for split, samples in shards:
-        by_split[split] += samples
-    record = BuildRecord(
-        recipe={}, plan="0" * 64, analyser="1", renderer="1", photos=number, faces=number, planned=number,
-        written=number, rejects={}, by_split=dict(by_split), by_mask={}, by_source={}, shards=tuple(records),
-    )  # fmt: skip
-    write_record(storage, record)
-    return root
 
 
 def keys_of(samples: Any) -> list[str]:
@@ -184,22 +119,6 @@ def test_stand_ins_may_be_anything(faceless: Path) -> None:
     wanted: dict[str, Any] = {"members": ["landmarks"], "missing": {"landmarks": "none"}}
     assert next(iter(open_split(faceless, "train", tensors=True, **wanted)))["landmarks"] == "none"
     assert next(iter(open_split(faceless, "train", decode=False, **wanted)))["landmarks"] == "none"
-
-
-@pytest.mark.parametrize(
-    ("members", "missing", "message"),
-    [
-        (None, "skip", "no members are named"),
-        (None, {"landmarks": 0}, "not read.*landmarks"),
-        (["face"], {"landmarks": 0}, "not read.*landmarks"),
-        (["face"], "ignore", "got ignore.*'skip'"),
-    ],
-)
-def test_a_switch_that_can_do_nothing_is_refused(
-    build: Path, members: list[str] | None, missing: Any, message: str
-) -> None:
-    with pytest.raises(FaceloomError, match=message):
-        open_split(build, "train", members=members, missing=missing)
 
 
 def test_undecoded_members_are_bytes_under_their_file_names(build: Path) -> None:
@@ -323,18 +242,6 @@ def test_an_unfinished_build_is_refused(tmp_path: Path) -> None:
         open_split(tmp_path, "train")
 
 
-@pytest.mark.parametrize("damage", ["gone", "short"])
-def test_a_missing_or_short_shard_is_refused_at_once(tmp_path: Path, damage: str) -> None:
-    make_build(tmp_path, [("train", 2)])
-    (shard,) = (tmp_path / "shards").iterdir()
-    if damage == "gone":
-        shard.unlink()
-    else:
-        shard.write_bytes(shard.read_bytes()[:-600])
-    with pytest.raises(StorageError, match="missing or cut short"):
-        open_split(tmp_path, "train")
-
-
 def test_without_webdataset_the_error_says_what_to_install(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
@@ -348,41 +255,11 @@ def test_without_webdataset_the_error_says_what_to_install(build: Path, monkeypa
         open_split(build, "train")
 
 
-def test_split_shards_lists_the_shards_of_a_split(build: Path) -> None:
-    shards = split_shards(Storage(str(build)), "train")
-    assert [shard.samples for shard in shards] == [5, 1, 7]
-    assert {shard.split for shard in shards} == {"train"}
+def test_the_room_itself_offers_the_reader_too(build: Path) -> None:
+    assert keys_of(faceloom.pipelines.read.open_split(build, "train")) == keys_of(open_split(build, "train")) == TRAIN
 
 
-def test_a_damaged_picture_is_named() -> None:
-    with pytest.raises(StorageError, match="cannot be decoded"):
-        decode_member("face.jpg", b"\xff\xd8 but no more")
-
-
-@given(
-    st.lists(st.integers(0, 40), min_size=1, max_size=6),
-    st.integers(1, 12),
-    st.one_of(st.none(), st.integers(1, 10)),
-)
-def test_pieces_cover_all_samples_once_and_evenly(counts: list[int], readers: int, length: int | None) -> None:
-    shards = [ShardRecord(name=str(n), split="train", samples=count, bytes=0) for n, count in enumerate(counts)]
-    per_reader = [own_pieces(shards, reader, readers, length) for reader in range(readers)]
-    seen = [(piece.shard, at) for pieces in per_reader for piece in pieces for at in range(piece.start, piece.stop)]
-    assert seen == [(shard.name, at) for shard in shards for at in range(shard.samples)]
-    sizes = [sum(piece.stop - piece.start for piece in pieces) for pieces in per_reader]
-    assert max(sizes) - min(sizes) <= 1
-    assert all(0 < piece.stop - piece.start <= (length or 40) for pieces in per_reader for piece in pieces)
-
-
-@pytest.mark.parametrize("name", ["mask", "alpha", "guide", "lr_mask"])
-def test_masks_of_every_kind_are_grey(name: str) -> None:
-    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
-    decoded = decode_member(f"{name}.png", encode(grey, "png", 100))
-    assert decoded.shape == (3, 4)
-    assert np.array_equal(decoded, grey)
-
-
-@pytest.mark.parametrize("name", ["lr", "lr_masked", "lr_upsampled", "lr_masked_upsampled", "upper", "lower"])
-def test_pictures_of_every_kind_are_rgb(name: str) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8)
-    assert np.array_equal(decode_member(f"{name}.png", encode(picture, "png", 100)), picture)
+def test_importing_the_reader_imports_nothing_slow() -> None:
+    code = f"import sys, faceloom.pipelines.read; print(*(name for name in {SLOW!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []

@@ -1,0 +1,49 @@
+"""Which samples of a split each reader reads: all of them once, and evenly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.pipelines.read.split_pieces import own_pieces, split_shards
+from faceloom.pipelines.store.build_record import ShardRecord
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
+from tests.pipelines.read.builds import make_build
+
+
+@pytest.mark.parametrize("damage", ["gone", "short"])
+def test_a_missing_or_short_shard_is_refused_at_once(tmp_path: Path, damage: str) -> None:
+    make_build(tmp_path, [("train", 2)])
+    (shard,) = (tmp_path / "shards").iterdir()
+    if damage == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(shard.read_bytes()[:-600])
+    with pytest.raises(StorageError, match="missing or cut short"):
+        split_shards(Storage(str(tmp_path)), "train")
+
+
+def test_split_shards_lists_the_shards_of_a_split(tmp_path: Path) -> None:
+    make_build(tmp_path, [("train", 5), ("train", 1), ("test", 4), ("train", 7)])
+    shards = split_shards(Storage(str(tmp_path)), "train")
+    assert [shard.samples for shard in shards] == [5, 1, 7]
+    assert {shard.split for shard in shards} == {"train"}
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=6),
+    st.integers(1, 12),
+    st.one_of(st.none(), st.integers(1, 10)),
+)
+def test_pieces_cover_all_samples_once_and_evenly(counts: list[int], readers: int, length: int | None) -> None:
+    shards = [ShardRecord(name=str(n), split="train", samples=count, bytes=0) for n, count in enumerate(counts)]
+    per_reader = [own_pieces(shards, reader, readers, length) for reader in range(readers)]
+    seen = [(piece.shard, at) for pieces in per_reader for piece in pieces for at in range(piece.start, piece.stop)]
+    assert seen == [(shard.name, at) for shard in shards for at in range(shard.samples)]
+    sizes = [sum(piece.stop - piece.start for piece in pieces) for pieces in per_reader]
+    assert max(sizes) - min(sizes) <= 1
+    assert all(0 < piece.stop - piece.start <= (length or 40) for pieces in per_reader for piece in pieces)
