@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import threading
@@ -173,22 +172,29 @@ class Storage:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the root for one build; a process that dies lets go.
+        """Lock the root for this process, without waiting. The lock ends with the block, or when the process dies.
 
         Raises:
-            StorageError: another build holds it, or the root cannot be written.
+            StorageError: another process holds the lock, or the root cannot be written.
         """
-        lock = self.local(LOCK)
-        with _explained("cannot be written", str(lock), lock.parent):
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            stream = lock.open("wb")
-        with stream:
+        from filelock import FileLock, Timeout
+
+        path = self.local(LOCK)
+        # A soft lock, which filelock uses where the system has no other, would outlive a killed process.
+        lock = FileLock(path, blocking=False, fallback_to_soft=False)
+        with _explained("cannot be locked", str(path), path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                remedy = "Wait for it, or choose another output folder"
-                raise StorageError("another build is writing here", where=self.root, remedy=remedy) from None
+                lock.acquire()
+            except Timeout:
+                remedy = "Wait until it has finished, or choose another folder"
+                raise StorageError(
+                    "another process is writing to this folder", where=self.root, remedy=remedy
+                ) from None
+        try:
             yield
+        finally:
+            lock.release()
 
     def check_writable(self) -> None:
         """Create the root if need be, and write and delete a small file there.

@@ -146,6 +146,6 @@ def test_a_source_that_goes_meanwhile_is_told_and_the_next_run_finishes(bench: B
 
 
 def test_two_builds_at_once_do_not_mix(built: Bench) -> None:
-    with built.storage().exclusive(), pytest.raises(StorageError, match="another build is writing here"):
+    with built.storage().exclusive(), pytest.raises(StorageError, match="another process is writing to this folder"):
         built.run()
     assert built.run().record == read_record(built.storage())

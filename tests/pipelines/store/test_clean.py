@@ -97,5 +97,5 @@ def test_without_a_finished_build_nothing_is_touched(out: Path) -> None:
 
 
 def test_not_while_a_build_is_at_work(out: Path) -> None:
-    with Storage(str(out)).exclusive(), pytest.raises(StorageError, match="another build"):
+    with Storage(str(out)).exclusive(), pytest.raises(StorageError, match="another process"):
         clean(Storage(str(out)))

@@ -93,5 +93,5 @@ def test_a_table_beside_its_output_is_fine(tmp_path: Path) -> None:
 
 def test_one_at_a_time(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path / "out"))
-    with claimed(storage), pytest.raises(StorageError, match="another build"), claimed(storage):
+    with claimed(storage), pytest.raises(StorageError, match="another process"), claimed(storage):
         pass

@@ -278,6 +278,49 @@ def test_a_killed_writer_leaves_no_final_name_and_is_swept(storage: Storage) -> 
     assert everything(storage) == []
 
 
+def test_one_process_at_a_time_holds_the_root(storage: Storage) -> None:
+    with storage.exclusive():
+        begin = time.monotonic()
+        with pytest.raises(StorageError, match=r"another process is writing.*Wait until"), storage.exclusive():
+            pytest.fail("held twice")
+        assert time.monotonic() - begin < 1, "it does not wait"
+    with storage.exclusive():
+        assert everything(storage) == [".lock"]
+
+
+def test_a_killed_process_gives_its_lock_back(storage: Storage) -> None:
+    program = (
+        "import sys, time\nfrom faceloom.pipelines.store.storage import Storage\n"
+        "with Storage(sys.argv[1]).exclusive():\n"
+        "    print('held', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, storage.root], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(StorageError, match="another process"), storage.exclusive():
+            pytest.fail("held twice")
+        holder.send_signal(signal.SIGKILL)
+    with storage.exclusive():
+        pass
+
+
+def test_a_folder_that_cannot_be_locked_is_an_error(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    Path(storage.root).mkdir()
+    monkeypatch.setattr(fcntl, "flock", fails_with(errno.ENOLCK))
+    with pytest.raises(StorageError, match="cannot be locked"), storage.exclusive():
+        pytest.fail("not locked")
+
+
+def test_the_lock_file_is_no_link(storage: Storage, tmp_path: Path) -> None:
+    Path(storage.root).mkdir()
+    Path(storage.root, ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="cannot be locked"), storage.exclusive():
+        pytest.fail("locked through a link")
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_the_root_may_vanish(storage: Storage) -> None:
     put(storage, "a.tar")
     shutil.rmtree(storage.root)
