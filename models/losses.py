@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceloom.models.looks import disturbed_looks
+from faceloom.models.mask_cutouts import disturbed_cutouts
 from faceloom.models.networks import CompactMasker, PaperAutoencoder, compose
 from faceloom.models.pairs import Pairs, degraded
 from faceloom.models.presets import CompactPreset, PaperPreset
@@ -59,10 +59,10 @@ def compact_loss(network: CompactMasker, pairs: Pairs, preset: CompactPreset, ch
         preset: says how faces are degraded.
         chance: a generator on the CPU.
     """
-    look, flow = disturbed_looks(pairs, chance)
+    cutout, flow = disturbed_cutouts(pairs, chance)
     pairs, blurred = degraded(pairs, preset, chance)
-    fit = network.find(pairs.face, look)
-    colour, alpha = network.put(look, replace(fit, soft=blurred))
+    fit = network.find(pairs.face, cutout)
+    colour, alpha = network.put(cutout, replace(fit, soft=blurred))
     mask = pairs.mask
     near = F.max_pool2d(mask, 3, 1, 1)
     composed = compose(pairs.face, colour, alpha)

@@ -15,7 +15,7 @@ _ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
 class PaperAutoencoder(nn.Module):
-    """The masking autoencoder of Lee 2022 (JKIICE 26(8)), layer for layer: a face in, the masked face out.
+    """The masking autoencoder of Lee 2022 (JKIICE 26(8)), layer by layer: maps a face to the masked face.
 
     64x64x3, two 3x3 convolutions of 16 maps with ReLU and no padding, 60x60x16 = 57,600, fully connected 2,500, fully
     connected 57,600, two transposed convolutions, 64x64x3: 288,065,623 parameters.
@@ -36,7 +36,7 @@ class PaperAutoencoder(nn.Module):
         )  # fmt: skip
 
     def forward(self, face: Tensor) -> Tensor:
-        """The masked picture, float (N, 3, S, S), of faces of the preset's size."""
+        """Mask faces of the preset's size; returns float (N, 3, S, S), RGB, 0..1."""
         return self.decode(self.encode(face))
 
 
@@ -54,12 +54,12 @@ class _Block(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """How a look is put on a face.
+    """How to put a cutout on a face.
 
     Attributes:
-        flow: where each pixel of the face finds its own in the look, float (N, H, W, 2), x and y from -1 to 1.
-        gain: by how much the look is brightened, float (N, 3, H, W), RGB, around 1.
-        soft: how much it is blurred, float (N, 1, 1, 1), 0..1.
+        flow: for each pixel of the face, the place in the cutout to sample, float (N, H, W, 2), x and y from -1 to 1.
+        gain: factor on the brightness of the cutout, float (N, 3, H, W), RGB, around 1.
+        soft: share of blur, float (N, 1, 1, 1), 0..1.
     """
 
     flow: Tensor
@@ -68,18 +68,19 @@ class Fit:
 
 
 class CompactMasker(nn.Module):
-    """A small network that puts the look of a mask on a face: it says where, how bright and how soft.
+    """A small network that puts the cutout of a mask on a face: it predicts where, how bright and how soft.
 
-    A look is a picture of a mask with its coverage, seen on some other face. What a mask looks like cannot be told from
-    the face that it is to go on, and a network that has to paint it paints the average of all masks, without folds or
-    seams. So its picture is given, and bent to the face by a smooth field that the network predicts: what it shows
-    stays sharp. Many looks are kept with the weights.
+    A face does not determine what its mask looks like, so a network that paints the mask itself paints the average of
+    all masks, without folds or seams. This network gets a cutout of a mask from another face instead (see
+    `models.mask_cutouts`) and bends it to the face by a smooth field, so the details stay sharp. Many cutouts are
+    stored with the weights.
 
-    Fully convolutional: takes any height and width that are multiples of `stride`. Beside face and look it sees where
-    each pixel lies in the crop, since in an aligned crop that says most of where a mask goes.
+    Fully convolutional: takes any height and width that are multiples of `stride`. Its input is the face, the cutout
+    and the coordinates of each pixel, since in an aligned crop the place of a mask depends mostly on those.
 
     Attributes:
-        looks: uint8 (looks, 4, S, S), RGB times coverage, and coverage; the first is the most typical of them.
+        looks: the stored cutouts, uint8 (preset.looks, 4, S, S), premultiplied RGB and coverage, the most typical one
+            first. The name is part of the checkpoint format.
     """
 
     looks: Tensor
@@ -93,50 +94,50 @@ class CompactMasker(nn.Module):
         self.context = nn.Conv2d(widths[-1], widths[-1], 1)
         self.bottom = nn.Sequential(*(_Block(widths[-1], widths[-1]) for _ in range(2)))
         self.fit = nn.Conv2d(widths[-1], 6, 3, 1, 1)
-        nn.init.zeros_(self.fit.weight)  # training starts with the look as it is
+        nn.init.zeros_(self.fit.weight)  # training starts with the cutout as it is
         assert self.fit.bias is not None
         nn.init.zeros_(self.fit.bias)
         self.register_buffer("looks", torch.zeros(preset.looks, 4, preset.size, preset.size, dtype=torch.uint8))
 
-    def find(self, face: Tensor, look: Tensor) -> Fit:
-        """How to put `look`, float (N, 4, H, W), on `face`, float (N, 3, H, W)."""
+    def find(self, face: Tensor, cutout: Tensor) -> Fit:
+        """Predict how to put `cutout`, float (N, 4, H, W), on `face`, float (N, 3, H, W)."""
         places = _places(face)
-        x = self.down(self.stem(torch.cat([face - 0.5, look, places], 1)))
+        x = self.down(self.stem(torch.cat([face - 0.5, cutout, places], 1)))
         x = self.bottom(x + self.context(_average(x)))
         x = self.fit(x).float()
-        # No exp and no sigmoid: at the end of a batch torch computes them in another way, with other last bits.
+        # No exp and no sigmoid: torch computes them differently at the end of a batch, and the last bits differ.
         soft = (0.2 + _average(x)[:, 5:]).clamp(0, 1)
         x = F.interpolate(x[:, :5], face.shape[2:], mode="bicubic", align_corners=False)
         return Fit((places + x[:, :2]).permute(0, 2, 3, 1), (1 + x[:, 2:]).clamp(0.3, 3), soft)
 
-    def put(self, look: Tensor, fit: Fit) -> tuple[Tensor, Tensor]:
-        """A look bent, lit and blurred: colour, float (N, 3, H, W), 0..1, and coverage, float (N, 1, H, W), 0..1."""
-        blurred = F.avg_pool2d(F.pad(look, (2, 2, 2, 2)), 5, 1)
-        look = torch.lerp(look, blurred, fit.soft)
-        x = F.grid_sample(look, fit.flow, mode="bicubic", align_corners=False)
+    def put(self, cutout: Tensor, fit: Fit) -> tuple[Tensor, Tensor]:
+        """Bend, light and blur a cutout; returns colour, float (N, 3, H, W), and coverage, float (N, 1, H, W), 0..1."""
+        blurred = F.avg_pool2d(F.pad(cutout, (2, 2, 2, 2)), 5, 1)
+        cutout = torch.lerp(cutout, blurred, fit.soft)
+        x = F.grid_sample(cutout, fit.flow, mode="bicubic", align_corners=False)
         cover = x[:, 3:]
         colour = (x[:, :3] / cover.clamp(min=0.05) * fit.gain).clamp(0, 1)
-        # Resampling has widened the edge; it is narrowed again.
+        # Resampling widens the edge, so it is steepened again.
         edge = 1 + (self.edge - 1) * (1 - fit.soft)
         return colour, ((cover - 0.5) * edge + 0.5).clamp(0, 1)
 
-    def forward(self, face: Tensor, look: Tensor) -> tuple[Tensor, Tensor]:
-        """Colour, float (N, 3, H, W), 0..1, and coverage, float (N, 1, H, W), 0..1, of a look on a face.
+    def forward(self, face: Tensor, cutout: Tensor) -> tuple[Tensor, Tensor]:
+        """Put a cutout on a face; returns colour, float (N, 3, H, W), and coverage, float (N, 1, H, W), both 0..1.
 
         Args:
             face: float (N, 3, H, W), RGB, 0..1.
-            look: float (N, 4, H, W): RGB times coverage, and coverage, 0..1.
+            cutout: float (N, 4, H, W), 0..1: premultiplied RGB and coverage.
         """
-        return self.put(look, self.find(face, look))
+        return self.put(cutout, self.find(face, cutout))
 
 
 def _average(x: Tensor) -> Tensor:
-    """Mean over all pixels, (N, C, 1, 1). `x.mean` adds up in an order that depends on the place in the batch."""
+    """Mean over all pixels, (N, C, 1, 1). `x.mean` sums in an order that depends on the place in the batch."""
     return F.avg_pool2d(x, x.shape[2:])
 
 
 def _places(face: Tensor) -> Tensor:
-    """x and y of the middle of each pixel, float (N, 2, H, W); the crop's edges are at -1 and 1."""
+    """x and y of each pixel centre, float (N, 2, H, W); the edges of the crop are at -1 and 1."""
     count, _, height, width = face.shape
     rows = (torch.arange(height, device=face.device, dtype=torch.float32) * 2 + 1) / height - 1
     columns = (torch.arange(width, device=face.device, dtype=torch.float32) * 2 + 1) / width - 1
@@ -144,15 +145,15 @@ def _places(face: Tensor) -> Tensor:
 
 
 def compose(face: Tensor, colour: Tensor, alpha: Tensor) -> Tensor:
-    """The masked picture: face where `alpha` is 0, `colour` where it is 1."""
+    """Blend: the face where `alpha` is 0, `colour` where it is 1."""
     return face + (colour - face) * alpha
 
 
 def make_network(preset: PaperPreset | CompactPreset) -> PaperAutoencoder | CompactMasker:
-    """The untrained network of a preset, on torch's current default device."""
+    """Make the untrained network of a preset on the current default device of torch."""
     return PaperAutoencoder(preset) if isinstance(preset, PaperPreset) else CompactMasker(preset)
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Trained numbers of a network."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters())

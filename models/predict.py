@@ -117,8 +117,8 @@ class MaskPredictor:
 
         Args:
             faces: uint8 (N, size, size, 3), RGB, aligned as the training data (`card.data.align`).
-            seeds: one for each face, 0 or above: chooses the look of its mask; without seeds all get the most typical
-                look. `paper` has one look only.
+            seeds: one for each face, 0 or above: chooses the cutout of its mask; without seeds all get the most typical
+                cutout. `paper` has one cutout only.
 
         Raises:
             CheckpointError: the faces have another size than the network.
@@ -163,14 +163,14 @@ class MaskPredictor:
             if isinstance(self.preset, PaperPreset):
                 colour = self._network(picture).clamp(0, 1)
             else:
-                colour, cover = self._network(picture, self._looks(seeds, count))
+                colour, cover = self._network(picture, self._cutouts(seeds, count))
             shown: NDArray[np.float32] = colour[:count].permute(0, 2, 3, 1).cpu().numpy()
             if isinstance(self.preset, PaperPreset):
                 return shown, changed(faces, shown, self._change)
             return shown, cover[:count, 0].cpu().numpy()
 
-    def _looks(self, seeds: Sequence[int] | None, count: int) -> Tensor:
-        """A kept look for each face of a batch, drawn by its seed."""
+    def _cutouts(self, seeds: Sequence[int] | None, count: int) -> Tensor:
+        """A stored cutout for each face of a batch, drawn by its seed."""
         kept: Tensor = self._network.looks
         drawn = [0] * self._batch
         if seeds is not None:

@@ -81,7 +81,7 @@ class CompactPreset(Preset):
 
     Attributes:
         widths: feature maps at half, a quarter … of the resolution.
-        looks: how many pictures of masks are kept.
+        looks: number of mask cutouts stored with the weights (`models.mask_cutouts`).
         edge: by how much the edge of the coverage, which is smoothed before it is bent, is steepened after it.
         coverage_weight, colour_weight, flow_weight, soft_weight: of the losses beside that of the composed picture.
     """

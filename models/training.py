@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from faceloom.models.looks import gather_looks
 from faceloom.models.losses import loss_of
+from faceloom.models.mask_cutouts import gather_cutouts
 from faceloom.models.networks import CompactMasker, PaperAutoencoder, make_network
 from faceloom.models.pairs import Pairs, moved
 from faceloom.models.presets import CompactPreset, PaperPreset
@@ -97,7 +97,7 @@ def train(
         network.eval()
         with torch.inference_mode():
             if isinstance(network, CompactMasker) and isinstance(preset, CompactPreset):
-                network.looks.copy_(gather_looks(batches(epoch), preset.looks))
+                network.looks.copy_(gather_cutouts(batches(epoch), preset.looks))
             checked = _mean_loss(network, preset, held_out(), epoch, device)
         if preset.choice == "last epoch":
             best, best_epoch = network.state_dict(), epoch

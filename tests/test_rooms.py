@@ -36,7 +36,7 @@ SLOW = (
 """Packages that take long to import, and so are imported where they are used."""
 
 SLOW_AT_TOP = {
-    **{name: {"torch"} for name in ("looks.py", "losses.py", "networks.py", "pairs.py", "training.py")},
+    **{name: {"torch"} for name in ("mask_cutouts.py", "losses.py", "networks.py", "pairs.py", "training.py")},
 }
 """Files that are only ever imported once work begins, and what they may import at their top."""
 

@@ -176,7 +176,7 @@ def _resized(picture: NDArray[Any], factor: float) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A trained network; each face's look is drawn by its key, so that results repeat."""
+    """A trained network; the mask cutout of each face is drawn by its key, so that results repeat."""
 
     name: str
     predictor: MaskPredictor

@@ -32,8 +32,8 @@ def make_pairs(count: int, size: int, seed: int = 0) -> Pairs:
     return Pairs(face, face * (1 - mask) + colour * mask, mask)
 
 
-def make_looks(count: int, size: int, seed: int = 0) -> torch.Tensor:
-    """Looks: a rectangle each, in another colour, float (count, 4, size, size)."""
+def make_cutouts(count: int, size: int, seed: int = 0) -> torch.Tensor:
+    """Cutouts: a rectangle each, in another colour, float (count, 4, size, size)."""
     chance = torch.Generator().manual_seed(seed)
     cover = torch.zeros(count, 1, size, size)
     cover[..., size // 2 : size - 2, size // 4 : -size // 4] = 1
@@ -78,7 +78,7 @@ def make_run(folder: Path, preset: Any = None, **changes: Any) -> Path:
         network = make_network(preset)
         if not isinstance(preset, PaperPreset):
             torch.nn.init.normal_(network.fit.weight, 0, 0.1)
-            network.looks.copy_(make_looks(preset.looks, preset.size) * 255)
+            network.looks.copy_(make_cutouts(preset.looks, preset.size) * 255)
     files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
     write_card(folder, make_card(preset, files, **changes))
     return folder
@@ -87,5 +87,5 @@ def make_run(folder: Path, preset: Any = None, **changes: Any) -> Path:
 @pytest.fixture(scope="session")
 def tiny() -> SimpleNamespace:
     """The functions of this file."""
-    functions = [make_pairs, make_looks, dealt, make_card, make_run]
+    functions = [make_pairs, make_cutouts, dealt, make_card, make_run]
     return SimpleNamespace(**{function.__name__: function for function in functions})

@@ -101,40 +101,40 @@ def test_the_real_compact_preset_runs_at_other_sizes_than_it_is_trained_on() -> 
             assert network(torch.rand(1, 3, size, size), torch.rand(1, 4, size, size))[1].shape == (1, 1, size, size)
 
 
-def test_training_starts_with_the_look_where_it_is(tiny: SimpleNamespace) -> None:
-    look = tiny.make_looks(2, 32)
+def test_training_starts_with_the_cutout_where_it_is(tiny: SimpleNamespace) -> None:
+    cutout = tiny.make_cutouts(2, 32)
     with torch.inference_mode():
         network = compact(dataclasses.replace(TINY, size=32))
-        fit = network.find(torch.rand(2, 3, 32, 32), look)
-        colour, alpha = network.put(look, dataclasses.replace(fit, soft=torch.zeros(2, 1, 1, 1)))
+        fit = network.find(torch.rand(2, 3, 32, 32), cutout)
+        colour, alpha = network.put(cutout, dataclasses.replace(fit, soft=torch.zeros(2, 1, 1, 1)))
     torch.testing.assert_close(fit.flow[0, 0, 0], torch.tensor([-31 / 32, -31 / 32]))
     torch.testing.assert_close(fit.flow[0, -1, 0], torch.tensor([-31 / 32, 31 / 32]))
-    torch.testing.assert_close(alpha, look[:, 3:])
-    torch.testing.assert_close(colour * alpha, look[:, :3])
+    torch.testing.assert_close(alpha, cutout[:, 3:])
+    torch.testing.assert_close(colour * alpha, cutout[:, :3])
 
 
-def test_a_look_goes_where_the_flow_says_and_gets_the_light_that_the_gain_says(tiny: SimpleNamespace) -> None:
-    look = tiny.make_looks(1, 16) * torch.tensor([0.5, 0.5, 0.5, 1])[:, None, None]
+def test_a_cutout_goes_where_the_flow_says_and_gets_the_light_that_the_gain_says(tiny: SimpleNamespace) -> None:
+    cutout = tiny.make_cutouts(1, 16) * torch.tensor([0.5, 0.5, 0.5, 1])[:, None, None]
     network = compact(TINY)
     with torch.inference_mode():
-        fit = network.find(torch.rand(1, 3, 16, 16), look)
+        fit = network.find(torch.rand(1, 3, 16, 16), cutout)
         shifted = Fit(fit.flow - torch.tensor([2 / 8, 0]), torch.full_like(fit.gain, 1.5), torch.zeros_like(fit.soft))
-        colour, alpha = network.put(look, shifted)
-    torch.testing.assert_close(alpha[..., 2:], look[:, 3:, :, :-2])
-    torch.testing.assert_close((colour * alpha)[..., 2:], 1.5 * look[:, :3, :, :-2])
+        colour, alpha = network.put(cutout, shifted)
+    torch.testing.assert_close(alpha[..., 2:], cutout[:, 3:, :, :-2])
+    torch.testing.assert_close((colour * alpha)[..., 2:], 1.5 * cutout[:, :3, :, :-2])
 
 
-def test_softness_blurs_a_look_and_its_edge(tiny: SimpleNamespace) -> None:
-    look = tiny.make_looks(1, 32)
+def test_softness_blurs_a_cutout_and_its_edge(tiny: SimpleNamespace) -> None:
+    cutout = tiny.make_cutouts(1, 32)
     network = compact(TINY)
     with torch.inference_mode():
-        fit = network.find(torch.rand(1, 3, 32, 32), look)
-        soft = network.put(look, dataclasses.replace(fit, soft=torch.ones(1, 1, 1, 1)))[1]
+        fit = network.find(torch.rand(1, 3, 32, 32), cutout)
+        soft = network.put(cutout, dataclasses.replace(fit, soft=torch.ones(1, 1, 1, 1)))[1]
     between = (soft > 0.05) & (soft < 0.95)
-    assert int(between.sum()) > 50 and float((soft - look[:, 3:]).abs().max()) > 0.2
+    assert int(between.sum()) > 50 and float((soft - cutout[:, 3:]).abs().max()) > 0.2
 
 
-def test_where_a_look_has_nothing_the_coverage_is_nothing_at_all() -> None:
+def test_where_a_cutout_has_nothing_the_coverage_is_nothing_at_all() -> None:
     network = compact(TINY)
     with torch.inference_mode():
         _, alpha = network(torch.rand(1, 3, 16, 16), torch.zeros(1, 4, 16, 16))
@@ -144,10 +144,10 @@ def test_where_a_look_has_nothing_the_coverage_is_nothing_at_all() -> None:
 def test_a_face_in_a_batch_does_not_change_another() -> None:
     network = compact(TINY)
     torch.nn.init.normal_(network.fit.weight)
-    faces, looks = torch.rand(3, 3, 16, 16), torch.rand(3, 4, 16, 16)
+    faces, cutouts = torch.rand(3, 3, 16, 16), torch.rand(3, 4, 16, 16)
     with torch.inference_mode():
-        before = network.find(faces, looks).flow
-        after = network.find(torch.cat([faces[:2], faces[2:] / 2]), looks).flow
+        before = network.find(faces, cutouts).flow
+        after = network.find(torch.cat([faces[:2], faces[2:] / 2]), cutouts).flow
     torch.testing.assert_close(after[:2], before[:2], rtol=0, atol=0)
     assert float((after[2] - before[2]).abs().max()) > 1e-3
 

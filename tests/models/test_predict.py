@@ -1,4 +1,4 @@
-"""Predictions: same bits whatever the grouping, skin untouched, looks by seed, sizes refused."""
+"""Predictions: same bits whatever the grouping, skin untouched, cutouts by seed, sizes refused."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def test_no_faces_are_no_error(predictors: dict[str, MaskPredictor]) -> None:
     assert predictors["tiny-compact"].predict(FACES[:0], []).output.shape == (0, 16, 16, 3)
 
 
-def test_seeds_choose_looks_and_none_is_the_typical_one(predictors: dict[str, MaskPredictor]) -> None:
+def test_seeds_choose_cutouts_and_none_is_the_typical_one(predictors: dict[str, MaskPredictor]) -> None:
     predictor = predictors["tiny-compact"]
     same = np.repeat(FACES[:1], 40, axis=0)
-    looks = predictor.predict(same, list(range(40))).colour
-    assert len({look.tobytes() for look in looks}) == 5  # as many as the preset keeps
+    cutouts = predictor.predict(same, list(range(40))).colour
+    assert len({cutout.tobytes() for cutout in cutouts}) == 5  # as many as the preset keeps
     typical = predictor.predict(same[:1]).colour[0]
-    assert typical.tobytes() in {look.tobytes() for look in looks}
+    assert typical.tobytes() in {cutout.tobytes() for cutout in cutouts}
     assert np.array_equal(
         predictor.predict(same[:1], [2**64 - 1]).colour, predictor.predict(same[:1], [2**64 - 1]).colour
     )

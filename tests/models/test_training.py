@@ -108,7 +108,7 @@ def test_weights_of_another_network_are_refused(factory: Any, held_out: Any) -> 
         train(PRESETS["tiny-compact"], factory, held_out, weights=weights)
 
 
-def test_a_compact_network_keeps_the_looks_of_its_training_pairs(tiny: SimpleNamespace, held_out: Any) -> None:
+def test_a_compact_network_keeps_the_cutouts_of_its_training_pairs(tiny: SimpleNamespace, held_out: Any) -> None:
     first = train(PRESETS["tiny-compact"], tiny.dealt(tiny.make_pairs(6, 16, seed=1), 4), held_out)
     other = train(
         PRESETS["tiny-compact"], tiny.dealt(tiny.make_pairs(6, 16, seed=2), 4), held_out, weights=kept(first).network

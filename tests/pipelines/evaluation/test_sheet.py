@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -80,4 +81,4 @@ def test_columns_are_named_and_long_names_stay_in_their_column() -> None:
 def test_names_in_other_alphabets_are_not_question_marks() -> None:
     heads = [draw_grid([name], [[flat(0, CELL)]])[:HEAD] for name in ("Łucja", "Дмитрий", "?????")]
     assert all((head < 128).any() for head in heads)
-    assert not any(np.array_equal(one, other) for one, other in zip(heads, heads[1:]))
+    assert not any(np.array_equal(one, other) for one, other in pairwise(heads))
