@@ -114,7 +114,7 @@ def read_card(folder: Path) -> ModelCard:
     try:
         text = (folder / CARD).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        what = f"has no {CARD}, so it is no checkpoint of faceloom" if folder.is_dir() else "there is no such folder"
+        what = f"has no {CARD}, so it is no checkpoint of faceloom" if folder.is_dir() else "the folder does not exist"
         raise CheckpointError(what, where=where, remedy=_TRAIN) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError("the card cannot be read", where=where, value=error, remedy=_AGAIN) from None

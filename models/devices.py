@@ -29,7 +29,7 @@ def find_device(asked: str) -> str:
     there = torch.cuda.is_available()
     if asked == "cuda" and not there:
         built = "this torch has no CUDA" if torch.version.cuda is None else "torch finds no usable GPU"
-        raise TrainingError("CUDA was asked for, but is absent", where="device", value=built, remedy="Use cpu or auto")
+        raise TrainingError("CUDA is not available", where="device", value=built, remedy="Use cpu or auto")
     return "cuda" if there else "cpu"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +10,7 @@ import typer
 from faceloom.pipelines.cli.output import FAILED, REFUSED, Debug, Json, ending, error_console, show_blocks, write_json
 
 if TYPE_CHECKING:
-    from faceloom.models.presets import CompactPreset, PaperPreset
-    from faceloom.pipelines.training.train import Report
+    from faceloom.pipelines.training.train import TrainingReport
 
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto, which takes CUDA where there is one.")]
 
@@ -53,17 +51,17 @@ def autoencoder(
 ) -> None:
     """Train a masking autoencoder: faces in, masked faces out."""
     with ending(REFUSED, as_json, debug):
-        from faceloom.pipelines.training.train import Wish, prepare
+        from faceloom.pipelines.training.request import TrainingRequest, change_preset, check_request
 
-        chosen = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate, "save_every": save_every}
-        wanted = _preset(preset, {name: value for name, value in chosen.items() if value is not None})
-        ready = prepare(Wish(str(data), to, wanted, seed, device, parent, workers, resume))
+        chosen = change_preset(preset, epochs=epochs, batch=batch, learning_rate=learning_rate, save_every=save_every)
+        request = TrainingRequest(str(data), to, chosen, seed, device, parent, workers, resume)
+        checked = check_request(request)
     with ending(FAILED, as_json, debug):
         from faceloom.pipelines.cli.train_console import TrainingProgress
         from faceloom.pipelines.training.train import run_training
 
-        with TrainingProgress(error_console(), wanted.epochs) as progress:
-            report = run_training(ready, progress.start, progress.epoch)
+        with TrainingProgress(error_console(), chosen.epochs) as progress:
+            report = run_training(checked, progress.start, progress.epoch)
         if as_json:
             run = {"resumed_after": report.resumed, "wall_seconds": round(report.seconds, 3)}
             write_json({"to": to, "run": run, **report.card.model_dump(mode="json")})
@@ -71,20 +69,7 @@ def autoencoder(
             show_blocks(_summary(report, to))
 
 
-def _preset(name: str, chosen: dict[str, Any]) -> PaperPreset | CompactPreset:
-    from faceloom.models.presets import PRESETS
-    from faceloom.schemas.errors import TrainingError
-
-    if name not in PRESETS:
-        allowed = ", ".join(name for name in PRESETS if not name.startswith("tiny"))
-        raise TrainingError("unknown preset", where="--preset", value=name, remedy=f"Allowed: {allowed}")
-    if not 0 < chosen.get("learning_rate", 1.0) < float("inf"):
-        value = chosen["learning_rate"]
-        raise TrainingError("a learning rate is above 0", where="--learning-rate", value=value)
-    return replace(PRESETS[name], **chosen)
-
-
-def _summary(report: Report, to: str) -> list[Any]:
+def _summary(report: TrainingReport, to: str) -> list[Any]:
     from faceloom.pipelines.cli.console import size_text, time_text
     from faceloom.pipelines.cli.summary import facts_table
 

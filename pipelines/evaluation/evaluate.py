@@ -23,7 +23,7 @@ from faceloom.pipelines.evaluation.sheet import Image, draw_grid
 from faceloom.pipelines.evaluation.task import Task
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
-from faceloom.pipelines.training.training_data import TRAIN
+from faceloom.pipelines.training.held_out import TRAIN
 
 BATCH = 128
 """Samples in memory at once."""

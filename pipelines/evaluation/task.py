@@ -13,7 +13,8 @@ from faceloom.pipelines.evaluation.sheet import pick_shown
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.storage import Storage
-from faceloom.pipelines.training.training_data import TRAIN, VAL, build_digest, faces_of
+from faceloom.pipelines.training.held_out import TRAIN, VAL, faces_of
+from faceloom.pipelines.training.training_data import build_digest
 from faceloom.schemas.errors import CheckpointError, FaceloomError
 from faceloom.schemas.model_card import ModelCard
 

@@ -1,9 +1,9 @@
-"""Training pairs from a finished build: checked, read once into memory, and dealt out in an order the seed fixes."""
+"""Training pairs of a finished build: checked, read once into memory, and batched in an order that the seed decides."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index
 from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.training.held_out import TRAIN, VAL, faces_of, hold_out
 from faceloom.schemas.errors import TrainingError
-from faceloom.schemas.keys import face_key, seed_of
+from faceloom.schemas.keys import seed_of
 from faceloom.schemas.model_card import DataCard
 
 if TYPE_CHECKING:
@@ -23,11 +24,8 @@ if TYPE_CHECKING:
 
     from faceloom.models.pairs import Pairs
 
-TRAIN, VAL = "train", "val"
-HELD_OUT = 10
-"""Without a split `val`, about one in so many training pairs is held out to choose the best epoch by."""
 MAX_BYTES = 8 * 2**30
-"""Pairs are held in memory as bytes, 28 KiB each at 64x64; this is as much as they may take."""
+"""Limit on the pairs in memory. They are uint8: 28 KiB per pair of 64x64 pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +33,9 @@ class PairSet:
     """Pairs in memory, in the order of their keys.
 
     Attributes:
-        keys: of the samples.
+        keys: sample keys.
         face, masked: uint8 (N, 3, S, S), RGB.
-        mask: coverage, uint8 (N, 1, S, S): the soft one if the build has it, else 0 or 255.
+        mask: coverage, uint8 (N, 1, S, S), 0..255: soft if the build has soft masks, else 0 or 255.
     """
 
     keys: tuple[str, ...]
@@ -49,15 +47,17 @@ class PairSet:
         return len(self.keys)
 
     def part(self, numbers: list[int]) -> PairSet:
-        """Some of the pairs, by their numbers."""
+        """Return the pairs at these positions."""
         keys = tuple(self.keys[number] for number in numbers)
         return PairSet(keys, self.face[numbers], self.masked[numbers], self.mask[numbers])
 
     def batches(self, batch: int, device: str, order: list[int] | None = None) -> Iterator[Pairs]:
-        """All pairs in batches of `batch`, the last one smaller, as floats on a device.
+        """Yield all pairs as floats on a device, in batches of `batch`; the last batch may be smaller.
 
         Args:
-            order: numbers of the pairs; that of the keys if not given.
+            batch: pairs per batch.
+            device: `cpu` or `cuda`.
+            order: positions of the pairs; by default the order of the keys.
         """
         from faceloom.models.pairs import Pairs
 
@@ -67,7 +67,7 @@ class PairSet:
             yield Pairs.from_bytes(self.face[chosen], self.masked[chosen], self.mask[chosen], device)
 
     def epoch(self, batch: int, device: str, seed: int, epoch: int) -> Iterator[Pairs]:
-        """All pairs in batches, in an order that depends on seed and epoch only."""
+        """Yield all pairs in batches, in an order that depends only on the seed and the epoch."""
         import numpy as np
 
         rng = np.random.default_rng(seed_of(seed, f"epoch {epoch}", "order"))
@@ -76,7 +76,7 @@ class PairSet:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """What a network is trained on, and what its card says of it."""
+    """The pairs that a network is trained on and validated with, and their description for its card."""
 
     train: PairSet
     held_out: PairSet
@@ -84,21 +84,21 @@ class TrainingData:
 
 
 def fit_preset(out: str, preset: PaperPreset | CompactPreset) -> PaperPreset | CompactPreset:
-    """Hold a build's crops to a preset, before anything is read; returns the preset for their size.
+    """Check that a preset can be trained on the crops of a build; returns the preset with their size.
 
-    `paper` takes one size only; `compact` any square whose side is a multiple of its stride.
+    `paper` takes one size only; `compact` takes any square whose side is a multiple of its stride.
 
     Raises:
         StorageError: there is no finished build.
         TrainingError: the build has no masked faces, no split `train`, or crops that do not fit.
     """
     record = read_record(Storage(out))
-    recipe = "recipes/lee2022.yaml makes pairs that do"
+    recipe = "recipes/lee2022.yaml builds suitable pairs"
     if not record.recipe.get("masks"):
-        raise TrainingError("the build holds no masked faces", where=out, remedy=f"Add `masks` to its recipe; {recipe}")
+        raise TrainingError("the build has no masked faces", where=out, remedy=f"Add `masks` to its recipe; {recipe}")
     if not record.by_split.get(TRAIN):
         has = ", ".join(record.by_split) or "none"
-        raise TrainingError("the build has no split `train`", where=out, value=has, remedy=f"Give it one; {recipe}")
+        raise TrainingError("the build has no split `train`", where=out, value=has, remedy=f"Add one; {recipe}")
     size = record.recipe["align"]["size"]
     width, height = (size, size) if isinstance(size, int) else size
     fits = width == height and (
@@ -107,23 +107,23 @@ def fit_preset(out: str, preset: PaperPreset | CompactPreset) -> PaperPreset | C
     if not fits:
         wanted = f"a multiple of {preset.stride}" if isinstance(preset, CompactPreset) else str(preset.size)
         remedy = f"Build with `align: {{mode: eye_level, size: {preset.size}}}`; {recipe}"
-        what = f"the build's crops do not fit `{preset.name}`, which takes squares with a side of {wanted}"
+        what = f"the crops of the build do not fit `{preset.name}`, which takes squares with a side of {wanted}"
         raise TrainingError(what, where=out, value=f"{width}x{height}", remedy=remedy)
     return replace(preset, size=width)
 
 
 def open_pairs(out: str, preset: PaperPreset | CompactPreset, *, seed: int, workers: int = 0) -> TrainingData:
-    """Read the pairs to train on, and those to choose the best epoch by: split `val`, or a tenth of `train`.
+    """Read the training pairs and the held-out pairs that choose the best epoch: split `val`, or a tenth of `train`.
 
     Args:
         out: folder of a build that `fit_preset` has accepted.
-        preset: for that build.
-        seed: decides who is held out where there is no `val`.
-        workers: processes that read and decode.
+        preset: from `fit_preset`.
+        seed: draws the held-out samples if there is no split `val`.
+        workers: processes that read and decode; 0 reads in this process.
 
     Raises:
         StorageError: a shard is missing or damaged.
-        TrainingError: too few pairs, or more than may be held in memory.
+        TrainingError: there are too few pairs, or more than fit into memory.
     """
     storage = Storage(out)
     record = read_record(storage)
@@ -146,88 +146,16 @@ def open_pairs(out: str, preset: PaperPreset | CompactPreset, *, seed: int, work
     return TrainingData(train, held_out, _card(storage, record, len(train), len(held_out), source))
 
 
-@dataclass(frozen=True, slots=True)
-class Divided:
-    """Keys of samples to train on, and of samples held out. Whom one shows, the other does not.
-
-    Attributes:
-        text: how they were divided.
-    """
-
-    train: frozenset[str]
-    held_out: frozenset[str]
-    text: str
-
-
-def faces_of(storage: Storage, split: str) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Whom each sample of a split shows, by its key: identity and key of its face, or of both faces of a morph.
-
-    Raises:
-        StorageError: there is no finished build, or a shard is missing or cut short.
-        FaceloomError: there is no such split.
-    """
-    found: dict[str, tuple[tuple[str, str], ...]] = {}
-    names = ["key", "identity", "photo_sha256", "face", "parents"]
-    for shard in split_shards(storage, split):
-        columns = read_index_columns(storage, shard_index(shard.name), names)
-        for key, identity, photo, face, parents in zip(*(columns[name] for name in names), strict=True):
-            mixed = tuple((str(parent["identity"]), str(parent["key"])) for parent in parents)
-            found[key] = mixed or ((identity, face_key(photo, face)),)
-    return found
-
-
-def hold_out(faces: Mapping[str, tuple[tuple[str, str], ...]], seed: int) -> Divided:
-    """Hold out about one in `HELD_OUT` samples with all others of the same people, drawn by the seed.
-
-    Of few people each is too large a share, so that faces are held out instead; the samples of a single face are
-    divided themselves. Morphs of someone held out with someone who is not are on neither side.
-
-    Args:
-        faces: of `faces_of`, at least one.
-    """
-    word, groups = _groups(faces)
-    sizes = _sizes(groups)
-    ranked = sorted(sizes, key=lambda name: seed_of(seed, name, "held out"))
-    room = max(1, sizes.total() // HELD_OUT)
-    chosen: set[str] = set()
-    for name in ranked:
-        if sizes[name] <= room:
-            chosen.add(name)
-            room -= sizes[name]
-    # Where everyone has too many samples, whoever has fewest.
-    chosen = chosen or {min(ranked, key=sizes.__getitem__)}
-    train = frozenset(key for key, group in groups.items() if not group & chosen)
-    held_out = frozenset(key for key, group in groups.items() if group <= chosen)
-    text = f"one in {HELD_OUT} of train, by seed: {word} of whom train holds nothing"
-    if left := len(faces) - len(train) - len(held_out):
-        text += f"; {left} morphs of both are left out"
-    return Divided(train, held_out, text)
-
-
-def _groups(faces: Mapping[str, tuple[tuple[str, str], ...]]) -> tuple[str, dict[str, set[str]]]:
-    """What is held out together, in a word, and which of these each sample shows."""
-    people = {key: {identity for identity, _ in shown} for key, shown in faces.items()}
-    if len(_sizes(people)) >= HELD_OUT:
-        return "people", people
-    single = {key: {face for _, face in shown} for key, shown in faces.items()}
-    return ("faces", single) if len(_sizes(single)) > 1 else ("pairs", {key: {key} for key in faces})
-
-
-def _sizes(groups: Mapping[str, set[str]]) -> Counter[str]:
-    """How many samples there are of each alone."""
-    return Counter(name for group in groups.values() if len(group) == 1 for name in group)
-
-
 def _numbers(pairs: PairSet, keys: frozenset[str]) -> list[int]:
     return [number for number, key in enumerate(pairs.keys) if key in keys]
 
 
 def read_pairs(out: str, split: str, *, workers: int = 0) -> PairSet:
-    """Read one split of a build into memory; the same for any number of workers.
+    """Read one split of a build into memory, in the order of the keys for any number of workers.
 
     Raises:
         StorageError: there is no finished build, or a shard is missing or damaged.
-        FaceloomError: there is no such split, or a sample lacks a member.
+        FaceloomError: the build has no such split, or a sample lacks a member.
     """
     import torch
 
@@ -246,7 +174,7 @@ def _key(sample: dict[str, Any]) -> str:
 
 
 def build_digest(storage: Storage) -> str:
-    """sha256 of a build's record: two builds with the same one hold the same."""
+    """sha256 of the record of a build; builds with equal digests hold the same samples."""
     import hashlib
 
     return hashlib.sha256(storage.read_bytes(BUILD_RECORD)).hexdigest()

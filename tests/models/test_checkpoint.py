@@ -104,12 +104,12 @@ def test_loaded_weights_lie_in_the_file(tmp_path: Path, tiny: SimpleNamespace) -
 
 
 def test_no_folder_and_no_card(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"nowhere: there is no such folder. Train it with"):
+    with pytest.raises(CheckpointError, match=r"nowhere: the folder does not exist. Train it with"):
         read_card(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match=r"has no card.json, so it is no checkpoint"):
         read_card(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="no such folder"):
+    with pytest.raises(CheckpointError, match="the folder does not exist"):
         read_card(tmp_path / "file")
 
 

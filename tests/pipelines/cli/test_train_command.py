@@ -67,9 +67,9 @@ def test_choices_reach_the_card(pairs_build: Path, tmp_path: Path) -> None:
         (("--preset", "large"), "unknown preset (got large). Allowed: paper, compact"),
         (("--preset", "paper"), "takes squares with a side of 64"),
         (("--device", "tpu"), "unknown device"),
-        (("--learning-rate", "-1"), "a learning rate is above 0"),
-        (("--learning-rate", "nan"), "a learning rate is above 0"),
-        (("--from", "nowhere"), "there is no such folder"),
+        (("--learning-rate", "-1"), "learning_rate: the learning rate must be greater than 0"),
+        (("--learning-rate", "nan"), "learning_rate: the learning rate must be greater than 0"),
+        (("--from", "nowhere"), "the folder does not exist"),
     ],
 )
 def test_what_is_wrong_from_the_start_is_refused_before_any_work(

@@ -168,7 +168,7 @@ def test_crops_that_are_not_square_are_another_size(own: Path, run: Path) -> Non
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
-        (lambda folder: shutil.rmtree(folder), "there is no such folder"),
+        (lambda folder: shutil.rmtree(folder), "the folder does not exist"),
         (lambda folder: (folder / "card.json").unlink(), "no checkpoint of faceloom"),
         (lambda folder: (folder / "card.json").write_text("{"), "damaged"),
         (lambda folder: (folder / "best.safetensors").unlink(), r"has no best\.safetensors"),

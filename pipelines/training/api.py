@@ -1,0 +1,81 @@
+"""Training as one function call, for notebooks and scripts. The command line runs the same steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from faceloom.pipelines.training.request import TrainingRequest, change_preset, check_request
+from faceloom.pipelines.training.train import TrainingReport, run_training
+from faceloom.schemas.errors import TrainingError
+
+if TYPE_CHECKING:
+    from faceloom.models.training import EpochLoss
+
+NETWORKS = ("autoencoder",)
+"""What can be trained."""
+
+
+def train(
+    network: Literal["autoencoder"] = "autoencoder",
+    *,
+    data: str | Path,
+    to: str | Path,
+    preset: str = "compact",
+    epochs: int | None = None,
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    save_every: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    parent: str | Path | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    resume: bool = True,
+    on_epoch: Callable[[EpochLoss], None] = lambda loss: None,
+) -> TrainingReport:
+    """Train a network on the pairs of a build, and write the run to a folder.
+
+    The same call resumes a stopped run after its last saved epoch, with the same result as a run without a stop; for a
+    finished run it verifies the weights and returns. Needs the extra `torch`.
+
+        report = train(data="out", to="runs/compact", epochs=40)
+        report.card.metrics["best_held_out_loss"]
+
+    Args:
+        network: `autoencoder`, which masks a face.
+        data: folder of a finished build with masked faces and a split `train`.
+        to: folder of the run; it is created if it does not exist.
+        preset: `compact`, a small network with sharp results, or `paper`, the network of Lee 2022.
+        epochs: passes over the training pairs. None takes the value of the preset, here and in the next three.
+        batch: pairs per step.
+        learning_rate: of Adam.
+        save_every: epochs between two saved states.
+        device: `auto` takes CUDA if there is a usable GPU.
+        parent: folder of a run of the same preset whose best weights are the starting weights.
+        seed: of all random draws.
+        workers: processes that read the pairs; 0 reads in this process.
+        resume: False deletes a run in `to` and starts over.
+        on_epoch: called after each epoch with its losses.
+
+    Returns:
+        The card of the run, its folder, and how long it took.
+
+    Raises:
+        FaceloomError: an argument, the build or the folder cannot be used (before any work), or training failed.
+    """
+    if network not in NETWORKS:
+        allowed = f"Allowed: {', '.join(NETWORKS)}"
+        raise TrainingError("unknown network", where="network", value=network, remedy=allowed)
+    chosen = change_preset(preset, epochs=epochs, batch=batch, learning_rate=learning_rate, save_every=save_every)
+    request = TrainingRequest(
+        data=str(data),
+        to=str(to),
+        preset=chosen,
+        seed=seed,
+        device=device,
+        parent=None if parent is None else Path(parent),
+        workers=workers,
+        resume=resume,
+    )
+    return run_training(check_request(request), on_epoch=on_epoch)

@@ -1,0 +1,150 @@
+"""The folder of a training run: which files it holds, how they are written after an epoch, and how a run resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from faceloom.models.checkpoint import BEST, CARD, LAST, RESUME, read_card, read_weights, write_card, write_weights
+from faceloom.models.curve import CURVE, TABLE, draw_curve, write_table
+from faceloom.models.devices import device_text
+from faceloom.models.presets import CompactPreset, PaperPreset, preset_values
+from faceloom.schemas.errors import CheckpointError
+from faceloom.schemas.model_card import DataCard, FileCard, ModelCard, ParentCard
+
+if TYPE_CHECKING:
+    from faceloom.models.training import Snapshot
+
+REPORT = "evaluation"
+"""Default folder of the report of `faceloom evaluate`. Training never touches it."""
+OURS = (CARD, BEST, LAST, RESUME, TABLE, CURVE, ".lock")
+"""Files that a training run writes."""
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file or folder of this name may lie in the folder of a run."""
+    return name in (*OURS, REPORT) or ".partial-" in name
+
+
+class RunFolder:
+    """Writes the files of a run after an epoch, the card last, so that a kill at any time leaves a valid checkpoint."""
+
+    def __init__(
+        self,
+        folder: Path,
+        preset: PaperPreset | CompactPreset,
+        *,
+        seed: int,
+        device: str,
+        data: DataCard,
+        parent: ParentCard | None = None,
+    ) -> None:
+        self._folder, self._preset, self._seed, self._device = folder, preset, seed, device
+        self._data, self._parent = data, parent
+        # The best weights written last, by their epoch; what a killed run wrote is written again.
+        self._best: dict[int, FileCard] = {}
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write all files if this epoch is to be saved: every `save_every` epochs, and the last one.
+
+        Raises:
+            CheckpointError: a file cannot be written.
+        """
+        preset, epoch = self._preset, snapshot.losses[-1].epoch
+        if epoch % preset.save_every and epoch < preset.epochs:
+            return
+        if snapshot.best_epoch not in self._best:
+            card = write_weights(self._folder / BEST, snapshot.best, {"epoch": snapshot.best_epoch})
+            self._best = {snapshot.best_epoch: card}
+        files = {BEST: self._best[snapshot.best_epoch]}
+        if epoch < preset.epochs:
+            write_resume(self._folder, snapshot)
+        files[LAST] = write_weights(self._folder / LAST, snapshot.network, {"epoch": epoch})
+        write_table(self._folder, snapshot.losses)
+        title = f"{preset.name}: {self._data.train} pairs, {self._data.held_out} held out"
+        draw_curve(self._folder, snapshot.losses, snapshot.best_epoch, title)
+        write_card(self._folder, self._card(snapshot, files))
+
+    def _card(self, snapshot: Snapshot, files: dict[str, FileCard]) -> ModelCard:
+        from importlib.metadata import version
+
+        import torch
+
+        preset, losses = self._preset, snapshot.losses
+        best = next(loss for loss in losses if loss.epoch == snapshot.best_epoch)
+        trained = {name for name in snapshot.network if f"{name}/step" in snapshot.optimiser}
+        metrics = {
+            "best_epoch": float(best.epoch),
+            "best_held_out_loss": best.held_out,
+            "best_train_loss": best.train,
+            "last_held_out_loss": losses[-1].held_out,
+            "last_train_loss": losses[-1].train,
+            "seconds_per_epoch": round(sum(loss.seconds for loss in losses) / len(losses), 3),
+        }
+        return ModelCard(
+            preset=preset.name,
+            size=preset.size,
+            parameters=sum(snapshot.network[name].numel() for name in trained),
+            hyper_parameters=preset_values(preset),
+            unstated_in_paper=type(preset).unstated,
+            seed=self._seed,
+            epochs_done=losses[-1].epoch,
+            finished=losses[-1].epoch >= preset.epochs,
+            chosen=preset.choice,
+            metrics=metrics,
+            device=device_text(self._device),
+            precision="bfloat16 products" if self._device == "cuda" else "float32",
+            code=version("faceloom"),
+            torch=torch.__version__,
+            data=self._data,
+            parent=self._parent,
+            files=files,
+        )
+
+
+def write_resume(folder: Path, snapshot: Snapshot) -> None:
+    """Write what resuming needs beside the best weights: the network, Adam's moments, and the losses so far."""
+    tensors = {f"network/{name}": tensor for name, tensor in snapshot.network.items()}
+    tensors |= {f"optimiser/{name}": tensor for name, tensor in snapshot.optimiser.items()}
+    losses = [[loss.epoch, loss.train, loss.held_out, loss.seconds] for loss in snapshot.losses]
+    write_weights(folder / RESUME, tensors, {"losses": losses, "best_epoch": snapshot.best_epoch})
+
+
+def read_resume(folder: Path) -> Snapshot:
+    """Read what `write_resume` wrote, and the best weights.
+
+    The best weights may be of a later epoch, if a kill came between the two files; training finds them again.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    from faceloom.models.training import EpochLoss, Snapshot
+
+    tensors, note = read_weights(folder / RESUME)
+    best, _ = read_weights(folder / BEST)
+    try:
+        losses = tuple(EpochLoss(int(epoch), *map(float, rest)) for epoch, *rest in note["losses"])
+        best_epoch = int(note["best_epoch"])
+    except (KeyError, TypeError, ValueError) as error:
+        what, remedy = "the saved state is damaged", "Start over with --no-resume"
+        raise CheckpointError(what, where=str(folder / RESUME), value=error, remedy=remedy) from None
+    parts: dict[str, dict[str, Any]] = {"network": {}, "optimiser": {}}
+    for name, tensor in tensors.items():
+        part, _, rest_of_name = name.partition("/")
+        parts.setdefault(part, {})[rest_of_name] = tensor
+    copies = {name: tensor.clone() for name, tensor in best.items()}  # the file is replaced while they are in use
+    return Snapshot(losses, parts["network"], parts["optimiser"], copies, best_epoch)
+
+
+def delete_run(folder: Path) -> None:
+    """Delete all files of a run but its lock. The card goes first: without it the rest is no checkpoint."""
+    for name in OURS[:-1]:
+        (folder / name).unlink(missing_ok=True)
+
+
+def delete_leftovers(folder: Path) -> None:
+    """Delete partial files of a killed process and, if the run is finished, the state that resuming needed."""
+    for path in folder.glob("*.partial-*"):
+        path.unlink(missing_ok=True)
+    if (folder / CARD).exists() and read_card(folder).finished:
+        (folder / RESUME).unlink(missing_ok=True)
