@@ -18,7 +18,7 @@ import numpy as np
 
 from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.shard_layout import make_plan
-from faceloom.pipelines.render.painters import mask_digests
+from faceloom.pipelines.render.mask_painter import mask_digests
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe

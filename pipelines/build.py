@@ -20,9 +20,9 @@ from faceloom.pipelines.plan.splits import empty_splits
 from faceloom.pipelines.render.features import check_features
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.learned_masks import check_checkpoint
-from faceloom.pipelines.render.painters import mask_digests, painter_for
+from faceloom.pipelines.render.mask_painter import load_painter, mask_digests
 from faceloom.pipelines.render.part_task import PartTask, ShardTask, render_part
-from faceloom.pipelines.render.real_sizes import heights_for
+from faceloom.pipelines.render.real_sizes import count_heights
 from faceloom.pipelines.render.resources import file_digests
 from faceloom.pipelines.run.run_tasks import run_tasks
 from faceloom.pipelines.run.watcher import Watcher
@@ -102,7 +102,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
             remedy = "Give one a `name` in the recipe, or use --source NAME=PATH"
             raise RecipeError("two sources have one name", where=f"$.sources[{number}].name", value=name, remedy=remedy)
     check_output(recipe, out)
-    painter_for(recipe.masks)
+    load_painter(recipe.masks)
     if recipe.output.features:
         check_features(recipe)
     for number, mask in enumerate(recipe.masks):
@@ -111,7 +111,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
     analyser_id(recipe.faces)
     # What the user left out stays left out: a table only insists on columns that were named.
     recipe_json = recipe.model_dump_json(exclude_unset=True, by_alias=True)
-    heights = heights_for(recipe)
+    heights = count_heights(recipe)
     context = Context(recipe_json, out, mask_digests(recipe), file_digests(recipe, heights), heights)
     for name in names:
         context.source(name)

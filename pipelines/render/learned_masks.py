@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,48 +101,67 @@ def network_matrix(align: Mapping[str, JsonValue], working: Working, size: int) 
     return face_box_matrix(working.box, working.landmarks, size, margin=how.margin)
 
 
-def paints_learned(
+@dataclass(frozen=True, slots=True)
+class PredictedMask:
+    """What a network predicted for one face.
+
+    Attributes:
+        crop: the network's output, in the pixels of its crop.
+        matrix: working picture to that crop, 2x3.
+        preset, weights: the network and the digest of its weights, for the record of the sample.
+    """
+
+    crop: PaintedCrop
+    matrix: Matrix
+    preset: str
+    weights: str
+
+
+def predict_masks(
     mask: AutoencoderMask, weights: str, pictures: Sequence[Working], seeds: Sequence[int]
-) -> list[Callable[[], PaintedMask]]:
-    """For each picture, the function that lays the network's mask over it; the network runs here, once for all."""
+) -> list[PredictedMask | PhotoError]:
+    """Run a mask's network on some faces, all in one call.
+
+    Args:
+        mask: names the checkpoint.
+        weights: digest of its weights.
+        pictures: of the faces.
+        seeds: one for each face.
+
+    Returns:
+        For each face the prediction, or the error if the network's crop cannot be cut.
+    """
     from faceloom.models.threads import one_thread
 
     predictor = load_predictor(mask.checkpoint, weights)
-    align, size = predictor.card.data.align, predictor.size
+    card, size = predictor.card, predictor.size
+    align = card.data.align
     border = Align.model_validate(dict(align)).border
-    paints: list[Callable[[], PaintedMask]] = []
-    seen: list[tuple[int, Matrix, Image]] = []
+    results: dict[int, PredictedMask | PhotoError] = {}
+    crops: list[Image] = []
+    matrices: dict[int, Matrix] = {}
     for number, picture in enumerate(pictures):
         try:
             matrix = network_matrix(align, picture, size)
-            seen.append((number, matrix, warp_image(picture.image, matrix, (size, size), border=border)))
-            paints.append(_not_seen)
-        except PhotoError as error:  # of this face alone
-            paints.append(partial(_refuse, error))
-    if seen:
-        crops = np.stack([crop for _, _, crop in seen])
+            crops.append(warp_image(picture.image, matrix, (size, size), border=border))
+            matrices[number] = matrix
+        except PhotoError as error:
+            results[number] = error
+    if crops:
         with one_thread():
-            predicted = predictor.predict(crops, [seeds[number] for number, _, _ in seen])
-        for (number, matrix, _), *crop in zip(seen, predicted.colour, predicted.alpha, predicted.output, strict=True):
-            paints[number] = partial(_paint, mask, predictor, pictures[number], matrix, PaintedCrop(*crop))
-    return paints
+            predicted = predictor.predict(np.stack(crops), [seeds[number] for number in matrices])
+        outputs = zip(predicted.colour, predicted.alpha, predicted.output, strict=True)
+        for (number, matrix), output in zip(matrices.items(), outputs, strict=True):
+            results[number] = PredictedMask(PaintedCrop(*output), matrix, card.preset, card.files[BEST].sha256)
+    return [results[number] for number in range(len(pictures))]
 
 
-def _refuse(error: PhotoError) -> PaintedMask:
-    raise error
-
-
-def _not_seen() -> PaintedMask:
-    raise AssertionError("replaced as soon as the network has seen the face")
-
-
-def _paint(
-    mask: AutoencoderMask, predictor: MaskPredictor, picture: Working, matrix: Matrix, crop: PaintedCrop
-) -> PaintedMask:
-    painted = paint_learned(picture.image, matrix, crop, mask.blend)
+def paint_predicted(mask: AutoencoderMask, picture: Working, predicted: PredictedMask) -> PaintedMask:
+    """Paint a predicted mask on the picture that it was predicted for."""
+    painted = paint_learned(picture.image, predicted.matrix, predicted.crop, mask.blend)
     facts: dict[str, JsonValue] = {
-        "preset": predictor.card.preset,
-        "weights": predictor.card.files[BEST].sha256,
+        "preset": predicted.preset,
+        "weights": predicted.weights,
         "device": "cpu",
         "placed_by": "whole_photo" if picture.landmarks is None else "landmarks",
         **painted.parameters,

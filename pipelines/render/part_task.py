@@ -10,7 +10,7 @@ from faceloom.pipelines.analyse.verified_photos import bad_photos, read_labels, 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.reuse import Lift
 from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
-from faceloom.pipelines.render.resources import tools_for
+from faceloom.pipelines.render.resources import load_resources
 from faceloom.pipelines.render.sample import Sample, parents_of
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
@@ -87,8 +87,7 @@ def render_part(part: str, context: Context) -> dict[str, float]:
 def _render_faces(
     faces: list[PlannedFace], context: Context, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
-    tools = tools_for(context.recipe, context.mask_digests, context.file_digests, context.real_heights)
-    return render_photos(_read_photos(faces, context, watch), context.recipe, tools, watch)
+    return render_photos(_read_photos(faces, context, watch), load_resources(context), watch)
 
 
 def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:

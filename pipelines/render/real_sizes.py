@@ -1,4 +1,4 @@
-"""The sizes of real pictures, for low-resolution partners that are as small as those are."""
+"""Sizes of real pictures, from which the sizes of low-resolution partners are drawn."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.decode import read_size
 
-Heights = tuple[tuple[int, int], ...]
-"""Heights in pixels and how many pictures have each, sorted: small enough to travel with every task."""
+HeightCounts = tuple[tuple[int, int], ...]
+"""Heights in pixels and the number of pictures of each height, sorted: small enough to send with every task."""
 
 SMALLEST = 4
-"""Smaller heights, in pixels, show nothing and are left out."""
+"""Heights below this, in pixels, are left out: such pictures show nothing."""
 _HEAD = 1 << 16
-"""Bytes of a file that are read for its size; the rest only where these do not tell."""
+"""Bytes of a file that are read for its size; the rest is read only where these do not give it."""
 
 
-def heights_for(recipe: Recipe) -> Heights:
-    """The heights that a recipe names; none if it names none. Reads them, so that a build does it once.
+def count_heights(recipe: Recipe) -> HeightCounts:
+    """Read the heights of `lowres.sizes_from`, once per build; empty if the recipe has no such key.
 
     Raises:
         RecipeError: as `real_heights`.
@@ -33,28 +33,27 @@ def heights_for(recipe: Recipe) -> Heights:
 
 
 @lru_cache(maxsize=4)
-def one_by_one(heights: Heights) -> tuple[int, ...]:
-    """All heights as `real_heights` gives them."""
-    return tuple(height for height, count in heights for _ in range(count))
+def expand_heights(counts: HeightCounts) -> tuple[int, ...]:
+    """One height per picture, sorted: what `real_heights` returned before it was counted."""
+    return tuple(height for height, count in counts for _ in range(count))
 
 
 def real_heights(path: str) -> tuple[int, ...]:
-    """Heights in pixels that `lowres.sizes_from` names, sorted, so that they depend on no order of files.
+    """Read the heights in pixels that `lowres.sizes_from` names, sorted, so that the order of files does not matter.
 
     Args:
-        path: a folder of pictures, with all folders below it, of which those that do not tell their size are passed
-            over; or a text file with a height, or `WIDTHxHEIGHT`, on each line. Blank lines and what follows `#` do not
-            count.
+        path: a folder of pictures, searched with all folders below it; files without a readable size are skipped. Or
+            a text file with a height, or `WIDTHxHEIGHT`, on each line; blank lines and text after `#` are ignored.
 
     Raises:
-        RecipeError: there is no such thing, a line is no size, or no size is left.
+        RecipeError: the path does not exist, a line is not a size, or no size is left.
     """
     place = Path(path).expanduser()
     heights = _of_pictures(place) if place.is_dir() else _of_lines(place)
     kept = tuple(sorted(height for height in heights if height >= SMALLEST))
     if not kept:
         remedy = "Give a folder of pictures, or a text file with a height on each line"
-        raise RecipeError("there are no sizes there", where="$.lowres.sizes_from", value=path, remedy=remedy)
+        raise RecipeError("no sizes found", where="$.lowres.sizes_from", value=path, remedy=remedy)
     return kept
 
 
@@ -85,7 +84,7 @@ def _of_lines(file: Path) -> list[int]:
     for number, line in enumerate(lines, 1):
         if text := line.partition("#")[0].strip():
             if not text.lower().rpartition("x")[2].strip().isdecimal():
-                what = f"line {number} is no height in pixels"
+                what = f"line {number} is not a height in pixels"
                 raise RecipeError(what, where=f"$.lowres.sizes_from: {file}", value=repr(line))
             heights.append(int(text.lower().rpartition("x")[2]))
     return heights

@@ -1,13 +1,16 @@
-"""Render: from planned faces to finished samples. Pure but for the clock; reads and writes no files."""
+"""Render photos: from planned faces to finished samples. Reads and writes no files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from faceloom.pipelines.render.features import BATCH, Extractor
-from faceloom.pipelines.render.sample import Paint, Painting, Sample, Shown, Unpainted, finish, show
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.pipelines.render.mask_painter import MaskRequest
+from faceloom.pipelines.render.resources import RenderResources
+from faceloom.pipelines.render.sample import Sample, SampleContent, compose_sample, encode_sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.errors import FaceloomError, PhotoError
 from faceloom.schemas.guide import Guide
@@ -15,7 +18,6 @@ from faceloom.schemas.keys import seed_of, variant_key
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
-from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import crop_reduction
 from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.guide.guide_mask import needed_parts
@@ -26,18 +28,7 @@ from faceloom.transforms.sample.products import Files, face_files
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
 
 BATCH_BYTES = 100_000_000
-"""Pictures that wait for a network take this much memory at most, and one picture more."""
-
-
-class Painter(Protocol):
-    """Paints the masks of a recipe."""
-
-    @property
-    def batch(self) -> int:
-        """Faces that are best prepared together."""
-
-    def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
-        """For each picture, the function that paints it. What can be computed for many at once is computed here."""
+"""A batch of faces ends once its pictures take more memory than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +38,8 @@ class PhotoToRender:
     Attributes:
         data: its bytes.
         faces: its planned faces.
-        labels: what its source says about parts of the face, if the recipe needs that and the source has it.
-        others: bytes of the photos that its faces are mixed with, by the other face's key.
+        labels: its label files, if the recipe needs them and the source has them.
+        others: bytes of the photos of the faces' neighbours, by the neighbour's key.
     """
 
     data: bytes
@@ -58,28 +49,8 @@ class PhotoToRender:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What rendering a recipe needs beside the recipe, loaded once per process.
-
-    Attributes:
-        painter: paints the masks.
-        real_heights: those that `lowres.sizes_from` names.
-        extractor: the network that `output.features` names.
-    """
-
-    painter: Painter
-    real_heights: tuple[int, ...] = ()
-    extractor: Extractor | None = None
-
-    @property
-    def batch(self) -> int:
-        """Faces that are best rendered together."""
-        return max(self.painter.batch, BATCH if self.extractor else 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """One planned face with its working picture, or with what kept it from having one."""
+class _CutFace:
+    """A planned face with its working picture, or with the error that kept it from having one."""
 
     face: PlannedFace
     working: Working | Exception
@@ -91,8 +62,8 @@ class _Ready:
         return [variant_key(self.face.key, variant) for variant in range(self.face.samples)]
 
     @property
-    def weight(self) -> int:
-        """Bytes that it keeps: the whole decoded photo, of which the working picture is a part."""
+    def memory(self) -> int:
+        """Bytes that it keeps in memory: the whole decoded photo, because the working picture is a view of it."""
         if isinstance(self.working, Exception):
             return 0
         image = self.working.image
@@ -100,50 +71,54 @@ class _Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
-    """A sample before it is written down, or what kept it from being one."""
+class _Composed:
+    """The content of one planned sample, or the error that kept it from being composed.
+
+    Attributes:
+        shared: encoded files of the bare face, if all samples of the face share them.
+    """
 
     key: str
     face: PlannedFace
-    shown: Shown | Exception
+    content: SampleContent | Exception
     shared: Files | None = None
 
 
 def render_photos(
-    photos: Iterable[PhotoToRender], recipe: Recipe, tools: Tools, watch: Stopwatch
+    photos: Iterable[PhotoToRender], resources: RenderResources, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
     """Make all samples of some photos, decoding each photo once.
 
     Args:
-        photos: in the order in which their samples shall come.
-        recipe: says how.
-        tools: for this recipe.
-        watch: counts the time of each stage.
+        photos: in the order of the samples.
+        resources: of the recipe.
+        watch: adds up the time of each stage.
 
     Yields:
-        As many samples or rejects per face as were planned, in the order of their keys. What goes wrong on one photo
-        or sample is a reject, `failed` if it was not foreseen.
+        For each face as many samples or rejects as planned, in the order of their keys. An error on one photo or
+        sample becomes a reject; its code is `failed` for an error of an unexpected kind.
     """
-    batch: list[_Ready] = []
+    batch: list[_CutFace] = []
     for photo in photos:
-        for ready in _ready(photo, recipe, watch):
-            batch.append(ready)
-            if len(batch) >= tools.batch or sum(one.weight for one in batch) > BATCH_BYTES:
-                yield from _render_batch(batch, recipe, tools, watch)
+        for one in _cut_faces(photo, resources, watch):
+            batch.append(one)
+            if len(batch) >= resources.batch or sum(one.memory for one in batch) > BATCH_BYTES:
+                yield from _render_batch(batch, resources, watch)
                 batch = []
-    yield from _render_batch(batch, recipe, tools, watch)
+    yield from _render_batch(batch, resources, watch)
 
 
-def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> Iterator[_Ready]:
-    """Decode a photo at the smallest scale that serves all its faces, and cut out what each of them needs, in turn."""
+def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatch) -> Iterator[_CutFace]:
+    """Decode a photo at the smallest scale that serves all its faces, and cut the working picture of each."""
+    recipe = resources.recipe
     try:
         matrices = [crop_matrix(recipe, face) for face in photo.faces]
         reduction = min(crop_reduction(matrix) for matrix in matrices)
         with watch.time("decode"):
             picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
-            labels = _labels(photo.labels, recipe.guide)
-    except Exception as error:  # analysis aligned otherwise, and decoded in grey
-        yield from (_Ready(face, error) for face in photo.faces)
+            labels = _decode_labels(photo.labels, recipe.guide)
+    except Exception as error:  # analysis read the photo in grey and cut no crop, so this is possible
+        yield from (_CutFace(face, error) for face in photo.faces)
         return
     for face, matrix in zip(photo.faces, matrices, strict=True):
         try:
@@ -153,73 +128,90 @@ def _ready(photo: PhotoToRender, recipe: Recipe, watch: Stopwatch) -> Iterator[_
                 with watch.time("morph"):
                     working = morph_working(working, face, photo.others[face.morph.other.key], recipe)
         except Exception as error:
-            yield _Ready(face, error)
+            yield _CutFace(face, error)
         else:
-            yield _Ready(face, working, labels)
+            yield _CutFace(face, working, labels)
 
 
-def _labels(files: LabelFiles | None, guide: Guide | None) -> LabelMap | None:
+def _decode_labels(files: LabelFiles | None, guide: Guide | None) -> LabelMap | None:
     return None if files is None or guide is None else decode_labels(files, needed_parts(guide))
 
 
 def _render_batch(
-    batch: Sequence[_Ready], recipe: Recipe, tools: Tools, watch: Stopwatch
+    batch: Sequence[_CutFace], resources: RenderResources, watch: Stopwatch
 ) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
-    wanted = {
-        key: Unpainted(ready.working, recipe.masks[number], seed_of(recipe.seed, key, "paint"))
-        for ready in batch
-        if isinstance(ready.working, Working)
-        for key, number in zip(ready.keys, ready.face.masks, strict=False)
+    requests = _predict(batch, resources, watch)
+    composed = [one for cut in batch for one in _compose(cut, requests, resources, watch)]
+    features = _extract(composed, resources, watch)
+    for one in composed:
+        try:
+            if isinstance(one.content, Exception):
+                raise one.content
+            found = features.get(_features_key(one, resources))
+            yield one.face, encode_sample(one.content, one.shared, found, resources, watch)
+        except Exception as error:
+            yield one.face, _reject(one.face, one.key, error)
+
+
+def _predict(batch: Sequence[_CutFace], resources: RenderResources, watch: Stopwatch) -> dict[str, MaskRequest]:
+    """The mask requests of a batch by sample key, with what networks predict."""
+    recipe = resources.recipe
+    requests = {
+        key: MaskRequest(cut.working, recipe.masks[number], seed_of(recipe.seed, key, "paint"))
+        for cut in batch
+        if isinstance(cut.working, Working)
+        for key, number in zip(cut.keys, cut.face.masks, strict=False)
     }
     with watch.time("paint"):
-        paints = tools.painter.prepare(list(wanted.values()))
-    paintings = {key: Painting(one, paint) for (key, one), paint in zip(wanted.items(), paints, strict=True)}
-    drafts = [draft for ready in batch for draft in _drafts(ready, paintings, recipe, watch)]
-    seen = {}
-    if tools.extractor is not None:
-        with watch.time("features"):
-            shown = {_seen_as(d, recipe): d.shown.crops.face for d in drafts if isinstance(d.shown, Shown)}
-            seen = dict(zip(shown, tools.extractor.extract(list(shown.values())), strict=True))
-    for draft in drafts:
-        try:
-            if isinstance(draft.shown, Exception):
-                raise draft.shown
-            features = seen.get(_seen_as(draft, recipe))
-            yield (
-                draft.face,
-                finish(draft.key, draft.face, draft.shown, draft.shared, features, recipe, tools.real_heights, watch),
-            )
-        except Exception as error:
-            yield draft.face, _reject(draft.face, draft.key, error)
+        return dict(zip(requests, resources.painter.predict(list(requests.values())), strict=True))
 
 
-def _seen_as(draft: _Draft, recipe: Recipe) -> str:
-    """Which picture the features of a sample are of: without augmentation, all samples of a face show the same."""
-    return draft.key if recipe.augment else draft.face.key
-
-
-def _drafts(ready: _Ready, paintings: Mapping[str, Painting], recipe: Recipe, watch: Stopwatch) -> Iterator[_Draft]:
-    """What each sample of a face will show. Without augmentation all of them share the files of the bare face."""
-    face, working = ready.face, ready.working
+def _compose(
+    cut: _CutFace, requests: Mapping[str, MaskRequest], resources: RenderResources, watch: Stopwatch
+) -> Iterator[_Composed]:
+    """Compose the samples of a face. Without augmentation all of them share the files of the bare face."""
+    recipe, face, working = resources.recipe, cut.face, cut.working
     try:
         if isinstance(working, Exception):
             raise working
         with watch.time("align"):
-            bare = bare_crop(working, recipe, ready.labels)
+            bare = bare_crop(working, recipe, cut.labels)
         with watch.time("encode"):
             shared = None if recipe.augment else face_files(bare.crops, recipe)
     except Exception as error:
-        yield from (_Draft(key, face, error) for key in ready.keys)
+        yield from (_Composed(key, face, error) for key in cut.keys)
         return
-    for key in ready.keys:
+    for key in cut.keys:
         try:
-            yield _Draft(key, face, show(key, face, working, bare, paintings.get(key), recipe, watch), shared)
+            content = compose_sample(key, face, bare, working, requests.get(key), resources, watch)
         except Exception as error:
-            yield _Draft(key, face, error)
+            yield _Composed(key, face, error)
+        else:
+            yield _Composed(key, face, content, shared)
+
+
+def _extract(
+    composed: Sequence[_Composed], resources: RenderResources, watch: Stopwatch
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Features of all samples, by `_features_key`; empty if the recipe has no feature network."""
+    if resources.extractor is None:
+        return {}
+    with watch.time("features"):
+        faces = {
+            _features_key(one, resources): one.content.crops.face
+            for one in composed
+            if isinstance(one.content, SampleContent)
+        }
+        return dict(zip(faces, resources.extractor.extract(list(faces.values())), strict=True))
+
+
+def _features_key(one: _Composed, resources: RenderResources) -> str:
+    """Without augmentation all samples of a face show the same face, so its features are computed once."""
+    return one.key if resources.recipe.augment else one.face.key
 
 
 def _reject(face: PlannedFace, key: str, error: Exception) -> Reject:
-    """The row of a sample that could not be made; trouble that nobody foresaw is no reason to end a build either."""
+    """The reject of a sample. An unexpected exception is a reject too, so that one photo cannot end a build."""
     if isinstance(error, PhotoError):
         return Reject("render", face.source, face.uri, error.code, str(error), key)
     if isinstance(error, FaceloomError):  # not about this photo

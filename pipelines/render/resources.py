@@ -1,46 +1,66 @@
-"""What rendering needs beside the recipe, loaded once per process, and whether its files are still what they were."""
+"""What rendering a recipe needs, loaded once per process, and the check that its files did not change since."""
 
 from __future__ import annotations
 
-from faceloom.pipelines.render.features import WHERE, features_digest, load_extractor
-from faceloom.pipelines.render.painters import check_masks, painter_for
-from faceloom.pipelines.render.real_sizes import Heights, one_by_one
-from faceloom.pipelines.render.render_photos import Tools
+from dataclasses import dataclass, field
+
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.render.features import BATCH, WHERE, Extractor, features_digest, load_extractor
+from faceloom.pipelines.render.mask_painter import MaskPainter, check_masks, load_painter
+from faceloom.pipelines.render.real_sizes import HeightCounts, expand_heights
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.recipe import Recipe
 
 
-def file_digests(recipe: Recipe, heights: Heights = ()) -> tuple[str, ...]:
-    """Digests of what the files say that a recipe names, other than those of its masks.
+@dataclass(frozen=True, slots=True)
+class RenderResources:
+    """A recipe, and what rendering it needs.
+
+    Attributes:
+        recipe: what is rendered.
+        painter: paints the masks.
+        real_heights: heights in pixels from `lowres.sizes_from`; empty without that key.
+        extractor: the network of `output.features`.
+    """
+
+    recipe: Recipe
+    painter: MaskPainter = field(default_factory=MaskPainter)
+    real_heights: tuple[int, ...] = ()
+    extractor: Extractor | None = None
+
+    @property
+    def batch(self) -> int:
+        """Number of faces to render together."""
+        return max(self.painter.batch, BATCH if self.extractor else 1)
+
+
+def file_digests(recipe: Recipe, heights: HeightCounts = ()) -> tuple[str, ...]:
+    """Digests of the files that a recipe names, other than those of its masks.
 
     Args:
         recipe: what is rendered.
-        heights: of `heights_for`.
+        heights: from `count_heights`.
 
     Raises:
-        RecipeError: one cannot be read.
+        RecipeError: a file cannot be read.
     """
     features = recipe.output.features
     return digest(heights), features_digest(features) if features else ""
 
 
-def tools_for(recipe: Recipe, mask_digests: tuple[str, ...], files: tuple[str, ...], heights: Heights = ()) -> Tools:
-    """The tools of a recipe.
-
-    Args:
-        recipe: what is rendered.
-        mask_digests, files: what the recipe's files were when the build began.
-        heights: of `heights_for`, then; they are not read again, so that nothing can change them.
+def load_resources(context: Context) -> RenderResources:
+    """Load what rendering the recipe of a build needs. Real heights come with the context and are not read again.
 
     Raises:
-        RecipeError: a file changed since.
+        RecipeError: a file changed since the build began.
     """
-    check_masks(recipe, mask_digests)
-    found = file_digests(recipe, heights)
-    if any(now != then for now, then in zip(found, files, strict=False)):
-        remedy = "Run the same command again; what the old ones made stays under its own name"
-        raise RecipeError("a file that the recipe names changed", where=WHERE, remedy=remedy)
+    recipe = context.recipe
+    check_masks(recipe, context.mask_digests)
+    found = file_digests(recipe, context.real_heights)
+    if any(now != then for now, then in zip(found, context.file_digests, strict=False)):
+        remedy = "Run the same command again; finished shards of the old file keep their own names"
+        raise RecipeError("this file changed while the build ran", where=WHERE, remedy=remedy)
     features = recipe.output.features
     extractor = load_extractor(features, found[1]) if features else None
-    return Tools(painter_for(recipe.masks), one_by_one(heights), extractor)
+    return RenderResources(recipe, load_painter(recipe.masks), expand_heights(context.real_heights), extractor)

@@ -1,8 +1,7 @@
-"""One sample, step by step: painted, cut, made small, written down."""
+"""One sample: compose its pictures, then encode its files and its record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
+from faceloom.pipelines.render.mask_painter import MaskRequest
+from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.index import Parent
 from faceloom.schemas.keys import face_key, generator
-from faceloom.schemas.masks import Mask
 from faceloom.schemas.plan import PlannedFace
-from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.guide.guide_mask import covered_share
 from faceloom.transforms.lowres.degrade import draw
-from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.sample.crops import BareCrop, Crops, augmented, masked_crops, refuse_uncovered
 from faceloom.transforms.sample.encode import json_bytes, npy
 from faceloom.transforms.sample.morphing import morph_record
@@ -29,7 +27,13 @@ from faceloom.transforms.sample.working import Working
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One finished sample: its files in the order in which they stand in the tar, and what the index says of it."""
+    """A finished sample.
+
+    Attributes:
+        files: name and content of each file, in the order of the tar.
+        mask: label of its mask; empty without one.
+        operations: JSON, every operation in order with its parameters and seed.
+    """
 
     key: str
     files: tuple[tuple[str, bytes], ...]
@@ -38,70 +42,56 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Unpainted:
-    """A working picture that is to get a mask.
-
-    Attributes:
-        working: picture, landmarks and face box.
-        mask: which mask.
-        seed: of all that is drawn while painting.
-    """
-
-    working: Working
-    mask: Mask
-    seed: int
-
-
-Paint = Callable[[], PaintedMask]
-
-
-@dataclass(frozen=True, slots=True)
-class Painting:
-    """One mask on one picture, prepared."""
-
-    unpainted: Unpainted
-    paint: Paint
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a sample will show, and how it came about.
+class SampleContent:
+    """The pictures of a sample before they are encoded.
 
     Attributes:
         crops: its pictures.
-        label: of its mask; empty without one.
+        mask: label of its mask; empty without one.
         operations: every step with its parameters, in order.
     """
 
+    key: str
+    face: PlannedFace
     crops: Crops
-    label: str
+    mask: str
     operations: list[JsonValue]
 
 
-def show(
+def compose_sample(
     key: str,
     face: PlannedFace,
-    working: Working,
     bare: BareCrop,
-    painting: Painting | None,
-    recipe: Recipe,
+    working: Working,
+    request: MaskRequest | None,
+    resources: RenderResources,
     watch: Stopwatch,
-) -> Shown:
-    """Paint the mask of a sample, if it has one, and cut out what the sample shows.
+) -> SampleContent:
+    """Paint the mask of a sample, if it has one, and cut the pictures of the sample.
+
+    Args:
+        key: of the sample.
+        face: the planned face.
+        bare: the face's crop without a mask.
+        working: the picture that the crop was cut from.
+        request: the mask to paint, after `MaskPainter.predict`; None for a sample without a mask.
+        resources: of the recipe.
+        watch: adds up the time of each stage.
 
     Raises:
         PhotoError: the mask cannot be painted, or lies outside the crop.
     """
+    recipe = resources.recipe
     operations: list[JsonValue] = [working.alignment]
-    if painting is None:
+    if request is None:
         crops, label = bare.crops, ""
     else:
-        label = painting.unpainted.mask.label
+        label = request.mask.label
         with watch.time("paint"):
-            painted = painting.paint()
+            painted = resources.painter.paint(request)
         with watch.time("align"):
             crops = masked_crops(bare, working, painted, recipe)
-        operations.insert(0, {"name": "mask", "mask": label, "seed": painting.unpainted.seed, **painted.parameters})
+        operations.insert(0, {"name": "mask", "mask": label, "seed": request.seed, **painted.parameters})
     if face.morph is not None:
         operations.insert(0, morph_record(face, recipe))
     if recipe.augment:
@@ -113,51 +103,46 @@ def show(
         covered = None if crops.alpha is None else covered_share(crops.guide, crops.mask)
         share: JsonValue = None if covered is None else round(covered, 6)
         operations.append({"name": "guide", **bare.guide_origin, "covered": share})
-    return Shown(crops, label, operations)
+    return SampleContent(key, face, crops, label, operations)
 
 
-def finish(
-    key: str,
-    face: PlannedFace,
-    shown: Shown,
+def encode_sample(
+    content: SampleContent,
     shared: Files | None,
     features: npt.NDArray[np.float32] | None,
-    recipe: Recipe,
-    real_heights: tuple[int, ...],
+    resources: RenderResources,
     watch: Stopwatch,
 ) -> Sample:
-    """Write a sample down: its pictures, what is derived from them, and its record.
+    """Encode the files of a sample, make its low-resolution partners, and write its record.
 
     Args:
-        key: of the sample.
-        face: the planned face.
-        shown: what it shows.
-        shared: files of the bare face, if they are those of all its samples.
-        features: what the recipe's network says of the face, if it was asked.
-        recipe: says how.
-        real_heights: those that `lowres.sizes_from` names.
-        watch: counts the time.
+        content: of the sample.
+        shared: encoded files of the bare face, if all samples of the face share them.
+        features: float32 (D,), output of the recipe's feature network for the face; None without one.
+        resources: of the recipe.
+        watch: adds up the time of each stage.
     """
-    operations = list(shown.operations)
+    recipe, crops, operations = resources.recipe, content.crops, list(content.operations)
     with watch.time("encode"):
-        files = list(shared) if shared is not None else face_files(shown.crops, recipe)
+        files = list(shared) if shared is not None else face_files(crops, recipe)
         if features is not None:
             files.append(("features.npy", npy(features)))
-        files += mask_files(shown.crops, recipe)
+        files += mask_files(crops, recipe)
     if recipe.lowres is not None:
         with watch.time("small"):
-            size = (shown.crops.face.shape[1], shown.crops.face.shape[0])
-            drawn = draw(recipe.lowres, size, generator(recipe.seed, key, "lowres"), real=real_heights)
-            files += small_files(shown.crops, recipe, drawn)
+            size = (crops.face.shape[1], crops.face.shape[0])
+            rng = generator(recipe.seed, content.key, "lowres")
+            drawn = draw(recipe.lowres, size, rng, real=resources.real_heights)
+            files += small_files(crops, recipe, drawn)
         operations.append({"name": "lowres", **drawn})
     with watch.time("encode"):
-        files.append(("json", json_bytes(_record(key, face, shown.label, operations))))
+        files.append(("json", json_bytes(_record(content, operations))))
         files.sort()
-    return Sample(key, tuple(files), shown.label, json_bytes(operations).decode())
+    return Sample(content.key, tuple(files), content.mask, json_bytes(operations).decode())
 
 
 def parents_of(face: PlannedFace) -> tuple[Parent, ...]:
-    """The faces that a morph was made from; nobody for a face as it was photographed."""
+    """The two faces that a morph is made from; empty for a face that is no morph."""
     if face.morph is None:
         return ()
     other = face.morph.other
@@ -169,12 +154,13 @@ def parents_of(face: PlannedFace) -> tuple[Parent, ...]:
     )
 
 
-def _record(key: str, face: PlannedFace, label: str, operations: list[JsonValue]) -> dict[str, Any]:
+def _record(content: SampleContent, operations: list[JsonValue]) -> dict[str, Any]:
+    face = content.face
     return {
-        "key": key,
+        "key": content.key,
         "identity": face.identity,
         "split": face.split,
-        "mask": label or None,
+        "mask": content.mask or None,
         "source": {"name": face.source, "uri": face.uri, "sha256": face.photo_sha256, "face": face.face},
         "face_box": [round(value, 2) for value in face.box],
         "attributes": dict(face.attributes),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from faceloom.pipelines.render.render_photos import PhotoToRender, Tools, render_photos
-from faceloom.pipelines.render.sample import Paint, Sample, Unpainted
+from faceloom.pipelines.render.mask_painter import MaskPainter, MaskRequest
+from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
+from faceloom.pipelines.render.resources import RenderResources
+from faceloom.pipelines.render.sample import Sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
@@ -39,24 +40,27 @@ def paint(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.G
 
 
 @dataclass(frozen=True)
-class Painter:
+class Painter(MaskPainter):
     """Paints with a function of picture, landmarks, mask and generator."""
 
     function: Callable[..., PaintedMask] = paint
-    batch: int = 1
+    together: int = 1
 
-    def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
-        return [
-            partial(self.function, one.working.image, one.working.landmarks, one.mask, np.random.default_rng(one.seed))
-            for one in wanted
-        ]
+    @property
+    def batch(self) -> int:
+        return self.together
+
+    def paint(self, request: MaskRequest) -> PaintedMask:
+        rng = np.random.default_rng(request.seed)
+        return self.function(request.picture.image, request.picture.landmarks, request.mask, rng)
 
 
 def run(
     data: bytes, faces: Sequence[PlannedFace], how: Recipe | None = None, painter: Any = paint
 ) -> list[Sample | Reject]:
     """What becomes of the faces of one photo."""
-    results = render_photos([PhotoToRender(data, faces)], how or recipe(), Tools(Painter(painter)), Stopwatch())
+    resources = RenderResources(how or recipe(), Painter(function=painter))
+    results = render_photos([PhotoToRender(data, faces)], resources, Stopwatch())
     return [result for _, result in results]
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceloom.pipelines.render.painters import painter_for
-from faceloom.pipelines.render.render_photos import PhotoToRender, Tools, render_photos
+from faceloom.pipelines.render.mask_painter import load_painter
+from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
+from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.guide import LABEL_ORDERS, PARTS
@@ -108,7 +109,7 @@ def make(synthetic: SimpleNamespace, points: np.ndarray) -> Make:
         masks = tuple(range(len(how.masks)))[:1]
         face = synthetic.planned(data, points, masks, **{"width": SIZE[0], "height": SIZE[1], **changes})
         photo = PhotoToRender(data, [face], labels)
-        [(_, sample)] = render_photos([photo], how, Tools(painter_for(how.masks)), Stopwatch())
+        [(_, sample)] = render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch())
         if isinstance(sample, Reject):
             return sample
         assert isinstance(sample, Sample)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,15 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines.render.learned_masks import (
+    PredictedMask,
     check_checkpoint,
     checkpoint_digest,
     load_predictor,
     network_matrix,
-    paints_learned,
+    paint_predicted,
+    predict_masks,
 )
+from faceloom.pipelines.render.mask_painter import MaskRequest, load_painter
 from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.recipe import parse_recipe
@@ -44,7 +48,12 @@ def working(synthetic: SimpleNamespace, seed: int = 0, *, landmarks: bool = True
 
 def paint(run: Path, pictures: list[Working], seeds: list[int], **changes: Any) -> list[Any]:
     wanted = mask(run, **changes)
-    return [one() for one in paints_learned(wanted, checkpoint_digest(0, wanted), pictures, seeds)]
+    found = predict_masks(wanted, checkpoint_digest(0, wanted), pictures, seeds)
+    painted = []
+    for picture, one in zip(pictures, found, strict=True):
+        assert isinstance(one, PredictedMask), one
+        painted.append(paint_predicted(wanted, picture, one))
+    return painted
 
 
 def test_the_network_sees_the_face_as_its_training_data_showed_it(synthetic: SimpleNamespace) -> None:
@@ -95,11 +104,12 @@ def test_a_face_that_cannot_be_cut_out_spoils_only_itself(tiny_run: Path, synthe
     assert good.landmarks is not None
     bad = replace(good, landmarks=good.landmarks + 9000)
     wanted = mask(tiny_run)
-    first, second, third = paints_learned(wanted, checkpoint_digest(0, wanted), [good, bad, good], [1, 2, 1])
-    assert np.array_equal(first().image, third().image)
-    with pytest.raises(PhotoError) as caught:
-        second()
-    assert caught.value.code == "crop_outside"
+    first, second, third = predict_masks(wanted, checkpoint_digest(0, wanted), [good, bad, good], [1, 2, 1])
+    assert isinstance(first, PredictedMask) and isinstance(third, PredictedMask)
+    assert np.array_equal(paint_predicted(wanted, good, first).image, paint_predicted(wanted, good, third).image)
+    assert isinstance(second, PhotoError) and second.code == "crop_outside"
+    with pytest.raises(PhotoError, match=re.escape(str(second))):
+        load_painter((wanted,)).paint(MaskRequest(bad, wanted, 2, second))
 
 
 def test_a_network_is_loaded_once_per_process_and_anew_for_other_weights(tiny_run: Path) -> None:

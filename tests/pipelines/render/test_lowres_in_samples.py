@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from faceloom.pipelines.render.painters import painter_for
-from faceloom.pipelines.render.render_photos import PhotoToRender, Tools, render_photos
+from faceloom.pipelines.render.mask_painter import load_painter
+from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
+from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.photos import Reject
@@ -42,8 +43,8 @@ def make(synthetic: SimpleNamespace) -> Make:
 
     def render(how: Recipe, heights: tuple[int, ...] = (), **changes: Any) -> Made:
         face = synthetic.planned(data, points, (0,) if how.masks else (), **{"height": 380, **changes})
-        tools = Tools(painter_for(how.masks), heights)
-        [(_, sample)] = render_photos([PhotoToRender(data, [face])], how, tools, Stopwatch())
+        resources = RenderResources(how, load_painter(how.masks), heights)
+        [(_, sample)] = render_photos([PhotoToRender(data, [face])], resources, Stopwatch())
         if isinstance(sample, Reject):
             return sample
         assert isinstance(sample, Sample)

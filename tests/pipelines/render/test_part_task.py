@@ -14,7 +14,7 @@ import pytest
 
 from faceloom.pipelines.render import part_task as parts
 from faceloom.pipelines.render.join_shard import join_shard
-from faceloom.pipelines.render.painters import mask_digests
+from faceloom.pipelines.render.mask_painter import mask_digests
 from faceloom.pipelines.render.part_task import ShardTask, render_part
 from faceloom.pipelines.store.failures import failed_photos
 from faceloom.pipelines.store.parquet_tables import read_index, read_metadata

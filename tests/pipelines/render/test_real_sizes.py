@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines.render import real_sizes
-from faceloom.pipelines.render.real_sizes import heights_for, one_by_one, real_heights
+from faceloom.pipelines.render.real_sizes import count_heights, expand_heights, real_heights
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms import decode
@@ -49,11 +49,11 @@ def test_heights_travel_as_numbers_of_each(tmp_path: Path) -> None:
     file = tmp_path / "sizes.txt"
     file.write_text("24\n16\n24\n")
     how = parse_recipe({"name": "x", "lowres": {"sizes_from": str(file)}})
-    assert heights_for(how) == ((16, 1), (24, 2))
-    assert one_by_one(heights_for(how)) == real_heights(str(file))
-    assert heights_for(parse_recipe({"name": "x", "lowres": {}})) == heights_for(parse_recipe({"name": "x"})) == ()
+    assert count_heights(how) == ((16, 1), (24, 2))
+    assert expand_heights(count_heights(how)) == real_heights(str(file))
+    assert count_heights(parse_recipe({"name": "x", "lowres": {}})) == count_heights(parse_recipe({"name": "x"})) == ()
     file.write_text("20\n")
-    assert heights_for(how) == ((20, 1),), "read anew by each build"
+    assert count_heights(how) == ((20, 1),), "read anew by each build"
 
 
 def test_heights_of_a_list(tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_heights_of_a_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("24\ntall\n", "line 2 is no height"),
-        ("-4\n", "line 1 is no height"),
-        ("", "no sizes there"),
+        ("24\ntall\n", "line 2 is not a height"),
+        ("-4\n", "line 1 is not a height"),
+        ("", "no sizes found"),
         ("2\n3\n", "no sizes"),
     ],
 )

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines.render import render_photos as render
-from faceloom.pipelines.render.render_photos import PhotoToRender, Tools, render_photos
-from faceloom.pipelines.render.sample import Paint, Sample, Unpainted
+from faceloom.pipelines.render.mask_painter import MaskRequest
+from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
+from faceloom.pipelines.render.resources import RenderResources
+from faceloom.pipelines.render.sample import Sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.keys import generator, sample_key
 from faceloom.schemas.masks import Mask
@@ -214,7 +216,7 @@ def test_the_photo_is_decoded_once_for_all_faces_and_variants(
     decode = render.decode_rgb
     monkeypatch.setattr(render, "decode_rgb", lambda *args, **named: calls.append(1) or decode(*args, **named))
     watch = Stopwatch()
-    results = list(render_photos([PhotoToRender(data, faces)], recipe(), Tools(Painter()), watch))
+    results = list(render_photos([PhotoToRender(data, faces)], RenderResources(recipe(), Painter()), watch))
     assert len(calls) == 1
     assert [face.face for face, _ in results] == [0, 0, 0, 1, 1, 1]
     keys = [sample.key for _, sample in results]
@@ -336,11 +338,12 @@ def test_faces_are_prepared_together_and_come_out_the_same(
     together: list[int] = []
 
     class Counting(Painter):
-        def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
-            together.append(len(wanted))
-            return super().prepare(wanted)
+        def predict(self, requests: Sequence[MaskRequest]) -> list[MaskRequest]:
+            together.append(len(requests))
+            return super().predict(requests)
 
-    results = [result for _, result in render_photos(photos, recipe(), Tools(Counting(batch=batch)), Stopwatch())]
+    resources = RenderResources(recipe(), Counting(together=batch))
+    results = [result for _, result in render_photos(photos, resources, Stopwatch())]
     assert results == [result for photo in photos for result in run(photo.data, photo.faces)]
     assert [type(result) for result in results] == [Sample, Reject, *[Sample] * 6]
-    assert sum(together) == 7 and max(together) <= 2 * batch, "one that cannot be cut is not prepared"
+    assert sum(together) == 7 and max(together) <= 2 * batch, "one that cannot be cut is not painted"

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceloom.pipelines.render.painters import painter_for
-from faceloom.pipelines.render.render_photos import PhotoToRender, Tools, render_photos
+from faceloom.pipelines.render.mask_painter import load_painter
+from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
+from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample, parents_of
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.guide import PARTS
@@ -72,7 +73,9 @@ class Studio:
     def samples(self, how: Recipe, face: PlannedFace, seen: LabelFiles | None = None) -> list[Sample]:
         others = {face.morph.other.key: self.data[1]} if face.morph else {}
         photo = PhotoToRender(self.data[0], [face], seen, others)
-        made = [sample for _, sample in render_photos([photo], how, Tools(painter_for(how.masks)), Stopwatch())]
+        made = [
+            sample for _, sample in render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch())
+        ]
         assert all(isinstance(sample, Sample) for sample in made), made
         return made  # type: ignore[return-value]
 

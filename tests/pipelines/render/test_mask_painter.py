@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceloom.pipelines.render.painters import load_picture, mask_digests, painter_for
-from faceloom.pipelines.render.sample import Unpainted
+from faceloom.pipelines.render.mask_painter import MaskRequest, load_painter, load_picture, mask_digests
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import Mask, PictureMask
 from faceloom.schemas.recipe import parse_recipe
@@ -100,8 +99,9 @@ def face(synthetic: SimpleNamespace) -> SimpleNamespace:
 
 
 def paint(masks: tuple[Mask, ...], face: SimpleNamespace, number: int = 0, seed: int = 0) -> Any:
-    [one] = painter_for(masks).prepare([Unpainted(face, masks[number], seed)])
-    return one()
+    painter = load_painter(masks)
+    [request] = painter.predict([MaskRequest(face, masks[number], seed)])
+    return painter.paint(request)
 
 
 def test_polygons_are_solid_in_their_colour(face: SimpleNamespace) -> None:
@@ -155,11 +155,11 @@ def test_files_are_loaded_once_and_again_when_they_change(
 ) -> None:
     loads = []
     monkeypatch.setattr(
-        "faceloom.pipelines.render.painters.load_picture", lambda n, m: loads.append(n) or load_picture(n, m)
+        "faceloom.pipelines.render.mask_painter.load_picture", lambda n, m: loads.append(n) or load_picture(n, m)
     )
     masks = masks_of(picture_mask)
     first = paint(masks, face).image
-    assert painter_for(masks) is painter_for(masks)
+    assert load_painter(masks) is load_painter(masks)
     assert len(loads) == 1
     draw_picture(Path(picture_mask["path"]), (20, 20, 250))
     assert not np.array_equal(paint(masks, face).image, first)
@@ -191,7 +191,7 @@ def test_what_is_wrong_with_a_picture_is_told_with_its_path_in_the_recipe(
 ) -> None:
     spoil(Path(picture_mask[key]))
     with pytest.raises(RecipeError) as caught:
-        painter_for(masks_of(POLYGON, picture_mask))
+        load_painter(masks_of(POLYGON, picture_mask))
     assert caught.value.where == f"$.masks[1].{key}"
     assert said in caught.value.what
 
@@ -218,5 +218,5 @@ def test_an_anchors_file_may_be_yaml(picture_mask: dict[str, Any]) -> None:
 def test_wild_anchors_are_refused(picture_mask: dict[str, Any], changes: dict[str, Any], message: str) -> None:
     Path(picture_mask["anchors"]).write_text(json.dumps({**POINTS, **changes}))
     with pytest.raises(RecipeError, match=message) as caught:
-        painter_for(masks_of(picture_mask))
+        load_painter(masks_of(picture_mask))
     assert caught.value.where == "$.masks[0].anchors"

@@ -1,21 +1,19 @@
-"""From the masks of a recipe to a function that paints them, with what they read from files loaded once."""
+"""Paint the masks of a recipe on working pictures. What the masks read from files is loaded once per process."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.pipelines.render.learned_masks import checkpoint_digest, paints_learned
-from faceloom.pipelines.render.render_photos import Painter
-from faceloom.pipelines.render.sample import Paint, Unpainted
-from faceloom.schemas.errors import RecipeError
+from faceloom.pipelines.render.learned_masks import PredictedMask, checkpoint_digest, paint_predicted, predict_masks
+from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import AutoencoderMask, Mask, PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.recipe import Recipe
@@ -23,17 +21,18 @@ from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.picture import ANCHORS, MaskPicture, paint_picture, picture_anchors
 from faceloom.transforms.masks.polygon import paint_polygon
 from faceloom.transforms.masks.template import paint_template
+from faceloom.transforms.sample.working import Working
 
 NETWORK_BATCH = 32
-"""Faces whose pictures are kept at once while a network looks at them all."""
+"""Faces that a network gets in one call. Their working pictures stay in memory until it returns."""
 _PATHS = ("path", "anchors", "checkpoint")
 
 
 def mask_digests(recipe: Recipe) -> tuple[str, ...]:
-    """For each mask of a recipe, a digest of all that decides its samples: name, settings but the weight, files.
+    """Digest of each mask of a recipe, over everything that changes its samples: label, settings except weight, files.
 
     Raises:
-        RecipeError: a picture or anchors file cannot be read.
+        RecipeError: a file of a mask cannot be read.
     """
     settings = [mask.model_dump(mode="json", exclude={"weight", *_PATHS}) for mask in recipe.masks]
     return tuple(
@@ -42,60 +41,104 @@ def mask_digests(recipe: Recipe) -> tuple[str, ...]:
 
 
 def check_masks(recipe: Recipe, digests: tuple[str, ...]) -> None:
-    """Refuse to go on if a mask's files are not what they were.
+    """Check that the files of a recipe's masks did not change.
+
+    Args:
+        recipe: with the masks.
+        digests: of `mask_digests` when the build began.
 
     Raises:
         RecipeError: one changed.
     """
     for number, (now, then) in enumerate(zip(mask_digests(recipe), digests, strict=False)):
         if now != then:
-            remedy = "Run the same command again; what the old ones made stays under its own name"
-            raise RecipeError(
-                "files of this mask changed while the build ran", where=f"$.masks[{number}]", remedy=remedy
-            )
+            remedy = "Run the same command again; finished shards of the old files keep their own names"
+            what = "files of this mask changed while the build ran"
+            raise RecipeError(what, where=f"$.masks[{number}]", remedy=remedy)
 
 
-def painter_for(masks: tuple[Mask, ...]) -> Painter:
-    """The function that paints a recipe's masks. Files are loaded once per process, and again when they change."""
-    return _painter(masks, tuple(tuple(_file_digests(number, mask)) for number, mask in enumerate(masks)))
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskRequest:
+    """A mask to paint on one face.
+
+    Attributes:
+        picture: the face's working picture.
+        mask: the mask of the recipe.
+        seed: of everything that is drawn while painting.
+        predicted: output of the mask's network for this face, or why there is none; see `MaskPainter.predict`.
+    """
+
+    picture: Working
+    mask: Mask
+    seed: int
+    predicted: PredictedMask | PhotoError | None = None
 
 
 @dataclass(frozen=True)
-class _Painter:
-    """Paints every kind of mask; see `render.Painter`."""
+class MaskPainter:
+    """Paints the masks of a recipe: `predict` for a batch of requests first, then `paint` for each of them.
 
-    pictures: Mapping[tuple[str, str], MaskPicture]
-    weights: Mapping[str, str]
+    Attributes:
+        pictures: of picture masks, by the paths of picture and anchors.
+        weights: digests of the weights of learned masks, by checkpoint.
+    """
+
+    pictures: Mapping[tuple[str, str], MaskPicture] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def batch(self) -> int:
+        """Number of faces to call `predict` for at once."""
         return NETWORK_BATCH if self.weights else 1
 
-    def prepare(self, wanted: Sequence[Unpainted]) -> list[Paint]:
-        paints: list[Paint] = [partial(self._paint, one) for one in wanted]
-        for mask in {one.mask for one in wanted if isinstance(one.mask, AutoencoderMask)}:
-            numbers = [number for number, one in enumerate(wanted) if one.mask == mask]
-            pictures, seeds = [wanted[n].working for n in numbers], [wanted[n].seed for n in numbers]
-            learned = paints_learned(mask, self.weights[mask.checkpoint], pictures, seeds)
-            for number, paint in zip(numbers, learned, strict=True):
-                paints[number] = paint
-        return paints
+    def predict(self, requests: Sequence[MaskRequest]) -> list[MaskRequest]:
+        """Run the networks of learned masks, each once for all its requests; other requests are returned as they are.
 
-    def _paint(self, wanted: Unpainted) -> PaintedMask:
-        image, landmarks, mask = wanted.working.image, wanted.working.landmarks, wanted.mask
-        assert landmarks is not None, "faces without landmarks are only planned with learned masks"
+        The predictions are as small as the networks' crops; `paint` makes the full picture.
+        """
+        results = list(requests)
+        for mask in {one.mask for one in requests if isinstance(one.mask, AutoencoderMask)}:
+            numbers = [number for number, one in enumerate(requests) if one.mask == mask]
+            pictures, seeds = [requests[n].picture for n in numbers], [requests[n].seed for n in numbers]
+            predictions = predict_masks(mask, self.weights[mask.checkpoint], pictures, seeds)
+            for number, predicted in zip(numbers, predictions, strict=True):
+                results[number] = replace(requests[number], predicted=predicted)
+        return results
+
+    def paint(self, request: MaskRequest) -> PaintedMask:
+        """Paint one mask.
+
+        Raises:
+            PhotoError: the mask cannot be placed on this face.
+        """
+        picture, mask = request.picture, request.mask
+        if isinstance(mask, AutoencoderMask):
+            if isinstance(request.predicted, PhotoError):
+                raise request.predicted
+            assert request.predicted is not None, "`predict` comes first"
+            return paint_predicted(mask, picture, request.predicted)
+        assert picture.landmarks is not None, "the plan gives faces without landmarks only learned masks"
         if isinstance(mask, PolygonMask):
-            return paint_polygon(image, landmarks, mask)
-        rng = np.random.default_rng(wanted.seed)
+            return paint_polygon(picture.image, picture.landmarks, mask)
+        rng = np.random.default_rng(request.seed)
         if isinstance(mask, PictureMask):
-            return paint_picture(image, landmarks, self.pictures[mask.path, mask.anchors], mask, rng)
+            return paint_picture(picture.image, picture.landmarks, self.pictures[mask.path, mask.anchors], mask, rng)
         assert isinstance(mask, TemplateMask)
-        return paint_template(image, landmarks, mask, rng)
+        return paint_template(picture.image, picture.landmarks, mask, rng)
+
+
+def load_painter(masks: tuple[Mask, ...]) -> MaskPainter:
+    """The painter of a recipe's masks. Files are loaded once per process, and again when they change.
+
+    Raises:
+        RecipeError: a file of a mask cannot be used.
+    """
+    return _load_painter(masks, tuple(tuple(_file_digests(number, mask)) for number, mask in enumerate(masks)))
 
 
 @lru_cache(maxsize=4)
-def _painter(masks: tuple[Mask, ...], files: tuple[tuple[str, ...], ...]) -> Painter:
-    return _Painter(
+def _load_painter(masks: tuple[Mask, ...], files: tuple[tuple[str, ...], ...]) -> MaskPainter:
+    return MaskPainter(
         {
             (mask.path, mask.anchors): load_picture(number, mask)
             for number, mask in enumerate(masks)
