@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
-from typing import Any
 
+from faceloom.pipelines.recipe.shipped import find_recipe
+from faceloom.pipelines.recipe.yaml_text import MOST_BYTES, parse_yaml
 from faceloom.schemas.base import Model
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Recipe, parse_recipe
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read and validate a recipe file (YAML). Paths in it are relative to the file's folder or absolute.
+def load_recipe(recipe: str | Path) -> Recipe:
+    """Read and validate a recipe (YAML 1.2).
+
+    Args:
+        recipe: path of a file, or the name of a recipe that ships with faceloom, such as `masked-pairs`. A file of that
+            name wins. Paths inside a recipe are absolute or relative to its folder.
+
+    Returns:
+        The recipe, with all paths absolute.
 
     Raises:
-        RecipeError: the file is missing, is not YAML, or its content is wrong.
+        RecipeError: the file is missing, is no regular file, is not YAML, or its content is wrong; `where` is the path
+            of the fault, such as `$.masks[1].shape`.
     """
-    import yaml
-
+    path = find_recipe(recipe)
     try:
-        text = path.read_text(encoding="utf-8")
-        _refuse_twice_named(yaml.compose(text, Loader=yaml.SafeLoader), "$")
-        data = yaml.safe_load(text)
+        data = parse_yaml(_read(path))
+    except RecipeError as error:
+        raise RecipeError(error.what, where=error.where or str(path), value=error.value, remedy=error.remedy) from None
     except OSError as error:
         raise RecipeError("cannot read the recipe", where=str(path), value=error.strerror or error) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError("the recipe is not valid YAML", where=str(path), value=error) from None
     return _resolve_paths(parse_recipe(data, where=str(path)), path.parent)
 
 
-def _refuse_twice_named(node: Any, path: str) -> None:
-    """YAML lets the last of two equal keys win in silence; a recipe with two lists of masks is a mistake."""
-    import yaml
-
-    if isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            _refuse_twice_named(item, f"{path}[{number}]")
-    elif isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                remedy = f"The second stands in line {key.start_mark.line + 1}"
-                raise RecipeError("this key is given twice", where=f"{path}.{key.value}", remedy=remedy)
-            seen.add(key.value)
-            _refuse_twice_named(value, f"{path}.{key.value}")
+def _read(path: Path) -> bytes:
+    """At most one byte more than a recipe may have. A pipe or a device, which might never end, is refused."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise RecipeError("a recipe is a regular file, not a pipe or a device")
+        return stream.read(MOST_BYTES + 1)
 
 
 def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:

@@ -170,8 +170,9 @@ def load_picture(number: int, mask: PictureMask) -> MaskPicture:
     Raises:
         RecipeError: a file cannot be read, or does not hold what it should.
     """
-    import yaml
     from PIL import Image, UnidentifiedImageError
+
+    from faceloom.pipelines.recipe.yaml_text import parse_yaml
 
     where = f"$.masks[{number}]"
     data, anchors = _read(number, "path", mask.path), _read(number, "anchors", mask.anchors)
@@ -184,8 +185,8 @@ def load_picture(number: int, mask: PictureMask) -> MaskPicture:
         remedy = "Give a PNG or WEBP whose background is transparent"
         raise RecipeError("the picture has no transparency", where=f"{where}.path", value=mask.path, remedy=remedy)
     try:
-        document = yaml.safe_load(anchors)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        document = parse_yaml(anchors)
+    except RecipeError as error:
         raise RecipeError(f"not JSON or YAML ({error})", where=f"{where}.anchors", value=mask.anchors) from None
     if not isinstance(document, dict):
         raise RecipeError("must map anchor names to [x, y]", where=f"{where}.anchors", value=mask.anchors)

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from faceloom.pipelines import demo
 from faceloom.pipelines.recipe.load import load_recipe
+from faceloom.pipelines.recipe.yaml_text import parse_yaml
 from faceloom.schemas.keys import generator
 from faceloom.schemas.recipe import parse_recipe
 
@@ -96,7 +96,7 @@ def test_make_targets_and_extras_that_are_named_exist(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_recipes_in_documents_are_valid(name: str) -> None:
     for _, content in blocks(name, "yaml"):
-        document = yaml.safe_load(content)
+        document = parse_yaml(content.encode())
         parse_recipe({"name": "example", **document})
 
 

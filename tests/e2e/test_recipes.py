@@ -12,13 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from faceloom.pipelines import demo
 from faceloom.pipelines.cli.app import app
 from faceloom.pipelines.export.contact_sheet import load_members
 from faceloom.pipelines.recipe.load import load_recipe
+from faceloom.pipelines.recipe.yaml_text import parse_yaml
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.parquet_tables import read_index
 from faceloom.pipelines.store.paths import shard_index
@@ -162,7 +162,7 @@ def test_a_recipe_is_named_as_its_file_and_says_what_it_is_for(path: Path) -> No
     assert len(recipe.description) > 20
     assert path.read_text().startswith("# ")
     # A default that is written down all the same would hide from later changes of defaults.
-    assert set(yaml.safe_load(path.read_text())) <= set(Recipe.model_fields)
+    assert set(parse_yaml(path.read_bytes())) <= set(Recipe.model_fields)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -297,8 +297,9 @@ def test_msagan_tells_attributes_and_takes_the_sets_own_split(built: Build) -> N
 def test_msagan_as_its_comment_says_works_without_drawn_parts(photos: Path, tmp_path: Path) -> None:
     text = recipe_file("msagan").read_text()
     comment = "\n".join(line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#   "))
-    instead = yaml.safe_load("\n".join(line for line in comment.splitlines() if not line.startswith("faceloom")))
-    (tmp_path / "msagan.yaml").write_text(yaml.safe_dump({**yaml.safe_load(text), **instead}))
+    lines = [line for line in comment.splitlines() if not line.startswith("faceloom")]
+    instead = parse_yaml("\n".join(lines).encode())
+    (tmp_path / "msagan.yaml").write_text(json.dumps({**parse_yaml(text.encode()), **instead}))
     run("build", tmp_path / "msagan.yaml", "--source", photos, "--out", tmp_path / "out", "--workers", 1)
     made = read(tmp_path / "out")
     assert made.record.rejects == {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
+from faceloom.pipelines.recipe.yaml_text import parse_yaml
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Align, Recipe, Shards, parse_recipe
 
@@ -274,7 +276,9 @@ def test_shares_that_are_sums_of_floats_are_well() -> None:
 )
 def test_a_recipe_survives_yaml_and_json(data: dict[str, Any]) -> None:
     recipe = parse_recipe(data)
-    assert parse_recipe(yaml.safe_load(yaml.safe_dump(data))) == recipe
+    stream = BytesIO()
+    YAML(typ="safe", pure=True).dump(data, stream)
+    assert parse_recipe(parse_yaml(stream.getvalue())) == recipe
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
     assert parse_recipe(recipe.model_dump(mode="json")) == recipe
 

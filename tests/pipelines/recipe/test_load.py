@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from faceloom.pipelines.recipe.load import load_recipe
+from faceloom.pipelines.recipe.yaml_text import MOST_BYTES
 from faceloom.schemas.errors import RecipeError
 
 
@@ -67,10 +69,22 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"cannot read the recipe.*No such file"):
+    with pytest.raises(RecipeError, match=r"no such recipe.*none.yaml"):
         load_recipe(tmp_path / "none.yaml")
     with pytest.raises(RecipeError, match=r"cannot read the recipe.*directory"):
         load_recipe(tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", Path("/dev/zero")):
+        with pytest.raises(RecipeError, match="regular file"):
+            load_recipe(path)
+
+
+def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="too long"):
+        load_recipe(write(tmp_path, "name: x\n" + "#" * MOST_BYTES))
 
 
 def test_an_empty_file_is_no_mapping(tmp_path: Path) -> None:

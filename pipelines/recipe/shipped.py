@@ -1,0 +1,36 @@
+"""The recipes that ship with faceloom, by name."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from faceloom.schemas.base import did_you_mean
+from faceloom.schemas.errors import RecipeError
+
+
+def recipe_folder() -> Path:
+    """The folder of the installed package that holds them."""
+    return Path(str(files("faceloom.recipes").joinpath("recipe.schema.json"))).parent
+
+
+def recipe_names() -> list[str]:
+    """Their names, sorted."""
+    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
+
+
+def find_recipe(recipe: str | Path) -> Path:
+    """The file of a recipe: the path of a file, or the name of a recipe that ships with faceloom. A file wins.
+
+    Raises:
+        RecipeError: there is neither.
+    """
+    path, text = Path(recipe).expanduser(), str(recipe)
+    names = recipe_names()
+    if path.exists() and not (path.is_dir() and text in names):
+        return path
+    if text in names:
+        return recipe_folder() / f"{text}.yaml"
+    hint = did_you_mean(path.stem, names)
+    remedy = f"Give the path of a YAML file, or the name of a recipe that ships with faceloom: {', '.join(names)}"
+    raise RecipeError(f"there is no such recipe{hint}", value=text, remedy=remedy)
