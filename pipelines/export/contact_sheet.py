@@ -1,11 +1,7 @@
-"""A contact sheet of a finished build: all pictures of a sample side by side, to be looked at critically.
-
-Run as `python -m faceloom.pipelines.export.contact_sheet OUT PICTURE [WIDTH [COUNT]]`.
-"""
+"""A contact sheet of a finished build: for each sample all its pictures side by side, for a critical look."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.index import IndexRow
+from faceloom.transforms.text import draw_text
 
 Image = npt.NDArray[np.uint8]
 
@@ -29,12 +26,15 @@ SHOWN = (
 )  # fmt: skip
 """Members in the order in which a sheet shows them."""
 GUIDE = (255, 0, 128)
-"""Colour, RGB, in which a guide mask is laid over the face."""
-GAP, CAPTION = 6, 22
+"""Colour, RGB, of a guide mask over the face."""
+GAP, CAPTION, TEXT = 6, 22, 14
+"""Pixels between samples, height of a caption, and size of its letters."""
+_ENDINGS = (".png", ".jpg", ".jpeg")
+_JPEG_QUALITY = 85
 
 
 def pick_samples(storage: Storage, count: int) -> list[tuple[str, IndexRow]]:
-    """Choose samples that show much: masks in turn, and of each mask another person where there is one.
+    """Choose a varied set of samples: masks take turns, and so do the people of each mask.
 
     Returns:
         At most `count` pairs of shard name and index row; the same for the same build.
@@ -56,7 +56,7 @@ def pick_samples(storage: Storage, count: int) -> list[tuple[str, IndexRow]]:
 
 
 def load_members(storage: Storage, shard: str, row: IndexRow) -> dict[str, Any]:
-    """Decode a sample's members by name without ending, straight from their byte ranges in the shard.
+    """Read and decode a sample's members from their byte ranges in the shard, by name without file ending.
 
     Raises:
         StorageError: the shard is damaged.
@@ -65,13 +65,14 @@ def load_members(storage: Storage, shard: str, row: IndexRow) -> dict[str, Any]:
     return {name.partition(".")[0]: decode_member(name, data) for name, data in files.items()}
 
 
-def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int) -> Image:
-    """Samples with captions as one picture.
+def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int, width: int | None = None) -> Image:
+    """Draw samples with their captions as one picture.
 
     Args:
-        samples: caption and members; `face` uint8 (H, W, 3) RGB, and those of `SHOWN` that there are. The others are
-            laid out by its size: small pictures are enlarged by nearest, so that their pixels can be seen.
+        samples: caption and members of each; `face` is uint8 (H, W, 3), RGB, and any of `SHOWN` may be there. Smaller
+            pictures are enlarged to the size of the face without interpolation, so that their pixels stay visible.
         columns: samples side by side.
+        width: shrink the picture to this width in pixels; None keeps its size.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -79,20 +80,24 @@ def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int) -> Image
     import cv2
 
     strips = [(caption, _strip(members)) for caption, members in samples]
-    width = max(strip.shape[1] for _, strip in strips)
+    widest = max(strip.shape[1] for _, strip in strips)
     cells = []
     for caption, strip in strips:
         height = strip.shape[0]
-        cell = np.full((height + CAPTION + GAP, width + GAP, 3), 255, np.uint8)
+        cell = np.full((height + CAPTION + GAP, widest + GAP, 3), 255, np.uint8)
         cell[CAPTION : CAPTION + height, : strip.shape[1]] = strip
-        cv2.putText(cell, caption, (2, CAPTION - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+        draw_text(cell, caption, (2, 2), size=TEXT, width=widest - 2)
         cells.append(cell)
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
-    return np.vstack([np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)])
+    sheet = np.vstack([np.hstack(cells[at : at + columns]) for at in range(0, len(cells), columns)])
+    if width is None or width >= sheet.shape[1]:
+        return sheet
+    height = max(1, round(sheet.shape[0] * width / sheet.shape[1]))
+    return np.asarray(cv2.resize(sheet, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _strip(members: dict[str, Any]) -> Image:
-    """The pictures of a sample side by side; the upper part stands over the lower one, as they were cut."""
+    """The pictures of a sample side by side; the upper part is above the lower part, as in the face."""
     face = members["face"]
     shown = {name: _like(members[name], face, name) for name in SHOWN if name in members}
     if "upper" in shown and "lower" in shown:
@@ -103,7 +108,7 @@ def _strip(members: dict[str, Any]) -> Image:
 
 
 def _like(picture: Image, face: Image, name: str) -> Image:
-    """A picture as the sheet shows it beside a face: of its height, in colour."""
+    """A picture in colour, at the height of the face beside it."""
     import cv2
 
     if name == "guide":
@@ -116,61 +121,57 @@ def _like(picture: Image, face: Image, name: str) -> Image:
 
 
 def _caption(row: IndexRow) -> str:
-    return f"{'morph, ' if row.parents else ''}{row.mask or 'no mask'}"
+    """The mask and the person; of a morph both people."""
+    people = " + ".join(parent.identity for parent in row.parents)
+    return f"{row.mask or 'no mask'}, {f'morph of {people}' if people else row.identity}"
 
 
-def make_sheet(
-    out: str | Path, picture: str | Path, *, count: int = 14, columns: int = 2, width: int | None = None
+def write_contact_sheet(
+    out: str | Path, picture: str | Path, *, width: int | None = None, count: int = 14, columns: int = 2
 ) -> int:
-    """Write the contact sheet of a build, PNG or JPEG by the name's ending; returns how many samples it shows.
+    """Write the contact sheet of a finished build.
 
     Args:
         out: folder of the build.
-        picture: the file to write.
-        count: samples to show at most.
+        picture: file to write; its ending chooses the format, `.png` or `.jpg`.
+        width: shrink the sheet to this width in pixels; None keeps its size.
+        count: most samples to show.
         columns: samples side by side.
-        width: shrink the sheet to this width in pixels.
+
+    Returns:
+        The number of samples that the sheet shows.
 
     Raises:
-        StorageError: there is no finished build, or the picture cannot be written.
-        FaceloomError: the build is empty.
+        StorageError: there is no finished build, a shard is damaged, or the picture cannot be written.
+        FaceloomError: the build has no samples.
     """
-    import cv2
-
+    file = Path(picture)
+    if file.suffix.lower() not in _ENDINGS:
+        raise StorageError("unknown picture format", where=str(file), remedy="Use a name that ends in .png or .jpg")
+    if not file.absolute().parent.is_dir():
+        raise StorageError("the folder of the picture does not exist", where=str(file), remedy="Create it first")
     storage = Storage(str(out))
     picked = pick_samples(storage, count)
     if not picked:
-        raise FaceloomError("there is nothing to show: the build has no samples", where=storage.root)
+        raise FaceloomError("the build has no samples to show", where=storage.root)
     samples = [(_caption(row), load_members(storage, shard, row)) for shard, row in picked]
-    sheet = cv2.cvtColor(draw_sheet(samples, min(columns, len(samples))), cv2.COLOR_RGB2BGR)
-    if width is not None and width < sheet.shape[1]:
-        height = round(sheet.shape[0] * width / sheet.shape[1])
-        sheet = cv2.resize(sheet, (width, height), interpolation=cv2.INTER_AREA)
-    options = [cv2.IMWRITE_JPEG_QUALITY, 85] if str(picture).endswith((".jpg", ".jpeg")) else []
-    try:
-        written = cv2.imwrite(str(picture), sheet, options)
-    except cv2.error as error:
-        raise StorageError("the name of a picture ends in .png or .jpg", where=str(picture), value=error) from None
-    if not written:
-        raise StorageError("the picture cannot be written", where=str(picture))
+    sheet = draw_sheet(samples, min(columns, len(samples)), width)
+    data = _encode(sheet, file.suffix.lower())
+    if data is None:
+        remedy = "Use a smaller `width` or `count`, or a name that ends in .png"
+        raise StorageError("the sheet is too large for this format", where=str(file), value=sheet.shape, remedy=remedy)
+    with Storage(str(file.parent)).write(file.name) as stream:
+        stream.write(data)
     return len(picked)
 
 
-def main(arguments: list[str]) -> int:
-    """Make the sheet of the build that is the first argument as the file that is the second; returns the exit code."""
-    if len(arguments) not in range(2, 5) or not all(text.isdecimal() and int(text) for text in arguments[2:]):
-        sys.stderr.write("usage: python -m faceloom.pipelines.export.contact_sheet OUT PICTURE [WIDTH [COUNT]]\n")
-        return 2
-    out, picture = arguments[:2]
-    limits = dict(zip(("width", "count"), map(int, arguments[2:]), strict=False))
+def _encode(picture: Image, ending: str) -> bytes | None:
+    """The content of a picture file; None if the picture is too large for the format."""
+    import cv2
+
+    options = [] if ending == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     try:
-        count = make_sheet(out, picture, **limits)
-    except FaceloomError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"{count} samples in {arguments[1]}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+        done, data = cv2.imencode(ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    except cv2.error:
+        return None
+    return data.tobytes() if done else None

@@ -8,15 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
+from faceloom.pipelines.export import contact_sheet
 from faceloom.pipelines.export.contact_sheet import (
     CAPTION,
     GAP,
     GUIDE,
+    Image,
     draw_sheet,
     load_members,
-    main,
-    make_sheet,
     pick_samples,
+    write_contact_sheet,
 )
 from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord, write_record
 from faceloom.pipelines.store.parquet_tables import write_index
@@ -61,6 +62,12 @@ def make_build(root: Path, samples: list[tuple[str, str]]) -> Path:
     )  # fmt: skip
     write_record(storage, record)
     return root
+
+
+def read_picture(path: Path) -> Image:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    assert picture is not None
+    return np.asarray(picture, np.uint8)
 
 
 SAMPLES = [("cloth", "a"), ("cloth", "a"), ("cloth", "b"), ("kn95", "a"), ("surgical", "a"), ("surgical", "b")]
@@ -141,15 +148,43 @@ def test_samples_with_more_pictures_than_others_share_a_sheet() -> None:
 @pytest.mark.parametrize("name", ["sheet.png", "sheet.jpg"])
 def test_the_sheet_is_written_in_true_colours(tmp_path: Path, name: str) -> None:
     out = make_build(tmp_path / "out", [("surgical", "a")])
-    assert make_sheet(out, tmp_path / name) == 1
-    sheet = cv2.cvtColor(cv2.imread(str(tmp_path / name)), cv2.COLOR_BGR2RGB)
+    assert write_contact_sheet(out, tmp_path / name) == 1
+    sheet = read_picture(tmp_path / name)
     assert np.allclose(sheet[CAPTION + SIDE // 2, SIDE + SIDE // 2], COLOURS["surgical"], atol=4)
+
+
+def test_a_sheet_shows_as_many_samples_as_asked_for(tmp_path: Path) -> None:
+    out, picture = make_build(tmp_path / "out", SAMPLES), tmp_path / "sheet.PNG"
+    assert write_contact_sheet(out, picture, count=3, columns=1) == 3
+    assert read_picture(picture).shape == (3 * (SIDE + CAPTION + GAP), 3 * SIDE + GAP, 3)
+
+
+def test_a_sheet_that_is_too_high_for_jpeg_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = make_build(tmp_path / "out", SAMPLES)
+    monkeypatch.setattr(contact_sheet, "draw_sheet", lambda *_: np.zeros((70_000, 2, 3), np.uint8))
+    with pytest.raises(StorageError, match=r"too large.*70000.*\.png"):
+        write_contact_sheet(out, tmp_path / "sheet.jpg")
+    assert not (tmp_path / "sheet.jpg").exists()
+
+
+def test_captions_show_the_names_of_all_people() -> None:
+    face = np.zeros((SIDE, 8 * SIDE, 3), np.uint8)
+    names = ["Zażółć", "Ольга", "田中", "Tony Blair"]
+    captions = [draw_sheet([(name, {"face": face})], 1)[:CAPTION] for name in names]
+    assert all((caption < 128).any() for caption in captions)
+    assert len({caption.tobytes() for caption in captions}) == len(names)
+
+
+def test_a_long_caption_stays_in_its_cell() -> None:
+    face = np.zeros((SIDE, SIDE, 3), np.uint8)
+    sheet = draw_sheet([("x" * 200, {"face": face}), ("", {"face": face})], 2)
+    assert (sheet[:CAPTION, SIDE:] == 255).all()
 
 
 def test_a_sheet_can_be_shrunk(tmp_path: Path) -> None:
     out = make_build(tmp_path / "out", SAMPLES)
-    make_sheet(out, tmp_path / "sheet.png", width=100)
-    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] == 100
+    write_contact_sheet(out, tmp_path / "sheet.png", width=100)
+    assert read_picture(tmp_path / "sheet.png").shape[1] == 100
 
 
 def test_a_damaged_shard_is_not_shown(tmp_path: Path) -> None:
@@ -159,36 +194,20 @@ def test_a_damaged_shard_is_not_shown(tmp_path: Path) -> None:
     data[600] ^= 1
     shard.write_bytes(bytes(data))
     with pytest.raises(StorageError, match="damaged"):
-        make_sheet(out, tmp_path / "sheet.png")
+        write_contact_sheet(out, tmp_path / "sheet.png")
 
 
 def test_an_empty_build_shows_nothing(tmp_path: Path) -> None:
-    with pytest.raises(FaceloomError, match="nothing to show"):
-        make_sheet(make_build(tmp_path / "out", []), tmp_path / "sheet.png")
+    with pytest.raises(FaceloomError, match="no samples to show"):
+        write_contact_sheet(make_build(tmp_path / "out", []), tmp_path / "sheet.png")
 
 
 @pytest.mark.parametrize("name", ["sheet.txt", "no/such/folder/sheet.png"])
 def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(StorageError):
-        make_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / name)
-
-
-def test_the_command_says_what_it_did_or_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["only-one"]) == main(["out", "sheet.png", "wide"]) == 2
-    assert main([str(tmp_path / "nowhere"), str(tmp_path / "sheet.png")]) == 1
-    assert "no finished build" in capsys.readouterr().err
-    assert main([str(make_build(tmp_path / "out", SAMPLES)), str(tmp_path / "sheet.png")]) == 0
-    assert "6 samples" in capsys.readouterr().out
-
-
-def test_the_command_takes_width_and_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, picture = str(make_build(tmp_path / "out", SAMPLES)), str(tmp_path / "sheet.png")
-    assert main([out, picture, "100", "2"]) == 0
-    assert "2 samples" in capsys.readouterr().out
-    assert cv2.imread(picture).shape[1] == 100
-    assert main([out, picture, "0"]) == main([out, picture, "100", "2", "3"]) == 2
+        write_contact_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / name)
 
 
 def test_a_sheet_of_one_sample_has_one_column(tmp_path: Path) -> None:
-    make_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / "sheet.png", count=1)
-    assert cv2.imread(str(tmp_path / "sheet.png")).shape[:2] == (SIDE + CAPTION + GAP, 3 * SIDE + GAP)
+    write_contact_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / "sheet.png", count=1)
+    assert read_picture(tmp_path / "sheet.png").shape[:2] == (SIDE + CAPTION + GAP, 3 * SIDE + GAP)
