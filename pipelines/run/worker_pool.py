@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -43,6 +44,7 @@ class WorkerPool:
     """A number of worker processes that run functions. Use as a context manager."""
 
     def __init__(self, workers: int) -> None:
+        self._workers = workers
         self._counts = _CONTEXT.RawArray("q", workers)
         started = _CONTEXT.Value("i", 0)
         begin = self._counts, started, dict(os.environ), os.getcwd()  # noqa: PTH109
@@ -53,7 +55,9 @@ class WorkerPool:
         start_server()
         others = multiprocessing.active_children()
         with _hidden_script(), _inherited({}):
-            self._executor.submit(int).result()  # starts all processes
+            # The executor starts a process for a call only if none is idle; these calls wait until all are there.
+            for call in [self.submit(_wait_for_others, self._workers) for _ in range(self._workers)]:
+                self.result(call)
         self._processes = [process for process in multiprocessing.active_children() if process not in others]
         return self
 
@@ -113,6 +117,15 @@ def _call(function: Callable[[Any], Any], argument: Any) -> tuple[Any, str]:
         return None, error_to_json(error)
 
 
+_started: Any = None
+"""In a worker process: how many of them have started."""
+
+
+def _wait_for_others(workers: int) -> None:
+    while _started.value < workers:
+        time.sleep(0.001)
+
+
 def _begin_worker(counts: Any, started: Any, environment: Mapping[str, str], folder: str) -> None:
     """Prepare a worker process: the environment of its parent as it is now, its progress slot, and its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
@@ -120,6 +133,8 @@ def _begin_worker(counts: Any, started: Any, environment: Mapping[str, str], fol
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    global _started
+    _started = started
     with started.get_lock():
         slot = started.value
         started.value += 1

@@ -95,3 +95,11 @@ def test_a_storage_error_keeps_its_fields(tmp_path: Path) -> None:
     with WorkerPool(1) as pool, pytest.raises(StorageError) as caught:
         pool.result(pool.submit(partial(fail_at, bad=("a", 1), error=error, folder=tmp_path), ("a", 1)))
     assert vars(caught.value) == vars(error)
+
+
+def test_all_processes_start_at_once_and_are_known() -> None:
+    with WorkerPool(3) as pool:
+        assert len(pool._processes) == 3
+        calls = [pool.submit(os.path.basename, "x") for _ in range(9)]
+        assert [pool.result(call) for call in calls] == ["x"] * 9
+        assert len(pool._processes) == 3
