@@ -1,1 +1,75 @@
-"""faceloom: folders of face photos in, versioned training sets for masked-face research out."""
+"""faceloom: folders of face photos in, versioned training sets for masked-face research out.
+
+>>> import faceloom
+>>> built = faceloom.build("masked-pairs", "photos", out="out")  # doctest: +SKIP
+>>> samples = faceloom.open_split("out", "train")  # doctest: +SKIP
+
+Names are imported when they are first used, so that `import faceloom` takes no time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from faceloom.pipelines.api import build as build
+    from faceloom.pipelines.api import export as export
+    from faceloom.pipelines.api import plan as plan
+    from faceloom.pipelines.beam import AnalysePhotos as AnalysePhotos
+    from faceloom.pipelines.beam import RenderParts as RenderParts
+    from faceloom.pipelines.evaluation.api import evaluate as evaluate
+    from faceloom.pipelines.read.split_reader import open_split as open_split
+    from faceloom.pipelines.recipe.load import load_recipe as load_recipe
+    from faceloom.pipelines.training.api import train as train
+    from faceloom.schemas.errors import FaceloomError as FaceloomError
+    from faceloom.schemas.recipe import Recipe as Recipe
+
+    __version__: str
+
+_PLACES = {
+    "AnalysePhotos": "faceloom.pipelines.beam",
+    "FaceloomError": "faceloom.schemas.errors",
+    "Recipe": "faceloom.schemas.recipe",
+    "RenderParts": "faceloom.pipelines.beam",
+    "build": "faceloom.pipelines.api",
+    "evaluate": "faceloom.pipelines.evaluation.api",
+    "export": "faceloom.pipelines.api",
+    "load_recipe": "faceloom.pipelines.recipe.load",
+    "open_split": "faceloom.pipelines.read.split_reader",
+    "plan": "faceloom.pipelines.api",
+    "train": "faceloom.pipelines.training.api",
+}
+
+__all__ = [
+    "AnalysePhotos",
+    "FaceloomError",
+    "Recipe",
+    "RenderParts",
+    "__version__",
+    "build",
+    "evaluate",
+    "export",
+    "load_recipe",
+    "open_split",
+    "plan",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("faceloom")
+    elif name in _PLACES:
+        from importlib import import_module
+
+        value = getattr(import_module(_PLACES[name]), name)
+    else:
+        raise AttributeError(f"module 'faceloom' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

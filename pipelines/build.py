@@ -59,15 +59,16 @@ STAGES = ("scan", "analyse", "plan", "render")
 
 
 @dataclass(frozen=True, slots=True)
-class RunReport:
-    """What one run did, as against what the build holds.
+class BuildResult:
+    """A finished build, and what the run that finished it did.
 
     Attributes:
-        record: of the build.
-        analysed, rendered: photos and samples that this run worked on.
+        record: what the build holds: samples by split, mask and source, rejects, shards, warnings.
+        analysed, rendered: photos and samples that this run worked on; earlier runs did the others.
         lifted: parts copied from older shards.
         wall: seconds by stage on the clock.
-        work: seconds by kind of work, added up over workers.
+        work: seconds by kind of work, summed over worker processes.
+        out: the output folder.
     """
 
     record: BuildRecord
@@ -76,6 +77,7 @@ class RunReport:
     lifted: int
     wall: Mapping[str, float]
     work: Mapping[str, float]
+    out: str = ""
 
 
 def start_workers(recipe: Recipe, workers: int) -> None:
@@ -145,7 +147,7 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
     return found, make_plan(context.recipe, choice, context.mask_digests, context.file_digests)
 
 
-def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher) -> RunReport:
+def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher) -> BuildResult:
     """Build everything that the recipe asks for and that is not there yet.
 
     Args:
@@ -180,7 +182,9 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         storage.settle("")
         _forget(storage, storage.list(WORK))
         wall = {**found.wall, "render": finished - begin, "record": time.perf_counter() - finished}
-        report = RunReport(record, found.analysed_now, rendered, lifted, wall, _added(found.seconds, seconds))
+        report = BuildResult(
+            record, found.analysed_now, rendered, lifted, wall, _added(found.seconds, seconds), storage.root
+        )
         if report.analysed or report.rendered:
             _write_last_run(storage, report, workers)
         return report
@@ -195,14 +199,33 @@ def _added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, fl
     return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}
 
 
-def _render(
-    plan: Plan, context: Context, *, workers: int, resume: bool, watcher: Watcher
-) -> tuple[int, int, dict[str, float]]:
-    """Render what is missing; returns samples rendered, parts lifted, and seconds by kind of work."""
+@dataclass(frozen=True, slots=True)
+class RenderTasks:
+    """What is to be rendered for a plan.
+
+    Attributes:
+        missing: shards that are not finished.
+        tasks: the costliest first; their planned faces are written below `work/`.
+        samples: that they render.
+        lifted: parts that are copied from older shards.
+    """
+
+    missing: list[Shard]
+    tasks: list[PartTask]
+    samples: int
+    lifted: int
+
+
+def render_tasks(plan: Plan, context: Context, *, resume: bool = True) -> RenderTasks:
+    """Find what of a plan is not rendered, write down what the tasks need, and delete work that no task uses.
+
+    Args:
+        resume: copy parts that older shards hold; otherwise render them.
+    """
     storage = context.storage
     missing = [shard for shard in plan.shards if not is_finished(storage, shard.name)]
     if not missing:
-        return 0, 0, {}
+        return RenderTasks([], [], 0, 0)
     _forget(storage, [shard_index(shard.name) for shard in missing])  # damaged or deleted by hand
     lifts = find_lifts(storage, missing) if resume else {}
     wanted = {part.digest for shard in missing for part in shard.parts}
@@ -219,12 +242,21 @@ def _render(
         if not to_do:
             tasks.append((0, PartTask(task, None)))
     tasks.sort(key=lambda item: (-item[0], item[1].part or ""))
-    samples = sum(count for count, _ in tasks)
-    watcher.stage("render", samples, "samples")
+    return RenderTasks(missing, [task for _, task in tasks], sum(count for count, _ in tasks), len(lifts))
+
+
+def _render(
+    plan: Plan, context: Context, *, workers: int, resume: bool, watcher: Watcher
+) -> tuple[int, int, dict[str, float]]:
+    """Render what is missing; returns samples rendered, parts lifted, and seconds by kind of work."""
+    todo = render_tasks(plan, context, resume=resume)
+    if not todo.missing:
+        return 0, 0, {}
+    watcher.stage("render", todo.samples, "samples")
     do, then = partial(_render_part, context=context), partial(join_shard, context=context)
-    seconds = run_tasks([task for _, task in tasks], do, workers=workers, then=then, on_count=watcher.done)
-    _refuse_if_incomplete(storage, missing)
-    return samples, len(lifts), seconds
+    seconds = run_tasks(todo.tasks, do, workers=workers, then=then, on_count=watcher.done)
+    _refuse_if_incomplete(context.storage, todo.missing)
+    return todo.samples, todo.lifted, seconds
 
 
 def _render_part(task: PartTask, context: Context) -> tuple[str, ShardTask, dict[str, float]]:
@@ -242,7 +274,7 @@ def _write_rejects(storage: Storage, rejects: list[Reject]) -> None:
         write_rejects(storage, reject_table(stage), [reject for reject in rejects if reject.stage == stage])
 
 
-def _write_last_run(storage: Storage, report: RunReport, workers: int) -> None:
+def _write_last_run(storage: Storage, report: BuildResult, workers: int) -> None:
     facts = {
         "workers": workers,
         "photos_analysed": report.analysed,

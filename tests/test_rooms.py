@@ -16,7 +16,7 @@ ROOMS = ("schemas", "transforms", "models", "pipelines")
 
 FLOW = (
     *("recipe", "store", "recordio", "run", "sources", "context", "analyse", "plan", "render"),
-    *("build", "preview", "read", "export", "training", "evaluation", "preload", "demo", "cli"),
+    *("build", "preview", "read", "export", "training", "evaluation", "preload", "demo", "api", "beam", "cli"),
 )
 """The rooms of `pipelines/` in the order of the data flow: a room may import itself and the rooms before it."""
 
@@ -37,6 +37,7 @@ SLOW = (
 
 SLOW_AT_TOP = {
     **{name: {"torch"} for name in ("mask_cutouts.py", "losses.py", "networks.py", "pairs.py", "training.py")},
+    "beam.py": {"apache_beam"},
 }
 """Files that are only ever imported once work begins, and what they may import at their top."""
 

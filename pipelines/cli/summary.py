@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from faceloom.pipelines.build import RunReport
+from faceloom.pipelines.build import BuildResult
 from faceloom.pipelines.cli.console import size_text, time_text
 from faceloom.pipelines.evaluation.evaluate import Evaluation
 from faceloom.pipelines.export.export_samples import Exported
@@ -24,7 +24,7 @@ MOST_EXAMPLES = 3
 """Rejects of one code that are shown in full."""
 
 
-def build_summary(report: RunReport, out: str) -> list[RenderableType]:
+def build_summary(report: BuildResult, out: str) -> list[RenderableType]:
     """What a build holds and what this run did for it."""
     record, seconds = report.record, sum(report.wall.values())
     did = "nothing; everything was there already"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from faceloom.pipelines.analyse import photo_task as analysis
-from faceloom.pipelines.build import RunReport, prepare, run_build
+from faceloom.pipelines.build import BuildResult, prepare, run_build
 from faceloom.pipelines.plan import shard_layout as planner
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
@@ -57,7 +57,7 @@ class Bench:
 
     def run(
         self, out: str = "out", *, workers: int = 1, resume: bool = True, watcher: Watcher | None = None, **changes: Any
-    ) -> RunReport:
+    ) -> BuildResult:
         context = prepare(self.recipe(**changes), str(self.folder / out))
         return run_build(context, workers=workers, resume=resume, watcher=watcher or Watcher())
 

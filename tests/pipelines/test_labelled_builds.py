@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceloom.pipelines.build import RunReport, prepare, run_build
+from faceloom.pipelines.build import BuildResult, prepare, run_build
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.export.export_samples import read_sample
 from faceloom.pipelines.plan import shard_layout as planner
@@ -69,7 +69,7 @@ class Bench:
         }  # fmt: skip
         return prepare(parse_recipe({**recipe, **changes}), str(self.folder / out))
 
-    def run(self, out: str, *, workers: int = 1, **changes: Any) -> RunReport:
+    def run(self, out: str, *, workers: int = 1, **changes: Any) -> BuildResult:
         return run_build(self.prepared(out, **changes), workers=workers, resume=True, watcher=Watcher())
 
     def samples(self, out: str) -> dict[str, dict[str, bytes]]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from faceloom.pipelines.analyse import photo_task as analysis
-from faceloom.pipelines.build import RunReport, prepare, run_build
+from faceloom.pipelines.build import BuildResult, prepare, run_build
 from faceloom.pipelines.plan import shard_layout as planner
 from faceloom.pipelines.plan import textures
 from faceloom.pipelines.run.watcher import Watcher
@@ -45,7 +45,7 @@ class Bench:
         }
         return parse_recipe({**plain, **changes})
 
-    def run(self, out: str = "out", *, workers: int = 1, resume: bool = True, **changes: Any) -> RunReport:
+    def run(self, out: str = "out", *, workers: int = 1, resume: bool = True, **changes: Any) -> BuildResult:
         context = prepare(self.recipe(**changes), str(self.folder / out))
         return run_build(context, workers=workers, resume=resume, watcher=Watcher())
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console, RenderableType
 
-from faceloom.pipelines.build import RunReport
+from faceloom.pipelines.build import BuildResult
 from faceloom.pipelines.cli.summary import (
     build_summary,
     clean_summary,
@@ -41,9 +41,9 @@ def shown(*blocks: RenderableType, width: int = 100) -> list[str]:
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
 
-def report(**changes: object) -> RunReport:
+def report(**changes: object) -> BuildResult:
     plain = {"analysed": 1234, "rendered": 2199, "lifted": 0, "wall": {"scan": 1.0, "render": 62.0}, "work": {}}
-    return RunReport(RECORD, **{**plain, **changes})  # type: ignore[arg-type]
+    return BuildResult(RECORD, **{**plain, **changes})  # type: ignore[arg-type]
 
 
 def has(lines: Sequence[str], *words: str) -> bool:

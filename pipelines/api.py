@@ -1,0 +1,254 @@
+"""The public functions: plan, build and export. The command line calls the same ones in the same order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from faceloom.pipelines.build import BuildResult, plan_build, prepare, run_build, start_workers
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.export import export_samples as samples
+from faceloom.pipelines.export.export_samples import Exported
+from faceloom.pipelines.export.target_folder import check_target, claim_target
+from faceloom.pipelines.preview import Preview, preview
+from faceloom.pipelines.recipe.load import load_recipe
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.run.worker_pool import processors
+from faceloom.pipelines.store.build_record import BuildRecord, read_record
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.source_spec import SourceSpec
+
+Source = str | Path | SourceSpec
+Sources = Source | Sequence[Source] | Mapping[str, str | Path]
+Progress = Callable[[str, int, int | None], None]
+"""Called with the name of a stage, the number of items done, and the total or None if it is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBuild:
+    """A build whose recipe, sources and output folder are checked. No work is done yet."""
+
+    context: Context
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedExport:
+    """An export whose build, target, layout and split are checked. Nothing is written yet."""
+
+    storage: Storage
+    record: BuildRecord
+    target: Storage
+    layout: samples.Format
+    split: str | None
+
+
+def build(
+    recipe: Recipe | str | Path,
+    sources: Sources | None = None,
+    *,
+    out: str | Path,
+    workers: int | None = None,
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> BuildResult:
+    """Build a set: photos in, shards of samples out.
+
+    A build that was interrupted resumes where it stopped; a finished build is left as it is. Photos are analysed with
+    the landmark model that ships with faceloom, whose licence excludes commercial use, unless the recipe names another.
+
+    Args:
+        recipe: a recipe, the path of a YAML file, or the name of a recipe that ships with faceloom.
+        sources: a folder, table, tar shard or .rec file, a list of them, or a mapping from source names to them.
+            Replaces the sources of the recipe.
+        out: the output folder. It is created if missing.
+        workers: number of worker processes; default: number of processors. Does not change the result.
+        resume: reuse what earlier runs finished; otherwise build everything again.
+        progress: called several times a second with stage, items done and total.
+
+    Returns:
+        What the build holds, and what this run did.
+
+    Raises:
+        RecipeError: the recipe is wrong.
+        SourceError: a source does not exist or cannot be listed.
+        StorageError: the output cannot be written; what was finished is kept.
+        ModelFileError: the landmark model is missing.
+        WorkerError: a worker process died.
+    """
+    checked = check_build(recipe, sources, out=out, workers=workers)
+    return run_build(checked.context, workers=checked.workers, resume=resume, watcher=_watcher(progress))
+
+
+def plan(
+    recipe: Recipe | str | Path,
+    sources: Sources | None = None,
+    *,
+    out: str | Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Preview:
+    """Count what `build` would make with the same arguments. Photos are analysed and the result is kept; see `build`.
+
+    Returns:
+        Photos, faces, samples, bytes and rejects, and how much of it is there already.
+
+    Raises:
+        RecipeError, SourceError, StorageError, ModelFileError, WorkerError: as in `build`.
+    """
+    return run_plan(check_build(recipe, sources, out=out, workers=workers), _watcher(progress))[0]
+
+
+def export(
+    out: str | Path,
+    to: str | Path,
+    *,
+    split: str | None = None,
+    layout: Literal["folder", "recordio"] = "folder",
+    picture: str | None = None,
+    morphs: bool | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the samples of a build as plain files or MXNet records, each checked against the index.
+
+    Args:
+        out: folder of the build.
+        to: target folder. It is created if missing, and holds one build only.
+        split: export this split only.
+        layout: `folder` for plain files, `recordio` for records of one picture each.
+        picture: for `recordio`, the member to export; default: `masked`, or `face` where there is no mask.
+        morphs: whether to export morphs; default: in plain files only.
+        limit: export this many samples at most.
+        progress: called with stage, items done and total.
+
+    Returns:
+        Samples written, skipped and left out.
+
+    Raises:
+        StorageError: there is no finished build, a shard is damaged, or the target cannot be written.
+        FaceloomError: the build has no such split or picture, or the target holds something else.
+    """
+    checked = check_export(*open_build(out), to, split=split, layout=layout, picture=picture)
+    return run_export(checked, morphs=morphs, limit=limit, watcher=_watcher(progress))
+
+
+def check_build(
+    recipe: Recipe | str | Path, sources: Sources | None = None, *, out: str | Path, workers: int | None = None
+) -> CheckedBuild:
+    """Check everything that can be checked before any work, and start the server of worker processes."""
+    Storage(str(out))
+    loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    if sources is not None:
+        loaded = loaded.model_copy(update={"sources": source_specs(sources)})
+    number = processors() if workers is None else workers
+    if number < 1:
+        raise RecipeError("the number of worker processes is at least 1", where="workers", value=number)
+    start_workers(loaded, number)
+    return CheckedBuild(prepare(loaded, str(out)), number)
+
+
+def run_plan(checked: CheckedBuild, watcher: Watcher) -> tuple[Preview, list[Reject]]:
+    """Plan a checked build; returns what it would make, and the rejects."""
+    context = checked.context
+    survey, planned = plan_build(context, workers=checked.workers, watcher=watcher)
+    found = preview(context.storage, context.recipe, survey, planned)
+    return found, [*survey.rejects, *planned.rejects]
+
+
+def open_build(out: str | Path) -> tuple[Storage, BuildRecord]:
+    """The folder and the record of a finished build."""
+    storage = Storage(str(out))
+    return storage, read_record(storage)
+
+
+def check_export(
+    storage: Storage,
+    record: BuildRecord,
+    to: str | Path,
+    *,
+    split: str | None = None,
+    layout: str = "folder",
+    picture: str | None = None,
+) -> CheckedExport:
+    """Check an export before anything is written."""
+    target = Storage(str(to))
+    writer = samples.open_format(layout, target, picture)
+    samples.check_split(record, split)
+    samples.check_picture(storage, record, picture)
+    check_target(target, storage, record)
+    return CheckedExport(storage, record, target, writer, split)
+
+
+def run_export(checked: CheckedExport, *, morphs: bool | None, limit: int | None, watcher: Watcher) -> Exported:
+    """Run a checked export."""
+    claim_target(checked.target, checked.record)
+    return samples.export_samples(
+        checked.storage,
+        checked.record,
+        checked.layout,
+        split=checked.split,
+        limit=limit,
+        morphs=morphs,
+        watcher=watcher,
+    )
+
+
+def source_specs(sources: Sources) -> tuple[SourceSpec, ...]:
+    """Sources as a recipe holds them; see `build`. Relative paths start at the current folder.
+
+    Raises:
+        RecipeError: a path is empty, or a name cannot be one.
+    """
+    if isinstance(sources, Mapping):
+        return tuple(source_spec(path, name) for name, path in sources.items())
+    given: Sequence[Source] = [sources] if isinstance(sources, str | Path | SourceSpec) else sources
+    return tuple(one if isinstance(one, SourceSpec) else source_spec(one) for one in given)
+
+
+def source_spec(path: str | Path, name: str | None = None, *, where: str = "sources") -> SourceSpec:
+    """One source by its path; `where` is for the message of an error.
+
+    Raises:
+        RecipeError: the path is empty, or the name cannot be one.
+    """
+    value = repr(str(path) if name is None else f"{name}={path}")
+    if not str(path):
+        remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
+        raise RecipeError("the source has no path", where=where, value=value, remedy=remedy)
+    full = os.path.abspath(Path(path).expanduser())  # noqa: PTH100
+    try:
+        return SourceSpec(path=full) if name is None else SourceSpec(path=full, name=name)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        text, remedy = fault["msg"].split(", ", 1)[-1], "Give a path, or NAME=PATH; ./a=b is a path"
+        if fault["type"] == "string_unicode":
+            text, remedy = "its name is not UTF-8", "Rename the file, or give a link to it with another name"
+        raise RecipeError(text, where=where, value=value, remedy=remedy) from None
+
+
+class _Calls(Watcher):
+    """Calls a function of the user."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._name = progress, ""
+        self._total: int | None = None
+
+    def stage(self, name: str, total: int | None, unit: str) -> None:
+        self._name, self._total = name, total
+        self.done(0)
+
+    def done(self, count: int) -> None:
+        self._progress(self._name, count, self._total)
+
+
+def _watcher(progress: Progress | None) -> Watcher:
+    return Watcher() if progress is None else _Calls(progress)
