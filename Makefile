@@ -59,7 +59,7 @@ lint: types
 	MYPYPATH=build/types $(BIN)/mypy --explicit-package-bases tests/docs tests/benchmarks tests/test_packaging.py benchmarks
 
 docs: types
-	$(BIN)/python -m mkdocs --quiet build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 package: types
 	.ci/package
