@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def write_run(folder: Path, preset: Any) -> None:
     from faceloom.models.presets import preset_values
     from faceloom.schemas.model_card import DataCard, ModelCard
 
-    network = make_network(preset)
+    network: Any = make_network(preset)
     if hasattr(network, "looks"):
         network.looks.copy_(torch.randint(256, network.looks.shape))
     folder.mkdir()
@@ -102,7 +103,7 @@ def measure_masking(folder: Path, preset: Any, device: str, rounds: int) -> dict
     for batch in BATCHES:
         batched = MaskPredictor.load(folder, device=device, batch=batch, digest=False)
         slow = max(2, rounds // 4) if batch > FACES else rounds
-        rates[batch] = batch / seconds_of(lambda to=batched, n=batch: to.predict(faces[:n], seeds[:n]), slow)
+        rates[batch] = batch / seconds_of(partial(batched.predict, faces[:batch], seeds[:batch]), slow)
     return {
         "parameters": predictor.card.parameters,
         "megabytes": sum(file.bytes for file in predictor.card.files.values()) / 1e6,

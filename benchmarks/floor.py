@@ -44,7 +44,7 @@ def detect(grey: Any, detector: Any) -> Any:
 
 def one(path: Path, aligned: bool, detector: Any, predictor: Any, tar: tarfile.TarFile) -> bool:
     """One photo; returns whether it had a face."""
-    photo = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    photo: Any = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     grey = cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)
     height, width = grey.shape
     box = (
@@ -62,9 +62,11 @@ def one(path: Path, aligned: bool, detector: Any, predictor: Any, tar: tarfile.T
     x0, y0 = np.maximum(polygon.min(0).astype(int) - 1, 0)
     x1, y1 = polygon.max(0).astype(int) + 2
     alpha = coverage[y0:y1, x0:x1, None].astype(np.float32) / 255
-    masked[y0:y1, x0:x1] = (masked[y0:y1, x0:x1] * (1 - alpha) + alpha * np.float32([254, 207, 110])).astype(np.uint8)
+    masked[y0:y1, x0:x1] = (masked[y0:y1, x0:x1] * (1 - alpha) + alpha * np.array([254, 207, 110], np.float32)).astype(
+        np.uint8
+    )
     left, right = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
-    five = np.float32([left, right, landmarks[30], landmarks[48], landmarks[54]])
+    five = np.array([left, right, landmarks[30], landmarks[48], landmarks[54]], np.float32)
     matrix, _ = cv2.estimateAffinePartial2D(five, ARCFACE, method=cv2.LMEDS)
     if matrix is None:
         return False

@@ -81,7 +81,7 @@ def measure_time(rounds: int) -> None:
     print(f"load {os.getloadavg()[0]:.1f}")
     print(f"from labels     {median_ms(from_labels, rounds):.3f} ms, limit 2 ms")
     for name, asked in (("3 parts", guide), ("7 parts", makeup)):
-        cost = median_ms(lambda asked=asked: make_guide(asked, crop_landmarks, (112, 112), None), rounds)
+        cost = median_ms(partial(make_guide, asked, crop_landmarks, (112, 112), None), rounds)
         print(f"from landmarks  {cost:.3f} ms, limit 2 ms ({name})")
     print(f"decode 3 parts  {median_ms(lambda: decode_labels(files, guide.regions), max(3, rounds // 10)):.3f} ms")
 
@@ -109,8 +109,10 @@ def measure_agreement(name: str, spec: SourceSpec) -> None:
     for landmarks, labels in faces_of(spec):
         faces += 1
         height, width = labels.bits.shape
-        ours = {region: landmark_mask(landmarks, region, (width, height)) for region in LANDMARK_REGIONS[:-1]}
-        drawn = {part: mask_of(labels.bits, [part]) for part in PARTS}
+        ours: dict[str, Any] = {
+            region: landmark_mask(landmarks, region, (width, height)) for region in LANDMARK_REGIONS[:-1]
+        }
+        drawn: dict[str, Any] = {part: mask_of(labels.bits, [part]) for part in PARTS}
         if labels.order != "parts":
             drawn["skin"] = mask_of(labels.bits, IN_SKIN)
         for together, sides in SIDES.items():

@@ -90,7 +90,7 @@ def main() -> None:
         spent, passed = clocked(work, rounds)
         print(f"  {name:24} {spent:6.2f} ms processor, {passed:6.2f} ms wall")
     mesh_here, mesh_there = with_border(here, SIZE, there)
-    mesh = (mesh_here + mesh_there) / 2
+    mesh = ((mesh_here + mesh_there) / 2).astype(np.float32)
     triangles = triangulate(mesh)
     labels, inside = label(mesh, triangles, SIZE), hull(mesh[:68], SIZE)
     where, alpha = maps(labels, triangles, mesh, mesh_here), soft(inside, 15)

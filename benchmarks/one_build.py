@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+
+from memory import peak_of, watched
 
 MASKS = {
     "polygon": [{"kind": "polygon", "shape": "C"}],
@@ -24,7 +27,7 @@ MASKS = {
 def plain_loop(
     tasks: Sequence[Any], do: Any, *, workers: int, then: Callable[[Any], None] | None = None, on_count: Any = None
 ) -> Any:
-    """What `run_tasks` does, as a loop: the difference is Beam's share."""
+    """Do what `run_tasks` does in a plain loop; the difference is Beam's share."""
     seconds: Counter[str] = Counter()
     after = {}
     for task in tasks:
@@ -73,12 +76,14 @@ def main() -> None:
     for path in Path(asked.folder).rglob("*.jpg"):
         path.read_bytes()  # warm cache
     with tempfile.TemporaryDirectory() as out:
-        begin = time.perf_counter()
-        context = build.prepare(recipe, out)
-        report = build.run_build(context, workers=asked.workers, resume=True, watcher=Watcher())
-        wall = time.perf_counter() - begin
+        # One worker works in this process, which keeps its own peak: nothing needs to watch it and take its time.
+        with watched(os.getpid()) if asked.workers > 1 else nullcontext({}) as peaks:
+            begin = time.perf_counter()
+            context = build.prepare(recipe, out)
+            report = build.run_build(context, workers=asked.workers, resume=True, watcher=Watcher())
+            wall = time.perf_counter() - begin
     photos = report.record.photos
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    peak = max(peak_of(os.getpid()), *peaks.values(), 0)
     work = {name: 1000 * value / photos for name, value in sorted(report.work.items())}
     facts = {"seconds": wall / photos, "photos": photos, "written": report.record.written, "peak_mb": peak}
     print(json.dumps({**facts, "wall": dict(report.wall), "work_ms": work}))

@@ -2,15 +2,14 @@
 
     python benchmarks/scale.py FOLDER [--small 1000] [--large 20000]
 
-Makes sets of the sizes asked for out of the folder's photos, each a different file (a JPEG comment is added), as hard
-work as the originals. Prints the time of one and two workers on the small set, start-up included, beside what two plain
-processes do at once, which is the machine's own limit; and the peak memory of a worker on both sets.
+Makes sets of the given sizes from the folder's photos. The files differ by a JPEG comment, and cost as much work as
+their originals. Prints the time of one and two workers on the small set, start-up included; how much two plain
+processes do at once, which is the machine's own limit; and the peak memory of a worker process on both sets (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -18,17 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from memory import watched
+
 RECIPE = "name: scale\nmasks:\n- {kind: template, template: surgical}\n- {kind: polygon, shape: C}\n"
-PEAKS = """
-import json, resource, sys
-from faceloom.pipelines.cli.app import app
-sys.argv[0] = "faceloom"
-try:
-    app()
-finally:
-    peaks = [resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print("peaks", json.dumps(peaks), file=sys.stderr, flush=True)
-"""
 
 
 def make_set(photos: list[bytes], count: int, to: Path) -> None:
@@ -41,19 +32,26 @@ def make_set(photos: list[bytes], count: int, to: Path) -> None:
 
 
 def build(source: Path, out: Path, recipe: Path, workers: int) -> tuple[float, list[int]]:
-    """Seconds and peak MB (this process, largest child) of one run of the command line."""
+    """Seconds and peak MB (the process, its largest worker process) of one run of the command line."""
     arguments = ["build", str(recipe), "--source", str(source), "--out", str(out), "--workers", str(workers), "--json"]
     begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", PEAKS, *arguments], capture_output=True, text=True)
-    seconds = time.perf_counter() - begin
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    told = [line for line in done.stderr.splitlines() if line.startswith("peaks ")]
-    return seconds, json.loads(told[-1][6:]) if told else []
+    with subprocess.Popen(
+        [sys.executable, "-c", "from faceloom.pipelines.cli.app import main; main()", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        with watched(process.pid) as peaks:
+            _, complaint = process.communicate()
+        seconds = time.perf_counter() - begin
+    if process.returncode:
+        raise SystemExit(complaint)
+    own = peaks.pop(process.pid)
+    return seconds, [own, max(peaks.values(), default=0)]
 
 
 def two_at_once(command: list[str]) -> float:
-    """How much two plain processes get done in the time of one: what the machine's two cores are worth."""
+    """How much two plain processes do in the time of one: the machine's own limit for the speed-up."""
     begin = time.perf_counter()
     subprocess.run(command, capture_output=True, check=True)
     alone = time.perf_counter() - begin
