@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.transforms.guide.guide_mask import iou
-
-Image = NDArray[np.uint8]
-Region = NDArray[np.bool_]
+from faceloom.transforms.types import BoolMask, Image
 
 WINDOW, SIGMA = 11, 1.5
 """The Gaussian window of SSIM, in pixels; scikit-image derives the width from σ."""
@@ -44,7 +42,7 @@ class Scores:
     changed: float
 
 
-def score(face: Image, target: Image, truth: Region, output: Image, region: Region) -> Scores:
+def score(face: Image, target: Image, truth: BoolMask, output: Image, region: BoolMask) -> Scores:
     """Measure one masked picture.
 
     Args:
@@ -112,7 +110,7 @@ def structural_similarity(one: Image, other: Image) -> float:
     return float(metrics.structural_similarity(luma(one), luma(other), **options))
 
 
-def laplacian_variance(picture: Image, region: Region) -> float:
+def laplacian_variance(picture: Image, region: BoolMask) -> float:
     """Variance of the Laplacian of luma inside a region, in squared levels of 0..255: the amount of fine detail.
 
     A focus measure of Pech-Pacheco et al. (ICPR 2000), with the kernel of a pixel and its four neighbours. The region
@@ -134,7 +132,7 @@ def laplacian_variance(picture: Image, region: Region) -> float:
     return float(cv2.Laplacian(luma(picture), cv2.CV_64F, ksize=1)[inner].var())
 
 
-def mean_change(one: Image, other: Image, region: Region) -> float:
+def mean_change(one: Image, other: Image, region: BoolMask) -> float:
     """Mean absolute difference over the pixels of a region and all channels, levels of 0..255; NaN if it is empty.
 
     Args:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import (
-    Matrix,
-    Points,
     compose,
     invert,
     scale_about_corner,
@@ -20,14 +18,11 @@ from faceloom.transforms.geometry import (
     translate,
     umeyama,
 )
+from faceloom.transforms.types import Border, Coverage, Image, Matrix, Points, Region, Size
 
 if TYPE_CHECKING:
     from faceloom.transforms.detect import FaceBox
 
-Image = npt.NDArray[np.uint8]
-Alpha = npt.NDArray[np.float32]
-Size = tuple[int, int]
-"""Width, height in pixels."""
 
 ARCFACE_POINTS = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
@@ -136,8 +131,6 @@ def from_reduced(matrix: Matrix, reduction: int) -> Matrix:
     return compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
 
 
-Border = Literal["reflect", "replicate", "constant"]
-
 NEARLY_ONE = 1.2
 """Up to this shrink a crop is read in one step: so little aliases that averaging would only blur."""
 
@@ -159,17 +152,17 @@ def warp_image(image: Image, matrix: Matrix, size: Size, *, border: Border = "re
     """
     import cv2
 
-    return np.asarray(_warp(image, matrix, size, _border_flag(border), cv2.INTER_CUBIC), np.uint8)
+    return np.asarray(_warp(image, matrix, size, border_flag(border), cv2.INTER_CUBIC), np.uint8)
 
 
-def warp_alpha(alpha: Alpha, matrix: Matrix, size: Size) -> Alpha:
+def warp_alpha(alpha: Coverage, matrix: Matrix, size: Size) -> Coverage:
     """Cut the crop of a coverage map (float32 H, W, 0..1) as `warp_image` cuts the photo; 0 outside the photo."""
     import cv2
 
     return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
 
 
-def region_read(image_size: Size, matrix: Matrix, size: Size) -> tuple[int, int, int, int]:
+def region_read(image_size: Size, matrix: Matrix, size: Size) -> Region:
     """The piece of a photo that a crop is made of: warped from it alone, the crop is that of the whole photo.
 
     Args:
@@ -178,18 +171,19 @@ def region_read(image_size: Size, matrix: Matrix, size: Size) -> tuple[int, int,
         size: (width, height) of the crop.
 
     Returns:
-        Left, top, right, bottom of the piece, right and bottom one past its end. A larger piece does as well.
+        The piece. A larger one gives the same crop.
 
     Raises:
         PhotoError: `crop_outside`, as `warp_image`.
     """
-    left, top, width, height = _region(image_size[::-1], matrix, size, 2 ** _halvings(matrix))
-    x0, x1 = _mirrored(left, left + width, image_size[0])
-    y0, y1 = _mirrored(top, top + height, image_size[1])
-    return x0, y0, x1, y1
+    left, top, right, bottom = _region(image_size[::-1], matrix, size, 2 ** _halvings(matrix))
+    x0, x1 = _mirrored(left, right, image_size[0])
+    y0, y1 = _mirrored(top, bottom, image_size[1])
+    return Region(x0, y0, x1, y1)
 
 
-def _border_flag(border: Border) -> int:
+def border_flag(border: Border) -> int:
+    """OpenCV's number of a border mode."""
     import cv2
 
     flags = {
@@ -212,17 +206,17 @@ def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, en
         return same
     shrink = 1 / scale_of(matrix)
     halvings = _halvings(matrix)
-    left, top, columns, rows = _region(picture.shape, matrix, size, 2**halvings)
-    region = _cut(picture, left, top, columns, rows, border)
+    region = _region(picture.shape, matrix, size, 2**halvings)
+    part = _cut(picture, region, border)
     for _ in range(halvings):
-        region = cv2.resize(region, (region.shape[1] // 2, region.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    to_crop = compose(compose(matrix, translate(left, top)), scale_about_corner(2**halvings))
+        part = cv2.resize(part, (part.shape[1] // 2, part.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    to_crop = compose(compose(matrix, translate(region.left, region.top)), scale_about_corner(2**halvings))
     if shrink <= NEARLY_ONE:
         flags = enlarging if shrink < 0.999 else cv2.INTER_LINEAR
-        return cv2.warpAffine(region, to_crop, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.warpAffine(part, to_crop, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     doubled = compose(scale_about_corner(2), to_crop)
     twice = (2 * size[0], 2 * size[1])
-    fine = cv2.warpAffine(region, doubled, twice, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    fine = cv2.warpAffine(part, doubled, twice, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
 
 
@@ -240,8 +234,8 @@ def _same_pixels(picture: npt.NDArray[Any], matrix: Matrix, size: Size) -> npt.N
     return crop if crop.shape[1::-1] == size else None
 
 
-def _region(shape: tuple[int, ...], matrix: Matrix, size: Size, block: int) -> tuple[int, int, int, int]:
-    """Left, top, width, height of what the crop reads, in whole blocks; may reach outside the photo."""
+def _region(shape: tuple[int, ...], matrix: Matrix, size: Size, block: int) -> Region:
+    """What the crop reads, in whole blocks; may reach outside the photo."""
     right, bottom = size[0] - 0.5, size[1] - 0.5
     (a, b, x), (c, d, y) = invert(matrix).tolist()
     crop = (-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)
@@ -257,21 +251,21 @@ def _region(shape: tuple[int, ...], matrix: Matrix, size: Size, block: int) -> t
             value=[(round(u, 1), round(v, 1)) for u, v in corners],
         )
     left, top = math.floor(low_x), math.floor(low_y)
-    return left, top, _blocks(high_x - left, block), _blocks(high_y - top, block)
+    return Region(left, top, left + _blocks(high_x - left, block), top + _blocks(high_y - top, block))
 
 
 def _blocks(length: float, block: int) -> int:
     return math.ceil((length + 1) / block) * block
 
 
-def _cut(picture: npt.NDArray[Any], left: int, top: int, width: int, height: int, border: int) -> npt.NDArray[Any]:
+def _cut(picture: npt.NDArray[Any], region: Region, border: int) -> npt.NDArray[Any]:
     """The region as a view, or as a copy with the border made where it reaches outside."""
     import cv2
 
     rows, columns = picture.shape[:2]
-    right, bottom = left + width, top + height
+    left, top, right, bottom = region
     if left >= 0 and top >= 0 and right <= columns and bottom <= rows:
-        return picture[top:bottom, left:right]
+        return picture[region.slices]
     outside = max(0, -top), max(0, bottom - rows), max(0, -left), max(0, right - columns)
     if border == cv2.BORDER_CONSTANT:
         picture = picture[max(0, top) : bottom, max(0, left) : right]
@@ -279,6 +273,7 @@ def _cut(picture: npt.NDArray[Any], left: int, top: int, width: int, height: int
     (x0, x1), (y0, y1) = _mirrored(left, right, columns), _mirrored(top, bottom, rows)
     padded = cv2.copyMakeBorder(picture[y0:y1, x0:x1], *outside, border)
     offset_x, offset_y = left - (x0 - outside[2]), top - (y0 - outside[0])
+    height, width = region.shape
     return padded[offset_y : offset_y + height, offset_x : offset_x + width]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from faceloom.transforms.align import ARCFACE_POINTS, five_points
-from faceloom.transforms.detect import Grey, box_for_aligned, search
-from faceloom.transforms.geometry import Points
+from faceloom.transforms.detect import box_for_aligned, search
+from faceloom.transforms.types import Grey, Points
 
 SEARCHED_SIDE = 416
 """Longest side of what is searched: there a face is seen that takes a fifth of it or more."""

@@ -19,8 +19,6 @@ from faceloom.transforms.decode import (
 )
 from faceloom.transforms.detect import (
     FaceBox,
-    Grey,
-    Landmarks,
     Select,
     box_for_aligned,
     box_of_landmarks,
@@ -29,6 +27,7 @@ from faceloom.transforms.detect import (
     search,
 )
 from faceloom.transforms.quality import FaceQuality, measure_face
+from faceloom.transforms.types import Grey, Landmarks
 
 ANALYSED_SIDE = 512
 """Photos are analysed at the smallest reduction that keeps their longest side at this many pixels or more."""

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.schemas.augment import Affine, Augment, HorizontalFlip, MotionBlur, Perspective
+from faceloom.transforms.align import border_flag
 from faceloom.transforms.geometry import rotate, translate
+from faceloom.transforms.types import Border, Coverage, Image, Landmarks, Mask, Size
 
 Drawn = dict[str, Any]
 """One step as it was drawn: `kind`, and what JSON can hold."""
-Size = tuple[int, int]
-"""Width, height in pixels."""
 
 _JAW, _BROWS, _NOSE = range(16, -1, -1), range(26, 16, -1), (27, 28, 29, 30, 35, 34, 33, 32, 31)
 _EYES = (45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40)
@@ -49,10 +49,10 @@ class Layers:
         landmarks: float32 (68, 2), pixels.
     """
 
-    pictures: Mapping[str, NDArray[np.uint8]]
-    masks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
-    alphas: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    landmarks: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    pictures: Mapping[str, Image]
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+    alphas: Mapping[str, Coverage] = field(default_factory=dict)
+    landmarks: Mapping[str, Landmarks] = field(default_factory=dict)
 
 
 def draw(steps: Sequence[Augment], rng: np.random.Generator, size: Size) -> list[Drawn]:
@@ -146,15 +146,15 @@ def _mirror(layers: Layers) -> Layers:
     return Layers(flipped(layers.pictures), flipped(layers.masks), flipped(layers.alphas), points)
 
 
-def _move(layers: Layers, matrix: NDArray[np.float64], border: str) -> Layers:
+def _move(layers: Layers, matrix: NDArray[np.float64], border: Border) -> Layers:
     """Warp everything by a 3x3 matrix. What comes in from outside is the same part for pictures and for masks."""
     import cv2
 
-    flags = {"constant": cv2.BORDER_CONSTANT, "reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE}
+    mode = border_flag(border)
 
     def warped(pictures: Mapping[str, NDArray[Any]], method: int) -> dict[str, NDArray[Any]]:
         return {
-            name: cv2.warpPerspective(picture, matrix, picture.shape[1::-1], flags=method, borderMode=flags[border])
+            name: cv2.warpPerspective(picture, matrix, picture.shape[1::-1], flags=method, borderMode=mode)
             for name, picture in pictures.items()
         }
 
@@ -170,7 +170,7 @@ def _move(layers: Layers, matrix: NDArray[np.float64], border: str) -> Layers:
     )
 
 
-def _change(step: Drawn, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _change(step: Drawn, picture: Image) -> Image:
     values = {name: (value, value) for name, value in step.items() if name not in ("kind", "seed")}
     transform = getattr(load_albumentations(), step["kind"])(p=1.0, **values, **_ALWAYS.get(step["kind"], {}))
     transform.set_random_seed(step["seed"])

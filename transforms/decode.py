@@ -16,16 +16,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.geometry import Points
 from faceloom.transforms.jpeg import is_jpeg, jpeg_layout
+from faceloom.transforms.types import Pixels, Points, Size
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-Pixels = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 100_000_000
 """Default limit; about 300 MB once decoded."""
@@ -64,7 +62,7 @@ class PhotoHeader:
     mode: str
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """Width and height of the decoded picture, EXIF orientation applied."""
         return (self.height, self.width) if self.exif_orientation >= 5 else (self.width, self.height)
 
@@ -91,7 +89,7 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
     return header
 
 
-def read_size(start: bytes) -> tuple[int, int]:
+def read_size(start: bytes) -> Size:
     """Width and height of the decoded picture, from the first bytes of its file; 64 KiB mostly tell.
 
     Raises:

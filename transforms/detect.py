@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.geometry import Points
+from faceloom.transforms.types import Grey, Landmarks, Points
 
-Grey = npt.NDArray[np.uint8]
-Landmarks = npt.NDArray[np.float32]
 Select = Literal["largest", "all", "centre"]
 
 COARSEST_SIDE = 208

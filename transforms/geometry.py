@@ -7,19 +7,12 @@ maps a point p to M[:, :2] @ p + M[:, 2], the convention of `cv2.warpAffine` bef
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
-
-Matrix = npt.NDArray[np.float64]
-"""A 2x3 affine matrix, float64."""
-Points = npt.NDArray[np.floating]
-"""Points (N, 2), x and y."""
-Point = Sequence[float] | Points
-"""One point: x, y."""
+from faceloom.transforms.types import Matrix, Point, Points
 
 
 def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:

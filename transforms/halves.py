@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceloom.schemas.errors import FaceloomError
+from faceloom.transforms.types import Image, Landmarks
 
 SPLIT = 96 / 224
 """Where Anti-Mask cuts: 224 rows into 96 and 128."""
@@ -22,9 +22,9 @@ class Halves(NamedTuple):
         lower_landmarks: float32 (68, 2), pixels of `lower`; points of the upper part have a negative y. None as given.
     """
 
-    upper: NDArray[np.uint8]
-    lower: NDArray[np.uint8]
-    lower_landmarks: NDArray[np.float32] | None
+    upper: Image
+    lower: Image
+    lower_landmarks: Landmarks | None
 
 
 def split_row(height: int) -> int:
@@ -36,7 +36,7 @@ def split_row(height: int) -> int:
     return round(height * SPLIT)
 
 
-def halves(crop: NDArray[np.uint8], landmarks: NDArray[np.float32] | None, row: int | None = None) -> Halves:
+def halves(crop: Image, landmarks: Landmarks | None, row: int | None = None) -> Halves:
     """Cut a crop in two; nothing is resampled, so both parts put together are the crop.
 
     Args:

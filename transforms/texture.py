@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.morph.mesh import close_lips, folds, triangulate, with_border
 from faceloom.transforms.morph.warp import label, maps, read
-
-Image = NDArray[np.uint8]
-Landmarks = NDArray[np.float32]
+from faceloom.transforms.types import Image, Landmarks
 
 
 def mean_shape(landmarks: Iterable[NDArray[np.floating]]) -> Landmarks:

@@ -19,11 +19,12 @@ from faceloom.pipelines.evaluation.methods import (
     Polygon,
     Target,
 )
-from faceloom.pipelines.evaluation.sheet import Image, draw_grid
+from faceloom.pipelines.evaluation.sheet import draw_grid
 from faceloom.pipelines.evaluation.task import Task
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.training.held_out import TRAIN
+from faceloom.transforms.types import Image
 
 BATCH = 128
 """Samples in memory at once."""

@@ -14,12 +14,11 @@ from faceloom.schemas.keys import generator, seed_of
 from faceloom.schemas.masks import PolygonMask, TemplateMask
 from faceloom.transforms.masks.polygon import paint_polygon
 from faceloom.transforms.masks.template import paint_template
+from faceloom.transforms.types import BoolMask, Image
 
 if TYPE_CHECKING:
     from faceloom.models.predict import MaskPredictor
 
-Image = NDArray[np.uint8]
-Region = NDArray[np.bool_]
 
 NIST_BLACK = PolygonMask(kind="polygon", shape="A", colour=(0, 0, 0))
 """The baseline of Lee 2022: the wide, high polygon of NISTIR 8311 in black."""
@@ -45,7 +44,7 @@ class Pair:
     mask: str
     face: Image
     target: Image
-    truth: Region
+    truth: BoolMask
     landmarks: NDArray[np.float32] | None
 
     @classmethod
@@ -78,7 +77,7 @@ class Masked:
     """A face as a method masks it: uint8 (H, W, 3), RGB, and bool (H, W), where its mask is."""
 
     output: Image
-    region: Region
+    region: BoolMask
 
 
 class Method(Protocol):

@@ -6,12 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceloom.schemas.keys import digest
 from faceloom.transforms.text import draw_text
-
-Image = NDArray[np.uint8]
+from faceloom.transforms.types import Image
 
 CELL = 192
 """Pixels are repeated until a crop is about this wide."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from faceloom.pipelines.export.export_samples import read_sample
 from faceloom.pipelines.read.sample_members import decode_member
@@ -17,8 +16,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.transforms.text import draw_text
-
-Image = npt.NDArray[np.uint8]
+from faceloom.transforms.types import Image
 
 SHOWN = (
     "face", "masked", "mask", "guide", "upper", "lower",

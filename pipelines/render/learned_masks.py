@@ -25,7 +25,8 @@ from faceloom.transforms.align import (
 from faceloom.transforms.geometry import compose, translate
 from faceloom.transforms.masks.learned import PaintedCrop, paint_learned
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.sample.working import Image, Matrix, Working
+from faceloom.transforms.sample.working import Working
+from faceloom.transforms.types import Image, Matrix
 
 if TYPE_CHECKING:
     from faceloom.models.predict import MaskPredictor

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import (
     ARCFACE_POINTS,
-    Border,
     arcface_matrix,
     crop_reduction,
     eye_level_matrix,
@@ -27,7 +26,6 @@ from faceloom.transforms.align import (
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import (
-    Matrix,
     apply_affine,
     compose,
     invert,
@@ -37,6 +35,7 @@ from faceloom.transforms.geometry import (
     similarity,
     translate,
 )
+from faceloom.transforms.types import Border, Matrix
 
 
 def template_face(height: int = 112) -> np.ndarray:

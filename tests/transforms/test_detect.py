@@ -21,7 +21,6 @@ from faceloom.transforms.align import arcface_matrix, five_points, warp_image
 from faceloom.transforms.decode import decode_grey
 from faceloom.transforms.detect import (
     FaceBox,
-    Grey,
     Select,
     box_for_aligned,
     box_of_landmarks,
@@ -35,6 +34,7 @@ from faceloom.transforms.detect import (
     tiles,
 )
 from faceloom.transforms.geometry import apply_affine
+from faceloom.transforms.types import Grey
 
 
 @lru_cache(maxsize=1)

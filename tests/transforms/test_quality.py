@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms import quality
-from faceloom.transforms.geometry import apply_affine, similarity
-from faceloom.transforms.quality import head_pose, measure_face
-
-
-def head(yaw: float = 0, pitch: float = 0, roll: float = 0, size: float = 2.0) -> np.ndarray:
-    """68 landmarks of the average head that nods, turns and tilts; those that the model lacks lie on the eyes."""
-    a, b, c = (math.radians(angle) for angle in (yaw, pitch, roll))
-    about_y = np.array([[math.cos(a), 0, -math.sin(a)], [0, 1, 0], [math.sin(a), 0, math.cos(a)]])
-    about_x = np.array([[1, 0, 0], [0, math.cos(b), math.sin(b)], [0, -math.sin(b), math.cos(b)]])
-    about_z = np.array([[math.cos(c), -math.sin(c), 0], [math.sin(c), math.cos(c), 0], [0, 0, 1]])
-    seen = quality._HEAD_SHAPE @ (about_z @ about_y @ about_x).T
-    points = np.zeros((68, 2), np.float32)
-    points[36:42], points[42:48] = seen[:2, :2].mean(axis=0), seen[2:4, :2].mean(axis=0)
-    points[quality._HEAD_POINTS] = seen[:, :2]
-    return (points * size + (300, 250)).astype(np.float32)
+from faceloom.transforms.quality import measure_face
+from tests.transforms.heads import head
 
 
 def picture(seed: int = 0) -> np.ndarray:
     coarse = np.random.default_rng(seed).integers(40, 200, (80, 80), dtype=np.uint8)
     return cv2.resize(coarse, (640, 640), interpolation=cv2.INTER_CUBIC)
-
-
-angles = st.floats(-45, 45)
-
-
-@given(angles, angles, angles, st.floats(0.2, 5))
-def test_the_pose_of_a_turned_head_is_found(yaw: float, pitch: float, roll: float, size: float) -> None:
-    assert head_pose(head(yaw, pitch, roll, size)) == pytest.approx((yaw, pitch, roll), abs=0.1)
-
-
-def test_signs_of_the_pose() -> None:
-    front, right, up, clockwise = head(), head(yaw=30), head(pitch=20), head(roll=15)
-    nose = 30
-    assert right[nose, 0] > front[nose, 0]  # the face looks to the right edge of the picture
-    assert up[nose, 1] - up[36:48, 1].mean() < front[nose, 1] - front[36:48, 1].mean()  # the nose rises to the eyes
-    assert clockwise[45, 1] > clockwise[36, 1]  # the eye at the right is lower
-    assert head_pose(right)[0] > 25 and head_pose(up)[1] > 15 and head_pose(clockwise)[2] > 10
-
-
-def test_moving_and_growing_keep_the_pose() -> None:
-    points = head(20, 10, 0)
-    moved = apply_affine(similarity(3, math.radians(12), dst=(50, -20)), points)
-    assert head_pose(moved) == pytest.approx((20, 10, 12), abs=0.1)
 
 
 def test_brightness_and_contrast_are_those_of_the_face() -> None:

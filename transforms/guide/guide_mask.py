@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS, Guide
-from faceloom.transforms.geometry import Points
 from faceloom.transforms.guide.label_map import Bits, LabelMap, mask_of
 from faceloom.transforms.guide.outlines import landmark_mask
+from faceloom.transforms.types import BoolMask, Mask, Points, Size
 
-Mask = npt.NDArray[np.uint8]
-Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.bool_]
+AnyMask = Mask | BoolMask
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +32,7 @@ class GuideMask:
 
 
 def make_guide(
-    guide: Guide, landmarks: Points | None, size: tuple[int, int], labels: LabelMap | None, bits: Bits | None = None
+    guide: Guide, landmarks: Points | None, size: Size, labels: LabelMap | None, bits: Bits | None = None
 ) -> GuideMask:
     """Make the guide mask of one crop.
 
@@ -89,7 +87,7 @@ def make_guide(
     return GuideMask(finished, origin)
 
 
-def finish(mask: npt.NDArray[np.bool_], dilate: float, soften: float) -> Mask:
+def finish(mask: BoolMask, dilate: float, soften: float) -> Mask:
     """Grow a mask by a disc of `dilate` pixels and blur its edge with a deviation of `soften` pixels: uint8 (H, W)."""
     import cv2
 
@@ -102,21 +100,21 @@ def finish(mask: npt.NDArray[np.bool_], dilate: float, soften: float) -> Mask:
     return grey
 
 
-def iou(one: Pixels, other: Pixels) -> float:
+def iou(one: AnyMask, other: AnyMask) -> float:
     """Intersection over union of two masks, 0..1; two empty ones agree. Grey counts from 128 on."""
     first, second = _binary(one), _binary(other)
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 1.0
 
 
-def covered_share(guide: Mask, mask: Pixels) -> float | None:
+def covered_share(guide: Mask, mask: AnyMask) -> float | None:
     """How much of a guide a painted mask covers, 0..1; None where the guide is empty. Grey counts from 128 on."""
     wanted = _binary(guide)
     total = int(wanted.sum())
     return int((wanted & _binary(mask)).sum()) / total if total else None
 
 
-def _binary(mask: Pixels) -> npt.NDArray[np.bool_]:
+def _binary(mask: AnyMask) -> BoolMask:
     return np.asarray(mask if mask.dtype == np.bool_ else mask >= 128)
 
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.labels import LabelFiles
-from faceloom.transforms.geometry import Matrix, compose
+from faceloom.transforms.geometry import compose
+from faceloom.transforms.types import BoolMask, Matrix, Size
 
 Bits = npt.NDArray[np.uint32]
 """(H, W): bit k is set where part k of `PARTS` lies. Parts overlap in part files: skin covers eyes, nose and mouth."""
@@ -110,7 +111,7 @@ def _size(data: bytes, what: str) -> tuple[int, int]:
         raise PhotoError("bad_labels", "a label picture cannot be read", where=what, value=error) from None
 
 
-def _any_channel(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _any_channel(pixels: npt.NDArray[np.uint8]) -> BoolMask:
     import cv2
 
     if pixels.ndim == 2:
@@ -128,7 +129,7 @@ def from_planes(channels: npt.NDArray[np.uint8]) -> Bits:
     return np.ascontiguousarray(channels).view(np.uint32)[..., 0]
 
 
-def warp_labels(bits: Bits, photo_size: tuple[int, int], matrix: Matrix, size: tuple[int, int]) -> Bits:
+def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size) -> Bits:
     """Cut the crop of a label map as `warp_image` cuts the photo, by nearest; nothing lies outside the photo.
 
     Args:
@@ -156,7 +157,7 @@ def warp_labels(bits: Bits, photo_size: tuple[int, int], matrix: Matrix, size: t
     return from_planes(np.asarray(warped, np.uint8))
 
 
-def mask_of(bits: Bits, parts: Sequence[str]) -> npt.NDArray[np.bool_]:
+def mask_of(bits: Bits, parts: Sequence[str]) -> BoolMask:
     """Where any of some parts lies: bool (H, W)."""
     together = np.uint32(sum(bit_of(part) for part in parts))
     return np.asarray((bits & together) != 0)

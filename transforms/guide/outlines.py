@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import LANDMARK_REGIONS
 from faceloom.transforms.align import five_points
-from faceloom.transforms.geometry import Points
 from faceloom.transforms.masks.polygon import fill_outline
-
-Outline = npt.NDArray[np.float64]
+from faceloom.transforms.types import BoolMask, Outline, Points, Size
 
 HALF = 0.5
 """A pixel belongs to a part from this coverage on."""
@@ -113,7 +110,7 @@ def _skin(p: Points, head: _Head) -> Outline:
     return np.concatenate([p[:17], middle + 0.95 * np.cos(turn) * half + np.sin(turn) * up])
 
 
-def landmark_mask(landmarks: Points, region: str, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def landmark_mask(landmarks: Points, region: str, size: Size) -> BoolMask:
     """Which pixels belong to a region by the landmarks: bool (height, width).
 
     Args:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.transforms.lowres.sampling import Image, Size
+from faceloom.transforms.types import Image, Size
 
 BLUR = (0.4, 1.2)
 """Standard deviation of the lens's blur, in pixels of the small picture: from sharp to somewhat out of focus."""

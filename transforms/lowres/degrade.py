@@ -13,7 +13,8 @@ from pydantic import JsonValue
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.lowres import DEFAULT_SHARE, DEFAULT_SIZES, LowRes
 from faceloom.transforms.lowres.camera import Exposure, draw_exposure, take
-from faceloom.transforms.lowres.sampling import FILTERS, Image, Size, blur_vertically, resize
+from faceloom.transforms.lowres.sampling import FILTERS, blur_vertically, resize
+from faceloom.transforms.types import Image, Size
 
 COVERED = 0.5
 """A pixel of the small mask counts as mask from this share of its area on."""

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Image = npt.NDArray[np.uint8]
-Size = tuple[int, int]
-"""Width, height in pixels."""
+from faceloom.transforms.types import Image, Size
 
 FILTERS = ("nearest", "linear", "area", "cubic", "lanczos4")
 """Names of the filters that F-SKD and AdaFace draw from, in a fixed order."""

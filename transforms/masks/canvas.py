@@ -11,7 +11,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+from faceloom.transforms.types import Field
 
 
 @dataclass(frozen=True, eq=False)

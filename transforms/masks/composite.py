@@ -5,19 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Box = tuple[int, int, int, int]
-
-
-"""Left, top, right, bottom of a part of a picture; right and bottom are one past the end."""
+from faceloom.transforms.types import Coverage, Image, Region
 
 
 def alpha_over(
-    image: npt.NDArray[np.uint8],
+    image: Image,
     colour: npt.ArrayLike,
-    alpha: npt.NDArray[np.float32],
+    alpha: Coverage,
     *,
-    region: Box | None = None,
-) -> npt.NDArray[np.uint8]:
+    region: Region | None = None,
+) -> Image:
     """Lay a colour, or a picture, over an image: image * (1 - alpha) + colour * alpha, rounded.
 
     Args:
@@ -35,8 +32,7 @@ def alpha_over(
     region = region or covered_region(alpha)
     if region is None:
         return result
-    left, top, right, bottom = region
-    window = np.s_[top:bottom, left:right]
+    window = region.slices
     weight, below = alpha[window], np.ascontiguousarray(image[window])
     paint = np.asarray(colour, np.uint8)
     if paint.ndim == 1:
@@ -48,9 +44,9 @@ def alpha_over(
     return result
 
 
-def covered_region(alpha: npt.NDArray[np.float32]) -> Box | None:
+def covered_region(alpha: Coverage) -> Region | None:
     """The smallest region that holds every pixel with alpha above 0; None when there are none."""
     import cv2
 
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
-    return (left, top, left + width, top + height) if width else None
+    return Region(left, top, left + width, top + height) if width else None

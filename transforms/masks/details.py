@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.catalogue import Template
 from faceloom.transforms.masks.fabric import Colour, any_colour, draw_colour_near
-from faceloom.transforms.masks.shapes import Outline
-
-Sheet = NDArray[np.uint8]
+from faceloom.transforms.types import Image, Outline
 
 
 def _ink(colour: Colour) -> tuple[int, int, int]:
@@ -19,14 +16,14 @@ def _ink(colour: Colour) -> tuple[int, int, int]:
     return r, g, b
 
 
-def _trim(sheet: Sheet, canvas: Canvas, outline: Outline, ink: tuple[int, int, int], width: float) -> None:
+def _trim(sheet: Image, canvas: Canvas, outline: Outline, ink: tuple[int, int, int], width: float) -> None:
     import cv2
 
     dots = np.round(canvas.texels(outline) * 16).astype(np.int32)
     cv2.polylines(sheet, [dots], True, ink, max(1, round(2 * width * canvas.scale[0])), cv2.LINE_AA, 4)
 
 
-def _valve(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generator) -> None:
+def _valve(sheet: Image, canvas: Canvas, colour: Colour, rng: np.random.Generator) -> None:
     import cv2
 
     place = (0.0, rng.normal(1.1, 0.06)) if rng.random() < 0.5 else (rng.choice([-1, 1]) * rng.uniform(0.3, 0.45), 1.1)
@@ -50,7 +47,7 @@ def _valve(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generato
         cv2.line(sheet, ends[0], ends[1], _ink(shell * 0.6), max(1, round(0.08 * r)), cv2.LINE_AA, 4)
 
 
-def _mark(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generator) -> None:
+def _mark(sheet: Image, canvas: Canvas, colour: Colour, rng: np.random.Generator) -> None:
     import cv2
 
     side = float(rng.choice([-1, 1]))
@@ -68,7 +65,7 @@ def _mark(sheet: Sheet, canvas: Canvas, colour: Colour, rng: np.random.Generator
         cv2.putText(sheet, text, at, cv2.FONT_HERSHEY_SIMPLEX, max(0.12, size / 52), ink, 1, cv2.LINE_AA)
 
 
-def add_details(sheet: Sheet, canvas: Canvas, template: Template, outline: Outline, colour: Colour,
+def add_details(sheet: Image, canvas: Canvas, template: Template, outline: Outline, colour: Colour,
                 rng: np.random.Generator) -> list[JsonValue]:  # fmt: skip
     """Draw details on the flat cloth in place.
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.transforms.masks.canvas import Canvas, flat, pick, smooth_noise
+from faceloom.transforms.types import Image
 
 Colour = NDArray[np.float32]
-Sheet = NDArray[np.uint8]
 
 _WHITE = ((248, 248, 246), 5.0)
 _BLACK = ((36, 36, 37), 5.0)
@@ -75,9 +75,9 @@ def draw_colour_near(colour: Colour, rng: np.random.Generator) -> Colour:
     return np.array([min(max(0.0, v * shade + o), 255.0) for v, o in zip(colour.tolist(), off)], np.float32)
 
 
-def _mix(a: Colour, b: Colour, share: NDArray[np.floating]) -> Sheet:
+def _mix(a: Colour, b: Colour, share: NDArray[np.floating]) -> Image:
     table = (a + (b - a) * np.linspace(0, 1, 256, dtype=np.float32)[:, None]).astype(np.uint8)
-    mixed: Sheet = np.take(table, (np.clip(share, 0, 1) * 255).astype(np.uint8), axis=0)
+    mixed: Image = np.take(table, (np.clip(share, 0, 1) * 255).astype(np.uint8), axis=0)
     return mixed
 
 
@@ -95,20 +95,20 @@ def _wave(t: NDArray[np.float32], period: float, duty: float) -> NDArray[np.floa
     return wave
 
 
-def stripes(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
+def stripes(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
     """Parallel bands in one other colour."""
     along, _ = _turned(canvas, rng, 0.3)
     return _mix(base, any_colour(rng), _wave(along, rng.uniform(0.06, 0.35), rng.uniform(0.2, 0.6)))
 
 
-def checks(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
+def checks(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
     """Gingham or tartan: bands both ways, darker where they cross."""
     along, across = _turned(canvas, rng, 0.2)
     period, duty = rng.uniform(0.08, 0.35), rng.uniform(0.15, 0.5)
     return _mix(base, any_colour(rng), (_wave(along, period, duty) + _wave(across, period, duty)) / 2)
 
 
-def dots(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
+def dots(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
     """Polka dots."""
     along, across = _turned(canvas, rng, 0.4)
     period = rng.uniform(0.1, 0.3)
@@ -118,7 +118,7 @@ def dots(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
     return _mix(base, any_colour(rng), share)
 
 
-def camouflage(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
+def camouflage(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
     """Blotches in three tones."""
     shape = (canvas.height, canvas.width)
     tones = np.stack([base, draw_colour_near(base * rng.uniform(0.4, 0.8), rng), any_colour(rng) * 0.7])
@@ -128,7 +128,7 @@ def camouflage(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
     return np.take(tones.astype(np.uint8), level, axis=0)
 
 
-def _blobs(canvas: Canvas, base: Colour, rng: np.random.Generator, petals: bool, count: int, size: float) -> Sheet:
+def _blobs(canvas: Canvas, base: Colour, rng: np.random.Generator, petals: bool, count: int, size: float) -> Image:
     import cv2
 
     sheet = flat(base, (canvas.height, canvas.width))
@@ -146,28 +146,28 @@ def _blobs(canvas: Canvas, base: Colour, rng: np.random.Generator, petals: bool,
     return sheet
 
 
-def floral(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
+def floral(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
     """Five-petalled flowers strewn about."""
     return _blobs(canvas, base, rng, True, int(rng.integers(10, 34)), rng.uniform(0.05, 0.14))
 
 
-def paisley(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
+def paisley(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
     """Small light and dark figures, dense, as on a bandana."""
     return _blobs(canvas, base, rng, False, int(rng.integers(40, 90)), rng.uniform(0.03, 0.08))
 
 
-def printed(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Sheet:
+def printed(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
     """A few large figures, as on children's masks."""
     return _blobs(canvas, base, rng, bool(rng.random() < 0.5), int(rng.integers(2, 9)), rng.uniform(0.08, 0.25))
 
 
-PATTERNS: dict[str, Callable[[Canvas, Colour, np.random.Generator], Sheet]] = {
+PATTERNS: dict[str, Callable[[Canvas, Colour, np.random.Generator], Image]] = {
     "stripes": stripes, "checks": checks, "dots": dots, "camouflage": camouflage, "floral": floral,
     "paisley": paisley, "print": printed,
 }  # fmt: skip
 
 
-def cloth(canvas: Canvas, colour: Colour, pattern: str, rng: np.random.Generator) -> Sheet:
+def cloth(canvas: Canvas, colour: Colour, pattern: str, rng: np.random.Generator) -> Image:
     """The flat cloth, uint8 (height, width, 3) RGB, before folds and light.
 
     Args:

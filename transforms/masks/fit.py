@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import apply_affine, invert, scale_of, umeyama
+from faceloom.transforms.head_pose import jaw_yaw
 
-Points = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 FACE_WIDTH = 2.24
@@ -43,7 +43,6 @@ _ANCHORS = [*range(17), *range(27, 31)]
 # How far down each point of the ridge lies between nose tip and chin, and how far it is pushed aside on a turned head.
 _RIDGE_SHARE = (np.array(_RIDGE)[:, 1:] - 0.518) / (1.78 - 0.518)
 _RIDGE_BEYOND = np.array([0.12, 0.06])
-_JAW_ENDS = (slice(0, 3), slice(14, 17))
 
 MIN_ANCHOR_DISTANCE = 0.3
 AREA_RANGE = (0.2, 1.2)
@@ -163,23 +162,6 @@ class FaceFit:
         return inner if self._backward is None else self._backward(inner)
 
 
-def head_yaw(landmarks: NDArray[np.floating]) -> float:
-    """Turn of the head in radians from 68 points, positive towards the image's right; 0 for a frontal face.
-
-    The nose tip stands about half a face width before the line between the jaw's sides; where it falls between them
-    gives the tangent of the angle. Accurate to some 10 degrees, which is enough to decide what a head hides.
-    """
-    (left_x, left_y), (right_x, right_y) = (landmarks[rows].sum(axis=0).tolist() for rows in _JAW_ENDS)
-    left_x, left_y, right_x, right_y = left_x / 3, left_y / 3, right_x / 3, right_y / 3
-    x, y = landmarks[30].tolist()
-    across, down = right_x - left_x, right_y - left_y
-    square = across * across + down * down
-    if square < 4e-12:
-        return 0.0
-    offset = ((x - (left_x + right_x) / 2) * across + (y - (left_y + right_y) / 2) * down) * 2 / square
-    return math.atan(1.1 * offset)
-
-
 def area(polygon: NDArray[np.floating]) -> float:
     """Unsigned area of a polygon (N, 2)."""
     x, y = polygon[:, 0].astype(np.float64), polygon[:, 1].astype(np.float64)
@@ -229,7 +211,7 @@ def fit_face(landmarks: NDArray[np.floating], outline: Places, stand_off: float 
     except PhotoError as error:
         raise PhotoError("mask_fit", "the landmarks coincide: no mask can be fitted") from error
     unit = scale_of(matrix)
-    yaw = head_yaw(points)
+    yaw = jaw_yaw(points)
     target = CANONICAL.copy()  # the frame stays
     target[:21] = apply_affine(invert(matrix), anchors)
     nose, chin = target[20], target[8]

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceloom.transforms.masks.canvas import noise_window, quantile
 from faceloom.transforms.masks.fit import FaceFit, Places
-from faceloom.transforms.masks.raster import Region
+from faceloom.transforms.types import Image, Region
 
-Image = NDArray[np.uint8]
 _LONGEST = 128
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _EYES = Places(np.array([(-0.75, -0.35), (0.75, 0.25)]))

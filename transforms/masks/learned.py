@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.geometry import Matrix, scale_of
+from faceloom.transforms.geometry import scale_of
 from faceloom.transforms.masks.composite import alpha_over
 from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.types import Coverage, Image, Matrix
 
 EDGE = 1.5
 """Width in pixels of the picture over which coverage rises from none to full, if the network's own edge is wider."""
@@ -27,13 +28,11 @@ class PaintedCrop:
     """
 
     colour: NDArray[np.float32]
-    alpha: NDArray[np.float32]
-    output: NDArray[np.uint8]
+    alpha: Coverage
+    output: Image
 
 
-def paint_learned(
-    image: NDArray[np.uint8], matrix: Matrix, crop: PaintedCrop, blend: Literal["raw", "composite"]
-) -> PaintedMask:
+def paint_learned(image: Image, matrix: Matrix, crop: PaintedCrop, blend: Literal["raw", "composite"]) -> PaintedMask:
     """Paint a network's mask on the picture that its crop was cut from, at that picture's own resolution.
 
     Args:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue
+
+from faceloom.transforms.types import Coverage, Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class PaintedMask:
         parameters: every value that was drawn or decided, JSON-able, to be stored with the sample.
     """
 
-    image: NDArray[np.uint8]
-    alpha: NDArray[np.float32]
-    straps: NDArray[np.float32] | None = None
+    image: Image
+    alpha: Coverage
+    straps: Coverage | None = None
     parameters: dict[str, JsonValue] = field(default_factory=dict)

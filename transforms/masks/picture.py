@@ -18,8 +18,7 @@ from faceloom.transforms.masks.fit import Places, fit_face, thin_plate
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.scene import Layers, compose_mask
 from faceloom.transforms.masks.shade import draw_lamp, measure_light
-
-Image = NDArray[np.uint8]
+from faceloom.transforms.types import Image
 
 ANCHORS = ("left_top", "top", "right_top", "right_bottom", "bottom", "left_bottom")
 """Names of the anchors, clockwise to the eye; left and right as seen in the picture."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from faceloom.schemas.masks import PolygonMask, PolygonShape
 from faceloom.transforms.align import five_points
-from faceloom.transforms.geometry import Points, apply_affine, rotate
-from faceloom.transforms.masks.composite import Box, alpha_over
+from faceloom.transforms.geometry import apply_affine, rotate
+from faceloom.transforms.masks.composite import alpha_over
 from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.types import Coverage, Image, Outline, Points, Region
 
 JAW = range(1, 16)
 ROUND_WIDTH = 0.8
@@ -21,7 +21,7 @@ LOW_TOP = 0.33
 _ELLIPSE_POINTS = 128
 
 
-def outline(landmarks: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
+def outline(landmarks: Points, shape: PolygonShape) -> Outline:
     """Corners (N, 2) of the mask's outline, in the frame of the landmarks.
 
     NIST draws on upright frontal faces. For a tilted head, what the shapes take from the picture's axes is taken
@@ -35,7 +35,7 @@ def outline(landmarks: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
     return np.asarray(apply_affine(rotate(roll, centre), corners), np.float64)
 
 
-def _polygon(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
+def _polygon(p: Points, shape: PolygonShape) -> Outline:
     top = {
         "A": [(p[42, 0], p[15, 1]), p[27], (p[39, 0], p[1, 1])],
         "C": [p[29]],
@@ -44,7 +44,7 @@ def _polygon(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
     return np.vstack([p[JAW], *top])
 
 
-def _ellipse(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
+def _ellipse(p: Points, shape: PolygonShape) -> Outline:
     top = {
         "B": (p[27, 1] + p[28, 1]) / 2,
         "D": p[29, 1],
@@ -59,7 +59,7 @@ def _ellipse(p: Points, shape: PolygonShape) -> npt.NDArray[np.float64]:
     return np.asarray(centre + radii * np.column_stack([np.cos(angles), np.sin(angles)]))
 
 
-def polygon_coverage(landmarks: Points, shape: PolygonShape, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def polygon_coverage(landmarks: Points, shape: PolygonShape, size: tuple[int, int]) -> Coverage:
     """How much of each pixel the mask covers.
 
     Args:
@@ -73,7 +73,7 @@ def polygon_coverage(landmarks: Points, shape: PolygonShape, size: tuple[int, in
     return fill_outline(outline(landmarks, shape), size)
 
 
-def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def fill_outline(corners: Outline, size: tuple[int, int]) -> Coverage:
     """Exact coverage, float32 (H, W), of the polygon through `corners` (N, 2) in a picture of (height, width).
 
     cv2.fillPoly draws its own border line, which adds 0.45 pixels all round, and 0.65 with LINE_AA; here the area is
@@ -101,15 +101,15 @@ def fill_outline(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt
     return coverage
 
 
-def outline_region(corners: npt.NDArray[np.float64], size: tuple[int, int]) -> Box | None:
+def outline_region(corners: Outline, size: tuple[int, int]) -> Region | None:
     """The region of a picture of (height, width) that a polygon can touch; None if it lies outside."""
     low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     left, top = (max(0, math.floor(edge + 0.5)) for edge in low)
     right, bottom = (min(most, math.ceil(edge + 0.5)) for edge, most in zip(high, size[::-1], strict=True))
-    return (left, top, right, bottom) if left < right and top < bottom else None
+    return Region(left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _cut_at_pixel_edges(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _cut_at_pixel_edges(corners: Outline) -> Outline:
     """The closed outline (2, M), rows x and y, with a point added wherever it crosses from one pixel into the next."""
     count = len(corners)
     closed = np.concatenate([corners, corners[:1]]).T
@@ -126,7 +126,7 @@ def _cut_at_pixel_edges(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.floa
     return np.asarray(closed.take(edge, axis=1) + (place - edge) * np.diff(closed).take(edge, axis=1))
 
 
-def paint_polygon(image: npt.NDArray[np.uint8], landmarks: Points, mask: PolygonMask) -> PaintedMask:
+def paint_polygon(image: Image, landmarks: Points, mask: PolygonMask) -> PaintedMask:
     """Paint a landmark mask in its colour, solid and without shading, as NIST does.
 
     Args:

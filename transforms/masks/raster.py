@@ -2,52 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import Canvas, Field
+from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.fit import FaceFit
 from faceloom.transforms.masks.polygon import fill_outline
-
-Image = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Region:
-    """A box of an image: columns x0..x1, rows y0..y1, ends excluded."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-
-    @classmethod
-    def around(cls, points: NDArray[np.floating], margin: float, shape: tuple[int, ...]) -> Region:
-        """The box of points (N, 2) with a margin, cut at the image's edge; may be empty."""
-        height, width = shape[:2]
-        (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
-        x0, y0 = (min(max(0, math.floor(v - margin)), most) for v, most in ((left, width), (top, height)))
-        x1, y1 = (min(max(0, math.ceil(v + margin) + 1), most) for v, most in ((right, width), (bottom, height)))
-        return cls(x0, y0, max(x0, x1), max(y0, y1))
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows, columns."""
-        return self.y1 - self.y0, self.x1 - self.x0
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """To index an image with."""
-        return slice(self.y0, self.y1), slice(self.x0, self.x1)
+from faceloom.transforms.types import Field, Image, Region
 
 
 def cover(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
     """Exact coverage 0..1 of the union of polygons (N, 2) in image pixels, float32 of the region's shape."""
-    corner = np.array([region.x0, region.y0], np.float64)
+    corner = np.array([region.left, region.top], np.float64)
     covered = [fill_outline(polygon - corner, region.shape) for polygon in polygons]
     return covered[0] if len(covered) == 1 else np.maximum.reduce(covered)
 
@@ -81,8 +49,8 @@ def lay(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:
     cell = max(4, -(-max(rows, columns) // 12))
     down, across = -(-rows // cell) + 2, -(-columns // cell) + 2
     grid = np.empty((down, across, 2), np.float32)
-    grid[..., 0] = np.arange(region.x0 - 0.5 - cell / 2, region.x0 + (across - 1) * cell, cell)
-    grid[..., 1] = np.arange(region.y0 - 0.5 - cell / 2, region.y0 + (down - 1) * cell, cell)[:, None]
+    grid[..., 0] = np.arange(region.left - 0.5 - cell / 2, region.left + (across - 1) * cell, cell)
+    grid[..., 1] = np.arange(region.top - 0.5 - cell / 2, region.top + (down - 1) * cell, cell)[:, None]
     coarse = canvas.texels(fit.to_mask(grid.reshape(-1, 2))).astype(np.float32).reshape(down, across, 2)
     fine = cv2.resize(coarse, (across * cell, down * cell), interpolation=cv2.INTER_LINEAR)
     where = fine[cell : cell + rows, cell : cell + columns]

@@ -9,9 +9,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import Canvas, Field, smooth_noise
+from faceloom.transforms.masks.canvas import Canvas, smooth_noise
 from faceloom.transforms.masks.catalogue import Template
-from faceloom.transforms.masks.shapes import Outline, mirrored, spline
+from faceloom.transforms.masks.shapes import mirrored, spline
+from faceloom.transforms.types import Field, Outline
 
 _SMALL = (64, 80)
 """Rows and columns of what is soft anyway (creases, the rim, waves on a small face): drawn small and enlarged once."""

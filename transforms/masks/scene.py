@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.masks.canvas import Canvas, Field, flat
+from faceloom.transforms.masks.canvas import Canvas, flat
 from faceloom.transforms.masks.fit import FaceFit
 from faceloom.transforms.masks.grain import Grain, add_grain, measure_grain, soften
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.masks.raster import Region, cover, lay, silhouette, stroke
+from faceloom.transforms.masks.raster import cover, lay, silhouette, stroke
 from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow
 from faceloom.transforms.masks.straps import Strap
+from faceloom.transforms.types import Field, Image, Region
 
-Image = NDArray[np.uint8]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 

@@ -6,13 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import Field, quantile, smooth_noise
+from faceloom.transforms.masks.canvas import quantile, smooth_noise
 from faceloom.transforms.masks.fit import FaceFit, Places
 from faceloom.transforms.masks.relief import Surface
-
-Image = NDArray[np.uint8]
+from faceloom.transforms.types import Field, Image
 
 # Skin of the upper face that no usual mask covers: cheek bones, temples, forehead, between the brows. Mask frame.
 _SKIN = Places(np.array([

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.transforms.masks.fit import JAW
+from faceloom.transforms.types import Outline
 
-Outline = NDArray[np.float64]
 HalfOutline = tuple[tuple[float, float, bool], ...]
 """Right half of an outline, from the top centre down to the bottom centre: x, y, and whether the point is a corner."""
 

@@ -21,8 +21,8 @@ from faceloom.transforms.masks.relief import surface
 from faceloom.transforms.masks.scene import Layers, compose_mask
 from faceloom.transforms.masks.shade import draw_lamp, light_cloth, measure_light
 from faceloom.transforms.masks.straps import draw_straps
+from faceloom.transforms.types import Image
 
-Image = NDArray[np.uint8]
 _FAR_TURN = 0.45
 """Radians beyond which the far edge of a mask is out of sight."""
 

@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.transforms.align import five_points
-from faceloom.transforms.morph.mesh import Mesh, Size
-
-Image = NDArray[np.uint8]
-Alpha = NDArray[np.float32]
+from faceloom.transforms.morph.mesh import Mesh
+from faceloom.transforms.types import Coverage, Image, Size
 
 FEATHER = 0.24
 """Width of the soft edge, in eye distances, all of it inside the jaw: beyond it lie the ears and hair of two people."""
@@ -43,7 +41,7 @@ def hull(landmarks: Mesh, size: Size) -> NDArray[np.uint8]:
     return inside
 
 
-def soft(inside: NDArray[np.uint8], feather: float) -> Alpha:
+def soft(inside: NDArray[np.uint8], feather: float) -> Coverage:
     """Coverage 0..1 that rises smoothly over `feather` pixels inwards from the edge, float32 (H, W).
 
     The frame is no edge: a face that reaches beyond it is covered up to it.
@@ -56,7 +54,7 @@ def soft(inside: NDArray[np.uint8], feather: float) -> Alpha:
     return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
 
 
-def mix(target: Image, other: Image, alpha: Alpha, weight: float, spread: float) -> Image:
+def mix(target: Image, other: Image, alpha: Coverage, weight: float, spread: float) -> Image:
     """Mix features of the other face into the target; light and skin colour stay the target's.
 
     The difference of the two pictures, less its own average over some `spread` pixels, is taken off the target: so the
@@ -82,7 +80,7 @@ def mix(target: Image, other: Image, alpha: Alpha, weight: float, spread: float)
     return np.asarray(cv2.add(target, difference, dtype=cv2.CV_8U), np.uint8)
 
 
-def paste(target: Image, other: Image, inside: NDArray[np.uint8], alpha: Alpha, weight: float) -> Image:
+def paste(target: Image, other: Image, inside: NDArray[np.uint8], alpha: Coverage, weight: float) -> Image:
     """Mix two faces inside the hull and paste that into the target in the gradient domain (Cole et al. 2017).
 
     Such a paste is the mixed face plus a membrane, spanned by what it lacks to the target along the hull. The membrane

@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.transforms.align import five_points
+from faceloom.transforms.types import Size
 
 Mesh = NDArray[np.float32]
 """Vertices (68 + B, 2): the landmarks, then points of the border; x and y in pixels."""
 Triangles = NDArray[np.intp]
 """Numbers of vertices (T, 3), all turning the same way."""
-Size = tuple[int, int]
-"""Width, height in pixels."""
 
 SLACK = 0.02
 """Eye distances by which a triangle may be turned over before it counts: landmarks are not found more precisely."""

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.geometry import Matrix, apply_affine, invert
+from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.morph.blend import FEATHER, TONE, hull, mix, paste, soft
 from faceloom.transforms.morph.mesh import close_lips, eye_distance, folds, triangulate, with_border
 from faceloom.transforms.morph.warp import Maps, label, maps, read, shrunk
+from faceloom.transforms.types import Image, Landmarks, Matrix
 
-Image = NDArray[np.uint8]
-Landmarks = NDArray[np.float32]
 Background = Literal["target", "gradient"]
 
 

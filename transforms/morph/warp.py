@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.transforms.align import NEARLY_ONE
-from faceloom.transforms.geometry import Matrix, apply_affine, compose, invert, scale_of
-from faceloom.transforms.morph.mesh import Mesh, Size, Triangles, signed_areas
+from faceloom.transforms.geometry import apply_affine, compose, invert, scale_of
+from faceloom.transforms.morph.mesh import Mesh, Triangles, signed_areas
+from faceloom.transforms.types import Image, Matrix, Size
 
-Image = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
 Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
 

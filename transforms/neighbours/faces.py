@@ -10,8 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Texture = NDArray[np.uint8]
-Landmarks = NDArray[np.float32]
+from faceloom.transforms.types import Image, Landmarks
 
 
 class Textures(Protocol):
@@ -101,7 +100,7 @@ def landmark_distance(first: Landmarks, second: Landmarks) -> float:
     return math.sqrt(math.fsum((difference * difference).tolist()))
 
 
-def texture_distance(first: Texture, second: Texture) -> float:
+def texture_distance(first: Image, second: Image) -> float:
     """Euclidean norm of the difference of two textures in grey levels: the root of a whole number, exactly rounded."""
     import cv2
 

@@ -17,7 +17,8 @@ from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
 from faceloom.transforms.guide.label_map import LabelMap, from_planes, planes, warp_labels
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.sample.working import Image, Matrix, Points, Working
+from faceloom.transforms.sample.working import Working
+from faceloom.transforms.types import Image, Landmarks, Matrix
 
 COVERED = 0.5
 """A pixel counts as mask from this coverage on."""
@@ -36,7 +37,7 @@ class Crops:
     """
 
     face: Image
-    landmarks: Points | None
+    landmarks: Landmarks | None
     masked: Image | None = None
     alpha: npt.NDArray[np.float32] | None = None
     guide: Image | None = None

@@ -11,9 +11,10 @@ from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import arcface_matrix, crop_reduction, eye_level_matrix
 from faceloom.transforms.decode import decode_rgb
-from faceloom.transforms.geometry import Matrix, apply_affine, compose, invert
+from faceloom.transforms.geometry import apply_affine, compose, invert
 from faceloom.transforms.morph.morph import morph_faces
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
+from faceloom.transforms.types import Matrix
 
 
 def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recipe: Recipe) -> Working:

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import JsonValue
 
 from faceloom.schemas.plan import PlannedFace
@@ -22,10 +21,7 @@ from faceloom.transforms.align import (
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import apply_affine, compose, translate
-
-Image = npt.NDArray[np.uint8]
-Matrix = npt.NDArray[np.float64]
-Points = npt.NDArray[np.float32]
+from faceloom.transforms.types import Image, Landmarks, Matrix
 
 MASK_REACH = 0.6
 """How far around the landmarks a mask, its straps and its shadow may reach, in sizes of the landmarks' extent."""
@@ -52,17 +48,17 @@ class Working:
     """
 
     image: Image
-    landmarks: Points | None
+    landmarks: Landmarks | None
     box: FaceBox
     matrix: Matrix
     matrix_photo: Matrix
     photo_size: tuple[int, int]
-    landmarks_crop: Points | None
+    landmarks_crop: Landmarks | None
     alignment: dict[str, JsonValue]
-    read_from: tuple[Points, Points] | None = None
+    read_from: tuple[Landmarks, Landmarks] | None = None
 
 
-def landmarks_of(face: PlannedFace) -> Points | None:
+def landmarks_of(face: PlannedFace) -> Landmarks | None:
     """The face's landmarks (68, 2), pixels of the upright photo; None if no face was found there."""
     if not face.landmarks:
         return None

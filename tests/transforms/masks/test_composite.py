@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from faceloom.transforms.masks.composite import alpha_over, covered_region
+from faceloom.transforms.types import Region
 
 images = arrays(np.uint8, (7, 9, 3))
 alphas = arrays(np.float32, (7, 9), elements=st.floats(0, 1, width=32))
@@ -67,7 +68,7 @@ def test_a_known_region_gives_the_same() -> None:
     alpha[10:20, 15:30] = np.random.default_rng(1).random((10, 15))
     for colour in ((1, 2, 3), image[::-1]):
         assert np.array_equal(
-            alpha_over(image, colour, alpha, region=(12, 8, 33, 22)), alpha_over(image, colour, alpha)
+            alpha_over(image, colour, alpha, region=Region(12, 8, 33, 22)), alpha_over(image, colour, alpha)
         )
 
 

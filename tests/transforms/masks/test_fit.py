@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.masks import fit as fitting
-from faceloom.transforms.masks.fit import JAW, Places, fit_face, gate, head_yaw, thin_plate
+from faceloom.transforms.masks.fit import JAW, Places, fit_face, gate, thin_plate
 
 OUTLINE = Places(np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 0.4)]))
 
@@ -42,13 +42,6 @@ def test_backward_map_never_folds(landmarks, yaw):
 def test_places_give_what_plain_points_give(landmarks):
     fit = fit_face(landmarks(), OUTLINE)
     np.testing.assert_allclose(fit.to_image(OUTLINE), fit.to_image(OUTLINE.points))
-
-
-@given(yaw=st.floats(-0.7, 0.7), roll=st.floats(-0.5, 0.5), unit=st.floats(8, 900))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_yaw_has_the_right_sign_and_size(landmarks, yaw, roll, unit):
-    points = landmarks(unit=unit, yaw=yaw, roll=roll)
-    assert head_yaw(points) == pytest.approx(yaw, abs=0.25)
 
 
 @given(scale=st.floats(0.2, 30), angle=st.floats(-3.1, 3.1), x=st.floats(-500, 500), y=st.floats(-500, 500))

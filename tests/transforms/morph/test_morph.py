@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.geometry import Matrix, apply_affine, invert, similarity
+from faceloom.transforms.geometry import apply_affine, invert, similarity
 from faceloom.transforms.morph.morph import Background, Morphed, morph_faces
+from faceloom.transforms.types import Matrix
 
 Person = Callable[..., np.ndarray]
 Portrait = Callable[..., np.ndarray]
