@@ -75,13 +75,13 @@ def main() -> None:
             beam_run.run_tasks([0], lambda task: ("", task, {}), workers=1)
     for path in Path(asked.folder).rglob("*.jpg"):
         path.read_bytes()  # warm cache
-    with tempfile.TemporaryDirectory() as out:
-        # One worker works in this process, which keeps its own peak: nothing needs to watch it and take its time.
-        with watched(os.getpid()) if asked.workers > 1 else nullcontext({}) as peaks:
-            begin = time.perf_counter()
-            context = build.prepare(recipe, out)
-            report = build.run_build(context, workers=asked.workers, resume=True, watcher=Watcher())
-            wall = time.perf_counter() - begin
+    # One worker works in this process, which keeps its own peak: nothing needs to watch it and take its time.
+    watching = watched(os.getpid()) if asked.workers > 1 else nullcontext({})
+    with tempfile.TemporaryDirectory() as out, watching as peaks:
+        begin = time.perf_counter()
+        context = build.prepare(recipe, out)
+        report = build.run_build(context, workers=asked.workers, resume=True, watcher=Watcher())
+        wall = time.perf_counter() - begin
     photos = report.record.photos
     peak = max(peak_of(os.getpid()), *peaks.values(), 0)
     work = {name: 1000 * value / photos for name, value in sorted(report.work.items())}

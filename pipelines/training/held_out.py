@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from faceloom.pipelines.read.split_reader import split_shards
+from faceloom.pipelines.read.split_pieces import split_shards
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage

@@ -13,7 +13,6 @@ from faceloom.pipelines.export.contact_sheet import (
     CAPTION,
     GAP,
     GUIDE,
-    Image,
     draw_sheet,
     load_members,
     pick_samples,
@@ -27,6 +26,7 @@ from faceloom.pipelines.store.tar_writer import END, append_sample, sample_lengt
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.transforms.sample.encode import encode
+from faceloom.transforms.types import Image
 
 SIDE = 32
 COLOURS = {"surgical": (0, 0, 255), "cloth": (0, 255, 0), "kn95": (255, 255, 255)}
