@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 
 from faceloom.transforms.geometry import similarity
-from faceloom.transforms.morph.blend import hull, mix, paste, soft
-from faceloom.transforms.morph.mesh import folds, triangulate, with_border
+from faceloom.transforms.morph.blend import face_hull, feathered, mix, paste
+from faceloom.transforms.morph.mesh import folded_triangles, triangulate, with_border
 from faceloom.transforms.morph.morph import Background, morph_faces
-from faceloom.transforms.morph.warp import label, maps, read
+from faceloom.transforms.morph.warp import remap_coordinates, sample, triangle_map
 
 SIZE = (224, 224)
 
@@ -92,15 +92,15 @@ def main() -> None:
     mesh_here, mesh_there = with_border(here, SIZE, there)
     mesh = ((mesh_here + mesh_there) / 2).astype(np.float32)
     triangles = triangulate(mesh)
-    labels, inside = label(mesh, triangles, SIZE), hull(mesh[:68], SIZE)
-    where, alpha = maps(labels, triangles, mesh, mesh_here), soft(inside, 15)
+    labels, inside = triangle_map(mesh, triangles, SIZE), face_hull(mesh[:68], SIZE)
+    where, alpha = remap_coordinates(labels, triangles, mesh, mesh_here), feathered(inside, 15)
     steps: dict[str, Callable[[], object]] = {
         "mesh": lambda: triangulate(mesh),
-        "fold check": lambda: folds(mesh_here, triangles),
-        "triangle of each pixel": lambda: label(mesh, triangles, SIZE),
-        "map": lambda: maps(labels, triangles, mesh, mesh_here),
-        "read, cubic": lambda: read(image, where),
-        "hull and soft edge": lambda: soft(hull(mesh[:68], SIZE), 15),
+        "fold check": lambda: folded_triangles(mesh_here, triangles),
+        "triangle of each pixel": lambda: triangle_map(mesh, triangles, SIZE),
+        "map": lambda: remap_coordinates(labels, triangles, mesh, mesh_here),
+        "read, cubic": lambda: sample(image, where),
+        "hull and soft edge": lambda: feathered(face_hull(mesh[:68], SIZE), 15),
         "mix": lambda: mix(image, other, alpha, 0.5, 18),
         "paste": lambda: paste(image, other, inside, alpha, 0.5),
     }

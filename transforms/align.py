@@ -162,7 +162,7 @@ def warp_alpha(alpha: Coverage, matrix: Matrix, size: Size) -> Coverage:
     return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
 
 
-def region_read(image_size: Size, matrix: Matrix, size: Size) -> Region:
+def source_region(image_size: Size, matrix: Matrix, size: Size) -> Region:
     """The piece of a photo that a crop is made of: warped from it alone, the crop is that of the whole photo.
 
     Args:

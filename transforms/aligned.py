@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from faceloom.transforms.align import ARCFACE_POINTS, five_points
-from faceloom.transforms.detect import box_for_aligned, search
+from faceloom.transforms.detect import box_for_aligned, detect_at_scale
 from faceloom.transforms.types import Grey, Points
 
 SEARCHED_SIDE = 416
@@ -34,7 +34,7 @@ def template_distance(landmarks: Points, width: int, height: int) -> float:
     return float(np.linalg.norm(five_points(landmarks) - template, axis=1).mean() / height)
 
 
-def template_overlap(grey: Grey, detector: Any) -> float | None:
+def template_iou(grey: Grey, detector: Any) -> float | None:
     """How well a detected face covers the place that it has in an ArcFace crop: intersection over union, 0..1.
 
     Args:
@@ -46,6 +46,6 @@ def template_overlap(grey: Grey, detector: Any) -> float | None:
         most pictures of CelebA-HQ to 0.64, and those of LFW to 0.2 to 0.45.
     """
     height, width = grey.shape
-    faces = search(grey, detector, min(LARGEST_ENLARGEMENT, SEARCHED_SIDE / max(width, height)))
+    faces = detect_at_scale(grey, detector, min(LARGEST_ENLARGEMENT, SEARCHED_SIDE / max(width, height)))
     place = box_for_aligned(width, height)
-    return max((face.overlap(place) for face in faces), default=None)
+    return max((face.iou(place) for face in faces), default=None)

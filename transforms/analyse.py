@@ -23,8 +23,8 @@ from faceloom.transforms.detect import (
     box_for_aligned,
     box_of_landmarks,
     coarse_to_fine,
+    detect_at_scale,
     predict_landmarks,
-    search,
 )
 from faceloom.transforms.quality import FaceQuality, measure_face
 from faceloom.transforms.types import Grey, Landmarks
@@ -155,7 +155,7 @@ def _find(
             reduction = max(r for r in REDUCTIONS if r == 1 or r * factor <= 1)
             grey = decode(reduction)
         with timed("detect"):
-            return tuple(box.scaled(reduction) for box in search(grey, detector, factor * reduction))
+            return tuple(box.scaled(reduction) for box in detect_at_scale(grey, detector, factor * reduction))
 
     return coarse_to_fine(look, width, height, select), reduction, grey
 

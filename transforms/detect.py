@@ -68,7 +68,7 @@ class FaceBox:
     def centre(self) -> tuple[float, float]:
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
-    def overlap(self, other: FaceBox) -> float:
+    def iou(self, other: FaceBox) -> float:
         """Intersection over union of two boxes, 0..1."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
@@ -100,7 +100,7 @@ def search_factors(width: int, height: int) -> tuple[float, ...]:
     return tuple(factor for factor in (*ladder, 1.0, 2.0) if factor <= largest)
 
 
-def every_factor(width: int, height: int) -> tuple[float, ...]:
+def factors_for_all_faces(width: int, height: int) -> tuple[float, ...]:
     """Scales at which a picture of this size is searched for all of its faces, coarse to fine.
 
     Twice the full size; if that takes tiles, also as much smaller as is needed for the faces that are too large to lie
@@ -132,8 +132,8 @@ def coarse_to_fine(
         Boxes in pixels of the full picture: at most one unless `select` is `all`; none if there is no face.
     """
     if select == "all":
-        found = (face for factor in every_factor(width, height) for face in look(factor))
-        return pick(once_each(found), select, width, height)
+        found = (face for factor in factors_for_all_faces(width, height) for face in look(factor))
+        return select_faces(suppress_duplicates(found), select, width, height)
     weak: tuple[FaceBox, ...] = ()
     for factor in search_factors(width, height):
         if weak and factor > 1:
@@ -141,12 +141,12 @@ def coarse_to_fine(
         faces = look(factor)
         sure = tuple(face for face in faces if face.score >= SURE)
         if sure:
-            return pick(sure, select, width, height)
+            return select_faces(sure, select, width, height)
         weak += faces
     return (max(weak, key=lambda face: face.score),) if weak else ()
 
 
-def search(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
+def detect_at_scale(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
     """Every face at one scale of the picture.
 
     A picture that has more than `MAX_SEARCHED_PIXELS` then is searched tile by tile. A face is seen if it is narrower
@@ -164,7 +164,7 @@ def search(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
     side = math.sqrt(MAX_SEARCHED_PIXELS) / factor
     if width * height <= side * side:
         return _search(grey, detector, factor)
-    return once_each(
+    return suppress_duplicates(
         face.moved(left, top)
         for top, bottom in tiles(height, side)
         for left, right in tiles(width, side)
@@ -195,16 +195,16 @@ def _search(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
     return tuple(face.scaled(1 / factor) for face in found)
 
 
-def once_each(faces: Iterable[FaceBox]) -> tuple[FaceBox, ...]:
+def suppress_duplicates(faces: Iterable[FaceBox]) -> tuple[FaceBox, ...]:
     """The faces without those that several tiles or scales found: of boxes that overlap the surest remains."""
     kept: list[FaceBox] = []
     for face in sorted(faces, key=lambda face: (-face.score, face.left, face.top, face.right)):
-        if all(face.overlap(other) <= SAME_FACE for other in kept):
+        if all(face.iou(other) <= SAME_FACE for other in kept):
             kept.append(face)
     return tuple(kept)
 
 
-def pick(faces: tuple[FaceBox, ...], select: Select, width: int, height: int) -> tuple[FaceBox, ...]:
+def select_faces(faces: tuple[FaceBox, ...], select: Select, width: int, height: int) -> tuple[FaceBox, ...]:
     """The faces that `select` asks for, the largest first."""
     by_size = sorted(faces, key=lambda face: (-face.width, face.left, face.top))
     if select == "centre":

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.morph.mesh import close_lips, folds, triangulate, with_border
-from faceloom.transforms.morph.warp import label, maps, read
+from faceloom.transforms.morph.mesh import close_lips, folded_triangles, triangulate, with_border
+from faceloom.transforms.morph.warp import remap_coordinates, sample, triangle_map
 from faceloom.transforms.types import Image, Landmarks
 
 
@@ -50,10 +50,10 @@ def mean_shape_texture(crop: Image, landmarks: Landmarks, mean: Landmarks) -> Im
     size = crop.shape[1], crop.shape[0]
     target, source = with_border(close_lips(mean), size, close_lips(landmarks))
     triangles = triangulate(target)
-    if len(folded := folds(source, triangles)):
+    if len(folded := folded_triangles(source, triangles)):
         corners = [triangles[number].tolist() for number in folded[:3]]
         raise PhotoError("morph_folds", "the face folds over when it is warped to the mean face", value=corners)
-    warped = read(crop, maps(label(target, triangles, size), triangles, target, source))
+    warped = sample(crop, remap_coordinates(triangle_map(target, triangles, size), triangles, target, source))
     inside = np.zeros(crop.shape[:2], np.uint8)
     cv2.fillConvexPoly(inside, np.rint(cv2.convexHull(target[:68]) * 16).astype(np.int32), 1, cv2.LINE_8, 4)
     return warped * inside[..., None]

@@ -13,7 +13,7 @@ from faceloom.pipelines.context import Context
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.faces import AnalysedPhoto
 from faceloom.schemas.photos import Photo
-from faceloom.transforms.aligned import has_crop_shape, template_distance, template_overlap
+from faceloom.transforms.aligned import has_crop_shape, template_distance, template_iou
 from faceloom.transforms.analyse import analysis_reduction
 from faceloom.transforms.decode import decode_grey
 
@@ -86,4 +86,4 @@ def _overlap(context: Context, photo: Photo, row: AnalysedPhoto) -> float | None
         grey = decode_grey(data, reduction=analysis_reduction(row.width, row.height), max_pixels=limit)
     except (PhotoError, SourceError):
         return None
-    return template_overlap(grey, load_detector())
+    return template_iou(grey, load_detector())

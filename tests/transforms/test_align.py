@@ -19,7 +19,7 @@ from faceloom.transforms.align import (
     face_box_matrix,
     five_points,
     from_reduced,
-    region_read,
+    source_region,
     warp_alpha,
     warp_image,
 )
@@ -275,7 +275,7 @@ def test_the_region_read_is_all_that_a_crop_needs(
 ) -> None:
     photo, matrix, size = noise(90, 110), similarity(scale, angle, (x, y), (16, 16)), (31, 33)
     try:
-        left, top, right, bottom = region_read((110, 90), matrix, size)
+        left, top, right, bottom = source_region((110, 90), matrix, size)
     except PhotoError as error:
         assert error.code == "crop_outside"
         return

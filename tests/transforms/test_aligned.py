@@ -10,7 +10,7 @@ from skimage.data import astronaut
 
 from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.transforms.align import ARCFACE_POINTS, arcface_matrix, warp_image
-from faceloom.transforms.aligned import has_crop_shape, template_distance, template_overlap
+from faceloom.transforms.aligned import has_crop_shape, template_distance, template_iou
 from faceloom.transforms.analyse import analyse_photo
 from faceloom.transforms.decode import decode_rgb
 
@@ -38,7 +38,7 @@ def crop(portrait: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def overlap(picture: np.ndarray) -> float | None:
-    return template_overlap(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), load_detector())
+    return template_iou(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), load_detector())
 
 
 @pytest.mark.parametrize(("width", "height"), [(112, 112), (96, 112), (224, 224)])

@@ -21,7 +21,7 @@ from faceloom.transforms import analyse, detect
 from faceloom.transforms.align import arcface_matrix, five_points, warp_image
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo, analysis_reduction
 from faceloom.transforms.decode import decode_grey, decode_rgb
-from faceloom.transforms.detect import coarse_to_fine, predict_landmarks, search
+from faceloom.transforms.detect import coarse_to_fine, detect_at_scale, predict_landmarks
 from faceloom.transforms.geometry import apply_affine
 
 
@@ -63,7 +63,7 @@ def deviation(first: np.ndarray, second: np.ndarray, start: int = 0) -> float:
 def full_size_landmarks(data: bytes) -> np.ndarray:
     grey = decode_grey(data)
     height, width = grey.shape
-    (box,) = coarse_to_fine(lambda factor: search(grey, load_detector(), factor), width, height, "largest")
+    (box,) = coarse_to_fine(lambda factor: detect_at_scale(grey, load_detector(), factor), width, height, "largest")
     return predict_landmarks(grey, box, load_predictor(find_landmark_model()))
 
 

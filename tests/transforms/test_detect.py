@@ -25,12 +25,12 @@ from faceloom.transforms.detect import (
     box_for_aligned,
     box_of_landmarks,
     coarse_to_fine,
-    every_factor,
-    once_each,
-    pick,
+    detect_at_scale,
+    factors_for_all_faces,
     predict_landmarks,
-    search,
     search_factors,
+    select_faces,
+    suppress_duplicates,
     tiles,
 )
 from faceloom.transforms.geometry import apply_affine
@@ -64,7 +64,7 @@ def landmarks_of(grey: Grey, box: FaceBox) -> np.ndarray:
 
 def find(grey: Grey, select: Select = "largest") -> tuple[FaceBox, ...]:
     height, width = grey.shape
-    return coarse_to_fine(lambda factor: search(grey, load_detector(), factor), width, height, select)
+    return coarse_to_fine(lambda factor: detect_at_scale(grey, load_detector(), factor), width, height, select)
 
 
 def deviation(first: np.ndarray, second: np.ndarray, start: int = 0) -> float:
@@ -99,7 +99,7 @@ def test_small_pictures_are_searched_at_once_large_ones_step_by_step(width: int,
 
 @given(st.integers(1, 60_000), st.integers(1, 60_000))
 def test_scales_for_every_face_leave_no_size_out(width: int, height: int) -> None:
-    factors = every_factor(width, height)
+    factors = factors_for_all_faces(width, height)
     assert factors[-1] == 2 and list(factors) == sorted(factors)
     assert width * height * factors[0] ** 2 <= detect.MAX_SEARCHED_PIXELS * 1.001 or len(factors) == 1
     assert len(factors) == 1 or width * height * factors[1] ** 2 > detect.MAX_SEARCHED_PIXELS
@@ -113,7 +113,7 @@ def test_scales_for_every_face_leave_no_size_out(width: int, height: int) -> Non
     [(250, 250, [500]), (2000, 2000, [4000]), (3000, 4000, [960, 8000]), (12_000, 8_000, [2880, 24_000])],
 )
 def test_every_face_is_searched_for_at_twice_the_size(width: int, height: int, sides: list[int]) -> None:
-    assert [round(factor * max(width, height)) for factor in every_factor(width, height)] == sides
+    assert [round(factor * max(width, height)) for factor in factors_for_all_faces(width, height)] == sides
 
 
 @given(st.integers(1, 100_000), st.floats(4, 5_000))
@@ -150,7 +150,7 @@ def test_a_face_is_found_at_any_size(scale: float) -> None:
     # Enlarged, her suit looks a little like a face at a coarse scale: that must not end the search.
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     (face,) = find(cv2.resize(collins(), None, fx=scale, fy=scale, interpolation=method))
-    assert FaceBox.overlap(face.scaled(1 / scale), find(collins())[0]) > 0.6
+    assert FaceBox.iou(face.scaled(1 / scale), find(collins())[0]) > 0.6
 
 
 def test_a_small_face_is_found_by_enlarging() -> None:
@@ -169,7 +169,7 @@ def test_largest_all_and_centre() -> None:
     every = find(picture, select="all")
     assert len(every) == 2
     assert every[0].width > every[1].width
-    assert FaceBox.overlap(every[0], largest) > 0.5 and every[1].centre[0] > 560
+    assert FaceBox.iou(every[0], largest) > 0.5 and every[1].centre[0] > 560
 
 
 def head(width: int) -> Grey:
@@ -186,12 +186,12 @@ def mosaic() -> Grey:
 def test_small_faces_of_a_large_picture_are_found_tile_by_tile_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = find(mosaic(), "all")
     monkeypatch.setattr(detect, "MAX_SEARCHED_PIXELS", 700_000)
-    assert len(every_factor(*mosaic().shape[::-1])) > 1
+    assert len(factors_for_all_faces(*mosaic().shape[::-1])) > 1
     tiled = find(mosaic(), "all")
     assert len(tiled) >= len(whole) >= 50
     for face in whole:
-        (same,) = (other for other in tiled if other.overlap(face) > 0.3)
-        assert same.overlap(face) > 0.6
+        (same,) = (other for other in tiled if other.iou(face) > 0.3)
+        assert same.iou(face) > 0.6
     assert len([face for face in tiled if 40 < face.width < 70]) == len(whole)
 
 
@@ -219,40 +219,40 @@ def test_tiles_bound_what_is_searched_at_once(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(detect, "MAX_SEARCHED_PIXELS", 10_000)
     for factor in (0.5, 1, 2):
-        search(np.zeros((300, 470), np.uint8), Detector(), factor)
+        detect_at_scale(np.zeros((300, 470), np.uint8), Detector(), factor)
     assert max(sizes) <= 10_400, "but for rounding to whole pixels"
     assert sum(sizes) < 2.2 * 300 * 470 * (0.25 + 1 + 4)
 
 
 def test_of_boxes_of_one_face_the_surest_remains() -> None:
     face, again, other = FaceBox(0, 0, 100, 100, 0.9), FaceBox(20, 5, 110, 95, 1.1), FaceBox(95, 0, 195, 100, 0.2)
-    assert once_each([face, other, again]) == (again, other)
-    assert once_each([]) == ()
+    assert suppress_duplicates([face, other, again]) == (again, other)
+    assert suppress_duplicates([]) == ()
 
 
 @given(st.lists(st.tuples(*[st.floats(-50, 50)] * 2, st.floats(1, 60), st.floats(0, 2)), max_size=8))
 def test_once_each_keeps_no_pair_and_forgets_no_face(rows: list[tuple[float, ...]]) -> None:
     faces = [FaceBox(x, y, x + side, y + side, score) for x, y, side, score in rows]
-    kept = once_each(faces)
-    assert all(a.overlap(b) <= detect.SAME_FACE for a in kept for b in kept if a is not b)
+    kept = suppress_duplicates(faces)
+    assert all(a.iou(b) <= detect.SAME_FACE for a in kept for b in kept if a is not b)
     assert all(
-        any(face is k or (face.overlap(k) > detect.SAME_FACE and k.score >= face.score) for k in kept) for face in faces
+        any(face is k or (face.iou(k) > detect.SAME_FACE and k.score >= face.score) for k in kept) for face in faces
     )
-    assert set(once_each(faces[::-1])) == set(kept)
+    assert set(suppress_duplicates(faces[::-1])) == set(kept)
 
 
 def test_overlap_of_boxes() -> None:
     box = FaceBox(0, 0, 10, 20)
-    assert box.overlap(box) == 1
-    assert box.overlap(box.moved(5, 0)) == pytest.approx(1 / 3)
-    assert box.overlap(box.moved(10, 0)) == box.overlap(box.moved(-30, 40)) == 0
+    assert box.iou(box) == 1
+    assert box.iou(box.moved(5, 0)) == pytest.approx(1 / 3)
+    assert box.iou(box.moved(10, 0)) == box.iou(box.moved(-30, 40)) == 0
 
 
 def test_nearest_to_the_centre() -> None:
     faces = FaceBox(0, 0, 300, 300), FaceBox(450, 300, 550, 400), FaceBox(800, 0, 1000, 200)
-    assert pick(faces, "centre", 1000, 700) == (faces[1],)
-    assert pick(faces, "largest", 1000, 700) == (faces[0],)
-    assert pick(faces, "all", 1000, 700) == (faces[0], faces[2], faces[1])
+    assert select_faces(faces, "centre", 1000, 700) == (faces[1],)
+    assert select_faces(faces, "largest", 1000, 700) == (faces[0],)
+    assert select_faces(faces, "all", 1000, 700) == (faces[0], faces[2], faces[1])
 
 
 def scales(found: dict[float, tuple[FaceBox, ...]], asked: list[float]) -> Callable[[float], tuple[FaceBox, ...]]:
@@ -293,7 +293,7 @@ def test_the_picture_is_enlarged_only_when_nothing_was_found() -> None:
 
 def test_equal_faces_have_a_fixed_order() -> None:
     faces = FaceBox(300, 0, 400, 100), FaceBox(0, 0, 100, 100)
-    assert pick(faces, "all", 500, 100) == pick(faces[::-1], "all", 500, 100)
+    assert select_faces(faces, "all", 500, 100) == select_faces(faces[::-1], "all", 500, 100)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (700, 3), (60, 60), (300, 400)])
@@ -303,8 +303,8 @@ def test_no_face_no_box(shape: tuple[int, int]) -> None:
 
 
 def test_a_search_at_one_scale_answers_in_the_pictures_pixels() -> None:
-    coarse, full = (search(hopper(), load_detector(), factor) for factor in (0.5, 1.0))
-    assert FaceBox.overlap(coarse[0], full[0]) > 0.6
+    coarse, full = (detect_at_scale(hopper(), load_detector(), factor) for factor in (0.5, 1.0))
+    assert FaceBox.iou(coarse[0], full[0]) > 0.6
 
 
 # -------------------------------------------------------------------------------------------------------- landmarks
@@ -382,7 +382,7 @@ def test_box_of_landmarks_is_square_and_holds_them() -> None:
     assert (points >= (box.left - 1e-3, box.top - 1e-3)).all() and (
         points <= (box.right + 1e-3, box.bottom + 1e-3)
     ).all()
-    assert FaceBox.overlap(box, find(hopper())[0]) > 0.4
+    assert FaceBox.iou(box, find(hopper())[0]) > 0.4
 
 
 def test_the_aligned_box_follows_the_size_of_the_crop() -> None:

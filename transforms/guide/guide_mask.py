@@ -73,7 +73,7 @@ def make_guide(
         if landmarks is None:
             raise PhotoError("no_landmarks", "the guide is made from landmarks, and no face was found", value=region)
         mask |= landmark_mask(landmarks, region, size)
-    finished = finish(mask, guide.dilate, guide.soften)
+    finished = dilate_and_soften(mask, guide.dilate, guide.soften)
     origin: dict[str, JsonValue] = {
         "attribute": guide.attribute,
         "regions": list(guide.regions),
@@ -87,7 +87,7 @@ def make_guide(
     return GuideMask(finished, origin)
 
 
-def finish(mask: BoolMask, dilate: float, soften: float) -> Mask:
+def dilate_and_soften(mask: BoolMask, dilate: float, soften: float) -> Mask:
     """Grow a mask by a disc of `dilate` pixels and blur its edge with a deviation of `soften` pixels: uint8 (H, W)."""
     import cv2
 

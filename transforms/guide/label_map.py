@@ -119,12 +119,12 @@ def _any_channel(pixels: npt.NDArray[np.uint8]) -> BoolMask:
     return np.asarray(cv2.inRange(pixels, (0, 0, 0), (0, 0, 0)) == 0)
 
 
-def planes(bits: Bits) -> npt.NDArray[np.uint8]:
+def bits_to_channels(bits: Bits) -> npt.NDArray[np.uint8]:
     """The bits as four channels, uint8 (H, W, 4), that OpenCV can warp with nearest and `from_planes` reads back."""
     return np.ascontiguousarray(bits).view(np.uint8).reshape(*bits.shape, 4)
 
 
-def from_planes(channels: npt.NDArray[np.uint8]) -> Bits:
+def channels_to_bits(channels: npt.NDArray[np.uint8]) -> Bits:
     """Bits (H, W) of four channels, see `planes`."""
     return np.ascontiguousarray(channels).view(np.uint32)[..., 0]
 
@@ -152,9 +152,9 @@ def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size) -> Bit
         raise PhotoError("bad_labels", "the label map has other proportions than its photo", value=shapes)
     to_photo = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2]], np.float64)
     warped = cv2.warpAffine(
-        planes(bits), compose(matrix, to_photo), size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
+        bits_to_channels(bits), compose(matrix, to_photo), size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
     )
-    return from_planes(np.asarray(warped, np.uint8))
+    return channels_to_bits(np.asarray(warped, np.uint8))
 
 
 def mask_of(bits: Bits, parts: Sequence[str]) -> BoolMask:

@@ -43,7 +43,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
     )
 
 
-def take(image: Image, size: Size, exposure: Exposure) -> Image:
+def photograph(image: Image, size: Size, exposure: Exposure) -> Image:
     """The picture as a far camera would take it.
 
     Light adds up linearly, so blur, averaging over pixels and noise are done on linear intensities. Photon noise has

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.lowres import DEFAULT_SHARE, DEFAULT_SIZES, LowRes
-from faceloom.transforms.lowres.camera import Exposure, draw_exposure, take
+from faceloom.transforms.lowres.camera import Exposure, draw_exposure, photograph
 from faceloom.transforms.lowres.sampling import FILTERS, blur_vertically, resize
 from faceloom.transforms.types import Image, Size
 
@@ -80,9 +80,9 @@ def _height(spec: LowRes, height: int, rng: np.random.Generator, real: Sequence[
 def degrade(image: Image, parameters: Mapping[str, Any], *, upsampled: bool = False) -> LowResPicture:
     """Make a picture small, and large again if asked, with what was drawn.
 
-    `askd` is bit-compatible with A-SKD (ECCV 2022): nearest both ways, then a vertical blur; only `upsampled` is
-    blurred, for that is what its student sees. `fskd` and `adaface` take any of five filters each way, without
-    antialiasing. `area` averages. `realistic` is `camera.take`; its `native` picture has been through JPEG already.
+    `askd` is bit-compatible with A-SKD (ECCV 2022): nearest both ways, then a vertical blur of `upsampled` only, which
+    is the input of its student. `fskd` and `adaface` use any of five filters each way, without antialiasing. `area`
+    averages. `realistic` is `camera.photograph`, whose result already went through JPEG.
 
     Args:
         image: uint8 (H, W, 3), RGB; face and masked face get the same parameters, and so the same noise.
@@ -92,7 +92,7 @@ def degrade(image: Image, parameters: Mapping[str, Any], *, upsampled: bool = Fa
     height, width = image.shape[:2]
     size: Size = (parameters["size"][0], parameters["size"][1])
     if parameters["mode"] == "realistic":
-        native = take(image, size, Exposure(**{name: parameters[name] for name in Exposure._fields}))
+        native = photograph(image, size, Exposure(**{name: parameters[name] for name in Exposure._fields}))
     else:
         native = resize(image, size, parameters["down"])
     if not upsampled:

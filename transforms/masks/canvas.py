@@ -72,13 +72,13 @@ class Canvas:
         cv2.polylines(sheet, [dots], closed, value, max(1, round(texels)), cv2.LINE_AA, 4)
 
 
-def pick(weights: Sequence[float], rng: np.random.Generator) -> int:
+def weighted_index(weights: Sequence[float], rng: np.random.Generator) -> int:
     """Index drawn with probability proportional to its weight."""
     totals = list(accumulate(weights))
     return bisect_right(totals, rng.random() * totals[-1])
 
 
-def flat(colour: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.uint8]:
+def solid_colour(colour: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """A picture (rows, columns, 3) of one RGB colour, rounded and clipped."""
     import cv2
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import Canvas, flat, pick, smooth_noise
+from faceloom.transforms.masks.canvas import Canvas, smooth_noise, solid_colour, weighted_index
 from faceloom.transforms.types import Image
 
 Colour = NDArray[np.float32]
@@ -63,7 +63,7 @@ def draw_colour(palette: str, rng: np.random.Generator) -> Colour:
     if palette == "any" or rng.random() < _ODD.get(palette, 0.05):
         return any_colour(rng)
     entries = PALETTES[palette]
-    mean, spread = entries[pick([weight for weight, _ in entries], rng)][1]
+    mean, spread = entries[weighted_index([weight for weight, _ in entries], rng)][1]
     common, own = rng.standard_normal(), rng.standard_normal(3)
     red, green, blue = (v + spread * (0.8 * common + 0.5 * o) for v, o in zip(mean, own.tolist()))
     return np.array([min(max(4.0, v), 254.0) for v in (red, green, blue)], np.float32)
@@ -131,7 +131,7 @@ def camouflage(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
 def _blobs(canvas: Canvas, base: Colour, rng: np.random.Generator, petals: bool, count: int, size: float) -> Image:
     import cv2
 
-    sheet = flat(base, (canvas.height, canvas.width))
+    sheet = solid_colour(base, (canvas.height, canvas.width))
     inks = [tuple(int(v) for v in any_colour(rng)) for _ in range(int(rng.integers(1, 4)))]
     places = canvas.texels(rng.uniform((canvas.x0, canvas.y0), (canvas.x1, canvas.y1), (count, 2)))
     for i, place in enumerate(places):
@@ -176,7 +176,7 @@ def cloth(canvas: Canvas, colour: Colour, pattern: str, rng: np.random.Generator
     """
     if pattern != "plain":
         return PATTERNS[pattern](canvas, colour, rng)
-    return flat(colour, (canvas.height, canvas.width))
+    return solid_colour(colour, (canvas.height, canvas.width))
 
 
 def draw_strap_colour(colour: Colour, rng: np.random.Generator) -> Colour:

@@ -68,7 +68,7 @@ def _basis(points: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class FixedPoints:
     """Fixed points (N, 2) of the mask frame; what the warp needs of them is computed once and kept."""
 
     points: Floats
@@ -115,7 +115,7 @@ class ThinPlate:
         return mapped
 
 
-_GATE_QUAD = Places(np.array([(-0.98, 0.35), (0.98, 0.35), (0.72, 1.4), (-0.72, 1.4)]))
+_GATE_QUAD = FixedPoints(np.array([(-0.98, 0.35), (0.98, 0.35), (0.72, 1.4), (-0.72, 1.4)]))
 
 
 def thin_plate(source: NDArray[np.floating], target: NDArray[np.floating]) -> ThinPlate:
@@ -147,9 +147,9 @@ class FaceFit:
     _forward: ThinPlate | None
     _backward: ThinPlate | None
 
-    def to_image(self, points: NDArray[np.floating] | Places) -> Floats:
+    def to_image(self, points: NDArray[np.floating] | FixedPoints) -> Floats:
         """Mask frame (N, 2) to image pixels (N, 2)."""
-        if isinstance(points, Places):
+        if isinstance(points, FixedPoints):
             inner: Floats = points.points if self._forward is None else points.basis @ self._forward.weights
         else:
             inner = np.asarray(points, np.float64) if self._forward is None else self._forward(points)
@@ -191,7 +191,7 @@ def gate(quad: NDArray[np.floating], covered: float, width: float) -> str:
     return ""
 
 
-def fit_face(landmarks: NDArray[np.floating], outline: Places, stand_off: float = 0.1) -> FaceFit:
+def fit_face(landmarks: NDArray[np.floating], outline: FixedPoints, stand_off: float = 0.1) -> FaceFit:
     """Lay the mask frame on a face: thin-plate warp to jaw and nose, else the similarity on landmarks 1, 29, 15, 8.
 
     Args:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceloom.transforms.masks.canvas import noise_window, quantile
-from faceloom.transforms.masks.fit import FaceFit, Places
+from faceloom.transforms.masks.fit import FaceFit, FixedPoints
 from faceloom.transforms.types import Image, Region
 
 _LONGEST = 128
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-_EYES = Places(np.array([(-0.75, -0.35), (0.75, 0.25)]))
+_EYES = FixedPoints(np.array([(-0.75, -0.35), (0.75, 0.25)]))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import PictureMask
 from faceloom.transforms.masks import shapes
 from faceloom.transforms.masks.canvas import Canvas
-from faceloom.transforms.masks.fit import Places, fit_face, thin_plate
+from faceloom.transforms.masks.fit import FixedPoints, fit_face, thin_plate
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.scene import Layers, compose_mask
 from faceloom.transforms.masks.shade import draw_lamp, measure_light
@@ -118,7 +118,7 @@ def paint_picture(image: Image, landmarks: NDArray[np.floating], picture: MaskPi
         PhotoError: `mask_fit`, when the landmarks allow no sane placement or none of the mask falls into the picture.
     """
     places = shapes.wear(_PLACES, mask.wearing)
-    fit = fit_face(landmarks, Places(_PLACES))
+    fit = fit_face(landmarks, FixedPoints(_PLACES))
     light = measure_light(image, fit)
     lamp = draw_lamp(light, rng)
     canvas, sheet = _sheet(picture, places, 1.1 * fit.unit)

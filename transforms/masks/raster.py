@@ -13,7 +13,7 @@ from faceloom.transforms.masks.polygon import fill_outline
 from faceloom.transforms.types import Field, Image, Region
 
 
-def cover(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
+def coverage(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
     """Exact coverage 0..1 of the union of polygons (N, 2) in image pixels, float32 of the region's shape."""
     corner = np.array([region.left, region.top], np.float64)
     covered = [fill_outline(polygon - corner, region.shape) for polygon in polygons]
@@ -30,15 +30,15 @@ def ribbons(lines: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     return np.concatenate([lines + off, (lines - off)[:, ::-1]], axis=1)
 
 
-def stroke(lines: NDArray[np.float64], width: float, region: Region) -> Field:
+def stroke_coverage(lines: NDArray[np.float64], width: float, region: Region) -> Field:
     """Coverage 0..1 of lines (L, N, 2) `width` pixels wide, however thin, float32 of the region's shape."""
     polygons = ribbons(lines, width)
     closed = np.concatenate([polygons, polygons[:, :1]], axis=1)
     # One outline for all: the bridges from one to the next are walked back again, so they cover nothing.
-    return cover([np.concatenate([closed.reshape(-1, 2), polygons[-2::-1, 0]])], region)
+    return coverage([np.concatenate([closed.reshape(-1, 2), polygons[-2::-1, 0]])], region)
 
 
-def lay(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:
+def warp_cloth(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:
     """Warp a lit sheet onto the face: uint8 (rows, columns, channels) of the region.
 
     The backward thin-plate map is evaluated on a coarse grid and interpolated: it is far smoother than the grid.

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.masks.canvas import Canvas, flat
+from faceloom.transforms.masks.canvas import Canvas, solid_colour
 from faceloom.transforms.masks.fit import FaceFit
 from faceloom.transforms.masks.grain import Grain, add_grain, measure_grain, soften
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.masks.raster import cover, lay, silhouette, stroke
+from faceloom.transforms.masks.raster import coverage, silhouette, stroke_coverage, warp_cloth
 from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow
 from faceloom.transforms.masks.straps import Strap
 from faceloom.transforms.types import Field, Image, Region
@@ -73,15 +73,15 @@ def compose_mask(
     region = Region.around(everything, 0.15 * fit.unit + 2, image.shape)
     if min(region.shape) < 2:
         raise PhotoError("mask_fit", "the mask would lie outside the picture")
-    alpha = cover(polygons, region)
+    alpha = coverage(polygons, region)
     grain = measure_grain(image, fit)
     width = layers.strap_width * fit.unit
-    band = stroke(lines, width, region) if layers.straps else None
+    band = stroke_coverage(lines, width, region) if layers.straps else None
     soft = grain.blur * float(rng.uniform(0.45, 0.9))  # the figure is that of the eyes, rough, and often too high
     if soft > 0.33:  # an edge as soft as the photo's own
         alpha = cv2.GaussianBlur(alpha, (0, 0), soft)
         band = cv2.GaussianBlur(band, (0, 0), soft) if band is not None else None
-    cloth = lay(layers.cloth, layers.canvas, fit, region)
+    cloth = warp_cloth(layers.cloth, layers.canvas, fit, region)
     if cloth.shape[2] == 4:
         alpha = alpha * (cloth[..., 3].astype(np.float32) * np.float32(1 / 255))
         cloth = np.ascontiguousarray(cloth[..., :3])
@@ -97,9 +97,9 @@ def compose_mask(
     strength = float(0.05 + 0.4 * rng.random() ** 2)
     shadow = contact_shadow(alpha, fit.unit, lamp, strength)
     dark = np.array(light.skin) * (0.25, 0.16, 0.14)
-    under = _blend(flat(np.full(3, dark.mean()) if grey else dark, region.shape), under, shadow)
+    under = _blend(solid_colour(np.full(3, dark.mean()) if grey else dark, region.shape), under, shadow)
     if band is not None:
-        under = _blend(flat(strap_colour, region.shape), under, band)
+        under = _blend(solid_colour(strap_colour, region.shape), under, band)
     out = image.copy()
     out[region.slices] = _blend(cloth, under, alpha)
     whole = np.zeros(image.shape[:2], np.float32)

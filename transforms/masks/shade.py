@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from faceloom.transforms.masks.canvas import quantile, smooth_noise
-from faceloom.transforms.masks.fit import FaceFit, Places
+from faceloom.transforms.masks.fit import FaceFit, FixedPoints
 from faceloom.transforms.masks.relief import Surface
 from faceloom.transforms.types import Field, Image
 
 # Skin of the upper face that no usual mask covers: cheek bones, temples, forehead, between the brows. Mask frame.
-_SKIN = Places(np.array([
+_SKIN = FixedPoints(np.array([
     (-0.75, 0.2), (0.75, 0.2), (-0.55, 0.28), (0.55, 0.28), (-0.45, -0.55), (0.45, -0.55), (0.0, -0.5),
     (-0.2, -0.65), (0.2, -0.65), (-0.7, -0.5), (0.7, -0.5), (0.0, -0.15), (0.0, 0.1), (-0.95, 0.05), (0.95, 0.05),
 ]))  # fmt: skip

@@ -12,10 +12,10 @@ from pydantic import JsonValue
 from faceloom.schemas.masks import TemplateMask
 from faceloom.transforms.geometry import apply_affine, similarity
 from faceloom.transforms.masks import fabric, shapes
-from faceloom.transforms.masks.canvas import Canvas, pick
+from faceloom.transforms.masks.canvas import Canvas, weighted_index
 from faceloom.transforms.masks.catalogue import TEMPLATES, Template
 from faceloom.transforms.masks.details import add_details
-from faceloom.transforms.masks.fit import Places, fit_face
+from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.relief import surface
 from faceloom.transforms.masks.scene import Layers, compose_mask
@@ -28,8 +28,8 @@ _FAR_TURN = 0.45
 
 
 @lru_cache
-def _designed(name: str) -> Places:
-    return Places(shapes.spline(*shapes.mirrored(TEMPLATES[name].half)))
+def _designed(name: str) -> FixedPoints:
+    return FixedPoints(shapes.spline(*shapes.mirrored(TEMPLATES[name].half)))
 
 
 def vary(
@@ -77,7 +77,7 @@ def vary(
 
 def _pattern(mask: TemplateMask, template: Template, rng: np.random.Generator) -> str:
     names, weights = zip(*template.patterns)
-    drawn: str = names[pick(weights, rng)]
+    drawn: str = names[weighted_index(weights, rng)]
     return drawn if mask.pattern == "any" else mask.pattern
 
 

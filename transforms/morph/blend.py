@@ -19,7 +19,7 @@ TONE = 0.3
 """Spread, in eye distances, of what counts as light and skin colour rather than as features."""
 
 
-def hull(landmarks: Mesh, size: Size) -> NDArray[np.uint8]:
+def face_hull(landmarks: Mesh, size: Size) -> NDArray[np.uint8]:
     """The face from the jaw to above the brows: uint8 (H, W), 255 inside.
 
     Args:
@@ -41,7 +41,7 @@ def hull(landmarks: Mesh, size: Size) -> NDArray[np.uint8]:
     return inside
 
 
-def soft(inside: NDArray[np.uint8], feather: float) -> Coverage:
+def feathered(inside: NDArray[np.uint8], feather: float) -> Coverage:
     """Coverage 0..1 that rises smoothly over `feather` pixels inwards from the edge, float32 (H, W).
 
     The frame is no edge: a face that reaches beyond it is covered up to it.

@@ -95,7 +95,7 @@ def signed_areas(mesh: Mesh, triangles: Triangles) -> NDArray[np.float64]:
     return np.asarray((ux * vy - uy * vx) / 2)
 
 
-def folds(mesh: Mesh, triangles: Triangles) -> NDArray[np.intp]:
+def folded_triangles(mesh: Mesh, triangles: Triangles) -> NDArray[np.intp]:
     """Triangles that another shape of the mesh turns over by more than `SLACK` eye distances.
 
     Args:

@@ -9,9 +9,9 @@ import numpy as np
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import apply_affine, invert
-from faceloom.transforms.morph.blend import FEATHER, TONE, hull, mix, paste, soft
-from faceloom.transforms.morph.mesh import close_lips, eye_distance, folds, triangulate, with_border
-from faceloom.transforms.morph.warp import Maps, label, maps, read, shrunk
+from faceloom.transforms.morph.blend import FEATHER, TONE, face_hull, feathered, mix, paste
+from faceloom.transforms.morph.mesh import close_lips, eye_distance, folded_triangles, triangulate, with_border
+from faceloom.transforms.morph.warp import Coordinates, remap_coordinates, sample, shrink_to_frame, triangle_map
 from faceloom.transforms.types import Image, Landmarks, Matrix
 
 Background = Literal["target", "gradient"]
@@ -30,7 +30,7 @@ class Morphed:
 
     image: Image
     landmarks: Landmarks
-    read_from: Maps | None = None
+    read_from: Coordinates | None = None
 
 
 def morph_faces(
@@ -73,23 +73,23 @@ def morph_faces(
     mesh = mesh_here + np.float32(shape_weight) * (mesh_there - mesh_here)
     triangles = triangulate(mesh)
     for name, vertices in (("the face", mesh_here), ("its neighbour", mesh_there)):
-        if len(folded := folds(vertices, triangles)):
+        if len(folded := folded_triangles(vertices, triangles)):
             corners = [triangles[number].tolist() for number in folded[:3]]
             raise PhotoError("morph_folds", f"the mesh between two faces folds over in {name}", value=corners)
-    labels = label(mesh, triangles, size)
-    read_from = maps(labels, triangles, mesh, mesh_here) if shape_weight else None
-    result = image.copy() if read_from is None else read(image, read_from)
-    inside = hull(between, size)
+    labels = triangle_map(mesh, triangles, size)
+    read_from = remap_coordinates(labels, triangles, mesh, mesh_here) if shape_weight else None
+    result = image.copy() if read_from is None else sample(image, read_from)
+    inside = face_hull(between, size)
     left, top, width, height = cv2.boundingRect(inside)
     if not width:
         raise PhotoError("crop_outside", "the face to morph lies outside its picture", value=between[30].tolist())
     # The other face is only needed inside the hull; one more pixel around it tells its edge from the picture's.
     x, y = max(0, left - 1), max(0, top - 1)
     part = np.s_[y : top + height + 1, x : left + width + 1]
-    small, small_to_frame = shrunk(other, other_to_frame, size)
-    where = maps(labels[part], triangles, mesh, mesh_there, to_image=invert(small_to_frame), corner=(x, y))
-    texture, scale = read(small, where), eye_distance(between)
-    alpha = soft(inside[part], FEATHER * scale)
+    small, small_to_frame = shrink_to_frame(other, other_to_frame, size)
+    where = remap_coordinates(labels[part], triangles, mesh, mesh_there, to_image=invert(small_to_frame), corner=(x, y))
+    texture, scale = sample(small, where), eye_distance(between)
+    alpha = feathered(inside[part], FEATHER * scale)
     if background == "gradient":
         result[part] = paste(result[part], texture, inside[part], alpha, texture_weight)
     else:

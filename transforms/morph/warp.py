@@ -12,14 +12,14 @@ from faceloom.transforms.geometry import apply_affine, compose, invert, scale_of
 from faceloom.transforms.morph.mesh import Mesh, Triangles, signed_areas
 from faceloom.transforms.types import Image, Matrix, Size
 
-Labels = NDArray[np.uint8]
-Maps = tuple[NDArray[np.float32], NDArray[np.float32]]
+TriangleMap = NDArray[np.uint8]
+Coordinates = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 _FINE = 5
 """Bits of a pixel in which corners of triangles are drawn."""
 
 
-def label(mesh: Mesh, triangles: Triangles, size: Size) -> Labels:
+def triangle_map(mesh: Mesh, triangles: Triangles, size: Size) -> TriangleMap:
     """Which triangle each pixel belongs to, uint8 (H, W)."""
     import cv2
 
@@ -32,15 +32,15 @@ def label(mesh: Mesh, triangles: Triangles, size: Size) -> Labels:
     return labels
 
 
-def maps(
-    labels: Labels,
+def remap_coordinates(
+    labels: TriangleMap,
     triangles: Triangles,
     mesh: Mesh,
     source: Mesh,
     *,
     to_image: Matrix | None = None,
     corner: tuple[int, int] = (0, 0),
-) -> Maps:
+) -> Coordinates:
     """Where each pixel of a shape is read in another: float32 x and y (H, W), as `cv2.remap` takes them.
 
     Args:
@@ -64,7 +64,7 @@ def maps(
     return read_x, read_y
 
 
-def shrunk(image: Image, to_frame: Matrix, size: Size) -> tuple[Image, Matrix]:
+def shrink_to_frame(image: Image, to_frame: Matrix, size: Size) -> tuple[Image, Matrix]:
     """A picture whose pixels are about as large as the frame's, so that a warp that reads single pixels aliases little.
 
     Args:
@@ -96,7 +96,7 @@ def shrunk(image: Image, to_frame: Matrix, size: Size) -> tuple[Image, Matrix]:
     return small, compose(to_frame, back)
 
 
-def read(image: NDArray[Any], where: Maps) -> Image:
+def sample(image: NDArray[Any], where: Coordinates) -> Image:
     """The picture at the places of a map, cubic; its edge is drawn out beyond it."""
     import cv2
 

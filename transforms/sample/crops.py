@@ -15,7 +15,7 @@ from faceloom.transforms.align import warp_alpha, warp_image
 from faceloom.transforms.augment import Layers, apply, draw
 from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
-from faceloom.transforms.guide.label_map import LabelMap, from_planes, planes, warp_labels
+from faceloom.transforms.guide.label_map import LabelMap, bits_to_channels, channels_to_bits, warp_labels
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.sample.working import Working
 from faceloom.transforms.types import Image, Landmarks, Matrix
@@ -97,8 +97,10 @@ def labels_in_crop(labels: LabelMap, working: Working, size: tuple[int, int]) ->
     x, y = (cv2.warpAffine(part, working.matrix, size, borderValue=nowhere) for part in working.read_from)
     places = apply_affine(working.matrix, np.stack([x, y], axis=-1).reshape(-1, 2)).astype(np.float32)
     columns, rows = places.reshape(*x.shape, 2).transpose(2, 0, 1)
-    channels = cv2.remap(planes(bits), np.ascontiguousarray(columns), np.ascontiguousarray(rows), cv2.INTER_NEAREST)
-    return from_planes(channels)
+    channels = cv2.remap(
+        bits_to_channels(bits), np.ascontiguousarray(columns), np.ascontiguousarray(rows), cv2.INTER_NEAREST
+    )
+    return channels_to_bits(channels)
 
 
 def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe: Recipe) -> Crops:

@@ -15,7 +15,7 @@ from faceloom.transforms.align import (
     eye_level_matrix,
     face_box_matrix,
     from_reduced,
-    region_read,
+    source_region,
     whole_photo_matrix,
 )
 from faceloom.transforms.decode import to_reduced_frame
@@ -102,7 +102,7 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
     size = recipe.align.width_height
     to_crop = from_reduced(matrix, reduction)
     limits = (photo.shape[1], photo.shape[0])
-    left, top, right, bottom = region_read(limits, to_crop, size)
+    left, top, right, bottom = source_region(limits, to_crop, size)
     landmarks_photo = landmarks_of(face)
     landmarks = landmarks_crop = None
     if landmarks_photo is not None:

@@ -130,7 +130,7 @@ def test_the_photo_itself_is_looked_at_and_one_that_is_gone_is_passed_over(
         seen.append(grey.shape)
         return 0.1
 
-    monkeypatch.setattr(aligned_check, "template_overlap", overlap)
+    monkeypatch.setattr(aligned_check, "template_iou", overlap)
     found = rows([row(1, 0.07), row(2, 0.07)])
     [warning] = unaligned_sources(context(folder), *found)
     assert seen == [(112, 112)] and "in 1 of 2 photos looked at" in warning
@@ -145,7 +145,7 @@ def test_the_warning_is_told_and_stands_in_plan_and_record(
         def note(self, text: str) -> None:
             self.notes.append(text)
 
-    monkeypatch.setattr(aligned_check, "template_overlap", lambda *_: 0.1)
+    monkeypatch.setattr(aligned_check, "template_iou", lambda *_: 0.1)
     table = synthetic.lay_photos(tmp_path / "photos", range(3))
     faces, split = {"assume": "aligned", "min_size": 0}, {"shares": {"train": 1.0}}
     plain = {"name": "x", "sources": [{"path": str(table), "name": "s"}], "faces": faces, "split": split}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS, Guide
-from faceloom.transforms.guide.guide_mask import covered_share, finish, iou, make_guide, needed_parts
+from faceloom.transforms.guide.guide_mask import covered_share, dilate_and_soften, iou, make_guide, needed_parts
 from faceloom.transforms.guide.label_map import LabelMap, bit_of
 from faceloom.transforms.guide.outlines import landmark_mask
 
@@ -109,7 +109,7 @@ def test_growing_is_by_a_disc(radius: float, x: int, y: int) -> None:
     mask[y, x] = True
     rows, columns = np.mgrid[:41, :41]
     away = np.hypot(rows - y, columns - x)
-    grown = finish(mask, radius, 0) == 255
+    grown = dilate_and_soften(mask, radius, 0) == 255
     sure = np.abs(away - radius) > 1e-3
     assert (grown == (away <= radius))[sure].all()
 
@@ -117,12 +117,12 @@ def test_growing_is_by_a_disc(radius: float, x: int, y: int) -> None:
 def test_softening_keeps_the_mass_and_the_edge() -> None:
     mask = np.zeros((60, 60), np.bool_)
     mask[20:40, 20:40] = True
-    soft = finish(mask, 0, 2.0)
+    soft = dilate_and_soften(mask, 0, 2.0)
     assert soft.astype(float).sum() / 255 == pytest.approx(400, rel=0.02)
     assert 90 < soft[30, 19] < 128 < soft[30, 20] < 165
     assert soft[30, 30] == 255 and soft[30, 5] == 0
     assert len(np.unique(soft)) > 20
-    assert not finish(np.zeros((9, 9), np.bool_), 5, 1).any()
+    assert not dilate_and_soften(np.zeros((9, 9), np.bool_), 5, 1).any()
 
 
 def test_iou() -> None:

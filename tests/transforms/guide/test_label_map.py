@@ -19,10 +19,10 @@ from faceloom.transforms.align import warp_image
 from faceloom.transforms.geometry import similarity
 from faceloom.transforms.guide.label_map import (
     bit_of,
+    bits_to_channels,
+    channels_to_bits,
     decode_labels,
-    from_planes,
     mask_of,
-    planes,
     warp_labels,
 )
 
@@ -138,10 +138,10 @@ def test_bad_files_are_rejected_with_a_code(labels: LabelFiles, message: str) ->
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 9), width=st.integers(1, 9))
 def test_planes_come_back(seed: int, height: int, width: int) -> None:
     bits = np.random.default_rng(seed).integers(0, 2**32, (height, width), np.uint32)
-    channels = planes(bits)
+    channels = bits_to_channels(bits)
     assert channels.shape == (height, width, 4) and channels.dtype == np.uint8
-    assert (from_planes(channels) == bits).all()
-    assert (from_planes(cv2.flip(channels, 1).reshape(channels.shape)) == bits[:, ::-1]).all()
+    assert (channels_to_bits(channels) == bits).all()
+    assert (channels_to_bits(cv2.flip(channels, 1).reshape(channels.shape)) == bits[:, ::-1]).all()
 
 
 def draw(size: int) -> NDArray[np.uint32]:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceloom.transforms.masks.canvas import Canvas, flat, noise_tile, noise_window, pick, quantile, smooth_noise
+from faceloom.transforms.masks.canvas import (
+    Canvas,
+    noise_tile,
+    noise_window,
+    quantile,
+    smooth_noise,
+    solid_colour,
+    weighted_index,
+)
 
 
 @pytest.fixture
@@ -43,12 +51,12 @@ def test_thin_lines_fade(canvas):
 
 def test_pick_follows_the_weights():
     rng = np.random.default_rng(0)
-    drawn = np.bincount([pick([1, 0, 3], rng) for _ in range(4000)], minlength=3) / 4000
+    drawn = np.bincount([weighted_index([1, 0, 3], rng) for _ in range(4000)], minlength=3) / 4000
     np.testing.assert_allclose(drawn, [0.25, 0, 0.75], atol=0.03)
 
 
 def test_flat_rounds_and_clips():
-    sheet = flat(np.array([1.6, -3, 300]), (2, 3))
+    sheet = solid_colour(np.array([1.6, -3, 300]), (2, 3))
     assert sheet.shape == (2, 3, 3) and sheet.dtype == np.uint8
     assert (sheet == (2, 0, 255)).all()
 
@@ -118,7 +126,7 @@ def test_a_quantile_is_a_value_with_as_many_below(values, share):
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=8).filter(lambda w: sum(w) > 0.01), st.integers(0, 99))
 @settings(max_examples=30)
 def test_nothing_without_weight_is_picked(weights, seed):
-    assert weights[pick(weights, np.random.default_rng(seed))] > 0
+    assert weights[weighted_index(weights, np.random.default_rng(seed))] > 0
 
 
 @pytest.mark.parametrize("blur", [1.0, 3.0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faceloom.transforms.masks import shapes
-from faceloom.transforms.masks.canvas import Canvas, flat
+from faceloom.transforms.masks.canvas import Canvas, solid_colour
 from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.details import add_details
 
@@ -19,7 +19,7 @@ def draw(name, seed, **changes):
     template = replace(TEMPLATES[name], **changes)
     outline = shapes.spline(*shapes.mirrored(template.half))
     canvas = Canvas.over(outline, 60)
-    sheet = flat(WHITE, (canvas.height, canvas.width))
+    sheet = solid_colour(WHITE, (canvas.height, canvas.width))
     return canvas, sheet, add_details(sheet, canvas, template, outline, WHITE, np.random.default_rng(seed))
 
 

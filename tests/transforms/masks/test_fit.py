@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.masks import fit as fitting
-from faceloom.transforms.masks.fit import JAW, Places, fit_face, gate, thin_plate
+from faceloom.transforms.masks.fit import JAW, FixedPoints, fit_face, gate, thin_plate
 
-OUTLINE = Places(np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 0.4)]))
+OUTLINE = FixedPoints(np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 0.4)]))
 
 
 def test_warp_meets_jaw_and_nose(landmarks):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from faceloom.transforms.masks.catalogue import TEMPLATES
-from faceloom.transforms.masks.fit import Places, fit_face
+from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.grain import add_grain, measure_grain, soften
 from faceloom.transforms.masks.shapes import mirrored, spline
 
-OUTLINE = Places(spline(*mirrored(TEMPLATES["surgical"].half)))
+OUTLINE = FixedPoints(spline(*mirrored(TEMPLATES["surgical"].half)))
 
 
 @pytest.fixture

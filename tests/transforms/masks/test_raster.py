@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.transforms.masks.canvas import Canvas
-from faceloom.transforms.masks.fit import Places, area, fit_face
-from faceloom.transforms.masks.raster import cover, lay, silhouette, stroke
+from faceloom.transforms.masks.fit import FixedPoints, area, fit_face
+from faceloom.transforms.masks.raster import coverage, silhouette, stroke_coverage, warp_cloth
 from faceloom.transforms.types import Region
 
 OUTLINE = np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 0.4)])
@@ -19,26 +19,26 @@ OUTLINE = np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 
 def test_coverage_adds_up_to_the_area(x, y, w, h, turn):
     spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     box = np.array([(0, 0), (w, 0), (w, h), (0, h)]) @ spin + np.array([x + 40, y])
-    alpha = cover([box], Region(0, 0, 200, 200))
+    alpha = coverage([box], Region(0, 0, 200, 200))
     assert float(alpha.sum()) == pytest.approx(area(box), rel=1e-3)
     assert alpha.min() >= 0 and alpha.max() <= 1 + 1e-6
 
 
 def test_coverage_moves_with_the_region():
     box = np.array([(10.3, 12.6), (40.2, 11.9), (38.8, 44.4), (9.1, 40.0)])
-    whole = cover([box], Region(0, 0, 64, 64))
-    part = cover([box], Region(20, 10, 50, 60))
+    whole = coverage([box], Region(0, 0, 64, 64))
+    part = coverage([box], Region(20, 10, 50, 60))
     np.testing.assert_allclose(whole[10:60, 20:50], part, atol=1e-6)
 
 
 def test_union_is_counted_once():
     box = np.array([(10.0, 10.0), (30, 10), (30, 30), (10, 30)])
-    assert cover([box, box + 5], Region(0, 0, 64, 64)).max() <= 1 + 1e-6
+    assert coverage([box, box + 5], Region(0, 0, 64, 64)).max() <= 1 + 1e-6
 
 
 @pytest.mark.parametrize("width", [0.1, 0.4, 1.0, 2.5, 6.0])
 def test_strokes_are_as_wide_as_asked(width):
-    alpha = stroke(np.array([[(10.0, 50.0), (190.0, 50.0)]]), width, Region(0, 0, 200, 100))
+    alpha = stroke_coverage(np.array([[(10.0, 50.0), (190.0, 50.0)]]), width, Region(0, 0, 200, 100))
     assert float(alpha[:, 100].sum()) == pytest.approx(width, rel=1e-3)
 
 
@@ -48,19 +48,19 @@ def test_strokes_are_a_union():
         np.array([(90.0, 80.0), (40.0, 85.0), (20.0, 60.0)]),
     )
     region = Region(0, 0, 100, 100)
-    apart = np.maximum(stroke(one[None], 3, region), stroke(two[None], 3, region))
-    np.testing.assert_allclose(stroke(np.array([one, two]), 3, region), apart, atol=1e-5)
+    apart = np.maximum(stroke_coverage(one[None], 3, region), stroke_coverage(two[None], 3, region))
+    np.testing.assert_allclose(stroke_coverage(np.array([one, two]), 3, region), apart, atol=1e-5)
 
 
 def test_cloth_lands_on_its_place(landmarks):
-    fit = fit_face(landmarks(roll=0.3), Places(OUTLINE))
+    fit = fit_face(landmarks(roll=0.3), FixedPoints(OUTLINE))
     canvas = Canvas.over(OUTLINE, 60)
     sheet = np.zeros((canvas.height, canvas.width, 3), np.uint8)
     spot = np.array([(0.4, 1.1)])
     u, v = np.round(canvas.texels(spot)[0]).astype(int)
     sheet[v - 1 : v + 2, u - 1 : u + 2] = 255
     region = Region.around(fit.to_image(OUTLINE), 4, (250, 250))
-    laid = lay(sheet, canvas, fit, region)
+    laid = warp_cloth(sheet, canvas, fit, region)
     assert laid.shape[:2] == region.shape
     rows, columns = np.nonzero(laid[..., 0] > 60)
     seen = np.array([columns.mean() + region.left, rows.mean() + region.top])
@@ -69,10 +69,10 @@ def test_cloth_lands_on_its_place(landmarks):
 
 def test_turned_head_covers_to_the_ridge(landmarks):
     for yaw in (0.5, -0.5):
-        fit = fit_face(landmarks(yaw=yaw), Places(OUTLINE), 0.4)
+        fit = fit_face(landmarks(yaw=yaw), FixedPoints(OUTLINE), 0.4)
         polygons = silhouette(OUTLINE, fit, 0.3, 1.9)
         assert len(polygons) == 2
         mouth = fit.to_image(np.array([(0.0, 1.0)]))[0]
-        alpha = cover(polygons, Region(0, 0, 250, 250))
+        alpha = coverage(polygons, Region(0, 0, 250, 250))
         assert alpha[round(mouth[1]), round(mouth[0])] > 0.5
-    assert len(silhouette(OUTLINE, fit_face(landmarks(), Places(OUTLINE)), 0.3, 1.9)) == 1
+    assert len(silhouette(OUTLINE, fit_face(landmarks(), FixedPoints(OUTLINE)), 0.3, 1.9)) == 1

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.masks.canvas import Canvas, flat
+from faceloom.transforms.masks.canvas import Canvas, solid_colour
 from faceloom.transforms.masks.catalogue import TEMPLATES
-from faceloom.transforms.masks.fit import Places, fit_face
+from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.scene import Layers, compose_mask, is_grey
 from faceloom.transforms.masks.shade import Lamp, Light
 from faceloom.transforms.masks.shapes import mirrored, spline
@@ -22,9 +22,9 @@ LAMP = Lamp(0.4, 0.0, 0.5, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
 @pytest.fixture
 def scene(landmarks, portrait):
     points = landmarks()
-    fit = fit_face(points, Places(OUTLINE))
+    fit = fit_face(points, FixedPoints(OUTLINE))
     canvas = Canvas.over(OUTLINE, 60)
-    cloth = flat(np.array([20, 200, 40]), (canvas.height, canvas.width))
+    cloth = solid_colour(np.array([20, 200, 40]), (canvas.height, canvas.width))
     strap = Strap(fit.to_image(np.array([(0.9, 0.4), (1.1, 0.1), (1.3, 0.0)])), 1)
     return portrait(points), fit, Layers(OUTLINE, canvas, cloth, [strap], np.full(3, 250, np.float32))
 
@@ -128,7 +128,7 @@ def test_a_mask_that_is_half_outside_the_photo_covers_what_is_inside(scene):
 
 
 def test_a_mask_outside_the_photo_is_refused(scene, landmarks):
-    far = fit_face(landmarks((5000, 5000)), Places(OUTLINE))
+    far = fit_face(landmarks((5000, 5000)), FixedPoints(OUTLINE))
     image, _, layers = scene
     lost = Layers(layers.outline, layers.canvas, layers.cloth, [], layers.strap_colour)
     with pytest.raises(PhotoError, match="outside the picture") as caught:

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from faceloom.transforms.masks.canvas import Canvas, flat
+from faceloom.transforms.masks.canvas import Canvas, solid_colour
 from faceloom.transforms.masks.catalogue import TEMPLATES
-from faceloom.transforms.masks.fit import Places, fit_face
+from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.relief import Surface, surface
 from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, draw_lamp, light_cloth, measure_light
 from faceloom.transforms.masks.shapes import mirrored, spline
 
-OUTLINE = Places(spline(*mirrored(TEMPLATES["surgical"].half)))
+OUTLINE = FixedPoints(spline(*mirrored(TEMPLATES["surgical"].half)))
 LIGHT = Light(200.0, (1.0, 1.0, 1.0), 0.0, (200.0, 150.0, 130.0))
 LAMP = Lamp(0.0, 0.0, 0.5, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
 FLAT = Surface(*(np.full((40, 60), v, np.float32) for v in (0, 0, 1)))
@@ -51,7 +51,7 @@ def test_a_face_outside_the_frame_gets_default_light(landmarks, portrait):
 
 
 def test_flat_cloth_shows_its_colour_times_the_light():
-    lit = light_cloth(flat(np.array([100, 150, 50]), (40, 60)), FLAT, LIGHT, LAMP, np.random.default_rng(0))
+    lit = light_cloth(solid_colour(np.array([100, 150, 50]), (40, 60)), FLAT, LIGHT, LAMP, np.random.default_rng(0))
     np.testing.assert_allclose(lit[20, 30], np.array([100, 150, 50]) * 200 / 255, atol=2)
 
 
@@ -59,7 +59,7 @@ def test_flat_cloth_shows_its_colour_times_the_light():
 def test_side_light_shades_a_dome(side, brighter):
     dome = Surface(np.tile(np.linspace(-1, 1, 60, dtype=np.float32), (40, 1)), FLAT.normal_y, FLAT.ink)
     lamp = Lamp(0.0, side, 0.8, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
-    lit = light_cloth(flat(np.full(3, 150), (40, 60)), dome, LIGHT, lamp, np.random.default_rng(0)).mean((0, 2))
+    lit = light_cloth(solid_colour(np.full(3, 150), (40, 60)), dome, LIGHT, lamp, np.random.default_rng(0)).mean((0, 2))
     assert (lit[-20:].mean() > lit[:20].mean() + 10) == (brighter == "right")
 
 
@@ -67,14 +67,14 @@ def test_over_exposure_keeps_a_trace_of_folds():
     bright = Light(262.0, (1.0, 1.0, 1.0), 0.0, LIGHT.skin)
     ink = np.ones((40, 60), np.float32)
     ink[20:] = 0.95
-    lit = light_cloth(flat(np.full(3, 250), (40, 60)), Surface(FLAT.normal_x, FLAT.normal_y, ink), bright, LAMP,
+    lit = light_cloth(solid_colour(np.full(3, 250), (40, 60)), Surface(FLAT.normal_x, FLAT.normal_y, ink), bright, LAMP,
                       np.random.default_rng(0))  # fmt: skip
     assert lit[5, 5, 0] > lit[35, 5, 0]
 
 
 def test_a_cast_shadow_is_broad_and_never_a_spot():
     """What is narrower than a third of the mask, dark in the middle and light around, would look like dirt."""
-    cloth, deepest = flat(np.full(3, 150), (60, 60)), 1.0
+    cloth, deepest = solid_colour(np.full(3, 150), (60, 60)), 1.0
     for seed in range(60):
         lit = light_cloth(cloth, Surface(*(np.full((60, 60), v, np.float32) for v in (0, 0, 1))), LIGHT,
                           replace(LAMP, cast=0.35), np.random.default_rng(seed))[..., 0] / 255  # fmt: skip
@@ -110,7 +110,7 @@ def test_slopes_and_folds_take_no_light_from_the_whole(seed):
     canvas = Canvas.over(outline, 60)
     rng = np.random.default_rng(seed)
     made = surface(canvas, template, outline, rng)
-    lit = light_cloth(flat(np.full(3, 150), (canvas.height, canvas.width)), made, LIGHT, LAMP, rng)
+    lit = light_cloth(solid_colour(np.full(3, 150), (canvas.height, canvas.width)), made, LIGHT, LAMP, rng)
     assert lit.std() > 2
     assert np.median(lit) == pytest.approx(150 * 200 / 255, rel=0.05)
 
@@ -138,7 +138,7 @@ def test_lamps_differ_between_blue_and_yellow():
 
 def test_shine_shows_the_folds_of_black_cloth():
     dome = Surface(np.tile(np.linspace(-1, 1, 60, dtype=np.float32), (40, 1)), FLAT.normal_y, FLAT.ink)
-    black = flat(np.full(3, 20), (40, 60))
+    black = solid_colour(np.full(3, 20), (40, 60))
     contrast = [
         float(np.std(light_cloth(black, dome, LIGHT, replace(LAMP, side=0.6, gloss=gloss), np.random.default_rng(0))))
         for gloss in (0.0, 0.1)

@@ -7,11 +7,11 @@ import pytest
 
 from faceloom.transforms.masks import shapes
 from faceloom.transforms.masks.catalogue import TEMPLATES
-from faceloom.transforms.masks.fit import Places, fit_face
+from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.straps import draw_straps
 
 FIXED = np.array([(0.99, 0.4), (0.9, 1.27), (-0.99, 0.4), (-0.9, 1.27)])
-OUTLINE = Places(shapes.spline(*shapes.mirrored(TEMPLATES["surgical"].half)))
+OUTLINE = FixedPoints(shapes.spline(*shapes.mirrored(TEMPLATES["surgical"].half)))
 
 
 def straps(landmarks, yaw=0.0, name="surgical", seed=0, roll=0.0):

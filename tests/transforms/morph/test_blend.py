@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceloom.transforms.morph.blend import hull, mix, paste, soft
+from faceloom.transforms.morph.blend import face_hull, feathered, mix, paste
 
 Person = Callable[..., np.ndarray]
 Portrait = Callable[..., np.ndarray]
@@ -17,8 +17,8 @@ SIZE = (224, 224)
 
 
 def mixed(how: str, target: np.ndarray, other: np.ndarray, points: np.ndarray, weight: float) -> np.ndarray:
-    inside = hull(points, SIZE)
-    alpha = soft(inside, 15)
+    inside = face_hull(points, SIZE)
+    alpha = feathered(inside, 15)
     if how == "paste":
         return paste(target, other, inside, alpha, weight)
     return mix(target, other, alpha, weight, 20)
@@ -30,7 +30,7 @@ def noise(seed: int) -> np.ndarray:
 
 def test_the_hull_holds_the_face_and_no_more(person: Person) -> None:
     points = person(1)
-    inside = hull(points, SIZE)
+    inside = face_hull(points, SIZE)
     assert inside.dtype == np.uint8 and set(np.unique(inside)) == {0, 255}
     for x, y in points[17:].astype(int):
         assert inside[y, x] == 255
@@ -40,15 +40,15 @@ def test_the_hull_holds_the_face_and_no_more(person: Person) -> None:
 
 
 def test_the_hull_turns_with_the_face(landmarks: Person) -> None:
-    upright, turned = (hull(landmarks((112, 112), 45, roll=roll), SIZE) for roll in (0, 0.6))
+    upright, turned = (face_hull(landmarks((112, 112), 45, roll=roll), SIZE) for roll in (0, 0.6))
     matrix = cv2.getRotationMatrix2D((112, 112), -np.degrees(0.6), 1)
     expected = cv2.warpAffine(upright, matrix, SIZE)
     assert ((expected > 127) != (turned > 127)).mean() < 0.005
 
 
 def test_the_soft_edge_rises_inwards(person: Person) -> None:
-    inside = hull(person(2), SIZE)
-    alpha = soft(inside, 12)
+    inside = face_hull(person(2), SIZE)
+    alpha = feathered(inside, 12)
     assert alpha.dtype == np.float32 and alpha.min() == 0 and alpha.max() == 1
     assert not alpha[inside == 0].any()
     assert (alpha[cv2.erode(inside, np.ones((29, 29))) > 0] == 1).all()
@@ -58,7 +58,7 @@ def test_the_soft_edge_rises_inwards(person: Person) -> None:
 def test_the_frame_is_no_edge_of_the_face() -> None:
     inside = np.zeros((60, 60), np.uint8)
     inside[20:, 20:40] = 255
-    alpha = soft(inside, 8)
+    alpha = feathered(inside, 8)
     assert alpha[-1, 30] == alpha[40, 30] == 1
     assert alpha[21, 30] < 0.2
 
@@ -67,7 +67,7 @@ def test_the_frame_is_no_edge_of_the_face() -> None:
 def test_outside_the_hull_nothing_changes(how: str, person: Person) -> None:
     points, target = person(3), noise(3)
     result = mixed(how, target, noise(4), points, 0.7)
-    outside = hull(points, SIZE) == 0
+    outside = face_hull(points, SIZE) == 0
     assert np.array_equal(result[outside], target[outside])
     assert not np.array_equal(result, target)
 
@@ -127,12 +127,12 @@ def test_pictures_given_are_left_alone(how: str, person: Person) -> None:
 def test_a_hull_outside_the_picture_changes_nothing() -> None:
     inside = np.zeros((50, 50), np.uint8)
     target = noise(11)[:50, :50]
-    assert np.array_equal(paste(target, noise(12)[:50, :50], inside, soft(inside, 5), 0.5), target)
+    assert np.array_equal(paste(target, noise(12)[:50, :50], inside, feathered(inside, 5), 0.5), target)
 
 
 def test_one_tiny_hull_is_still_a_hull() -> None:
     inside = np.zeros((50, 50), np.uint8)
     inside[20:23, 20:23] = 255
     target = noise(13)[:50, :50]
-    result = paste(target, noise(14)[:50, :50], inside, soft(inside, 5), 0.5)
+    result = paste(target, noise(14)[:50, :50], inside, feathered(inside, 5), 0.5)
     assert np.array_equal(result[inside == 0], target[inside == 0])

@@ -13,7 +13,7 @@ from faceloom.transforms.morph.mesh import (
     SLACK,
     close_lips,
     eye_distance,
-    folds,
+    folded_triangles,
     signed_areas,
     triangulate,
     with_border,
@@ -76,14 +76,14 @@ def test_the_border_is_shared_and_lies_around_both_faces(person: Person) -> None
 
 def test_a_face_folds_nothing_in_its_own_mesh(person: Person) -> None:
     mesh, _ = with_border(person(3), SIZE)
-    assert len(folds(mesh, triangulate(mesh))) == 0
+    assert len(folded_triangles(mesh, triangulate(mesh))) == 0
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_alike_faces_do_not_fold(person: Person, seed: int) -> None:
     first, second = with_border(person(seed), SIZE, person(seed + 100))
     triangles = triangulate((first + second) / 2)
-    assert len(folds(first, triangles)) == len(folds(second, triangles)) == 0
+    assert len(folded_triangles(first, triangles)) == len(folded_triangles(second, triangles)) == 0
 
 
 def test_a_nose_across_the_cheek_is_a_fold(person: Person) -> None:
@@ -91,7 +91,7 @@ def test_a_nose_across_the_cheek_is_a_fold(person: Person) -> None:
     bent[30] = bent[2]
     mesh, other = with_border(person(4), SIZE, bent)
     triangles = triangulate(mesh)
-    folded = folds(other, triangles)
+    folded = folded_triangles(other, triangles)
     assert len(folded)
     assert (triangles[folded] == 30).any(axis=1).all()
 
@@ -105,7 +105,7 @@ def test_what_is_folded_by_less_than_landmarks_are_exact_is_let_pass() -> None:
     for depth, folded in ((SLACK * 100 - 0.1, 0), (SLACK * 100 + 0.1, 1)):
         mesh[2] = (40, 50 - depth)
         assert signed_areas(mesh, triangle)[0] < 0
-        assert len(folds(mesh, triangle)) == folded
+        assert len(folded_triangles(mesh, triangle)) == folded
 
 
 def test_crossed_lips_are_shut_and_open_ones_left_alone(person: Person) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from faceloom.transforms.geometry import apply_affine, compose, invert, similarity, translate
 from faceloom.transforms.morph.mesh import triangulate, with_border
-from faceloom.transforms.morph.warp import label, maps, read, shrunk
+from faceloom.transforms.morph.warp import remap_coordinates, sample, shrink_to_frame, triangle_map
 
 Person = Callable[..., np.ndarray]
 SIZE = (224, 224)
@@ -29,7 +29,7 @@ def grid(points: np.ndarray) -> np.ndarray:
 def test_each_pixel_gets_a_triangle_that_it_lies_in(person: Person) -> None:
     mesh = grid(person(1))
     triangles = triangulate(mesh)
-    labels = label(mesh, triangles, SIZE)
+    labels = triangle_map(mesh, triangles, SIZE)
     assert labels.shape == (224, 224) and labels.dtype == np.uint8
     away = 0
     for y in range(3, 224, 17):
@@ -43,16 +43,16 @@ def test_each_pixel_gets_a_triangle_that_it_lies_in(person: Person) -> None:
 def test_a_mesh_onto_itself_reads_every_pixel_where_it_is(person: Person) -> None:
     mesh = grid(person(2))
     triangles = triangulate(mesh)
-    where = maps(label(mesh, triangles, SIZE), triangles, mesh, mesh)
+    where = remap_coordinates(triangle_map(mesh, triangles, SIZE), triangles, mesh, mesh)
     y, x = np.mgrid[:224, :224]
     assert np.abs(where[0] - x).max() < 1e-2 and np.abs(where[1] - y).max() < 1e-2
-    assert np.abs(read(smooth(2), where).astype(int) - smooth(2)).max() <= 1
+    assert np.abs(sample(smooth(2), where).astype(int) - smooth(2)).max() <= 1
 
 
 def test_landmarks_are_read_at_landmarks(person: Person) -> None:
     mesh, source = with_border(np.rint(person(3)).astype(np.float32), SIZE, person(4))
     triangles = triangulate(mesh)
-    where = maps(label(mesh, triangles, SIZE), triangles, mesh, source)
+    where = remap_coordinates(triangle_map(mesh, triangles, SIZE), triangles, mesh, source)
     x, y = mesh[:68].astype(int).T
     inside = (y >= 0) & (y < 224)
     found = np.column_stack([where[0][y[inside], x[inside]], where[1][y[inside], x[inside]]])
@@ -62,7 +62,9 @@ def test_landmarks_are_read_at_landmarks(person: Person) -> None:
 def test_the_map_has_no_jumps(person: Person) -> None:
     mesh, source = with_border(person(5), SIZE, person(6))
     triangles = triangulate((mesh + source) / 2)
-    where = maps(label((mesh + source) / 2, triangles, SIZE), triangles, (mesh + source) / 2, source)
+    where = remap_coordinates(
+        triangle_map((mesh + source) / 2, triangles, SIZE), triangles, (mesh + source) / 2, source
+    )
     for axis in (0, 1):
         for part in where:
             assert np.abs(np.diff(part, axis=axis)).max() < 4
@@ -72,18 +74,18 @@ def test_an_affine_move_of_all_vertices_is_that_affine_warp(person: Person) -> N
     mesh = grid(person(7))
     triangles, matrix = triangulate(mesh), similarity(1.1, 0.1, (112, 112), (110, 115))
     source = apply_affine(matrix, mesh)
-    where = maps(label(mesh, triangles, SIZE), triangles, mesh, source)
+    where = remap_coordinates(triangle_map(mesh, triangles, SIZE), triangles, mesh, source)
     warped = cv2.warpAffine(smooth(7), matrix, SIZE, flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP)
     middle = np.s_[40:180, 40:180]
-    assert np.abs(read(smooth(7), where)[middle].astype(int) - warped[middle]).max() <= 3
+    assert np.abs(sample(smooth(7), where)[middle].astype(int) - warped[middle]).max() <= 3
 
 
 def test_a_part_is_that_part_of_the_whole(person: Person) -> None:
     mesh, source = with_border(person(8), SIZE, person(9))
     triangles = triangulate(mesh)
-    labels = label(mesh, triangles, SIZE)
-    whole = maps(labels, triangles, mesh, source)
-    part = maps(labels[50:120, 30:200], triangles, mesh, source, corner=(30, 50))
+    labels = triangle_map(mesh, triangles, SIZE)
+    whole = remap_coordinates(labels, triangles, mesh, source)
+    part = remap_coordinates(labels[50:120, 30:200], triangles, mesh, source, corner=(30, 50))
     for all_of_it, piece in zip(whole, part):
         assert np.abs(all_of_it[50:120, 30:200] - piece).max() < 1e-2
 
@@ -91,10 +93,10 @@ def test_a_part_is_that_part_of_the_whole(person: Person) -> None:
 def test_the_image_may_have_a_frame_of_its_own(person: Person) -> None:
     mesh, source = with_border(person(10), SIZE, person(11))
     triangles = triangulate(mesh)
-    labels = label(mesh, triangles, SIZE)
+    labels = triangle_map(mesh, triangles, SIZE)
     to_frame = similarity(0.8, 0.2, (60, 60), (40, 70))
-    x, y = maps(labels, triangles, mesh, source)
-    own_x, own_y = maps(labels, triangles, mesh, source, to_image=invert(to_frame))
+    x, y = remap_coordinates(labels, triangles, mesh, source)
+    own_x, own_y = remap_coordinates(labels, triangles, mesh, source, to_image=invert(to_frame))
     back = apply_affine(to_frame, np.column_stack([own_x.ravel(), own_y.ravel()]))
     assert np.abs(back - np.column_stack([x.ravel(), y.ravel()])).max() < 1e-2
 
@@ -104,14 +106,14 @@ def test_slivers_do_not_spoil_their_surroundings() -> None:
     source = mesh + np.float32((0, 0))
     source[1] = (50, -20)
     triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4]])
-    where = maps(label(mesh, triangles, (101, 101)), triangles, mesh, source)
+    where = remap_coordinates(triangle_map(mesh, triangles, (101, 101)), triangles, mesh, source)
     assert np.abs(where[1][5:] - np.arange(5, 101)[:, None]).max() < 1e-3
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.7, 0.9])
 def test_pictures_of_about_the_right_size_are_left_as_they_are(scale: float) -> None:
     image, matrix = smooth(12), similarity(scale, 0.1)
-    small, to_frame = shrunk(image, matrix, SIZE)
+    small, to_frame = shrink_to_frame(image, matrix, SIZE)
     assert small is image and to_frame is matrix
 
 
@@ -119,7 +121,7 @@ def test_pictures_of_about_the_right_size_are_left_as_they_are(scale: float) -> 
 def test_large_pictures_are_shrunk_and_stay_in_place(scale: float) -> None:
     image = smooth(13, (1000, 800))
     matrix = similarity(scale, 0.15, (520, 410), (112, 112))
-    small, to_frame = shrunk(image, matrix, SIZE)
+    small, to_frame = shrink_to_frame(image, matrix, SIZE)
     assert small.size < image.size * scale
     view = cv2.warpAffine(small, to_frame, SIZE, borderMode=cv2.BORDER_REPLICATE).astype(float)
     middle = np.s_[60:164, 60:164]
@@ -134,6 +136,6 @@ def test_large_pictures_are_shrunk_and_stay_in_place(scale: float) -> None:
 def test_shrinking_averages_noise_away() -> None:
     noise = np.random.default_rng(14).integers(0, 256, (900, 900, 3), dtype=np.uint8)
     matrix = similarity(0.25, 0, (450, 450), (112, 112))
-    small, to_frame = shrunk(noise, matrix, SIZE)
+    small, to_frame = shrink_to_frame(noise, matrix, SIZE)
     view = cv2.warpAffine(small, to_frame, SIZE)[40:180, 40:180]
     assert view.std() < 0.4 * noise.std()
