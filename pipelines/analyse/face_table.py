@@ -54,7 +54,7 @@ def _certainty(row: AnalysedPhoto) -> int:
     return 1 if row.code == TOO_LARGE else 2  # too large for the limit of its day
 
 
-def speaks_for_copies(sha256: str, stamp: str, code: str, given: bool) -> bool:
+def applies_to_identical_bytes(sha256: str, stamp: str, code: str, given: bool) -> bool:
     """Whether a row with these values holds for every other photo of the same bytes, too."""
     return bool(sha256 and stamp) and code != TOO_LARGE and not given
 
@@ -64,14 +64,14 @@ def _files_by_content(root: str, folder: str, table: str) -> dict[bytes, str]:
     """Where the face table speaks of which content, by sha256: read once per process and run, and small."""
     storage, names = Storage(root), ("sha256", "stamp", "code", "given")
     rows = ((path, row) for path in storage.list(folder) for row in read_face_columns(storage, path, names))
-    return {bytes.fromhex(row[0]): path for path, row in rows if speaks_for_copies(*row)}
+    return {bytes.fromhex(row[0]): path for path, row in rows if applies_to_identical_bytes(*row)}
 
 
 @lru_cache(maxsize=64)
 def _rows_by_content(root: str, path: str, table: str) -> dict[str, AnalysedPhoto]:
     """Rows of a file. Photos that were renamed together mostly lie in one."""
     rows = read_faces(Storage(root), path)
-    return {row.sha256: row for row in rows if speaks_for_copies(row.sha256, row.stamp, row.code, row.given)}
+    return {row.sha256: row for row in rows if applies_to_identical_bytes(row.sha256, row.stamp, row.code, row.given)}
 
 
 def row_of_content(root: str, folder: str, table: str, sha256: str) -> AnalysedPhoto | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from faceloom.pipelines.analyse.face_table import TOO_LARGE, row_of_content, speaks_for_copies, stamp_of
+from faceloom.pipelines.analyse.face_table import TOO_LARGE, applies_to_identical_bytes, row_of_content, stamp_of
 from faceloom.pipelines.analyse.model_files import file_digest, find_landmark_model, load_detector, load_predictor
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.progress import tick
@@ -30,7 +30,7 @@ from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
 from faceloom.transforms.decode import read_header
 
 TASK_PHOTOS = 100
-PASSING = {"vanished", "unreadable", "failed"}
+RETRY_CODES = {"vanished", "unreadable", "failed"}
 """Rejects that the next run should try again although the photo looks unchanged."""
 MESSAGE_LETTERS = 500
 
@@ -75,7 +75,7 @@ def tasks_for(
         max_pixels: photos that were too large, and no longer are, are looked at again.
         table: see `AnalyseTask`.
     """
-    new = [photo for photo in photos if _is_open(known.get(photo.photo_id), max_pixels)]
+    new = [photo for photo in photos if _needs_analysis(known.get(photo.photo_id), max_pixels)]
     # Tasks of one size, and a number of them that a few workers can share evenly.
     number = 4 * math.ceil(len(new) / (4 * TASK_PHOTOS))
     tasks = []
@@ -87,7 +87,7 @@ def tasks_for(
     return tasks
 
 
-def _is_open(row: AnalysedPhoto | None, max_pixels: int) -> bool:
+def _needs_analysis(row: AnalysedPhoto | None, max_pixels: int) -> bool:
     if row is None or not row.stamp:
         return True
     return row.code == TOO_LARGE and 0 < row.width * row.height <= max_pixels
@@ -109,7 +109,7 @@ def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
     for photo in task.photos:
         row = _analyse_one(photo, task, same, context, watch)
         rows.append(row)
-        if speaks_for_copies(row.sha256, row.stamp, row.code, row.given):
+        if applies_to_identical_bytes(row.sha256, row.stamp, row.code, row.given):
             same.setdefault(row.sha256, row)
         tick()
     with watch.time("write"):
@@ -141,7 +141,7 @@ def _analyse_one(
             raise PhotoError(TOO_LARGE, f"the picture has more than {limit} pixels")
         found = _analyse(data, photo, context.recipe.faces, watch)
     except PhotoError as error:
-        stamp = "" if error.code in PASSING else row.stamp
+        stamp = "" if error.code in RETRY_CODES else row.stamp
         return replace(row, stamp=stamp, code=error.code, message=str(error))
     except (FaceloomError, ImportError):
         raise  # not for want of a good photo

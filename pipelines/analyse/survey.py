@@ -63,7 +63,7 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
             (photos if isinstance(row, Photo) else rejects).append(row)  # type: ignore[arg-type]
             if not (len(photos) + len(rejects)) % 100:
                 watcher.done(len(photos) + len(rejects))
-        watcher.note(_told(spec.source_name, kind_of(source), photos[before:]))
+        watcher.note(source_summary(spec.source_name, kind_of(source), photos[before:]))
     if not photos and not rejects:
         raise SourceError("there is nothing in the source", where=", ".join(s.path for s in context.recipe.sources))
     _refuse_without_splits(context, photos)
@@ -86,7 +86,7 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
     return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall, warnings)
 
 
-def _told(name: str, kind: str, photos: list[Photo]) -> str:
+def source_summary(name: str, kind: str, photos: list[Photo]) -> str:
     """What a source was taken for: a folder of a set's folders, say, would give each set for a person."""
     people = {photo.identity for photo in photos} - {None}
     named = f"{len(people):,} {'person' if len(people) == 1 else 'people'}" if people else "nobody named"

@@ -1,4 +1,4 @@
-"""Choose: which faces of which photos are in, on which side of the split, and what they will wear."""
+"""Choose the faces of a build, their splits and their masks."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 
 NO_FACE = "no_face"
-"""The reject of analysis that a mask without landmarks undoes."""
+"""A reject of analysis that does not count if a mask of the recipe needs no landmarks."""
 SPLIT_LETTERS = 40
-"""Longer names of splits are cut: with prefix bits and digest, a file name must stay below 255 bytes."""
+"""Longer split names are cut, so that a file name with prefix bits and digest stays below 255 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The faces that a build will use, and what dropped out. Every photo is in one or the other.
+class ChosenFaces:
+    """The faces of a build, and the rejects. Every photo has at least one of the two.
 
     Attributes:
-        recall: by split, the measured share of true neighbours that an index found for morphs; empty where exact.
-        neighbours: paths of who is near whom, in the output; none without morphs.
+        recall: by split, the measured share of true neighbours that an index found; empty for an exact search.
+        neighbours: paths of the neighbour tables in the output; empty without morphs.
     """
 
     faces: tuple[PlannedFace, ...]
@@ -36,8 +36,8 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Chosen:
-    """A photo that is in, with the faces that are."""
+class _ChosenPhoto:
+    """A photo of the build, with its chosen faces and their numbers in the photo."""
 
     photo: Photo
     analysed: AnalysedPhoto
@@ -45,26 +45,26 @@ class _Chosen:
 
     @property
     def group(self) -> str:
-        """What must stay on one side of a split: the person, or the photo if nobody is named."""
+        """The unit that a split does not divide: the person, or the photo if it has no identity."""
         return self.photo.identity if self.photo.identity is not None else f"photo-{self.analysed.sha256[:16]}"
 
 
-def choose_faces(recipe: Recipe, photos: Iterable[Photo], analysed: Mapping[str, AnalysedPhoto]) -> Choice:
+def choose_faces(recipe: Recipe, photos: Iterable[Photo], analysed: Mapping[str, AnalysedPhoto]) -> ChosenFaces:
     """Choose the faces of a build.
 
     Args:
-        recipe: what is wanted.
+        recipe: of the build.
         photos: as scanned, in any order.
-        analysed: by photo id, for every photo.
+        analysed: the analysis of every photo, by photo id.
 
     Returns:
-        The choice, the same for the same content whatever the order of `photos`.
+        The chosen faces; they do not depend on the order of `photos`.
     """
     rejects: list[Reject] = []
-    chosen: list[_Chosen] = []
+    chosen: list[_ChosenPhoto] = []
     first_with: dict[str, Photo] = {}
-    # Of photos with the same bytes the first is kept: rather one that has a side of the split, and a name, and then
-    # labels if there is a guide. A name decides who must not be on two sides, so it counts for more.
+    # Of photos with the same bytes the first one is kept. Those with a split come first, then those with an identity,
+    # then those with labels if there is a guide. Identity counts more than labels: it keeps a person in one split.
     by_source = recipe.split.by == "source"
     labelled = recipe.guide is not None
     whole_photos = any(map(serves_without_landmarks, recipe.masks))
@@ -87,24 +87,26 @@ def choose_faces(recipe: Recipe, photos: Iterable[Photo], analysed: Mapping[str,
             message = f"the same bytes as {first.photo_id}, which is used"
             rejects.append(Reject("plan", photo.source, photo.uri, "duplicate_photo", message))
         else:
-            faces, dropped = _select(recipe, photo, found)
+            faces, dropped = _select_faces(recipe, photo, found)
             rejects += dropped
             if faces:
-                chosen.append(_Chosen(photo, found, faces))
+                chosen.append(_ChosenPhoto(photo, found, faces))
     groups = [(one.group, one.analysed.sha256, one.photo.split) for one in chosen]
     planned: list[PlannedFace] = []
     for one, split in zip(chosen, assign_splits(recipe.split, recipe.seed, groups), strict=True):
         if split is None:
-            message = "the recipe divides by the source's split, and the source gives none for this photo"
+            message = "the recipe has `split: {by: source}`, and the source gives no split for this photo"
             rejects.append(Reject("plan", one.photo.source, one.photo.uri, "no_split", message))
             continue
-        planned += _planned_faces(recipe, one, _plain(split))
-    return Choice(tuple(planned), tuple(rejects))
+        planned += _planned_faces(recipe, one, _split_file_name(split))
+    return ChosenFaces(tuple(planned), tuple(rejects))
 
 
-def _select(recipe: Recipe, photo: Photo, found: AnalysedPhoto) -> tuple[tuple[tuple[int, FaceRow], ...], list[Reject]]:
-    """The faces of a photo that the recipe wants, and rejects for those too small."""
-    faces = list(enumerate(found.faces or (_whole(found),)))
+def _select_faces(
+    recipe: Recipe, photo: Photo, found: AnalysedPhoto
+) -> tuple[tuple[tuple[int, FaceRow], ...], list[Reject]]:
+    """The faces of a photo that the recipe selects, and rejects for those that are too small."""
+    faces = list(enumerate(found.faces or (_whole_photo(found),)))
     if recipe.faces.select == "largest":
         faces = [max(faces, key=lambda item: item[1].width)]
     elif recipe.faces.select == "centre":
@@ -125,8 +127,8 @@ def _select(recipe: Recipe, photo: Photo, found: AnalysedPhoto) -> tuple[tuple[t
     return kept, rejects
 
 
-def _whole(photo: AnalysedPhoto) -> FaceRow:
-    """A photo in which no face was found, taken as a face that fills it."""
+def _whole_photo(photo: AnalysedPhoto) -> FaceRow:
+    """A face that fills the photo, for a photo without a detected face."""
     return FaceRow((-0.5, -0.5, photo.width - 0.5, photo.height - 0.5), b"", 0.0, ())
 
 
@@ -135,19 +137,19 @@ def _distance_from_centre(face: FaceRow, photo: AnalysedPhoto) -> float:
     return (left + right - photo.width) ** 2 + (top + bottom - photo.height) ** 2
 
 
-def _plain(split: str) -> str:
-    """A split's name as it can stand in a file name; two names that differ in more than case never become one."""
+def _split_file_name(split: str) -> str:
+    """A split's name for file names. Names that differ in more than case stay different."""
     lower = split.lower()
     plain = re.sub(r"[^a-z0-9_]+", "_", lower).strip("_")[:SPLIT_LETTERS] or "unnamed"
     return plain if plain == lower else f"{plain}_{digest(lower)[:6]}"
 
 
-def _planned_faces(recipe: Recipe, one: _Chosen, split: str) -> list[PlannedFace]:
+def _planned_faces(recipe: Recipe, one: _ChosenPhoto, split: str) -> list[PlannedFace]:
     photo, found = one.photo, one.analysed
     place = position(one.group, found.sha256)
     planned = []
     for number, face in one.faces:
-        # In a photo of several people, the source's name fits one of them at most: which one, nobody knows.
+        # In a photo of several people the source's identity fits one of them at most, and it is unknown which one.
         identity = one.group if len(one.faces) == 1 else f"photo-{found.sha256[:16]}-f{number:02d}"
         planned.append(
             PlannedFace(
@@ -173,7 +175,7 @@ def _planned_faces(recipe: Recipe, one: _Chosen, split: str) -> list[PlannedFace
 
 
 def draw_masks(recipe: Recipe, key: str, *, landmarks: bool) -> tuple[int, ...]:
-    """Which mask each variant of a face gets, by the recipe's weights, of those that it can wear."""
+    """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear."""
     fits = serves_with_landmarks if landmarks else serves_without_landmarks
     numbers = [number for number, mask in enumerate(recipe.masks) if fits(mask)]
     if not numbers:

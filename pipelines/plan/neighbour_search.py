@@ -1,4 +1,4 @@
-"""Who is near whom: the search for neighbours in tasks over blocks of faces, its results kept from run to run."""
+"""Search for the nearest neighbours of faces, in tasks over groups of blocks. Results are kept for later runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from faceloom.pipelines.plan.textures import (
     TextureTask,
     face_facts,
     failed_faces,
-    is_made,
-    joined,
+    has_textures,
+    join_blocks,
     make_textures,
     open_block,
     write_blocks,
@@ -46,21 +46,21 @@ from faceloom.transforms.neighbours.exact import nearest
 from faceloom.transforms.neighbours.faces import Faces, Metric, Neighbour
 
 GROUP = 10
-"""Blocks of textures that are compared together: the more, the fewer times each is opened."""
+"""Blocks of textures that one task compares with all others: larger groups open each block fewer times."""
 RECALL_SAMPLE = 200
-"""Queries whose true neighbours are found as well, to measure what an index misses."""
+"""Faces whose true neighbours are searched too, to measure the recall of an index."""
 
 
 @dataclass(frozen=True, slots=True)
-class Nearness:
-    """Who is near whom in one split.
+class SplitNeighbours:
+    """The neighbours of all faces of one split.
 
     Attributes:
-        rows: of all faces, nearest first.
+        rows: for each face its neighbours, nearest first.
         failed: faces that could not be compared, by key, with code and message.
-        recall: measured share of the true neighbours among the rows; None where they are exact.
-        kept: paths of what was found, in the output.
-        seconds: of work by stage, added up over workers; empty if all was known.
+        recall: measured share of the true neighbours that an index found; None for an exact search.
+        kept: paths of the result in the output.
+        seconds: of work by stage, added up over workers; empty if an earlier run found the result.
     """
 
     rows: tuple[Neighbour, ...]
@@ -72,23 +72,32 @@ class Nearness:
 
 @dataclass(frozen=True, slots=True)
 class SearchTask:
-    """The search for the neighbours of one group of blocks among all groups of its split."""
+    """The search for the neighbours of one group of blocks among all groups of its split.
 
-    split: str
-    number: int
+    Attributes:
+        search: name of the search.
+        group: number of the group.
+    """
+
+    search: str
+    group: int
 
     @property
     def path(self) -> str:
         """Of the rows that are found."""
-        return search_rows(self.split, self.number)
+        return search_rows(self.search, self.group)
 
 
-class Groups(Sequence[Faces]):
-    """All groups of a split, each opened when it is asked for."""
+class BlockGroups(Sequence[Faces]):
+    """All groups of a search. A group is opened each time it is asked for.
 
-    def __init__(self, storage: Storage, split: str) -> None:
+    Attributes:
+        names: of the blocks of each group.
+    """
+
+    def __init__(self, storage: Storage, search: str) -> None:
         self._storage = storage
-        self.names: list[list[str]] = json.loads(storage.read_bytes(search_groups(split)))
+        self.names: list[list[str]] = json.loads(storage.read_bytes(search_groups(search)))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -100,52 +109,52 @@ class Groups(Sequence[Faces]):
     def __getitem__(self, at: int | slice) -> Faces | list[Faces]:
         if isinstance(at, slice):
             return [self[number] for number in range(len(self))[at]]
-        return joined([open_block(self._storage, block) for block in self.names[at]])
+        return join_blocks([open_block(self._storage, block) for block in self.names[at]])
 
 
 def find_neighbours(
     context: Context, morph: Morph, faces: Sequence[PlannedFace], *, workers: int, watcher: Watcher
-) -> Nearness:
+) -> SplitNeighbours:
     """Find the nearest faces of every face of one split.
 
-    What was found is kept by a digest of everything that it depends on, so a finished build finds it there and makes no
-    texture again. A run that is stopped leaves its blocks to the next.
+    The result is kept in the output under a digest of everything that it depends on, so the next build of the same
+    faces reads it and makes no textures. After an interrupted run, the next run reuses the finished blocks.
 
     Args:
         context: of the build.
-        morph: what the recipe says.
+        morph: the recipe's `morph`.
         faces: of the split, with landmarks.
-        workers: processes.
-        watcher: is told how it goes.
+        workers: number of worker processes.
+        watcher: receives progress.
 
     Raises:
         SourceError: a photo changed or vanished since it was analysed.
     """
     storage = context.storage
     faces = sorted(faces, key=lambda face: face.key)
-    name = _name(context, morph, faces)
-    kept, facts = neighbour_table(name), neighbour_facts(name)
+    name = _search_name(context, morph, faces)
+    table, facts = neighbour_table(name), neighbour_facts(name)
     seconds: dict[str, float] = {}
-    if not (storage.exists(kept) and storage.exists(facts)):
+    if not (storage.exists(table) and storage.exists(facts)):
         tasks = write_blocks(storage, context.recipe, morph, faces)
         blocks = [task.name for task in tasks]
-        seconds |= _make_all(context, tasks, workers, watcher)
+        seconds |= _make_missing_textures(context, tasks, workers, watcher)
         _write_json(storage, search_groups(name), [blocks[at : at + GROUP] for at in range(0, len(blocks), GROUP)])
-        recall = _index(storage, name, morph) if morph.candidates == "ivf" else None
-        rows, more = _search_all(context, name, len(faces), workers, watcher)
+        recall = _build_index(storage, name, morph) if morph.candidates == "ivf" else None
+        rows, more = _search_missing_groups(context, name, len(faces), workers, watcher)
         failed = {key: why for block in blocks for key, why in failed_faces(storage, block).items()}
         _write_json(storage, facts, {"failed": failed, "recall": recall})
-        write_neighbours(storage, kept, rows)
+        write_neighbours(storage, table, rows)
         seconds |= more
         for path in storage.list(WORK):
             if work_name(path).startswith((name, *blocks)):
                 storage.remove(path)
-    told = json.loads(storage.read_bytes(facts))
-    failed = {key: (code, message) for key, (code, message) in told["failed"].items()}
-    return Nearness(tuple(read_neighbours(storage, kept)), failed, told["recall"], (kept, facts), seconds)
+    found = json.loads(storage.read_bytes(facts))
+    failed = {key: (code, message) for key, (code, message) in found["failed"].items()}
+    return SplitNeighbours(tuple(read_neighbours(storage, table)), failed, found["recall"], (table, facts), seconds)
 
 
-def _name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -> str:
+def _search_name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -> str:
     settings = morph.model_dump(mode="json", exclude={"draw", "weights", "background"}, by_alias=True)
     align = context.recipe.align.model_dump(mode="json", exclude={"size"})
     return digest(RENDERER, settings, align, context.recipe.faces.assume, face_facts(faces))[:24]
@@ -157,12 +166,14 @@ def _write_json(storage: Storage, path: str, value: object) -> None:
 
 
 def metric_of(morph: Morph) -> Metric:
-    """The distance that a recipe asks for."""
+    """The distance between faces that a recipe asks for."""
     return Metric(morph.lambda_, 255.0 if morph.texture_units == "unit" else 1.0)
 
 
-def _make_all(context: Context, tasks: Sequence[TextureTask], workers: int, watcher: Watcher) -> dict[str, float]:
-    to_do = [task for task in tasks if not is_made(context.storage, task.name)]
+def _make_missing_textures(
+    context: Context, tasks: Sequence[TextureTask], workers: int, watcher: Watcher
+) -> dict[str, float]:
+    to_do = [task for task in tasks if not has_textures(context.storage, task.name)]
     watcher.stage("textures", sum(task.faces for task in to_do), "faces")
     seconds = run_tasks(to_do, partial(_make_textures, context=context), workers=workers, on_count=watcher.done)
     refuse_failed(context.storage, "nothing was compared with them")
@@ -173,29 +184,29 @@ def _make_textures(task: TextureTask, context: Context) -> tuple[str, None, dict
     return "", None, make_textures(task, context)
 
 
-def _search_all(
+def _search_missing_groups(
     context: Context, name: str, faces: int, workers: int, watcher: Watcher
 ) -> tuple[list[Neighbour], dict[str, float]]:
     storage = context.storage
-    tasks = [SearchTask(name, number) for number in range(len(Groups(storage, name)))]
+    tasks = [SearchTask(name, number) for number in range(len(BlockGroups(storage, name)))]
     to_do = [task for task in tasks if not storage.exists(task.path)]
     watcher.stage("compare", faces, "faces")
-    seconds = run_tasks(to_do, partial(_search, context=context), workers=workers, on_count=watcher.done)
+    seconds = run_tasks(to_do, partial(_search_group, context=context), workers=workers, on_count=watcher.done)
     return [row for task in tasks for row in read_neighbours(storage, task.path)], seconds
 
 
-def _search(task: SearchTask, context: Context) -> tuple[str, None, dict[str, float]]:
+def _search_group(task: SearchTask, context: Context) -> tuple[str, None, dict[str, float]]:
     storage, morph, watch = context.storage, context.recipe.morph, Stopwatch()
     assert morph is not None
-    groups, metric = Groups(storage, task.split), metric_of(morph)
-    queries = groups[task.number]
+    groups, metric = BlockGroups(storage, task.search), metric_of(morph)
+    queries = groups[task.group]
     with watch.time("compare"):
         if not len(queries):
             rows = []
         elif morph.candidates == "ivf":
             from faceloom.transforms.neighbours.ivf import nearest_by_index
 
-            candidates, index = _open_all(storage.root, task.split), _read_index(storage.root, task.split)
+            candidates, index = _open_groups(storage.root, task.search), _read_index(storage.root, task.search)
             rows = nearest_by_index(queries, index, candidates, metric, morph.neighbours, morph.same_identity)
         else:
             rows = nearest(queries, groups, metric, morph.neighbours, morph.same_identity)
@@ -205,22 +216,22 @@ def _search(task: SearchTask, context: Context) -> tuple[str, None, dict[str, fl
 
 
 @lru_cache(maxsize=1)
-def _open_all(root: str, split: str) -> tuple[Faces, ...]:
-    """All groups of a split, opened once per process, without what only an index is made of."""
-    groups = Groups(Storage(root), split)
+def _open_groups(root: str, search: str) -> tuple[Faces, ...]:
+    """All groups of a search, opened once per process, without the sketches, which only the index needs."""
+    groups = BlockGroups(Storage(root), search)
     return tuple(replace(group, sketches=group.sketches[:0].copy()) for group in groups)
 
 
 @lru_cache(maxsize=1)
-def _read_index(root: str, split: str) -> npt.NDArray[np.uint8]:
-    return np.asarray(np.load(Storage(root).local(search_index(split))))
+def _read_index(root: str, search: str) -> npt.NDArray[np.uint8]:
+    return np.asarray(np.load(Storage(root).local(search_index(search)), allow_pickle=False))
 
 
-def _index(storage: Storage, name: str, morph: Morph) -> float:
-    """Write the index of a split, and measure on some of its faces how many true neighbours it finds."""
+def _build_index(storage: Storage, name: str, morph: Morph) -> float:
+    """Write the FAISS index of a search, and return its recall, measured on a sample of the faces."""
     from faceloom.transforms.neighbours.ivf import build_index, nearest_by_index, recall
 
-    groups, metric = Groups(storage, name), metric_of(morph)
+    groups, metric = BlockGroups(storage, name), metric_of(morph)
     if not any(map(len, groups)):
         return 1.0
     index = build_index(groups, metric)
@@ -228,7 +239,7 @@ def _index(storage: Storage, name: str, morph: Morph) -> float:
         np.save(stream, index)
     some = groups[:: max(1, len(groups) // 20)]
     every = max(1, sum(map(len, some)) // RECALL_SAMPLE)
-    queries = joined([group[::every] for group in some])
+    queries = join_blocks([group[::every] for group in some])
     count, same = morph.neighbours, morph.same_identity
-    found = nearest_by_index(queries, index, _open_all(storage.root, name), metric, count, same)
+    found = nearest_by_index(queries, index, _open_groups(storage.root, name), metric, count, same)
     return recall(found, nearest(queries, groups, metric, count, same))

@@ -1,4 +1,4 @@
-"""Morphs in the plan: which faces are mixed with which, and how much of each."""
+"""Plan morphs: which faces are mixed, and the share of each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.plan.choose import Choice, draw_masks
-from faceloom.pipelines.plan.neighbour_search import Nearness, find_neighbours
+from faceloom.pipelines.plan.choose import ChosenFaces, draw_masks
+from faceloom.pipelines.plan.neighbour_search import SplitNeighbours, find_neighbours
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.keys import generator, morph_key
 from faceloom.schemas.morph import Morph, Weight
@@ -19,18 +19,18 @@ from faceloom.transforms.neighbours.faces import Neighbour
 
 
 def with_morphs(
-    context: Context, choice: Choice, *, workers: int, watcher: Watcher
-) -> tuple[Choice, Mapping[str, float]]:
-    """Add the morphs that a recipe asks for. Both parents of a morph are always in its own split.
+    context: Context, chosen: ChosenFaces, *, workers: int, watcher: Watcher
+) -> tuple[ChosenFaces, Mapping[str, float]]:
+    """Add the morphs that a recipe asks for. Both parents of a morph are in the split of the morph.
 
     Args:
         context: of the build; its recipe has a `morph`.
-        choice: the faces.
-        workers: processes.
-        watcher: is told how it goes.
+        chosen: the faces.
+        workers: number of worker processes.
+        watcher: receives progress.
 
     Returns:
-        The choice with morphs, and seconds of work by stage.
+        The chosen faces with their morphs, and seconds of work by stage.
 
     Raises:
         SourceError: a photo changed or vanished since it was analysed.
@@ -39,7 +39,7 @@ def with_morphs(
     morph = recipe.morph
     assert morph is not None
     by_split: dict[str, list[PlannedFace]] = {}
-    for face in choice.faces:
+    for face in chosen.faces:
         if face.landmarks:
             by_split.setdefault(face.split, []).append(face)
     morphs: list[PlannedFace] = []
@@ -55,17 +55,17 @@ def with_morphs(
             recall[split] = near.recall
         kept += near.kept
         seconds.update(near.seconds)
-    return Choice((*choice.faces, *morphs), (*choice.rejects, *rejects), recall, kept), seconds
+    return ChosenFaces((*chosen.faces, *morphs), (*chosen.rejects, *rejects), recall, kept), seconds
 
 
 def plan_morphs(
     recipe: Recipe, morph: Morph, faces: Iterable[PlannedFace], rows: Sequence[Neighbour]
 ) -> list[PlannedFace]:
-    """The morphs of some faces, from who is near whom.
+    """Plan the morphs of the faces of one split.
 
     Args:
-        recipe: seeds and masks.
-        morph: how many, and how.
+        recipe: for its seed and its masks.
+        morph: the recipe's `morph`.
         faces: of one split.
         rows: their neighbours, nearest first.
     """
@@ -99,7 +99,7 @@ def _morph(recipe: Recipe, morph: Morph, face: PlannedFace, other: PlannedFace, 
         identity=face.identity if face.identity == other.identity else f"{face.identity}+{other.identity}",
         licence=_both(face.licence, other.licence),
         consent=_both(face.consent, other.consent),
-        attributes=(),  # what is known of one person need not hold for two
+        attributes=(),  # attributes of one person need not hold for a mix of two
         masks=draw_masks(recipe, key, landmarks=True),
         morph=mixed,
     )
@@ -110,12 +110,12 @@ def _weight(weight: Weight, drawn: float) -> float:
 
 
 def _both(one: str | None, other: str | None) -> str | None:
-    """What holds for a picture of two people: both people's terms."""
+    """Licence or consent for a picture of two people: the terms of both."""
     return one if one == other else f"{one or 'not stated'} + {other or 'not stated'}"
 
 
-def _rejects(faces: Iterable[PlannedFace], near: Nearness) -> list[Reject]:
-    """Rows for the faces that no morph is made of, though they are samples themselves."""
+def _rejects(faces: Iterable[PlannedFace], near: SplitNeighbours) -> list[Reject]:
+    """Rejects for the faces without a morph. The faces themselves are still samples."""
     compared = {row.query for row in near.rows}
     rejects = []
     for face in faces:
@@ -124,6 +124,6 @@ def _rejects(faces: Iterable[PlannedFace], near: Nearness) -> list[Reject]:
             code, message = near.failed[face.key]
             rejects.append(Reject("plan", face.source, face.uri, code, f"no morphs: {message}", key))
         elif face.key not in compared:
-            message = f"no morphs: no other face of split {face.split} may be mixed with it"
+            message = f"no morphs: split {face.split} has no other face that it may be mixed with"
             rejects.append(Reject("plan", face.source, face.uri, "no_neighbour", message, key))
     return rejects

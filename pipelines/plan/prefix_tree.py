@@ -1,4 +1,4 @@
-"""Leaves of a prefix tree over sorted places: how photos become shards and shards become parts."""
+"""Leaves of a prefix tree over sorted places. They divide photos into shards, and shards into parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import accumulate
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A run of items that share a prefix.
+    """Consecutive items that share a prefix.
 
     Attributes:
         start, stop: the items `start <= i < stop`.
@@ -26,17 +26,17 @@ class Leaf:
 def leaves(
     places: Sequence[int], weights: Sequence[int], limit: int, *, bits: int, root: Leaf | None = None
 ) -> Iterator[Leaf]:
-    """Cut items into leaves: a leaf heavier than `limit` is divided by its next bit, again and again.
+    """Divide items into leaves: a leaf heavier than `limit` is split by its next bit, repeatedly.
 
-    Which leaf an item falls into depends on the weight of its neighbours alone, so adding an item changes one leaf.
+    The leaf of an item depends only on the weight of its neighbours, so adding an item changes one leaf.
     Items of one place always stay together, however heavy.
 
     Args:
         places: ascending numbers of `bits` bits.
         weights: one per item, not negative.
         limit: heaviest leaf, unless a single place is heavier.
-        bits: how many bits a place has.
-        root: where to begin, such as a leaf of a coarser cut; the whole by default.
+        bits: number of bits of a place.
+        root: leaf to start from, such as a leaf of a coarser division; by default all items.
 
     Yields:
         Leaves that are not empty, in ascending order; together they hold every item once.

@@ -1,4 +1,4 @@
-"""Find parts that need no rendering because an older shard of this output holds them."""
+"""Find parts to lift: parts that an older shard of this output holds, so that they are copied and not rendered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceloom.schemas.plan import Shard
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """Where a part lies inside an older shard."""
+    """The byte range of a part in the tar of an older shard."""
 
     shard: str
     offset: int
@@ -22,7 +22,7 @@ class Lift:
 
 
 def find_lifts(storage: Storage, missing: Iterable[Shard]) -> dict[str, Lift]:
-    """Where the parts of missing shards lie in shards that exist, by part digest."""
+    """Find the parts of missing shards in finished shards. Returns lifts by part digest."""
     wanted = {part.digest for shard in missing for part in shard.parts}
     lifts: dict[str, Lift] = {}
     if not wanted:

@@ -1,12 +1,13 @@
-"""Plan: from chosen faces to shards, parts and samples. Pure, and blind to pixels."""
+"""Plan: divide chosen faces into shards and parts. Reads no pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from faceloom.pipelines.plan.choose import Choice
+from faceloom.pipelines.plan.choose import ChosenFaces
 from faceloom.pipelines.plan.prefix_tree import Leaf, leaves
 from faceloom.schemas.keys import POSITION_BITS, digest, prefix_name
 from faceloom.schemas.plan import Part, Plan, PlannedFace, PlannedMorph, Shard
@@ -16,40 +17,39 @@ from faceloom.schemas.versions import RENDERER
 PART_PHOTOS = 100
 PART_SAMPLES = 1000
 PNG_BYTES = 1.8
-"""Bytes of a pixel of a photo as PNG, about."""
+"""Approximate bytes per pixel of a photo as PNG."""
 FEATURES = 4096
-"""Numbers that a network may say of a face, for estimates; VGG-Face says as many."""
+"""Assumed length of a feature vector, for estimates; that of VGG-Face."""
 
 
-def make_plan(recipe: Recipe, choice: Choice, mask_digests: Sequence[str], file_digests: Sequence[str] = ()) -> Plan:
-    """Lay chosen faces into shards and parts.
+def make_plan(
+    recipe: Recipe, chosen: ChosenFaces, mask_digests: Sequence[str], file_digests: Sequence[str] = ()
+) -> Plan:
+    """Divide chosen faces into shards and parts.
 
     Args:
-        recipe: what is wanted.
-        choice: faces, in any order, and rejects.
-        mask_digests: for each mask of the recipe, a digest of all that decides its look.
-        file_digests: of what other files the recipe names, in a fixed order.
+        recipe: of the build.
+        chosen: faces, in any order, and rejects.
+        mask_digests: for each mask of the recipe, a digest of everything that its look depends on.
+        file_digests: of the other files that the recipe names, in a fixed order.
 
     Returns:
-        The plan, the same for the same faces whatever their order.
+        The plan; it does not depend on the order of the faces.
     """
     by_split: dict[str, list[PlannedFace]] = {}
-    for face in choice.faces:
+    for face in chosen.faces:
         by_split.setdefault(face.split, []).append(face)
     sample_bytes = estimate_sample_bytes(recipe)
-    settings = _settings_digest(recipe, file_digests)
-    shards = [
-        shard
-        for split in sorted(by_split)
-        for shard in _shards(recipe, split, by_split[split], sample_bytes, settings, mask_digests)
-    ]
-    rejects = sorted(choice.rejects, key=lambda reject: (reject.source, reject.uri, reject.key))
+    limit = max(1, min(recipe.output.shards.samples, recipe.output.shards.bytes // sample_bytes))
+    layout = _Layout(limit, _settings_digest(recipe, file_digests), mask_digests)
+    shards = [shard for split in sorted(by_split) for shard in layout.shards(split, by_split[split])]
+    rejects = sorted(chosen.rejects, key=lambda reject: (reject.source, reject.uri, reject.key))
     name = digest([shard.name for shard in shards])
-    return Plan(name, tuple(shards), tuple(rejects), sample_bytes, tuple(choice.recall.items()), choice.neighbours)
+    return Plan(name, tuple(shards), tuple(rejects), sample_bytes, tuple(chosen.recall.items()), chosen.neighbours)
 
 
 def estimate_sample_bytes(recipe: Recipe) -> int:
-    """Rough size of one sample in a shard, tar headers included, from the recipe alone."""
+    """Estimate the bytes of one sample in a shard, tar headers included, from the recipe."""
     output, masked = recipe.output, bool(recipe.masks)
     width, height = recipe.align.width_height
     lossy = 0.15 + 0.004 * max(0, output.quality - 70)
@@ -72,7 +72,7 @@ def estimate_sample_bytes(recipe: Recipe) -> int:
 
 
 def _settings_digest(recipe: Recipe, files: Sequence[str]) -> str:
-    """Digest of what decides the bytes of every sample, beside its face and its mask."""
+    """Digest of everything that the bytes of all samples depend on, except their faces and masks."""
     steps = recipe.model_dump(
         mode="json",
         include={"seed", "align", "augment", "lowres", "output"},
@@ -83,54 +83,57 @@ def _settings_digest(recipe: Recipe, files: Sequence[str]) -> str:
     return digest(RENDERER, recipe.faces.assume, steps, morph, recipe.guide and recipe.guide.settings, files)
 
 
-def _shards(
-    recipe: Recipe,
-    split: str,
-    faces: list[PlannedFace],
-    sample_bytes: int,
-    settings: str,
-    mask_digests: Sequence[str],
-) -> list[Shard]:
-    faces.sort(key=lambda face: (face.place, face.photo_sha256, face.key))
-    places = [face.place for face in faces]
-    samples = [face.samples for face in faces]
-    limit = max(1, min(recipe.output.shards.samples, recipe.output.shards.bytes // sample_bytes))
-    # One number that passes PART_SAMPLES when either limit of a part is passed: what a face weighs, and its photo.
-    begins = [True, *(one.photo_sha256 != other.photo_sha256 for one, other in pairwise(faces))]
-    load = [max(PART_SAMPLES // PART_PHOTOS * first, face.samples) for face, first in zip(faces, begins, strict=True)]
-    shards = []
-    for leaf in leaves(places, samples, limit, bits=POSITION_BITS):
-        inside = slice(leaf.start, leaf.stop)
-        root = Leaf(0, leaf.stop - leaf.start, leaf.prefix, leaf.length)
-        parts = tuple(
-            _part(faces[leaf.start + part.start : leaf.start + part.stop], settings, mask_digests)
-            for part in leaves(places[inside], load[inside], PART_SAMPLES, bits=POSITION_BITS, root=root)
-        )
-        shards.append(_shard(split, leaf, parts))
-    return shards
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How faces are divided into shards and parts.
 
+    Attributes:
+        samples: most samples of a shard.
+        settings: digest of the recipe's settings.
+        mask_digests: of the recipe's masks.
+    """
 
-def _shard(split: str, leaf: Leaf, parts: tuple[Part, ...]) -> Shard:
-    return Shard(split, prefix_name(leaf.prefix, leaf.length), digest([part.digest for part in parts])[:12], parts)
+    samples: int
+    settings: str
+    mask_digests: Sequence[str]
 
+    def shards(self, split: str, faces: list[PlannedFace]) -> list[Shard]:
+        """The shards of one split; sorts its faces."""
+        faces.sort(key=lambda face: (face.place, face.photo_sha256, face.key))
+        places = [face.place for face in faces]
+        # One weight for both limits of a part, its samples and its photos; the first face of a photo carries the photo.
+        first = [True, *(one.photo_sha256 != other.photo_sha256 for one, other in pairwise(faces))]
+        load = [max(PART_SAMPLES // PART_PHOTOS * new, face.samples) for face, new in zip(faces, first, strict=True)]
+        shards = []
+        for leaf in leaves(places, [face.samples for face in faces], self.samples, bits=POSITION_BITS):
+            inside = slice(leaf.start, leaf.stop)
+            root = Leaf(0, leaf.stop - leaf.start, leaf.prefix, leaf.length)
+            parts = tuple(
+                self.part(faces[leaf.start + part.start : leaf.start + part.stop])
+                for part in leaves(places[inside], load[inside], PART_SAMPLES, bits=POSITION_BITS, root=root)
+            )
+            name = digest([part.digest for part in parts])[:12]
+            shards.append(Shard(split, prefix_name(leaf.prefix, leaf.length), name, parts))
+        return shards
 
-def _part(faces: list[PlannedFace], settings: str, mask_digests: Sequence[str]) -> Part:
-    rows = [
-        [
-            *(face.source, face.uri, face.photo_sha256, face.face, face.identity, face.split),
-            *(face.licence, face.consent, face.attributes),
-            *(face.width, face.height, face.landmarks.hex(), face.box),
-            [mask_digests[number] for number in face.masks],
-            face.labels,
-            None if face.morph is None else _morph_record(face.morph),
+    def part(self, faces: Sequence[PlannedFace]) -> Part:
+        """A part. Its digest covers everything that its bytes depend on."""
+        rows = [
+            [
+                *(face.source, face.uri, face.photo_sha256, face.face, face.identity, face.split),
+                *(face.licence, face.consent, face.attributes),
+                *(face.width, face.height, face.landmarks.hex(), face.box),
+                [self.mask_digests[number] for number in face.masks],
+                face.labels,
+                None if face.morph is None else _morph_record(face.morph),
+            ]
+            for face in faces
         ]
-        for face in faces
-    ]
-    return Part(digest(settings, rows)[:24], tuple(faces))
+        return Part(digest(self.settings, rows)[:24], tuple(faces))
 
 
 def _morph_record(morph: PlannedMorph) -> dict[str, Any]:
-    """The part of a morph that enters its part's digest. Other names or fields here would rename every shard."""
+    """The fields of a morph in the digest of its part. Any other name or field changes the names of shards."""
     other = morph.other
     return {
         "key": other.key,

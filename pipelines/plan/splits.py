@@ -1,4 +1,4 @@
-"""Which side of the split each photo falls on."""
+"""Assign photos to splits."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from faceloom.schemas.recipe import Split
 def assign_splits(split: Split, seed: int, photos: Sequence[tuple[str, str, str | None]]) -> list[str | None]:
     """Assign each photo to a split.
 
-    `identity` and `source` decide each photo by itself, so photos that come later change nothing. `per_identity` takes
-    a share of each person's photos, so it depends on that person's other photos. It is exact to less than one photo;
-    whether the broken photo falls to train or to test is drawn by person, so that over many people with few photos, and
-    over photos without a name, the share holds too.
+    With `identity` and `source` the split of a photo does not depend on other photos, so later photos change nothing.
+    `per_identity` takes a share of each person's photos, so it depends on that person's other photos. The share is
+    exact to less than one photo; the fraction is rounded up or down by a draw per person, so that the share also holds
+    over many people with few photos and over photos without an identity.
 
     Args:
-        split: how to divide.
+        split: the recipe's `split`.
         seed: the recipe's.
         photos: for each photo its group (a person), its sha256, and the source's own split.
 
     Returns:
-        One split per photo, in order; None where the recipe goes by the source and the source says nothing.
+        One split per photo, in order; None if the recipe splits by source and the source has no split for the photo.
     """
     if split.by == "source":
         return [own for _, _, own in photos]
@@ -50,14 +50,14 @@ def _by_share(split: Split, draw: float) -> str:
 
 
 def empty_splits(split: Split, faces: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Say of each split that a recipe divides by, and to which no face falls, that it is empty, and why.
+    """Warn of splits that the recipe asks for and that get no face.
 
     Args:
-        split: how to divide.
-        faces: identity and split of each face. Without any there is nothing to divide, and nothing is said.
+        split: the recipe's `split`.
+        faces: identity and split of each face.
 
     Returns:
-        A warning for each empty split.
+        A warning with the reason for each empty split; none if there are no faces at all.
     """
     sides = list(faces)
     people, full = len({identity for identity, _ in sides}), {side for _, side in sides}
@@ -65,12 +65,12 @@ def empty_splits(split: Split, faces: Iterable[tuple[str, str]]) -> tuple[str, .
         return ()
     if split.by == "identity":
         wanted = {name: share for name, share in split.shares.items() if share > 0}
-        why = f"each person falls to one split by hash, and none of {people:,} to this one"
+        why = f"each person is assigned to a split by hash, and none of {people:,} to this one"
         remedy = "More people, another `seed` or `split: {per_identity: 0.7}` may fill it"
     else:
         share = split.per_identity or 0.0
         wanted = {"train": share, "test": 1 - share}
-        why = f"each person's photos are divided by hash, and none of {len(sides):,} falls to this one"
+        why = f"each person's photos are divided by hash, and none of {len(sides):,} is in this one"
         remedy = "More photos or another `seed` may fill it"
     return tuple(
         f"split {name} ({share:.0%}) gets no sample: {why}. {remedy}"

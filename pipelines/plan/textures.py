@@ -1,4 +1,4 @@
-"""Textures: the pictures that the distance of two faces compares, in blocks on the disk while neighbours are sought."""
+"""Textures: the pictures that the distance of two faces compares, stored in blocks during the neighbour search."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from faceloom.transforms.sample.working import crop_matrix, landmarks_of
 from faceloom.transforms.texture import mean_shape, mean_shape_texture
 
 BLOCK = 100
-"""Faces whose textures one task makes."""
+"""Faces per block: one task makes their textures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class TextureTask:
     """A block of faces; their plan rows lie under `work/`.
 
     Attributes:
-        name: of the block: digest of all that decides its textures.
-        faces: how many there are.
-        mean: mean landmarks of the split as float32 bytes, for `texture: mean_shape`; else empty.
+        name: of the block: digest of everything that its textures depend on.
+        faces: number of faces.
+        mean: mean landmarks of the split, float32 (68, 2) as bytes, for `texture: mean_shape`; otherwise empty.
     """
 
     name: str
@@ -56,13 +56,13 @@ class TextureTask:
 
 @dataclass(frozen=True, eq=False)
 class StoredTextures:
-    """Textures on the disk, each read when it is asked for.
+    """Textures on disk. Each is read when it is indexed.
 
-    Memory maps would do, but each holds an open file, and a large set has thousands of blocks.
+    Not memory maps: each map keeps a file open, and a large set has thousands of blocks.
 
     Attributes:
-        rows: file and number in it of each.
-        side: of the square pictures.
+        rows: for each texture its file and its number in that file.
+        side: of the square pictures, in pixels.
     """
 
     rows: Sequence[tuple[Path, int]]
@@ -70,40 +70,40 @@ class StoredTextures:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """As of an array of all of them."""
+        """Shape of all textures as one array: (N, S, S, 3)."""
         return len(self.rows), self.side, self.side, 3
 
     def __getitem__(self, at: Any) -> Any:
-        """One texture, uint8 (S, S, 3), or for a slice as many as it says, still on the disk."""
+        """One texture, uint8 (S, S, 3), RGB; for a slice, `StoredTextures` of that slice."""
         return (
             StoredTextures(self.rows[at], self.side) if isinstance(at, slice) else _read_row(*self.rows[at], self.side)
         )
 
 
-@lru_cache(maxsize=8)  # a query is compared with one face after the other
+@lru_cache(maxsize=8)  # a search compares one query with many faces in turn
 def _read_row(path: Path, number: int, side: int) -> npt.NDArray[np.uint8]:
     size = side * side * 3
     return np.fromfile(path, np.uint8, size, offset=number * size).reshape(side, side, 3)
 
 
-def is_made(storage: Storage, block: str) -> bool:
-    """Whether the textures of a block are there."""
+def has_textures(storage: Storage, block: str) -> bool:
+    """Whether the textures of a block are finished."""
     return storage.exists(texture_facts(block)) and storage.exists(texture_block(block))
 
 
 def texture_recipe(recipe: Recipe, morph: Morph) -> Recipe:
-    """The recipe with the crop that textures are: aligned as the samples are, in the texture's size."""
+    """The recipe with the alignment of textures: that of the samples, in the size of a texture."""
     return recipe.model_copy(update={"align": recipe.align.model_copy(update={"size": morph.texture_size})})
 
 
 def write_blocks(storage: Storage, recipe: Recipe, morph: Morph, faces: Sequence[PlannedFace]) -> list[TextureTask]:
-    """Write the plan rows of one split's faces in blocks, and return the tasks, in the faces' order."""
-    how = texture_recipe(recipe, morph)
+    """Write the plan rows of one split's faces in blocks. Returns a task for each block, in the order of the faces."""
+    crop_recipe = texture_recipe(recipe, morph)
     mean = b""
     if morph.texture == "mean_shape":
-        crops = (apply_affine(crop_matrix(how, face), _landmarks(face)) for face in faces)
+        crops = (apply_affine(crop_matrix(crop_recipe, face), _landmarks(face)) for face in faces)
         mean = mean_shape(crops).tobytes()
-    settings = RENDERER, how.align.model_dump(mode="json"), recipe.faces.assume, morph.texture, mean.hex()
+    settings = RENDERER, crop_recipe.align.model_dump(mode="json"), recipe.faces.assume, morph.texture, mean.hex()
     tasks = []
     for start in range(0, len(faces), BLOCK):
         block = faces[start : start + BLOCK]
@@ -114,7 +114,7 @@ def write_blocks(storage: Storage, recipe: Recipe, morph: Morph, faces: Sequence
 
 
 def face_facts(faces: Sequence[PlannedFace]) -> list[list[Any]]:
-    """What of each face decides who its neighbours are, as JSON can hold it."""
+    """The fields of each face that its neighbours depend on, as JSON values."""
     return [
         [face.key, face.photo_sha256, face.identity, face.landmarks.hex(), face.box, face.width, face.height]
         for face in faces
@@ -122,9 +122,9 @@ def face_facts(faces: Sequence[PlannedFace]) -> list[list[Any]]:
 
 
 def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
-    """Make the textures of a block. A face that has none is left out, with the reason; the others go on.
+    """Make the textures of a block. A face whose texture cannot be made is stored in `failed`, with the reason.
 
-    A photo that changed or vanished since it was analysed fails the block: it is noted, and nothing is written.
+    If a photo changed or vanished since it was analysed, the block fails: a failure note is written and no texture.
 
     Returns:
         Seconds by stage.
@@ -132,9 +132,9 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
     storage, watch, recipe = context.storage, Stopwatch(), context.recipe
     morph = recipe.morph
     assert morph is not None
-    if is_made(storage, task.name):
+    if has_textures(storage, task.name):
         return {}
-    how = texture_recipe(recipe, morph)
+    crop_recipe = texture_recipe(recipe, morph)
     side = morph.texture_size
     sketches = [sketch(np.zeros((0, side, side, 3), np.uint8))]
     landmarks, names, failed = [], [], {}
@@ -146,7 +146,7 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
                 with watch.time("read"):
                     data = read_unchanged(context, face.source, face.uri, face.photo_sha256)
                 try:
-                    texture, points = _texture(data, face, how, task.mean, watch)
+                    texture, points = _texture(data, face, crop_recipe, task.mean, watch)
                 except PhotoError as error:
                     failed[face.key] = [error.code, str(error)]
                     continue
@@ -163,7 +163,8 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
         "side": np.int64(side),
         "landmarks": np.array(landmarks, np.float32).reshape(-1, 68, 2),
         "sketches": np.concatenate(sketches),
-        "told": np.frombuffer(json.dumps({"names": names, "failed": failed}).encode(), np.uint8),
+        "names": _json_array(names),
+        "failed": _json_array(failed),
     }
     with watch.time("write"), storage.write(texture_facts(task.name)) as stream:
         buffer = io.BytesIO()
@@ -173,14 +174,15 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
 
 
 def _texture(
-    data: bytes, face: PlannedFace, how: Recipe, mean: bytes, watch: Stopwatch
+    data: bytes, face: PlannedFace, crop_recipe: Recipe, mean: bytes, watch: Stopwatch
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    matrix = crop_matrix(how, face)
+    matrix = crop_matrix(crop_recipe, face)
     reduction = crop_reduction(matrix)
     with watch.time("decode"):
-        photo = decode_rgb(data, reduction=reduction, max_pixels=how.faces.max_pixels)
+        photo = decode_rgb(data, reduction=reduction, max_pixels=crop_recipe.faces.max_pixels)
     with watch.time("align"):
-        crop = warp_image(photo, from_reduced(matrix, reduction), how.align.width_height, border=how.align.border)
+        align = crop_recipe.align
+        crop = warp_image(photo, from_reduced(matrix, reduction), align.width_height, border=align.border)
         points = apply_affine(matrix, _landmarks(face)).astype(np.float32)
         if mean:
             crop = mean_shape_texture(crop, points, np.frombuffer(mean, np.float32).reshape(68, 2))
@@ -194,17 +196,17 @@ def _landmarks(face: PlannedFace) -> npt.NDArray[np.float32]:
 
 
 def open_block(storage: Storage, block: str) -> Faces:
-    """A block as the search for neighbours wants it; its textures stay on the disk."""
+    """Open a block for the neighbour search. Its textures stay on disk."""
     facts = _facts(storage, block)
-    names = json.loads(facts["told"].tobytes())["names"]
+    names = json.loads(facts["names"].tobytes())
     keys, photos, identities = ([row[column] for row in names] for column in range(3))
     path = storage.local(texture_block(block))
     textures = StoredTextures([(path, number) for number in range(len(names))], int(facts["side"]))
     return Faces(keys, photos, identities, facts["landmarks"], textures, facts["sketches"])
 
 
-def joined(blocks: Sequence[Faces]) -> Faces:
-    """Blocks of stored textures as one."""
+def join_blocks(blocks: Sequence[Faces]) -> Faces:
+    """Join blocks of stored textures."""
     stored = [block.textures for block in blocks if isinstance(block.textures, StoredTextures)]
     return Faces(
         [key for block in blocks for key in block.keys],
@@ -217,11 +219,16 @@ def joined(blocks: Sequence[Faces]) -> Faces:
 
 
 def failed_faces(storage: Storage, block: str) -> dict[str, tuple[str, str]]:
-    """Keys of the faces of a block that have no texture, with code and message."""
-    told = json.loads(_facts(storage, block)["told"].tobytes())
-    return {key: (code, message) for key, (code, message) in told["failed"].items()}
+    """Code and message of each face of a block that has no texture, by key."""
+    failed = json.loads(_facts(storage, block)["failed"].tobytes())
+    return {key: (code, message) for key, (code, message) in failed.items()}
 
 
 def _facts(storage: Storage, block: str) -> dict[str, Any]:
-    with np.load(io.BytesIO(storage.read_bytes(texture_facts(block)))) as facts:
+    with np.load(io.BytesIO(storage.read_bytes(texture_facts(block))), allow_pickle=False) as facts:
         return dict(facts)
+
+
+def _json_array(value: object) -> npt.NDArray[np.uint8]:
+    """A JSON value as UTF-8 bytes in an array, so that it fits into the npz file."""
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)

@@ -14,10 +14,10 @@ import pytest
 from faceloom.pipelines.analyse import face_table
 from faceloom.pipelines.analyse.face_table import (
     TOO_LARGE,
+    applies_to_identical_bytes,
     face_files,
     load_analysed,
     row_of_content,
-    speaks_for_copies,
     stamp_of,
 )
 from faceloom.pipelines.store.parquet_tables import write_faces
@@ -119,7 +119,7 @@ def test_content_is_found_in_whichever_file_it_is_with_quality(storage: Storage)
 )
 def test_some_rows_say_nothing_of_copies(storage: Storage, changes: dict[str, Any]) -> None:
     one = row(photo(), **changes)
-    assert not speaks_for_copies(one.sha256, one.stamp, one.code, one.given)
+    assert not applies_to_identical_bytes(one.sha256, one.stamp, one.code, one.given)
     lay(storage, [one])
     assert row_of_content(storage.root, "faces/id", str(changes), row(photo()).sha256) is None
 

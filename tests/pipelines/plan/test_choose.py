@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.pipelines.plan import choose
-from faceloom.pipelines.plan.choose import Choice, choose_faces
+from faceloom.pipelines.plan.choose import ChosenFaces, choose_faces
 from faceloom.schemas.faces import UNREADABLE
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
@@ -19,7 +19,7 @@ from faceloom.schemas.recipe import Recipe
 from tests.pipelines.planning import POLYGON, TEMPLATE, Item, face_row, item, many, recipe
 
 
-def pick(items: Sequence[Item], how: Recipe | None = None) -> Choice:
+def pick(items: Sequence[Item], how: Recipe | None = None) -> ChosenFaces:
     photos, found = [photo for photo, _ in items], {photo.photo_id: row for photo, row in items}
     return choose_faces(how or recipe(), photos, found)
 
@@ -153,7 +153,7 @@ def test_split_names_that_differ_in_case_are_one(one: str, other: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.text(min_size=1))
 def test_split_names_meet_only_if_they_are_one(one: str, other: str) -> None:
-    found = [choose._plain(name) for name in (one, other)]
+    found = [choose._split_file_name(name) for name in (one, other)]
     assert (found[0] == found[1]) is (one.lower() == other.lower())
     assert all(re.fullmatch(r"[a-z0-9_]{1,50}", name) for name in found)
 

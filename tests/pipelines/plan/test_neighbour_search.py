@@ -20,7 +20,7 @@ from faceloom.pipelines.build import prepare
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan import neighbour_search, textures
 from faceloom.pipelines.plan.choose import choose_faces
-from faceloom.pipelines.plan.neighbour_search import Groups, Nearness, find_neighbours, metric_of
+from faceloom.pipelines.plan.neighbour_search import BlockGroups, SplitNeighbours, find_neighbours, metric_of
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.output_folder import claimed
 from faceloom.pipelines.store.storage import Storage
@@ -71,7 +71,7 @@ class Bench:
         found = survey(context, workers=1, watcher=Watcher())
         return list(choose_faces(context.recipe, found.photos, found.analysed).faces)
 
-    def find(self, workers: int = 1, faces: list[PlannedFace] | None = None, **morph: Any) -> Nearness:
+    def find(self, workers: int = 1, faces: list[PlannedFace] | None = None, **morph: Any) -> SplitNeighbours:
         context = self.context(**morph)
         how = context.recipe.morph
         assert how is not None
@@ -217,7 +217,7 @@ def stopped_at(patch: pytest.MonkeyPatch, name: str, log: Path, after: int) -> N
     patch.setattr(neighbour_search, name, dying)
 
 
-@pytest.mark.parametrize(("stage", "tasks"), [("_make_textures", 5), ("_search", 3)])
+@pytest.mark.parametrize(("stage", "tasks"), [("_make_textures", 5), ("_search_group", 3)])
 def test_a_run_that_was_stopped_is_taken_up_where_it_ended(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, stage: str, tasks: int
 ) -> None:
@@ -231,7 +231,7 @@ def test_a_run_that_was_stopped_is_taken_up_where_it_ended(
             bench.find()
     assert bench.files("work") and not bench.files("neighbours")
     with monkeypatch.context() as patch:
-        if stage == "_search":
+        if stage == "_search_group":
             stopped_at(patch, "_make_textures", textures_again, after=0)
         stopped_at(patch, stage, after, after=-1)
         assert bench.find().rows == whole.rows
@@ -292,12 +292,12 @@ def test_an_index_of_nobody_is_no_trouble(bench: Bench, monkeypatch: pytest.Monk
 
 def test_groups_are_opened_as_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        stopped_at(patch, "_search", bench.folder / "log", after=0)
+        stopped_at(patch, "_search_group", bench.folder / "log", after=0)
         with pytest.raises(FaceloomError):
             bench.find()
     storage = bench.context().storage
     [name] = [path.split("/")[1].split(".")[0] for path in storage.list("work") if path.endswith(".groups.json")]
-    groups = Groups(storage, name)
+    groups = BlockGroups(storage, name)
     assert [len(group) for group in groups] == [6, 6, 2]
     assert [key for group in groups[1:] for key in group.keys] == sorted(key for g in groups for key in g.keys)[6:]
     group = groups[0]

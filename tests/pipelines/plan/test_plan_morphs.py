@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceloom.pipelines.plan import plan_morphs as morphs
-from faceloom.pipelines.plan.choose import Choice
-from faceloom.pipelines.plan.neighbour_search import Nearness
+from faceloom.pipelines.plan.choose import ChosenFaces
+from faceloom.pipelines.plan.neighbour_search import SplitNeighbours
 from faceloom.pipelines.plan.plan_morphs import plan_morphs, with_morphs
 from faceloom.pipelines.plan.shard_layout import make_plan
 from faceloom.pipelines.plan.splits import assign_splits
@@ -161,10 +161,12 @@ def test_both_parents_are_always_on_one_side_of_the_split(
             who = group if count == 1 else f"{number}-f{face}"
             place = position(group, f"{number:064x}")
             faces.append(someone(number, synthetic, identity=who, split=side, face=face, place=place))
-    choice = Choice(tuple(faces), ())
+    choice = ChosenFaces(tuple(faces), ())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            morphs, "find_neighbours", lambda c, m, among, **_: Nearness(tuple(everyone_near_everyone(among, 4, same)))
+            morphs,
+            "find_neighbours",
+            lambda c, m, among, **_: SplitNeighbours(tuple(everyone_near_everyone(among, 4, same))),
         )
         mixed, _ = with_morphs(SimpleNamespace(recipe=how), choice, workers=1, watcher=Watcher())  # type: ignore[arg-type]
     side_of = {face.key: face.split for face in faces}
@@ -188,14 +190,14 @@ def test_faces_without_landmarks_take_no_part(synthetic: SimpleNamespace) -> Non
     faces[1] = replace(faces[1], landmarks=b"")
     how, asked = recipe_with(), []
 
-    def find(context: object, morph: Morph, among: Sequence[PlannedFace], **_: object) -> Nearness:
+    def find(context: object, morph: Morph, among: Sequence[PlannedFace], **_: object) -> SplitNeighbours:
         asked.extend(among)
-        return Nearness(tuple(everyone_near_everyone(among)), {}, 0.9, ("n/a.parquet",), {"compare": 1.0})
+        return SplitNeighbours(tuple(everyone_near_everyone(among)), {}, 0.9, ("n/a.parquet",), {"compare": 1.0})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(morphs, "find_neighbours", find)
         context: Any = SimpleNamespace(recipe=how)
-        mixed, seconds = with_morphs(context, Choice(tuple(faces), ()), workers=1, watcher=Watcher())
+        mixed, seconds = with_morphs(context, ChosenFaces(tuple(faces), ()), workers=1, watcher=Watcher())
     assert asked == [faces[0], faces[2]] and mixed.faces[:3] == tuple(faces) and len(mixed.faces) == 5
     assert mixed.recall == {"train": 0.9} and mixed.neighbours == ("n/a.parquet",) and seconds == {"compare": 1.0}
     assert mixed.rejects == ()

@@ -232,5 +232,6 @@ def test_a_parts_digest_is_that_of_earlier_versions() -> None:
         "s", "a.jpg", "ab" * 32, 0, "Ada+Bob", "train", "CC0", None, (("age", 36),), 320, 240, b"\x02" * 544, box, (0,),
         5, "labels", mixed,
     )  # fmt: skip
-    assert planner._part([face], "settings", ["m"]).digest == "5011149ae98679c84bf3aebc"
-    assert planner._part([replace(face, morph=None)], "settings", ["m"]).digest == "a0452b6878b2a64a21dd2831"
+    layout = planner._Layout(1, "settings", ["m"])
+    assert layout.part([face]).digest == "5011149ae98679c84bf3aebc"
+    assert layout.part([replace(face, morph=None)]).digest == "a0452b6878b2a64a21dd2831"

@@ -145,9 +145,9 @@ def test_nobody_no_sides() -> None:
 def test_a_split_that_nobody_falls_to_is_told_with_the_reason() -> None:
     faces = [("Ada", "train"), ("Ada", "train"), ("Grace", "train")]
     assert empty_splits(split(), faces) == (
-        "split val (10%) gets no sample: each person falls to one split by hash, and none of 2 to this one. "
+        "split val (10%) gets no sample: each person is assigned to a split by hash, and none of 2 to this one. "
         "More people, another `seed` or `split: {per_identity: 0.7}` may fill it",
-        "split test (10%) gets no sample: each person falls to one split by hash, and none of 2 to this one. "
+        "split test (10%) gets no sample: each person is assigned to a split by hash, and none of 2 to this one. "
         "More people, another `seed` or `split: {per_identity: 0.7}` may fill it",
     )
     [warning] = empty_splits(split(shares={"train": 0.5, "val": 0, "test": 0.5}), faces)
@@ -157,7 +157,7 @@ def test_a_split_that_nobody_falls_to_is_told_with_the_reason() -> None:
 def test_so_is_one_to_which_no_photo_falls() -> None:
     [warning] = empty_splits(split(per_identity=0.9), [("Ada", "train"), ("Ada", "train"), ("Grace", "train")])
     assert warning == (
-        "split test (10%) gets no sample: each person's photos are divided by hash, and none of 3 falls to this one. "
+        "split test (10%) gets no sample: each person's photos are divided by hash, and none of 3 is in this one. "
         "More photos or another `seed` may fill it"
     )
 

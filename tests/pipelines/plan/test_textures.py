@@ -15,8 +15,8 @@ from faceloom.pipelines.plan import textures
 from faceloom.pipelines.plan.textures import (
     StoredTextures,
     failed_faces,
-    is_made,
-    joined,
+    has_textures,
+    join_blocks,
     make_textures,
     open_block,
     texture_recipe,
@@ -98,7 +98,7 @@ def test_a_texture_is_the_aligned_crop_in_a_size_of_its_own(bench: Bench, align:
     names = bench.make(align=align)
     assert len(names) == 3 and len(set(names)) == 3
     how = texture_recipe(bench.recipe(align=align), Morph(texture_size=SIDE))
-    everyone = joined([open_block(bench.storage, name) for name in names])
+    everyone = join_blocks([open_block(bench.storage, name) for name in names])
     assert everyone.textures.shape == (PHOTOS, SIDE, SIDE, 3)
     for number, face in enumerate(bench.faces):
         photo = bench.synthetic.decoded((bench.photos / face.uri).read_bytes())
@@ -143,7 +143,7 @@ def test_a_block_is_named_by_what_decides_it(bench: Bench) -> None:
 def test_a_block_that_is_there_is_not_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     names = bench.make()
     before = {path.name: path.read_bytes() for path in (bench.out / "work").iterdir()}
-    assert all(is_made(bench.storage, name) for name in names)
+    assert all(has_textures(bench.storage, name) for name in names)
     monkeypatch.setattr(textures, "read_unchanged", lambda *_: pytest.fail("it is there"))
     bench.make()
     assert {path.name: path.read_bytes() for path in (bench.out / "work").iterdir()} == before
@@ -154,7 +154,7 @@ def test_half_a_block_is_none(bench: Bench, missing: Any) -> None:
     [name, *_] = bench.make()
     before = {path.name: path.read_bytes() for path in (bench.out / "work").iterdir()}
     bench.storage.remove(missing(name))
-    assert not is_made(bench.storage, name)
+    assert not has_textures(bench.storage, name)
     bench.make()
     assert {path.name: path.read_bytes() for path in (bench.out / "work").iterdir()} == before
 
@@ -182,9 +182,9 @@ def test_a_block_of_which_nothing_is_left_can_be_opened(bench: Bench) -> None:
     empty, full = open_block(bench.storage, names[0]), open_block(bench.storage, names[1])
     assert len(empty) == 0 and empty.textures.shape == (0, SIDE, SIDE, 3)
     assert len(failed_faces(bench.storage, names[0])) == 3
-    both = joined([empty, full])
+    both = join_blocks([empty, full])
     assert both.keys == full.keys and np.array_equal(both.textures[2], full.textures[2])
-    assert len(joined([empty])) == 0
+    assert len(join_blocks([empty])) == 0
 
 
 def test_a_photo_that_changed_fails_the_block_and_all_such_photos_are_noted(bench: Bench) -> None:
@@ -195,7 +195,7 @@ def test_a_photo_that_changed_fails_the_block_and_all_such_photos_are_noted(benc
     (bench.photos / "004.png").unlink()
     for task in tasks:
         make_textures(task, context)
-    assert [is_made(bench.storage, task.name) for task in tasks] == [False, False, True]
+    assert [has_textures(bench.storage, task.name) for task in tasks] == [False, False, True]
     assert set(failed_photos(bench.storage)) == {"s/000.png", "s/002.png", "s/004.png"}
     assert not bench.storage.partials()
 
@@ -207,7 +207,7 @@ def test_a_source_that_is_gone_ends_the_run(bench: Bench) -> None:
     bench.photos.rename(bench.photos.with_name("elsewhere"))
     with pytest.raises(SourceError):
         make_textures(task, context)
-    assert not is_made(bench.storage, task.name)
+    assert not has_textures(bench.storage, task.name)
 
 
 def test_stored_textures_are_read_where_they_lie(tmp_path: Path) -> None:
@@ -235,9 +235,9 @@ def test_no_file_stays_open(bench: Bench) -> None:
 
 def test_plan_rows_of_other_photos_do_not_disturb(bench: Bench) -> None:
     """Blocks are cut in the order given; the same faces in another order are other blocks of the same textures."""
-    forward = joined([open_block(bench.storage, name) for name in bench.make()])
+    forward = join_blocks([open_block(bench.storage, name) for name in bench.make()])
     bench.faces = [replace(face) for face in reversed(bench.faces)]
-    backward = joined([open_block(bench.storage, name) for name in bench.make()])
+    backward = join_blocks([open_block(bench.storage, name) for name in bench.make()])
     assert backward.keys == forward.keys[::-1]
     assert all(np.array_equal(forward.textures[n], backward.textures[PHOTOS - 1 - n]) for n in range(PHOTOS))
 
