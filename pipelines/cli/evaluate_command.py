@@ -57,12 +57,12 @@ def autoencoder(
     with ending(FAILED, as_json, debug):
         from faceloom.pipelines.cli.console import watcher_for
         from faceloom.pipelines.cli.summary import evaluation_summary
-        from faceloom.pipelines.evaluation.evaluate import evaluate, open_methods
+        from faceloom.pipelines.evaluation.evaluate import open_methods, run_evaluation
         from faceloom.pipelines.evaluation.report import as_json as plain
         from faceloom.pipelines.evaluation.report import write_report
 
         with watcher_for(error_console()) as watcher:
-            evaluation = evaluate(task, open_methods(task), watcher)
+            evaluation = run_evaluation(task, open_methods(task), watcher)
         write_report(evaluation, folder)
         if as_json:
             write_json({"to": folder, **plain(evaluation)})

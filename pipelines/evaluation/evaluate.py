@@ -1,4 +1,4 @@
-"""Evaluation: masks a split of a finished build with trained networks and with baselines, and measures them all."""
+"""Masks a split of a finished build with trained networks and with baselines, and measures the results."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ from faceloom.pipelines.training.held_out import TRAIN
 from faceloom.transforms.types import Image
 
 BATCH = 128
-"""Samples in memory at once."""
+"""Number of samples in memory at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came out.
+    """The result of an evaluation.
 
     Attributes:
-        tables: a row for each method; by what people they are over: all, and known and held-out ones if there are both.
-        sheet: uint8 (H, W, 3), RGB.
+        task: what was evaluated: the networks, the build, and who is in the split.
+        tables: one row per method, by the group of people: "all people" and, if the split has both kinds, "people that
+            are also in train" and "held-out people". A row's figures have a value and a 95 % interval.
+        sheet: pictures of some samples, input, target and every method side by side, uint8 (H, W, 3), RGB.
     """
 
     task: Task
@@ -45,10 +47,10 @@ class Evaluation:
 
 
 def open_methods(task: Task) -> list[Method]:
-    """All that is compared, with the networks loaded; the targets come first, faces without a mask last.
+    """Load the networks and return all methods to compare: the targets first, faces without a mask last.
 
     Raises:
-        CheckpointError: a network's weights are damaged.
+        CheckpointError: the weights of a network are damaged.
     """
     networks = [Network(run.name, MaskPredictor.load(run.folder, device=task.device)) for run in task.runs]
     return [Target(), *networks, Polygon(), AnotherTemplate.of_recipe(task.record.recipe), NoMask()]
@@ -56,7 +58,7 @@ def open_methods(task: Task) -> list[Method]:
 
 @dataclass(slots=True)
 class _Gathered:
-    """What a split comes to, method by method: scores of its samples in order, and pictures to show, by key."""
+    """The scores of each method, in the order of the samples, and the pictures for the sheet, by key."""
 
     scores: list[list[Scores | None]]
     people: list[frozenset[str]] = field(default_factory=list)
@@ -64,8 +66,13 @@ class _Gathered:
     pictures: dict[str, list[Image | None]] = field(default_factory=dict)
 
 
-def evaluate(task: Task, methods: Sequence[Method], watcher: Watcher) -> Evaluation:
-    """Mask every sample of the split by every method and measure the results.
+def run_evaluation(task: Task, methods: Sequence[Method], watcher: Watcher) -> Evaluation:
+    """Mask every sample of the split with every method and measure the results.
+
+    Args:
+        task: from `prepare_evaluation`.
+        methods: from `open_methods`.
+        watcher: gets the progress.
 
     Raises:
         StorageError: a shard is damaged.
@@ -98,7 +105,7 @@ def _tables(task: Task, methods: Sequence[Method], gathered: _Gathered) -> dict[
     of_known = gathered.known
     groups = {"all people": [True] * len(of_known)}
     if any(of_known) and not all(of_known) and task.protocol.split != TRAIN:
-        groups["people whom train holds too"] = of_known
+        groups["people that are also in train"] = of_known
         groups["held-out people"] = [not known for known in of_known]
     return {
         title: tuple(

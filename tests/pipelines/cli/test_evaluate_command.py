@@ -120,7 +120,7 @@ def test_a_report_that_cannot_be_written_is_a_failure(
 def test_a_folder_with_anything_but_a_report_is_refused_before_any_work(
     masked_build: Path, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "evaluate", None)  # would fail, in another way
+    monkeypatch.setattr(evaluation, "run_evaluation", None)  # would fail, in another way
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "metrics.json").write_text('{"loss": 0.1}')
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

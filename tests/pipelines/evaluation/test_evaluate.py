@@ -14,7 +14,7 @@ import pytest
 
 from faceloom.models.metrics import score
 from faceloom.pipelines.evaluation import evaluate as evaluation
-from faceloom.pipelines.evaluation.evaluate import Evaluation, evaluate, open_methods
+from faceloom.pipelines.evaluation.evaluate import Evaluation, open_methods, run_evaluation
 from faceloom.pipelines.evaluation.figures import Row
 from faceloom.pipelines.evaluation.methods import Masked, Method, NoMask, Pair, Polygon, Target
 from faceloom.pipelines.evaluation.report import as_json
@@ -65,7 +65,7 @@ def task(masked_build: Path, tmp_path_factory: pytest.TempPathFactory, synthetic
 
 @pytest.fixture(scope="module")
 def done(task: Task) -> Evaluation:
-    return evaluate(task, open_methods(task), Watcher())
+    return run_evaluation(task, open_methods(task), Watcher())
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_masks_from_landmarks_lie_where_the_truth_does(done: Evaluation) -> None
 
 
 def test_figures_are_those_of_the_samples(task: Task, pairs: list[Pair]) -> None:
-    (row,) = evaluate(task, [Grey()], Watcher()).tables["all people"]
+    (row,) = run_evaluation(task, [Grey()], Watcher()).tables["all people"]
     scores = [
         score(pair.face, pair.target, pair.truth, np.where(pair.truth[..., None], np.uint8(128), pair.face), pair.truth)
         for pair in pairs
@@ -116,7 +116,7 @@ def test_figures_are_those_of_the_samples(task: Task, pairs: list[Pair]) -> None
 
 def test_a_mixed_split_is_divided_by_who_was_trained_on(done: Evaluation, task: Task, pairs: list[Pair]) -> None:
     everyone, known, new = (done.tables[title][0].samples for title in done.tables)
-    assert list(done.tables)[1:] == ["people whom train holds too", "held-out people"]
+    assert list(done.tables)[1:] == ["people that are also in train", "held-out people"]
     assert known == sum(pair.key in task.known for pair in pairs) and known + new == everyone
 
 
@@ -124,7 +124,7 @@ def test_a_split_of_one_kind_of_people_has_one_table(
     masked_build: Path, tmp_path: Path, synthetic: SimpleNamespace
 ) -> None:
     task = prepare_evaluation([synthetic.tiny_run(tmp_path / "net")], str(masked_build), "train", device="cpu")
-    assert list(evaluate(task, [NoMask()], Watcher()).tables) == ["all people"]
+    assert list(run_evaluation(task, [NoMask()], Watcher()).tables) == ["all people"]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 1000])
@@ -132,21 +132,21 @@ def test_figures_do_not_depend_on_how_samples_are_grouped(
     task: Task, done: Evaluation, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluation, "BATCH", batch)
-    again = evaluate(task, open_methods(task), Watcher())
+    again = run_evaluation(task, open_methods(task), Watcher())
     assert json.dumps(as_json(again)) == json.dumps(as_json(done)) and np.array_equal(again.sheet, done.sheet)
 
 
 def test_progress_is_told(task: Task, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "BATCH", 4)
     watcher = Counting()
-    evaluate(task, [NoMask()], watcher)
+    run_evaluation(task, [NoMask()], watcher)
     assert watcher.told[0] == ("evaluate", len(pairs), "samples")
     assert watcher.told[1:] == [*range(4, len(pairs), 4), len(pairs)]
 
 
 def test_the_sheet_shows_input_target_and_every_method(task: Task, pairs: list[Pair]) -> None:
     methods: list[Method] = [Target(), Grey(), Polygon(), NoMask()]
-    sheet = evaluate(task, methods, Watcher()).sheet
+    sheet = run_evaluation(task, methods, Watcher()).sheet
     by_key = {pair.key: pair for pair in pairs}
     side, factor = CELL, CELL // 32
     assert sheet.shape[1] == 4 * (side + GAP) - GAP  # faces without a mask are the input already
@@ -159,12 +159,12 @@ def test_the_sheet_shows_input_target_and_every_method(task: Task, pairs: list[P
 
 
 def test_methods_may_have_any_name(task: Task) -> None:
-    done = evaluate(task, [Target(), Grey("target"), Grey("input")], Watcher())
+    done = run_evaluation(task, [Target(), Grey("target"), Grey("input")], Watcher())
     assert [row.name for row in done.tables["all people"]] == ["target", "target", "input"]
 
 
 def test_a_sample_that_a_method_cannot_mask_is_counted_and_its_place_stays_empty(task: Task) -> None:
-    done = evaluate(task, [Target(), Grey(skip=task.shown[0])], Watcher())
+    done = run_evaluation(task, [Target(), Grey(skip=task.shown[0])], Watcher())
     row = done.tables["all people"][1]
     assert row.missing == 1 and row.samples == task.protocol.samples - 1
     left = 2 * (CELL + GAP)
