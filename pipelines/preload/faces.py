@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from importlib import import_module
 
 from faceloom.schemas.errors import FaceloomError
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # threads do not survive a fork
 gc.disable()  # nothing that is loaded here is ever garbage; looking for some takes a tenth of the time
 with contextlib.suppress(FaceloomError, ImportError):  # a worker process that needs it reports what is missing
     for _module in ("cv2", "dlib", "pyarrow.parquet", "faceloom.pipelines.build"):

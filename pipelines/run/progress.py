@@ -1,4 +1,4 @@
-"""Progress of running tasks, for display only: nothing depends on it."""
+"""Progress of running tasks. It is only displayed; no result depends on it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 _add: Callable[[int], None] | None = None
-"""Where `tick` counts: a slot of the pool in a worker process, the watcher in the main process, or nowhere."""
 
 
 def tick(count: int = 1) -> None:
-    """Report that so many more items of the running task are done."""
+    """Report that `count` more items of the running task are done."""
     if _add is not None:
         _add(count)
 
 
 def count_with(add: Callable[[int], None] | None) -> None:
-    """Set what `tick` calls in this process; None to stop counting."""
+    """Set the function that `tick` calls in this process; None to stop counting."""
     global _add
     _add = add
 

@@ -1,4 +1,4 @@
-"""Where the time goes, stage by stage."""
+"""Measure the time of each stage."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Adds up seconds per stage."""
+    """Adds up the seconds of each stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
 
     @contextmanager
     def time(self, stage: str) -> Iterator[None]:
-        """Count the block's time to a stage."""
+        """Add the time of the block to a stage, also if it fails."""
         start = time.perf_counter()
         try:
             yield

@@ -1,16 +1,16 @@
-"""Who is told how a build goes on."""
+"""The interface through which a build reports its progress."""
 
 from __future__ import annotations
 
 
 class Watcher:
-    """Is told how a build goes on, and shows nothing. The command line's own kind shows it."""
+    """Receives progress and shows nothing. The command line has a subclass that shows it."""
 
     def stage(self, name: str, total: int | None, unit: str) -> None:
-        """A stage begins, with so many things to do if that is known."""
+        """A stage begins. `total` is its number of items, None if unknown; `unit` is their name in the plural."""
 
     def done(self, count: int) -> None:
-        """So many things of the stage are done in all."""
+        """`count` items of the stage are done in all."""
 
     def note(self, text: str) -> None:
-        """Something that the user should know."""
+        """Show the user a message."""

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, forkserver, resource_tracker
 from typing import Any
@@ -18,8 +18,11 @@ from typing import Any
 from faceloom.pipelines.run import progress
 from faceloom.schemas.errors import WorkerError, error_from_json, error_to_json
 
-# A fork of a process that has loaded system libraries is only safe on Linux.
+# Forking a process that has loaded system libraries is only safe on Linux.
 _CONTEXT = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+
+
+_DIED, _NO_START = "a worker process died", "worker processes cannot start"
 
 
 def processors() -> int:
@@ -28,37 +31,52 @@ def processors() -> int:
 
 
 def start_server(modules: Sequence[str] = ()) -> None:
-    """Start the process that worker processes are forked from, so that it imports `modules` while other work goes on.
+    """Start the process that worker processes are forked from. It imports `modules` while this process does other work.
 
-    Does nothing where it runs already, and on systems other than Linux.
+    Does nothing if it runs already, and on systems other than Linux.
     """
-    if sys.platform != "linux":
-        return
-    _CONTEXT.set_forkserver_preload(list(modules))
-    resource_tracker.ensure_running()  # it unblocks signals
-    with _inherited({"OPENBLAS_NUM_THREADS": "1"}), _hidden_script():  # threads do not survive a fork
-        forkserver.ensure_running()
+    if sys.platform == "linux":
+        _CONTEXT.set_forkserver_preload(list(modules))
+        resource_tracker.ensure_running()  # before signals are blocked, because it unblocks them
+        with _starting_processes():
+            forkserver.ensure_running()
+
+
+def kill_workers() -> None:
+    """Kill all child processes that this process started through multiprocessing."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 class WorkerPool:
-    """A number of worker processes that run functions. Use as a context manager."""
+    """A fixed number of worker processes that run functions. Use it as a context manager.
+
+    Raises:
+        WorkerError: on entry if they cannot start; later if one dies.
+    """
 
     def __init__(self, workers: int) -> None:
-        self._workers = workers
-        self._counts = _CONTEXT.RawArray("q", workers)
-        started = _CONTEXT.Value("i", 0)
-        begin = self._counts, started, dict(os.environ), os.getcwd()  # noqa: PTH109
-        self._executor = ProcessPoolExecutor(workers, _CONTEXT, _begin_worker, begin)
+        with _explained(_NO_START):
+            self._counts = _CONTEXT.RawArray("q", workers)
+            begin = self._counts, _CONTEXT.Value("i", 0), dict(os.environ), os.getcwd()  # noqa: PTH109
+            self._executor = ProcessPoolExecutor(workers, _CONTEXT, _begin_worker, begin)
         self._processes: list[Any] = []
 
     def __enter__(self) -> WorkerPool:
-        start_server()
         others = multiprocessing.active_children()
-        with _hidden_script(), _inherited({}):
-            # The executor starts a process for a call only if none is idle; these calls wait until all are there.
-            for call in [self.submit(_wait_for_others, self._workers) for _ in range(self._workers)]:
-                self.result(call)
-        self._processes = [process for process in multiprocessing.active_children() if process not in others]
+        try:
+            try:
+                with _explained(_NO_START):
+                    start_server()
+                    with _starting_processes():  # each call starts one process, since all of them wait for the last one
+                        calls = [self._executor.submit(int) for _ in self._counts]
+                    wait(calls)
+                    calls[0].result()
+            finally:
+                self._processes = [process for process in multiprocessing.active_children() if process not in others]
+        except BaseException as error:
+            self.__exit__(type(error))
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -72,30 +90,31 @@ class WorkerPool:
         return sum(self._counts)
 
     def submit(self, function: Callable[[Any], Any], argument: Any) -> Future[tuple[Any, str]]:
-        """Queue `function(argument)` for the worker processes; they take calls in order.
+        """Queue `function(argument)` for the worker processes, which take calls in order.
 
         Args:
-            function: defined at the top of a module; with its argument and its result it crosses by pickle.
+            function: defined at the top of a module. It, its argument and its result are pickled.
         """
-        return self._executor.submit(_call, function, argument)
+        with _explained(_DIED):
+            return self._executor.submit(_call, function, argument)
 
     def result(self, call: Future[tuple[Any, str]]) -> Any:
-        """Wait for a submitted call, and return its result. Once a call failed, those that wait are dropped.
+        """Wait for a submitted call, and return its result.
 
         Raises:
-            FaceloomError: as the function raised it; WorkerError for any other exception, and where a worker died.
+            FaceloomError: the function raised it.
+            WorkerError: the function raised another exception, or a worker process died.
+            CancelledError: the call was cancelled.
         """
-        try:
+        with _explained(_DIED):
             result, error = call.result()
-        except CancelledError:
-            raise WorkerError("not run, because another task failed") from None
-        except BrokenProcessPool:
-            remedy = "If memory ran out, use fewer workers. Run the same command again; finished tasks are kept"
-            raise WorkerError("a worker process died", remedy=remedy) from None
         if error:
-            self._executor.shutdown(wait=False, cancel_futures=True)
             raise error_from_json(error)
         return result
+
+    def cancel(self) -> None:
+        """Cancel all calls that are not running yet, and accept no more."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def kill(self) -> None:
         """Kill all worker processes at once; running calls fail."""
@@ -103,10 +122,14 @@ class WorkerPool:
             process.kill()
 
 
-def kill_workers() -> None:
-    """Kill all child processes that this process started through multiprocessing."""
-    for process in multiprocessing.active_children():
-        process.kill()
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, OSError, EOFError) as error:  # BrokenProcessPool is a RuntimeError
+        value = "" if isinstance(error, BrokenProcessPool) else error
+        remedy = "If memory ran out, use fewer workers. Run the same command again; finished tasks are kept"
+        raise WorkerError(what, value=value, remedy=remedy) from error
 
 
 def _call(function: Callable[[Any], Any], argument: Any) -> tuple[Any, str]:
@@ -117,24 +140,13 @@ def _call(function: Callable[[Any], Any], argument: Any) -> tuple[Any, str]:
         return None, error_to_json(error)
 
 
-_started: Any = None
-"""In a worker process: how many of them have started."""
-
-
-def _wait_for_others(workers: int) -> None:
-    while _started.value < workers:
-        time.sleep(0.001)
-
-
 def _begin_worker(counts: Any, started: Any, environment: Mapping[str, str], folder: str) -> None:
-    """Prepare a worker process: the environment of its parent as it is now, its progress slot, and its end."""
+    """Prepare a worker process: its end, its parent's environment and folder, and its slot for progress."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    global _started
-    _started = started
     with started.get_lock():
         slot = started.value
         started.value += 1
@@ -146,41 +158,27 @@ def _begin_worker(counts: Any, started: Any, environment: Mapping[str, str], fol
     import cv2
 
     cv2.setNumThreads(1)  # there is a worker process for each processor
+    while started.value < len(counts):
+        time.sleep(0.001)
 
 
 def _end_with_parent() -> None:
-    """Kill this process when its parent ends, however that happens."""
+    """Kill this process when its parent ends for any reason."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGKILL)
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def _inherited(environment: Mapping[str, str]) -> Iterator[None]:
-    """Start processes with these variables, and with Ctrl-C blocked: until they ignore it, it would end them loudly."""
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
+def _starting_processes() -> Iterator[None]:
+    """Keep new processes from running the user's script again, and from ending with a traceback on Ctrl-C."""
+    main = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _hidden_script() -> Iterator[None]:
-    """Keep new processes from running the user's script again, which they do to unpickle what it defines."""
-    main = sys.modules["__main__"]
-    hidden: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
-    main.__spec__ = None
-    vars(main).pop("__file__", None)
-    try:
-        yield
-    finally:
-        vars(main).update(hidden)
+        main.update(hidden)

@@ -70,6 +70,11 @@ def sleep_then_pass_on(task: Task, folder: Path) -> Any:
     time.sleep(60)
 
 
+def process_number(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def tick_and_wait(folder: Path) -> int:
     tick(5)
     (folder / "ticked").touch()

@@ -18,6 +18,7 @@ import pytest
 
 from faceloom.pipelines.run import run_tasks as module
 from faceloom.pipelines.run.run_tasks import run_tasks
+from faceloom.pipelines.run.worker_pool import WorkerPool
 from faceloom.schemas.errors import FaceloomError, PhotoError, RecipeError, SourceError, StorageError, WorkerError
 from tests.pipelines.run.tasks import (
     count_group,
@@ -111,6 +112,29 @@ def test_one_error_among_many_tasks_ends_the_run(tmp_path: Path, workers: int) -
     with pytest.raises(SourceError, match="gone"):
         run_tasks(TASKS, do, workers=workers, then=partial(count_group, folder=tmp_path))
     assert not list(tmp_path.glob("b.then")), "a group with a failed task is not gathered"
+
+
+def test_the_error_is_the_cause_and_not_that_others_were_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are cancelled only once the error is noted, however slowly that happens."""
+    real = WorkerPool.cancel
+
+    def cancel(pool: WorkerPool) -> None:
+        real(pool)
+        time.sleep(0.5)  # the errors of cancelled calls arrive in other threads meanwhile
+
+    monkeypatch.setattr(WorkerPool, "cancel", cancel)
+    with pytest.raises(SourceError, match="gone"):
+        run_tasks(TASKS, partial(fail, error=SourceError("gone")), workers=2)
+
+
+def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pool: WorkerPool) -> WorkerPool:
+        raise WorkerError("worker processes cannot start")
+
+    monkeypatch.setattr(WorkerPool, "__enter__", refuse)
+    with pytest.raises(WorkerError, match="cannot start"):
+        run_tasks(TASKS, pass_on, workers=2)
+    assert module._RUNS == {}
 
 
 def test_a_worker_that_is_killed_is_an_error_within_five_seconds() -> None:

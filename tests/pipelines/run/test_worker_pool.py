@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
 
 from faceloom.pipelines.run.worker_pool import WorkerPool, kill_workers, processors
 from faceloom.schemas.errors import StorageError, WorkerError
-from tests.pipelines.run.tasks import describe, double, fail_at, refuse, sleep, tick_and_wait
+from tests.pipelines.run.tasks import describe, double, fail_at, process_number, refuse, sleep, tick_and_wait
 
 
 def test_calls_give_results_in_any_order() -> None:
@@ -42,7 +45,8 @@ def test_an_error_arrives_as_data_and_drops_the_calls_that_wait(tmp_path: Path) 
         with pytest.raises(WorkerError, match="ValueError: no such thing") as caught:
             pool.result(first)
         assert "in refuse" in caught.value.trace
-        with pytest.raises(WorkerError, match="not run"):
+        pool.cancel()
+        with pytest.raises(CancelledError):
             pool.result(waiting[-1])
         pool.kill()
     assert time.monotonic() - begin < 4
@@ -69,6 +73,66 @@ def test_killed_workers_fail_their_calls_at_once() -> None:
         assert time.monotonic() - begin < 5
 
 
+def test_all_processes_start_at_once_and_before_the_first_call() -> None:
+    before = multiprocessing.active_children()
+    with WorkerPool(3) as pool:
+        started = {process.pid for process in multiprocessing.active_children() if process not in before}
+        calls = [pool.submit(process_number, 0.05) for _ in range(12)]
+        assert {pool.result(call) for call in calls} <= started
+        assert len(started) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="replaces a step of the fork server")
+@pytest.mark.parametrize("error", [OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), EOFError("unexpected EOF")])
+def test_a_process_that_cannot_start_is_an_error_and_leaves_no_other(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from multiprocessing.popen_forkserver import Popen
+
+    before, real, begin = multiprocessing.active_children(), Popen._launch, time.monotonic()  # type: ignore[attr-defined]
+    starts: list[object] = []
+
+    def launch(popen: object, process: object) -> None:
+        starts.append(process)
+        if len(starts) == 2:
+            raise error
+        real(popen, process)
+
+    monkeypatch.setattr(Popen, "_launch", launch)
+    with pytest.raises(WorkerError, match=f"cannot start.*{error}.*fewer workers".replace("[", r"\[")), WorkerPool(3):
+        pytest.fail("entered")
+    assert len(starts) == 2
+    end = time.monotonic() + 5
+    while set(multiprocessing.active_children()) - set(before) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not set(multiprocessing.active_children()) - set(before)
+    assert time.monotonic() - begin < 10
+    with WorkerPool(1) as pool:
+        assert pool.result(pool.submit(double, 4)) == 8
+
+
+def test_a_process_that_cannot_be_prepared_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    pool = WorkerPool(2)
+    folder.rmdir()
+    with pytest.raises(WorkerError, match="cannot start"), pool:
+        pytest.fail("entered")
+    with pytest.raises(WorkerError, match=r"cannot start.*No such file"):
+        WorkerPool(1)
+
+
+def test_a_call_after_a_worker_died_is_an_error_of_ours() -> None:
+    with WorkerPool(2) as pool:
+        call = pool.submit(sleep, 60.0)
+        kill_workers()
+        with pytest.raises(WorkerError, match="a worker process died"):
+            pool.result(call)
+        with pytest.raises(WorkerError, match="a worker process died"):
+            pool.submit(double, 1)
+
+
 def test_a_users_script_runs_once(tmp_path: Path) -> None:
     """Worker processes import only what they call: a script needs no `if __name__ == "__main__"`."""
     script = tmp_path / "script.py"
@@ -76,11 +140,12 @@ def test_a_users_script_runs_once(tmp_path: Path) -> None:
         "print('run')\n"
         "from faceloom.pipelines.run.worker_pool import WorkerPool\n"
         "with WorkerPool(2) as pool:\n"
-        "    print(pool.result(pool.submit(abs, -3)))\n"
+        "    calls = [pool.submit(abs, -number) for number in range(20)]\n"
+        "    print(sum(map(pool.result, calls)))\n"
         "print(__file__, __spec__)\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == f"run\n3\n{script} None\n"
+    assert done.stdout == f"run\n190\n{script} None\n"
     assert not done.stderr
 
 
@@ -95,11 +160,3 @@ def test_a_storage_error_keeps_its_fields(tmp_path: Path) -> None:
     with WorkerPool(1) as pool, pytest.raises(StorageError) as caught:
         pool.result(pool.submit(partial(fail_at, bad=("a", 1), error=error, folder=tmp_path), ("a", 1)))
     assert vars(caught.value) == vars(error)
-
-
-def test_all_processes_start_at_once_and_are_known() -> None:
-    with WorkerPool(3) as pool:
-        assert len(pool._processes) == 3
-        calls = [pool.submit(os.path.basename, "x") for _ in range(9)]
-        assert [pool.result(call) for call in calls] == ["x"] * 9
-        assert len(pool._processes) == 3
