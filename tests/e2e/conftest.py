@@ -42,7 +42,7 @@ def faceloom(*arguments: object, workers: int = 1) -> Ran:
     words = [str(argument) for argument in arguments]
     if words[0] in ("build", "plan") and "--workers" not in words:
         words += ["--workers", str(workers)]
-    command = [Path(sys.executable).with_name("faceloom"), *words]
+    command = [str(Path(sys.executable).with_name("faceloom")), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "120"})
     return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -61,8 +61,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     data = pytest.importorskip("skimage.data")
     root = tmp_path_factory.mktemp("photos")
-    with get_sample_data("grace_hopper.jpg") as stream:
-        grace = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_COLOR)
+    file = Path(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    grace = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert grace is not None
     eileen = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)[:320, 60:380]
     for name, image in (("grace_hopper", cv2.resize(grace, (320, 375))), ("eileen_collins", eileen)):
         (root / name).mkdir()

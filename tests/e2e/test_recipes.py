@@ -318,7 +318,7 @@ def test_msagan_refuses_photos_without_split_and_says_what_to_do(photos: Path, t
 def test_askd_partners_are_those_of_its_student_by_hand(built: Build) -> None:
     """Nearest down and up, then five taps down each column, from the numbers of the paper's code."""
     taps = np.array([0.15247, 0.22184, 0.25138, 0.22184, 0.15247])
-    sizes = Counter()
+    sizes: Counter[int] = Counter()
     for _, members in built("askd").samples:
         face, small = members["face"], members["lr"]
         size = len(small)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -69,7 +69,8 @@ def decoded(data: bytes) -> np.ndarray:
     import cv2
 
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    return pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    assert pixels is not None
+    return np.asarray(pixels[..., ::-1] if pixels.ndim == 3 else pixels)
 
 
 def planned(data: bytes, points: np.ndarray, masks: tuple[int, ...] = (0,), **changes: object) -> PlannedFace:
@@ -120,10 +121,11 @@ def tiny_run(folder: Path, preset: str = "tiny-compact", size: int = 32, **data:
         torch.manual_seed(1)
         network = make_network(chosen)
         if "looks" in network.state_dict():
-            network.looks.copy_(torch.randint(256, network.looks.shape))
+            cutouts = network.state_dict()["looks"]  # shares its memory with the network
+            cutouts.copy_(torch.randint(256, cutouts.shape))
     folder.mkdir(parents=True, exist_ok=True)
     files = {BEST: write_weights(folder / BEST, network.state_dict())}
-    plain: dict[str, object] = {
+    plain: dict[str, Any] = {
         "name": "made-up", "digest": "0" * 64, "plan": "1" * 64, "align": {"mode": "eye_level", "size": size},
         "masks": {"surgical": 8}, "licences": {"CC0": 8}, "consents": {"not stated": 8}, "train": 7, "held_out": 1,
         "held_out_from": "split val",
