@@ -8,10 +8,10 @@ recipes=$here/../../recipes
 bin=$here/../../.venv/bin
 python=$bin/python
 build() { "$bin/faceloom" build "$1" --source "$2" --out "$scratch/$3" --workers 1 >/dev/null; }
-sheet() { "$python" -m faceloom.pipelines.export.contact_sheet "$scratch/$1" "$here/$1.jpg" "$2" "$3"; }
+sheet() { "$bin/faceloom" sheet "$scratch/$1" "$here/$1.jpg" --width "$2" --count "$3"; }
 
 mkdir -p "$scratch"
-"$python" -m faceloom.pipelines.demo "$scratch/photos"
+"$bin/faceloom" demo "$scratch/photos"
 # ArcFace crops, for the recipe that takes them; and guides from landmarks, for nobody drew parts of these portraits.
 printf 'name: crops\nsplit: {shares: {train: 1}}\noutput: {image: png}\n' >"$scratch/crops.yaml"
 build "$scratch/crops.yaml" "$scratch/photos" crops

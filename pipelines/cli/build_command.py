@@ -1,0 +1,168 @@
+"""The commands `faceloom build` and `faceloom plan`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from faceloom.pipelines.cli.output import (
+    FAILED,
+    REFUSED,
+    Debug,
+    Json,
+    ending,
+    error_console,
+    say,
+    show_blocks,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from faceloom.pipelines.api import CheckedBuild
+    from faceloom.pipelines.context import Context
+    from faceloom.pipelines.run.watcher import Watcher
+    from faceloom.schemas.source_spec import SourceSpec
+
+app = typer.Typer()
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Shell completion of RECIPE: names of shipped recipes, YAML files and folders that start so."""
+    from faceloom.pipelines.recipe.shipped import recipe_names
+
+    folder = Path(incomplete).parent if not incomplete.endswith("/") else Path(incomplete)
+    with contextlib.suppress(OSError):
+        found = [path for path in folder.iterdir() if path.is_dir() or path.suffix in (".yaml", ".yml")]
+        paths = [f"{path}/" if path.is_dir() else str(path) for path in found]
+        return [text for text in [*recipe_names(), *sorted(paths)] if text.startswith(incomplete)]
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+RecipeFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        autocompletion=complete_recipe,
+        help="A recipe: a YAML file, or the name of one that `faceloom recipes` lists.",
+    ),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--source",
+        metavar="[NAME=]PATH",
+        help="A folder of photos, a table, tar shards or a .rec file. Repeatable. Replaces the recipe's sources.",
+    ),
+]
+NewOut = Annotated[str, typer.Option("--out", metavar="OUT", help="Output folder; created if missing.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: number of processors.")]
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom build masked-pairs --source photos --out out\n\n"
+    "faceloom build masked-pairs --source a --source b --out out\n\n"
+    "faceloom build my-recipe.yaml --source photos --out out --workers 8\n\n"
+    "Rerun the same command to resume an interrupted build; finished work is not repeated."
+)
+def build(
+    recipe: RecipeFile,
+    out: NewOut,
+    source: Sources = None,
+    workers: Workers = None,
+    resume: Annotated[bool, typer.Option(help="Reuse what earlier runs finished, or build everything again.")] = True,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Build a training set: photos in, shards of samples out."""
+    with _checked(recipe, source, out, workers, as_json, debug) as checked:
+        from faceloom.pipelines.build import run_build
+        from faceloom.pipelines.cli.summary import build_summary
+
+        with _watching(checked.context) as watcher:
+            report = run_build(checked.context, workers=checked.workers, resume=resume, watcher=watcher)
+        run = {
+            "photos_analysed": report.analysed,
+            "samples_rendered": report.rendered,
+            "parts_lifted": report.lifted,
+            "wall_seconds": dict(report.wall),
+            "work_seconds": dict(report.work),
+        }
+        if as_json:
+            write_json({"out": out, "run": run, **report.record.model_dump(mode="json")})
+        else:
+            show_blocks(build_summary(report, out))
+        if report.record.rejects:
+            say(f"Some photos were rejected. To see why: faceloom show {out} --rejects")
+        if not report.record.written:
+            say("Nothing was written, because every photo was rejected.")
+            raise typer.Exit(FAILED)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom plan masked-pairs --source photos --out out\n\n"
+    "faceloom plan masked-pairs --source photos --out out --json"
+)
+def plan(
+    recipe: RecipeFile,
+    out: NewOut,
+    source: Sources = None,
+    workers: Workers = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what a build would write and how large it would be. Photos are analysed and cached; nothing is rendered."""
+    with _checked(recipe, source, out, workers, as_json, debug) as checked:
+        from dataclasses import asdict
+
+        from faceloom.pipelines.api import run_plan
+        from faceloom.pipelines.cli.summary import plan_summary, reject_examples
+
+        with _watching(checked.context) as watcher:
+            found, rejects = run_plan(checked, watcher)
+        if as_json:
+            write_json({"out": out, **asdict(found)})
+        else:
+            show_blocks([*plan_summary(found, out), *reject_examples(rejects)])
+        if not found.samples:
+            say("A build would write nothing, because every photo is rejected.")
+            raise typer.Exit(FAILED)
+
+
+@contextlib.contextmanager
+def _checked(
+    recipe: str, sources: list[str] | None, out: str, workers: int | None, as_json: bool, debug: bool
+) -> Iterator[CheckedBuild]:
+    """A checked build: errors up to here are wrong arguments, later ones are failures."""
+    with ending(REFUSED, as_json, debug):
+        from faceloom.pipelines.api import check_build
+
+        given = [_source_spec(source) for source in sources] if sources else None
+        checked = check_build(recipe, given, out=out, workers=workers)
+    with ending(FAILED, as_json, debug):
+        yield checked
+
+
+def _source_spec(given: str) -> SourceSpec:
+    """A source from the command line: a path, or NAME=PATH where two folders have the same last name."""
+    from faceloom.pipelines.api import source_spec
+
+    name, sign, path = given.partition("=")
+    named = bool(sign) and "/" not in name and not Path(given).exists()
+    return source_spec(path, name, where="--source") if named else source_spec(given, where="--source")
+
+
+@contextlib.contextmanager
+def _watching(context: Context) -> Iterator[Watcher]:
+    """Shows progress, and the terms of the packaged landmark model before it is used."""
+    from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
+    from faceloom.pipelines.cli.console import Announcer, watcher_for
+
+    with watcher_for(error_console()) as watcher:
+        packaged = is_packaged_model(context.recipe.faces.landmark_model)
+        yield Announcer(watcher, "analyse", LANDMARK_MODEL_TERMS) if packaged else watcher

@@ -1,0 +1,149 @@
+"""The commands that work on the output folder of a build: show, export, sheet and clean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from faceloom.pipelines.cli.output import (
+    FAILED,
+    REFUSED,
+    Debug,
+    Json,
+    ending,
+    error_console,
+    say,
+    show_blocks,
+    write_json,
+)
+
+Out = Annotated[Path, typer.Argument(metavar="OUT", exists=True, file_okay=False, help="Output folder of a build.")]
+
+app = typer.Typer()
+
+
+@app.command(epilog="Examples:\n\nfaceloom show out\n\nfaceloom show out --rejects\n\nfaceloom show out --json")
+def show(
+    out: Out,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Also list rejected photos with the reasons.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show what a build holds: samples, rejects, disk usage and timings."""
+    with ending(FAILED, as_json, debug):
+        from dataclasses import asdict
+
+        from faceloom.pipelines.api import open_build
+        from faceloom.pipelines.cli.summary import reject_examples, show_summary
+        from faceloom.pipelines.preview import all_rejects, look
+
+        storage, _ = open_build(out)
+        shown = look(storage)
+        dropped = all_rejects(storage) if rejects else []
+        if as_json:
+            listed = {"rejected": [asdict(reject) for reject in dropped]} if rejects else {}
+            disk = {**asdict(shown.disk), "total": shown.disk.total}
+            record = shown.record.model_dump(mode="json")
+            write_json({"out": str(out), **record, "disk": disk, "last_run": shown.last_run, **listed})
+        else:
+            show_blocks([*show_summary(shown, str(out)), *reject_examples(dropped)])
+            if dropped:
+                say(f"Every reject with its reason: {out}/rejects/*.parquet")
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom export out --to samples\n\n"
+    "faceloom export out --to samples --split train\n\n"
+    "Writes samples/{split}/{identity}/{key}.jpg with {key}.mask.png, {key}.face.jpg, {key}.landmarks.npy and "
+    "{key}.json beside it. Rerun the same command to resume. A target folder holds one build only.\n\n"
+    "faceloom export out --to records --format recordio --picture face\n\n"
+    "Writes records/{split}/train.rec, train.idx, property and labels.csv, which maps labels to people. Each record "
+    "holds one picture and a label. Morphs are left out; with --morphs, each pair of morphed people is a class."
+)
+def export(
+    out: Out,
+    to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Target folder; created if missing.")],
+    split: Annotated[str | None, typer.Option(help="Export this split only, such as train.")] = None,
+    layout: Annotated[str, typer.Option("--format", help="folder: plain files; recordio: MXNet records.")] = "folder",
+    picture: Annotated[
+        str | None,
+        typer.Option(
+            help="recordio: picture to export: face, masked, lr … Default: masked, or face where there is no mask."
+        ),
+    ] = None,
+    morphs: Annotated[
+        bool | None,
+        typer.Option(help="Export morphs too. Default: yes for plain files, no for records.", show_default=False),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Export at most this many samples.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the samples of a build as plain files or records, checked against its index."""
+    with ending(FAILED, as_json, debug):
+        from dataclasses import asdict
+
+        from faceloom.pipelines.api import check_export, open_build, run_export
+        from faceloom.pipelines.cli.console import watcher_for
+        from faceloom.pipelines.cli.summary import export_summary
+
+        storage, record = open_build(out)
+    with ending(REFUSED, as_json, debug):
+        checked = check_export(storage, record, to, split=split, layout=layout, picture=picture)
+    with ending(FAILED, as_json, debug):
+        with watcher_for(error_console()) as watcher:
+            done = run_export(checked, limit=limit, morphs=morphs, watcher=watcher)
+        if as_json:
+            write_json({"out": str(out), "to": to, **asdict(done)})
+        else:
+            show_blocks(export_summary(done, to))
+        if not done.written + done.skipped:
+            say("Nothing was exported." if record.written else "The build holds no samples.")
+            raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Examples:\n\nfaceloom sheet out sheet.png\n\nfaceloom sheet out sheet.jpg --width 900 --count 4")
+def sheet(
+    out: Out,
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="Picture to write: .png or .jpg.")],
+    width: Annotated[int | None, typer.Option(min=16, help="Shrink the sheet to this width in pixels.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Show at most this many samples.")] = 14,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Draw a contact sheet: the pictures of a few samples side by side."""
+    with ending(FAILED, as_json, debug):
+        from faceloom.pipelines.export.contact_sheet import write_contact_sheet
+
+        shown = write_contact_sheet(out, picture, width=width, count=count)
+        if as_json:
+            write_json({"out": str(out), "picture": str(picture), "samples": shown})
+        else:
+            show_blocks([f"{shown} samples in {picture}"])
+
+
+@app.command(epilog="Examples:\n\nfaceloom clean out\n\nfaceloom clean out --yes")
+def clean(
+    out: Out,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete the files; without it they are only listed.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Delete files that the finished build does not use: superseded shards and leftovers of interrupted builds.
+
+    An interrupted build leaves finished work for the next run. To keep it, finish that build first.
+    """
+    with ending(FAILED, as_json, debug):
+        from faceloom.pipelines.cli.summary import clean_summary
+        from faceloom.pipelines.store import clean as cleaning
+        from faceloom.pipelines.store.storage import Storage
+
+        storage = Storage(str(out))
+        found = cleaning.clean(storage) if yes else cleaning.find_leftovers(storage)
+        if as_json:
+            write_json({"out": str(out), "deleted": yes, "bytes": sum(found.files.values()), "files": found.files})
+        else:
+            show_blocks(clean_summary(found, str(out), deleted=yes))

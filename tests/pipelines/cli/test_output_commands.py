@@ -1,0 +1,52 @@
+"""`faceloom show`, `export`, `sheet` and `clean`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.cli.running import run
+
+
+def test_records_say_what_they_do_not_hold(recipe: Path, table: Path, tmp_path: Path) -> None:
+    out, records = tmp_path / "out", ("--to", tmp_path / "records", "--format", "recordio")
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    said = run("export", out, *records)
+    assert said.exit_code == 0
+    assert "Left out of each sample: face.jpg, json, landmarks.npy, mask.png;" in said.stdout
+    assert run("export", out, *records, "--picture", "face").exit_code == 0
+    for wrong in ((*records, "--picture", "lr"), ("--to", tmp_path / "files", "--picture", "face")):
+        assert run("export", out, *wrong).exit_code == 2
+    assert not (tmp_path / "files").exists()
+
+
+def test_the_table_of_rejects_is_named_only_if_there_are_any(recipe: Path, table: Path, tmp_path: Path) -> None:
+    out, more = tmp_path / "out", table.parent / "none.csv"
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    assert run("show", out).stderr == run("show", out, "--rejects").stderr == ""
+    more.write_text("uri\nnot-there.png\n")
+    run("build", recipe, "--source", table, "--source", more, "--out", out, "--workers", 1)
+    assert run("show", out).stderr == ""
+    assert "Every reject" in run("show", out, "--rejects").stderr
+
+
+@pytest.mark.parametrize("command", ["show", "export", "clean"])
+def test_no_build_there(command: str, tmp_path: Path) -> None:
+    more = ("--to", tmp_path / "files") if command == "export" else ()
+    assert run(command, tmp_path / "nowhere", *more).exit_code == 2
+    said = run(command, tmp_path, *more)
+    assert said.exit_code == 1 and "no finished build" in said.stderr
+
+
+def test_a_sheet_is_drawn(recipe: Path, table: Path, tmp_path: Path) -> None:
+    import cv2
+
+    out = tmp_path / "out"
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    shown = run("sheet", out, tmp_path / "sheet.png", "--width", 64, "--count", 3)
+    assert shown.exit_code == 0 and shown.stdout == f"3 samples in {tmp_path / 'sheet.png'}\n"
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] == 64
+    assert json.loads(run("sheet", out, tmp_path / "all.jpg", "--json").stdout)["samples"] == 4
+    assert run("sheet", out, tmp_path / "sheet.txt").exit_code == 1
