@@ -1,4 +1,4 @@
-"""What a recipe may say about augmentation: transforms of Albumentations under their own names, within sane limits."""
+"""Augmentation steps of a recipe: transforms of Albumentations under their own names, within limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Whole = tuple[int, int]
 
 @dataclass(frozen=True)
 class Within:
-    """Marks a range [low, high] whose ends lie between two limits, low first."""
+    """Marks a range [low, high] whose ends lie between two limits."""
 
     low: float
     high: float
@@ -36,112 +36,127 @@ class Within:
         return no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {**handler(schema), "words": f"[low, high] from {self.low:g} to {self.high:g}"}
+        ends = [{**end, "minimum": self.low, "maximum": self.high} for end in handler(schema)["prefixItems"]]
+        return {**handler(schema), "prefixItems": ends, "words": f"[low, high] from {self.low:g} to {self.high:g}"}
 
 
 class _Step(Model):
-    p: float = Field(default=0.5, gt=0, le=1, description="how often it is applied")
+    p: float = Field(default=0.5, gt=0, le=1, description="probability of the step")
 
     @property
     def geometric(self) -> bool:
-        """Whether pixels move, and masks and landmarks with them."""
+        """Whether the step moves pixels, masks and landmarks."""
         return isinstance(self, HorizontalFlip | Affine | Perspective)
 
 
 class HorizontalFlip(_Step):
-    """Mirror left and right; landmarks are renumbered, so that the left of the picture stays 36..41."""
+    """Mirror left and right. Landmarks are renumbered, so that 36..41 stay at the left of the picture."""
 
-    kind: Literal["HorizontalFlip"]
+    kind: Literal["HorizontalFlip"] = Field(description="mirror left and right")
 
 
 class Affine(_Step):
     """Turn, scale, shift and shear about the centre of the crop."""
 
-    kind: Literal["Affine"]
-    scale: Annotated[Range, Within(0.5, 2)] = Field(default=(0.9, 1.1), description="factor of size")
-    rotate: Annotated[Range, Within(-180, 180)] = Field(default=(-10.0, 10.0), description="degrees")
+    kind: Literal["Affine"] = Field(description="turn, scale, shift and shear about the centre of the crop")
+    scale: Annotated[Range, Within(0.5, 2)] = Field(default=(0.9, 1.1), description="scale factor")
+    rotate: Annotated[Range, Within(-180, 180)] = Field(default=(-10.0, 10.0), description="angle in degrees")
     translate_percent: Annotated[Range, Within(-0.5, 0.5)] = Field(
         default=(-0.05, 0.05), description="shift across and down, as shares of width and height"
     )
-    shear: Annotated[Range, Within(-30, 30)] = Field(default=(0.0, 0.0), description="degrees, across and down")
-    border: BorderMode = Field(default="constant", description="what comes in from outside: black, mirrored, drawn out")
+    shear: Annotated[Range, Within(-30, 30)] = Field(
+        default=(0.0, 0.0), description="angles in degrees, across and down"
+    )
+    border: BorderMode = Field(
+        default="constant", description="fill outside the crop: black, its mirror image, or its edge pixels"
+    )
 
 
 class Perspective(_Step):
     """Move the four corners inwards, each by its own draw."""
 
-    kind: Literal["Perspective"]
+    kind: Literal["Perspective"] = Field(description="move the four corners inwards, each by its own draw")
     scale: Annotated[Range, Within(0, 0.2)] = Field(
         default=(0.02, 0.06), description="spread of the corners, as a share of the crop"
     )
-    border: BorderMode = Field(default="constant", description="what comes in from outside: black, mirrored, drawn out")
+    border: BorderMode = Field(
+        default="constant", description="fill outside the crop: black, its mirror image, or its edge pixels"
+    )
 
 
 class RandomBrightnessContrast(_Step):
     """Shift all levels and stretch them."""
 
-    kind: Literal["RandomBrightnessContrast"]
+    kind: Literal["RandomBrightnessContrast"] = Field(description="shift all levels and stretch them")
     brightness_limit: Annotated[Range, Within(-1, 1)] = Field(
         default=(-0.2, 0.2), description="added, as a share of 255"
     )
-    contrast_limit: Annotated[Range, Within(-1, 1)] = Field(default=(-0.2, 0.2), description="added to the factor 1")
+    contrast_limit: Annotated[Range, Within(-1, 1)] = Field(default=(-0.2, 0.2), description="added to a factor of 1")
 
 
 class RandomGamma(_Step):
     """Raise levels to a power."""
 
-    kind: Literal["RandomGamma"]
+    kind: Literal["RandomGamma"] = Field(description="raise levels to a power")
     gamma_limit: Annotated[Range, Within(10, 500)] = Field(
-        default=(80.0, 120.0), description="percent; above 100 is darker"
+        default=(80.0, 120.0), description="gamma in percent; above 100 is darker"
     )
 
 
 class HueSaturationValue(_Step):
     """Shift the colour."""
 
-    kind: Literal["HueSaturationValue"]
+    kind: Literal["HueSaturationValue"] = Field(description="shift the colour")
     hue_shift_limit: Annotated[Range, Within(-180, 180)] = Field(
-        default=(-5.0, 5.0), description="of 180 around the circle"
+        default=(-5.0, 5.0), description="shift of hue; 180 is the full circle"
     )
-    sat_shift_limit: Annotated[Range, Within(-255, 255)] = Field(default=(-20.0, 20.0), description="levels")
-    val_shift_limit: Annotated[Range, Within(-255, 255)] = Field(default=(-20.0, 20.0), description="levels")
+    sat_shift_limit: Annotated[Range, Within(-255, 255)] = Field(
+        default=(-20.0, 20.0), description="shift of saturation in levels"
+    )
+    val_shift_limit: Annotated[Range, Within(-255, 255)] = Field(
+        default=(-20.0, 20.0), description="shift of brightness in levels"
+    )
 
 
 class GaussianBlur(_Step):
     """Out of focus."""
 
-    kind: Literal["GaussianBlur"]
-    sigma_limit: Annotated[Range, Within(0.1, 20)] = Field(default=(0.5, 2.0), description="pixels")
+    kind: Literal["GaussianBlur"] = Field(description="out of focus")
+    sigma_limit: Annotated[Range, Within(0.1, 20)] = Field(
+        default=(0.5, 2.0), description="standard deviation in pixels"
+    )
 
 
 class MotionBlur(_Step):
     """Moved while the shutter was open."""
 
-    kind: Literal["MotionBlur"]
+    kind: Literal["MotionBlur"] = Field(description="moved while the shutter was open")
     blur_limit: Annotated[Whole, Within(3, 99)] = Field(
-        default=(3, 7), description="length in pixels; even numbers count as the odd one above"
+        default=(3, 7), description="length in pixels; even numbers are rounded up"
     )
-    angle_range: Annotated[Range, Within(0, 360)] = Field(default=(0.0, 360.0), description="degrees")
+    angle_range: Annotated[Range, Within(0, 360)] = Field(default=(0.0, 360.0), description="direction in degrees")
 
 
 class GaussNoise(_Step):
     """Sensor noise, each channel and pixel on its own."""
 
-    kind: Literal["GaussNoise"]
-    std_range: Annotated[Range, Within(0, 0.5)] = Field(default=(0.01, 0.05), description="strength, as a share of 255")
+    kind: Literal["GaussNoise"] = Field(description="sensor noise, each channel and pixel on its own")
+    std_range: Annotated[Range, Within(0, 0.5)] = Field(
+        default=(0.01, 0.05), description="standard deviation, as a share of 255"
+    )
 
 
 class ImageCompression(_Step):
     """JPEG artefacts."""
 
-    kind: Literal["ImageCompression"]
+    kind: Literal["ImageCompression"] = Field(description="JPEG artefacts")
     quality_range: Annotated[Whole, Within(1, 100)] = Field(default=(40, 90), description="JPEG quality")
 
 
 class ToGray(_Step):
     """No colour, still three channels."""
 
-    kind: Literal["ToGray"]
+    kind: Literal["ToGray"] = Field(description="no colour, still three channels")
 
 
 Augment = Annotated[

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
@@ -24,14 +24,14 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 
 
 def did_you_mean(given: object, allowed: Iterable[str]) -> str:
-    """The end of a message about a word that is not allowed: the one that is nearest, if any is near."""
+    """The end of a message about a word that is not allowed: the nearest allowed word, if there is one."""
     words = {word.lower(): word for word in allowed}
     close = difflib.get_close_matches(str(given).lower(), list(words), n=1)
     return f"; did you mean '{words[close[0]]}'?" if close else ""
 
 
 class Model(BaseModel):
-    """A recipe part: frozen; an unknown key is refused with the keys that are allowed."""
+    """A part of a recipe. It is frozen, and refuses unknown keys with a list of the allowed ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
@@ -71,5 +71,18 @@ def _colour(value: object) -> object:
     return value
 
 
-Colour = Annotated[tuple[int, int, int], BeforeValidator(_colour)]
+_COLOUR_SCHEMA = {
+    "anyOf": [
+        {"enum": list(NAMED_COLOURS)},
+        {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"},
+        {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0, "maximum": 255},
+            "minItems": 3,
+            "maxItems": 3,
+        },
+    ],
+    "words": "a colour",
+}
+Colour = Annotated[tuple[int, int, int], BeforeValidator(_colour), WithJsonSchema(_COLOUR_SCHEMA)]
 """RGB, 0..255; written as [r, g, b], '#rrggbb' or a name of NAMED_COLOURS."""

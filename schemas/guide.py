@@ -1,4 +1,4 @@
-"""What a recipe says about guide masks: which parts of a face they show, and what if nobody drew them."""
+"""Guide masks in a recipe: which parts of a face they show, and what happens to photos without part maps."""
 
 from __future__ import annotations
 
@@ -94,22 +94,27 @@ ATTRIBUTES_WITHOUT_PARTS: dict[str, str] = {
 
 
 class Guide(Model):
-    """A mask of those parts of the face in which an attribute shows (MSaGAN 2020).
+    """A mask of the parts of the face in which an attribute shows (MSaGAN 2020)."""
 
-    Attributes:
-        attribute: one of the CelebA attributes, such as `Mouth_Slightly_Open`; its parts follow from a table.
-        parts: the parts themselves, whatever the table says: any of the 18 of CelebAMask-HQ, or `lower_face`, which
-            always comes from landmarks.
-        dilate: how far the mask is grown, in pixels of the crop.
-        soften: standard deviation of the blur of its edge, in pixels of the crop; 0 leaves it 0 or 255.
-        missing: a photo without part maps is rejected, gets a guide from its `landmarks`, or an `empty` one.
-    """
-
-    attribute: str | None = None
-    parts: tuple[Region, ...] = ()
-    dilate: float = Field(default=0.0, ge=0, le=256)
-    soften: float = Field(default=0.0, ge=0, le=64)
-    missing: Literal["reject", "landmarks", "empty"] = "reject"
+    attribute: str | None = Field(
+        default=None,
+        description="a CelebA attribute, such as `Mouth_Slightly_Open`; its parts follow from a table",
+    )
+    parts: tuple[Region, ...] = Field(
+        default=(),
+        description="the parts of the mask, instead of those of the attribute; `lower_face` comes from landmarks",
+    )
+    dilate: float = Field(default=0.0, ge=0, le=256, description="growth of the mask, in pixels of the crop")
+    soften: float = Field(
+        default=0.0,
+        ge=0,
+        le=64,
+        description="standard deviation of the blur of its edge, in pixels of the crop; 0 leaves it 0 or 255",
+    )
+    missing: Literal["reject", "landmarks", "empty"] = Field(
+        default="reject",
+        description="a photo without part maps is rejected, gets a mask from its landmarks, or an empty mask",
+    )
 
     @model_validator(mode="after")
     def _parts_are_known(self) -> Guide:

@@ -11,9 +11,18 @@ from faceloom.schemas.base import Model
 Mode = Literal["askd", "fskd", "adaface", "area", "realistic"]
 Side = Annotated[int, Field(ge=4, le=4096)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Sides = Annotated[tuple[Side, ...], WithJsonSchema({"type": "array", "words": "list of whole numbers ≥ 4"})]
-SideRange = Annotated[tuple[Side, Side], WithJsonSchema({"type": "array", "words": "[smallest, largest] ≥ 4"})]
-ShareRange = Annotated[tuple[Share, Share], WithJsonSchema({"type": "array", "words": "[smallest, largest] ≤ 1"})]
+_SIDE = {"type": "integer", "minimum": 4, "maximum": 4096}
+_SHARE = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_TWO = {"minItems": 2, "maxItems": 2}
+Sides = Annotated[
+    tuple[Side, ...], WithJsonSchema({"type": "array", "items": _SIDE, "words": "list of whole numbers ≥ 4"})
+]
+SideRange = Annotated[
+    tuple[Side, Side], WithJsonSchema({"type": "array", "items": _SIDE, **_TWO, "words": "[smallest, largest] ≥ 4"})
+]
+ShareRange = Annotated[
+    tuple[Share, Share], WithJsonSchema({"type": "array", "items": _SHARE, **_TWO, "words": "[smallest, largest] ≤ 1"})
+]
 
 DEFAULT_SIZES: dict[Mode, tuple[int, ...]] = {
     "askd": (14, 28, 56),
@@ -26,27 +35,26 @@ DEFAULT_SHARE = (0.2, 1.0)
 
 
 class LowRes(Model):
-    """Low-resolution partners of the pictures. At most one key says how small; without one, it is as the mode's own
-    system has it.
+    """Low-resolution partners of the pictures. At most one key sets their size; the default is that of the mode."""
 
-    Attributes:
-        mode: how: `askd`, `fskd` and `adaface` as those systems do, `area` by averaging, `realistic` as a far camera.
-        sizes: heights in pixels to draw from, all equally likely; one alone is fixed.
-        size_range: smallest and largest height in pixels, and everything between.
-        size_share: smallest and largest share of the crop's height, and everything between, cut to whole pixels.
-        sizes_from: real heights to draw from, each as likely as it is common: a folder of pictures, such as TinyFace's,
-            or a text file with a height on each line.
-        native: write the picture at its own small size.
-        upsampled: also write it enlarged to the crop's size again, as the mode's own system does.
-    """
-
-    mode: Mode = "area"
-    sizes: Sides = ()
-    size_range: SideRange | None = None
-    size_share: ShareRange | None = None
-    sizes_from: str | None = None
-    native: bool = True
-    upsampled: bool = False
+    mode: Mode = Field(
+        default="area",
+        description="`askd`, `fskd`, `adaface`: as these systems do it; `area`: average; `realistic`: a distant camera",
+    )
+    sizes: Sides = Field(default=(), description="heights in pixels to draw from, all equally likely")
+    size_range: SideRange | None = Field(default=None, description="smallest and largest height in pixels")
+    size_share: ShareRange | None = Field(
+        default=None, description="smallest and largest share of the crop's height, rounded down to whole pixels"
+    )
+    sizes_from: str | None = Field(
+        default=None,
+        description="real heights to draw from, by their frequency: a folder of pictures, such as TinyFace's, or a "
+        "text file with a height on each line",
+    )
+    native: bool = Field(default=True, description="write the picture at its own small size")
+    upsampled: bool = Field(
+        default=False, description="also write it enlarged to the size of the crop, as the mode's own system does"
+    )
 
     @model_validator(mode="after")
     def _makes_sense(self) -> LowRes:

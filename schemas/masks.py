@@ -1,4 +1,4 @@
-"""What a recipe may say about masks: the kinds, their looks and the ways of wearing them."""
+"""Masks in a recipe: their kinds, their appearance and how they are worn."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ Wearing = Literal["correct", "nose_out", "under_chin", "chin_only"]
 Pattern = Literal["plain", "stripes", "checks", "dots", "floral", "camouflage", "paisley", "print"]
 
 
+_WEIGHT = "relative frequency of this mask"
+_WEARING = "over nose and mouth; nose out; under the chin; on the chin with nose and mouth out"
+
+
 class PolygonMask(Model):
     """A solid polygon or ellipse of NISTIR 8311 (shapes A to F)."""
 
-    kind: Literal["polygon"]
-    shape: PolygonShape
-    colour: Colour = (110, 207, 254)
-    weight: float = Field(default=1.0, gt=0)
+    kind: Literal["polygon"] = Field(description="a solid shape through landmarks, as in NISTIR 8311")
+    shape: PolygonShape = Field(
+        description="A, C, E follow the jaw: high, medium and low; B, D, F are ellipses: high, medium and low"
+    )
+    colour: Colour = Field(default=(110, 207, 254), description="colour of the shape")
+    weight: float = Field(default=1.0, gt=0, description=_WEIGHT)
 
     @property
     def label(self) -> str:
@@ -31,21 +37,22 @@ class PolygonMask(Model):
 
 
 class TemplateMask(Model):
-    """One of our own vector masks, fitted to the face.
+    """A built-in vector mask, fitted to the face."""
 
-    `colour` and `pattern` left at `any` are drawn per sample from what such masks are sold in. `spread` scales how
-    much size, place and tilt vary from sample to sample: 1 as people wear masks, 0 as designed. `straps: false` leaves
-    the straps out.
-    """
-
-    kind: Literal["template"]
-    template: TemplateName
-    colour: Colour | Literal["any"] = "any"
-    pattern: Pattern | Literal["any"] = "any"
-    wearing: Wearing = "correct"
-    spread: float = Field(default=1.0, ge=0, le=3)
-    straps: bool = True
-    weight: float = Field(default=1.0, gt=0)
+    kind: Literal["template"] = Field(description="a built-in vector mask, fitted to the face")
+    template: TemplateName = Field(description="which built-in mask")
+    colour: Colour | Literal["any"] = Field(
+        default="any", description="`any`: drawn for each sample from the colours that such masks are sold in"
+    )
+    pattern: Pattern | Literal["any"] = Field(
+        default="any", description="`any`: drawn for each sample from the patterns that such masks are sold in"
+    )
+    wearing: Wearing = Field(default="correct", description=_WEARING)
+    spread: float = Field(
+        default=1.0, ge=0, le=3, description="variation of size, place and tilt: 1 as people wear masks, 0 as designed"
+    )
+    straps: bool = Field(default=True, description="paint ear loops or head bands")
+    weight: float = Field(default=1.0, gt=0, description=_WEIGHT)
 
     @property
     def label(self) -> str:
@@ -56,11 +63,11 @@ class TemplateMask(Model):
 class PictureMask(Model):
     """Any RGBA picture of a mask with an anchors file."""
 
-    kind: Literal["picture"]
-    path: str
-    anchors: str
-    wearing: Wearing = "correct"
-    weight: float = Field(default=1.0, gt=0)
+    kind: Literal["picture"] = Field(description="an RGBA picture of a mask")
+    path: str = Field(description="path of the picture")
+    anchors: str = Field(description="path of a JSON or YAML file with its six anchor points")
+    wearing: Wearing = Field(default="correct", description=_WEARING)
+    weight: float = Field(default=1.0, gt=0, description=_WEIGHT)
 
     @property
     def label(self) -> str:
@@ -69,19 +76,21 @@ class PictureMask(Model):
 
 
 class AutoencoderMask(Model):
-    """A mask by a network that `faceloom train autoencoder` trained (Lee 2022, or our own that also gives coverage).
+    """A mask from a network that `faceloom train autoencoder` trained (Lee 2022, or our own with coverage)."""
 
-    `checkpoint` is the folder of the run. `blend: composite` lays the mask's colour over the photo by its coverage, at
-    the photo's own resolution; `raw` takes the network's whole output, enlarged, as Lee does. `when: always` paints
-    faces whose landmarks are known, as other masks do; `landmarks_missing` paints what those cannot: photos in which
-    no face was found, each taken as one face that fills it.
-    """
-
-    kind: Literal["autoencoder"]
-    checkpoint: str
-    blend: Literal["raw", "composite"] = "composite"
-    when: Literal["always", "landmarks_missing"] = "always"
-    weight: float = Field(default=1.0, gt=0)
+    kind: Literal["autoencoder"] = Field(description="a mask from a trained network")
+    checkpoint: str = Field(description="folder that `faceloom train autoencoder` wrote")
+    blend: Literal["raw", "composite"] = Field(
+        default="composite",
+        description="`composite`: blend the mask over the photo by its coverage, at the photo's resolution; `raw`: "
+        "take the network's whole output, enlarged (Lee 2022)",
+    )
+    when: Literal["always", "landmarks_missing"] = Field(
+        default="always",
+        description="`always`: faces with landmarks; `landmarks_missing`: photos in which no face was found, each "
+        "taken as one face",
+    )
+    weight: float = Field(default=1.0, gt=0, description=_WEIGHT)
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from faceloom.schemas.augment import Augment
 from faceloom.schemas.base import Model, did_you_mean
@@ -31,31 +31,55 @@ def _byte_count(value: object) -> object:
     return value
 
 
-ByteCount = Annotated[int, BeforeValidator(_byte_count), Field(gt=0)]
+_BYTES = r"^\s*\d+(\.\d+)?\s*([kKmMgG]([iI]?[bB])|[bB])?\s*$"
+ByteCount = Annotated[
+    int,
+    BeforeValidator(_byte_count),
+    Field(gt=0),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string", "pattern": _BYTES}],
+            "words": "whole number > 0, or text",
+        }
+    ),
+]
 """Bytes, as a number or as text such as '256MiB'."""
 
 
 class Faces(Model):
     """Which faces of a photo are used, and how they are found."""
 
-    select: Literal["largest", "all", "centre"] = "largest"
-    min_size: int = Field(default=40, ge=0, description="smallest face box width, source pixels")
-    assume: Literal["photo", "aligned"] = "photo"
-    landmark_model: str | None = Field(default=None, description="path of a dlib 68-point predictor")
-    max_pixels: int = Field(default=100_000_000, gt=0, description="larger pictures are rejected before decoding")
+    select: Literal["largest", "all", "centre"] = Field(
+        default="largest", description="which faces of a photo to use when it has several"
+    )
+    min_size: int = Field(default=40, ge=0, description="minimum width of a face box, in pixels of the photo")
+    assume: Literal["photo", "aligned"] = Field(
+        default="photo", description="`aligned`: the photos are ArcFace crops, such as 112 x 112; no detector runs"
+    )
+    landmark_model: str | None = Field(
+        default=None, description="path of a dlib 68-point landmark model; the packaged one by default"
+    )
+    max_pixels: int = Field(
+        default=100_000_000, gt=0, description="photos with more pixels are rejected before they are decoded"
+    )
 
 
 class Align(Model):
     """The crop that every sample gets."""
 
-    mode: Literal["eye_level", "arcface", "face_box"] = "arcface"
+    mode: Literal["eye_level", "arcface", "face_box"] = Field(
+        default="arcface",
+        description="eyes level and centred; the ArcFace template on five points; or a square around the face box",
+    )
     size: (
         Annotated[int, Field(ge=16, le=4096)]
         | tuple[Annotated[int, Field(ge=16, le=4096)], Annotated[int, Field(ge=16, le=4096)]]
-    ) = 112
-    margin: float = Field(default=0.0, ge=0, le=2, description="face_box only: added on each side, share of the box")
+    ) = Field(default=112, description="size of the crop in pixels: one number, or width and height")
+    margin: float = Field(
+        default=0.0, ge=0, le=2, description="face_box only: margin on each side, as a share of the box"
+    )
     border: Literal["constant", "reflect", "replicate"] = Field(
-        default="constant", description="what lies outside the photo: black, its mirror image, its last pixels"
+        default="constant", description="fill outside the photo: black, its mirror image, or its edge pixels"
     )
 
     @property
@@ -73,17 +97,23 @@ class Align(Model):
 
 
 class Split(Model):
-    """How samples are divided.
+    """How samples are divided into train, val and test."""
 
-    `identity`: whole people by hash, in the given shares. `source`: as the source says. `per_identity`: that share of
-    each person's photos goes to train and the rest to test (Lee 2022).
-    """
-
-    by: Literal["identity", "source", "per_identity"] = "identity"
-    shares: dict[Literal["train", "val", "test"], Annotated[float, Field(ge=0, le=1)]] = Field(
-        default={"train": 0.8, "val": 0.1, "test": 0.1}
+    by: Literal["identity", "source", "per_identity"] = Field(
+        default="identity",
+        description="`identity`: whole people by hash; `source`: the source's own split; `per_identity`: a share of "
+        "each person's photos (Lee 2022)",
     )
-    per_identity: float | None = Field(default=None, gt=0, lt=1)
+    shares: dict[Literal["train", "val", "test"], Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={"train": 0.8, "val": 0.1, "test": 0.1},
+        description="`identity` only: share of the people in each split; the shares add up to 1",
+    )
+    per_identity: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="share of each person's photos for train, the rest for test; implies `by: per_identity`",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -102,60 +132,69 @@ class Split(Model):
 
 
 class Shards(Model):
-    """Target size of one shard; whichever limit is met first divides it."""
+    """Target size of a shard. A shard that exceeds either limit is divided."""
 
-    samples: int = Field(default=5000, gt=0)
-    bytes: ByteCount = 256 * 2**20
+    samples: int = Field(default=5000, gt=0, description="maximum number of samples in a shard")
+    bytes: ByteCount = Field(
+        default=256 * 2**20, description="maximum size of a shard: a number of bytes, or text such as `256MiB` or `1GB`"
+    )
 
 
 class Halves(Model):
     """The crop cut into an upper and a lower part (Anti-Mask, JATIT 2022: 96 and 128 of 224 rows)."""
 
     split_row: int | None = Field(
-        default=None, ge=1, description="first row of the lower part; 96 of 224 rows, and in proportion, if not given"
+        default=None, ge=1, description="first row of the lower part; default: 96 of 224 rows, in proportion"
     )
 
 
 class Features(Model):
-    """What a network of yours says of each face, kept with the sample as `features.npy`.
+    """Features of each face from your own network, stored in the sample as `features.npy`."""
 
-    The network is a TorchScript file that takes float32 (N, 3, H, W), RGB, 0..1, and returns (N, D).
-    """
-
-    model: str = Field(description="path of the TorchScript file")
-    size: int | None = Field(default=None, ge=16, le=1024, description="side that it wants; the crop's if not given")
+    model: str = Field(description="path of a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to (N, D)")
+    size: int | None = Field(
+        default=None, ge=16, le=1024, description="side of the network's input in pixels; default: that of the crop"
+    )
 
 
 class Output(Model):
     """What a sample holds and how it is encoded."""
 
-    image: Literal["jpg", "png", "webp"] = Field(default="jpg", description="png and webp are lossless")
+    image: Literal["jpg", "png", "webp"] = Field(
+        default="jpg", description="format of pictures; png and webp are lossless"
+    )
     quality: int = Field(default=95, ge=1, le=100, description="JPEG quality")
-    mask: Literal["png", "webp"] = Field(default="png", description="ground truth, always lossless")
-    alpha: bool = Field(default=False, description="also write the soft alpha")
-    straps: bool = Field(default=False, description="count ear straps as mask in the ground truth")
+    mask: Literal["png", "webp"] = Field(default="png", description="format of masks, always lossless")
+    alpha: bool = Field(default=False, description="also write the mask's coverage, 0 to 255")
+    straps: bool = Field(default=False, description="include the straps in the ground-truth mask")
     halves: Halves | None = Field(default=None, description="also write the upper and the lower part of the face")
-    features: Features | None = Field(default=None, description="also write what a network of yours says of the face")
-    shards: Shards = Shards()
+    features: Features | None = Field(default=None, description="also write features of the face from your own network")
+    shards: Shards = Field(default=Shards(), description="target size of a shard")
 
 
 class Recipe(Model):
-    """One recipe file: photos in, one build out. Everything but `sources` and `masks` has a default."""
+    """A recipe: everything that decides what a build makes. Every key but `name` has a default."""
 
-    name: str = Field(pattern=_NAME)
-    description: str = ""
-    seed: int = Field(default=0, ge=0)
-    sources: tuple[SourceSpec, ...] = ()
-    faces: Faces = Faces()
-    masks: tuple[Mask, ...] = ()
-    per_face: int = Field(default=1, ge=1, le=1000, description="masked variants of each face")
-    align: Align = Align()
-    morph: Morph | None = Field(default=None, description="more faces, each between two that are alike")
-    augment: tuple[Augment, ...] = Field(default=(), description="steps that alter every sample, in order")
-    guide: Guide | None = Field(default=None, description="a guide mask of some parts of the face")
-    lowres: LowRes | None = Field(default=None, description="low-resolution partners of the pictures")
-    split: Split = Split()
-    output: Output = Output()
+    name: str = Field(pattern=_NAME, description="name of the build: lower-case letters, digits, `-` and `_`")
+    description: str = Field(default="", description="text for people")
+    seed: int = Field(default=0, ge=0, description="seed of every random draw")
+    sources: tuple[SourceSpec, ...] = Field(
+        default=(), description="where photos come from; `--source` on the command line replaces them"
+    )
+    faces: Faces = Field(default=Faces(), description="which faces are used, and how they are found")
+    masks: tuple[Mask, ...] = Field(
+        default=(), description="masks to draw from; without any, a build holds aligned faces only"
+    )
+    per_face: int = Field(default=1, ge=1, le=1000, description="number of masked variants of each face")
+    align: Align = Field(default=Align(), description="the crop of every sample")
+    morph: Morph | None = Field(default=None, description="add morphs of each face with similar faces")
+    augment: tuple[Augment, ...] = Field(
+        default=(), description="augmentation steps, applied to every sample in this order"
+    )
+    guide: Guide | None = Field(default=None, description="add a guide mask of some parts of the face")
+    lowres: LowRes | None = Field(default=None, description="add low-resolution partners of the pictures")
+    split: Split = Field(default=Split(), description="how samples are divided")
+    output: Output = Field(default=Output(), description="what a sample holds, and how it is encoded")
 
     @model_validator(mode="after")
     def _faces_have_masks(self) -> Recipe:

@@ -29,51 +29,62 @@ _Text = Annotated[str, Field(min_length=1)]
 
 
 class TableColumns(Model):
-    """Which column of a table holds what. A column that is not named here becomes an attribute."""
+    """Names of the columns of a table. Other columns become attributes of the photo."""
 
-    uri: _Text = "uri"
-    identity: _Text = "identity"
-    split: _Text = "split"
-    landmarks: _Text = "landmarks"
-    attributes: _Text = "attributes"
-    licence: _Text = "licence"
-    consent: _Text = "consent"
+    uri: _Text = Field(default="uri", description="path of the photo; the only column that a table must have")
+    identity: _Text = Field(default="identity", description="name of the person")
+    split: _Text = Field(default="split", description="the source's own split")
+    landmarks: _Text = Field(
+        default="landmarks", description="68 pairs x, y in pixels of the upright photo; JSON in a CSV"
+    )
+    attributes: _Text = Field(default="attributes", description="further attributes as an object; JSON in a CSV")
+    licence: _Text = Field(default="licence", description="terms of use")
+    consent: _Text = Field(default="consent", description="what the subject agreed to")
 
 
 class SourceSpec(Model):
-    """Where photos come from.
+    """A source of photos."""
 
-    Attributes:
-        kind: `people` (a folder whose sub-folders are people), `flat` (a folder, nobody named), `table` (CSV or
-            Parquet), `shards` (WebDataset tar files), `recordio` (MXNet's .rec files), `celebamask_hq` and `tinyface`
-            (those sets as they come), `label_maps` (pictures, and label maps in another folder), `path_pattern`
-            (folders that say what a photo shows), or `auto` to go by what lies there.
-        path: the folder, the table, a tar or .rec file, or a pattern of tar files such as `set/shard-{0000..0041}.tar`.
-        name: what the source is called in every table; the last part of the path if not given.
-        licence: terms of use of every photo whose source states none itself.
-        consent: what the subjects agreed to, likewise.
-        root: where the paths in a table start; the table's own folder if not given.
-        columns: names of a table's columns, where they differ from ours.
-        include: patterns of the uris to take; empty takes all. `*` also matches `/`.
-        exclude: patterns of the uris to leave out, stronger than `include`.
-        pattern: `path_pattern` only: what the parts of a path mean, such as `{identity}/{light}/{angle}.jpg`.
-        labels: `label_maps` only: the folder of label maps, each named as its picture.
-        label_order: `label_maps` only: what the values 1, 2, … of a label map mean: `celebamask_hq`, `face_parsing`,
-            or a list of names, of which those that are no part of ours are passed over.
-    """
-
-    kind: SourceKind = "auto"
-    path: _Text
-    name: str | None = None
-    licence: str | None = None
-    consent: str | None = None
-    root: str | None = None
-    columns: TableColumns = TableColumns()
-    include: tuple[_Text, ...] = ()
-    exclude: tuple[_Text, ...] = ()
-    pattern: str | None = None
-    labels: str | None = None
-    label_order: LabelOrder | tuple[str, ...] = "celebamask_hq"
+    kind: SourceKind = Field(
+        default="auto",
+        description="`people`: a folder with a folder for each person; `flat`: a folder without names; `table`: CSV or "
+        "Parquet; `shards`: WebDataset tar files; `recordio`: MXNet .rec files; `celebamask_hq` and `tinyface`: these "
+        "datasets as they come; `label_maps`: pictures with label maps in another folder; `path_pattern`: folders with "
+        "meaning; `auto`: detect the kind",
+    )
+    path: _Text = Field(
+        description="the folder, the table, a tar or .rec file, or a pattern of tar files such as "
+        "`set/shard-{0000..0041}.tar`"
+    )
+    name: str | None = Field(
+        default=None, description="name of the source in every table; default: the last part of the path"
+    )
+    licence: str | None = Field(default=None, description="terms of use of photos whose source states none")
+    consent: str | None = Field(
+        default=None, description="what the subjects agreed to, for photos whose source states nothing"
+    )
+    root: str | None = Field(
+        default=None, description="folder that the paths of a table are relative to; default: the table's folder"
+    )
+    columns: TableColumns = Field(default=TableColumns(), description="column names of a table that differ from ours")
+    include: tuple[_Text, ...] = Field(
+        default=(), description="patterns of the uris to use; default: all. `*` also matches `/`"
+    )
+    exclude: tuple[_Text, ...] = Field(
+        default=(), description="patterns of the uris to leave out; takes precedence over `include`"
+    )
+    pattern: str | None = Field(
+        default=None,
+        description="`path_pattern` only: the meaning of the parts of a path, such as `{identity}/{light}/{angle}.jpg`",
+    )
+    labels: str | None = Field(
+        default=None, description="`label_maps` only: folder of label maps, named like the pictures"
+    )
+    label_order: LabelOrder | tuple[str, ...] = Field(
+        default="celebamask_hq",
+        description="`label_maps` only: meaning of the values 1, 2, … of a label map: `celebamask_hq`, `face_parsing`, "
+        "or a list of names; unknown names are ignored",
+    )
 
     @field_validator("name")
     @classmethod
