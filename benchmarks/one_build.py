@@ -75,7 +75,7 @@ def main() -> None:
             beam_run.run_tasks([0], lambda task: ("", task, {}), workers=1)
     for path in Path(asked.folder).rglob("*.jpg"):
         path.read_bytes()  # warm cache
-    # One worker works in this process, which keeps its own peak: nothing needs to watch it and take its time.
+    # One worker works in this process, which keeps its own peak: a watcher would only take its time.
     watching = watched(os.getpid()) if asked.workers > 1 else nullcontext({})
     with tempfile.TemporaryDirectory() as out, watching as peaks:
         begin = time.perf_counter()
