@@ -13,7 +13,7 @@ from faceloom.schemas.guide import ATTRIBUTE_PARTS, ATTRIBUTES_WITHOUT_PARTS, LA
 DOCS = Path(__file__).parents[2] / "docs"
 RECIPES = sorted(path.stem for path in (DOCS.parent / "recipes").glob("*.yaml"))
 LARGEST = 100_000
-"""Bytes of a picture in the documents: whoever clones the project gets all of them."""
+"""Bytes of a picture in the documents: every clone of the project holds all of them."""
 
 
 def text(name: str) -> str:
@@ -35,7 +35,7 @@ def test_the_table_of_attributes_is_that_of_the_code() -> None:
     assert shown == ATTRIBUTE_PARTS
 
 
-def test_attributes_that_no_part_stands_for_are_listed_with_the_reason_that_a_recipe_gets() -> None:
+def test_attributes_without_parts_are_listed_with_the_reason_in_the_error() -> None:
     shown = rows(text("guide-masks.md"), "attribute | why")
     assert shown == ATTRIBUTES_WITHOUT_PARTS
     assert len(shown) + len(ATTRIBUTE_PARTS) == 40
@@ -44,8 +44,8 @@ def test_attributes_that_no_part_stands_for_are_listed_with_the_reason_that_a_re
             Guide(attribute=name)
 
 
-def test_what_landmarks_can_show_and_what_missing_may_be_is_told_in_full() -> None:
-    missing = rows(text("guide-masks.md"), "`missing` | what becomes of it")
+def test_every_value_of_missing_is_explained_with_the_parts_that_landmarks_outline() -> None:
+    missing = rows(text("guide-masks.md"), "`missing` | effect")
     assert set(missing) == {"reject", "landmarks", "empty"}
     assert set(LANDMARK_REGIONS) <= set(re.findall(r"`(\w+)`", missing["landmarks"]))
 
@@ -70,7 +70,7 @@ def test_every_recipe_has_a_section_with_a_picture(name: str) -> None:
     assert len(section.split()) > 25
 
 
-def test_no_picture_is_left_that_nobody_shows() -> None:
+def test_every_picture_is_shown() -> None:
     shown = {
         name
         for file in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
