@@ -12,7 +12,7 @@ sheet() { "$bin/faceloom" sheet "$scratch/$1" "$here/$1.jpg" --width "$2" --coun
 
 mkdir -p "$scratch"
 "$bin/faceloom" demo "$scratch/photos"
-# ArcFace crops, for the recipe that takes them; and guides from landmarks, for nobody drew parts of these portraits.
+# ArcFace crops for the recipe that needs them, and guides from landmarks, since the portraits have no drawn parts.
 printf 'name: crops\nsplit: {shares: {train: 1}}\noutput: {image: png}\n' >"$scratch/crops.yaml"
 build "$scratch/crops.yaml" "$scratch/photos" crops
 "$bin/faceloom" export "$scratch/crops" --to "$scratch/files" >/dev/null
