@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -m faceloom.pipelines.demo demo/photos
+	$(BIN)/faceloom demo demo/photos
 	$(BIN)/faceloom build recipes/demo.yaml --out demo/out
 	$(BIN)/faceloom show demo/out
 	rm -rf demo/samples
