@@ -1,4 +1,4 @@
-"""From the photo to the crop: alignment matrices and the warp that follows them."""
+"""Alignment: matrices from photo to crop, and the warp that applies them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ ARCFACE_POINTS = np.array(
 """Left eye, right eye, nose tip, left and right mouth corner in a 112x112 crop (ArcFace, InsightFace)."""
 
 MAX_OUTSIDE = 16
-"""A crop may read at most this many times the photo's area (plus 1 MP); beyond, its landmarks are nonsense."""
+"""Limit on the area that a crop may read, in areas of the photo (plus 1 MP). A larger area means wrong landmarks."""
 
 
 def five_points(landmarks: Points) -> Points:
-    """Eye centres, nose tip and mouth corners (5, 2) of 68 landmarks, left and right as seen in the picture."""
+    """Eye centres, nose tip and mouth corners (5, 2) from 68 landmarks; left and right as in the picture."""
     eyes = landmarks[36:48].reshape(2, 6, 2).mean(axis=1)
     return np.concatenate([eyes, landmarks[[30, 48, 54]]])
 
@@ -45,8 +45,8 @@ def arcface_matrix(landmarks: Points, size: int, *, width: int | None = None) ->
     Args:
         landmarks: (68, 2) in the photo.
         size: height of the crop; the 112 template is scaled by size / 112.
-        width: width of the crop, `size` if not given. The template stays centred, so width 96 at size 112 is the
-            published 96-wide variant (x less 8).
+        width: width of the crop; `size` by default. The template stays centred, so width 96 at size 112 gives the
+            published 96-wide variant (x - 8).
 
     Returns:
         Matrix 2x3 for a crop of (width, size).
@@ -68,7 +68,7 @@ def eye_level_matrix(
         landmarks: (68, 2) in the photo.
         size: side of a square crop, or (width, height).
         eye_distance: distance of the eye centres in crop widths.
-        eye_midpoint: where the middle between the eyes lies, in crop widths and heights.
+        eye_midpoint: position of the point between the eyes, in crop widths and heights.
 
     Returns:
         Matrix 2x3, photo to crop.
@@ -83,11 +83,11 @@ def face_box_matrix(box: FaceBox, landmarks: Points, size: int, *, margin: float
     """Cut the face box out and scale it to a square (Anti-Mask, JATIT 2022, cuts the dlib box to 224x224).
 
     Args:
-        box: face box in the photo; the longer side of one that is not square decides.
+        box: face box in the photo; if it is not square, its longer side is used.
         landmarks: (68, 2) in the photo; only used to `level`.
         size: side of the crop.
         margin: added on every side, in box sides.
-        level: turn the box so that the eyes are horizontal.
+        level: rotate the box so that the eyes are horizontal.
 
     Returns:
         Matrix 2x3, photo to crop.
@@ -102,7 +102,7 @@ def face_box_matrix(box: FaceBox, landmarks: Points, size: int, *, margin: float
 
 
 def whole_photo_matrix(photo: Size, size: Size) -> Matrix:
-    """The largest piece from the middle of a photo that has the crop's shape, scaled to the crop.
+    """Centre crop: the largest central part of a photo with the crop's aspect ratio, scaled to the crop.
 
     Args:
         photo: (width, height) of the photo.
@@ -117,7 +117,7 @@ def whole_photo_matrix(photo: Size, size: Size) -> Matrix:
 
 
 def crop_reduction(matrix: Matrix) -> int:
-    """Largest of 1, 2, 4, 8 by which the photo may be decoded smaller with two source pixels left per crop pixel."""
+    """Largest decode reduction (1, 2, 4 or 8) that keeps two source pixels per crop pixel."""
     reduction = 1
     while reduction < 8 and scale_of(matrix) * reduction * 4 <= 1:
         reduction *= 2
@@ -125,30 +125,30 @@ def crop_reduction(matrix: Matrix) -> int:
 
 
 def from_reduced(matrix: Matrix, reduction: int) -> Matrix:
-    """The map from a photo decoded `reduction` times smaller to where `matrix` takes the full one."""
+    """Adapt `matrix`, defined for the full photo, to a photo decoded `reduction` times smaller."""
     # Pixel centres of the reduced photo lie at (x + 0.5) * reduction - 0.5 of the full one.
     half = (reduction - 1) / 2
     return compose(matrix, np.array([[reduction, 0, half], [0, reduction, half]], np.float64))
 
 
 NEARLY_ONE = 1.2
-"""Up to this shrink a crop is read in one step: so little aliases that averaging would only blur."""
+"""Up to this shrink factor a crop is sampled in one step: aliasing is so low that averaging would only blur."""
 
 
 def warp_image(image: Image, matrix: Matrix, size: Size, *, border: Border = "reflect") -> Image:
-    """Cut an aligned crop from a photo: averages over areas where it shrinks, cubic where it enlarges.
+    """Cut an aligned crop from a photo, with area averaging when it shrinks and cubic interpolation when it enlarges.
 
     Args:
         image: uint8, (H, W, 3) or (H, W).
         matrix: photo to crop, 2x3.
         size: (width, height) of the crop.
-        border: what lies outside the photo: its mirror image, its last pixels drawn out, or black (`constant`).
+        border: what lies outside the photo: its mirror image, its edge pixels repeated, or black (`constant`).
 
     Returns:
         uint8 crop with the channels of `image`.
 
     Raises:
-        PhotoError: `crop_outside`, when the crop has nothing to do with the photo.
+        PhotoError: `crop_outside`, when the crop lies outside the photo or reads far more area than the photo has.
     """
     import cv2
 
@@ -156,14 +156,14 @@ def warp_image(image: Image, matrix: Matrix, size: Size, *, border: Border = "re
 
 
 def warp_alpha(alpha: Coverage, matrix: Matrix, size: Size) -> Coverage:
-    """Cut the crop of a coverage map (float32 H, W, 0..1) as `warp_image` cuts the photo; 0 outside the photo."""
+    """Cut the crop of a coverage map as `warp_image` cuts the photo; coverage is 0 outside the photo."""
     import cv2
 
     return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
 
 
 def source_region(image_size: Size, matrix: Matrix, size: Size) -> Region:
-    """The piece of a photo that a crop is made of: warped from it alone, the crop is that of the whole photo.
+    """The part of a photo that a crop reads: a crop warped from this part equals one warped from the whole photo.
 
     Args:
         image_size: width and height of the photo.
@@ -171,7 +171,7 @@ def source_region(image_size: Size, matrix: Matrix, size: Size) -> Region:
         size: (width, height) of the crop.
 
     Returns:
-        The piece. A larger one gives the same crop.
+        The part. A larger one gives the same crop.
 
     Raises:
         PhotoError: `crop_outside`, as `warp_image`.
@@ -195,10 +195,10 @@ def border_flag(border: Border) -> int:
 
 
 def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, enlarging: int) -> npt.NDArray[Any]:
-    """Halve the region needed while three pixels are left per crop pixel, warp to twice the crop, average 2x2.
+    """Halve the region while three pixels per crop pixel remain, warp to twice the crop's size, average 2x2.
 
-    warpAffine only ever reads the pixels next to a sample, so on its own it would alias. Compared with true area
-    averages, portraits come out within 1 grey level RMS, and noise at 0.86 to 1.2 times its strength.
+    warpAffine reads only the pixels next to a sample, so it would alias. Compared with exact area averages, portraits
+    differ by less than 1 grey level RMS, and noise has 0.86 to 1.2 times its strength.
     """
     import cv2
 
@@ -259,7 +259,7 @@ def _blocks(length: float, block: int) -> int:
 
 
 def _cut(picture: npt.NDArray[Any], region: Region, border: int) -> npt.NDArray[Any]:
-    """The region as a view, or as a copy with the border made where it reaches outside."""
+    """The region as a view, or as a padded copy if it reaches outside the picture."""
     import cv2
 
     rows, columns = picture.shape[:2]
@@ -278,7 +278,7 @@ def _cut(picture: npt.NDArray[Any], region: Region, border: int) -> npt.NDArray[
 
 
 def _mirrored(start: int, stop: int, length: int) -> tuple[int, int]:
-    """Of 0..length, what start..stop covers if the picture is mirrored at its ends: as deep inside as it is outside."""
+    """The part of 0..length that start..stop reads if the picture is mirrored at its ends."""
     return (
         min(max(0, start), max(0, length - 1 - max(0, stop - length))),
         max(min(stop, length), min(length, 1 - min(0, start))),

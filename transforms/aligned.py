@@ -1,4 +1,4 @@
-"""Whether a picture is an ArcFace crop: how far its points, or a detected face, lie from where such a crop has them."""
+"""Checks whether a picture is an ArcFace crop, by its landmarks or by a detected face."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from faceloom.transforms.detect import box_for_aligned, detect_at_scale
 from faceloom.transforms.types import Grey, Points
 
 SEARCHED_SIDE = 416
-"""Longest side of what is searched: there a face is seen that takes a fifth of it or more."""
+"""Longest side of the searched picture: large enough to detect a face that takes a fifth of it."""
 LARGEST_ENLARGEMENT = 2.0
-"""Of a small crop: its face is then large enough for the detector."""
+"""Limit on the enlargement of a small crop: its face is then large enough for the detector."""
 SHAPES = (1.0, 96 / 112)
 """Width by height of ArcFace crops."""
 
 
 def has_crop_shape(width: int, height: int) -> bool:
-    """Whether a picture is square, or 96 to 112, to a fiftieth."""
+    """Whether the aspect ratio is 1 or 96/112, within 2 %."""
     return any(abs(width / height / shape - 1) <= 0.02 for shape in SHAPES)
 
 
 def template_distance(landmarks: Points, width: int, height: int) -> float:
-    """Mean distance of eyes, nose and mouth corners from their places in an ArcFace crop, in heights of the picture.
+    """Mean distance of eyes, nose and mouth corners from the ArcFace template, in heights of the picture.
 
     Args:
         landmarks: (68, 2) in pixels of the picture.
@@ -35,15 +35,15 @@ def template_distance(landmarks: Points, width: int, height: int) -> float:
 
 
 def template_iou(grey: Grey, detector: Any) -> float | None:
-    """How well a detected face covers the place that it has in an ArcFace crop: intersection over union, 0..1.
+    """IoU (0..1) of a detected face and the usual face box of an ArcFace crop.
 
     Args:
         grey: uint8 (H, W).
         detector: dlib's frontal face detector.
 
     Returns:
-        Of several faces the best; None if none is seen. Nine of ten crops by the five points come to 0.7 or more,
-        most pictures of CelebA-HQ to 0.64, and those of LFW to 0.2 to 0.45.
+        The best IoU of all faces; None if no face is found. Nine of ten five-point crops reach 0.7 or more, most
+        pictures of CelebA-HQ 0.64, pictures of LFW 0.2 to 0.45.
     """
     height, width = grey.shape
     faces = detect_at_scale(grey, detector, min(LARGEST_ENLARGEMENT, SEARCHED_SIDE / max(width, height)))

@@ -1,4 +1,4 @@
-"""All that is learned about one photo, from its bytes and as cheaply as it can be: faces, landmarks, quality."""
+"""Analysis of one photo from its bytes: faces, landmarks and quality, at the lowest resolution that suffices."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from faceloom.transforms.types import Grey, Landmarks
 ANALYSED_SIDE = 512
 """Photos are analysed at the smallest reduction that keeps their longest side at this many pixels or more."""
 ANALYSED_FACE = 128
-"""A face narrower than this in the reduced photo is looked at again in a larger one."""
+"""A face narrower than this in the reduced photo is analysed again in a larger one."""
 
 
 Timed = Callable[[str], AbstractContextManager[None]]
-"""Given the name of a step, a context that the step runs in."""
+"""Takes the name of a step and returns the context manager in which the step runs."""
 
 
 def untimed(step: str) -> AbstractContextManager[None]:
@@ -51,7 +51,7 @@ class Face:
     Attributes:
         box: the face rectangle.
         landmarks: float32 (68, 2), iBUG order.
-        quality: what was measured on it.
+        quality: measured figures.
     """
 
     box: FaceBox
@@ -61,10 +61,10 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class PhotoAnalysis:
-    """What is known of a photo after one look.
+    """The result of analysing one photo.
 
     Attributes:
-        header: what the file says about itself.
+        header: format, size and orientation from the file's header.
         width, height: of the upright photo (EXIF orientation applied), in pixels.
         faces: at least one, the largest first.
     """
@@ -78,8 +78,8 @@ class PhotoAnalysis:
 def analysis_reduction(width: int, height: int) -> int:
     """The reduction at which a photo of this size is first decoded: the longest side stays at 512 pixels or more.
 
-    A portrait's face, a third of that or more, is then about 180 pixels wide, where its landmarks lie within 1 % of the
-    eye distance of those from the full photo, which is as far as those of two scales of the full photo differ.
+    The face of a portrait is then about 180 pixels wide. Its landmarks differ from those of the full photo by less than
+    1 % of the eye distance, which is also the difference between two scales of the full photo.
     """
     return max(
         reduction for reduction in REDUCTIONS if reduction == 1 or max(width, height) / reduction >= ANALYSED_SIDE
@@ -103,11 +103,11 @@ def analyse_photo(
         data: the file's bytes.
         predictor: dlib's 68-point shape predictor.
         detector: dlib's frontal face detector; not used for aligned photos and given landmarks.
-        select: which faces count, see `detect.coarse_to_fine`.
-        assume: `aligned` for ArcFace crops, where the face is known to be.
+        select: which faces to keep, see `detect.coarse_to_fine`.
+        assume: `aligned` for ArcFace crops, whose face box is known.
         given_landmarks: float32 (68, 2) in pixels of the upright photo, used as they are.
         max_pixels: limit on the stored picture.
-        timed: told what each step is (`decode`, `detect`, `landmarks`, `measure`), to time it.
+        timed: called with the name of each step (`decode`, `detect`, `landmarks`, `measure`), to time it.
 
     Raises:
         PhotoError: as `decode.read_header`, and `no_face`, `degenerate_points`, `crop_outside`.

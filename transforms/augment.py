@@ -1,8 +1,8 @@
-"""Augmentation: what is drawn is plain data, and applying that data again gives the same bytes.
+"""Augmentation: drawn parameters are plain data, and applying them again gives the same bytes.
 
-Pictures are changed by Albumentations, whose parameters are ranges: one value is drawn from each and stored, with a
-seed for what stays random then (noise), and is applied as a range of that value alone. What moves pixels is stored as a
-matrix, so that pictures, masks and landmarks move by the very same numbers.
+Albumentations changes the pictures. Its parameters are ranges: one value is drawn from each range, stored, and applied
+as a range of that single value; a stored seed fixes the noise. Geometric steps are stored as matrices, so that
+pictures, masks and landmarks move by the same numbers.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from faceloom.transforms.geometry import rotate, translate
 from faceloom.transforms.types import Border, Coverage, Image, Landmarks, Mask, Size
 
 Drawn = dict[str, Any]
-"""One step as it was drawn: `kind`, and what JSON can hold."""
+"""One drawn step: `kind` and its parameters, as JSON values."""
 
 _JAW, _BROWS, _NOSE = range(16, -1, -1), range(26, 16, -1), (27, 28, 29, 30, 35, 34, 33, 32, 31)
 _EYES = (45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40)
 _MOUTH = (54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65)
 MIRRORED = np.array([*_JAW, *_BROWS, *_NOSE, *_EYES, *_MOUTH])
-"""Which landmark of a face comes where in its mirror image, iBUG order."""
+"""Index of each landmark's mirror partner, iBUG order."""
 
 _ALWAYS: dict[str, dict[str, Any]] = {
     "GaussianBlur": {"blur_limit": 0},  # the size of the kernel follows from sigma
     "MotionBlur": {"allow_shifted": False, "direction_range": (0.0, 0.0)},  # masks and landmarks stay where they are
 }
-"""What is given to Albumentations beside what a recipe says."""
+"""Fixed arguments to Albumentations, in addition to the recipe's."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """What belongs to one sample and moves together.
+    """The pictures, masks and landmarks of one sample, which move together.
 
     Attributes:
         pictures: uint8 (H, W, 3), RGB: the face, the masked face.
-        masks: uint8 (H, W), labels or 0 and 255: ground truth, guide mask; read at the nearest pixel.
-        alphas: float32 (H, W), 0..1, read in between.
+        masks: uint8 (H, W), labels or 0 and 255: ground truth, guide mask; nearest-neighbour interpolation.
+        alphas: float32 (H, W), 0..1; linear interpolation.
         landmarks: float32 (68, 2), pixels.
     """
 
@@ -56,7 +56,7 @@ class Layers:
 
 
 def draw(steps: Sequence[Augment], rng: np.random.Generator, size: Size) -> list[Drawn]:
-    """Draw which steps are applied, and with what.
+    """Draw which steps are applied, and their parameters.
 
     Args:
         steps: of the recipe.
@@ -64,16 +64,16 @@ def draw(steps: Sequence[Augment], rng: np.random.Generator, size: Size) -> list
         size: of the crop.
 
     Returns:
-        The steps that are applied, in order, as JSON can hold them.
+        The applied steps in order, as JSON values.
     """
     return [_drawn(step, rng, size) for step in steps if rng.random() < step.p]
 
 
 def apply(drawn: Sequence[Drawn], layers: Layers) -> Layers:
-    """Apply what was drawn to everything that belongs to a sample.
+    """Apply drawn steps to all layers of a sample.
 
-    All pictures get the same change, noise included, so that pairs stay pairs. Layers that nothing changes are passed
-    on as they are.
+    All pictures get the same change, noise included, so that pairs stay pairs. Layers that no step changes are returned
+    as they are.
     """
     for step in drawn:
         if step["kind"] == "HorizontalFlip":
@@ -117,7 +117,7 @@ def _affine(step: Affine, rng: np.random.Generator, size: Size) -> NDArray[np.fl
 
 
 def _perspective(step: Perspective, rng: np.random.Generator, size: Size) -> NDArray[np.float64]:
-    """What takes four points near the corners to the corners: 3x3, from the crop to the augmented crop."""
+    """Map four points near the corners to the corners: 3x3, from the crop to the augmented crop."""
     import cv2
 
     width, height = size
@@ -147,7 +147,7 @@ def _mirror(layers: Layers) -> Layers:
 
 
 def _move(layers: Layers, matrix: NDArray[np.float64], border: Border) -> Layers:
-    """Warp everything by a 3x3 matrix. What comes in from outside is the same part for pictures and for masks."""
+    """Warp all layers by a 3x3 matrix, with the same border mode for pictures and masks."""
     import cv2
 
     mode = border_flag(border)
@@ -179,12 +179,12 @@ def _change(step: Drawn, picture: Image) -> Image:
 
 @cache
 def load_albumentations() -> Any:
-    """Albumentations, imported so that it asks no server for its newest version; its switch for that is put back.
+    """Import Albumentations with its version check (a network request) turned off.
 
-    Importing takes seconds, so that whoever starts processes may do it ahead.
+    The import takes seconds; a process pool may call this before it starts its workers.
     """
-    # Its only switch for that is this variable, read while it is imported. It is set here and nowhere else, because
-    # this is the one way to it: whoever runs a transform, in a worker or without any pipeline, cannot forget it.
+    # This environment variable, read on import, is the only switch. It is set here, the only place that imports the
+    # package, so that no caller can forget it, and restored afterwards.
     switch = "NO_ALBUMENTATIONS_UPDATE"
     before = os.environ.get(switch)
     os.environ[switch] = "1"

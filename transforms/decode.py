@@ -1,7 +1,7 @@
-"""From the bytes of a photo to its pixels, whatever kind of picture file it is.
+"""Decoding of photos in any common format.
 
-A file is judged by its content, never by its name. Every way of decoding gives the same frame: EXIF orientation
-applied, and for a reduction r a picture of ceil(size / r), whose pixel x lies at (x + 0.5) * r - 0.5 of the full one
+The format is detected from the content, never from the name. All decoders give the same frame: EXIF orientation is
+applied, and a reduction r gives a picture of ceil(size / r), whose pixel x lies at (x + 0.5) * r - 0.5 of the full one
 (`to_full_frame`, `to_reduced_frame`).
 """
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 MAX_PIXELS = 100_000_000
-"""Default limit; about 300 MB once decoded."""
+"""Default limit on the pixels of a photo; about 300 MB once decoded."""
 REDUCTIONS = (1, 2, 4, 8)
-"""The reductions that the JPEG transform gives nearly for free."""
+"""Reductions that the JPEG inverse transform computes at almost no cost."""
 
-# Formats such as EPS are left out: Pillow would start another program for them.
+# Excludes formats such as EPS, for which Pillow starts another program.
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 _UNSUPPORTED = {b"%PDF": "PDF", b"%!PS": "PostScript", b"8BPS": "Photoshop", b"<svg": "SVG", b"<?xml": "XML or SVG"}
@@ -45,13 +45,13 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, Ke
 
 @dataclass(frozen=True)
 class PhotoHeader:
-    """What a picture file says about itself.
+    """The header of a picture file.
 
     Attributes:
         format: Pillow's name of the format, such as `JPEG`.
         width: stored width in pixels, before the EXIF orientation is applied.
         height: stored height in pixels.
-        exif_orientation: 1..8; 1 where the file says nothing or nonsense, and for TIFF, whose size is given as turned.
+        exif_orientation: 1..8; 1 if it is missing or invalid, and for TIFF, whose size is already rotated.
         mode: Pillow's name of the pixel mode, such as `RGB`, `L`, `CMYK`, `I;16`.
     """
 
@@ -68,7 +68,7 @@ class PhotoHeader:
 
 
 def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
-    """Read what the file says about itself, without decoding it.
+    """Read the header of a file without decoding its pixels.
 
     Raises:
         PhotoError: `empty`, `not_an_image`, `unsupported`, `truncated` (the end of a JPEG, PNG or WEBP is missing),
@@ -90,10 +90,10 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
 
 
 def read_size(start: bytes) -> Size:
-    """Width and height of the decoded picture, from the first bytes of its file; 64 KiB mostly tell.
+    """Width and height of the decoded picture, from the first bytes of its file; 64 KiB usually suffice.
 
     Raises:
-        PhotoError: these bytes do not tell. Whether the file goes on to its end is not looked at.
+        PhotoError: these bytes do not contain the size. Whether the file is complete is not checked.
     """
     return (_jpeg_header(start) or _pillow_header(start))[0].size
 
@@ -103,14 +103,14 @@ def decode_rgb(
 ) -> Pixels:
     """Decode a photo in colour.
 
-    Transparent pixels are laid over white; 16-bit grey is rounded to 8 bits, 16-bit colour keeps its upper 8, which is
-    the same within one level and without bias; an animation gives its first frame.
+    Transparent pixels are composited over white. 16-bit grey is rounded to 8 bits; 16-bit colour keeps its upper 8
+    bits, which is the same within one level and without bias. An animation gives its first frame.
 
     Args:
         data: the file's bytes.
         reduction: 1, 2, 4 or 8: decode to ceil(size / reduction), cheaply for JPEG.
         max_pixels: limit on the stored picture.
-        header: what `read_header` gave for these bytes, to spare a second reading.
+        header: result of `read_header` for these bytes, if it is known.
 
     Returns:
         uint8 (H, W, 3), RGB, EXIF orientation applied.
@@ -129,7 +129,7 @@ def decode_grey(
 ) -> Pixels:
     """Decode a photo's luminance, uint8 (H, W), in the frame of `decode_rgb` and at half its cost.
 
-    Arguments and errors are those of `decode_rgb`.
+    Takes the same arguments and raises the same errors as `decode_rgb`.
     """
     import cv2
 
@@ -162,7 +162,7 @@ def shrink(pixels: Pixels, reduction: int) -> Pixels:
 
 
 def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> Pixels:
-    """Decode by OpenCV where it reads right, by Pillow elsewhere (there in colour, or grey if stored so)."""
+    """Decode with OpenCV where it is correct, else with Pillow (in colour, or grey if the file is grey)."""
     import cv2
 
     if reduction not in REDUCTIONS:
@@ -189,7 +189,7 @@ def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> 
 
 
 def _reduces_in_place(header: PhotoHeader, reduction: int) -> bool:
-    """Whether reducing before turning gives the same frame as after: not when a flip moves a part-filled edge block."""
+    """Whether reducing before rotating gives the same frame as after; false when a flip moves a partial edge block."""
     flip = _TURNS.get(header.exif_orientation, (False, None))[1]
     width, height = header.size
     return not (flip in (1, -1) and width % reduction) and not (flip in (0, -1) and height % reduction)
@@ -207,7 +207,7 @@ def _turn(pixels: Pixels, orientation: int) -> Pixels:
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """The formats that this Pillow was built with."""
+    """The formats that the installed Pillow supports."""
     from PIL import Image
 
     Image.init()
@@ -215,9 +215,9 @@ def _formats() -> tuple[str, ...]:
 
 
 class _PillowLimitLifted:
-    """While any thread is inside, Pillow opens and loads what `max_pixels` has to decide on.
+    """Context manager that disables Pillow's own pixel limit; `max_pixels` is checked instead.
 
-    Pillow's own limit is one number for the whole process, so it is put back when the last thread leaves.
+    Pillow's limit is global to the process, so it is restored when the last thread leaves.
     """
 
     def __init__(self) -> None:
@@ -284,7 +284,7 @@ def _broken(error: Exception) -> PhotoError:
 
 
 def _jpeg_header(data: bytes) -> tuple[PhotoHeader, bool] | None:
-    """The header and whether the file is cut off; None for what is no JPEG of a usual kind: Pillow will know more."""
+    """The header and whether the file is cut off; None for unusual JPEGs and other formats, which Pillow reads."""
     layout = jpeg_layout(data) if is_jpeg(data) else None
     mode = {1: "L", 3: "RGB", 4: "CMYK"}.get(layout.components) if layout and layout.bits == 8 else None
     if layout is None or mode is None or layout.width == 0 or layout.height == 0:
@@ -310,7 +310,7 @@ def _is_cut_off(data: bytes) -> bool:
 
 
 def _pillow_pixels(data: bytes) -> Pixels:
-    """Stored pixels by Pillow, not turned: uint8 (H, W) for grey pictures, else (H, W, 3)."""
+    """Stored pixels by Pillow, without EXIF rotation: uint8 (H, W) for grey pictures, else (H, W, 3)."""
     image, _ = _open(data)
     with warnings.catch_warnings(), _LIMIT_LIFTED:
         warnings.simplefilter("ignore")

@@ -1,9 +1,9 @@
-"""Faces and their 68 landmarks by dlib: HOG detection coarse to fine, landmarks on the face alone.
+"""Face detection and 68 landmarks by dlib: HOG detection from coarse to fine, landmarks on the face region only.
 
-dlib's window sees faces from 73 pixels. A picture is therefore searched at a longest side of 208, 416, 832 and so on up
-to its full size, then once enlarged; a face found early is large by construction: a third of the longest side or more
-at 208 pixels, as in portraits. Costs grow with the area, so that a portrait of 832 pixels is done for a sixteenth.
-Where every face is wanted, the picture is searched at twice its size, in tiles if it is large.
+dlib's window detects faces from 73 pixels. A picture is therefore searched at a longest side of 208, 416, 832 and so on
+up to its full size, then once enlarged. A face found at 208 pixels takes a third of the longest side or more, as in
+portraits. The cost grows with the area, so a portrait of 832 pixels costs a sixteenth.
+To find all faces, the picture is searched at twice its size, in tiles if it is large.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Select = Literal["largest", "all", "centre"]
 COARSEST_SIDE = 208
 """Longest side of the first search."""
 MAX_SEARCHED_PIXELS = 16_000_000
-"""No search is done on more pixels than this at once, enlarged or not (about 1 s and 0.3 GB)."""
+"""Limit on the pixels of one search, enlarged or not (about 1 s and 0.3 GB)."""
 OVERLAP = 0.25
-"""By how much tiles overlap, in sides of the largest tile."""
+"""Overlap of tiles, in sides of the largest tile."""
 SMALLEST = 80
-"""Width in pixels from which the detector sees every face."""
+"""Width in pixels from which the detector finds every face."""
 SAME_FACE = 0.3
-"""Boxes whose intersection over union is larger than this are of one face: dlib's own differ by that between scales."""
+"""Boxes with a larger IoU belong to one face: dlib's boxes of a face differ that much between scales."""
 SURE = 0.5
-"""Detector score from which a face ends the search: 95 of 100 real faces reach it, hardly any false one does."""
+"""Detector score from which a face ends the search: 95 of 100 real faces reach it, and hardly any false one."""
 LANDMARK_WIDTH = 320
-"""Faces narrower than this are enlarged to it: the predictor answers in whole pixels."""
+"""Faces narrower than this are enlarged to it, because the predictor returns whole pixels."""
 LANDMARK_MARGIN = 0.4
-"""What the predictor sees around the box, in box widths."""
+"""Margin around the box that the predictor reads, in box widths."""
 ALIGNED_BOX = (0.115, 0.245, 0.895, 1.025)
-"""Left, top, right, bottom of the box in an ArcFace crop, in crop widths and heights: where dlib's boxes lie on average
-when whole photos are aligned, and where landmarks found in crops come closest to those found in the photo."""
+"""Left, top, right, bottom of the face box in an ArcFace crop, in crop widths and heights: the average of dlib's boxes
+over aligned photos, and the box whose landmarks come closest to those found in the photo."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class FaceBox:
 
     Attributes:
         left, top, right, bottom: edges in pixels of the frame given, where pixel 0 spans -0.5 to 0.5; may lie outside.
-        score: the detector's confidence, above 0; 0 for a box that nobody detected.
+        score: the detector's confidence, above 0; 0 for a box that does not come from the detector.
     """
 
     left: float
@@ -88,8 +88,8 @@ class FaceBox:
 def search_factors(width: int, height: int) -> tuple[float, ...]:
     """Scales at which a picture of this size is searched, coarse to fine; at least one.
 
-    Each doubles the one before, up to the full size and twice that. Scales too close to the full size to be worth a
-    search of their own are left out, and so are those with too many pixels.
+    Each doubles the one before, up to the full size and twice the full size. Scales close to the full size and scales
+    with too many pixels are skipped.
     """
     largest = math.sqrt(MAX_SEARCHED_PIXELS / (width * height))
     ladder: list[float] = []
@@ -103,8 +103,8 @@ def search_factors(width: int, height: int) -> tuple[float, ...]:
 def factors_for_all_faces(width: int, height: int) -> tuple[float, ...]:
     """Scales at which a picture of this size is searched for all of its faces, coarse to fine.
 
-    Twice the full size; if that takes tiles, also as much smaller as is needed for the faces that are too large to lie
-    in a tile whole, and so on up to what the whole picture shows.
+    Twice the full size. If that needs tiles, also the smaller scales at which faces too large for a tile are found,
+    down to one that needs no tiles.
     """
     step = max(2.0, OVERLAP * math.sqrt(MAX_SEARCHED_PIXELS) / (1.5 * SMALLEST))
     factors = [2.0]
@@ -116,10 +116,10 @@ def factors_for_all_faces(width: int, height: int) -> tuple[float, ...]:
 def coarse_to_fine(
     look: Callable[[float], tuple[FaceBox, ...]], width: int, height: int, select: Select
 ) -> tuple[FaceBox, ...]:
-    """The order of the search: which scales to look at, when to stop, and what counts.
+    """Search scale by scale and stop early.
 
-    A weak face at a coarse scale may be a blouse or a cloud, so it counts only if no sure one is found up to the full
-    size; then the strongest does.
+    A weak detection at a coarse scale may be a blouse or a cloud. It is used only if no sure face is found up to the
+    full size; then the strongest one is.
 
     Args:
         look: gives the faces at one scale, in pixels of the full picture.
@@ -149,8 +149,8 @@ def coarse_to_fine(
 def detect_at_scale(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
     """Every face at one scale of the picture.
 
-    A picture that has more than `MAX_SEARCHED_PIXELS` then is searched tile by tile. A face is seen if it is narrower
-    than about two thirds of their overlap; larger ones may be cut by all tiles.
+    A picture with more than `MAX_SEARCHED_PIXELS` at this scale is searched in tiles. A face narrower than about two
+    thirds of their overlap is found; larger ones may be cut by every tile.
 
     Args:
         grey: uint8 (H, W).
@@ -173,7 +173,7 @@ def detect_at_scale(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, 
 
 
 def tiles(length: int, side: float) -> list[tuple[int, int]]:
-    """Starts and ends of pieces of at most `side` that cover a length evenly and overlap by a quarter of `side`."""
+    """Starts and ends of tiles of at most `side` that cover a length evenly and overlap by a quarter of `side`."""
     overlap = OVERLAP * side
     count = max(1, math.ceil((length - overlap) / (side - overlap)))
     size = min(length, math.floor((length + (count - 1) * overlap) / count))
@@ -196,7 +196,7 @@ def _search(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
 
 
 def suppress_duplicates(faces: Iterable[FaceBox]) -> tuple[FaceBox, ...]:
-    """The faces without those that several tiles or scales found: of boxes that overlap the surest remains."""
+    """Non-maximum suppression: of boxes that overlap by more than `SAME_FACE`, keep the one with the highest score."""
     kept: list[FaceBox] = []
     for face in sorted(faces, key=lambda face: (-face.score, face.left, face.top, face.right)):
         if all(face.iou(other) <= SAME_FACE for other in kept):
@@ -244,13 +244,13 @@ def predict_landmarks(grey: Grey, box: FaceBox, predictor: Any) -> Landmarks:
 
 
 def box_for_aligned(width: int, height: int) -> FaceBox:
-    """Where dlib would find the face in an ArcFace crop: it follows from the template, no detector is needed."""
+    """The face box of an ArcFace crop; it follows from the template, so no detector is needed."""
     left, top, right, bottom = ALIGNED_BOX
     return FaceBox(left * width - 0.5, top * height - 0.5, right * width - 0.5, bottom * height - 0.5)
 
 
 def box_of_landmarks(landmarks: Points) -> FaceBox:
-    """A face box for landmarks that came without one: the square around their bounding box.
+    """A face box from landmarks: the square around their bounding box.
 
     Raises:
         PhotoError: `degenerate_points`, when the landmarks coincide or are not finite.

@@ -16,7 +16,7 @@ from faceloom.transforms.types import Matrix, Point, Points
 
 
 def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
-    """Similarity (rotation, one positive scale, shift; no reflection) that takes `src` to `dst` in least squares.
+    """Least-squares similarity (rotation, uniform positive scale, shift; no reflection) from `src` to `dst`.
 
     Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991. In the
     plane, rotation with scale is multiplication by one complex number; its least-squares solution is a quotient.
@@ -37,14 +37,14 @@ def umeyama(src: npt.ArrayLike, dst: npt.ArrayLike) -> Matrix:
     source = source - source_centre
     spread, product = float(np.vdot(source, source).real), complex(np.vdot(source, target - target_centre))
     if not (spread > 0 and abs(product) > 1e-12 * spread and math.isfinite(abs(product))):
-        raise PhotoError("degenerate_points", "points that coincide or are not finite fix no alignment")
+        raise PhotoError("degenerate_points", "the points coincide or are not finite, so no alignment can be computed")
     factor = product / spread
     src_centre, dst_centre = (source_centre.real, source_centre.imag), (target_centre.real, target_centre.imag)
     return similarity(float(abs(factor)), math.atan2(factor.imag, factor.real), src_centre, dst_centre)
 
 
 def similarity(scale: float, angle: float, src: Point = (0, 0), dst: Point = (0, 0)) -> Matrix:
-    """Scale and turn by `angle` radians (from x towards y: clockwise to the eye) so that point `src` lands on `dst`."""
+    """Scale, and rotate by `angle` radians (from x towards y, clockwise on screen), such that `src` maps to `dst`."""
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
     (x, y), (to_x, to_y) = src, dst
     return np.array([[cos, -sin, to_x - cos * x + sin * y], [sin, cos, to_y - sin * x - cos * y]], np.float64)
@@ -61,7 +61,7 @@ def translate(x: float, y: float) -> Matrix:
 
 
 def scale_about_corner(factor: float) -> Matrix:
-    """Scale of a picture's frame by `factor`: pixel edges map to pixel edges, so (-0.5, -0.5) stays where it is."""
+    """Scale a picture's frame by `factor`: pixel edges map to pixel edges, so (-0.5, -0.5) is fixed."""
     return similarity(factor, 0, (-0.5, -0.5), (-0.5, -0.5))
 
 
@@ -79,7 +79,7 @@ def compose(second: Matrix, first: Matrix) -> Matrix:
 
 
 def invert(matrix: Matrix) -> Matrix:
-    """The map back.
+    """The inverse map.
 
     Raises:
         PhotoError: `degenerate_points`, when the matrix flattens the plane.

@@ -1,4 +1,4 @@
-"""Upper and lower part of a face (Anti-Mask, JATIT 2022): what a mask leaves to see, and what it hides."""
+"""Upper and lower part of a face (Anti-Mask, JATIT 2022): the visible part and the part that a mask hides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from faceloom.schemas.errors import FaceloomError
 from faceloom.transforms.types import Image, Landmarks
 
 SPLIT = 96 / 224
-"""Where Anti-Mask cuts: 224 rows into 96 and 128."""
+"""Anti-Mask splits 224 rows into 96 and 128."""
 
 
 class Halves(NamedTuple):
@@ -28,7 +28,7 @@ class Halves(NamedTuple):
 
 
 def split_row(height: int) -> int:
-    """The first row of the lower part of a crop of some height, in Anti-Mask's proportion.
+    """First row of the lower part of a crop, in Anti-Mask's proportion.
 
     >>> split_row(224), split_row(112)
     (96, 48)
@@ -37,12 +37,12 @@ def split_row(height: int) -> int:
 
 
 def halves(crop: Image, landmarks: Landmarks | None, row: int | None = None) -> Halves:
-    """Cut a crop in two; nothing is resampled, so both parts put together are the crop.
+    """Split a crop in two without resampling.
 
     Args:
         crop: uint8 (H, W, 3), RGB.
         landmarks: float32 (68, 2), pixels of the crop; None if no face was found.
-        row: the first row of the lower part; `split_row` of the height if it is not given.
+        row: the first row of the lower part; `split_row` of the height by default.
 
     Raises:
         FaceloomError: a part would be empty.

@@ -39,7 +39,7 @@ def head_pose(landmarks: Points) -> tuple[float, float, float]:
 
     Returns:
         Yaw, positive when the face looks towards the right edge of the picture; pitch, positive when it looks up; roll,
-        positive when it is clockwise to the viewer.
+        positive when it is clockwise on screen.
 
     Raises:
         PhotoError: `degenerate_points`, when the landmarks lie on one line.
@@ -50,7 +50,7 @@ def head_pose(landmarks: Points) -> tuple[float, float, float]:
     root = math.sqrt(max(aa * dd - ad * ad, 0))
     norm = root * math.sqrt(aa + dd + 2 * root)
     if not norm > 0:
-        raise PhotoError("degenerate_points", "landmarks on one line make no face")
+        raise PhotoError("degenerate_points", "the landmarks lie on one line, so no head pose can be computed")
     p, q, r = (dd + root) / norm, -ad / norm, (aa + root) / norm
     right = p * a + q * d, p * b + q * e, p * c + q * f
     down = q * a + r * d, q * b + r * e, q * c + r * f

@@ -1,4 +1,4 @@
-"""What the segments of a JPEG say before its pixels begin: a fast look, for the format that nearly all photos have."""
+"""Fast reader of JPEG headers (the segments before the pixels)."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def is_jpeg(data: bytes) -> bool:
 
 
 def jpeg_layout(data: bytes) -> JpegLayout | None:
-    """Step over the segments up to the pixels; None if there is no frame header among them.
+    """Read the segments before the pixels; None if there is no frame header.
 
-    Segments are stepped over by their length, so that a thumbnail's own end marker is not taken for the photo's. Bytes
+    Segments are skipped by their length, so that the end marker of a thumbnail is not mistaken for the photo's. Bytes
     after the end are common and harmless.
     """
     frame, orientation, place = None, 1, 2
@@ -68,7 +68,7 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """The orientation tag of an EXIF block (a TIFF header and its first directory); 1 if there is none or nonsense."""
+    """The orientation tag of an EXIF block (a TIFF header and its first directory); 1 if it is missing or invalid."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None or len(exif) < 8:
         return 1

@@ -1,4 +1,4 @@
-"""Figures about one face that later choices rest on: sharpness, light, size and the turn of the head."""
+"""Quality figures of one face, by which recipes select: sharpness, light, size and head pose."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class FaceQuality:
         brightness: mean grey level, 0..255.
         contrast: standard deviation of the grey level.
         eye_distance: between the eye centres, in pixels of the photo.
-        yaw: turn of the head in degrees, positive when the face looks towards the right edge of the picture.
+        yaw: rotation of the head in degrees, positive when the face looks towards the right edge of the picture.
         pitch: nod in degrees, positive when the face looks up.
-        roll: tilt in degrees, positive when it is clockwise to the eye.
+        roll: tilt in degrees, positive when it is clockwise on screen.
     """
 
     sharpness: float
@@ -43,7 +43,7 @@ def measure_face(grey: Grey, landmarks: Points, *, reduction: int = 1) -> FaceQu
     Args:
         grey: uint8 (H, W), the photo or a reduced one.
         landmarks: (68, 2) in pixels of `grey`.
-        reduction: by which `grey` is smaller than the photo.
+        reduction: factor by which `grey` is smaller than the photo.
 
     Raises:
         PhotoError: `degenerate_points` or `crop_outside`, when the landmarks cannot be those of a face in this photo.

@@ -1,4 +1,4 @@
-"""Textures of faces: the pictures that the distance of two faces compares."""
+"""Face textures: the pictures whose difference is part of the distance between two faces."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def mean_shape(landmarks: Iterable[NDArray[np.floating]]) -> Landmarks:
 def mean_shape_texture(crop: Image, landmarks: Landmarks, mean: Landmarks) -> Image:
     """The face of a crop warped to the mean landmarks, black outside their hull (Cole et al. 2017).
 
-    Two such textures differ by what faces look like, not by their shape, and not by hair and background.
+    Two such textures differ by the look of the faces, not by shape, hair or background.
 
     Args:
         crop: uint8 (H, W, 3), RGB.

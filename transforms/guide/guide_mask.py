@@ -1,4 +1,4 @@
-"""A face's guide mask: the union of the parts that a recipe asks for, grown, softened, and compared."""
+"""Guide masks: the union of the face parts that a recipe names, dilated and softened; and their comparison."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def make_guide(
 ) -> GuideMask:
     """Make the guide mask of one crop.
 
-    Parts come from the labels if there are any, and otherwise as `guide.missing` says. `lower_face`, which no label
-    means, always comes from the landmarks. A part that the labels know and do not show is absent, and adds nothing.
+    Parts come from the labels if there are any, and otherwise as `guide.missing` specifies. `lower_face` has no
+    label and always comes from the landmarks. A part that the labels define but do not show adds nothing.
 
     Args:
         guide: of the recipe.
@@ -59,7 +59,7 @@ def make_guide(
         if source == "reject":
             lacking = ", ".join(part for part in parts if part not in known)
             raise PhotoError(
-                "no_labels", "nobody drew the parts that the guide needs", value=lacking,
+                "no_labels", "the label files lack parts that the guide needs", value=lacking,
                 remedy="Set `missing` of the recipe's guide to landmarks or empty, or use a source with part maps",
             )  # fmt: skip
         if source == "landmarks":
@@ -119,5 +119,5 @@ def _binary(mask: AnyMask) -> BoolMask:
 
 
 def needed_parts(guide: Guide) -> Sequence[str]:
-    """The parts whose label files a guide reads; the others need not be decoded."""
+    """The parts whose label files a guide needs; the others need not be decoded."""
     return [region for region in guide.regions if region in PARTS]

@@ -1,4 +1,4 @@
-"""Which parts of a face each pixel belongs to: from label files, and along with the face into its crop."""
+"""Parsing maps: the face parts that each pixel belongs to, decoded from label files and warped to the crop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Bits = npt.NDArray[np.uint32]
 """(H, W): bit k is set where part k of `PARTS` lies. Parts overlap in part files: skin covers eyes, nose and mouth."""
 
 SAME_SHAPE = 0.01
-"""By how much the proportions of a label map may differ from its photo's."""
+"""Tolerance between the aspect ratios of a label map and its photo."""
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError, struct.error)
 
@@ -31,7 +31,7 @@ class LabelMap:
 
     Attributes:
         bits: see `Bits`; its frame is the upright photo's, whatever the size of either.
-        known: the parts of which the files would have told; of others nothing is known.
+        known: the parts that the label order defines; the map has no information about others.
         order: name of the label order of the files, or `parts` if each showed one part.
     """
 
@@ -52,8 +52,8 @@ def decode_labels(labels: LabelFiles, wanted: Collection[str] = PARTS) -> LabelM
     or palette (then the index counts, not the colour).
 
     Args:
-        labels: as a source reads them.
-        wanted: the parts needed; files of others are not decoded.
+        labels: the files, as a source reads them.
+        wanted: the parts needed; files of other parts are not decoded.
 
     Raises:
         PhotoError: `bad_labels`: no picture, part files of several sizes, or a value that the order does not name.
@@ -130,7 +130,7 @@ def channels_to_bits(channels: npt.NDArray[np.uint8]) -> Bits:
 
 
 def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size) -> Bits:
-    """Cut the crop of a label map as `warp_image` cuts the photo, by nearest; nothing lies outside the photo.
+    """Cut the crop of a label map as `warp_image` cuts the photo, by nearest neighbour; 0 outside the photo.
 
     Args:
         bits: of the whole photo, at any size.
@@ -142,7 +142,7 @@ def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size) -> Bit
         uint32 (height, width).
 
     Raises:
-        PhotoError: `bad_labels`, when photo and label map are not of one shape.
+        PhotoError: `bad_labels`, when photo and label map have different aspect ratios.
     """
     import cv2
 
@@ -158,6 +158,6 @@ def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size) -> Bit
 
 
 def mask_of(bits: Bits, parts: Sequence[str]) -> BoolMask:
-    """Where any of some parts lies: bool (H, W)."""
+    """Pixels that belong to any of the parts: bool (H, W)."""
     together = np.uint32(sum(bit_of(part) for part in parts))
     return np.asarray((bits & together) != 0)

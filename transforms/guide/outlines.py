@@ -1,4 +1,4 @@
-"""Parts of a face as its 68 landmarks show them, where nobody drew them by hand."""
+"""Outlines of face parts from the 68 landmarks, for photos without label files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faceloom.transforms.masks.polygon import fill_outline
 from faceloom.transforms.types import BoolMask, Outline, Points, Size
 
 HALF = 0.5
-"""A pixel belongs to a part from this coverage on."""
+"""Coverage from which a pixel belongs to a part."""
 
 # All lengths are in eye distances, chosen by eye on faces with hand-drawn parts and rounded.
 BROW_ABOVE, BROW_BELOW, BROW_TAPER = 0.02, 0.11, (0.3, 1.0, 1.0, 1.0, 0.75)
@@ -47,10 +47,10 @@ def outline_of(landmarks: Points, region: str) -> Outline:
         region: one of `LANDMARK_REGIONS`.
 
     Raises:
-        PhotoError: `no_such_outline`, for what landmarks do not reach, such as hair.
+        PhotoError: `no_such_outline`, for parts that landmarks do not describe, such as hair.
     """
     if region not in LANDMARK_REGIONS:
-        raise PhotoError("no_such_outline", "landmarks do not reach this part", value=region)
+        raise PhotoError("no_such_outline", "this part has no outline in the landmarks", value=region)
     p = landmarks.astype(np.float64)
     right, left = five_points(p)[:2]  # as the picture has it: the person's right eye is left
     across = left - right
@@ -102,7 +102,7 @@ def _nose(p: Points, head: _Head) -> Outline:
 
 
 def _skin(p: Points, head: _Head) -> Outline:
-    """The jaw, and half an ellipse over it: where the hairline begins, landmarks do not say."""
+    """The jaw and half an ellipse above it, because landmarks do not show the hairline."""
     middle, half = (p[0] + p[16]) / 2, (p[16] - p[0]) / 2
     height = FOREHEAD * float(np.linalg.norm(p[17:27].mean(axis=0) - p[8]))
     up = -head.down / np.linalg.norm(head.down) * height

@@ -1,4 +1,4 @@
-"""A far camera: light spread by the lens, counted with noise by the sensor, squeezed by JPEG."""
+"""Simulation of a distant camera: lens blur, sensor noise and JPEG compression."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEEDS = 2**53
 
 
 class Exposure(NamedTuple):
-    """What one picture was taken with; see the ranges above for units."""
+    """Camera parameters of one picture; see the ranges above for units."""
 
     blur: float
     full_well: float
@@ -33,7 +33,7 @@ class Exposure(NamedTuple):
 
 
 def draw_exposure(rng: np.random.Generator) -> Exposure:
-    """Draw what a picture is taken with, rounded so that it is stored in full."""
+    """Draw camera parameters, rounded so that they are stored exactly."""
     return Exposure(
         blur=round(float(rng.uniform(*BLUR)), 4),
         full_well=round(float(np.exp(rng.uniform(*np.log(FULL_WELL)))), 1),
@@ -44,7 +44,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
 
 
 def photograph(image: Image, size: Size, exposure: Exposure) -> Image:
-    """The picture as a far camera would take it.
+    """Simulate a photo of the picture by a distant camera.
 
     Light adds up linearly, so blur, averaging over pixels and noise are done on linear intensities. Photon noise has
     the variance of what is counted; its normal limit is used, so that the same seed gives the same pattern of noise
@@ -53,7 +53,7 @@ def photograph(image: Image, size: Size, exposure: Exposure) -> Image:
     Args:
         image: uint8 (H, W, 3), RGB, sRGB-encoded.
         size: (width, height) of the result.
-        exposure: what it is taken with.
+        exposure: camera parameters.
 
     Returns:
         uint8 (height, width, 3), RGB, after one pass through JPEG.

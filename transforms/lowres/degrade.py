@@ -17,15 +17,15 @@ from faceloom.transforms.lowres.sampling import FILTERS, blur_vertically, resize
 from faceloom.transforms.types import Image, Size
 
 COVERED = 0.5
-"""A pixel of the small mask counts as mask from this share of its area on."""
+"""Share of a pixel's area from which a pixel of the small mask is mask."""
 
 Parameters = dict[str, JsonValue]
-"""All that was drawn, as plain JSON: enough to make the same pictures again, bit for bit."""
+"""All drawn parameters as plain JSON; they reproduce the same pictures bit for bit."""
 
 
 @dataclass(frozen=True, eq=False)
 class LowResPicture:
-    """A picture made small.
+    """A low-resolution picture.
 
     Attributes:
         native: uint8 (h, w, 3), RGB, at its own size.
@@ -37,7 +37,7 @@ class LowResPicture:
 
 
 def draw(spec: LowRes, size: Size, rng: np.random.Generator, *, real: Sequence[int] = ()) -> Parameters:
-    """Draw what one face and all that belongs to it is made small with.
+    """Draw the degradation parameters of one face; all its pictures share them.
 
     Args:
         spec: of the recipe.
@@ -78,7 +78,7 @@ def _height(spec: LowRes, height: int, rng: np.random.Generator, real: Sequence[
 
 
 def degrade(image: Image, parameters: Mapping[str, Any], *, upsampled: bool = False) -> LowResPicture:
-    """Make a picture small, and large again if asked, with what was drawn.
+    """Downsample a picture, and upsample it again if requested, with drawn parameters.
 
     `askd` is bit-compatible with A-SKD (ECCV 2022): nearest both ways, then a vertical blur of `upsampled` only, which
     is the input of its student. `fskd` and `adaface` use any of five filters each way, without antialiasing. `area`

@@ -1,4 +1,4 @@
-"""The flat sheet on which a mask's cloth is drawn before it is warped to the face: a grid over the outline's box."""
+"""The flat sheet on which a mask's cloth is drawn before it is warped to the face: a grid over its bounding box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laying one thing over another."""
+"""Alpha compositing."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def alpha_over(
     *,
     region: Region | None = None,
 ) -> Image:
-    """Lay a colour, or a picture, over an image: image * (1 - alpha) + colour * alpha, rounded.
+    """Composite a colour or a picture over an image: image * (1 - alpha) + colour * alpha, rounded.
 
     Args:
         image: uint8 (H, W, 3), RGB; not changed.
         colour: one RGB triple 0..255, or a picture, uint8 (H, W, 3).
         alpha: float32 (H, W), 0..1.
-        region: where alpha is above 0, if that is known; it is looked for otherwise.
+        region: where alpha is above 0; computed by default.
 
     Returns:
-        uint8 (H, W, 3), RGB. Pixels where alpha is 0 are those of `image`, bit for bit.
+        uint8 (H, W, 3), RGB. Pixels where alpha is 0 stay as in `image`, bit for bit.
     """
     import cv2
 

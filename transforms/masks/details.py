@@ -1,4 +1,4 @@
-"""What is printed on or welded to the cloth: valves, marks, trims, bands."""
+"""Details on the cloth: valves, marks, trims, bands."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def add_details(sheet: Image, canvas: Canvas, template: Template, outline: Outli
     """Draw details on the flat cloth in place.
 
     Returns:
-        Names of what was drawn.
+        Names of the drawn details.
     """
     done: list[JsonValue] = []
     top, bottom = float(outline[:, 1].min()), float(outline[:, 1].max())

@@ -69,7 +69,7 @@ def _basis(points: NDArray[Any], centres: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class FixedPoints:
-    """Fixed points (N, 2) of the mask frame; what the warp needs of them is computed once and kept."""
+    """Fixed points (N, 2) of the mask frame; their warp basis is computed once and cached."""
 
     points: Floats
 
@@ -129,12 +129,12 @@ def thin_plate(source: NDArray[np.floating], target: NDArray[np.floating]) -> Th
 
 @dataclass(frozen=True, eq=False)
 class FaceFit:
-    """How the mask frame lies on one face.
+    """The map from the mask frame to one face.
 
     Attributes:
         matrix: similarity 2x3 from the mask frame to the image.
         unit: one eye distance of the mask frame in pixels.
-        yaw: turn of the head in radians, positive towards the image's right.
+        yaw: rotation of the head in radians, positive towards the image's right.
         kind: `warp` or `similarity`.
         reason: why the warp was refused; empty when it was not.
     """
@@ -157,7 +157,7 @@ class FaceFit:
         return mapped
 
     def to_mask(self, points: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Image pixels (N, 2) to the mask frame (N, 2); float32 points are mapped in float32, as far as is safe."""
+        """Image pixels (N, 2) to the mask frame (N, 2). Float32 points are mapped in float32 where that is precise."""
         inner = apply_affine(invert(self.matrix), points)
         return inner if self._backward is None else self._backward(inner)
 
@@ -170,7 +170,7 @@ def area(polygon: NDArray[np.floating]) -> float:
 
 
 def gate(quad: NDArray[np.floating], covered: float, width: float) -> str:
-    """Why a warp must be refused, or an empty string.
+    """The reason to refuse a warp, or an empty string.
 
     Args:
         quad: the four corners of a worn mask in the image, in order.
@@ -209,7 +209,7 @@ def fit_face(landmarks: NDArray[np.floating], outline: FixedPoints, stand_off: f
     try:
         matrix = umeyama(CANONICAL[: len(anchors)], anchors)
     except PhotoError as error:
-        raise PhotoError("mask_fit", "the landmarks coincide: no mask can be fitted") from error
+        raise PhotoError("mask_fit", "the landmarks coincide, so no mask can be fitted") from error
     unit = scale_of(matrix)
     yaw = jaw_yaw(points)
     target = CANONICAL.copy()  # the frame stays
@@ -253,11 +253,11 @@ def _similarity(points: Floats, yaw: float, reason: str) -> FaceFit:
     try:
         matrix = umeyama(source, points[chosen])
     except PhotoError as error:
-        raise PhotoError("mask_fit", "the landmarks coincide: no mask can be fitted") from error
+        raise PhotoError("mask_fit", "the landmarks coincide, so no mask can be fitted") from error
     unit = float(np.hypot(*matrix[:, 0]))
     fallen = FaceFit(matrix, unit, yaw, "similarity", reason, None, None)
     off = np.hypot(*(fallen.to_image(source) - points[chosen]).T)
     # Landmarks a third of a face off the mean shape are no face.
     if unit < 2 or off.max() > 0.35 * FACE_WIDTH * unit:
-        raise PhotoError("mask_fit", "the landmarks have no face's shape: no mask can be fitted", value=reason)
+        raise PhotoError("mask_fit", "the landmarks do not form a face, so no mask can be fitted", value=reason)
     return fallen

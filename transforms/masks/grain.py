@@ -1,4 +1,4 @@
-"""Sharpness and noise of a photo, so that what is painted on it looks taken by the same camera."""
+"""Sharpness and noise of a photo, so that a painted mask looks as if taken by the same camera."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EYES = FixedPoints(np.array([(-0.75, -0.35), (0.75, 0.25)]))
 
 @dataclass(frozen=True)
 class Grain:
-    """Blur as the standard deviation of a Gaussian in pixels, noise as that of the grey level."""
+    """Blur as the standard deviation of a Gaussian in pixels, noise as the standard deviation of the grey level."""
 
     blur: float
     noise: float
@@ -41,7 +41,7 @@ def measure_grain(image: Image, fit: FaceFit) -> Grain:
     residue = np.abs(cv2.filter2D(grey, cv2.CV_16S, _IMMERKAER))
     noise = min(max(0.3, quantile(residue, 0.5) / 6 * 1.4826), 12.0)
     near, far = cv2.absdiff(grey[:, 1:], grey[:, :-1]), cv2.absdiff(grey[:, 4:], grey[:, :-4])
-    # The steepest tenth of the edges over four pixels tells the optics; the rest is skin.
+    # The steepest tenth of the edges over four pixels shows the optics; the rest is skin.
     strong = cv2.compare(far, quantile(far, 0.9), cv2.CMP_GT)
     pairs = cv2.max(near[:, 1:], near[:, :-1])
     steep, step = cv2.mean(far, strong)[0], cv2.mean(cv2.max(pairs[:, 2:], pairs[:, :-2]), strong)[0]

@@ -1,4 +1,4 @@
-"""Carrying a mask that a network painted on a small crop back to the picture that the crop was cut from."""
+"""Transfers a mask that a network painted on a small crop to the picture of the crop."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EDGE = 1.5
 
 @dataclass(frozen=True, eq=False)
 class PaintedCrop:
-    """What a network says of one crop.
+    """The network's output for one crop.
 
     Attributes:
         colour: float32 (S, S, 3), RGB, 0..1: the mask's colour.
         alpha: float32 (S, S), 0..1: its coverage.
-        output: uint8 (S, S, 3), RGB: the whole crop as the network paints it.
+        output: uint8 (S, S, 3), RGB: the network's whole output crop.
     """
 
     colour: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""What every way of painting a mask hands back."""
+"""The result of painting a mask, by any method."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from faceloom.transforms.types import Coverage, Image
 
 @dataclass(frozen=True, eq=False)
 class PaintedMask:
-    """A picture with a mask on it, and the truth about where the mask is.
+    """A picture with a mask on it, and the ground truth of the mask.
 
     Attributes:
         image: uint8 (H, W, 3), RGB, same size as the picture that was painted on.
         alpha: float32 (H, W), 0..1: how far the mask's body covers each pixel; at least 0.5 is the binary truth.
         straps: float32 (H, W), 0..1, coverage of ear straps: painted, but no part of the truth; None without straps.
-        parameters: every value that was drawn or decided, JSON-able, to be stored with the sample.
+        parameters: all drawn or computed values as JSON, stored with the sample.
     """
 
     image: Image

@@ -24,8 +24,8 @@ _ELLIPSE_POINTS = 128
 def outline(landmarks: Points, shape: PolygonShape) -> Outline:
     """Corners (N, 2) of the mask's outline, in the frame of the landmarks.
 
-    NIST draws on upright frontal faces. For a tilted head, what the shapes take from the picture's axes is taken
-    from the head's: the landmarks are turned upright, the outline is made there and turned back.
+    NIST draws on upright frontal faces. For a tilted head, the shapes follow the axes of the head:
+    the landmarks are rotated upright, and the outline is rotated back.
     """
     points = landmarks.astype(np.float64)
     left_eye, right_eye = five_points(points)[:2].tolist()

@@ -1,4 +1,4 @@
-"""Putting the lit cloth, its straps and its shadow into the photo. Shared by templates and pictures."""
+"""Compositing of the lit cloth, straps and shadow into the photo. Shared by templates and pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """What is to be put on the face.
+    """The parts of a mask to composite on the face.
 
     Attributes:
         outline: the mask as worn, mask frame (N, 2).
@@ -43,7 +43,7 @@ class Layers:
 
 def is_grey(image: Image) -> bool:
     """Whether R = G = B everywhere in a picture."""
-    for part in (image[::16, ::16], image):  # a few pixels tell most colour pictures
+    for part in (image[::16, ::16], image):  # a few pixels suffice for most colour pictures
         if not ((part[..., 0] == part[..., 1]).all() and (part[..., 1] == part[..., 2]).all()):
             return False
     return True
@@ -72,12 +72,12 @@ def compose_mask(
     everything = np.concatenate([*polygons, *lines])
     region = Region.around(everything, 0.15 * fit.unit + 2, image.shape)
     if min(region.shape) < 2:
-        raise PhotoError("mask_fit", "the mask would lie outside the picture")
+        raise PhotoError("mask_fit", "the mask lies outside the picture")
     alpha = coverage(polygons, region)
     grain = measure_grain(image, fit)
     width = layers.strap_width * fit.unit
     band = stroke_coverage(lines, width, region) if layers.straps else None
-    soft = grain.blur * float(rng.uniform(0.45, 0.9))  # the figure is that of the eyes, rough, and often too high
+    soft = grain.blur * float(rng.uniform(0.45, 0.9))  # rough, measured at the eyes, and often too high
     if soft > 0.33:  # an edge as soft as the photo's own
         alpha = cv2.GaussianBlur(alpha, (0, 0), soft)
         band = cv2.GaussianBlur(band, (0, 0), soft) if band is not None else None

@@ -1,4 +1,4 @@
-"""Light: measured on the face's own skin, laid on the cloth, and kept from the skin where the mask's shadow falls."""
+"""Light: measured on the skin of the face, applied to the cloth, and darkened under the mask (contact shadow)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     few = cv2.resize(image, (40, 40), interpolation=cv2.INTER_NEAREST)
     bright = quantile(cv2.cvtColor(few, cv2.COLOR_RGB2GRAY), 0.96)
     white = 0.55 * 1.45 * _luma(red, green, blue) + 0.45 * bright
-    # Lamps differ between blue and yellow; how red skin is tells more of blood, and hardly tints the cloth.
+    # Lamps differ between blue and yellow; the redness of skin depends more on blood, and hardly tints the cloth.
     ratios = (red + 12) / (green + 12), (blue + 12) / (green + 12)
     warm, cold = (math.log(ratio / neutral) for ratio, neutral in zip(ratios, _SKIN_CHROMA))
     chroma = [math.exp(0.19 * warm - 0.11 * cold), 1.0, math.exp(0.19 * cold - 0.11 * warm)]
@@ -95,7 +95,7 @@ def _luma(red: float, green: float, blue: float) -> float:
 
 @dataclass(frozen=True)
 class Lamp:
-    """What is drawn on top of the measured light.
+    """Random variation of the measured light.
 
     Attributes:
         above, side: where it stands, as slopes towards the top and the right.
@@ -118,7 +118,7 @@ class Lamp:
 
 
 def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
-    """A lamp that agrees with the measured slope, with what skin does not tell drawn at random."""
+    """A lamp that agrees with the measured slope; values that skin does not show are drawn at random."""
     warm, drift = float(rng.normal(-0.015, 0.035)), float(rng.normal(0, 0.04))
     return Lamp(
         above=float(rng.normal(0.45, 0.35)),
@@ -168,7 +168,7 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
 
 
 def contact_shadow(alpha: Field, unit: float, lamp: Lamp, strength: float) -> Field:
-    """How dark the mask's shadow makes what lies under it, 0..strength, float32 like `alpha`.
+    """Contact shadow of the mask, 0..strength, float32 like `alpha`.
 
     Args:
         alpha: coverage in the region of interest.

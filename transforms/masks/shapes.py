@@ -59,7 +59,7 @@ def mirrored(half: HalfOutline) -> tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 
 def jaw_half_width(y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Half width of the mean face at height y; below the chin that of the neck."""
+    """Half width of the mean face at height y; below the chin, half width of the neck."""
     half: NDArray[np.float64] = np.interp(y, JAW[:7:-1, 1], JAW[:7:-1, 0])
     return np.maximum(half, 0.62)
 

@@ -1,4 +1,4 @@
-"""Mixing two faces of one shape inside a soft hull, so that hair, ears and background stay those of one of them."""
+"""Blending two faces of one shape inside a soft hull; hair, ears and background come from one of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOREHEAD = 0.28
 CLONED = 96
 """Longest side of the pictures on which the membrane of a paste is found."""
 TONE = 0.3
-"""Spread, in eye distances, of what counts as light and skin colour rather than as features."""
+"""Standard deviation, in eye distances, of the blur that separates light and skin colour from features."""
 
 
 def face_hull(landmarks: Mesh, size: Size) -> NDArray[np.uint8]:
@@ -44,7 +44,7 @@ def face_hull(landmarks: Mesh, size: Size) -> NDArray[np.uint8]:
 def feathered(inside: NDArray[np.uint8], feather: float) -> Coverage:
     """Coverage 0..1 that rises smoothly over `feather` pixels inwards from the edge, float32 (H, W).
 
-    The frame is no edge: a face that reaches beyond it is covered up to it.
+    The border of the picture is not an edge: a face that reaches beyond it is covered up to the border.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""Triangle meshes over the 68 landmarks and the frame of a picture, and where they would fold."""
+"""Triangle meshes over the 68 landmarks and the border of a picture, and a check for folds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Triangles = NDArray[np.intp]
 """Numbers of vertices (T, 3), all turning the same way."""
 
 SLACK = 0.02
-"""Eye distances by which a triangle may be turned over before it counts: landmarks are not found more precisely."""
+"""Tolerance for inverted triangles in eye distances: the precision of landmarks."""
 
 MARGIN = 0.25
 """Distance of the border from the picture, in its longer sides. Chins near an edge would fold the mesh otherwise."""
@@ -24,7 +24,7 @@ _LIPS = (61, 67), (62, 66), (63, 65)
 
 
 def close_lips(landmarks: NDArray[np.floating]) -> Mesh:
-    """The landmarks with the edges of a shut mouth on top of each other, where they were found crossed.
+    """Merge the edges of a closed mouth where the landmarks cross.
 
     Args:
         landmarks: (68, 2), x and y.
@@ -50,7 +50,7 @@ def with_border(landmarks: Mesh, size: Size, also: Mesh | None = None) -> tuple[
     Args:
         landmarks: (68, 2) in pixels of the frame.
         size: of the frame.
-        also: those of the other face.
+        also: landmarks of the other face.
 
     Returns:
         Both with the eight border points; the first twice if there is no other.
@@ -96,7 +96,7 @@ def signed_areas(mesh: Mesh, triangles: Triangles) -> NDArray[np.float64]:
 
 
 def folded_triangles(mesh: Mesh, triangles: Triangles) -> NDArray[np.intp]:
-    """Triangles that another shape of the mesh turns over by more than `SLACK` eye distances.
+    """Triangles that another shape of the mesh inverts by more than `SLACK` eye distances.
 
     Args:
         mesh: vertices in the other shape.

@@ -24,8 +24,8 @@ class Morphed:
     Attributes:
         image: uint8 (H, W, 3), RGB, the size of the target.
         landmarks: float32 (68, 2) of the morphed face, pixels of `image`.
-        read_from: x and y (H, W), float32: where in the target each pixel comes from, so that what is known of the
-            target's pixels can be moved with them; None where the shape is the target's own.
+        read_from: x and y (H, W), float32: source coordinates of each pixel in the target, so that labels of the
+            target can be moved with its pixels; None if the shape is the target's own.
     """
 
     image: Image

@@ -1,4 +1,4 @@
-"""Piecewise affine warps: one map for the whole picture, made from a mesh in two shapes."""
+"""Piecewise affine warps: one coordinate map for the whole picture, from a mesh in two shapes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FINE = 5
 
 
 def triangle_map(mesh: Mesh, triangles: Triangles, size: Size) -> TriangleMap:
-    """Which triangle each pixel belongs to, uint8 (H, W)."""
+    """Index of the triangle that each pixel belongs to, uint8 (H, W)."""
     import cv2
 
     labels = np.zeros(size[::-1], np.uint8)
@@ -41,7 +41,7 @@ def remap_coordinates(
     to_image: Matrix | None = None,
     corner: tuple[int, int] = (0, 0),
 ) -> Coordinates:
-    """Where each pixel of a shape is read in another: float32 x and y (H, W), as `cv2.remap` takes them.
+    """Source coordinates of each pixel: float32 x and y (H, W), as `cv2.remap` takes them.
 
     Args:
         labels: of the shape that is made, or of a part of it.
@@ -65,7 +65,7 @@ def remap_coordinates(
 
 
 def shrink_to_frame(image: Image, to_frame: Matrix, size: Size) -> tuple[Image, Matrix]:
-    """A picture whose pixels are about as large as the frame's, so that a warp that reads single pixels aliases little.
+    """Shrink a picture until its pixels are about as large as the frame's, so that warping it aliases little.
 
     Args:
         image: uint8 (H, W, 3).
@@ -97,7 +97,7 @@ def shrink_to_frame(image: Image, to_frame: Matrix, size: Size) -> tuple[Image, 
 
 
 def sample(image: NDArray[Any], where: Coordinates) -> Image:
-    """The picture at the places of a map, cubic; its edge is drawn out beyond it."""
+    """Sample a picture at coordinates, with cubic interpolation; edge pixels are repeated outside."""
     import cv2
 
     return np.asarray(cv2.remap(image, *where, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -1,4 +1,4 @@
-"""What is compared: blocks of faces, and the published distance of two of them."""
+"""Blocks of faces, and the published distance between two faces."""
 
 from __future__ import annotations
 

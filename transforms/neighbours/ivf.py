@@ -90,7 +90,7 @@ def _faiss() -> Any:
     try:
         import faiss
     except ImportError:
-        remedy = "Install it with pip install 'faceloom[ivf]', or say candidates: all"
+        remedy = "Install it with pip install 'faceloom[ivf]', or set candidates: all in the recipe"
         raise FaceloomError("candidates: ivf needs FAISS, which is not installed", remedy=remedy) from None
     faiss.omp_set_num_threads(1)  # sums in another order would give another index
     return faiss

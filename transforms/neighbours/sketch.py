@@ -1,4 +1,4 @@
-"""Sketches of textures: a few thousand numbers that say how far apart two pictures are at least and at most.
+"""Sketches of textures: a few thousand numbers that give lower and upper bounds for the distance of two pictures.
 
 A texture is cut into cells. The mean of a cell, times the root of its number of pixels, is its coordinate along an
 orthonormal direction, so distances between sketches are distances between projections. What is left of a texture, its

@@ -171,7 +171,7 @@ def test_area_is_that_of_opencv_wherever_the_polygon_lies(corners, shift):
 def test_landmarks_without_a_faces_shape_are_refused_not_fitted_by_force(landmarks):
     points = landmarks()
     points[:17] = points[16::-1].copy()  # left is right, so nose, jaw and chin contradict each other
-    with pytest.raises(PhotoError, match="no face's shape"):
+    with pytest.raises(PhotoError, match="do not form a face"):
         fit_face(points, OUTLINE)
 
 

@@ -21,7 +21,7 @@ from faceloom.transforms.align import arcface_matrix
 from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.guide.guide_mask import iou
 from faceloom.transforms.guide.label_map import decode_labels, mask_of
-from faceloom.transforms.morph.blend import hull
+from faceloom.transforms.morph.blend import face_hull
 from faceloom.transforms.sample.crops import bare_crop, labels_in_crop
 from faceloom.transforms.sample.morphing import morph_record, morph_working
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
@@ -89,7 +89,7 @@ def test_without_the_other_it_is_the_face_itself(mix: Mix) -> None:
 def test_looks_come_from_the_other_inside_the_face_alone(mix: Mix) -> None:
     none, all_ = mix(recipe(**BOX), texture=0.0), mix(recipe(**BOX), texture=1.0)
     changed = (none.after.image != all_.after.image).any(axis=2)
-    inside = hull(none.after.landmarks, (changed.shape[1], changed.shape[0])) > 0
+    inside = face_hull(none.after.landmarks, (changed.shape[1], changed.shape[0])) > 0
     assert changed[inside].mean() > 0.8
     assert not changed[~inside].any()
 
