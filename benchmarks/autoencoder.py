@@ -1,11 +1,11 @@
-"""What the masking networks cost: loading, memory, masking 50 faces, faces per second, and an epoch of training.
+"""Cost of the masking networks: loading, memory, masking 50 faces, faces per second, and an epoch of training.
 
     python benchmarks/autoencoder.py [--presets compact paper] [--devices cpu cuda] [--threads 2] [--rounds 20]
         [--pairs 204] [--epochs 3]
 
-Weights and pairs are made up: how long a network takes does not depend on what it has learned. Every preset is measured
-on every device in a process of its own. Without --devices it is the CPU, and CUDA where there is one. `paper` needs 1.2
-GB in the temporary folder, and some 7 GB of memory for training; --epochs 0 leaves training out.
+Weights and pairs are synthetic, because training does not change the speed of a network. Each preset is measured on
+each device in its own process. The default devices are the CPU, and CUDA if available. `paper` needs 1.2 GB in the
+temporary folder and some 7 GB of memory for training; --epochs 0 skips training.
 """
 
 from __future__ import annotations

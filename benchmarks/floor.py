@@ -2,9 +2,9 @@
 
     python benchmarks/floor.py FOLDER [--aligned]
 
-Reads, decodes, detects coarse to fine, predicts landmarks, fills one polygon, cuts three crops, encodes them into a tar
-in memory. Prints one line of JSON: seconds per photo and faces found. It keeps no records, checks nothing and loses
-what it cannot read; it says what the libraries cost, so that everything above it is ours.
+Reads, decodes, detects coarse to fine, predicts landmarks, fills one polygon, cuts three crops, and encodes them into a
+tar in memory. Prints one line of JSON: seconds per photo and faces found. It keeps no records and checks nothing, so it
+measures the cost of the libraries; everything above it is ours.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What guide masks cost per face of 112 x 112, and how far those from landmarks agree with hand-drawn parts.
+"""Cost of guide masks per face of 112 x 112, and agreement of guides from landmarks with hand-drawn parts.
 
     python benchmarks/guide.py [--rounds 200] [--celebamask FOLDER] [--labelmaps PICTURES LABELS]
 
-Times are medians on one core, for labels of 512 x 512 that are decoded already, and for decoding them. With folders, a
-table follows: intersection over union of the parts that 68 landmarks give (found as a build finds them) with those that
-were drawn by hand, at the size of the labels, part by part. `eyes` and `brows` are both sides together, for some sets
-have left and right exchanged. Of a flattened map, `skin` is taken with what lies in it, as part files have it.
+Times are medians on one core, for decoded labels of 512 x 512, and for decoding them. With folders it also prints the
+intersection over union of parts from 68 landmarks (found as in a build) and hand-drawn parts, at the size of labels,
+part by part. `eyes` and `brows` combine both sides, because some sets exchange left and right. In a flattened map,
+`skin` includes the parts inside it, as in part files.
 """
 
 from __future__ import annotations

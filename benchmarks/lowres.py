@@ -1,4 +1,4 @@
-"""What low-resolution partners cost per face of 112 x 112, on one core: median of many, by mode.
+"""Cost of low-resolution partners per face of 112 x 112, on one core: median by mode.
 
     python benchmarks/lowres.py [--rounds 200]
 

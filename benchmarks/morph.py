@@ -1,9 +1,9 @@
-"""Milliseconds per morph of 224 x 224 pixels on one core, and where they go.
+"""Milliseconds per morph of 224 x 224 pixels on one core, whole and by step.
 
     python benchmarks/morph.py [--rounds 200]
 
-Two synthetic faces of full size; the cost does not depend on what they show. Processor time of one thread is what other
-work on the machine does not touch; time on the wall is printed beside it, with the load.
+The two faces are synthetic and of full size; their content does not change the cost. Other work on the machine does not
+affect the processor time of one thread; wall time is printed beside it, with the load.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
-"""Exact nearest neighbours against the naive loop: how much faster, and how time and memory grow with the set.
+"""Exact nearest neighbours against the naive loop: the factor, and growth of time and memory with the set.
 
     python benchmarks/neighbours.py [--faces 2000 8000 20000] [--scratch FOLDER]
 
-Faces are synthetic, made in the scratch folder (150 kB each): mixtures of 200 smooth patterns whose strength falls off
-as that of eigenfaces does, a tint, and detail with the spectrum of natural pictures. They are somewhat harder than 228
-real crops were: the means of 8 x 8 pixels miss 9 % of a squared distance, not 7, and of as many faces 23 are compared
-in full for each in grey levels, not 16. Landmarks are a mean shape, ten modes and noise.
+Faces are synthetic, made in the scratch folder (150 kB each): mixtures of 200 smooth patterns with the falling strength
+of eigenfaces, a tint, and detail with the spectrum of natural pictures. They are somewhat harder than 228 real crops:
+the means of 8 x 8 pixels miss 9 % of a squared distance, not 7, and in grey levels each face needs 23 full comparisons,
+not 16. Landmarks are a mean shape, ten modes and noise.
 
-The loop compares float32 pictures that are in memory, each pair once; it is timed on 1,600 pairs, before and
-after, and scaled up. The search is timed whole, sketches included, in blocks of 1,000 read from disk. Ratios are of
-processor time, which other work on the machine hardly touches; BLAS is best held to one thread for them
-(OPENBLAS_NUM_THREADS=1).
+The loop compares float32 pictures in memory, each pair once; it is timed on 1,600 pairs, before and after, and scaled.
+The search is timed whole, sketches included, in blocks of 1,000 read from disk. Ratios use processor time, which other
+work on the machine hardly affects; limit BLAS to one thread for them (OPENBLAS_NUM_THREADS=1).
 """
 
 from __future__ import annotations

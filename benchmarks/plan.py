@@ -1,9 +1,9 @@
-"""How long a plan takes: synthetic face rows through choosing, splitting and laying into shards and parts.
+"""Time of a plan: synthetic face rows through choosing, splitting and laying into shards and parts.
 
     python benchmarks/plan.py [--faces 200000]
 
-Rows are as the analysis leaves them: five photos of a person on average, 68 landmarks each, with two masks to draw from
-and two variants of each face. No photo is read, and nothing is written.
+Rows are like those of analysis: five photos per person on average, 68 landmarks each, two masks to draw from and two
+variants of each face. The benchmark reads no photo and writes nothing.
 """
 
 from __future__ import annotations

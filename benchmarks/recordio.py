@@ -1,9 +1,9 @@
-"""How many records per second the RecordIO source lists, and reads: plain, packed, and without an index.
+"""Records per second that the RecordIO source lists and reads: plain, packed, and without an index.
 
     python benchmarks/recordio.py [--records 20000] [--bytes 6000]
 
-Writes its own records, noise of the length of a 112 x 112 JPEG, lists them with their labels, and reads each by its
-name, as a build does. One process; the file is in the machine's cache, so the figures are of the code.
+Writes noise records of the length of a 112 x 112 JPEG, lists them with their labels, and reads each by its name, as in
+a build. One process; the file is in the page cache, so the figures are those of the code.
 """
 
 from __future__ import annotations

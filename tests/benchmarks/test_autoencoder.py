@@ -1,4 +1,4 @@
-"""The benchmark of networks prints every figure that the results explain; tiny networks say nothing of speed."""
+"""The benchmark of networks prints every figure that the results explain; tiny networks do not show real speed."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def run(*words: str) -> str:
     return done.stdout
 
 
-def tables(said: str) -> list[list[list[str]]]:
+def tables(printed: str) -> list[list[list[str]]]:
     """Cells of every table without its two head lines."""
-    blocks = re.findall(r"(?:^\|.*\n)+", said, re.MULTILINE)
+    blocks = re.findall(r"(?:^\|.*\n)+", printed, re.MULTILINE)
     return [[[cell.strip() for cell in line.split("|")[1:-1]] for line in block.splitlines()] for block in blocks]
 
 
 @pytest.mark.slow
 def test_masking_loading_and_training_are_measured_for_every_network() -> None:
-    said = run("--pairs", "8", "--epochs", "1")
-    assert "1 threads" in said and "torch " in said and "load " in said.splitlines()[0]
-    masking, loading, training = tables(said)
+    printed = run("--pairs", "8", "--epochs", "1")
+    assert "1 threads" in printed and "torch " in printed and "load " in printed.splitlines()[0]
+    masking, loading, training = tables(printed)
     for table in (masking, loading, training):
         assert [row[:2] for row in table[2:]] == [["`tiny-compact`", "cpu"], ["`tiny-paper`", "cpu"]]
         assert len({len(row) for row in table}) == 1
@@ -46,5 +46,5 @@ def test_masking_loading_and_training_are_measured_for_every_network() -> None:
 
 
 def test_training_can_be_left_out() -> None:
-    said = run("--presets", "tiny-paper", "--epochs", "0")
-    assert len(tables(said)) == 2 and "epoch of" not in said
+    printed = run("--presets", "tiny-paper", "--epochs", "0")
+    assert len(tables(printed)) == 2 and "epoch of" not in printed

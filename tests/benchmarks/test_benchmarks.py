@@ -1,4 +1,4 @@
-"""Benchmarks run and print the figures that docs/performance.md explains; three photos say nothing about speed."""
+"""Benchmarks run and print the figures that docs/performance.md explains; three photos do not show real speed."""
 
 from __future__ import annotations
 
@@ -81,36 +81,37 @@ def test_a_floor_of_aligned_crops_needs_no_detector(photos: Path) -> None:
 
 @pytest.mark.slow
 def test_scale_compares_workers_and_sizes(photos: Path) -> None:
-    said = run("scale.py", photos, "--small", 4, "--large", 0)
-    assert re.search(r"4 photos: 1 worker \d+\.\d s, 2 workers \d+\.\d s", said)
-    assert re.search(r"peak MB .*: \[\d+\], \[\d+, \d+\]", said)
-    assert "20000" not in said
+    printed = run("scale.py", photos, "--small", 4, "--large", 0)
+    assert re.search(r"4 photos: 1 worker \d+\.\d s, 2 workers \d+\.\d s", printed)
+    assert re.search(r"peak MB .*: \[\d+\], \[\d+, \d+\]", printed)
+    assert "20000" not in printed
 
 
 @pytest.mark.slow
 def test_neighbours_are_held_against_the_loop(tmp_path: Path) -> None:
-    said = run("neighbours.py", "--faces", 40, 60, "--scratch", tmp_path)
+    printed = run("neighbours.py", "--faces", 40, 60, "--scratch", tmp_path)
     for faces in (40, 60):
-        assert re.search(rf"\n{faces} faces, load .*, sketches .* s, miss \d+\.\d %", said)
+        assert re.search(rf"\n{faces} faces, load .*, sketches .* s, miss \d+\.\d %", printed)
     for name in ("texture 0 to 1", "grey levels"):
         assert (
-            len(re.findall(rf"{name} +search [\d.]+ s processor, .* compared in full per face, own memory", said)) == 2
+            len(re.findall(rf"{name} +search [\d.]+ s processor, .* compared in full per face, own memory", printed))
+            == 2
         )
-        assert len(re.findall(rf"{name} +loop \d+ s processor, \d+ times as long", said)) == 2
+        assert len(re.findall(rf"{name} +loop \d+ s processor, \d+ times as long", printed)) == 2
     if importlib.util.find_spec("faiss"):
-        assert len(re.findall(r"ivf: index .* recall \d+\.\d %", said)) == 4
+        assert len(re.findall(r"ivf: index .* recall \d+\.\d %", printed)) == 4
     assert list(tmp_path.iterdir()) == [], "the synthetic faces are taken away again"
 
 
 def test_plans_are_timed() -> None:
-    said = run("plan.py", "--faces", 60)
-    assert re.match(r"60 face rows, 120 samples in \d+ shards and \d+ parts, load \d", said)
-    assert re.search(r"both +\d+\.\d s processor, +\d+\.\d s wall, limit 60 s, \d+ MB more", said)
+    printed = run("plan.py", "--faces", 60)
+    assert re.match(r"60 face rows, 120 samples in \d+ shards and \d+ parts, load \d", printed)
+    assert re.search(r"both +\d+\.\d s processor, +\d+\.\d s wall, limit 60 s, \d+ MB more", printed)
 
 
 def test_morphs_are_timed_whole_and_by_step() -> None:
-    said = run("morph.py", "--rounds", 2)
+    printed = run("morph.py", "--rounds", 2)
     for name in ("plain", "gradient", "plain, from 896 x 896"):
-        assert re.search(rf"  {name} +\d+\.\d\d ms processor, +\d+\.\d\d ms wall", said), name
+        assert re.search(rf"  {name} +\d+\.\d\d ms processor, +\d+\.\d\d ms wall", printed), name
     for step in ("mesh", "fold check", "map", "read, cubic", "mix", "paste"):
-        assert re.search(rf"  {step} +\d+\.\d\d ms processor\n", said), step
+        assert re.search(rf"  {step} +\d+\.\d\d ms processor\n", printed), step

@@ -1,4 +1,4 @@
-"""What the documents show is true: commands run, recipes are valid, codes and links are complete."""
+"""The documents are true: commands run, recipes are valid, codes and links are complete."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_commands_of_a_document_run_in_their_order(name: str, desk: Path) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_make_targets_and_extras_that_are_named_exist(name: str) -> None:
+def test_make_targets_and_extras_exist(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)$|`make (\w+)", text_of(name), re.MULTILINE):
         assert re.search(rf"^{''.join(target)}:", makefile, re.MULTILINE), target
@@ -100,7 +100,7 @@ def test_recipes_in_documents_are_valid(name: str) -> None:
         parse_recipe({"name": "example", **document})
 
 
-def test_the_error_that_is_shown_is_the_error_that_comes() -> None:
+def test_the_error_in_the_document_is_the_real_one() -> None:
     (shown,) = re.findall(r"^Error: (.*)$", text_of("recipes.md"), re.MULTILINE)
     masks: list[dict[str, Any]] = [{"kind": "polygon", "shape": "A"}, {"kind": "polygon", "shape": "G"}]
     with pytest.raises(Exception, match="shape") as caught:
@@ -170,7 +170,7 @@ def test_the_picture_is_small() -> None:
     assert (ROOT / "docs" / "images" / "demo-sheet.jpg").stat().st_size < 200_000
 
 
-def test_the_readme_says_what_must_be_said() -> None:
+def test_the_readme_states_licence_privacy_and_erasure() -> None:
     readme = text_of("README.md")
     assert "excludes commercial use" in readme
     assert "Nothing is sent anywhere" in readme

@@ -1,4 +1,4 @@
-"""The tables of guide masks, the members of samples and the pictures of recipes are those that there are."""
+"""The tables of guide masks, members and recipe pictures match the code."""
 
 from __future__ import annotations
 
