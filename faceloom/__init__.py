@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from faceloom.pipelines.api import plan as plan
     from faceloom.pipelines.beam import AnalysePhotos as AnalysePhotos
     from faceloom.pipelines.beam import RenderParts as RenderParts
-    from faceloom.pipelines.evaluation.evaluate import evaluate as evaluate
+    from faceloom.pipelines.evaluation.api import evaluate as evaluate
     from faceloom.pipelines.read.split_reader import open_split as open_split
     from faceloom.pipelines.recipe.load import load_recipe as load_recipe
     from faceloom.pipelines.training.api import train as train

@@ -37,8 +37,10 @@ def start_server(modules: Sequence[str] = ()) -> None:
     """
     if sys.platform == "linux":
         _CONTEXT.set_forkserver_preload(list(modules))
-        resource_tracker.ensure_running()  # before signals are blocked, because it unblocks them
-        with _starting_processes():
+        # A stopped run leaves its semaphores to the tracker, which need not warn of them.
+        with _environment(PYTHONWARNINGS="ignore"):
+            resource_tracker.ensure_running()
+        with _hidden_script(), _blocked_interrupt(), _environment(OPENBLAS_NUM_THREADS="1"):  # no threads before a fork
             forkserver.ensure_running()
 
 
@@ -68,7 +70,7 @@ class WorkerPool:
             try:
                 with _explained(_NO_START):
                     start_server()
-                    with _starting_processes():  # each call starts one process, since all of them wait for the last one
+                    with _hidden_script():  # each call starts one process, since all of them wait for the last one
                         calls = [self._executor.submit(int) for _ in self._counts]
                     wait(calls)
                     calls[0].result()
@@ -171,14 +173,36 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _starting_processes() -> Iterator[None]:
-    """Keep new processes from running the user's script again, and from ending with a traceback on Ctrl-C."""
+def _hidden_script() -> Iterator[None]:
+    """Keep new processes from running the user's script again."""
     main = vars(sys.modules["__main__"])
     hidden: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
     main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
+
+
+@contextlib.contextmanager
+def _blocked_interrupt() -> Iterator[None]:
+    """Keep Ctrl-C from a new process and from those that it forks, which would end with a traceback."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        main.update(hidden)
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set environment variables for new processes."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+            if name in before:
+                os.environ[name] = before[name]
