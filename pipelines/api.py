@@ -14,7 +14,7 @@ from faceloom.pipelines.build import BuildResult, plan_build, prepare, run_build
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.export import export_samples as samples
 from faceloom.pipelines.export.export_samples import Exported
-from faceloom.pipelines.export.target_folder import check_target, claim_target
+from faceloom.pipelines.export.target_folder import check_target, mark_target
 from faceloom.pipelines.preview import Preview, preview
 from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.pipelines.run.watcher import Watcher
@@ -190,7 +190,7 @@ def check_export(
 
 def run_export(checked: CheckedExport, *, morphs: bool | None, limit: int | None, watcher: Watcher) -> Exported:
     """Run a checked export."""
-    claim_target(checked.target, checked.record)
+    mark_target(checked.target, checked.record)
     return samples.export_samples(
         checked.storage,
         checked.record,

@@ -30,7 +30,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.part_task import PartTask, ShardTask, render_part
 from faceloom.pipelines.run.watcher import Watcher
-from faceloom.pipelines.store.output_folder import claimed
+from faceloom.pipelines.store.output_folder import locked_output
 from faceloom.pipelines.store.shard_files import is_finished
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo
@@ -107,7 +107,7 @@ class RenderParts(_Stage, beam.PTransform):  # type: ignore[misc]
 
 def analyse_tasks(context: Context) -> list[AnalyseTask]:
     """Tasks for the photos that were not analysed before. The output folder becomes ours if it is new."""
-    with claimed(context.storage):
+    with locked_output(context.storage):
         rows = [row for spec in context.recipe.sources for row in context.source(spec.source_name).scan()]
     photos = [row for row in rows if isinstance(row, Photo)]
     if context.recipe.guide is None:

@@ -30,7 +30,7 @@ from faceloom.pipelines.run.worker_pool import start_server
 from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
 from faceloom.pipelines.store.data_card import write_card
 from faceloom.pipelines.store.failures import failed_error, failed_photos, forget_failed
-from faceloom.pipelines.store.output_folder import check_output, claimed
+from faceloom.pipelines.store.output_folder import check_output, locked_output
 from faceloom.pipelines.store.parquet_tables import write_planned, write_rejects
 from faceloom.pipelines.store.paths import (
     BUILD_RECORD,
@@ -126,7 +126,7 @@ def plan_build(context: Context, *, workers: int, watcher: Watcher) -> tuple[Sur
     Raises:
         SourceError, StorageError: the run could not finish; what it finished is kept.
     """
-    with claimed(context.storage):
+    with locked_output(context.storage):
         return _survey_and_plan(context, workers, watcher)
 
 
@@ -160,7 +160,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         SourceError, StorageError: the run could not finish; what it finished is kept.
     """
     storage = context.storage
-    with claimed(storage):
+    with locked_output(storage):
         if not resume:
             folders = (WORK, NEIGHBOURS, face_table(analyser_id(context.recipe.faces)))
             _forget(storage, [path for folder in folders for path in storage.list(folder)])
@@ -175,11 +175,11 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         photos = len(found.photos) + len(found.rejects)
         record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings)
         _write_rejects(storage, rejects)
-        storage.settle(SHARDS, INDEX, REJECTS)
+        storage.sync_folders(SHARDS, INDEX, REJECTS)
         packaged = is_packaged_model(context.recipe.faces.landmark_model)
         write_card(storage, record, LANDMARK_MODEL_TERMS if packaged else "")
         write_record(storage, record)
-        storage.settle("")
+        storage.sync_folders("")
         _forget(storage, storage.list(WORK))
         wall = {**found.wall, "render": finished - begin, "record": time.perf_counter() - finished}
         report = BuildResult(

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from faceloom.pipelines.export.recordio_layout import RecordIoFormat, is_called, is_picture
+from faceloom.pipelines.export.recordio_layout import RecordIoFormat, is_picture, is_picture_named
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.parquet_tables import read_index
@@ -145,7 +145,7 @@ def check_picture(storage: Storage, record: BuildRecord, picture: str | None) ->
     for shard in record.shards:
         for row in read_index(storage, shard_index(shard.name)):
             pictures |= {member.name for member in row.members if is_picture(member.name)}
-        if any(is_called(name, picture) for name in pictures):
+        if any(is_picture_named(name, picture) for name in pictures):
             return
     remedy = f"It has: {', '.join(sorted(pictures)) or 'none'}"
     raise FaceloomError("no sample of the build has such a picture", value=picture, remedy=remedy)

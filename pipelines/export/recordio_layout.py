@@ -44,7 +44,7 @@ class RecordIoFormat:
 
     def takes(self, names: Collection[str]) -> tuple[str, ...]:
         """The one picture of a sample that a record holds, or none."""
-        wanted = (name for picture in self._pictures for name in names if is_called(name, picture))
+        wanted = (name for picture in self._pictures for name in names if is_picture_named(name, picture))
         return tuple(wanted)[:1]
 
     def holds(self, row: IndexRow) -> bool:
@@ -82,11 +82,11 @@ def is_picture(name: str) -> bool:
     return ending(name) in PICTURE_ENDINGS
 
 
-def is_called(name: str, picture: str) -> bool:
+def is_picture_named(name: str, picture: str) -> bool:
     """Whether a member is the picture of this name, given with its ending or without.
 
-    >>> is_called("lr.png", "lr"), is_called("lr_mask.png", "lr"), is_called("landmarks.npy", "landmarks")
-    (True, False, False)
+    >>> [is_picture_named(name, "lr") for name in ("lr.png", "lr_mask.png", "lr.npy")]
+    [True, False, False]
     """
     return is_picture(name) and picture in (name, name.rpartition(".")[0])
 

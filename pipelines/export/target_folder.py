@@ -54,7 +54,7 @@ def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) 
             raise FaceloomError("the target lies among the photos", where=target.root, value=place, remedy=remedy)
 
 
-def claim_target(target: Storage, record: BuildRecord) -> None:
+def mark_target(target: Storage, record: BuildRecord) -> None:
     """Write down whose samples a folder is going to hold.
 
     Raises:

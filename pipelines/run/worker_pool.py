@@ -58,7 +58,7 @@ class WorkerPool:
     """
 
     def __init__(self, workers: int) -> None:
-        with _explained(_NO_START):
+        with _worker_errors(_NO_START):
             self._counts = _CONTEXT.RawArray("q", workers)
             begin = self._counts, _CONTEXT.Value("i", 0), dict(os.environ), os.getcwd()  # noqa: PTH109
             self._executor = ProcessPoolExecutor(workers, _CONTEXT, _begin_worker, begin)
@@ -68,7 +68,7 @@ class WorkerPool:
         others = multiprocessing.active_children()
         try:
             try:
-                with _explained(_NO_START):
+                with _worker_errors(_NO_START):
                     start_server()
                     with _hidden_script():  # each call starts one process, since all of them wait for the last one
                         calls = [self._executor.submit(int) for _ in self._counts]
@@ -97,7 +97,7 @@ class WorkerPool:
         Args:
             function: defined at the top of a module. It, its argument and its result are pickled.
         """
-        with _explained(_DIED):
+        with _worker_errors(_DIED):
             return self._executor.submit(_call, function, argument)
 
     def result(self, call: Future[tuple[Any, str]]) -> Any:
@@ -108,7 +108,7 @@ class WorkerPool:
             WorkerError: the function raised another exception, or a worker process died.
             CancelledError: the call was cancelled.
         """
-        with _explained(_DIED):
+        with _worker_errors(_DIED):
             result, error = call.result()
         if error:
             raise error_from_json(error)
@@ -125,7 +125,7 @@ class WorkerPool:
 
 
 @contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _worker_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError, EOFError) as error:  # BrokenProcessPool is a RuntimeError

@@ -63,18 +63,18 @@ def read_notes(root: Path) -> Notes:
     shared: dict[tuple[str, int], tuple[str, Scalar]] = {}  # few are different; 1.2 million would take memory
     names: list[str] = []
     for number, cells in _lines(attributes):
-        with _explained(attributes, number):
+        with _line_errors(attributes, number):
             if number == 2:
                 names = cells
             elif number > 2:
                 pairs = [(name, int(cell)) for name, cell in zip(names, cells[1:], strict=True)]
                 facts.setdefault(_picture(cells[0]), []).extend(shared.setdefault(pair, pair) for pair in pairs)
     for number, cells in _lines(poses):
-        with _explained(poses, number):
+        with _line_errors(poses, number):
             if number > 2:
                 facts.setdefault(_picture(cells[0]), []).extend(zip(POSE_NAMES, map(float, cells[1:]), strict=True))
     for number, cells in _lines(mapping):
-        with _explained(mapping, number):
+        with _line_errors(mapping, number):
             if number > 1 or cells[0].isdecimal():  # some copies lack the line of names
                 picture, index = int(cells[0]), int(cells[1])
                 facts.setdefault(picture, []).append(("celeba_index", index))
@@ -100,7 +100,7 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 @contextlib.contextmanager
-def _explained(file: Path, number: int) -> Iterator[None]:
+def _line_errors(file: Path, number: int) -> Iterator[None]:
     try:
         yield
     except (ValueError, IndexError) as error:

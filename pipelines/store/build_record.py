@@ -142,11 +142,11 @@ def make_record(
     written = sum(by_split.values())
     by_code = count_rejects(rejects)
     lost = plan.samples - written - sum(by_code.get("render", {}).values())
-    _refuse(lost, "samples planned are neither written nor rejected")
+    _check_none_lost(lost, "samples planned are neither written nor rejected")
     kept = {(face.source, face.uri) for face in plan.faces}
     dropped = {(reject.source, reject.uri) for reject in rejects if reject.stage in ("analyse", "plan")}
     unlisted = sum(by_code.get("scan", {}).values())
-    _refuse(photos - unlisted - len(kept | dropped), "photos are neither planned nor rejected")
+    _check_none_lost(photos - unlisted - len(kept | dropped), "photos are neither planned nor rejected")
     return BuildRecord(
         recipe=portable_recipe(recipe),
         plan=plan.digest,
@@ -168,7 +168,7 @@ def make_record(
     )
 
 
-def _refuse(lost: int, what: str) -> None:
+def _check_none_lost(lost: int, what: str) -> None:
     if lost:
         remedy = "Run the same command with --no-resume, and please report this"
         raise FaceloomError(f"the build does not add up: {what}", value=lost, remedy=remedy)
@@ -177,7 +177,7 @@ def _refuse(lost: int, what: str) -> None:
 def write_record(storage: Storage, record: BuildRecord) -> None:
     """Write the record, if it is not there already."""
     data = (json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-    storage.write_changed(BUILD_RECORD, data)
+    storage.write_if_changed(BUILD_RECORD, data)
 
 
 def read_record(storage: Storage) -> BuildRecord:

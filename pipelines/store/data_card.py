@@ -34,7 +34,7 @@ def write_card(storage: Storage, record: BuildRecord, model_terms: str) -> None:
         licences.update(licence or "not stated" for licence in columns["licence"])
         consents.update(consent or "not stated" for consent in columns["consent"])
     text = card_text(record, len(people), licences, consents, model_terms=model_terms)
-    storage.write_changed(DATA_CARD, text.encode("utf-8", "backslashreplace"))
+    storage.write_if_changed(DATA_CARD, text.encode("utf-8", "backslashreplace"))
 
 
 def card_text(

@@ -33,7 +33,7 @@ def check_output(recipe: Recipe, out: str) -> None:
 
 
 @contextlib.contextmanager
-def claimed(storage: Storage) -> Iterator[None]:
+def locked_output(storage: Storage) -> Iterator[None]:
     """Hold an output folder for one build or plan: made ours if it is new or empty, swept of what a crash left.
 
     Raises:

@@ -80,12 +80,12 @@ class Storage:
 
     def size(self, path: str) -> int:
         """Length of a file in bytes."""
-        with _explained("cannot be looked at", path):
+        with _storage_errors("cannot be looked at", path):
             return self.local(path).stat().st_size
 
     def read_bytes(self, path: str) -> bytes:
         """All bytes of a file."""
-        with _explained("cannot be read", path):
+        with _storage_errors("cannot be read", path):
             return self.local(path).read_bytes()
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
@@ -94,7 +94,7 @@ class Storage:
         Raises:
             StorageError: the file cannot be read, or ends before that.
         """
-        with _explained("cannot be read", path), self.local(path).open("rb") as stream:
+        with _storage_errors("cannot be read", path), self.local(path).open("rb") as stream:
             stream.seek(offset)
             data = stream.read(length)
         if len(data) < length:
@@ -111,10 +111,10 @@ class Storage:
 
     def remove(self, path: str) -> None:
         """Delete a file; no error if there is none."""
-        with _explained("cannot be removed", path):
+        with _storage_errors("cannot be removed", path):
             self.local(path).unlink(missing_ok=True)
 
-    def write_changed(self, path: str, data: bytes) -> None:
+    def write_if_changed(self, path: str, data: bytes) -> None:
         """Write a file unless it holds just these bytes already."""
         if not self.exists(path) or self.read_bytes(path) != data:
             with self.write(path) as stream:
@@ -133,15 +133,15 @@ class Storage:
         final = self.local(path)
         # The name of a partial file must differ between writers of one file, and is never part of a result.
         partial = final.with_name(f"{final.name}{_PARTIAL}{os.getpid()}-{threading.get_ident()}")
-        with _explained("cannot be written", path, final.parent):
+        with _storage_errors("cannot be written", path, final.parent):
             final.parent.mkdir(parents=True, exist_ok=True)
             stream = partial.open("wb")
         try:
             try:
                 yield stream
             except OSError as error:  # of the file: what reads photos has errors of its own
-                _explain(error, "cannot be written", path, final.parent)
-            with _explained("cannot be written", path, final.parent):
+                _raise_storage_error(error, "cannot be written", path, final.parent)
+            with _storage_errors("cannot be written", path, final.parent):
                 stream.flush()
                 if durable:
                     os.fsync(stream.fileno())
@@ -158,7 +158,7 @@ class Storage:
         """Paths of all files that are being written, or were when a writer was killed, sorted."""
         return [path for path in self._files("") if _PARTIAL in path.rpartition("/")[2]]
 
-    def settle(self, *folders: str) -> None:
+    def sync_folders(self, *folders: str) -> None:
         """Make the names of files in some folders last through a power cut, once, after many writes."""
         for folder in folders:
             _sync_folder(self.local(folder))
@@ -182,7 +182,7 @@ class Storage:
         path = self.local(LOCK)
         # A soft lock, which filelock uses where the system has no other, would outlive a killed process.
         lock = FileLock(path, blocking=False, fallback_to_soft=False)
-        with _explained("cannot be locked", str(path), path.parent):
+        with _storage_errors("cannot be locked", str(path), path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire()
@@ -210,7 +210,7 @@ class Storage:
     def _files(self, folder: str) -> _Paths:
         top = self.local(folder)
         found = []
-        with _explained("cannot be listed", folder or self.root):
+        with _storage_errors("cannot be listed", folder or self.root):
             for place, _, names in os.walk(top, onerror=_raise_unless_missing):
                 below = Path(place).relative_to(self.root).as_posix()
                 found += [name if below == "." else f"{below}/{name}" for name in names]
@@ -218,14 +218,14 @@ class Storage:
 
 
 @contextlib.contextmanager
-def _explained(what: str, path: str, folder: Path | None = None) -> Iterator[None]:
+def _storage_errors(what: str, path: str, folder: Path | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _explain(error, what, path, folder)
+        _raise_storage_error(error, what, path, folder)
 
 
-def _explain(error: OSError, what: str, path: str, folder: Path | None) -> NoReturn:
+def _raise_storage_error(error: OSError, what: str, path: str, folder: Path | None) -> NoReturn:
     if error.errno in _FULL:
         left = "unknown"
         with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from faceloom.pipelines.build import prepare, run_build
-from faceloom.pipelines.export.target_folder import EXPORT, check_target, claim_target
+from faceloom.pipelines.export.target_folder import EXPORT, check_target, mark_target
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.storage import Storage
@@ -42,18 +42,18 @@ def test_a_folder_is_claimed_once_and_stays_open_to_the_same_plan(
     target = Storage(str(tmp_path / "new" / "files"))
     check_target(target, storage, record)
     assert not Path(target.root).exists()
-    claim_target(target, record)
+    mark_target(target, record)
     before = (tmp_path / "new" / "files" / EXPORT).stat()
     assert json.loads(target.read_bytes(EXPORT)) == {"plan": record.plan}
     check_target(target, storage, record)
-    claim_target(target, record)
+    mark_target(target, record)
     after = (tmp_path / "new" / "files" / EXPORT).stat()
     assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
 
 
 def test_another_plan_is_refused_and_nothing_is_touched(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
     storage, record = built
-    claim_target(Storage(str(tmp_path)), record)
+    mark_target(Storage(str(tmp_path)), record)
     (tmp_path / "notes.txt").write_text("mine")
     before = files(tmp_path)
     other = record.model_copy(update={"plan": "f" * 64})

@@ -22,7 +22,7 @@ from faceloom.pipelines.plan import neighbour_search, textures
 from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.neighbour_search import BlockGroups, SplitNeighbours, find_neighbours, metric_of
 from faceloom.pipelines.run.watcher import Watcher
-from faceloom.pipelines.store.output_folder import claimed
+from faceloom.pipelines.store.output_folder import locked_output
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError, SourceError
 from faceloom.schemas.morph import Morph
@@ -57,7 +57,7 @@ class Bench:
         self.folder, self.synthetic = folder, synthetic
         self.table = synthetic.lay_photos(folder / "photos", range(PHOTOS), people=5)
         self.told = Told()
-        with claimed(Storage(str(folder / "out"))):
+        with locked_output(Storage(str(folder / "out"))):
             pass
 
     def context(self, **morph: Any) -> Context:

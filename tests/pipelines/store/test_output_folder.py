@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.store.output_folder import check_output, claimed
+from faceloom.pipelines.store.output_folder import check_output, locked_output
 from faceloom.pipelines.store.paths import MARKER
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, StorageError
@@ -33,12 +33,12 @@ def test_a_new_and_an_empty_folder_may_be_used(photos: Path, tmp_path: Path) -> 
 
 def test_a_claimed_folder_is_ours_from_then_on(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with claimed(Storage(str(out))):
+    with locked_output(Storage(str(out))):
         (out / "shards").mkdir()
         (out / "shards" / "a.tar").write_bytes(b"x")
     assert (out / MARKER).is_file()
     check_output(recipe(photos), str(out))
-    with claimed(Storage(str(out))):
+    with locked_output(Storage(str(out))):
         pass
 
 
@@ -48,7 +48,7 @@ def test_what_a_crash_left_before_the_marker_does_not_lock_us_out(photos: Path, 
     (out / ".lock").touch()
     (out / f"{MARKER}.partial-1-2").write_bytes(b"{")
     check_output(recipe(photos), str(out))
-    with claimed(Storage(str(out))):
+    with locked_output(Storage(str(out))):
         assert sorted(path.name for path in out.iterdir()) == [".lock", MARKER]
 
 
@@ -60,7 +60,7 @@ def test_a_folder_of_somebody_else_is_refused_and_kept(photos: Path, tmp_path: P
     with pytest.raises(StorageError, match="not faceloom's") as caught:
         check_output(recipe(photos), str(out))
     assert name in caught.value.value and "new or an empty folder" in caught.value.remedy
-    with pytest.raises(StorageError, match="not faceloom's"), claimed(Storage(str(out))):
+    with pytest.raises(StorageError, match="not faceloom's"), locked_output(Storage(str(out))):
         pass
     assert not (out / MARKER).exists()
 
@@ -93,5 +93,5 @@ def test_a_table_beside_its_output_is_fine(tmp_path: Path) -> None:
 
 def test_one_at_a_time(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path / "out"))
-    with claimed(storage), pytest.raises(StorageError, match="another process"), claimed(storage):
+    with locked_output(storage), pytest.raises(StorageError, match="another process"), locked_output(storage):
         pass

@@ -60,7 +60,7 @@ def test_a_file_has_its_final_name_only_when_complete(storage: Storage) -> None:
 def test_what_is_written_already_is_left_alone(storage: Storage) -> None:
     for data, renewed in ((b"old", True), (b"old", False), (b"new", True)):
         before = storage.local("a.json").stat().st_ino if storage.exists("a.json") else 0
-        storage.write_changed("a.json", data)
+        storage.write_if_changed("a.json", data)
         assert storage.read_bytes("a.json") == data
         assert (storage.local("a.json").stat().st_ino != before) == renewed
 
