@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from faceloom.pipelines.run import progress
@@ -70,7 +71,7 @@ _numbers = itertools.count()
 
 
 class _Run:
-    """One call of `run_tasks`. Its copies are itself, because Beam copies the functions that it runs.
+    """One call of `run_tasks`. Beam copies the functions that it runs, so these find their run by its number.
 
     Attributes:
         pool: runs the tasks; None to run them in this process.
@@ -85,9 +86,6 @@ class _Run:
         self.calls: list[Future[Any]] = []
         self.errors: list[Exception] = []
 
-    def __reduce__(self) -> tuple[Callable[[int], _Run], tuple[int]]:
-        return _run_of, (self.number,)
-
     def pipeline(self, tasks: Sequence[Any], threads: int) -> dict[str, float]:
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
@@ -100,10 +98,10 @@ class _Run:
             pipeline
             | "Tasks" >> beam.Create(list(enumerate(tasks)), reshuffle=False)
             | "Spread" >> beam.Reshuffle()
-            | "Do" >> beam.Map(self.do)
+            | "Do" >> beam.Map(partial(_do, self.number))
         )
         if self._then is not None:
-            results | "Gather" >> beam.GroupByKey() | "Then" >> beam.Map(self.then)
+            results | "Gather" >> beam.GroupByKey() | "Then" >> beam.Map(partial(_then, self.number))
         result = pipeline.run()
         result.wait_until_finish()
         counters = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(_SECONDS))["counters"]
@@ -142,8 +140,12 @@ class _Run:
 _RUNS: dict[int, _Run] = {}
 
 
-def _run_of(number: int) -> _Run:
-    return _RUNS[number]
+def _do(run: int, numbered: tuple[int, Any]) -> tuple[str, Any]:
+    return _RUNS[run].do(numbered)
+
+
+def _then(run: int, group: tuple[str, Iterable[Any]]) -> None:
+    _RUNS[run].then(group)
 
 
 def _run_beside(pipeline: Callable[[], dict[str, float]], on_poll: Callable[[], None]) -> dict[str, float]:
