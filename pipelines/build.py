@@ -1,4 +1,4 @@
-"""Build: scan, analyse, plan, render, and a record of the whole written last."""
+"""A build: scan, analyse, plan and render, then write the record."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class BuildResult:
 
 
 def start_workers(recipe: Recipe, workers: int) -> None:
-    """Let worker processes get ready while this process scans. Call it as early as the recipe is known."""
+    """Start the server of worker processes, which loads while this process scans. Call it as early as possible."""
     if workers > 1:
         augmentation = ["faceloom.pipelines.preload.augmentation"] if recipe.augment else []
         start_server(["faceloom.pipelines.preload.faces", *augmentation])
@@ -91,18 +91,22 @@ def prepare(recipe: Recipe, out: str) -> Context:
     """Check everything that can be checked before any work.
 
     Raises:
-        RecipeError: no sources, two of one name, masks whose files cannot be read, an output among photos.
-        StorageError: the output folder holds files that are not ours.
+        RecipeError: there are no sources, two have the same name, a mask file cannot be read, or the output folder lies
+            in a source.
+        StorageError: the output folder holds files that are not from faceloom.
         SourceError: a source does not exist.
         ModelFileError: the landmark model is missing.
     """
     if not recipe.sources:
-        raise RecipeError("no source of photos", where="$.sources", remedy="Name one there, or use --source FOLDER")
+        remedy = "Name a source in the recipe, or use --source FOLDER"
+        raise RecipeError("no source of photos", where="$.sources", remedy=remedy)
     names = [spec.source_name for spec in recipe.sources]
     for number, name in enumerate(names):
         if name in names[:number]:
             remedy = "Give one a `name` in the recipe, or use --source NAME=PATH"
-            raise RecipeError("two sources have one name", where=f"$.sources[{number}].name", value=name, remedy=remedy)
+            raise RecipeError(
+                "two sources have the same name", where=f"$.sources[{number}].name", value=name, remedy=remedy
+            )
     check_output(recipe, out)
     load_painter(recipe.masks)
     if recipe.output.features:
@@ -111,7 +115,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
         if isinstance(mask, AutoencoderMask):
             check_checkpoint(number, mask)
     analyser_id(recipe.faces)
-    # What the user left out stays left out: a table only insists on columns that were named.
+    # Keys that the user left out stay unset: a table must have the columns that the recipe names, and no others.
     recipe_json = recipe.model_dump_json(exclude_unset=True, by_alias=True)
     heights = count_heights(recipe)
     context = Context(recipe_json, out, mask_digests(recipe), file_digests(recipe, heights), heights)
@@ -121,7 +125,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
 
 
 def plan_build(context: Context, *, workers: int, watcher: Watcher) -> tuple[Survey, Plan]:
-    """Scan, analyse and plan. Writes the face table, for morphs who is near whom, and nothing else.
+    """Scan, analyse and plan. Writes only the face table and, for morphs, the table of neighbours.
 
     Raises:
         SourceError, StorageError: the run could not finish; what it finished is kept.
@@ -148,13 +152,13 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
 
 
 def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher) -> BuildResult:
-    """Build everything that the recipe asks for and that is not there yet.
+    """Build what the recipe asks for and earlier runs have not finished.
 
     Args:
         context: from `prepare`.
-        workers: processes.
-        resume: use what earlier runs finished; otherwise make everything anew.
-        watcher: is told how it goes.
+        workers: number of worker processes.
+        resume: reuse what earlier runs finished; otherwise build everything again.
+        watcher: receives the progress.
 
     Raises:
         SourceError, StorageError: the run could not finish; what it finished is kept.

@@ -1,4 +1,4 @@
-"""What every task of a build needs, small enough to travel with it; the rest each process opens once."""
+"""What every task of a build needs, small enough to be sent with it. Each process opens sources once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from faceloom.schemas.source_spec import SourceSpec
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Recipe and output root of a build.
+    """Recipe and output folder of a build.
 
     Attributes:
-        recipe: as JSON, since that pickles small and compares by content.
-        root: of the output.
-        mask_digests: of the recipe's masks when the build began; their files must not change under it.
-        file_digests: of other files that the recipe names, likewise.
-        real_heights: those that `lowres.sizes_from` named when the build began, with their numbers.
+        recipe_json: the recipe as JSON, which pickles small and compares by content.
+        root: path of the output folder.
+        mask_digests: digests of the masks when the build began; their files must not change during the build.
+        file_digests: digests of the other files that the recipe names, likewise.
+        real_heights: heights from `lowres.sizes_from` when the build began, with their frequencies.
     """
 
     recipe_json: str
@@ -44,7 +44,7 @@ class Context:
         """A source of the recipe by name, opened once per process.
 
         Raises:
-            SourceError: it is gone.
+            SourceError: it does not exist.
         """
         return _sources(self.recipe_json)[name]
 

@@ -1,6 +1,6 @@
 """Make the photos of the demo: views of two public-domain portraits that come with installed packages.
 
-Run as `python -m faceloom.pipelines.demo FOLDER`. Nothing is downloaded.
+Run as `faceloom demo FOLDER`. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -40,19 +40,21 @@ def load_portraits() -> dict[str, Image]:
         from skimage import data
     except ImportError as error:
         remedy = "Run: pip install 'faceloom[demo]'"
-        raise FaceloomError("the demo needs its two portraits", value=error, remedy=remedy) from None
+        raise FaceloomError(
+            "the demo needs matplotlib and scikit-image, which ship its two portraits", value=error, remedy=remedy
+        ) from None
     with Image.open(Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")) as picture:
         hopper = picture.convert("RGB")
     return {"Grace_Hopper": hopper, "Eileen_Collins": Image.fromarray(data.astronaut())}
 
 
 def draw_view(portrait: Image, name: str, rng: np.random.Generator) -> Image:
-    """One jittered view of a portrait: another scale, place, tilt, brightness, contrast, and maybe mirrored.
+    """One jittered view of a portrait: scale, position, tilt, brightness, contrast, and mirrored half of the time.
 
     Args:
         portrait: RGB.
-        name: whose it is, a key of `load_portraits`.
-        rng: decides the view.
+        name: name of the person, a key of `load_portraits`.
+        rng: generator that the view is drawn from.
 
     Returns:
         RGB, SIDE x SIDE pixels, the face near its middle and 0.14 to 0.19 of its width between the eyes.
@@ -86,10 +88,10 @@ def encode_jpeg(picture: Image, quality: int, orientation: int = 1) -> bytes:
 
 
 def demo_photos(seed: int = 0) -> dict[str, bytes]:
-    """All files of the demo by path: VIEWS of each person, and some as they come in real folders.
+    """All files of the demo by path: VIEWS of each person, and irregular files as real folders have them.
 
-    Of the latter a PNG with the name of a JPEG, a photo that its EXIF turns upright, a grey one and one with an odd
-    name can be used; a photo without a face, a truncated one, a copy, an empty file and a text must be rejected.
+    Usable: a PNG named as JPEG, a photo with an EXIF orientation, a grey photo, a file with an unusual name. Rejected:
+    a photo without a face, a truncated photo, a copy, an empty file and a text file.
     """
     from PIL import Image
 
@@ -121,10 +123,10 @@ def demo_photos(seed: int = 0) -> dict[str, bytes]:
 
 
 def write_photos(folder: Path, seed: int = 0) -> int:
-    """Write the demo's photos below a folder, in place of any that were there, and return how many.
+    """Write the demo's photos below a folder, replacing earlier ones, and return their number.
 
     Raises:
-        FaceloomError: the folder holds other things.
+        FaceloomError: the folder holds other files.
     """
     photos = demo_photos(seed)
     if folder.exists():
@@ -132,7 +134,10 @@ def write_photos(folder: Path, seed: int = 0) -> int:
         if strangers:
             remedy = "Choose another folder"
             raise FaceloomError(
-                "the folder is not the demo's", where=str(folder), value=", ".join(sorted(strangers)), remedy=remedy
+                "the folder holds files that are not from the demo",
+                where=str(folder),
+                value=", ".join(sorted(strangers)),
+                remedy=remedy,
             )
         shutil.rmtree(folder)
     for path, data in photos.items():

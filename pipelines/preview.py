@@ -1,4 +1,4 @@
-"""What an output folder holds, and what a plan would put there, as plain facts."""
+"""Counts and sizes of an output folder, and of what a plan would add to it."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Disk:
 
     Attributes:
         shards: tar files that make up the build.
-        superseded: tar files that an older recipe or photo left; `faceloom clean` removes them.
+        superseded: tar files of older recipes or photos; `faceloom clean` removes them.
         index, faces, rejects, neighbours: tables.
-        work: pieces of a build that is not finished.
+        work: parts of an unfinished build.
     """
 
     shards: int
@@ -50,14 +50,14 @@ class Disk:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum."""
         tables = self.index + self.faces + self.rejects + self.neighbours
         return self.shards + self.superseded + tables + self.work
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A finished build: its record, its size on disk, and what the last run that had anything to do took."""
+    """A finished build: its record, its size on disk, and the timings of the last run that did any work."""
 
     record: BuildRecord
     disk: Disk
@@ -70,18 +70,18 @@ class Preview:
 
     Attributes:
         photos: entries that the sources list.
-        analysed: photos that were analysed just now; the others were known.
+        analysed: photos that this run analysed; the others were cached.
         faces, samples: planned.
         morphs: how many of the faces are morphs of two.
-        recall: by split, the measured share of true neighbours that an index found for them; empty where all were.
+        recall: by split, the measured share of true neighbours that an index found; empty for exact search.
         bytes: estimated size of all shards.
         shards, parts: in the plan.
-        shards_ready: of these, shards that are there already.
-        parts_ready: of these, parts that need no rendering.
+        shards_ready: shards that exist already.
+        parts_ready: parts that need no rendering.
         samples_ready: samples in them.
         by_split, by_mask, by_source: samples planned.
-        rejects: number by stage and code, so far: rendering may add to them.
-        warnings: what the user should know of sources and splits.
+        rejects: number by stage and code; rendering may add more.
+        warnings: about sources and splits.
     """
 
     photos: int
@@ -104,10 +104,10 @@ class Preview:
 
 
 def look(storage: Storage) -> Shown:
-    """Look at a finished build.
+    """Read the counts and sizes of a finished build.
 
     Raises:
-        StorageError: there is none.
+        StorageError: there is no finished build.
     """
     record = read_record(storage)
     last_run = json.loads(storage.read_bytes(LAST_RUN)) if storage.exists(LAST_RUN) else None
@@ -122,7 +122,7 @@ def all_rejects(storage: Storage) -> list[Reject]:
 
 
 def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Preview:
-    """Count what a plan would make, and what of it is there already."""
+    """Count what a plan would make, and what exists already."""
     by_split: Counter[str] = Counter()
     by_mask: Counter[str] = Counter()
     by_source: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""One error base for faceloom. Errors are data: what failed, where, with which value, and what to do."""
+"""The errors of faceloom. They carry fields: what failed, where, with which value, and what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class FaceloomError(Exception):
         what: what failed, one clause.
         where: the photo, sample, file or recipe path concerned; empty if none.
         value: the offending value, as text; empty if none.
-        remedy: what the user can do; empty if nothing is known.
+        remedy: what the user can do; empty if unknown.
     """
 
     def __init__(self, what: str, *, where: str = "", value: object = "", remedy: str = "") -> None:
@@ -33,7 +33,7 @@ class RecipeError(FaceloomError):
 
 
 class SourceError(FaceloomError):
-    """A photo source cannot be listed or has vanished."""
+    """A source of photos does not exist or cannot be listed."""
 
 
 class StorageError(FaceloomError):
@@ -45,15 +45,15 @@ class ModelFileError(FaceloomError):
 
 
 class CheckpointError(FaceloomError):
-    """A trained network's folder is missing, foreign, damaged, or made for something else."""
+    """The folder of a trained network is missing, damaged, not from faceloom, or made for other crops."""
 
 
 class TrainingError(FaceloomError):
-    """Training cannot start with what it was given, or cannot go on."""
+    """Training cannot start with these arguments, or cannot continue."""
 
 
 class WorkerError(FaceloomError):
-    """A task failed for a reason that it does not name, or the process that ran it died.
+    """A task failed with an unexpected error, or its worker process died.
 
     Attributes:
         trace: traceback of the task; empty if none is known.

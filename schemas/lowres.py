@@ -1,4 +1,4 @@
-"""What a recipe says about low-resolution pictures: how they are made, and how small."""
+"""Low-resolution partners in a recipe: how they are made, and their size."""
 
 from __future__ import annotations
 

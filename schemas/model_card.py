@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 CARD_FORMAT: Literal[1] = 1
-"""Raised when a card of an older form can no longer be read."""
+"""Increased when cards of older formats can no longer be read."""
 
 
 class _Part(BaseModel):
@@ -47,7 +47,7 @@ class FileCard(_Part):
 
 
 class ParentCard(_Part):
-    """The run whose best weights this one went on from."""
+    """The run whose best weights another run started from."""
 
     folder: str
     weights: str
@@ -61,15 +61,15 @@ class ModelCard(_Part):
         preset: name of the preset.
         size: side of the crops in pixels.
         hyper_parameters: every field of the preset as it was used.
-        unstated_in_paper: those of them that the publication does not state; all of them for a network of ours.
-        seed: of everything drawn at random.
-        epochs_done: epochs behind `last`; `finished` once they are all done.
+        unstated_in_paper: hyper-parameters that the publication does not state; all of them for our own network.
+        seed: seed of every random draw.
+        epochs_done: epochs behind `last`; `finished` is true once all are done.
         chosen: which epoch's weights are the best ones.
-        metrics: losses and times. How good the output is says `faceloom evaluate`.
-        device: as a person reads it; weights may differ in the last bits between kinds of devices.
-        precision: what matrix products were computed in.
+        metrics: losses and times. `faceloom evaluate` measures the quality of the output.
+        device: name of the device; weights may differ in the last bits between kinds of devices.
+        precision: number format of matrix products.
         code, torch: versions of faceloom and torch.
-        parent: for further training.
+        parent: the run that this one continues from.
         files: the weights by name.
     """
 
@@ -95,5 +95,5 @@ class ModelCard(_Part):
 
     @property
     def best_epoch(self) -> int:
-        """The epoch that the best weights are of, which everybody uses."""
+        """The epoch of the best weights, which all readers use."""
         return int(self.metrics.get("best_epoch", self.epochs_done))

@@ -1,11 +1,11 @@
-"""Patterns of paths whose folders say what a photo shows, such as `{identity}/{light}/{angle}.jpg`."""
+"""Patterns of paths whose folders describe a photo, such as `{identity}/{light}/{angle}.jpg`."""
 
 from __future__ import annotations
 
 import re
 
 RECOGNISED = ("identity", "split", "licence", "consent")
-"""Names that mean what they say of a photo; any other becomes an attribute."""
+"""Names that fill a field of the photo; any other name becomes an attribute."""
 
 _PIECE = re.compile(r"\{(\w+)\}|(\*)|([^{}*]+)|(.)", re.DOTALL)
 
@@ -13,8 +13,8 @@ _PIECE = re.compile(r"\{(\w+)\}|(\*)|([^{}*]+)|(.)", re.DOTALL)
 def compile_pattern(text: str) -> re.Pattern[str]:
     """The expression that a whole uri must match, with a named group for each name of the pattern.
 
-    `{name}` and `*` stand for one or more characters other than `/`, as few as will do. A name that comes again stands
-    for the same text again, as in `{identity}/{identity}_*.jpg`.
+    `{name}` and `*` match one or more characters other than `/`, as few as possible. A repeated name matches the same
+    text again, as in `{identity}/{identity}_*.jpg`.
 
     Raises:
         ValueError: a brace that is not closed, or a name that starts with a digit.

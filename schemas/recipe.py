@@ -230,7 +230,7 @@ def _path_of(data: Any, fault: Mapping[str, Any]) -> str:
 
 def _message_of(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "union_tag_not_found":
-        return "missing; it says which kind this is"
+        return "missing; every entry needs its kind"
     if fault["type"] == "union_tag_invalid":
         tags, tag = fault["ctx"]["expected_tags"], fault["ctx"]["tag"]
         return f"allowed: {tags}{did_you_mean(tag, re.findall(_QUOTED, tags))} (got {tag!r})"

@@ -1,4 +1,4 @@
-"""What a recipe says about a source of photos."""
+"""Sources of photos in a recipe."""
 
 from __future__ import annotations
 

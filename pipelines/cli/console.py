@@ -1,4 +1,4 @@
-"""What the command line shows while it works: bars on a terminal, lines elsewhere."""
+"""Progress of the command line: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.text import Text
 from faceloom.pipelines.run.watcher import Watcher
 
 PLAIN_SECONDS = 10.0
-"""Without a terminal a stage gets a line when it begins, and one as often as this."""
+"""Without a terminal, a stage prints a line when it begins and then at this interval."""
 
 
 def size_text(count: float) -> str:
@@ -51,7 +51,7 @@ def time_text(seconds: float) -> str:
 
 
 def rate_text(count: float, seconds: float) -> str:
-    """Things per second, or nothing while there is nothing to say."""
+    """Items per second, or an empty text while the rate is unknown."""
     if count <= 0 or seconds <= 0:
         return ""
     rate = count / seconds
@@ -103,7 +103,7 @@ class LiveWatcher(Watcher):
         self._progress.console.print(text, highlight=False, markup=False)
 
     def _finish(self) -> None:
-        """Close the stage before: ticks may be lost, and a stage without a total ends with what it came to."""
+        """Complete the current stage: counts may be lost, and a stage without a total ends with its own count."""
         if self._progress.task_ids:
             number = self._progress.task_ids[-1]
             total = next(task.total for task in self._progress.tasks if task.id == number)
@@ -129,18 +129,18 @@ class PlainWatcher(Watcher):
         self._console = console
         self._name, self._unit = "", ""
         self._total: int | None = None
-        self._begin = self._told = time.monotonic()
+        self._begin = self._last_note = time.monotonic()
 
     def stage(self, name: str, total: int | None, unit: str) -> None:
         self._name, self._total, self._unit = name, total, unit
-        self._begin = self._told = time.monotonic()
+        self._begin = self._last_note = time.monotonic()
         self.note(name if total is None else f"{name}: {total:,} {unit}")
 
     def done(self, count: int) -> None:
         now = time.monotonic()
-        if now - self._told < PLAIN_SECONDS:
+        if now - self._last_note < PLAIN_SECONDS:
             return
-        self._told = now
+        self._last_note = now
         spent = now - self._begin
         of = "" if self._total is None else f" of {self._total:,}"
         text = f"{self._name}: {count:,}{of} {self._unit}, {rate_text(count, spent)}/s"
@@ -157,11 +157,11 @@ class PlainWatcher(Watcher):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to put away."""
+        """Nothing to close."""
 
 
 class Announcer(Watcher):
-    """Passes everything on to another watcher, and tells it one thing more before a certain stage."""
+    """Forwards to another watcher, and adds a note before one stage."""
 
     def __init__(self, to: Watcher, stage: str, text: str) -> None:
         self._to, self._stage, self._text = to, stage, text

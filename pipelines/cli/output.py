@@ -1,4 +1,4 @@
-"""How every command speaks and ends: results on stdout, all else on stderr, an exit code, and no traceback."""
+"""Output and end of every command: results on stdout, all else on stderr, an exit code, and no traceback."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DONE, FAILED, REFUSED = 0, 1, 2
-"""Exit codes: done; nothing written, or stopped by an error; bad recipe or arguments, found before any work."""
+"""Exit codes: success; nothing written, or an error during work; a wrong recipe or argument, found before any work."""
 
 STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""Exit codes of signals, as shells have them: of Ctrl-C, and of what `kill` and job schedulers send."""
+"""Exit codes of signals, as in shells: Ctrl-C, and the signal of `kill` and job schedulers."""
 
 PATIENCE_SECONDS = 5.0
-"""So long a stopped command may tidy up; libraries that swallow the interruption get no longer either."""
+"""Time for an interrupted command to clean up, before the process exits anyway."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")]
-"""Options of every command; `ending` is told of them."""
+"""Options of every command, which are passed to `ending`."""
 
 
 @contextlib.contextmanager
 def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
-    """End the process as users expect: a message without traceback, and a code.
+    """End the process with a message without traceback, and an exit code.
 
     Args:
-        code: for an error that we raise on purpose.
-        as_json: write the error as a JSON document, too.
-        debug: let unexpected errors pass with their traceback.
+        code: exit code of a FaceloomError.
+        as_json: also write the error as a JSON document.
+        debug: show the traceback of unexpected errors.
 
     Raises:
         typer.Exit: with the code.
@@ -68,7 +68,7 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         try:
             # A bar that does not end in order leaves the terminal without a cursor.
             cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-            say(f"{cursor}Stopped. Run the same command again to go on.")
+            say(f"{cursor}Interrupted. Rerun the same command to resume.")
         finally:
             leave(stopped)
 
@@ -87,7 +87,7 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
             _refuse(str(error), {"error": type(error).__name__, **fault}, code, as_json)
         if debug:
             raise
-        text = f"unexpected, {type(error).__name__}: {error}\nRun the same command with --debug for its traceback."
+        text = f"unexpected {type(error).__name__}: {error}\nRerun the command with --debug to see the traceback."
         _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
     finally:
         for number, handler in zip(heard, before):
@@ -103,7 +103,7 @@ def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoRet
 
 
 def leave(code: int) -> NoReturn:
-    """Leave at once: Beam's threads wait for their workers, and may wait long."""
+    """Exit at once, because Beam's threads may wait long for their workers."""
     for stream in (sys.stdout, sys.stderr):
         # Nobody may be reading any more, or a signal may have come in the midst of another flush.
         with contextlib.suppress(OSError, ValueError, RuntimeError):
@@ -112,7 +112,7 @@ def leave(code: int) -> NoReturn:
 
 
 def error_console() -> Console:
-    """Where progress and messages go, so that stdout holds results alone."""
+    """The console for progress and messages, so that stdout holds results only."""
     from rich.console import Console
 
     return Console(stderr=True)

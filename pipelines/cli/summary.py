@@ -104,13 +104,13 @@ def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:
 
 def export_summary(done: Exported, to: str) -> list[RenderableType]:
     """What an export wrote, and what of the build it does not hold."""
-    lines = [f"{done.written:,} samples written to {to}, {done.skipped:,} were there already"]
+    lines = [f"{done.written:,} samples written to {to}, {done.skipped:,} skipped because they exist already"]
     if done.morphs:
-        lines.append(f"Left out, being morphs: {done.morphs:,} samples; --morphs takes them, too")
+        lines.append(f"{done.morphs:,} samples were left out because they are morphs; use --morphs to export them")
     if done.no_picture:
-        lines.append(f"Left out, having no such picture: {done.no_picture:,} samples")
+        lines.append(f"{done.no_picture:,} samples were left out because they do not have the picture")
     if done.members:
-        lines.append(f"Left out of each sample: {', '.join(done.members)}; --format folder has all of it")
+        lines.append(f"Members that records do not hold: {', '.join(done.members)}; use --format folder to export them")
     return ["\n".join(lines)]
 
 

@@ -313,7 +313,7 @@ def test_a_stopped_build_says_how_to_go_on(
     assert time.perf_counter() - begin < 4, "it does not wait until its patience ends"
     assert process.returncode == code
     [*lines, last] = rest.splitlines()
-    assert last == "Stopped. Run the same command again to go on."
+    assert last == "Interrupted. Rerun the same command to resume."
     assert [line for line in lines if not line.startswith(("analyse", "plan", "render"))] == []
     assert run(*words).code == 0
 

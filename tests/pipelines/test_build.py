@@ -261,7 +261,7 @@ def test_what_cannot_work_is_refused_before_any_work(bench: Bench, tmp_path: Pat
     spec = {"path": str(bench.photos / "photos.csv"), "name": "s"}
     cases: list[tuple[type[Exception], str, dict[str, Any]]] = [
         (RecipeError, r"\$\.sources: no source of photos", {"sources": []}),
-        (RecipeError, r"\$\.sources\[1\]\.name: two sources have one name", {"sources": [spec, spec]}),
+        (RecipeError, r"\$\.sources\[1\]\.name: two sources have the same name", {"sources": [spec, spec]}),
         (SourceError, "no such file or folder", {"sources": [{"path": str(tmp_path / "none")}]}),
         (ModelFileError, "landmark model", {"faces": {"landmark_model": str(tmp_path / "none.dat")}}),
         (

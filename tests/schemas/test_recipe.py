@@ -159,7 +159,7 @@ def test_unknown_keys_hide_no_other_fault() -> None:
         ({"masks": [{"kind": "templat"}]}, "$.masks[0].kind", "; did you mean 'template'? (got 'templat')"),
         ({"masks": [{**TEMPLATE, "wearing": "askew"}]}, "$.masks[0].wearing", "'under_chin'"),
         ({"masks": [{**TEMPLATE, "spread": 4}]}, "$.masks[0].spread", "less than or equal to 3"),
-        ({"masks": [{"shape": "A"}]}, "$.masks[0].kind", "missing; it says which kind this is"),
+        ({"masks": [{"shape": "A"}]}, "$.masks[0].kind", "missing; every entry needs its kind"),
         ({"masks": [{"kind": "poly"}]}, "$.masks[0].kind", "allowed: 'polygon', 'template', 'picture'"),
         ({"masks": [{"kind": "polygon"}]}, "$.masks[0].shape", "Field required"),
         ({"masks": [{"kind": "picture", "path": "m.png"}]}, "$.masks[0].anchors", "Field required"),

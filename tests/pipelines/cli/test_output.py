@@ -103,7 +103,7 @@ def signalled(number: str, then: str, *, debug: bool = False, patience: float = 
     return done.returncode, done.stdout, done.stderr
 
 
-SAID = "Stopped. Run the same command again to go on.\n"
+SAID = "Interrupted. Rerun the same command to resume.\n"
 
 
 @pytest.mark.parametrize("debug", [True, False])
@@ -136,7 +136,7 @@ def test_the_cursor_that_a_bar_hid_is_shown_again() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stderr=other) as process:
         assert process.wait(timeout=20) == 130
     os.close(other)
-    assert b"\x1b[?25hStopped. Run" in os.read(terminal, 1000)
+    assert b"\x1b[?25hInterrupted. Rerun" in os.read(terminal, 1000)
     os.close(terminal)
 
 

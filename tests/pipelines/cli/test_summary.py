@@ -162,7 +162,7 @@ def test_clean() -> None:
 
 def test_an_export_says_what_it_does_not_hold() -> None:
     whole = shown(*export_summary(Exported(1234, 5), "files"))
-    assert whole == ["1,234 samples written to files, 5 were there already"]
+    assert whole == ["1,234 samples written to files, 5 skipped because they exist already"]
     lines = shown(*export_summary(Exported(4, 0, 1200, 3, ("face.jpg", "json")), "records"))
-    assert has(lines, "morphs", "1,200", "--morphs") and has(lines, "no such picture", "3")
-    assert has(lines, "each sample", "face.jpg, json;", "--format folder")
+    assert has(lines, "morphs", "1,200", "--morphs") and has(lines, "do not have the picture", "3")
+    assert has(lines, "do not hold", "face.jpg, json;", "--format folder")
