@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_the_five_lines_of_a_notebook_user_run_as_a_plain_script(
 
 
 def test_plan_build_and_export_agree_and_report_progress(tmp_path: Path, table: Path) -> None:
-    out, seen = tmp_path / "out", []
+    out = tmp_path / "out"
+    seen: list[tuple[str, int, int | None]] = []
     planned = faceloom.plan(recipe(), table, out=out, workers=1)
     built = faceloom.build(recipe(), table, out=out, workers=1, progress=lambda *call: seen.append(call))
     assert planned.samples == built.record.written == built.rendered == 4
@@ -85,12 +87,13 @@ def test_sources_are_a_path_several_or_a_mapping(tmp_path: Path, monkeypatch: py
     ],
 )
 def test_wrong_arguments_are_refused_before_any_work(
-    arguments: dict[str, object], error: type[FaceloomError], text: str, tmp_path: Path, table: Path
+    arguments: dict[str, Any], error: type[FaceloomError], text: str, tmp_path: Path, table: Path
 ) -> None:
     out = tmp_path / "out"
+    plain: dict[str, Any] = {"recipe": recipe(), "sources": table, "out": out}
     for function in (faceloom.build, faceloom.plan):
         with pytest.raises(error, match=text):
-            function(**{"recipe": recipe(), "sources": table, "out": out, **arguments})
+            function(**{**plain, **arguments})
     assert not out.exists()
 
 

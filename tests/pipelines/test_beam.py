@@ -55,7 +55,7 @@ def test_the_example_makes_what_a_build_makes(table: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", [faceloom.AnalysePhotos, faceloom.RenderParts])
 def test_they_are_frozen_and_checked_on_construction(kind: Any, table: Path, tmp_path: Path) -> None:
     made = kind(RECIPE, table, out=tmp_path / "out")
-    assert is_dataclass(made)
+    assert is_dataclass(kind)
     with pytest.raises(FrozenInstanceError):
         made.out = "elsewhere"
     made.label = "a label, which Beam sets"

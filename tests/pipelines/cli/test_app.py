@@ -86,7 +86,7 @@ def test_products_of_matrices_take_one_thread_unless_the_user_says_so(
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_completion_can_be_shown(shell: str) -> None:
     environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    command = [Path(sys.executable).with_name("faceloom"), "--show-completion", shell]
+    command = [str(Path(sys.executable).with_name("faceloom")), "--show-completion", shell]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0 and "_FACELOOM_COMPLETE=" in done.stdout, done.stderr
 

@@ -47,6 +47,7 @@ def test_a_sheet_is_drawn(recipe: Path, table: Path, tmp_path: Path) -> None:
     run("build", recipe, "--source", table, "--out", out, "--workers", 1)
     shown = run("sheet", out, tmp_path / "sheet.png", "--width", 64, "--count", 3)
     assert shown.exit_code == 0 and shown.stdout == f"3 samples in {tmp_path / 'sheet.png'}\n"
-    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] == 64
+    picture = cv2.imread(str(tmp_path / "sheet.png"))
+    assert picture is not None and picture.shape[1] == 64
     assert json.loads(run("sheet", out, tmp_path / "all.jpg", "--json").stdout)["samples"] == 4
     assert run("sheet", out, tmp_path / "sheet.txt").exit_code == 1
