@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pytest
@@ -58,3 +58,10 @@ def code_of(data: bytes, **options: Any) -> str:
         decode_grey(data, **options)
     assert again.value.code == caught.value.code
     return caught.value.code
+
+
+def open_sample(name: str) -> IO[bytes]:
+    """A sample file that comes with matplotlib."""
+    from matplotlib.cbook import get_sample_data
+
+    return cast("IO[bytes]", get_sample_data(name))

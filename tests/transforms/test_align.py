@@ -42,8 +42,8 @@ def template_face(height: int = 112) -> np.ndarray:
     """68 landmarks that hold the five template points and lie on a circle elsewhere."""
     angles = np.linspace(0, 2 * math.pi, 68, endpoint=False)
     face = 56 + 40 * np.column_stack([np.cos(angles), np.sin(angles)])
-    for landmarks, point in zip((slice(36, 42), slice(42, 48), 30, 48, 54), ARCFACE_POINTS):
-        face[landmarks] = point
+    for first, last, point in zip((36, 42, 30, 48, 54), (41, 47, 30, 48, 54), ARCFACE_POINTS):
+        face[first : last + 1] = point
     return (face * height / 112).astype(np.float32)
 
 

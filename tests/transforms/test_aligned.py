@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
 from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
@@ -13,10 +12,11 @@ from faceloom.transforms.align import ARCFACE_POINTS, arcface_matrix, warp_image
 from faceloom.transforms.aligned import has_crop_shape, template_distance, template_iou
 from faceloom.transforms.analyse import analyse_photo
 from faceloom.transforms.decode import decode_rgb
+from tests.transforms.pictures import open_sample
 
 
 def hopper() -> np.ndarray:
-    with get_sample_data("grace_hopper.jpg") as file:
+    with open_sample("grace_hopper.jpg") as file:
         return decode_rgb(file.read())
 
 

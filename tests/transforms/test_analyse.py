@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.cbook import get_sample_data
 from PIL import Image
 from skimage.data import astronaut
 
@@ -23,12 +22,13 @@ from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo, analysis_r
 from faceloom.transforms.decode import decode_grey, decode_rgb
 from faceloom.transforms.detect import coarse_to_fine, detect_at_scale, predict_landmarks
 from faceloom.transforms.geometry import apply_affine
+from tests.transforms.pictures import open_sample
 
 
 @lru_cache(maxsize=1)
 def hopper() -> np.ndarray:
     """Grace Hopper, RGB, 600x512; her face is about 200 pixels wide."""
-    with get_sample_data("grace_hopper.jpg") as file:
+    with open_sample("grace_hopper.jpg") as file:
         return decode_rgb(file.read())
 
 
@@ -174,7 +174,7 @@ def test_all_faces_of_a_photo_too_large_to_be_searched_at_once(monkeypatch: pyte
     assert counter.reductions == [2, 1], "the coarse scale in a small decode, the fine one in the full photo"
     assert first.landmarks[:, 0].min() > 60 and first.landmarks[:, 0].max() < 572
     assert last.landmarks[:, 0].min() > 1400 and last.landmarks[:, 1].min() > 900
-    assert deviation(first.landmarks - np.float32([60, 40]), full_size_landmarks(jpeg(hopper()))) < 0.06
+    assert deviation(first.landmarks - np.array([60, 40], np.float32), full_size_landmarks(jpeg(hopper()))) < 0.06
 
 
 def test_the_face_at_the_centre() -> None:
@@ -208,7 +208,7 @@ def test_aligned_crops_need_no_detector() -> None:
 
 
 def test_given_landmarks_are_used_as_they_are() -> None:
-    given_points = (full_size_landmarks(jpeg(hopper())) + np.float32([3.25, -2.5])).astype(np.float32)
+    given_points = (full_size_landmarks(jpeg(hopper())) + np.array([3.25, -2.5], np.float32)).astype(np.float32)
     (face,) = look(jpeg(hopper()), given_landmarks=given_points, detector=None, predictor=None).faces
     assert np.array_equal(face.landmarks, given_points)
     assert face.box.left <= given_points[:, 0].min() + 1e-3 and face.box.right >= given_points[:, 0].max() - 1e-3

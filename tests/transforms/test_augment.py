@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import cv2
 import numpy as np
@@ -52,7 +52,9 @@ def layers(seed: int = 0, width: int = 60, height: int = 48) -> Layers:
 def everything(sample: Layers) -> list[np.ndarray]:
     return [
         array
-        for group in (sample.pictures, sample.masks, sample.alphas, sample.landmarks)
+        for group in cast(
+            "list[dict[str, np.ndarray]]", [sample.pictures, sample.masks, sample.alphas, sample.landmarks]
+        )
         for _, array in sorted(group.items())
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -26,7 +27,7 @@ from tests.transforms.pictures import ORIENTATION, chunk, code_of, difference, e
 
 def stored_for(upright: np.ndarray, orientation: int) -> np.ndarray:
     """The pixels that a camera stores so that the EXIF orientation turns them upright."""
-    undo = {
+    undo: dict[int, Callable[[Any], Any]] = {
         1: lambda p: p,
         2: np.fliplr,
         3: lambda p: np.rot90(p, 2),
@@ -82,10 +83,10 @@ def test_transparent_pixels_lie_over_white() -> None:
 
 
 def test_grey_with_transparency_and_transparent_colour() -> None:
-    grey_alpha = np.stack([np.full((8, 8), 100, np.uint8), np.tile(np.uint8([0, 255]), (8, 4))], axis=2)
+    grey_alpha = np.stack([np.full((8, 8), 100, np.uint8), np.tile(np.array([0, 255], np.uint8), (8, 4))], axis=2)
     pixels = decode_rgb(encode(Image.fromarray(grey_alpha, "LA"), "PNG"))
     assert (pixels[:, ::2] == 255).all() and (pixels[:, 1::2] == 100).all()
-    grey = np.tile(np.uint8([7, 90]), (8, 4))
+    grey = np.tile(np.array([7, 90], np.uint8), (8, 4))
     pixels = decode_rgb(encode(grey, "PNG", transparency=7))
     assert (pixels[:, ::2] == 255).all() and (pixels[:, 1::2] == 90).all()
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
 from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
@@ -35,6 +34,7 @@ from faceloom.transforms.detect import (
 )
 from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.types import Grey
+from tests.transforms.pictures import open_sample
 
 
 @lru_cache(maxsize=1)
@@ -46,7 +46,7 @@ def collins() -> Grey:
 @lru_cache(maxsize=1)
 def hopper() -> Grey:
     """Grace Hopper, 512x600: her face is about 220 pixels wide."""
-    with get_sample_data("grace_hopper.jpg") as file:
+    with open_sample("grace_hopper.jpg") as file:
         return decode_grey(file.read())
 
 

@@ -35,6 +35,7 @@ def test_both_parts_are_the_crop(height: int, width: int, data: st.DataObject) -
     parts = halves(image, landmarks, row)
     assert np.array_equal(np.concatenate([parts.upper, parts.lower]), image)
     assert len(parts.upper) == row
+    assert parts.lower_landmarks is not None
     assert parts.lower_landmarks.dtype == np.float32
     assert np.allclose(landmarks - parts.lower_landmarks, [0, row], atol=1e-4)
 
@@ -43,6 +44,7 @@ def test_a_landmark_of_the_lower_part_points_at_the_same_pixel() -> None:
     image, landmarks = crop()
     landmarks[57] = (100, 180)
     parts = halves(image, landmarks)
+    assert parts.lower_landmarks is not None
     x, y = parts.lower_landmarks[57].astype(int)
     assert np.array_equal(parts.lower[y, x], image[180, 100])
 
@@ -50,7 +52,8 @@ def test_a_landmark_of_the_lower_part_points_at_the_same_pixel() -> None:
 def test_landmarks_of_the_upper_part_lie_above_the_lower_one() -> None:
     image, landmarks = crop()
     landmarks[27] = (112, 40)
-    assert halves(image, landmarks).lower_landmarks[27, 1] == 40 - 96
+    lower = halves(image, landmarks).lower_landmarks
+    assert lower is not None and lower[27, 1] == 40 - 96
 
 
 @pytest.mark.parametrize("row", [0, -1, 224, 300])

@@ -27,14 +27,14 @@ def points(landmarks: Draw) -> NDArray[np.float32]:
     return landmarks(centre=(64, 55), unit=25)
 
 
-def labels(known: frozenset[str] = frozenset(PARTS), **places: tuple[slice, slice]) -> LabelMap:
+def labels(known: frozenset[str] = frozenset(PARTS), **places: Any) -> LabelMap:
     bits = np.zeros(SIZE[::-1], np.uint32)
     for part, place in places.items():
         bits[place] |= np.uint32(bit_of(part))
     return LabelMap(bits, known, "celebamask_hq")
 
 
-MOUTH = {"u_lip": np.s_[80:85, 40:80], "mouth": np.s_[85:88, 45:75], "l_lip": np.s_[88:95, 40:80]}
+MOUTH: dict[str, Any] = {"u_lip": np.s_[80:85, 40:80], "mouth": np.s_[85:88, 45:75], "l_lip": np.s_[88:95, 40:80]}
 
 
 def test_the_union_of_an_attributes_parts(points: NDArray[np.float32]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,7 +62,7 @@ def flat(values: NDArray[np.uint8], order: str = "celebamask_hq", palette: bool 
     return LabelFiles(order, LABEL_ORDERS[order], (("", png(image)),))
 
 
-ENCODINGS = {
+ENCODINGS: dict[str, Callable[[Any], bytes]] = {
     "rgb": as_rgb,
     "palette": as_palette,
     "palette without colours": lambda mask: as_palette(mask, (0, 0, 0, 0, 0, 0)),

@@ -17,6 +17,7 @@ from faceloom.transforms.geometry import apply_affine, similarity
 from faceloom.transforms.guide.guide_mask import iou
 from faceloom.transforms.guide.outlines import landmark_mask, outline_of
 from faceloom.transforms.masks.fit import area
+from faceloom.transforms.types import BoolMask
 
 Draw = Callable[..., NDArray[np.float32]]
 SIZE = (250, 250)
@@ -47,7 +48,7 @@ def test_left_and_right_are_the_persons_own(landmarks: Draw) -> None:
 
 def test_parts_that_touch_do_not_overlap_much(landmarks: Draw) -> None:
     points = landmarks(unit=60, centre=(125, 90))
-    masks = {region: landmark_mask(points, region, SIZE) for region in LANDMARK_REGIONS}
+    masks: dict[str, BoolMask] = {region: landmark_mask(points, region, SIZE) for region in LANDMARK_REGIONS}
     skin = masks["skin"]
     for region in LANDMARK_REGIONS:
         assert (masks[region] & ~skin).sum() <= 0.02 * masks[region].sum(), f"{region} lies outside the face"

@@ -63,7 +63,7 @@ def test_parameters_are_json_and_replay_bit_for_bit(mode: Mode) -> None:
         assert picture.upsampled is not None and again.upsampled is not None
         assert (again.upsampled == picture.upsampled).all()
         assert picture.upsampled.shape == image.shape and picture.upsampled.dtype == np.uint8
-        assert picture.native.shape == (parameters["size"][1], parameters["size"][0], 3)  # type: ignore[index, call-overload]
+        assert picture.native.shape == (parameters["size"][1], parameters["size"][0], 3)  # type: ignore[index]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from faceloom.transforms.masks.details import add_details
 WHITE = np.full(3, 240, np.float32)
 
 
-def draw(name, seed, **changes):
+def draw(name: str, seed: int, **changes: Any) -> Any:
     template = replace(TEMPLATES[name], **changes)
     outline = shapes.spline(*shapes.mirrored(template.half))
     canvas = Canvas.over(outline, 60)
@@ -23,13 +24,13 @@ def draw(name, seed, **changes):
     return canvas, sheet, add_details(sheet, canvas, template, outline, WHITE, np.random.default_rng(seed))
 
 
-def test_plain_cloth_stays_plain():
+def test_plain_cloth_stays_plain() -> None:
     _, sheet, done = draw("cloth", 0, hem=0, valve=0, label=0)
     assert done == [] and (sheet == 240).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_valve_sits_before_the_mouth(seed):
+def test_valve_sits_before_the_mouth(seed: int) -> None:
     canvas, sheet, done = draw("ffp_valve", seed, hem=0, label=0)
     assert done == ["valve"]
     rows, columns = np.nonzero((sheet != 240).any(2))
@@ -38,7 +39,7 @@ def test_valve_sits_before_the_mouth(seed):
     assert 0.003 < share < 0.12
 
 
-def test_labels_are_small():
+def test_labels_are_small() -> None:
     for seed in range(24):
         canvas, sheet, done = draw("kn95", seed, hem=0, valve=0, label=1)
         assert done == ["label"]
@@ -47,7 +48,7 @@ def test_labels_are_small():
         assert np.ptp(np.nonzero(changed)[1]) < 0.4 * canvas.width
 
 
-def test_trim_follows_the_edge():
+def test_trim_follows_the_edge() -> None:
     for seed in range(60):
         canvas, sheet, done = draw("cloth", seed, hem=1, valve=0, label=0)
         if done == ["trim"]:

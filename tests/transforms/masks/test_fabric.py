@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,14 +14,14 @@ CANVAS = Canvas.over(np.array([(-1.0, 0.3), (1.0, 1.9)]), 60)
 GREEN = np.array([40, 160, 80], np.float32)
 
 
-def test_plain_cloth_is_one_colour():
+def test_plain_cloth_is_one_colour() -> None:
     sheet = fabric.cloth(CANVAS, GREEN, "plain", np.random.default_rng(0))
     assert sheet.shape == (CANVAS.height, CANVAS.width, 3) and sheet.dtype == np.uint8
     assert (sheet == GREEN.astype(np.uint8)).all()
 
 
 @pytest.mark.parametrize("pattern", fabric.PATTERNS)
-def test_patterned_cloth_shows_its_ground_and_something_else(pattern):
+def test_patterned_cloth_shows_its_ground_and_something_else(pattern: str) -> None:
     some = [fabric.cloth(CANVAS, GREEN, pattern, np.random.default_rng(seed)) for seed in range(4)]
     for sheet in some:
         assert sheet.shape == (CANVAS.height, CANVAS.width, 3) and sheet.dtype == np.uint8
@@ -29,14 +31,14 @@ def test_patterned_cloth_shows_its_ground_and_something_else(pattern):
 
 
 @pytest.mark.parametrize("palette", ["any", *fabric.PALETTES])
-def test_colours_are_colours(palette):
+def test_colours_are_colours(palette: str) -> None:
     rng = np.random.default_rng(5)
     colours = np.array([fabric.draw_colour(palette, rng) for _ in range(300)])
     assert colours.min() >= 0 and colours.max() <= 255
     assert colours.std(0).min() > 15, "colours must vary"
 
 
-def test_surgical_masks_are_mostly_white_or_blue():
+def test_surgical_masks_are_mostly_white_or_blue() -> None:
     rng = np.random.default_rng(6)
     colours = np.array([fabric.draw_colour("surgical", rng) for _ in range(500)])
     pale = (colours.min(1) > 215).mean()
@@ -44,20 +46,20 @@ def test_surgical_masks_are_mostly_white_or_blue():
     assert pale > 0.25 and blue > 0.25
 
 
-def test_straps_contrast_little_with_dark_masks():
+def test_straps_contrast_little_with_dark_masks() -> None:
     rng = np.random.default_rng(7)
     dark = [fabric.draw_strap_colour(np.full(3, 30, np.float32), rng).mean() < 90 for _ in range(200)]
     assert np.mean(dark) > 0.8
 
 
 @pytest.mark.parametrize("pattern", fabric.PATTERNS)
-def test_the_same_draw_is_the_same_cloth(pattern):
+def test_the_same_draw_is_the_same_cloth(pattern: str) -> None:
     one, other = (fabric.cloth(CANVAS, GREEN, pattern, np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("pattern", fabric.PATTERNS)
-def test_a_pattern_is_as_large_on_the_mask_however_fine_the_sheet(pattern):
+def test_a_pattern_is_as_large_on_the_mask_however_fine_the_sheet(pattern: str) -> None:
     """Figures are measured in eye distances: a finer sheet shows the same cloth, not smaller figures."""
     import cv2
 
@@ -71,7 +73,7 @@ def test_a_pattern_is_as_large_on_the_mask_however_fine_the_sheet(pattern):
 
 
 @pytest.mark.parametrize("pattern", ["stripes", "checks", "dots"])
-def test_woven_patterns_mix_the_ground_with_one_other_colour(pattern):
+def test_woven_patterns_mix_the_ground_with_one_other_colour(pattern: str) -> None:
     for seed in range(4):
         sheet = fabric.cloth(CANVAS, GREEN, pattern, np.random.default_rng(seed)).reshape(-1, 3)
         off = sheet - np.floor(GREEN)
@@ -80,7 +82,7 @@ def test_woven_patterns_mix_the_ground_with_one_other_colour(pattern):
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (200, 30, 90)])
-def test_a_trim_is_of_the_same_dye(colour):
+def test_a_trim_is_of_the_same_dye(colour: Any) -> None:
     rng = np.random.default_rng(1)
     base = np.array(colour, np.float32)
     near = np.array([fabric.draw_colour_near(base, rng) for _ in range(200)])
@@ -89,20 +91,20 @@ def test_a_trim_is_of_the_same_dye(colour):
     assert np.ptp(near.mean(1)) > 3, "it varies"
 
 
-def test_any_colour_is_of_any_hue():
+def test_any_colour_is_of_any_hue() -> None:
     rng = np.random.default_rng(2)
     strongest = np.bincount([int(fabric.any_colour(rng).argmax()) for _ in range(300)], minlength=3)
     assert strongest.min() > 60
 
 
-def test_palettes_are_shares_of_colours_that_can_be_seen():
+def test_palettes_are_shares_of_colours_that_can_be_seen() -> None:
     for entries in fabric.PALETTES.values():
         assert sum(weight for weight, _ in entries) == pytest.approx(1)
         assert all(0 <= level <= 255 for _, (mean, _) in entries for level in mean)
         assert all(spread > 0 for _, (_, spread) in entries)
 
 
-def test_respirators_are_mostly_light_and_cloth_masks_often_dark():
+def test_respirators_are_mostly_light_and_cloth_masks_often_dark() -> None:
     rng = np.random.default_rng(8)
     light, dark = (
         np.array([fabric.draw_colour(palette, rng).mean() for _ in range(300)]) for palette in ("respirator", "cloth")
@@ -111,7 +113,7 @@ def test_respirators_are_mostly_light_and_cloth_masks_often_dark():
     assert (dark < 100).mean() > 0.4
 
 
-def test_straps_of_light_masks_are_mostly_light_and_some_are_not():
+def test_straps_of_light_masks_are_mostly_light_and_some_are_not() -> None:
     rng = np.random.default_rng(9)
     shades = np.array([fabric.draw_strap_colour(np.full(3, 230, np.float32), rng).mean() for _ in range(300)])
     assert 0.7 < (shades > 150).mean() < 1

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.masks import PictureMask
+from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.picture import ANCHORS, MaskPicture, paint_picture, picture_anchors
+from faceloom.transforms.types import Image, Landmarks
 
 MASK = PictureMask(kind="picture", path="some/red.png", anchors="some/red.json")
 DOCUMENT = {"left_top": [10, 30], "top": [100, 5], "right_top": [190, 30], "right_bottom": [165, 110],
@@ -15,20 +20,28 @@ DOCUMENT = {"left_top": [10, 30], "top": [100, 5], "right_top": [190, 30], "righ
 
 
 @pytest.fixture
-def picture():
+def picture() -> MaskPicture:
     rgba = np.zeros((160, 200, 4), np.uint8)  # transparent pixels are black: a fringe would be dark
     rgba[5:156, 10:191] = (220, 40, 40, 255)
     rgba[60:100, 80:120] = (40, 40, 220, 255)
     return MaskPicture(rgba, picture_anchors(DOCUMENT))
 
 
-def paint(landmarks, portrait, picture, seed=0, **face):
+def paint(
+    landmarks: Callable[..., Landmarks],
+    portrait: Callable[..., Image],
+    picture: MaskPicture,
+    seed: int = 0,
+    **face: Any,
+) -> tuple[Landmarks, PaintedMask]:
     points = landmarks(**face)
     return points, paint_picture(portrait(points), points, picture, MASK, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("roll", [-0.4, 0.0, 0.4])
-def test_picture_lands_on_the_lower_face(landmarks, portrait, picture, roll):
+def test_picture_lands_on_the_lower_face(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], picture: MaskPicture, roll: float
+) -> None:
     points, painted = paint(landmarks, portrait, picture, roll=roll)
     alpha = painted.alpha
     for index in (33, 62, 57):
@@ -44,7 +57,9 @@ def test_picture_lands_on_the_lower_face(landmarks, portrait, picture, roll):
     assert (near[:, 2] > near[:, 0]).mean() > 0.5, "its blue middle lies on the mouth"
 
 
-def test_alpha_is_kept_and_edges_have_no_fringe(landmarks, portrait, picture):
+def test_alpha_is_kept_and_edges_have_no_fringe(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], picture: MaskPicture
+) -> None:
     half = picture.rgba.copy()
     half[..., 3] //= 2
     _, painted = paint(landmarks, portrait, MaskPicture(half, picture.anchors))
@@ -54,21 +69,27 @@ def test_alpha_is_kept_and_edges_have_no_fringe(landmarks, portrait, picture):
     assert solid.image[edge][:, 0].min() > 60, "no dark rim from transparent black"
 
 
-def test_picture_far_larger_than_the_face(landmarks, portrait, picture):
+def test_picture_far_larger_than_the_face(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], picture: MaskPicture
+) -> None:
     big = MaskPicture(np.kron(picture.rgba, np.ones((8, 8, 1), np.uint8)), picture.anchors * 8 + 3.5)
     small = paint(landmarks, portrait, picture)[1]
     large = paint(landmarks, portrait, big)[1]
     assert np.abs(small.alpha - large.alpha).mean() < 0.01
 
 
-def test_deterministic_and_recorded(landmarks, portrait, picture):
+def test_deterministic_and_recorded(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], picture: MaskPicture
+) -> None:
     one, two = (paint(landmarks, portrait, picture)[1] for _ in range(2))
     np.testing.assert_array_equal(one.image, two.image)
     assert one.parameters["picture"] == "picture-red" and one.parameters["fit"] == "warp"
     assert one.straps is None
 
 
-def test_outside_the_frame(landmarks, portrait, picture):
+def test_outside_the_frame(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], picture: MaskPicture
+) -> None:
     with pytest.raises(PhotoError):
         paint_picture(portrait(landmarks()), landmarks(centre=(-600, 0)), picture, MASK, np.random.default_rng(0))
 
@@ -77,7 +98,7 @@ def test_outside_the_frame(landmarks, portrait, picture):
     "change",
     [{"top": None}, {"nose": [1, 2]}, {"top": [1]}, {"top": [1, "x"]}, {"top": [float("nan"), 1]}, {"top": "12"}],
 )
-def test_bad_anchors_are_named(change):
+def test_bad_anchors_are_named(change: Any) -> None:
     document = {**DOCUMENT, **change}
     if change.get("top", 0) is None:
         del document["top"]
@@ -86,13 +107,13 @@ def test_bad_anchors_are_named(change):
     assert "top" in str(caught.value) or "nose" in str(caught.value)
 
 
-def test_anchors_keep_their_order():
+def test_anchors_keep_their_order() -> None:
     np.testing.assert_array_equal(
         picture_anchors(dict(reversed(DOCUMENT.items()))), [DOCUMENT[name] for name in ANCHORS]
     )
 
 
 @pytest.mark.parametrize("bad", [np.zeros((5, 5, 3), np.uint8), np.zeros((5, 5, 4), np.float32)])
-def test_only_rgba_is_taken(bad):
+def test_only_rgba_is_taken(bad: Any) -> None:
     with pytest.raises(RecipeError):
         MaskPicture(bad, np.zeros((6, 2)))

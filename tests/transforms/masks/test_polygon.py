@@ -194,7 +194,9 @@ def test_painting_is_solid_inside_and_nothing_outside(shape: PolygonShape, angle
 
 def test_the_edge_is_a_mixture() -> None:
     image = np.zeros((*SIZE, 3), np.uint8)
-    painted = paint_polygon(image, frontal_face(), PolygonMask(kind="polygon", shape="B", colour="white"))
+    painted = paint_polygon(
+        image, frontal_face(), PolygonMask.model_validate({"kind": "polygon", "shape": "B", "colour": "white"})
+    )
     assert np.abs(painted.image[..., 0] / 255 - painted.alpha).max() < 0.003
     assert ((painted.alpha > 0.1) & (painted.alpha < 0.9)).sum() > 100
 
@@ -205,12 +207,14 @@ def test_the_default_colour_is_the_light_blue_of_the_report() -> None:
 
 
 def test_what_was_painted_is_recorded() -> None:
-    painted = paint_polygon(portrait(), frontal_face(), PolygonMask(kind="polygon", shape="D", colour="black"))
+    painted = paint_polygon(
+        portrait(), frontal_face(), PolygonMask.model_validate({"kind": "polygon", "shape": "D", "colour": "black"})
+    )
     assert painted.parameters == {"shape": "D", "colour": [0, 0, 0]}
 
 
 def test_a_face_half_outside_is_painted_as_far_as_it_is_inside() -> None:
-    face = frontal_face() + np.float32([-100, 60])
+    face = frontal_face() + np.array([-100, 60], np.float32)
     painted = paint_polygon(portrait(), face, PolygonMask(kind="polygon", shape="C"))
     assert painted.alpha.shape == SIZE
     assert 0 < painted.alpha.sum() < polygon_coverage(frontal_face(), "C", SIZE).sum() / 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,13 +12,13 @@ from hypothesis import strategies as st
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.fit import FixedPoints, area, fit_face
 from faceloom.transforms.masks.raster import coverage, silhouette, stroke_coverage, warp_cloth
-from faceloom.transforms.types import Region
+from faceloom.transforms.types import Landmarks, Region
 
 OUTLINE = np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 0.4)])
 
 
 @given(x=st.floats(20, 40), y=st.floats(20, 40), w=st.floats(5, 60), h=st.floats(5, 60), turn=st.floats(0, 1.5))
-def test_coverage_adds_up_to_the_area(x, y, w, h, turn):
+def test_coverage_adds_up_to_the_area(x: float, y: float, w: float, h: float, turn: float) -> None:
     spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     box = np.array([(0, 0), (w, 0), (w, h), (0, h)]) @ spin + np.array([x + 40, y])
     alpha = coverage([box], Region(0, 0, 200, 200))
@@ -24,25 +26,25 @@ def test_coverage_adds_up_to_the_area(x, y, w, h, turn):
     assert alpha.min() >= 0 and alpha.max() <= 1 + 1e-6
 
 
-def test_coverage_moves_with_the_region():
+def test_coverage_moves_with_the_region() -> None:
     box = np.array([(10.3, 12.6), (40.2, 11.9), (38.8, 44.4), (9.1, 40.0)])
     whole = coverage([box], Region(0, 0, 64, 64))
     part = coverage([box], Region(20, 10, 50, 60))
     np.testing.assert_allclose(whole[10:60, 20:50], part, atol=1e-6)
 
 
-def test_union_is_counted_once():
+def test_union_is_counted_once() -> None:
     box = np.array([(10.0, 10.0), (30, 10), (30, 30), (10, 30)])
     assert coverage([box, box + 5], Region(0, 0, 64, 64)).max() <= 1 + 1e-6
 
 
 @pytest.mark.parametrize("width", [0.1, 0.4, 1.0, 2.5, 6.0])
-def test_strokes_are_as_wide_as_asked(width):
+def test_strokes_are_as_wide_as_asked(width: float) -> None:
     alpha = stroke_coverage(np.array([[(10.0, 50.0), (190.0, 50.0)]]), width, Region(0, 0, 200, 100))
     assert float(alpha[:, 100].sum()) == pytest.approx(width, rel=1e-3)
 
 
-def test_strokes_are_a_union():
+def test_strokes_are_a_union() -> None:
     one, two = (
         np.array([(10.0, 20.0), (35.0, 22.5), (60.0, 25.0)]),
         np.array([(90.0, 80.0), (40.0, 85.0), (20.0, 60.0)]),
@@ -52,7 +54,7 @@ def test_strokes_are_a_union():
     np.testing.assert_allclose(stroke_coverage(np.array([one, two]), 3, region), apart, atol=1e-5)
 
 
-def test_cloth_lands_on_its_place(landmarks):
+def test_cloth_lands_on_its_place(landmarks: Callable[..., Landmarks]) -> None:
     fit = fit_face(landmarks(roll=0.3), FixedPoints(OUTLINE))
     canvas = Canvas.over(OUTLINE, 60)
     sheet = np.zeros((canvas.height, canvas.width, 3), np.uint8)
@@ -67,7 +69,7 @@ def test_cloth_lands_on_its_place(landmarks):
     assert np.abs(seen - fit.to_image(spot)[0]).max() < 1.5
 
 
-def test_turned_head_covers_to_the_ridge(landmarks):
+def test_turned_head_covers_to_the_ridge(landmarks: Callable[..., Landmarks]) -> None:
     for yaw in (0.5, -0.5):
         fit = fit_face(landmarks(yaw=yaw), FixedPoints(OUTLINE), 0.4)
         polygons = silhouette(OUTLINE, fit, 0.3, 1.9)

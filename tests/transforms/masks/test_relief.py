@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.relief import _creases, surface
 
 
-def make(name, seed=0):
+def make(name: str, seed: int = 0) -> Any:
     template = TEMPLATES[name]
     outline = shapes.spline(*shapes.mirrored(template.half))
     canvas = Canvas.over(outline, 60)
@@ -20,7 +22,7 @@ def make(name, seed=0):
 
 @pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.parametrize("seed", range(3))
-def test_surface_is_sane(name, seed):
+def test_surface_is_sane(name: str, seed: int) -> None:
     canvas, made = make(name, seed)
     for field in (made.normal_x, made.normal_y, made.ink):
         assert field.shape == (canvas.height, canvas.width) and field.dtype == np.float32
@@ -29,27 +31,27 @@ def test_surface_is_sane(name, seed):
     assert made.ink.min() > 0 and made.ink.max() <= 1.16
 
 
-def test_a_mask_bulges_towards_the_camera():
+def test_a_mask_bulges_towards_the_camera() -> None:
     slopes = [make("surgical", seed)[1].normal_x for seed in range(12)]
     mean = np.mean(slopes, axis=0)
     width = mean.shape[1]
     assert mean[:, : width // 4].mean() < -0.2 and mean[:, -width // 4 :].mean() > 0.2
 
 
-def test_a_fold_runs_down_the_middle_of_a_kn95():
+def test_a_fold_runs_down_the_middle_of_a_kn95() -> None:
     slopes = np.mean([make("kn95", seed)[1].normal_x for seed in range(12)], axis=0)
     middle = slopes.shape[1] // 2
     jump = slopes[:, middle + 4].mean() - slopes[:, middle - 5].mean()
     assert jump > 2 * abs(slopes[:, middle + 14].mean() - slopes[:, middle + 5].mean())
 
 
-def test_pleats_run_across():
+def test_pleats_run_across() -> None:
     made = np.mean([np.abs(np.diff(make("surgical", s)[1].ink, axis=0)).mean() for s in range(8)])
     across = np.mean([np.abs(np.diff(make("surgical", s)[1].ink, axis=1)).mean() for s in range(8)])
     assert made > across
 
 
-def test_a_duckbill_turns_over_several_rows_even_where_it_is_drawn_small():
+def test_a_duckbill_turns_over_several_rows_even_where_it_is_drawn_small() -> None:
     """One step would be a saw's edge along the slanting fold."""
     template = TEMPLATES["duckbill"]
     outline = shapes.spline(*shapes.mirrored(template.half))
@@ -61,11 +63,11 @@ def test_a_duckbill_turns_over_several_rows_even_where_it_is_drawn_small():
         assert np.diff(down, axis=0).max() < 0.6 * (down.max() - down.min())
 
 
-def test_same_seed_same_surface():
+def test_same_seed_same_surface() -> None:
     np.testing.assert_array_equal(make("cloth", 4)[1].normal_y, make("cloth", 4)[1].normal_y)
 
 
-def test_creases_end_in_nothing():
+def test_creases_end_in_nothing() -> None:
     """Straps pull at the edge: there the cloth is creased, and it smooths out towards the mouth."""
     worn = shapes.spline(*shapes.mirrored(TEMPLATES["ffp_valve"].half))
     canvas = Canvas.over(worn, 60)
@@ -75,7 +77,7 @@ def test_creases_end_in_nothing():
     assert deep[:, x > 0.5].max() > 1.5 * deep[:, abs(x) < 0.2].max() > 0
 
 
-def test_creases_are_narrow():
+def test_creases_are_narrow() -> None:
     """A crease is a line, not a dent: most of the cloth between few of them stays flat."""
     template = TEMPLATES["cloth"]
     outline = shapes.spline(*shapes.mirrored(template.half))
@@ -84,7 +86,7 @@ def test_creases_are_narrow():
     assert 0.005 < np.mean(shares) < 0.2
 
 
-def test_what_was_drawn_before_changes_nothing():
+def test_what_was_drawn_before_changes_nothing() -> None:
     for kept in (relief._profile, relief._kept_creases):
         kept.cache_clear()
     first = make("surgical", 7)[1]
@@ -93,12 +95,12 @@ def test_what_was_drawn_before_changes_nothing():
     np.testing.assert_array_equal(first.normal_y, make("surgical", 7)[1].normal_y)
 
 
-def test_masks_of_a_kind_have_many_creases():
+def test_masks_of_a_kind_have_many_creases() -> None:
     drawn = {relief._kept_creases(TEMPLATES["cloth"], number).tobytes() for number in range(40)}
     assert len(drawn) > 32  # a few have none
 
 
-def test_creases_on_a_large_face_do_not_show_the_grid_they_were_drawn_on():
+def test_creases_on_a_large_face_do_not_show_the_grid_they_were_drawn_on() -> None:
     """Of the variation of slopes along a row next to nothing has the period of the small sheet."""
     template = TEMPLATES["gaiter"]
     outline = shapes.spline(*shapes.mirrored(template.half))
@@ -114,7 +116,7 @@ def test_creases_on_a_large_face_do_not_show_the_grid_they_were_drawn_on():
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_a_mask_has_the_same_shape_however_finely_it_is_drawn(name):
+def test_a_mask_has_the_same_shape_however_finely_it_is_drawn(name: str) -> None:
     """Slopes are heights over lengths, both in eye distances: twice the texels change neither."""
     import cv2
 
@@ -133,7 +135,7 @@ def test_a_mask_has_the_same_shape_however_finely_it_is_drawn(name):
 
 
 @pytest.mark.parametrize("density", [1, 2000])
-def test_the_smallest_and_the_largest_sheet_are_sane(density):
+def test_the_smallest_and_the_largest_sheet_are_sane(density: float) -> None:
     template = TEMPLATES["surgical"]
     outline = shapes.spline(*shapes.mirrored(template.half))
     canvas = Canvas.over(outline, density)
@@ -144,13 +146,13 @@ def test_the_smallest_and_the_largest_sheet_are_sane(density):
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_folds_and_seams_darken_and_little_shines(name):
+def test_folds_and_seams_darken_and_little_shines(name: str) -> None:
     inks = [make(name, seed)[1].ink for seed in range(6)]
     assert 0.6 < np.mean([ink.mean() for ink in inks]) < 1.1
     assert min(ink.min() for ink in inks) < 0.95
 
 
-def test_creases_lean_both_ways():
+def test_creases_lean_both_ways() -> None:
     """Of the creases that are kept, about as many rise as fall; else all masks would be lit from one side."""
     kept = np.array([relief._kept_creases(TEMPLATES["cloth"], number).astype(np.float32) for number in range(60)])
     rising, falling = kept[kept > 0.05].sum(), -kept[kept < -0.05].sum()
@@ -158,7 +160,7 @@ def test_creases_lean_both_ways():
 
 
 @pytest.mark.parametrize("number", range(0, relief.VARIETY, 37))
-def test_every_row_of_pleats_has_slopes_and_shadows_in_bounds(number):
+def test_every_row_of_pleats_has_slopes_and_shadows_in_bounds(number: int) -> None:
     profile = relief._profile(number)
     assert np.isfinite(profile).all() and np.abs(profile.real).max() < 4
     assert profile.imag.min() >= 0 and 0 < profile.imag.max() <= 0.6 + 1e-6

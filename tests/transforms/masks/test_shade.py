@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.relief import Surface, surface
 from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, draw_lamp, light_cloth, measure_light
 from faceloom.transforms.masks.shapes import mirrored, spline
+from faceloom.transforms.types import Image, Landmarks
 
 OUTLINE = FixedPoints(spline(*mirrored(TEMPLATES["surgical"].half)))
 LIGHT = Light(200.0, (1.0, 1.0, 1.0), 0.0, (200.0, 150.0, 130.0))
@@ -20,14 +23,16 @@ LAMP = Lamp(0.0, 0.0, 0.5, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
 FLAT = Surface(*(np.full((40, 60), v, np.float32) for v in (0, 0, 1)))
 
 
-def test_brighter_skin_means_more_light(landmarks, portrait):
+def test_brighter_skin_means_more_light(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]) -> None:
     points = landmarks()
     fit = fit_face(points, OUTLINE)
     dim, bright = (measure_light(portrait(points, skin=s), fit).level for s in ((110, 85, 70), (220, 175, 150)))
     assert bright > 1.3 * dim
 
 
-def test_side_light_is_seen_on_the_right_side(landmarks, portrait):
+def test_side_light_is_seen_on_the_right_side(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     points = landmarks()
     image = portrait(points).astype(np.float32)
     for sign in (1, -1):
@@ -37,7 +42,7 @@ def test_side_light_is_seen_on_the_right_side(landmarks, portrait):
     assert abs(measure_light(portrait(points), fit_face(points, OUTLINE)).side) < 0.1
 
 
-def test_warm_light_tints_warm(landmarks, portrait):
+def test_warm_light_tints_warm(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]) -> None:
     points = landmarks()
     warm = portrait(points, skin=(230, 150, 95))
     cold = portrait(points, skin=(180, 160, 165))
@@ -45,25 +50,27 @@ def test_warm_light_tints_warm(landmarks, portrait):
     assert tints[0][0] > tints[1][0] and tints[0][2] < tints[1][2]
 
 
-def test_a_face_outside_the_frame_gets_default_light(landmarks, portrait):
+def test_a_face_outside_the_frame_gets_default_light(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     points = landmarks(centre=(-300, -300))
     assert measure_light(portrait(landmarks()), fit_face(points, OUTLINE)).level == 225
 
 
-def test_flat_cloth_shows_its_colour_times_the_light():
+def test_flat_cloth_shows_its_colour_times_the_light() -> None:
     lit = light_cloth(solid_colour(np.array([100, 150, 50]), (40, 60)), FLAT, LIGHT, LAMP, np.random.default_rng(0))
     np.testing.assert_allclose(lit[20, 30], np.array([100, 150, 50]) * 200 / 255, atol=2)
 
 
 @pytest.mark.parametrize(("side", "brighter"), [(0.6, "right"), (-0.6, "left")])
-def test_side_light_shades_a_dome(side, brighter):
+def test_side_light_shades_a_dome(side: float, brighter: Any) -> None:
     dome = Surface(np.tile(np.linspace(-1, 1, 60, dtype=np.float32), (40, 1)), FLAT.normal_y, FLAT.ink)
     lamp = Lamp(0.0, side, 0.8, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
     lit = light_cloth(solid_colour(np.full(3, 150), (40, 60)), dome, LIGHT, lamp, np.random.default_rng(0)).mean((0, 2))
     assert (lit[-20:].mean() > lit[:20].mean() + 10) == (brighter == "right")
 
 
-def test_over_exposure_keeps_a_trace_of_folds():
+def test_over_exposure_keeps_a_trace_of_folds() -> None:
     bright = Light(262.0, (1.0, 1.0, 1.0), 0.0, LIGHT.skin)
     ink = np.ones((40, 60), np.float32)
     ink[20:] = 0.95
@@ -72,7 +79,7 @@ def test_over_exposure_keeps_a_trace_of_folds():
     assert lit[5, 5, 0] > lit[35, 5, 0]
 
 
-def test_a_cast_shadow_is_broad_and_never_a_spot():
+def test_a_cast_shadow_is_broad_and_never_a_spot() -> None:
     """What is narrower than a third of the mask, dark in the middle and light around, would look like dirt."""
     cloth, deepest = solid_colour(np.full(3, 150), (60, 60)), 1.0
     for seed in range(60):
@@ -86,13 +93,13 @@ def test_a_cast_shadow_is_broad_and_never_a_spot():
     assert deepest < 0.8, "but there are shadows"
 
 
-def test_lamps_follow_the_measured_side():
+def test_lamps_follow_the_measured_side() -> None:
     rng = np.random.default_rng(0)
     right = Light(200.0, (1.0, 1.0, 1.0), 0.4, LIGHT.skin)
     assert np.mean([draw_lamp(right, rng).side for _ in range(50)]) > 0.4
 
 
-def test_shadow_falls_below_the_mask():
+def test_shadow_falls_below_the_mask() -> None:
     alpha = np.zeros((100, 100), np.float32)
     alpha[30:60, 30:70] = 1
     lamp = Lamp(0.5, 0.0, 0.5, 1.0, 0.0, (1.0, 1.0, 1.0), (0.0, 0.0), 0.0)
@@ -103,7 +110,7 @@ def test_shadow_falls_below_the_mask():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_slopes_and_folds_take_no_light_from_the_whole(seed):
+def test_slopes_and_folds_take_no_light_from_the_whole(seed: int) -> None:
     """However the cloth is shaped, half of it is as bright as cloth is in this light."""
     template = TEMPLATES["surgical"]
     outline = spline(*mirrored(template.half))
@@ -115,7 +122,9 @@ def test_slopes_and_folds_take_no_light_from_the_whole(seed):
     assert np.median(lit) == pytest.approx(150 * 200 / 255, rel=0.05)
 
 
-def test_redder_skin_hardly_tints_the_cloth(landmarks, portrait):
+def test_redder_skin_hardly_tints_the_cloth(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     """Lamps are bluer or yellower, faces redder or paler."""
     points = landmarks()
     lights = [measure_light(portrait(points, skin=skin), fit_face(points, OUTLINE)) for skin in
@@ -127,7 +136,7 @@ def test_redder_skin_hardly_tints_the_cloth(landmarks, portrait):
     assert np.ptp(green) < 0.05
 
 
-def test_lamps_differ_between_blue_and_yellow():
+def test_lamps_differ_between_blue_and_yellow() -> None:
     rng = np.random.default_rng(1)
     lamps = [draw_lamp(LIGHT, rng) for _ in range(40)]
     for lamp in lamps:
@@ -136,7 +145,7 @@ def test_lamps_differ_between_blue_and_yellow():
     assert {lamp.tint[0] > 1 for lamp in lamps} == {True, False}
 
 
-def test_shine_shows_the_folds_of_black_cloth():
+def test_shine_shows_the_folds_of_black_cloth() -> None:
     dome = Surface(np.tile(np.linspace(-1, 1, 60, dtype=np.float32), (40, 1)), FLAT.normal_y, FLAT.ink)
     black = solid_colour(np.full(3, 20), (40, 60))
     contrast = [

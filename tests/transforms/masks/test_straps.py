@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 from faceloom.transforms.masks import shapes
 from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.fit import FixedPoints, fit_face
-from faceloom.transforms.masks.straps import draw_straps
+from faceloom.transforms.masks.straps import Strap, draw_straps
+from faceloom.transforms.types import Landmarks
 
 FIXED = np.array([(0.99, 0.4), (0.9, 1.27), (-0.99, 0.4), (-0.9, 1.27)])
 OUTLINE = FixedPoints(shapes.spline(*shapes.mirrored(TEMPLATES["surgical"].half)))
 
 
-def straps(landmarks, yaw=0.0, name="surgical", seed=0, roll=0.0):
+def straps(
+    landmarks: Callable[..., Landmarks], yaw: float = 0.0, name: str = "surgical", seed: int = 0, roll: float = 0.0
+) -> tuple[Landmarks, list[Strap]]:
     points = landmarks(yaw=yaw, roll=roll)
     return points, draw_straps(TEMPLATES[name], FIXED, fit_face(points, OUTLINE), np.random.default_rng(seed))
 
 
-def test_a_frontal_face_shows_two_straps_a_side(landmarks):
+def test_a_frontal_face_shows_two_straps_a_side(landmarks: Callable[..., Landmarks]) -> None:
     _, shown = straps(landmarks)
     assert sorted(s.side for s in shown) == [-1, -1, 1, 1]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_loops_end_at_the_ears(landmarks, seed):
+def test_loops_end_at_the_ears(landmarks: Callable[..., Landmarks], seed: int) -> None:
     points, shown = straps(landmarks, seed=seed)
     for strap in shown:
         ear = points[16] if strap.side > 0 else points[0]
@@ -36,12 +42,12 @@ def test_loops_end_at_the_ears(landmarks, seed):
 
 
 @pytest.mark.parametrize(("yaw", "seen"), [(0.5, -1), (-0.5, 1)])
-def test_the_far_ear_is_hidden(landmarks, yaw, seen):
+def test_the_far_ear_is_hidden(landmarks: Callable[..., Landmarks], yaw: float, seen: Any) -> None:
     _, shown = straps(landmarks, yaw)
     assert {s.side for s in shown} == {seen}
 
 
-def test_bands_run_above_and_below_the_ears(landmarks):
+def test_bands_run_above_and_below_the_ears(landmarks: Callable[..., Landmarks]) -> None:
     for seed in range(20):
         points, shown = straps(landmarks, name="ffp_valve", seed=seed)
         ends = sorted(s.line[-1][1] for s in shown)
@@ -51,7 +57,7 @@ def test_bands_run_above_and_below_the_ears(landmarks):
     pytest.fail("no seed drew head bands")
 
 
-def test_lower_bands_vanish_behind_the_jaw(landmarks):
+def test_lower_bands_vanish_behind_the_jaw(landmarks: Callable[..., Landmarks]) -> None:
     """A band that ended beside the neck would end in the air."""
     for seed in range(20):
         points, shown = straps(landmarks, name="ffp_valve", seed=seed)

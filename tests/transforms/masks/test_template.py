@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,13 +18,14 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.masks import TemplateMask
 from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.template import paint_template
+from faceloom.transforms.types import Coverage, Image, Landmarks
 
 
-def mask(name="surgical", **kind):
-    return TemplateMask(kind="template", template=name, **kind)
+def mask(name: str = "surgical", **kind: Any) -> TemplateMask:
+    return TemplateMask.model_validate({"kind": "template", "template": name, **kind})
 
 
-def at(alpha, points, *index):
+def at(alpha: Coverage, points: Any, *index: Any) -> Any:
     """Coverage at the mean of some landmarks."""
     x, y = np.round(points[list(index)].mean(0)).astype(int)
     return alpha[y, x]
@@ -30,7 +33,9 @@ def at(alpha, points, *index):
 
 @pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.parametrize("seed", range(3))
-def test_correct_wearing_covers_nose_mouth_and_chin(landmarks, portrait, name, seed):
+def test_correct_wearing_covers_nose_mouth_and_chin(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], name: str, seed: int
+) -> None:
     points = landmarks(roll=0.1)
     image = portrait(points)
     before = image.copy()
@@ -49,7 +54,9 @@ def test_correct_wearing_covers_nose_mouth_and_chin(landmarks, portrait, name, s
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_however_small_or_low_a_mask_worn_correctly_covers_the_nose_tip(landmarks, portrait, name):
+def test_however_small_or_low_a_mask_worn_correctly_covers_the_nose_tip(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], name: str
+) -> None:
     points = landmarks()
     image = portrait(points)
     for seed in range(25):
@@ -62,7 +69,15 @@ def test_however_small_or_low_a_mask_worn_correctly_covers_the_nose_tip(landmark
     [("correct", 1, 1, 1), ("nose_out", 0, 1, 1), ("chin_only", 0, 0, 1), ("under_chin", 0, 0, None)],
 )
 @pytest.mark.parametrize("name", ["surgical", "kn95", "ffp_valve"])
-def test_ways_of_wearing(landmarks, portrait, name, wearing, nose, mouth, chin):
+def test_ways_of_wearing(
+    landmarks: Callable[..., Landmarks],
+    portrait: Callable[..., Image],
+    name: str,
+    wearing: str,
+    nose: bool,
+    mouth: bool,
+    chin: bool,
+) -> None:
     points = landmarks()
     painted = paint_template(portrait(points), points, mask(name, wearing=wearing, spread=0), np.random.default_rng(0))
     assert at(painted.alpha, points, 30) == nose
@@ -72,18 +87,23 @@ def test_ways_of_wearing(landmarks, portrait, name, wearing, nose, mouth, chin):
     assert (painted.alpha[192:] > 0.5).any(), "cloth reaches below the chin"
 
 
-def test_pixels_outside_mask_straps_and_shadow_are_untouched(landmarks, portrait):
+def test_pixels_outside_mask_straps_and_shadow_are_untouched(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     points = landmarks()
     image = portrait(points)
     painted = paint_template(image, points, mask(), np.random.default_rng(1))
     changed = (painted.image != image).any(2)
+    assert painted.straps is not None
     touched = cv2.dilate(np.maximum(painted.alpha, painted.straps), np.ones((31, 31))) > 0
     assert not changed[~touched].any()
     assert changed[painted.alpha == 1].mean() > 0.98
 
 
 @pytest.mark.parametrize("colour", [(200, 30, 40), (30, 60, 200), (20, 20, 20), (250, 250, 250)])
-def test_the_cloth_has_the_asked_colour(landmarks, portrait, colour):
+def test_the_cloth_has_the_asked_colour(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], colour: Any
+) -> None:
     points = landmarks()
     image = portrait(points, skin=(215, 165, 140))
     shades = []
@@ -102,7 +122,7 @@ def test_the_cloth_has_the_asked_colour(landmarks, portrait, colour):
         assert np.argmax(got) == np.argmax(colour) and got.max() > 1.8 * np.delete(got, np.argmax(colour)).max()
 
 
-def test_no_halo(landmarks, portrait):
+def test_no_halo(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]) -> None:
     """Between dark cloth and skin no pixel may be brighter than both, between light cloth and dark skin none darker."""
     points = landmarks()
     image = portrait(points, skin=(120, 90, 75), back=(60, 60, 60))
@@ -112,7 +132,7 @@ def test_no_halo(landmarks, portrait):
     assert dark.image[edge].max() <= 120 + 12
 
 
-def test_dim_photos_get_dim_masks(landmarks, portrait):
+def test_dim_photos_get_dim_masks(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]) -> None:
     points = landmarks()
     image = portrait(points)
     levels = []
@@ -123,7 +143,7 @@ def test_dim_photos_get_dim_masks(landmarks, portrait):
     assert levels[1] < 0.6 * levels[0]
 
 
-def test_side_light_falls_on_the_mask_too(landmarks, portrait):
+def test_side_light_falls_on_the_mask_too(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]) -> None:
     points = landmarks()
     ramp = np.clip(1 + 0.5 * (np.arange(250) - 125) / 60, 0.3, 1.6)
     image = np.clip(portrait(points) * ramp[None, :, None], 0, 255).astype(np.uint8)
@@ -139,7 +159,7 @@ def test_side_light_falls_on_the_mask_too(landmarks, portrait):
 
 
 @pytest.mark.parametrize("name", ["surgical", "cloth_patterned", "gaiter"])
-def test_grey_stays_grey(landmarks, portrait, name):
+def test_grey_stays_grey(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], name: str) -> None:
     points = landmarks()
     grey = cv2.cvtColor(cv2.cvtColor(portrait(points), cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     for seed in range(4):
@@ -148,7 +168,7 @@ def test_grey_stays_grey(landmarks, portrait, name):
 
 
 @pytest.mark.parametrize(("size", "unit"), [(60, 12), (112, 35), (250, 45), (1200, 420)])
-def test_any_size(landmarks, portrait, size, unit):
+def test_any_size(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], size: Any, unit: float) -> None:
     points = landmarks(centre=(size / 2, size * 0.42), unit=unit)
     painted = paint_template(portrait(points, (size, size)), points, mask(), np.random.default_rng(0))
     share = (painted.alpha >= 0.5).sum() / (2.24 * unit) ** 2
@@ -156,13 +176,13 @@ def test_any_size(landmarks, portrait, size, unit):
 
 
 @pytest.mark.parametrize("centre", [(10, 110), (240, 110), (125, -20), (125, 200)])
-def test_faces_partly_outside(landmarks, portrait, centre):
+def test_faces_partly_outside(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], centre: Any) -> None:
     points = landmarks(centre=centre)
     painted = paint_template(portrait(points), points, mask(), np.random.default_rng(0))
     assert (painted.alpha >= 0.5).sum() > 0
 
 
-def test_a_face_outside_is_refused(landmarks, portrait):
+def test_a_face_outside_is_refused(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]) -> None:
     points = landmarks(centre=(-500, -500))
     with pytest.raises(PhotoError) as caught:
         paint_template(portrait(landmarks()), points, mask(), np.random.default_rng(0))
@@ -176,7 +196,9 @@ def test_a_face_outside_is_refused(landmarks, portrait):
     seed=st.integers(0, 99),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_turned_heads_keep_mouth_covered_and_eyes_free(landmarks, portrait, yaw, roll, name, seed):
+def test_turned_heads_keep_mouth_covered_and_eyes_free(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], yaw: float, roll: float, name: str, seed: int
+) -> None:
     points = landmarks(yaw=yaw, roll=roll)
     painted = paint_template(portrait(points), points, mask(name), np.random.default_rng(seed))
     assert at(painted.alpha, points, 62, 66) > 0.5
@@ -186,7 +208,9 @@ def test_turned_heads_keep_mouth_covered_and_eyes_free(landmarks, portrait, yaw,
     assert 0.12 < share < 1.1
 
 
-def test_straps_are_optional_and_no_part_of_the_truth(landmarks, portrait):
+def test_straps_are_optional_and_no_part_of_the_truth(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     points = landmarks()
     image = portrait(points)
     with_, without = (paint_template(image, points, mask(straps=s), np.random.default_rng(0)) for s in (True, False))
@@ -195,11 +219,13 @@ def test_straps_are_optional_and_no_part_of_the_truth(landmarks, portrait):
     assert ((with_.straps > 0) & (with_.alpha >= 1)).sum() == 0
 
 
-def test_same_seed_same_bytes_and_other_seed_other_mask(landmarks, portrait):
+def test_same_seed_same_bytes_and_other_seed_other_mask(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     points = landmarks()
     image = portrait(points)
 
-    def digest(seed):
+    def digest(seed: int) -> Any:
         painted = paint_template(image, points, mask("cloth_patterned"), np.random.default_rng(seed))
         return hashlib.sha256(painted.image.tobytes() + painted.alpha.tobytes()).hexdigest()
 
@@ -207,7 +233,9 @@ def test_same_seed_same_bytes_and_other_seed_other_mask(landmarks, portrait):
     assert len({digest(seed) for seed in range(5)}) == 5
 
 
-def test_parameters_are_plain_json_and_complete(landmarks, portrait):
+def test_parameters_are_plain_json_and_complete(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     points = landmarks()
     painted = paint_template(portrait(points), points, mask("kn95"), np.random.default_rng(0))
     again = json.loads(json.dumps(painted.parameters))
@@ -216,20 +244,24 @@ def test_parameters_are_plain_json_and_complete(landmarks, portrait):
     assert again["template"] == "kn95" and again["fit"] == "warp"
 
 
-def test_a_real_portrait(landmarks):
+def test_a_real_portrait(landmarks: Callable[..., Landmarks]) -> None:
     """Grace Hopper, her landmarks taken from the shape of a mean face."""
     matplotlib = pytest.importorskip("matplotlib")
     file = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    photo = np.ascontiguousarray(cv2.imread(str(file))[:, :, ::-1])
+    stored = cv2.imread(str(file))
+    assert stored is not None
+    photo = np.ascontiguousarray(stored[:, :, ::-1])
     points = landmarks(centre=(266, 196), unit=66)
     painted = paint_template(photo, points, mask(colour="light_blue"), np.random.default_rng(4))
     inside = painted.image[painted.alpha > 0.99].mean(0)
     assert inside[2] > inside[0], "light blue cloth is bluer than it is red"
-    light = painted.parameters["light"]
+    light: Any = painted.parameters["light"]
     assert isinstance(light, dict) and 150 < light["level"] <= 262
 
 
-def test_white_masks_are_brighter_than_the_skin_around(landmarks, portrait):
+def test_white_masks_are_brighter_than_the_skin_around(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     """In real photos a white mask is nearly the brightest thing on a face, whatever the light."""
     points = landmarks()
     brighter = []
@@ -244,7 +276,7 @@ def test_white_masks_are_brighter_than_the_skin_around(landmarks, portrait):
     assert np.mean(np.array(brighter) > 1.05) > 0.9
 
 
-def test_black_masks_stay_neutral(landmarks, portrait):
+def test_black_masks_stay_neutral(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]) -> None:
     points = landmarks()
     for seed in range(12):
         painted = paint_template(
@@ -256,12 +288,15 @@ def test_black_masks_stay_neutral(landmarks, portrait):
         assert abs((red + blue) / 2 - green) <= 4
 
 
-def test_no_trim_shows_across_the_cloth_of_a_strongly_turned_head(landmarks, portrait):
+def test_no_trim_shows_across_the_cloth_of_a_strongly_turned_head(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
     """Its far part lies behind the bulge, so nothing is drawn there."""
     drawn = dict.fromkeys((0.0, 0.75), 0)
     for yaw in drawn:
         points = landmarks(yaw=yaw)
         for seed in range(40):
             painted = paint_template(portrait(points), points, mask("kn95"), np.random.default_rng(seed))
-            drawn[yaw] += "trim" in painted.parameters["details"]
+            details: Any = painted.parameters["details"]
+            drawn[yaw] += "trim" in details
     assert drawn[0.0] > 0 == drawn[0.75]

@@ -65,7 +65,7 @@ def test_no_vertex_lies_in_the_circle_around_a_triangle(person: Person, seed: in
 
 
 def test_the_border_is_shared_and_lies_around_both_faces(person: Person) -> None:
-    first, second = with_border(person(1), SIZE, person(2) + np.float32((300, -90)))
+    first, second = with_border(person(1), SIZE, person(2) + np.array((300, -90), np.float32))
     assert len(first) == len(second) == 76
     assert np.array_equal(first[68:], second[68:])
     assert np.array_equal(first[:68], person(1))
@@ -82,7 +82,7 @@ def test_a_face_folds_nothing_in_its_own_mesh(person: Person) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_alike_faces_do_not_fold(person: Person, seed: int) -> None:
     first, second = with_border(person(seed), SIZE, person(seed + 100))
-    triangles = triangulate((first + second) / 2)
+    triangles = triangulate(((first + second) / 2).astype(np.float32))
     assert len(folded_triangles(first, triangles)) == len(folded_triangles(second, triangles)) == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import apply_affine, invert, similarity
 from faceloom.transforms.morph.morph import Background, Morphed, morph_faces
-from faceloom.transforms.types import Matrix
+from faceloom.transforms.types import Image, Landmarks, Matrix
 
 Person = Callable[..., np.ndarray]
 Portrait = Callable[..., np.ndarray]
@@ -27,7 +28,7 @@ def background(request: pytest.FixtureRequest) -> Background:
 
 
 @pytest.fixture
-def pair(person: Person, portrait: Portrait) -> tuple[np.ndarray, ...]:
+def pair(person: Person, portrait: Portrait) -> tuple[Image, Landmarks, Image, Landmarks]:
     first, second = person(1), person(2)
     return portrait(first, SIZE), first, portrait(second, SIZE, (170, 120, 95), (30, 90, 40)), second
 
@@ -40,7 +41,7 @@ def eye(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.array([columns.mean() + x - 16, rows.mean() + y - 12])
 
 
-def test_a_face_with_itself_is_itself(pair: tuple[np.ndarray, ...], background: Background) -> None:
+def test_a_face_with_itself_is_itself(pair: tuple[Image, Landmarks, Image, Landmarks], background: Background) -> None:
     image, points = pair[:2]
     made = morph_faces(image, points, image, points, SAME, background=background)
     assert np.allclose(made.landmarks, points, atol=1e-3)
@@ -48,7 +49,9 @@ def test_a_face_with_itself_is_itself(pair: tuple[np.ndarray, ...], background: 
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 0.5, 1.0])
-def test_the_shape_is_between_both(pair: tuple[np.ndarray, ...], background: Background, weight: float) -> None:
+def test_the_shape_is_between_both(
+    pair: tuple[Image, Landmarks, Image, Landmarks], background: Background, weight: float
+) -> None:
     image, points, _, others = pair
     made = morph_faces(*pair, SAME, shape_weight=weight, texture_weight=0.5, background=background)
     assert made.landmarks.dtype == np.float32 and made.landmarks.shape == (68, 2)
@@ -57,7 +60,7 @@ def test_the_shape_is_between_both(pair: tuple[np.ndarray, ...], background: Bac
     assert np.abs(eye(made.image, made.landmarks) - made.landmarks[36:42].mean(axis=0)).max() < 1.5
 
 
-def test_shape_and_texture_are_independent(pair: tuple[np.ndarray, ...]) -> None:
+def test_shape_and_texture_are_independent(pair: tuple[Image, Landmarks, Image, Landmarks]) -> None:
     image, points, other, others = pair
     marked = other.copy()
     cv2.circle(marked, tuple(np.rint(others[33]).astype(int).tolist()), 4, (20, 200, 20), -1)
@@ -71,12 +74,14 @@ def test_shape_and_texture_are_independent(pair: tuple[np.ndarray, ...]) -> None
     assert own_looks.image[y, x, 1] < own_looks.image[y, x, 0]
 
 
-def test_no_weight_at_all_gives_the_target(pair: tuple[np.ndarray, ...], background: Background) -> None:
+def test_no_weight_at_all_gives_the_target(
+    pair: tuple[Image, Landmarks, Image, Landmarks], background: Background
+) -> None:
     made = morph_faces(*pair, SAME, shape_weight=0, texture_weight=0, background=background)
     assert np.abs(made.image.astype(int) - pair[0]).max() <= 2
 
 
-def test_the_background_is_the_targets(pair: tuple[np.ndarray, ...], background: Background) -> None:
+def test_the_background_is_the_targets(pair: tuple[Image, Landmarks, Image, Landmarks], background: Background) -> None:
     made = morph_faces(*pair, SAME, shape_weight=0.5, texture_weight=1, background=background)
     corners = made.image[:20, :20], made.image[:20, -20:]
     assert all(np.abs(corner.astype(int) - (90, 110, 130)).max() <= 2 for corner in corners)
@@ -84,7 +89,7 @@ def test_the_background_is_the_targets(pair: tuple[np.ndarray, ...], background:
     assert greenish == 0, "nothing of the other's background"
 
 
-def test_there_is_one_chin(pair: tuple[np.ndarray, ...], background: Background) -> None:
+def test_there_is_one_chin(pair: tuple[Image, Landmarks, Image, Landmarks], background: Background) -> None:
     """Down from the mouth the skin goes over into the background once: no second jaw shines through."""
     made = morph_faces(*pair, SAME, background=background)
     x, y = np.rint(made.landmarks[57]).astype(int)
@@ -119,7 +124,7 @@ def test_a_large_photo_does_not_alias(person: Person, portrait: Portrait) -> Non
     assert made.image[cheek].std(axis=(0, 1)).max() < 6
 
 
-def test_a_face_that_would_fold_is_rejected_with_its_reason(pair: tuple[np.ndarray, ...]) -> None:
+def test_a_face_that_would_fold_is_rejected_with_its_reason(pair: tuple[Image, Landmarks, Image, Landmarks]) -> None:
     image, points, other, others = pair
     broken = others.copy()
     broken[30] = broken[14] + (25, 0)
@@ -131,7 +136,7 @@ def test_a_face_that_would_fold_is_rejected_with_its_reason(pair: tuple[np.ndarr
     assert caught.value.code == "morph_folds"
 
 
-def test_a_mirrored_face_folds_everywhere(pair: tuple[np.ndarray, ...]) -> None:
+def test_a_mirrored_face_folds_everywhere(pair: tuple[Image, Landmarks, Image, Landmarks]) -> None:
     image, points, other, others = pair
     mirrored = (others * (-1, 1) + (223, 0)).astype(np.float32)
     with pytest.raises(PhotoError) as caught:
@@ -139,22 +144,25 @@ def test_a_mirrored_face_folds_everywhere(pair: tuple[np.ndarray, ...]) -> None:
     assert caught.value.code == "morph_folds"
 
 
-def test_a_face_outside_its_picture_is_refused(pair: tuple[np.ndarray, ...]) -> None:
+def test_a_face_outside_its_picture_is_refused(pair: tuple[Image, Landmarks, Image, Landmarks]) -> None:
     image, points, other, others = pair
     with pytest.raises(PhotoError) as caught:
         morph_faces(image, points + np.float32(900), other, others + np.float32(900), SAME)
     assert caught.value.code == "crop_outside"
 
 
-def test_the_same_pair_gives_the_same_bytes(pair: tuple[np.ndarray, ...], background: Background) -> None:
+def test_the_same_pair_gives_the_same_bytes(
+    pair: tuple[Image, Landmarks, Image, Landmarks], background: Background
+) -> None:
     def make() -> Morphed:
         return morph_faces(*pair, SAME, shape_weight=0.37, texture_weight=0.61, background=background)
 
-    before = [array.copy() for array in pair]
+    given: list[Any] = list(pair)
+    before = [array.copy() for array in given]
     first, second = make(), make()
     assert np.array_equal(first.image, second.image)
     assert np.array_equal(first.landmarks, second.landmarks)
-    assert all(np.array_equal(array, copy) for array, copy in zip(pair, before)), "nothing given was changed"
+    assert all(np.array_equal(array, copy) for array, copy in zip(given, before)), "nothing given was changed"
 
 
 @pytest.mark.parametrize("size", [(112, 112), (96, 112), (64, 64), (224, 300)])

@@ -61,10 +61,9 @@ def test_landmarks_are_read_at_landmarks(person: Person) -> None:
 
 def test_the_map_has_no_jumps(person: Person) -> None:
     mesh, source = with_border(person(5), SIZE, person(6))
-    triangles = triangulate((mesh + source) / 2)
-    where = remap_coordinates(
-        triangle_map((mesh + source) / 2, triangles, SIZE), triangles, (mesh + source) / 2, source
-    )
+    between = ((mesh + source) / 2).astype(np.float32)
+    triangles = triangulate(between)
+    where = remap_coordinates(triangle_map(between, triangles, SIZE), triangles, between, source)
     for axis in (0, 1):
         for part in where:
             assert np.abs(np.diff(part, axis=axis)).max() < 4
@@ -103,7 +102,7 @@ def test_the_image_may_have_a_frame_of_its_own(person: Person) -> None:
 
 def test_slivers_do_not_spoil_their_surroundings() -> None:
     mesh = np.array([(0, 0), (50, 0.01), (100, 0), (100, 100), (0, 100)], np.float32)
-    source = mesh + np.float32((0, 0))
+    source = mesh + np.array((0, 0), np.float32)
     source[1] = (50, -20)
     triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4]])
     where = remap_coordinates(triangle_map(mesh, triangles, (101, 101)), triangles, mesh, source)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from faceloom.transforms.neighbours import exact
 from faceloom.transforms.neighbours.exact import SameIdentity, nearest, rank
-from faceloom.transforms.neighbours.faces import Faces, Metric, Neighbour
+from faceloom.transforms.neighbours.faces import Faces, Metric, Neighbour, compare
 from faceloom.transforms.neighbours.sketch import sketch
 
 Make = Callable[..., Faces]
@@ -47,7 +47,8 @@ def sum_exactly(values: np.ndarray) -> float:
 
 
 def blocks(faces: Faces, sizes: list[int]) -> list[Faces]:
-    parts, start = [], 0
+    parts: list[Faces] = []
+    start = 0
     while start < len(faces):
         stop = start + sizes[len(parts) % len(sizes)]
         parts.append(faces[start:stop])
@@ -89,8 +90,9 @@ def test_blocks_do_not_matter(
 
 def test_twins_come_in_the_order_of_their_keys(make: Make) -> None:
     faces = make(1, 12)
-    faces.textures[:], faces.landmarks[:] = faces.textures[0], faces.landmarks[0]
-    same = Faces(faces.keys, faces.photos, faces.identities, faces.landmarks, faces.textures, sketch(faces.textures))
+    textures = np.asarray(faces.textures)
+    textures[:], faces.landmarks[:] = textures[0], faces.landmarks[0]
+    same = Faces(faces.keys, faces.photos, faces.identities, faces.landmarks, textures, sketch(textures))
     for metric in (Metric(), Metric(0, 1)):
         for part in blocks(same, [5]):
             rows = nearest(part, blocks(same, [4])[::-1], metric, 3)
@@ -142,9 +144,14 @@ def test_few_candidates_give_few_rows_and_none_give_none(make: Make) -> None:
 
 
 def test_hardly_any_pair_is_compared_in_full(likenesses: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    faces, compared = likenesses(7, 300, 64), []
-    real: Callable[..., tuple[float, float, float]] = exact.compare
-    monkeypatch.setattr(exact, "compare", lambda *given: compared.append(1) or real(*given))
+    faces = likenesses(7, 300, 64)
+    compared: list[int] = []
+
+    def counted(*given: Any) -> tuple[float, float, float]:
+        compared.append(1)
+        return compare(*given)
+
+    monkeypatch.setattr(exact, "compare", counted)
     rows = nearest(faces, [faces], Metric(0, 1), 5)
     assert len(rows) == 1500
     assert len(compared) < 300 * 20, "of 300 x 299 pairs"
