@@ -12,8 +12,8 @@ class FaceRow:
     Attributes:
         box: left, top, right, bottom in pixels of the upright photo.
         landmarks: 68 (x, y) points as float32 bytes (544 of them), pixels of the upright photo, iBUG order.
-        score: the detector's, or 0 where no detector ran.
-        quality: named figures of `faceloom.transforms.quality`; empty where they were not asked for.
+        score: of the detector; 0 if no detector ran.
+        quality: figures of `faceloom.transforms.quality` by name; empty if they were not read.
     """
 
     box: tuple[float, float, float, float]
@@ -28,22 +28,22 @@ class FaceRow:
 
 
 UNREADABLE = "unreadable: "
-"""How `AnalysedPhoto.labels` begins where label files could not be read; the reason follows."""
+"""Start of `AnalysedPhoto.labels` if label files could not be read; the reason follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysedPhoto:
-    """What analysis says of one photo: its faces, or why there are none.
+    """The analysis of one photo: its faces, or the reason why there are none.
 
     Attributes:
-        photo_id, size, stamp: of the photo as it was listed; an unchanged photo is recognised by them.
+        photo_id, size, stamp: of the photo as it was listed; if all three are the same, the photo did not change.
         sha256: of the photo's bytes.
-        width, height: pixels of the upright photo; 0 where the file does not say.
+        width, height: pixels of the upright photo; 0 if the file does not give them.
         faces: empty exactly if `code` is not.
-        code, message: of the reject, else empty.
-        given: whether the user gave the landmarks; then nothing is said about other photos of the same bytes.
-        labels: sha256 of what the source says about parts of the face; empty where it says nothing; `UNREADABLE` and
-            why where that could not be read.
+        code, message: of the reject, otherwise empty.
+        given: whether the user gave the landmarks; the row then does not apply to other photos with the same bytes.
+        labels: sha256 of the photo's label files; empty if there are none; `UNREADABLE` and the reason if they could
+            not be read.
     """
 
     photo_id: str
@@ -61,5 +61,5 @@ class AnalysedPhoto:
 
     @property
     def labels_fault(self) -> str:
-        """Why the label files could not be read; empty if they could, or there are none."""
+        """Why the label files could not be read; empty if they were read, or there are none."""
         return self.labels.removeprefix(UNREADABLE) if self.labels.startswith(UNREADABLE) else ""

@@ -1,4 +1,4 @@
-"""Rows of a shard's index: where each sample lies, what it is made of and how."""
+"""Rows of a shard's index: the place of each sample, its sources and its operations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """One of the faces that a morph was made from."""
+    """One of the two faces of a morph."""
 
     key: str
     identity: str
@@ -34,9 +34,9 @@ class IndexRow:
         offset, length: the sample's byte range in the tar, first header to last padding.
         part: digest of the part that it was rendered in.
         mask: label of its mask, empty if it has none.
-        parents: the faces that it was made from, if it is a morph: whoever must be erased is looked for here too.
+        parents: the two faces of a morph, so that erasing a person finds their morphs too; otherwise empty.
         operations: JSON, every operation in order with its parameters and seed.
-        renderer: version of the code that made the pixels.
+        renderer: version of the rendering code.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Names and seeds: all of them functions of content and recipe, never of a clock, a process or a counter."""
+"""Names and seeds. All are functions of content and recipe, never of a clock, a process or a counter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SAMPLE_KEY = re.compile(r"[a-z0-9_-]+")
-IDENTITY_BITS = 32  # two people with the same 32 bits would merely share a leaf
+IDENTITY_BITS = 32  # two people with the same 32 bits only share a leaf
 PHOTO_BITS = 64
 
 
@@ -44,7 +44,7 @@ def face_key(photo_sha256: str, face: int) -> str:
 
 
 def morph_key(face: str, neighbour: str) -> str:
-    """Key of the morph of a face with another, from both their keys; their own samples come before it.
+    """Key of a morph, from the keys of its two faces. It sorts after the samples of the face itself.
 
     >>> morph_key("aaaa-f00", "bbbb-f01")
     'aaaa-f00-x-bbbb-f01'
@@ -62,7 +62,7 @@ def variant_key(face: str, variant: int) -> str:
 
 
 def generator(recipe_seed: int, key: str, operation: str) -> np.random.Generator:
-    """Return the generator for one operation on one sample, seeded by all three."""
+    """Return the random generator of one operation on one sample."""
     import numpy as np
 
     return np.random.default_rng(seed_of(recipe_seed, key, operation))
@@ -74,14 +74,14 @@ def seed_of(recipe_seed: int, key: str, operation: str) -> int:
 
 
 def unit_interval(*parts: object) -> float:
-    """Map some values to a number in [0, 1), evenly and always the same."""
+    """Hash some values to a number in [0, 1), uniformly distributed."""
     return int(digest(*parts)[:13], 16) / 16**13
 
 
 def position(group: str, photo_sha256: str) -> int:
     """Place of a photo in the prefix tree: bits of its group (a person), then bits of the photo.
 
-    One group's photos are neighbours; places are otherwise as good as random.
+    Photos of one group get neighbouring places; apart from that, places are uniformly distributed.
     """
     group_bits = int(digest(group)[:16], 16) >> (64 - IDENTITY_BITS)
     return group_bits << PHOTO_BITS | int(photo_sha256[:16], 16)

@@ -1,4 +1,4 @@
-"""The label files of one photo, as they are stored: which pixel belongs to which part of the face."""
+"""The label files of one photo as stored: which pixel belongs to which part of the face."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from faceloom.schemas.keys import digest
 
 @dataclass(frozen=True, slots=True)
 class LabelFiles:
-    """What a source has stored about the parts of one photo's face.
+    """The label files of one photo.
 
     Attributes:
         order: `parts` if each file shows one part, else the name of the order of a flattened map's values: one of
             `LABEL_ORDERS`, or `given`.
-        names: what the values 1, 2, … of a flattened map mean; empty where each file shows one part.
+        names: meaning of the values 1, 2, … of a flattened map; empty if each file shows one part.
         files: name of the part (empty for a flattened map) and the bytes of its picture, sorted.
     """
 
@@ -25,5 +25,5 @@ class LabelFiles:
 
     @property
     def sha256(self) -> str:
-        """Digest of all that these files say, and of what is recorded of them."""
+        """Digest of the files' content, and of the order and names that are recorded with it."""
         return digest(self.order, self.names, [(part, hashlib.sha256(data).hexdigest()) for part, data in self.files])

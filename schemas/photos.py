@@ -15,19 +15,19 @@ class Photo:
 
     Attributes:
         source: name of its source.
-        uri: place inside the source, with forward slashes; unique there, and the same on every machine:
+        uri: path inside the source, with forward slashes; unique there, and the same on every machine:
             `Tony_Blair/Tony_Blair_0001.jpg`, or `shard-0001.tar::key.jpg` for a member of a tar file.
-        identity: who is in it; None if the source does not say.
+        identity: the person in the photo; None if the source does not give it.
         split: the source's own split, such as `train`; None if it has none.
-        licence: terms of use, in the user's words.
-        consent: what the subject agreed to, in the user's words.
-        attributes: further facts, sorted by name.
+        licence: terms of use, as free text.
+        consent: what the subject agreed to, as free text.
+        attributes: further values, sorted by name.
         landmarks: 68 (x, y) points given by the user, as float32 bytes (544 of them), in pixels of the photo as
             displayed, iBUG order; None if not given.
         size: length in bytes.
-        stamp: differs whenever the stored bytes may differ, so that a photo with the same uri, size and stamp need not
-            be read again.
-        labels: differs whenever the label files that belong to the photo may; empty if there are none.
+        stamp: changes whenever the stored bytes may have changed; a photo with the same uri, size and stamp is not read
+            again.
+        labels: changes whenever the photo's label files may have changed; empty if there are none.
     """
 
     source: str
@@ -44,18 +44,18 @@ class Photo:
 
     @property
     def photo_id(self) -> str:
-        """Name of the photo among all sources of a build."""
+        """Name of the photo, unique among all sources of a build."""
         return f"{self.source}/{self.uri}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One photo, face or sample that dropped out, and why. Holds ids and reasons, never pixels.
+    """One photo, face or sample that was rejected, with the reason. Holds no pixels.
 
     Attributes:
-        stage: where it dropped out.
+        stage: in which it was rejected.
         source: name of its source.
-        uri: place inside the source, escaped where the name is not printable.
+        uri: path inside the source, escaped if it is not printable.
         code: short fixed word, such as `empty` or `no_face`.
         message: what is wrong, for a person to read.
         key: key of the face or sample, once there is one.

@@ -1,4 +1,4 @@
-"""The plan: what will be made from which face, decided before a pixel is touched."""
+"""The plan of a build: which samples are made from which face, decided before any pixel is read."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class PlannedFace:
     Attributes:
         source, uri, photo_sha256: the photo.
         face: number of the face in its photo.
-        identity: who it is, or a name made of the photo if nobody knows.
-        split: `train`, `val`, `test` or whatever the source calls it.
+        identity: the person, or a name derived from the photo if the source gives none.
+        split: `train`, `val`, `test`, or a name from the source.
         landmarks: 68 (x, y) points as float32 bytes, pixels of the upright photo.
         box: left, top, right, bottom in the same pixels.
         masks: for each variant, the number of its mask in the recipe; empty if the recipe has no masks.
         place: place in the prefix tree, which is also the order inside a shard.
-        labels: sha256 of what the source says about parts of the face; empty where it says nothing, or nobody asks.
-        morph: what the face is mixed with, if this is a morph; the other fields are then of the face that it is mixed
-            into, but for identity, licence and consent, which are of both.
+        labels: sha256 of the label files of the photo; empty without them, or if the recipe does not need them.
+        morph: the neighbour that is mixed into the face, if this is a morph. Identity, licence and consent are then
+            those of both people; the other fields are those of the face itself.
     """
 
     source: str
@@ -67,22 +67,22 @@ class PlannedFace:
 
     @property
     def key(self) -> str:
-        """Of the face, or of the morph."""
+        """Key of the face, or of the morph."""
         own = face_key(self.photo_sha256, self.face)
         return own if self.morph is None else morph_key(own, self.morph.other.key)
 
     @property
     def samples(self) -> int:
-        """How many samples this face is planned to give."""
+        """Number of samples planned for this face."""
         return max(1, len(self.masks))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A run of neighbouring faces of one shard: the unit of work, retry, resume and memory.
+    """Consecutive faces of one shard: the unit of work, retry, resume and memory.
 
     Attributes:
-        digest: 24 hex digits over everything that decides the part's bytes.
+        digest: 24 hex digits over everything that the part's bytes depend on.
     """
 
     digest: str
@@ -96,7 +96,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A leaf of the prefix tree: one tar file, its parts joined in order."""
+    """A leaf of the prefix tree: one tar file of parts in order."""
 
     split: str
     prefix: str
@@ -116,13 +116,13 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that a build will make.
+    """All shards of a build, and the rejects before rendering.
 
     Attributes:
         digest: sha256 over the shards' names; with the code version it identifies the build.
         rejects: of the analyse and plan stages.
-        recall: by split, the measured share of true neighbours that an index found; empty where they are exact.
-        neighbours: paths of who is near whom, in the output; none without morphs.
+        recall: by split, the measured share of true neighbours that an index found; empty for an exact search.
+        neighbours: paths of the neighbour tables in the output; empty without morphs.
         sample_bytes: estimated size of one sample in a shard.
     """
 
@@ -135,7 +135,7 @@ class Plan:
 
     @property
     def faces(self) -> Iterator[PlannedFace]:
-        """All of them, morphs too."""
+        """All planned faces, morphs included."""
         return (face for shard in self.shards for part in shard.parts for face in part.faces)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether photos that the recipe calls aligned crops are such crops, found on a few of each source."""
+"""Check on a sample of photos whether a source holds aligned crops, if the recipe assumes so."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from faceloom.transforms.analyse import analysis_reduction
 from faceloom.transforms.decode import decode_grey
 
 SAMPLE = 20
-"""Photos of each source that are looked at."""
+"""Photos of each source that are checked."""
 USUAL_DISTANCE = 0.045
-"""Of landmarks predicted in crops, from the template: the median is up to 0.04, of other photos 0.055 and more."""
+"""Distance of predicted landmarks from the template. The median is up to 0.04 in crops, 0.055 and more elsewhere."""
 SAME_PLACE = 0.7
-"""Overlap from which a detected face lies where the template has it."""
+"""A detected face is in place if it overlaps that of the template by this share or more."""
 
 _REMEDY = "`faces: {assume: aligned}` is for ArcFace crops; for other photos write `assume: photo`, to find the faces"
 
@@ -30,15 +30,15 @@ _REMEDY = "`faces: {assume: aligned}` is for ArcFace crops; for other photos wri
 def unaligned_sources(
     context: Context, photos: Iterable[Photo], analysed: Mapping[str, AnalysedPhoto]
 ) -> tuple[str, ...]:
-    """A warning for each source that does not look as if it held ArcFace crops; none if the recipe does not say so.
+    """Warn of each source that does not seem to hold ArcFace crops, if the recipe has `faces: {assume: aligned}`.
 
-    Every photo's shape counts. Of twenty photos, the same for the same photos, the landmarks are looked at; only where
-    they lie oddly the detector looks for the faces. Where it sees none, as in very small or covered ones, nothing is
-    said.
+    The check uses the shape of all photos and the landmarks of twenty photos per source, chosen by their digests. If
+    the landmarks are far from the template, the face detector runs on the twenty. Photos in which it finds no face,
+    such as very small or covered ones, do not count.
 
     Args:
         photos: as scanned.
-        analysed: by photo id, for every photo.
+        analysed: the analysis of every photo, by photo id.
 
     Raises:
         SourceError: a whole source is gone.
@@ -70,7 +70,7 @@ def _odd_places(context: Context, found: list[tuple[Photo, AnalysedPhoto]]) -> l
     odd = sum(overlap < SAME_PLACE for overlap in seen)
     if 2 * odd <= len(seen):
         return []
-    return [f"in {odd} of {len(some)} photos looked at the face lies elsewhere than in an ArcFace crop"]
+    return [f"in {odd} of {len(some)} checked photos the face is not where an ArcFace crop has it"]
 
 
 def _distance(row: AnalysedPhoto) -> float:
@@ -79,7 +79,7 @@ def _distance(row: AnalysedPhoto) -> float:
 
 
 def _overlap(context: Context, photo: Photo, row: AnalysedPhoto) -> float | None:
-    """None also for a photo that is gone by now, which rendering will tell."""
+    """None also for a photo that vanished; rendering reports it."""
     limit = context.recipe.faces.max_pixels
     try:
         data = context.source(photo.source).read(photo.uri)

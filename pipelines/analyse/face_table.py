@@ -1,4 +1,4 @@
-"""Look up the face table: by photo, as it is now, and by content, for photos that were renamed, touched or copied."""
+"""Look up the face table by photo, and by content for photos that were renamed, touched or copied."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from faceloom.schemas.faces import AnalysedPhoto
 from faceloom.schemas.photos import Photo
 
 TOO_LARGE = "too_many_pixels"
-"""A reject that a higher limit undoes."""
+"""A reject that a higher `max_pixels` may undo."""
 
 
 def stamp_of(photo: Photo) -> str:
-    """What tells whether a photo, or the landmarks or labels given with it, changed since it was analysed."""
+    """Stamp of a photo with its landmarks and labels; if it differs, the photo is analysed again."""
     parts = [photo.stamp]
     if photo.landmarks is not None:
         parts.append(hashlib.sha256(photo.landmarks).hexdigest()[:16])
@@ -27,14 +27,14 @@ def stamp_of(photo: Photo) -> str:
 
 
 def face_files(storage: Storage, analyser: str) -> list[str]:
-    """The files of the face table that this analyser has written to an output."""
+    """The files of an analyser's face table in an output."""
     return storage.list(face_table(analyser))
 
 
 def load_analysed(storage: Storage, files: Iterable[str], photos: Iterable[Photo]) -> dict[str, AnalysedPhoto]:
-    """What files of the face table say of some photos as they are now, by photo id and without quality figures.
+    """Rows of the face table for photos that did not change, by photo id and without quality figures.
 
-    A row of an attempt that is to be repeated counts too, while there is no better one.
+    A row of an attempt that the next run repeats counts too, unless there is a better row.
     """
     listed = {photo.photo_id: photo for photo in photos}
     known: dict[str, AnalysedPhoto] = {}
@@ -50,18 +50,18 @@ def load_analysed(storage: Storage, files: Iterable[str], photos: Iterable[Photo
 
 def _certainty(row: AnalysedPhoto) -> int:
     if not row.stamp:
-        return 0  # to be tried again
-    return 1 if row.code == TOO_LARGE else 2  # too large for the limit of its day
+        return 0  # the next run tries again
+    return 1 if row.code == TOO_LARGE else 2  # too large for the limit at that time
 
 
 def applies_to_identical_bytes(sha256: str, stamp: str, code: str, given: bool) -> bool:
-    """Whether a row with these values holds for every other photo of the same bytes, too."""
+    """Whether a row with these values applies to all other photos with the same bytes."""
     return bool(sha256 and stamp) and code != TOO_LARGE and not given
 
 
 @lru_cache(maxsize=1)
 def _files_by_content(root: str, folder: str, table: str) -> dict[bytes, str]:
-    """Where the face table speaks of which content, by sha256: read once per process and run, and small."""
+    """The file of the face table with the row of each content, by sha256. Read once per process and run."""
     storage, names = Storage(root), ("sha256", "stamp", "code", "given")
     rows = ((path, row) for path in storage.list(folder) for row in read_face_columns(storage, path, names))
     return {bytes.fromhex(row[0]): path for path, row in rows if applies_to_identical_bytes(*row)}
@@ -69,18 +69,18 @@ def _files_by_content(root: str, folder: str, table: str) -> dict[bytes, str]:
 
 @lru_cache(maxsize=64)
 def _rows_by_content(root: str, path: str, table: str) -> dict[str, AnalysedPhoto]:
-    """Rows of a file. Photos that were renamed together mostly lie in one."""
+    """Rows of a file by sha256. Cached, because photos that were renamed together are mostly in one file."""
     rows = read_faces(Storage(root), path)
     return {row.sha256: row for row in rows if applies_to_identical_bytes(row.sha256, row.stamp, row.code, row.given)}
 
 
 def row_of_content(root: str, folder: str, table: str, sha256: str) -> AnalysedPhoto | None:
-    """What the face table says of some content, whatever the photo was called.
+    """Look up a content in the face table, under any photo id.
 
     Args:
         root: of the output.
         folder: of the face table, below the root.
-        table: changes whenever the table may have; it is read once per process for each.
+        table: changes whenever the table may have changed, so that the cached table is read again.
         sha256: of the photo's bytes.
 
     Raises:

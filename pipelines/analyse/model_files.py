@@ -1,4 +1,4 @@
-"""Finds and loads the files of dlib's models."""
+"""Find and load dlib's models."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LANDMARK_MODEL_TERMS = (
     "The 68-point landmark model was trained on the iBUG 300-W set, whose licence excludes commercial use. "
     f"Name another model in the recipe or in {LANDMARK_MODEL_VARIABLE} to replace it."
 )
-"""What users must be told about the packaged model."""
+"""Notice about the packaged model, for the data card."""
 
 _PACKAGE, _FILE = "face_recognition_models", Path("models", "shape_predictor_68_face_landmarks.dat")
 
 
 def find_landmark_model(path: str | None = None) -> Path:
-    """Where dlib's 68-point landmark model lies.
+    """Find the file of dlib's 68-point landmark model.
 
     Args:
         path: the file, if the recipe names one; else the environment variable FACELOOM_LANDMARK_MODEL; else the file
@@ -31,7 +31,7 @@ def find_landmark_model(path: str | None = None) -> Path:
             pkg_resources).
 
     Raises:
-        ModelFileError: there is no such file, with what to do about it.
+        ModelFileError: there is no such file.
     """
     for given, by in ((path, "the recipe"), (os.environ.get(LANDMARK_MODEL_VARIABLE), LANDMARK_MODEL_VARIABLE)):
         if given:
@@ -55,13 +55,13 @@ def find_landmark_model(path: str | None = None) -> Path:
 
 
 def is_packaged_model(path: str | None) -> bool:
-    """Whether `find_landmark_model` would take the packaged model, whose terms users must be told."""
+    """Whether `find_landmark_model` would use the packaged model, whose terms appear on the data card."""
     return not path and not os.environ.get(LANDMARK_MODEL_VARIABLE)
 
 
 @lru_cache(maxsize=2)
 def load_predictor(path: Path) -> Any:
-    """dlib's shape predictor from a file (about 0.5 s and 100 MB; kept for the life of the process).
+    """Load dlib's shape predictor from a file (about 0.5 s and 100 MB; cached in the process).
 
     Raises:
         ModelFileError: the file is not a 68-point shape predictor.
@@ -91,7 +91,7 @@ def load_predictor(path: Path) -> Any:
 
 @lru_cache(maxsize=1)
 def load_detector() -> Any:
-    """dlib's frontal face detector, which is built into dlib."""
+    """Load dlib's frontal face detector, which is built into dlib."""
     import dlib
 
     return dlib.get_frontal_face_detector()

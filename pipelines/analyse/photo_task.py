@@ -1,4 +1,4 @@
-"""Analyse: photos to rows of the face table, in tasks whose results are kept and never computed twice."""
+"""Analyse photos: from listed photos to rows of the face table, in tasks whose results are cached."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from faceloom.transforms.decode import read_header
 
 TASK_PHOTOS = 100
 RETRY_CODES = {"vanished", "unreadable", "failed"}
-"""Rejects that the next run should try again although the photo looks unchanged."""
+"""Rejects that the next run tries again although the photo did not change."""
 MESSAGE_LETTERS = 500
 
 
@@ -40,10 +40,10 @@ class AnalyseTask:
     """Some photos to analyse.
 
     Attributes:
-        path: where their rows go.
+        path: file for their rows.
         photos: the photos.
-        table: name of the face table as it was before this run; empty if there was none. Photos with the same bytes
-            may have a row there, under another name.
+        table: digest that names the face table before this run; empty if there was none. It may hold rows of the same
+            bytes under another photo id.
     """
 
     path: str
@@ -52,9 +52,10 @@ class AnalyseTask:
 
 
 def analyser_id(faces: Faces) -> str:
-    """Identity of the analysis that a recipe asks for: 12 hex digits over all that its rows depend on.
+    """Identity of the analysis that a recipe asks for: 12 hex digits over everything that its rows depend on.
 
-    `max_pixels` is not among that: rows hold the size of every photo, and the plan rejects what is too large.
+    Rows do not depend on `max_pixels`: they hold the size of every photo, and the plan rejects photos that are too
+    large.
 
     Raises:
         ModelFileError: the landmark model is missing.
@@ -66,17 +67,17 @@ def analyser_id(faces: Faces) -> str:
 def tasks_for(
     photos: Iterable[Photo], known: Mapping[str, AnalysedPhoto], analyser: str, max_pixels: int, table: str = ""
 ) -> list[AnalyseTask]:
-    """Tasks for the photos that no row speaks of for good.
+    """Make tasks for the photos that have no final row.
 
     Args:
         photos: as listed.
         known: from `load_analysed`.
         analyser: from `analyser_id`.
-        max_pixels: photos that were too large, and no longer are, are looked at again.
+        max_pixels: the recipe's limit; photos that were too large for a lower limit are analysed again.
         table: see `AnalyseTask`.
     """
     new = [photo for photo in photos if _needs_analysis(known.get(photo.photo_id), max_pixels)]
-    # Tasks of one size, and a number of them that a few workers can share evenly.
+    # Tasks of equal size, and a multiple of four, so that a few workers share them evenly.
     number = 4 * math.ceil(len(new) / (4 * TASK_PHOTOS))
     tasks = []
     for cut in range(number):
@@ -94,7 +95,7 @@ def _needs_analysis(row: AnalysedPhoto | None, max_pixels: int) -> bool:
 
 
 def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
-    """Analyse a task's photos and write their rows. Every photo gets a row; a bad one gets a reject's.
+    """Analyse the photos of a task and write a row for each of them; the row of a bad photo is a reject.
 
     Returns:
         Seconds by stage.
@@ -144,9 +145,9 @@ def _analyse_one(
         stamp = "" if error.code in RETRY_CODES else row.stamp
         return replace(row, stamp=stamp, code=error.code, message=str(error))
     except (FaceloomError, ImportError):
-        raise  # not for want of a good photo
+        raise  # not the fault of this photo
     except Exception as error:
-        # What the libraries below raise on odd pictures is theirs to say; one such photo must not end a build.
+        # Libraries raise many kinds of exceptions on odd pictures; one such photo must not end a build.
         message = " ".join(f"{type(error).__name__}: {error}".split())[:MESSAGE_LETTERS]
         return replace(row, stamp="", code="failed", message=message)
     faces = tuple(
@@ -162,13 +163,13 @@ def _analyse_one(
 
 
 def _with_labels(row: AnalysedPhoto, photo: Photo, context: Context) -> AnalysedPhoto:
-    """A row with what its photo's label files are. The photo itself is well even if they cannot be read."""
+    """The row with the digest of its photo's label files. If they cannot be read, the photo itself is not rejected."""
     if not photo.labels:
         return row
     try:
         labels = labels_of(context.source(photo.source), photo.uri)
     except PhotoError as error:
-        # They may be readable again without any change that a listing shows, so that the next run looks anew.
+        # They may become readable without any change in the listing, so the next run tries again.
         return replace(row, stamp="", labels=f"{UNREADABLE}{error}")
     return replace(row, labels=labels.sha256 if labels else "")
 

@@ -22,15 +22,16 @@ from faceloom.schemas.photos import Photo, Reject
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a recipe's sources hold.
+    """The photos of a recipe's sources, and their analysis.
 
     Attributes:
         photos: every photo that was listed.
-        rejects: what the scan rejected.
-        analysed: by photo id, for every photo.
-        analysed_now: photos that were analysed in this run, not before.
-        seconds: by stage, added up over workers; and the wall time of this survey's own stages.
-        warnings: what the user should know of sources and splits; the same for the same photos.
+        rejects: of the scan.
+        analysed: the analysis of every photo, by photo id.
+        analysed_now: number of photos that this run analysed.
+        seconds: of work by stage, added up over workers.
+        wall: seconds on the clock by stage.
+        warnings: about sources and splits; the same for the same photos.
     """
 
     photos: tuple[Photo, ...]
@@ -43,7 +44,7 @@ class Survey:
 
 
 def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
-    """List all sources and analyse the photos that were not analysed before.
+    """List all sources, and analyse the photos that are not in the face table.
 
     Raises:
         SourceError: a source cannot be listed, or the recipe divides by its splits and it has none.
@@ -59,13 +60,13 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
         source, before = context.source(spec.source_name), len(photos)
         for row in source.scan():
             if isinstance(row, Photo) and row.labels and not labelled:
-                row = replace(row, labels="")  # nobody asks for them, so that they need not even be read
+                row = replace(row, labels="")  # the recipe does not need them, so they are not read
             (photos if isinstance(row, Photo) else rejects).append(row)  # type: ignore[arg-type]
             if not (len(photos) + len(rejects)) % 100:
                 watcher.done(len(photos) + len(rejects))
         watcher.note(source_summary(spec.source_name, kind_of(source), photos[before:]))
     if not photos and not rejects:
-        raise SourceError("there is nothing in the source", where=", ".join(s.path for s in context.recipe.sources))
+        raise SourceError("the source holds no files", where=", ".join(s.path for s in context.recipe.sources))
     _refuse_without_splits(context, photos)
     scanned = time.perf_counter()
     analyser = analysis.analyser_id(context.recipe.faces)
@@ -87,14 +88,14 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
 
 
 def source_summary(name: str, kind: str, photos: list[Photo]) -> str:
-    """What a source was taken for: a folder of a set's folders, say, would give each set for a person."""
+    """One line about a source, so that users see a wrong kind, such as folders of datasets taken for people."""
     people = {photo.identity for photo in photos} - {None}
-    named = f"{len(people):,} {'person' if len(people) == 1 else 'people'}" if people else "nobody named"
+    named = f"{len(people):,} {'person' if len(people) == 1 else 'people'}" if people else "no identities"
     return f"source {name}, kind `{kind}`: {len(photos):,} photos, {named}"
 
 
 def namesakes(photos: Iterable[Photo]) -> tuple[str, ...]:
-    """A warning, if people of different sources have one name: they count as one person. None else."""
+    """Warn if several sources have the same identity: it counts as one person."""
     sources: dict[str, set[str]] = {}
     for photo in photos:
         if photo.identity is not None:
@@ -104,17 +105,17 @@ def namesakes(photos: Iterable[Photo]) -> tuple[str, ...]:
         return ()
     shown = ", ".join(f"{identity} in {' and '.join(sorted(sources[identity]))}" for identity in shared[:3])
     many = "1 identity is" if len(shared) == 1 else f"{len(shared)} identities are"
-    what = f"{many} in several sources ({shown}), and counts as one person"
-    return (f"{what}. Where they are different people, give them other names, as by a table",)
+    what = f"{many} in several sources ({shown}), and each counts as one person"
+    return (f"{what}. If they are different people, give them different names, for example in a table",)
 
 
 def _refuse_without_splits(context: Context, photos: list[Photo]) -> None:
-    """Where the source divides and no photo has a side, every one would be rejected; so none need be analysed."""
+    """Fail early if the recipe splits by source and no photo has a split: the plan would reject all photos."""
     if context.recipe.split.by == "source" and photos and all(photo.split is None for photo in photos):
         where = ", ".join(spec.path for spec in context.recipe.sources)
-        remedy = "Write `split: {by: identity}`, or give each photo a split, as in a table's column `split`"
+        remedy = "Write `split: {by: identity}`, or give each photo a split, for example in a table's column `split`"
         raise SourceError(
-            "the recipe divides by the source's split, and the source gives none", where=where, remedy=remedy
+            "the recipe has `split: {by: source}`, and no photo of the source has a split", where=where, remedy=remedy
         )
 
 

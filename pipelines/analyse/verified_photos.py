@@ -1,4 +1,4 @@
-"""Reading a photo, or its label files, that an earlier stage has seen: as it was, or not at all."""
+"""Read a photo or its label files again in a later stage, and check that they did not change."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from faceloom.schemas.plan import PlannedFace
 
 
 def read_unchanged(context: Context, source: str, uri: str, sha256: str) -> bytes:
-    """The bytes of a photo.
+    """Read the bytes of a photo.
 
     Raises:
-        PhotoError: `changed`, if they are not those of the digest; or why they cannot be read.
+        PhotoError: `changed`, if they do not match the digest; or the photo cannot be read.
         SourceError: the whole source is gone.
     """
     data = context.source(source).read(uri)
@@ -26,10 +26,10 @@ def read_unchanged(context: Context, source: str, uri: str, sha256: str) -> byte
 
 
 def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
-    """The label files of a planned face's photo; None if nobody asks for them, or there are none.
+    """Read the label files of a planned face's photo; None if the plan has none.
 
     Raises:
-        PhotoError: `changed`, if they are not those that were planned; or why they cannot be read.
+        PhotoError: `changed`, if they do not match the planned digest; or they cannot be read.
     """
     if not face.labels:
         return None
@@ -41,9 +41,9 @@ def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
 
 
 def bad_photos(context: Context, faces: Iterable[PlannedFace]) -> dict[str, str]:
-    """All photos of some faces and their neighbours that cannot be read as they were, by id with the reason.
+    """Find all photos of some faces and their neighbours that changed or cannot be read; the reason by photo id.
 
-    One that stops the work is followed by others often enough; so one more run mends them all.
+    Where one photo changed, others often did too; reporting all of them at once saves runs.
     """
     bad = {}
     faces = list(faces)

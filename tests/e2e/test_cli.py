@@ -283,7 +283,7 @@ def test_nothing_written_is_a_failure(run: Any, recipe: Path, tmp_path: Path) ->
     refused(run("show", tmp_path), 1, "no finished build")
     (tmp_path / "empty").mkdir()
     refused(
-        run("build", recipe, "--source", tmp_path / "empty", "--out", tmp_path / "out2"), 1, "nothing in the source"
+        run("build", recipe, "--source", tmp_path / "empty", "--out", tmp_path / "out2"), 1, "the source holds no files"
     )
 
 

@@ -312,7 +312,7 @@ def test_msagan_refuses_photos_without_split_and_says_what_to_do(photos: Path, t
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert done.exit_code == 1
     said = json.loads(done.stdout)
-    assert "the source gives none" in said["what"] and "split: {by: identity}" in said["remedy"]
+    assert "no photo of the source has a split" in said["what"] and "split: {by: identity}" in said["remedy"]
 
 
 def test_askd_partners_are_those_of_its_student_by_hand(built: Build) -> None:

@@ -133,7 +133,7 @@ def tiny_run(folder: Path, preset: str = "tiny-compact", size: int = 32, **data:
     card = ModelCard(
         preset=preset, size=size, parameters=parameter_count(network), hyper_parameters=preset_values(chosen),
         unstated_in_paper=chosen.unstated, seed=0, epochs_done=1, finished=True, metrics={}, device="cpu",
-        precision="float32", code="0", torch="0", data=DataCard(**{**plain, **data}), files=files,
+        precision="float32", code="0", torch="0", data=DataCard.model_validate({**plain, **data}), files=files,
     )  # fmt: skip
     write_card(folder, card)
     return folder

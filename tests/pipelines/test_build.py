@@ -15,7 +15,7 @@ from faceloom.pipelines.build import plan_build, prepare
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
-from faceloom.pipelines.store.paths import shard_index, shard_tar
+from faceloom.pipelines.store.paths import LAST_RUN, shard_index, shard_tar
 from faceloom.schemas.errors import ModelFileError, RecipeError, SourceError, StorageError
 from faceloom.schemas.photos import Photo
 from tests.pipelines.building import PHOTOS, Bench, OnStage, no_work
@@ -30,7 +30,8 @@ def test_a_build_holds_what_was_asked_for(bench: Bench) -> None:
     assert (record.photos, record.faces, record.planned, record.written, record.rejects) == (PHOTOS,) * 4 + ({},)
     assert read_record(bench.storage()) == record
     assert len(record.shards) > 2
-    keys, sides = [], {}
+    keys: list[str] = []
+    sides: dict[str, Any] = {}
     for shard in record.shards:
         rows = read_index(bench.storage(), shard_index(shard.name))
         assert len({row.part for row in rows}) > 1 or len(rows) <= 3
@@ -205,7 +206,7 @@ def test_photos_in_are_samples_out_and_rejects_at_every_stage(bench: Bench, monk
     }
     assert (record.photos, record.faces) == (PHOTOS, PHOTOS - 3)
     assert (record.planned, record.written) == (2 * (PHOTOS - 3), 2 * (PHOTOS - 4))
-    gone = {}
+    gone: dict[str, Any] = {}
     for stage in build.STAGES:
         for reject in read_rejects(bench.storage(), f"rejects/{stage}.parquet"):
             assert reject.stage == stage
@@ -237,7 +238,7 @@ def test_without_masks_samples_are_faces(bench: Bench) -> None:
 
 
 def test_the_last_run_is_logged_when_it_did_something(built: Bench) -> None:
-    log = built.folder / "out" / build.LAST_RUN
+    log = built.folder / "out" / LAST_RUN
     facts = json.loads(log.read_bytes())
     assert (facts["workers"], facts["photos_analysed"], facts["samples_rendered"]) == (1, PHOTOS, PHOTOS)
     assert {"scan", "analyse", "render"} <= facts["wall_seconds"].keys()

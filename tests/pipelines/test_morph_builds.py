@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -251,7 +251,7 @@ def test_people_alone_on_their_side_are_told(bench: Bench) -> None:
 
 def test_aligned_crops_are_mixed_as_they_are(bench: Bench) -> None:
     aligned = {"faces": {"min_size": 0, "assume": "aligned"}, "align": {"mode": "arcface", "size": 48}}
-    assert bench.run(**aligned).record.morphs == 32
+    assert bench.run(**cast(dict[str, Any], aligned)).record.morphs == 32
     plain = {row.key: row for row in bench.rows() if not row.parents}
     for row in (row for row in bench.rows() if row.parents):
         steps = {step["name"]: step for step in json.loads(row.operations)}

@@ -81,7 +81,7 @@ def test_photos_are_told_by_their_source(folder: Path, monkeypatch: pytest.Monke
     asked = faces_at(monkeypatch, {f"{number}.png": 0.3 for number in range(50)})
     found = rows([*(row(n, 0.01, "a") for n in range(30)), *(row(n, 0.07, "b") for n in range(50))])
     [warning] = unaligned_sources(context(folder), *found)
-    assert warning.startswith("source b: in 20 of 20 photos looked at the face lies elsewhere than in an ArcFace crop.")
+    assert warning.startswith("source b: in 20 of 20 checked photos the face is not where an ArcFace crop has it.")
     assert "`assume: photo`" in warning
     assert len(asked) == SAMPLE and all(name.startswith("b/") for name in asked)
 
@@ -133,7 +133,7 @@ def test_the_photo_itself_is_looked_at_and_one_that_is_gone_is_passed_over(
     monkeypatch.setattr(aligned_check, "template_iou", overlap)
     found = rows([row(1, 0.07), row(2, 0.07)])
     [warning] = unaligned_sources(context(folder), *found)
-    assert seen == [(112, 112)] and "in 1 of 2 photos looked at" in warning
+    assert seen == [(112, 112)] and "in 1 of 2 checked photos" in warning
 
 
 def test_the_warning_is_told_and_stands_in_plan_and_record(

@@ -20,7 +20,7 @@ from faceloom.pipelines.analyse.face_table import (
     row_of_content,
     stamp_of,
 )
-from faceloom.pipelines.store.parquet_tables import write_faces
+from faceloom.pipelines.store.parquet_tables import read_face_columns, write_faces
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
@@ -139,7 +139,6 @@ def test_the_table_is_read_once_for_each_state(storage: Storage, monkeypatch: py
         read.append(path)
         return read_face_columns(storage, path, *rest)
 
-    read_face_columns = face_table.read_face_columns
     monkeypatch.setattr(face_table, "read_face_columns", noted)
     for one in rows * 3:
         assert row_of_content(storage.root, "faces/id", "first", one.sha256)

@@ -267,7 +267,7 @@ def cv2_error() -> Exception:
 def test_whatever_a_library_raises_costs_one_photo(
     bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    bad, look = (bench.photos / "001.png").read_bytes(), analysis.analyse_photo
+    bad, look = (bench.photos / "001.png").read_bytes(), analyse_photo
 
     def fail(data: bytes, **named: Any) -> PhotoAnalysis:
         if data == bad:

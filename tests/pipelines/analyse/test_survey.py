@@ -76,7 +76,7 @@ def test_what_a_source_was_taken_for_is_told(photos: Path) -> None:
     sources = [{"path": str(flat), "kind": "flat"}, {"path": str(people)}]
     survey(context(photos, sources=sources), workers=1, watcher=watcher)
     assert watcher.notes == [
-        "source flat, kind `flat`: 6 photos, nobody named",
+        "source flat, kind `flat`: 6 photos, no identities",
         "source people, kind `people`: 3 photos, 1 person",
     ]
 
@@ -125,7 +125,7 @@ def test_sources_are_listed_in_the_recipes_order(photos: Path, synthetic: Simple
 
 def test_an_empty_source_is_an_error(photos: Path) -> None:
     (photos / "photos.csv").write_text("uri,identity,landmarks\n")
-    with pytest.raises(SourceError, match="there is nothing in the source") as caught:
+    with pytest.raises(SourceError, match="the source holds no files") as caught:
         survey(context(photos), workers=1, watcher=Watcher())
     assert str(photos) in caught.value.where
 
@@ -139,7 +139,7 @@ def test_a_source_of_nothing_but_rejects_is_none(photos: Path) -> None:
 
 def test_a_source_without_splits_is_refused_before_any_work_where_it_divides(photos: Path) -> None:
     watcher = Told()
-    with pytest.raises(SourceError, match="the source gives none") as caught:
+    with pytest.raises(SourceError, match="no photo of the source has a split") as caught:
         survey(context(photos, split={"by": "source"}), workers=1, watcher=watcher)
     assert str(photos) in caught.value.where and "by: identity" in caught.value.remedy
     assert watcher.stages == [("scan", None)]

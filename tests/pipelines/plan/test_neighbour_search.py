@@ -31,6 +31,7 @@ from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms.align import warp_image
 from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.sample.working import crop_matrix, landmarks_of
+from tests.known import known
 
 PHOTOS = 14
 HAS_FAISS = importlib.util.find_spec("faiss") is not None
@@ -107,7 +108,8 @@ def naive(bench: Bench, context: Context, units: float) -> dict[str, list[tuple[
         matrix = crop_matrix(how, face)
         photo = bench.synthetic.decoded((bench.table.parent / face.uri).read_bytes())
         picture = warp_image(photo, matrix, (morph.texture_size,) * 2).astype(np.float64) / units
-        seen.append((face, picture, apply_affine(matrix, landmarks_of(face)).astype(np.float32).astype(np.float64)))
+        rounded = apply_affine(matrix, known(landmarks_of(face))).astype(np.float32)
+        seen.append((face, picture, rounded.astype(np.float64)))
     rows = {}
     for face, picture, points in seen:
         found = []
@@ -116,7 +118,8 @@ def naive(bench: Bench, context: Context, units: float) -> dict[str, list[tuple[
                 continue
             if morph.same_identity == "forbid" and other.identity == face.identity:
                 continue
-            shape, look = np.linalg.norm(points - other_points), np.linalg.norm(picture - other_picture)
+            shape = float(np.linalg.norm(points - other_points))
+            look = float(np.linalg.norm(picture - other_picture))
             found.append((morph.lambda_ * shape + look, other.key, shape, look))
         rows[face.key] = sorted(found)[: morph.neighbours]
     return rows

@@ -157,10 +157,10 @@ def test_both_parents_are_always_on_one_side_of_the_split(
     sides = assign_splits(how.split, seed, photos)
     faces = []
     for number, ((group, _, _), side, (_, _, count)) in enumerate(zip(photos, sides, people, strict=True)):
-        for face in range(count):
-            who = group if count == 1 else f"{number}-f{face}"
+        for face_number in range(count):
+            identity = group if count == 1 else f"{number}-f{face_number}"
             place = position(group, f"{number:064x}")
-            faces.append(someone(number, synthetic, identity=who, split=side, face=face, place=place))
+            faces.append(someone(number, synthetic, identity=identity, split=side, face=face_number, place=place))
     choice = ChosenFaces(tuple(faces), ())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -188,7 +188,8 @@ def test_both_parents_are_always_on_one_side_of_the_split(
 def test_faces_without_landmarks_take_no_part(synthetic: SimpleNamespace) -> None:
     faces = [someone(n, synthetic, identity=f"p{n}") for n in range(3)]
     faces[1] = replace(faces[1], landmarks=b"")
-    how, asked = recipe_with(), []
+    how = recipe_with()
+    asked: list[PlannedFace] = []
 
     def find(context: object, morph: Morph, among: Sequence[PlannedFace], **_: object) -> SplitNeighbours:
         asked.extend(among)

@@ -56,7 +56,7 @@ def test_faces_in_are_faces_planned_or_rejected(items: list[Item], how: Recipe) 
 @given(ITEMS, RECIPES)
 def test_the_same_bytes_are_used_once_and_the_reject_names_what_is_kept(items: list[Item], how: Recipe) -> None:
     found = plan(items, how)
-    used = {}
+    used: dict[str, tuple[str, str]] = {}
     for face in faces_of(found):
         assert used.setdefault(face.photo_sha256, (face.source, face.uri)) == (face.source, face.uri)
     content = {(photo.source, photo.uri): analysed.sha256 for photo, analysed in items}
@@ -76,7 +76,7 @@ def test_nobody_is_on_two_sides(items: list[Item], seed: int) -> None:
     sides = defaultdict(set)
     for face in faces_of(found):
         sides[face.identity].add(face.split)
-        sides["name:", named[face.source, face.uri] or face.photo_sha256].add(face.split)
+        sides[named[face.source, face.uri] or face.photo_sha256].add(face.split)
     assert all(len(found) == 1 for found in sides.values())
 
 

@@ -34,6 +34,7 @@ from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.neighbours.sketch import sketch
 from faceloom.transforms.sample.working import crop_matrix, landmarks_of
 from faceloom.transforms.texture import mean_shape_texture
+from tests.known import known
 
 PHOTOS, SIDE = 7, 32
 
@@ -104,7 +105,7 @@ def test_a_texture_is_the_aligned_crop_in_a_size_of_its_own(bench: Bench, align:
         photo = bench.synthetic.decoded((bench.photos / face.uri).read_bytes())
         matrix = crop_matrix(how, face)
         assert np.array_equal(everyone.textures[number], warp_image(photo, matrix, (SIDE, SIDE), border="constant"))
-        assert np.allclose(everyone.landmarks[number], apply_affine(matrix, landmarks_of(face)), atol=1e-4)
+        assert np.allclose(everyone.landmarks[number], apply_affine(matrix, known(landmarks_of(face))), atol=1e-4)
     assert everyone.landmarks.dtype == np.float32
     assert everyone.keys == [face.key for face in bench.faces]
     assert everyone.photos == [face.photo_sha256 for face in bench.faces]
@@ -118,7 +119,7 @@ def test_in_the_mean_shape_faces_lie_over_each_other(bench: Bench) -> None:
     [task, *_] = bench.tasks(bench.context(texture="mean_shape"))
     mean = np.frombuffer(task.mean, np.float32).reshape(68, 2)
     how = texture_recipe(bench.recipe(), Morph(texture_size=SIDE))
-    points = [apply_affine(crop_matrix(how, face), landmarks_of(face)) for face in bench.faces]
+    points = [apply_affine(crop_matrix(how, face), known(landmarks_of(face))) for face in bench.faces]
     assert np.allclose(mean, np.mean(points, axis=0), atol=1e-4), "of the whole split, not of the block"
     block, plain = open_block(bench.storage, first), open_block(bench.storage, bench.make()[0])
     assert np.array_equal(block.textures[1], mean_shape_texture(plain.textures[1], points[1].astype(np.float32), mean))

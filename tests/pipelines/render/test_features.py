@@ -7,7 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,7 +19,10 @@ from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Features, Recipe, parse_recipe
 
-torch = pytest.importorskip("torch")
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = pytest.importorskip("torch")
 SIDE = 24
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from faceloom.pipelines.render.learned_masks import (
     PredictedMask,
@@ -31,7 +32,7 @@ from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
 
 torch = pytest.importorskip("torch")
-EYE_LEVEL = {"mode": "eye_level", "size": 16}
+EYE_LEVEL: dict[str, JsonValue] = {"mode": "eye_level", "size": 16}
 
 
 def mask(run: Path, **changes: Any) -> AutoencoderMask:
@@ -124,7 +125,7 @@ def test_no_checkpoint_is_a_recipe_error_with_its_path(tmp_path: Path) -> None:
     for name in ("missing", "empty", "foreign"):
         for refuse in (checkpoint_digest, check_checkpoint):
             with pytest.raises(RecipeError) as caught:
-                refuse(3, mask(tmp_path / name))  # type: ignore[operator]
+                refuse(3, mask(tmp_path / name))
             assert caught.value.where == "$.masks[3].checkpoint"
 
 

@@ -16,7 +16,7 @@ from faceloom.pipelines.render.mask_painter import MaskRequest, load_painter, lo
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import Mask, PictureMask
 from faceloom.schemas.recipe import parse_recipe
-from faceloom.transforms.masks.picture import ANCHORS
+from faceloom.transforms.masks.picture import ANCHORS, MaskPicture
 
 POINTS = {
     "left_top": [10, 30], "top": [100, 5], "right_top": [190, 30],
@@ -94,24 +94,24 @@ def test_a_pictures_content_and_name_count_and_its_folder_does_not(
 
 
 @pytest.fixture
-def face(synthetic: SimpleNamespace) -> SimpleNamespace:
+def face(synthetic: SimpleNamespace) -> Any:
     return SimpleNamespace(image=synthetic.picture(300, 320), landmarks=synthetic.landmarks((150, 120), 80))
 
 
-def paint(masks: tuple[Mask, ...], face: SimpleNamespace, number: int = 0, seed: int = 0) -> Any:
+def paint(masks: tuple[Mask, ...], face: Any, number: int = 0, seed: int = 0) -> Any:
     painter = load_painter(masks)
     [request] = painter.predict([MaskRequest(face, masks[number], seed)])
     return painter.paint(request)
 
 
-def test_polygons_are_solid_in_their_colour(face: SimpleNamespace) -> None:
+def test_polygons_are_solid_in_their_colour(face: Any) -> None:
     painted = paint(masks_of({**POLYGON, "colour": [10, 20, 30]}), face)
     assert (painted.image[painted.alpha == 1] == (10, 20, 30)).all()
     assert np.array_equal(painted.image[painted.alpha == 0], face.image[painted.alpha == 0])
     assert painted.parameters["shape"] == "A"
 
 
-def test_templates_are_drawn_from_the_generator(face: SimpleNamespace) -> None:
+def test_templates_are_drawn_from_the_generator(face: Any) -> None:
     masks = masks_of(TEMPLATE)
     one, same, other = (paint(masks, face, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(one.image, same.image)
@@ -122,7 +122,7 @@ def test_templates_are_drawn_from_the_generator(face: SimpleNamespace) -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("grey", [0, 128, 255])
-def test_a_photo_of_one_colour_gives_finite_values(face: SimpleNamespace, grey: int) -> None:
+def test_a_photo_of_one_colour_gives_finite_values(face: Any, grey: int) -> None:
     """Eyes behind a black bar, or burnt out: there is no edge and no light to measure."""
     face.image[:] = grey
     for template in ("surgical", "cloth_patterned", "ffp_valve"):
@@ -131,7 +131,7 @@ def test_a_photo_of_one_colour_gives_finite_values(face: SimpleNamespace, grey: 
         assert np.isfinite(painted.alpha).all()
 
 
-def test_pictures_are_painted_in_their_colours(face: SimpleNamespace, picture_mask: dict[str, Any]) -> None:
+def test_pictures_are_painted_in_their_colours(face: Any, picture_mask: dict[str, Any]) -> None:
     painted = paint(masks_of(POLYGON, picture_mask), face, number=1)
     inside = painted.alpha > 0.95
     red, green, _ = painted.image[inside].mean(axis=0)
@@ -139,7 +139,7 @@ def test_pictures_are_painted_in_their_colours(face: SimpleNamespace, picture_ma
     assert red > 2 * green
 
 
-def test_painting_leaves_the_photo_as_it_was(face: SimpleNamespace, picture_mask: dict[str, Any]) -> None:
+def test_painting_leaves_the_photo_as_it_was(face: Any, picture_mask: dict[str, Any]) -> None:
     before = face.image.copy()
     masks = masks_of(POLYGON, TEMPLATE, picture_mask)
     for number in range(3):
@@ -151,12 +151,15 @@ def test_painting_leaves_the_photo_as_it_was(face: SimpleNamespace, picture_mask
 
 
 def test_files_are_loaded_once_and_again_when_they_change(
-    face: SimpleNamespace, picture_mask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    face: Any, picture_mask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = []
-    monkeypatch.setattr(
-        "faceloom.pipelines.render.mask_painter.load_picture", lambda n, m: loads.append(n) or load_picture(n, m)
-    )
+
+    def load(number: int, mask: PictureMask) -> MaskPicture:
+        loads.append(number)
+        return load_picture(number, mask)
+
+    monkeypatch.setattr("faceloom.pipelines.render.mask_painter.load_picture", load)
     masks = masks_of(picture_mask)
     first = paint(masks, face).image
     assert load_painter(masks) is load_painter(masks)

@@ -19,7 +19,7 @@ from faceloom.pipelines.render.part_task import ShardTask, render_part
 from faceloom.pipelines.store.failures import failed_photos
 from faceloom.pipelines.store.parquet_tables import read_index, read_metadata
 from faceloom.pipelines.store.paths import failure_note, part_index, part_tar, planned_faces
-from faceloom.pipelines.store.tar_writer import END
+from faceloom.pipelines.store.tar_writer import END, append_sample
 from faceloom.schemas.errors import RecipeError, SourceError, StorageError
 from faceloom.schemas.plan import PlannedFace
 from tests.pipelines.render.parts import everything, members, parts_bench, render_and_join
@@ -111,13 +111,13 @@ def test_a_source_that_is_gone_ends_the_run(bench: SimpleNamespace, opened: bool
 
 
 def test_a_disk_that_fills_while_samples_are_written(bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    append, calls = parts.append_sample, []
+    calls: list[int] = []
 
     def full(*args: Any) -> Any:
         calls.append(1)
         if len(calls) == 4:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return append(*args)
+        return append_sample(*args)
 
     monkeypatch.setattr(parts, "append_sample", full)
     with pytest.raises(StorageError, match="disk full"):

@@ -23,9 +23,11 @@ from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.align import crop_reduction, warp_alpha
+from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.sample.working import crop_matrix, cut_working
+from tests.known import known
 from tests.pipelines.rendering import GREEN, Painter, one, paint, recipe, run
 
 
@@ -61,7 +63,9 @@ def test_face_and_masked_are_the_same_wherever_no_mask_lies(
     matrix = crop_matrix(how, scene.face)
     working = cut_working(scene.rgb, scene.face, matrix, 1, how)
     alpha = warp_alpha(
-        paint(working.image, working.landmarks, how.masks[0], generator(0, "", "")).alpha, working.matrix, (112, 112)
+        paint(working.image, known(working.landmarks), how.masks[0], generator(0, "", "")).alpha,
+        working.matrix,
+        (112, 112),
     )
     face, masked = synthetic.decoded(files["face.png"]), synthetic.decoded(files["masked.png"])
     bare = alpha == 0
@@ -213,8 +217,12 @@ def test_the_photo_is_decoded_once_for_all_faces_and_variants(
         synthetic.planned(data, synthetic.landmarks((x, 120), 60), (0, 1, 2), face=n) for n, x in enumerate((130, 360))
     ]
     calls = []
-    decode = render.decode_rgb
-    monkeypatch.setattr(render, "decode_rgb", lambda *args, **named: calls.append(1) or decode(*args, **named))
+
+    def decode(*args: Any, **named: Any) -> Any:
+        calls.append(1)
+        return decode_rgb(*args, **named)
+
+    monkeypatch.setattr(render, "decode_rgb", decode)
     watch = Stopwatch()
     results = list(render_photos([PhotoToRender(data, faces)], RenderResources(recipe(), Painter()), watch))
     assert len(calls) == 1

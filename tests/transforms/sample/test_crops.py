@@ -15,6 +15,7 @@ from faceloom.transforms.guide.label_map import LabelMap, bit_of
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.sample.crops import COVERED, Crops, bare_crop, labels_in_crop, masked_crops, refuse_uncovered
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
+from tests.known import known
 
 RED = (220, 10, 30)
 
@@ -31,10 +32,10 @@ def laid(synthetic: SimpleNamespace, how: Recipe, middle: tuple[float, float] = 
 def red_below(working: Working, straps_above: bool = False) -> PaintedMask:
     """Red from the nose down; straps from the eyes up, if asked."""
     alpha = np.zeros(working.image.shape[:2], np.float32)
-    alpha[int(working.landmarks[30, 1]) :] = 1
+    alpha[int(known(working.landmarks)[30, 1]) :] = 1
     image = np.where(alpha[..., None] > 0, np.array(RED, np.uint8), working.image)
     straps = np.zeros_like(alpha)
-    straps[: int(working.landmarks[37, 1])] = 1
+    straps[: int(known(working.landmarks)[37, 1])] = 1
     return PaintedMask(image, alpha, straps if straps_above else None)
 
 

@@ -25,6 +25,7 @@ from faceloom.transforms.morph.blend import face_hull
 from faceloom.transforms.sample.crops import bare_crop, labels_in_crop
 from faceloom.transforms.sample.morphing import morph_record, morph_working
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
+from tests.known import known
 
 SIZE = (400, 380)
 BOX: dict[str, Any] = {"align": {"mode": "face_box", "size": 128, "margin": 0.2}}
@@ -77,7 +78,7 @@ def test_the_shape_lies_between_the_two_as_the_weight_says(mix: Mix, weight: flo
     mixed = mix(recipe(**BOX), shape=weight)
     here, there = mixed.before.landmarks_crop, mixed.other.landmarks_crop
     assert here is not None and there is not None and np.abs(there - here).max() > 5
-    assert np.allclose(mixed.after.landmarks_crop, here + weight * (there - here), atol=0.05)
+    assert np.allclose(known(mixed.after.landmarks_crop), here + weight * (there - here), atol=0.05)
 
 
 def test_without_the_other_it_is_the_face_itself(mix: Mix) -> None:
@@ -89,7 +90,7 @@ def test_without_the_other_it_is_the_face_itself(mix: Mix) -> None:
 def test_looks_come_from_the_other_inside_the_face_alone(mix: Mix) -> None:
     none, all_ = mix(recipe(**BOX), texture=0.0), mix(recipe(**BOX), texture=1.0)
     changed = (none.after.image != all_.after.image).any(axis=2)
-    inside = face_hull(none.after.landmarks, (changed.shape[1], changed.shape[0])) > 0
+    inside = face_hull(known(none.after.landmarks), (changed.shape[1], changed.shape[0])) > 0
     assert changed[inside].mean() > 0.8
     assert not changed[~inside].any()
 
@@ -104,7 +105,7 @@ def test_the_crop_is_aligned_by_the_morphs_own_landmarks(mix: Mix, align: dict[s
     else:
         right, left = own[36:42].mean(axis=0), own[42:48].mean(axis=0)
         assert abs(left[1] - right[1]) < 0.01, "eyes are level"
-    inside = apply_affine(mixed.after.matrix, mixed.after.landmarks)
+    inside = apply_affine(mixed.after.matrix, known(mixed.after.landmarks))
     assert np.allclose(inside, own, atol=1e-3)
 
 
@@ -117,7 +118,7 @@ def test_an_aligned_crop_stays_where_it_is(mix: Mix) -> None:
 @pytest.mark.parametrize("align", [{"mode": "arcface"}, BOX["align"]])
 def test_the_record_holds_the_way_from_the_photo_to_the_crop(mix: Mix, align: dict[str, Any]) -> None:
     mixed = mix(recipe(align=align))
-    assert np.allclose(mixed.after.alignment["matrix"], mixed.after.matrix_photo, atol=1e-6)
+    assert np.allclose(np.array(mixed.after.alignment["matrix"]), mixed.after.matrix_photo, atol=1e-6)
     corner = np.array([[0.0, 0.0], [50.0, 20.0]])
     photo = apply_affine(np.linalg.inv(np.vstack([mixed.before.matrix_photo, [0, 0, 1]]))[:2], corner)
     piece = apply_affine(np.linalg.inv(np.vstack([mixed.before.matrix, [0, 0, 1]]))[:2], corner)
@@ -127,7 +128,7 @@ def test_the_record_holds_the_way_from_the_photo_to_the_crop(mix: Mix, align: di
 
 def test_a_larger_photo_of_the_neighbour_makes_the_same_morph(mix: Mix) -> None:
     small, large = mix(recipe(**BOX)), mix(recipe(**BOX), scale=3)
-    assert np.allclose(small.after.landmarks, large.after.landmarks, atol=0.05)
+    assert np.allclose(known(small.after.landmarks), known(large.after.landmarks), atol=0.05)
     assert np.abs(small.after.image.astype(int) - large.after.image).mean() < 2
 
 
@@ -188,7 +189,7 @@ def test_labels_move_with_the_pixels_that_they_speak_of(
     found = mask_of(labels_in_crop(labels, mixed.after, size), ["mouth"])
     assert found.sum() > 40 and iou(found, shown) > 0.8
     assert crop.guide is not None and np.array_equal(crop.guide > 0, found)
-    middle, wanted = np.argwhere(found).mean(axis=0)[::-1], mixed.after.landmarks_crop[48:60].mean(axis=0)
+    middle, wanted = np.argwhere(found).mean(axis=0)[::-1], known(mixed.after.landmarks_crop)[48:60].mean(axis=0)
     assert np.abs(middle - wanted).max() < 1.5, "the middle of the mouth is where the landmarks say"
 
 

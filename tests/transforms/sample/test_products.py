@@ -14,6 +14,7 @@ from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.transforms.lowres.degrade import degrade, draw, small_mask
 from faceloom.transforms.sample.crops import Crops
 from faceloom.transforms.sample.products import face_files, mask_files, small_files
+from tests.known import known
 
 SIDE = 56
 
@@ -48,7 +49,7 @@ def test_a_face_has_its_landmarks_and_no_more_unless_asked(crops: Crops, synthet
     found = files(*face_files(Crops(crops.face, crops.landmarks), how))
     assert list(found) == ["face.png", "landmarks.npy"]
     assert np.array_equal(synthetic.decoded(found["face.png"]), crops.face)
-    assert np.array_equal(array(found["landmarks.npy"]), crops.landmarks)
+    assert np.array_equal(array(found["landmarks.npy"]), known(crops.landmarks))
 
 
 def test_without_landmarks_there_are_none_of_the_lower_half_either(crops: Crops) -> None:
@@ -63,7 +64,7 @@ def test_halves_are_the_face(crops: Crops, synthetic: SimpleNamespace, row: int 
     upper, lower = (synthetic.decoded(found[f"{name}.webp"]) for name in ("upper", "lower"))
     assert len(upper) == cut and np.array_equal(np.vstack([upper, lower]), crops.face)
     below = array(found["lower_landmarks.npy"])
-    assert np.allclose(below + np.array([0, cut]), crops.landmarks) and below.dtype == np.float32
+    assert np.allclose(below + np.array([0, cut]), known(crops.landmarks)) and below.dtype == np.float32
 
 
 def test_anti_masks_halves_are_96_and_128_rows(synthetic: SimpleNamespace) -> None:
@@ -76,7 +77,7 @@ def test_anti_masks_halves_are_96_and_128_rows(synthetic: SimpleNamespace) -> No
 def test_a_guide_is_kept_without_loss(crops: Crops, synthetic: SimpleNamespace) -> None:
     found = files(*face_files(crops, recipe(output={"mask": "webp"})))
     shown = synthetic.decoded(found["guide.webp"])
-    assert np.array_equal(shown if shown.ndim == 2 else shown[..., 0], crops.guide)
+    assert np.array_equal(shown if shown.ndim == 2 else shown[..., 0], known(crops.guide))
 
 
 @pytest.mark.parametrize("alpha", [True, False])
@@ -118,7 +119,7 @@ def test_low_resolution_partners_are_made_alike(
         if native:
             assert np.array_equal(synthetic.decoded(found[f"lr{suffix}.png"]), small.native)
         if upsampled:
-            assert np.array_equal(synthetic.decoded(found[f"lr{suffix}_upsampled.png"]), small.upsampled)
+            assert np.array_equal(synthetic.decoded(found[f"lr{suffix}_upsampled.png"]), known(small.upsampled))
     if masked and native and crops.alpha is not None:
         truth = synthetic.decoded(found["lr_mask.png"])
         assert np.array_equal(truth, small_mask(crops.alpha, drawn)) and truth.shape == (14, 14)
