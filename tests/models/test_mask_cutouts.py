@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch.nn import functional as F  # noqa: E402
+import torch
+from torch.nn import functional as F
 
-from faceloom.models.mask_cutouts import cut_out_masks, disturbed_cutouts, gather_cutouts  # noqa: E402
-from faceloom.models.pairs import Pairs  # noqa: E402
+from faceloom.models.mask_cutouts import cut_out_masks, disturbed_cutouts, gather_cutouts
+from faceloom.models.pairs import Pairs
 
 SIZE = 64
 
@@ -113,7 +115,7 @@ def test_gathered_cutouts_start_with_the_most_typical_and_go_round() -> None:
 def test_no_more_cutouts_are_gathered_than_are_kept(tiny: SimpleNamespace) -> None:
     asked = []
 
-    def batches() -> object:
+    def batches() -> Iterator[Pairs]:
         for number in range(5):
             asked.append(number)
             yield tiny.make_pairs(2, 16, number)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from faceloom.models.networks import (  # noqa: E402
+import torch
+
+from faceloom.models.networks import (
     CompactMasker,
     Fit,
     PaperAutoencoder,
@@ -17,10 +20,9 @@ from faceloom.models.networks import (  # noqa: E402
     make_network,
     parameter_count,
 )
-from faceloom.models.presets import PRESETS, CompactPreset, PaperPreset  # noqa: E402
+from faceloom.models.presets import PRESETS, CompactPreset, PaperPreset
 
-TINY = PRESETS["tiny-compact"]
-assert isinstance(TINY, CompactPreset)
+TINY = cast(CompactPreset, PRESETS["tiny-compact"])
 
 
 def compact(preset: CompactPreset) -> CompactMasker:

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from faceloom.models.pairs import Pairs, degraded, moved  # noqa: E402
-from faceloom.models.presets import PRESETS  # noqa: E402
+import torch
+
+from faceloom.models.pairs import Pairs, degraded, moved
+from faceloom.models.presets import PRESETS
 
 PLAIN = dataclasses.replace(PRESETS["tiny-compact"], flip=False, jitter=0.0, degrade=0.0)
 

@@ -36,9 +36,9 @@ def test_shapes_types_and_ranges(predictors: dict[str, MaskPredictor], name: str
     predictor = predictors[name]
     assert predictor.size == 16 and predictor.preset == PRESETS[name] and predictor.card.preset == name
     got = predictor.predict(FACES, list(range(COUNT)))
-    assert (got.colour.shape, got.colour.dtype) == (FACES.shape, np.float32)
-    assert (got.alpha.shape, got.alpha.dtype) == (FACES.shape[:3], np.float32)
-    assert (got.output.shape, got.output.dtype) == (FACES.shape, np.uint8)
+    assert got.colour.shape == FACES.shape and got.colour.dtype == np.float32
+    assert got.alpha.shape == FACES.shape[:3] and got.alpha.dtype == np.float32
+    assert got.output.shape == FACES.shape and got.output.dtype == np.uint8
     for values in (got.colour, got.alpha):
         assert values.min() >= 0 and values.max() <= 1
     assert np.array_equal(np.rint(got.alpha * 255) / np.float32(255), got.alpha)
@@ -98,7 +98,7 @@ def test_paper_paints_the_whole_picture(predictors: dict[str, MaskPredictor]) ->
 
 def test_coverage_is_read_off_the_largest_region_of_strong_change() -> None:
     face = np.full((1, 32, 32, 3), 100, np.uint8)
-    output = face.astype(np.float32) / 255
+    output = np.asarray(face / 255, np.float32)
     output[:, 14:28, 8:24] += 0.4  # the mask
     output[:, 2:5, 2:5] += 0.4  # something else that was not rebuilt
     output[:, :, 28:] += 0.05  # noise everywhere
@@ -110,16 +110,16 @@ def test_coverage_is_read_off_the_largest_region_of_strong_change() -> None:
 @pytest.mark.parametrize("strength", [0.1, 0.2, 0.5])
 def test_the_threshold_follows_the_strength_of_the_change(strength: float) -> None:
     face = np.full((1, 32, 32, 3), 100, np.uint8)
-    output = face.astype(np.float32) / 255
+    output = np.asarray(face / 255, np.float32)
     output[:, 14:28, 8:24] += strength
     found = changed(face, output, Change())[0] > 0.5
     assert abs(int(found.sum()) - 14 * 16) < 25
 
 
 def test_no_change_or_a_small_one_is_no_coverage() -> None:
-    plain = FACES.astype(np.float32) / 255
+    plain = np.asarray(FACES / 255, np.float32)
     assert changed(FACES, plain, Change()).max() == 0
-    assert changed(FACES, plain * 0.98, Change()).max() == 0
+    assert changed(FACES, plain * np.float32(0.98), Change()).max() == 0
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from faceloom.models.networks import make_network  # noqa: E402
-from faceloom.models.pairs import Pairs  # noqa: E402
-from faceloom.models.presets import PRESETS  # noqa: E402
-from faceloom.models.training import Snapshot, learning_rate, train  # noqa: E402
-from faceloom.schemas.errors import CheckpointError, TrainingError  # noqa: E402
+import torch
+
+from faceloom.models.networks import make_network
+from faceloom.models.pairs import Pairs
+from faceloom.models.presets import PRESETS
+from faceloom.models.training import Snapshot, learning_rate, train
+from faceloom.schemas.errors import CheckpointError, TrainingError
 
 NAMES = ["tiny-compact", "tiny-paper"]
 
@@ -37,8 +39,9 @@ def kept(snapshot: Snapshot) -> Snapshot:
     def copy(tensors: Any) -> dict[str, torch.Tensor]:
         return {name: tensor.clone() for name, tensor in tensors.items()}
 
-    copies = {name: copy(getattr(snapshot, name)) for name in ("network", "optimiser", "best")}
-    return dataclasses.replace(snapshot, **copies)
+    return dataclasses.replace(
+        snapshot, network=copy(snapshot.network), optimiser=copy(snapshot.optimiser), best=copy(snapshot.best)
+    )
 
 
 def same(first: Snapshot, second: Snapshot) -> bool:

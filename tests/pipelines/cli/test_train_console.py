@@ -31,7 +31,7 @@ def test_without_a_terminal_there_are_few_lines() -> None:
 
 def test_the_time_left_is_told_as_often_as_a_line_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 20))
-    monkeypatch.setattr(train_console.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("faceloom.pipelines.cli.train_console.time.monotonic", lambda: float(next(clock)))
     lines = shown(Console(file=StringIO(), width=200)).splitlines()
     assert lines[1] == "train: epoch 1 of 3, loss 0.50000, held out 0.60000, 40 s left"
     assert lines[2].endswith("20 s left") and lines[3].endswith("held out 0.20000")

@@ -55,7 +55,7 @@ def pairs(synthetic: SimpleNamespace) -> list[Pair]:
         truth[40:60, 16:48] = True
         target = np.where(truth[..., None], np.uint8(200), face)
         points = synthetic.landmarks((32, 29), 20) if number < 3 else None
-        made.append(Pair(f"k{number}", "Ada", "surgical", face, target, truth, points))
+        made.append(Pair(f"k{number}", frozenset({"Ada"}), "surgical", face, target, truth, points))
     return made
 
 
@@ -172,7 +172,7 @@ def sample(**changes: object) -> dict[str, object]:
 
 def test_a_pair_is_what_the_sample_holds() -> None:
     pair = Pair.from_sample(sample(landmarks=np.ones((68, 2), np.float32)))
-    assert (pair.key, pair.people, pair.mask) == ("k", {"Ada"}, "kn95")
+    assert (pair.key, pair.people, pair.mask) == ("k", frozenset({"Ada"}), "kn95")
     assert pair.truth.dtype == bool and pair.truth.sum() == 10 * SIDE and (pair.target == 9).all()
     assert pair.landmarks is not None and Pair.from_sample(sample()).landmarks is None
 

@@ -50,7 +50,11 @@ def cell(sheet: np.ndarray, row: int, column: int, side: int) -> np.ndarray:
 
 
 def test_pictures_stand_in_their_rows_and_columns() -> None:
-    rows = [[flat(10, CELL), flat(20, CELL)], [flat(30, CELL), None], [flat(50, CELL), flat(60, CELL)]]
+    rows: list[list[np.ndarray | None]] = [
+        [flat(10, CELL), flat(20, CELL)],
+        [flat(30, CELL), None],
+        [flat(50, CELL), flat(60, CELL)],
+    ]
     sheet = draw_grid(["input", "net"], rows)
     assert sheet.shape == (HEAD + 3 * (CELL + GAP), 2 * CELL + GAP, 3) and sheet.dtype == np.uint8
     for number, row in enumerate(rows):
