@@ -8,17 +8,17 @@ from pathlib import Path
 from faceloom.schemas.errors import TrainingError
 
 DEVICES = ("auto", "cpu", "cuda")
-"""What a user may ask for."""
+"""Allowed values of the option."""
 
 
 def find_device(asked: str) -> str:
-    """The device to use, `cpu` or `cuda`.
+    """Return the device to use, `cpu` or `cuda`.
 
     Args:
-        asked: one of DEVICES; `auto` takes CUDA where there is any.
+        asked: one of DEVICES; `auto` takes CUDA if there is a usable GPU.
 
     Raises:
-        TrainingError: it is not there, or no such device is known.
+        TrainingError: the device is unknown or not available.
     """
     if asked not in DEVICES:
         raise TrainingError("unknown device", where="device", value=asked, remedy=f"Allowed: {', '.join(DEVICES)}")
@@ -34,7 +34,7 @@ def find_device(asked: str) -> str:
 
 
 def device_text(device: str) -> str:
-    """What a card says of a device: its name as a person knows it, and for a CPU how many threads torch uses."""
+    """Describe a device for a card: its product name and, for a CPU, the number of threads that torch uses."""
     import torch
 
     if device == "cuda":

@@ -1,4 +1,4 @@
-"""Masks faces with a trained network: whatever else is in the batch, a face and a seed give the same bits."""
+"""Masks faces with a trained network. A face and a seed give the same bits, whatever else is in the batch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Change:
-    """How coverage is read off a change, where a network gives none.
+    """How coverage is computed from the change of the picture, for a network that predicts none.
 
     Attributes:
         blur: standard deviation of the smoothing of the change, as a share of the side.
@@ -40,7 +40,7 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says of N faces of S x S pixels.
+    """The prediction for N faces of S x S pixels.
 
     Attributes:
         colour: float32 (N, S, S, 3), RGB, 0..1: the mask's colour, meant where `alpha` is above 0.
@@ -55,7 +55,7 @@ class Prediction:
 
 
 class MaskPredictor:
-    """A trained network at work.
+    """A trained network with its weights loaded.
 
     Batches always have the same size, the last one filled up with black, because other sizes may be computed in another
     order and differ in the last bit. For the same reason, outputs are the same bits on one machine with one version of
@@ -102,8 +102,8 @@ class MaskPredictor:
             change: how the coverage of `paper` is found.
 
         Raises:
-            CheckpointError: no checkpoint of ours, or a damaged one.
-            TrainingError: there is no such device.
+            CheckpointError: the folder is no checkpoint of faceloom, or it is damaged.
+            TrainingError: the device is unknown or not available.
         """
         from faceloom.models.checkpoint import load_network
         from faceloom.models.devices import find_device

@@ -1,4 +1,4 @@
-"""How many threads torch uses, for as long as a piece of work lasts."""
+"""Number of threads of torch during a piece of work."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread, and on as many as before afterwards.
+    """Let torch compute on one thread; afterwards on as many as before.
 
-    A worker has one core to itself. The number of threads also decides the order of sums, and so the last bit: what
-    must come out alike in every process is computed in here.
+    Each worker process has one core. The number of threads also decides the order of sums, and so the last bits:
+    results that must be equal in every process are computed in this context.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The commands that say how good a trained network is."""
+"""The command `faceloom evaluate`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from faceloom.pipelines.cli.output import (
 )
 from faceloom.pipelines.cli.train_command import Device
 
-app = typer.Typer(help="Say how good a trained network is.", no_args_is_help=True)
+app = typer.Typer(help="Measure the quality of a trained network.", no_args_is_help=True)
 
 
 @app.callback()
@@ -33,14 +33,14 @@ def _evaluate() -> None:
     "faceloom evaluate autoencoder runs/ae --data out --split test\n\n"
     "faceloom evaluate autoencoder runs/compact runs/paper --data out --to report\n\n"
     "Writes metrics.json, metrics.md and sheet.png, which shows input, target and output side by side. "
-    "A report that is there is replaced; a folder that holds anything else is refused."
+    "An existing report is replaced; a folder with other files is refused."
 )
 def autoencoder(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of trained networks.")],
-    data: Annotated[str, typer.Option("--data", metavar="OUT", help="The output folder of a build of masked faces.")],
-    split: Annotated[str, typer.Option(help="Which split of it, such as test or val.")] = "test",
+    data: Annotated[str, typer.Option("--data", metavar="OUT", help="Output folder of a build with masked faces.")],
+    split: Annotated[str, typer.Option(help="Split of the build to evaluate on, such as test or val.")] = "test",
     to: Annotated[
-        str | None, typer.Option("--to", metavar="FOLDER", help="Where the report goes; RUN/evaluation if not given.")
+        str | None, typer.Option("--to", metavar="FOLDER", help="Folder of the report. Default: RUN/evaluation.")
     ] = None,
     device: Device = "auto",
     as_json: Json = False,

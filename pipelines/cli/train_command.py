@@ -12,7 +12,7 @@ from faceloom.pipelines.cli.output import FAILED, REFUSED, Debug, Json, ending, 
 if TYPE_CHECKING:
     from faceloom.pipelines.training.train import TrainingReport
 
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto, which takes CUDA where there is one.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto (CUDA if there is a usable GPU).")]
 
 app = typer.Typer(help="Train a network on the pairs of a build.", no_args_is_help=True)
 
@@ -27,25 +27,33 @@ def _train() -> None:
     "faceloom train autoencoder --data out --preset compact --to runs/compact\n\n"
     "faceloom train autoencoder --data out --preset paper --to runs/paper\n\n"
     "faceloom train autoencoder --data more --from runs/compact --to runs/more\n\n"
-    "The same command goes on where it was stopped."
+    "The same command resumes a stopped run."
 )
 def autoencoder(
-    data: Annotated[Path, typer.Option(metavar="OUT", exists=True, file_okay=False, help="The folder of a build.")],
-    to: Annotated[str, typer.Option("--to", metavar="RUN", help="The folder of the run; made if it is not there.")],
+    data: Annotated[Path, typer.Option(metavar="OUT", exists=True, file_okay=False, help="Output folder of a build.")],
+    to: Annotated[str, typer.Option("--to", metavar="RUN", help="Folder of the run; created if it does not exist.")],
     preset: Annotated[str, typer.Option(help="paper: the network of Lee 2022. compact: ours, small and sharp.")] = (
         "compact"
     ),
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pairs; the preset's if not given.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the training pairs. Default: from the preset.")
+    ] = None,
     device: Device = "auto",
     parent: Annotated[
         Path | None, typer.Option("--from", metavar="RUN", help="Start from the best weights of another run.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn at random.")] = 0,
-    batch: Annotated[int | None, typer.Option(min=1, help="Pairs per step; the preset's if not given.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of Adam; the preset's if not given.")] = None,
-    save_every: Annotated[int | None, typer.Option(min=1, help="Epochs between two saved states.")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read the pairs; 0: none beside this one.")] = 0,
-    resume: Annotated[bool, typer.Option(help="Go on where a run stopped, or delete it and start over.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws.")] = 0,
+    batch: Annotated[int | None, typer.Option(min=1, help="Batch size. Default: from the preset.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Learning rate of Adam. Default: from the preset.")
+    ] = None,
+    save_every: Annotated[
+        int | None, typer.Option(min=1, help="Epochs between two checkpoints. Default: from the preset.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Worker processes that read the pairs; 0 reads in this process.")
+    ] = 0,
+    resume: Annotated[bool, typer.Option(help="Resume a stopped run, or delete it and start over.")] = True,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -76,7 +84,7 @@ def _summary(report: TrainingReport, to: str) -> list[Any]:
     card, figures = report.card, report.card.metrics
     done = f"{card.epochs_done} epochs in {time_text(report.seconds)}"
     if report.resumed:
-        done = f"{card.epochs_done} epochs, {report.resumed} of them done before"
+        done = f"{card.epochs_done} epochs, {report.resumed} of them before this run was resumed"
     facts = {
         "network": f"{card.preset}, {card.parameters:,} parameters, {size_text(card.files['best.safetensors'].bytes)}",
         "data": f"{card.data.name}, {card.data.train} pairs, {card.data.held_out} held out ({card.data.held_out_from})",

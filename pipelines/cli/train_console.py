@@ -1,4 +1,4 @@
-"""What the command line shows while a network is trained: a bar with losses on a terminal, lines elsewhere."""
+"""Progress of a training run: a bar with the losses on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrainingProgress:
         self._bar = _bar(console) if live else None
 
     def start(self, done: int) -> None:
-        """Training begins, `done` epochs of it lying behind."""
+        """Start after `done` epochs."""
         self._done = done
         self._begin = self._told = time.monotonic()
         if self._bar is not None:
@@ -38,7 +38,7 @@ class TrainingProgress:
             self._line(f"train: {self._epochs} epochs" + (f", going on after {done}" if done else ""))
 
     def epoch(self, loss: EpochLoss) -> None:
-        """One more epoch is over."""
+        """Show the losses of an epoch."""
         losses = f"loss {loss.train:.5f}, held out {loss.held_out:.5f}"
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[-1], completed=loss.epoch, losses=losses)

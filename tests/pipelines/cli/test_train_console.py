@@ -10,7 +10,6 @@ from rich.console import Console
 pytest.importorskip("torch")
 
 from faceloom.models.training import EpochLoss
-from faceloom.pipelines.cli import train_console
 from faceloom.pipelines.cli.train_console import TrainingProgress
 
 
