@@ -56,7 +56,7 @@ lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=build/types $(BIN)/mypy -p faceloom
-	MYPYPATH=build/types $(BIN)/mypy --explicit-package-bases tests/docs tests/benchmarks tests/test_packaging.py benchmarks
+	MYPYPATH=build/types $(BIN)/mypy --explicit-package-bases tests benchmarks
 
 docs: types
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

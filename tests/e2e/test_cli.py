@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from faceloom.pipelines.export.export_samples import file_paths
@@ -25,6 +26,12 @@ GOOD, BAD = 6, 4
 
 def total(rejects: dict[str, dict[str, int]]) -> int:
     return sum(sum(codes.values()) for codes in rejects.values())
+
+
+def picture(path: Path, flag: int = cv2.IMREAD_COLOR) -> npt.NDArray[np.uint8]:
+    read = cv2.imread(str(path), flag)
+    assert read is not None
+    return np.asarray(read, np.uint8)
 
 
 def test_every_photo_ends_as_a_sample_or_as_a_reject(built: Any) -> None:
@@ -148,8 +155,8 @@ def test_exported_pairs_are_pairs(built: Any, run: Any, tmp_path: Path) -> None:
     assert len(truths) == built.build.json["by_split"]["train"]
     for truth in truths:
         stem = truth.name.removesuffix(".mask.png")
-        mask = cv2.imread(str(truth), cv2.IMREAD_GRAYSCALE) > 0
-        masked, face = (cv2.imread(str(truth.with_name(f"{stem}{end}"))).astype(int) for end in (".jpg", ".face.jpg"))
+        mask = picture(truth, cv2.IMREAD_GRAYSCALE) > 0
+        masked, face = (picture(truth.with_name(f"{stem}{end}")).astype(int) for end in (".jpg", ".face.jpg"))
         changed = np.abs(masked - face).max(axis=2)
         assert 0.1 < mask.mean() < 0.7
         assert changed[mask].mean() > 5 * changed[~mask].mean()
@@ -297,8 +304,8 @@ def test_unknown_split_and_format(built: Any, run: Any, tmp_path: Path) -> None:
 def test_a_stopped_build_says_how_to_go_on(
     number: int, code: int, workers: int, wait: float, photos: Path, recipe: Path, tmp_path: Path, run: Any
 ) -> None:
-    words = ["build", recipe, "--source", photos, "--out", tmp_path / "out", "--workers", str(workers)]
-    command = [Path(sys.executable).with_name("faceloom"), *words]
+    words = ["build", recipe, "--source", photos, "--out", tmp_path / "out", "--workers", workers]
+    command = [str(word) for word in (Path(sys.executable).with_name("faceloom"), *words)]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     ) as process:

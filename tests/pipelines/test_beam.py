@@ -54,13 +54,14 @@ def test_the_example_makes_what_a_build_makes(table: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("kind", [faceloom.AnalysePhotos, faceloom.RenderParts])
 def test_they_are_frozen_and_checked_on_construction(kind: Any, table: Path, tmp_path: Path) -> None:
-    made = kind(RECIPE, table, out=tmp_path / "out")
     assert is_dataclass(kind)
+    make: Any = kind
+    made = make(RECIPE, table, out=tmp_path / "out")
     with pytest.raises(FrozenInstanceError):
         made.out = "elsewhere"
     made.label = "a label, which Beam sets"
     with pytest.raises(RecipeError, match="no such recipe"):
-        kind("masked-pears", table, out=tmp_path / "out")
+        make("masked-pears", table, out=tmp_path / "out")
     with pytest.raises(SourceError, match="nowhere"):
-        kind(RECIPE, "nowhere", out=tmp_path / "out")
+        make(RECIPE, "nowhere", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

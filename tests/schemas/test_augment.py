@@ -36,9 +36,9 @@ def ranges(model: type[BaseModel]) -> dict[str, Within]:
 
 @pytest.mark.parametrize("model", KINDS)
 def test_a_transform_is_named_as_in_albumentations_and_needs_no_more(model: type[BaseModel]) -> None:
-    made = step(model.__name__)
+    made: Any = step(model.__name__)
     assert type(made) is model
-    assert made.p == 0.5
+    assert made.model_dump()["p"] == 0.5
 
 
 @pytest.mark.parametrize("model", KINDS)
@@ -102,4 +102,4 @@ def test_every_key_can_stand_in_the_reference(model: type[BaseModel]) -> None:
         assert describe_type(schema, key)
         if key in ranges(model):
             assert describe_type(schema, key).startswith("[low, high] from ")
-            assert model.model_fields[key].annotation in (Range, Whole)
+            assert str(model.model_fields[key].annotation) in (str(Range), str(Whole))

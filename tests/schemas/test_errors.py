@@ -100,7 +100,7 @@ def test_json_keeps_the_code(code: str, what: str, where: str) -> None:
 
 def test_an_error_that_is_not_ours_keeps_its_text_and_traceback() -> None:
     try:
-        {}["key"]
+        raise KeyError("key")
     except KeyError as error:
         back = error_from_json(error_to_json(error))
     assert isinstance(back, WorkerError)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -62,7 +62,8 @@ def test_at_least_nine_templates_each_with_the_ways_of_wearing() -> None:
 def test_looks_are_drawn_unless_the_recipe_fixes_them() -> None:
     mask = TemplateMask(kind="template", template="cloth")
     assert (mask.colour, mask.pattern, mask.wearing, mask.spread, mask.straps) == ("any", "any", "correct", 1.0, True)
-    fixed = TemplateMask(kind="template", template="cloth", colour="navy", pattern="dots")
+    settings: dict[str, Any] = {"colour": "navy", "pattern": "dots"}
+    fixed = TemplateMask(kind="template", template="cloth", **settings)
     assert (fixed.colour, fixed.pattern) == ((26, 38, 79), "dots")
     assert "plain" in get_args(Pattern)
 
@@ -89,6 +90,7 @@ def test_wrong_masks_are_refused(wrong: dict[str, object]) -> None:
 
 
 def test_masks_can_be_looked_up_by_content() -> None:
-    one, same = (PolygonMask(kind="polygon", shape="B", colour=colour) for colour in ("red", "#ff0000"))
-    assert len({one, same, PolygonMask(kind="polygon", shape="C", colour="red")}) == 2
+    settings: list[dict[str, Any]] = [{"shape": "B", "colour": "red"}, {"shape": "B", "colour": "#ff0000"}]
+    settings.append({"shape": "C", "colour": "red"})
+    assert len({PolygonMask(kind="polygon", **each) for each in settings}) == 2
     assert Path(PictureMask(kind="picture", path="x/y.png", anchors="z").path).stem in "picture-y"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -108,5 +109,6 @@ def test_rows_that_differ_in_anything_are_not_equal(field: str) -> None:
     value = getattr(row, field)
     changes: dict[str, object] = {"morph": other.morph, "licence": "CC0", "consent": "yes", "labels": "ff"}
     different = changes.get(field, value[:-1] if isinstance(value, str | bytes | tuple) else None)
-    changed = dataclasses.replace(row, **{field: value + 1 if isinstance(value, int) else different})
+    change: dict[str, Any] = {field: value + 1 if isinstance(value, int) else different}
+    changed = dataclasses.replace(row, **change)
     assert changed != row and hash(changed) != hash(row)

@@ -286,5 +286,5 @@ def test_a_recipe_survives_yaml_and_json(data: dict[str, Any]) -> None:
 def test_recipes_are_frozen() -> None:
     recipe = parse()
     with pytest.raises(Exception, match="frozen"):
-        recipe.seed = 3  # type: ignore[misc]
+        recipe.seed = 3
     assert Align() == recipe.align
