@@ -36,11 +36,13 @@ def start_server(modules: Sequence[str] = ()) -> None:
     Does nothing if it runs already, and on systems other than Linux.
     """
     if sys.platform == "linux":
-        _CONTEXT.set_forkserver_preload(list(modules))
+        _CONTEXT.set_forkserver_preload(["faceloom.pipelines.run.server_process", *modules])
         # A stopped run leaves its semaphores to the tracker, which need not warn of them.
         with _environment(PYTHONWARNINGS="ignore"):
             resource_tracker.ensure_running()
-        with _hidden_script(), _blocked_interrupt(), _environment(OPENBLAS_NUM_THREADS="1"):  # no threads before a fork
+        # OpenBLAS starts no threads, which would not survive a fork.
+        variables = {"OPENBLAS_NUM_THREADS": "1", "FACELOOM_SERVER_PARENT": str(os.getpid())}
+        with _hidden_script(), _blocked_interrupt(), _environment(**variables):
             forkserver.ensure_running()
 
 

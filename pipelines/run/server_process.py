@@ -1,0 +1,20 @@
+"""Imported first by the server of worker processes, so that it never outlives the process that started it.
+
+Without this a server whose parent is killed goes on importing for seconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PARENT = "FACELOOM_SERVER_PARENT"
+"""Environment variable that holds the process id of the parent."""
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):  # it died before
+        os._exit(1)
