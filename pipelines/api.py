@@ -72,7 +72,7 @@ def build(
         out: the output folder. It is created if missing.
         workers: number of worker processes; default: number of processors. Does not change the result.
         resume: reuse what earlier runs finished; otherwise build everything again.
-        progress: called several times a second with stage, items done and total.
+        progress: called with stage, items done and total while the build runs.
 
     Returns:
         What the build holds, and what this run did.

@@ -1,6 +1,7 @@
 """PTransforms for people who run Beam themselves: the two stages of a build that do the work.
 
-Both need a `faceloom` installation and the photos and the output folder on every worker.
+Both need a `faceloom` installation and the photos and the output folder on every worker. The folder is not locked while
+such a pipeline runs: start no build on it before the pipeline ends.
 
 Example:
     options = PipelineOptions(["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"])
@@ -44,15 +45,12 @@ class _Stage:
     recipe: Recipe | str | Path
     sources: Sources | None = None
     out: str | Path = field(kw_only=True)
+    context: Context = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.context  # noqa: B018  # refuses wrong arguments now
-
-    @property
-    def context(self) -> Context:
-        """Recipe, sources and output folder, checked."""
-        return check_build(self.recipe, self.sources, out=self.out, workers=1).context
+        checked = check_build(self.recipe, self.sources, out=self.out, workers=1)
+        object.__setattr__(self, "context", checked.context)
 
 
 class AnalysePhotos(_Stage, beam.PTransform):  # type: ignore[misc]
@@ -95,9 +93,11 @@ class RenderParts(_Stage, beam.PTransform):  # type: ignore[misc]
         """Parts of about a hundred photos, spread over all workers; then one task for each shard."""
         context = self.context
         _, plan = plan_build(context, workers=1, watcher=Watcher())
+        with locked_output(context.storage):
+            tasks = render_tasks(plan, context).tasks
         return (
             begin
-            | "Parts" >> beam.Create(render_tasks(plan, context).tasks)
+            | "Parts" >> beam.Create(tasks)
             | "Spread" >> beam.Reshuffle()
             | "Render" >> beam.Map(partial(_render, context=context))
             | "Gather" >> beam.GroupByKey()

@@ -39,6 +39,7 @@ from faceloom.pipelines.store.paths import (
     NEIGHBOURS,
     REJECTS,
     SHARDS,
+    STAGES,
     WORK,
     face_table,
     planned_faces,
@@ -54,8 +55,6 @@ from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan, Shard
 from faceloom.schemas.recipe import Recipe
-
-STAGES = ("scan", "analyse", "plan", "render")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from faceloom.pipelines.store.paths import (
     NEIGHBOURS,
     REJECTS,
     SHARDS,
+    STAGES,
     WORK,
     reject_table,
     shard_tar,
@@ -116,8 +117,7 @@ def look(storage: Storage) -> Shown:
 
 def all_rejects(storage: Storage) -> list[Reject]:
     """The rejects of all stages, in the order of the stages."""
-    stages = ("scan", "analyse", "plan", "render")
-    paths = [reject_table(stage) for stage in stages]
+    paths = [reject_table(stage) for stage in STAGES]
     return [reject for path in paths if storage.exists(path) for reject in read_rejects(storage, path)]
 
 

@@ -11,7 +11,7 @@ from statistics import median
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("schemas", "transforms", "models", "pipelines")
+ROOMS = ("schemas", "transforms", "models", "pipelines", "faceloom")
 """From the bottom up: a room may import itself and the rooms before it."""
 
 FLOW = (
@@ -126,7 +126,9 @@ def test_no_two_modules_of_a_room_import_each_other() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_our_modules_are_named_in_full(path: Path) -> None:
     tops = {name.split(".")[0] for name in imported(ast.parse(path.read_text()))}
-    assert not tops & set(ROOMS), "imports a room without `faceloom.`, which works only in the repository"
+    assert not tops & (set(ROOMS) - {"faceloom"}), (
+        "imports a room without `faceloom.`, which works only in the repository"
+    )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -82,13 +82,15 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
     except (Exception, KeyboardInterrupt) as error:
         if stopped:  # whatever the interruption was wrapped in, or became
             depart()
-        if isinstance(error, FaceloomError):
+        trace = getattr(error, "trace", "")
+        if isinstance(error, FaceloomError) and not trace:
             fault = {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
             _refuse(str(error), {"error": type(error).__name__, **fault}, code, as_json)
-        if debug:
+        if debug and not trace:
             raise
-        text = f"unexpected {type(error).__name__}: {error}\nRerun the command with --debug to see the traceback."
-        _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
+        what = str(error) if trace else f"{type(error).__name__}: {error}"
+        hint = trace.rstrip() if debug else "Rerun the command with --debug to see the traceback."
+        _refuse(f"unexpected {what}\n{hint}", {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
     finally:
         for number, handler in zip(heard, before):
             signal.signal(number, handler)

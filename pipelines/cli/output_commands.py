@@ -38,6 +38,7 @@ def show(
         from faceloom.pipelines.api import open_build
         from faceloom.pipelines.cli.summary import reject_examples, show_summary
         from faceloom.pipelines.preview import all_rejects, look
+        from faceloom.pipelines.store.paths import REJECTS
 
         storage, _ = open_build(out)
         shown = look(storage)
@@ -50,7 +51,7 @@ def show(
         else:
             show_blocks([*show_summary(shown, str(out)), *reject_examples(dropped)])
             if dropped:
-                say(f"Every reject with its reason: {out}/rejects/*.parquet")
+                say(f"Every reject with its reason: {out}/{REJECTS}/*.parquet")
 
 
 @app.command(

@@ -41,16 +41,20 @@ def list_recipes(context: typer.Context, as_json: Json = False, debug: Debug = F
             show_blocks([facts_table("Recipes", described)])
 
 
-@recipes_app.command(epilog="Example:\n\nfaceloom recipes show masked-pairs > my-recipe.yaml")
+@recipes_app.command(
+    epilog="Examples:\n\nfaceloom recipes show masked-pairs > my-recipe.yaml\n\n"
+    "faceloom schema > recipe.schema.json\n\n"
+    "The second command writes the schema that the first line of a recipe names, for editors that check YAML."
+)
 def show(
     name: Annotated[str, typer.Argument(autocompletion=complete_name, help="Name of a recipe that ships with it.")],
     debug: Debug = False,
 ) -> None:
     """Print a recipe as YAML, to read it or to start one of your own."""
     with ending(REFUSED, False, debug):
-        from faceloom.pipelines.recipe.shipped import find_recipe
+        from faceloom.pipelines.recipe.shipped import shipped_recipe
 
-        typer.echo(find_recipe(name).read_text(encoding="utf-8"), nl=False)
+        typer.echo(shipped_recipe(name).read_text(encoding="utf-8"), nl=False)
 
 
 @app.command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +22,7 @@ from faceloom.pipelines.store.failures import note_failure
 from faceloom.pipelines.store.parquet_tables import read_planned, write_planned
 from faceloom.pipelines.store.paths import planned_faces, texture_block, texture_facts
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import PhotoError, StorageError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
@@ -88,7 +89,8 @@ def _read_row(path: Path, number: int, side: int) -> npt.NDArray[np.uint8]:
 
 def has_textures(storage: Storage, block: str) -> bool:
     """Whether the textures of a block are finished."""
-    return storage.exists(texture_facts(block)) and storage.exists(texture_block(block))
+    there = storage.exists(texture_facts(block)) and storage.exists(texture_block(block))
+    return there and _is_readable(storage, block)
 
 
 def texture_recipe(recipe: Recipe, morph: Morph) -> Recipe:
@@ -227,6 +229,14 @@ def failed_faces(storage: Storage, block: str) -> dict[str, tuple[str, str]]:
 def _facts(storage: Storage, block: str) -> dict[str, Any]:
     with np.load(io.BytesIO(storage.read_bytes(texture_facts(block))), allow_pickle=False) as facts:
         return dict(facts)
+
+
+def _is_readable(storage: Storage, block: str) -> bool:
+    """Whether the facts of a block are those of this version; an interrupted build of 0.1.0 left others."""
+    try:
+        return {"names", "failed", "side"} <= _facts(storage, block).keys()
+    except (StorageError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+        return False
 
 
 def _json_array(value: object) -> npt.NDArray[np.uint8]:

@@ -19,6 +19,21 @@ def recipe_names() -> list[str]:
     return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
 
 
+def shipped_recipe(name: str) -> Path:
+    """The file of a recipe that ships with faceloom.
+
+    Raises:
+        RecipeError: there is none of this name.
+    """
+    names = recipe_names()
+    if name in names:
+        return recipe_folder() / f"{name}.yaml"
+    hint = did_you_mean(name, names)
+    raise RecipeError(
+        f"no such recipe ships with faceloom{hint}", value=name, remedy=f"Choose from: {', '.join(names)}"
+    )
+
+
 def find_recipe(recipe: str | Path) -> Path:
     """The file of a recipe: the path of a file, or the name of a recipe that ships with faceloom. A file wins.
 

@@ -57,7 +57,7 @@ def parse_yaml(data: bytes) -> Any:
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise RecipeError("not valid YAML", value=f"{line}{error.problem}") from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:  # tags that do not fit their value
         raise RecipeError("not valid YAML", value=" ".join(str(error).split())) from None
 
 

@@ -49,20 +49,20 @@ def run_tasks(
     """
     if not tasks:
         return {}
-    _import_beam()  # takes seconds, during which the server of worker processes loads its modules
     run = _Run(do, then)
     _RUNS[run.number] = run
     try:
-        if workers == 1:
-            with progress.counting(on_count):
-                return run.pipeline(tasks, threads=1)
-        with WorkerPool(workers) as pool:
-            run.pool = pool
-            # All at once and in order, so that no worker process waits for Beam to hand out the next task.
-            run.calls = [pool.submit(do, task) for task in tasks]
-            return _run_beside(lambda: run.pipeline(tasks, threads=workers), lambda: on_count(pool.done))
+        with _silent_beam():  # its import takes seconds, during which the server of worker processes loads its modules
+            if workers == 1:
+                with progress.counting(on_count):
+                    return run.pipeline(tasks, threads=1)
+            with WorkerPool(workers) as pool:
+                run.pool = pool
+                # All at once and in order, so that no worker process waits for Beam to hand out the next task.
+                run.calls = [pool.submit(do, task) for task in tasks]
+                return _run_beside(lambda: run.pipeline(tasks, threads=workers), lambda: on_count(pool.done))
     except Exception as error:
-        raise run.errors[0] if run.errors else error from None  # Beam replaces them by errors of its own
+        raise run.errors[0] if run.errors else error from None  # Beam replaces them, Ctrl-C too, by errors of its own
     finally:
         del _RUNS[run.number]
 
@@ -84,7 +84,7 @@ class _Run:
         self._do, self._then = do, then
         self.pool: WorkerPool | None = None
         self.calls: list[Future[Any]] = []
-        self.errors: list[Exception] = []
+        self.errors: list[BaseException] = []
 
     def pipeline(self, tasks: Sequence[Any], threads: int) -> dict[str, float]:
         import apache_beam as beam
@@ -130,7 +130,7 @@ class _Run:
     def _noting_errors(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:
+        except BaseException as error:
             self.errors.append(error)  # before the others are cancelled, which are errors too
             if self.pool:
                 self.pool.cancel()
@@ -165,10 +165,17 @@ def _run_beside(pipeline: Callable[[], dict[str, float]], on_poll: Callable[[], 
     return outcome.result()
 
 
-def _import_beam() -> None:
-    """Import Beam, and silence its log: errors reach the caller as exceptions."""
-    root = logging.getLogger()
-    if not root.handlers:
-        root.addHandler(logging.NullHandler())
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    from apache_beam.runners.portability import fn_api_runner  # noqa: F401
+@contextmanager
+def _silent_beam() -> Iterator[None]:
+    """Import Beam, and silence its log for a while: errors reach the caller as exceptions."""
+    root, ours = logging.getLogger(), logging.getLogger("apache_beam")
+    level, handler = ours.level, logging.NullHandler()
+    root.addHandler(handler)  # without any, Beam's import installs one that prints
+    ours.setLevel(logging.CRITICAL)
+    try:
+        from apache_beam.runners.portability import fn_api_runner  # noqa: F401
+
+        yield
+    finally:
+        ours.setLevel(level)
+        root.removeHandler(handler)

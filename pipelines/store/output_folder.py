@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from faceloom.pipelines.store.paths import MARKER
+from faceloom.pipelines.store.paths import LOCK, MARKER
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.recipe import Recipe
@@ -53,7 +53,7 @@ def _refuse_if_foreign(storage: Storage) -> None:
     root = Path(storage.root)
     if storage.exists(MARKER) or not root.is_dir():
         return
-    foreign = sorted(path.name for path in root.iterdir() if path.name != ".lock" and ".partial-" not in path.name)
+    foreign = sorted(path.name for path in root.iterdir() if path.name != LOCK and ".partial-" not in path.name)
     if foreign:
         remedy = "Choose a new or an empty folder"
         shown = ", ".join(foreign[:3])

@@ -22,6 +22,9 @@ NEIGHBOURS = "neighbours"
 WORK = "work"
 """Files of an unfinished build; empty once it is finished."""
 
+STAGES = ("scan", "analyse", "plan", "render")
+"""Stages that reject photos and samples, in order."""
+
 _FAILURE = ".failed.json"
 
 

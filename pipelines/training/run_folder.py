@@ -9,6 +9,7 @@ from faceloom.models.checkpoint import BEST, CARD, LAST, RESUME, read_card, read
 from faceloom.models.curve import CURVE, TABLE, draw_curve, write_table
 from faceloom.models.devices import device_text
 from faceloom.models.presets import CompactPreset, PaperPreset, preset_values
+from faceloom.pipelines.store.paths import LOCK
 from faceloom.schemas.errors import CheckpointError
 from faceloom.schemas.model_card import DataCard, FileCard, ModelCard, ParentCard
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 REPORT = "evaluation"
 """Default folder of the report of `faceloom evaluate`. Training never touches it."""
-OURS = (CARD, BEST, LAST, RESUME, TABLE, CURVE, ".lock")
+OURS = (CARD, BEST, LAST, RESUME, TABLE, CURVE, LOCK)
 """Files that a training run writes."""
 
 

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from faceloom.pipelines.cli.output import FAILED, REFUSED, ending, error_console, say, show_blocks, write_json
-from faceloom.schemas.errors import RecipeError, StorageError
+from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
 
 SIGNALLED = """
 import os, signal, threading, time
@@ -172,3 +172,20 @@ def test_nothing_slow_is_imported_for_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     tops = {name.split(".")[0] for name in done.stdout.split()}
     assert not tops & {"apache_beam", "torch", "cv2", "numpy", "pydantic", "rich", "yaml"}
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_traceback_from_a_worker_process_is_shown_when_asked(debug: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    error = WorkerError("ValueError: a bug")
+    error.trace = 'Traceback (most recent call last):\n  File "x.py", line 1, in do\nValueError: a bug\n'
+    with pytest.raises(typer.Exit) as caught, ending(REFUSED, False, debug):
+        raise error
+    printed = capsys.readouterr().err
+    assert caught.value.exit_code == FAILED
+    assert printed.startswith("Error: unexpected ValueError: a bug\n")
+    assert ("in do" in printed) == debug and ("--debug" in printed) == (not debug)
+
+
+def test_a_worker_process_that_died_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(WorkerError("a worker process died", remedy="Use fewer workers")) == FAILED
+    assert capsys.readouterr().err == "Error: a worker process died. Use fewer workers\n"

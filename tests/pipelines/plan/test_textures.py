@@ -247,3 +247,20 @@ def test_tasks_say_how_many_faces_there_are_to_do(bench: Bench) -> None:
     assert [task.faces for task in bench.tasks(bench.context())] == [3, 3, 1]
     bench.faces = []
     assert bench.tasks(bench.context()) == [] == bench.tasks(bench.context(texture="mean_shape"))
+
+
+def test_facts_of_another_version_are_made_again(bench: Bench) -> None:
+    """An interrupted build of 0.1.0 leaves blocks under the same names, with other arrays inside."""
+    context = bench.context()
+    [task, *_] = bench.tasks(context)
+    make_textures(task, context)
+    facts = bench.storage.local(texture_facts(task.name))
+    good = facts.read_bytes()
+    for old in (b"no archive", good[:100]):
+        facts.write_bytes(old)
+        assert not has_textures(bench.storage, task.name)
+    with facts.open("wb") as stream:
+        np.savez(stream, side=np.int64(8), told=np.zeros(3, np.uint8))
+    assert not has_textures(bench.storage, task.name)
+    make_textures(task, context)
+    assert facts.read_bytes() == good

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from faceloom.pipelines.recipe.load import load_recipe
-from faceloom.pipelines.recipe.shipped import find_recipe, recipe_folder, recipe_names
+from faceloom.pipelines.recipe.shipped import find_recipe, recipe_folder, recipe_names, shipped_recipe
 from faceloom.schemas.errors import RecipeError
 
 
@@ -45,3 +45,12 @@ def test_shipped_recipes_mean_the_same_in_yaml_1_1_and_1_2(name: str) -> None:
     old, new = YAML(typ="safe", pure=True), YAML(typ="safe", pure=True)
     old.version = (1, 1)
     assert old.load(text) == new.load(text)
+
+
+def test_a_shipped_recipe_is_found_by_name_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "masked-pairs").write_text("name: mine")
+    monkeypatch.chdir(tmp_path)
+    assert shipped_recipe("masked-pairs").parent == recipe_folder()
+    for name in (str(tmp_path / "masked-pairs"), "masked-pears", "/etc/hostname", ""):
+        with pytest.raises(RecipeError, match="no such recipe ships"):
+            shipped_recipe(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from faceloom.pipelines.recipe.yaml_text import MOST_BYTES, MOST_DEPTH, parse_yaml
@@ -69,3 +71,9 @@ def test_a_key_that_is_given_twice_is_refused_with_its_path_and_line(text: str, 
     with pytest.raises(RecipeError, match="this key is given twice") as caught:
         parse_yaml(text.encode())
     assert caught.value.where == where and line in caught.value.remedy
+
+
+@pytest.mark.parametrize("text", ["a: !!bool maybe", "a: !!int x", "a: !!float x", "a: !!timestamp x", "a: !!set {b}"])
+def test_tags_that_do_not_fit_their_value_are_refused_or_read(text: str) -> None:
+    with contextlib.suppress(RecipeError):
+        parse_yaml(text.encode())
