@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from faceloom.pipelines import build
 from faceloom.pipelines.build import plan_build, prepare
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
-from faceloom.pipelines.store.paths import LAST_RUN, shard_index, shard_tar
+from faceloom.pipelines.store.paths import LAST_RUN, STAGES, shard_index, shard_tar
 from faceloom.schemas.errors import ModelFileError, RecipeError, SourceError, StorageError
 from faceloom.schemas.photos import Photo
 from tests.pipelines.building import PHOTOS, Bench, OnStage, no_work
@@ -207,7 +206,7 @@ def test_photos_in_are_samples_out_and_rejects_at_every_stage(bench: Bench, monk
     assert (record.photos, record.faces) == (PHOTOS, PHOTOS - 3)
     assert (record.planned, record.written) == (2 * (PHOTOS - 3), 2 * (PHOTOS - 4))
     gone: dict[str, Any] = {}
-    for stage in build.STAGES:
+    for stage in STAGES:
         for reject in read_rejects(bench.storage(), f"rejects/{stage}.parquet"):
             assert reject.stage == stage
             assert reject.message
