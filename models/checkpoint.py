@@ -1,7 +1,7 @@
 """The folder of a trained network: weights as safetensors, and a card that is written last.
 
-A file is written beside its name and renamed, so under its name it is whole. Weights are read by memory map: nothing is
-copied, and processes that load the same file share its pages.
+A file is written under a temporary name and then renamed, so it is always complete. Weights are read by memory map:
+nothing is copied, and processes that load the same file share its pages.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from faceloom.models.networks import CompactMasker, PaperAutoencoder
 
 CARD, BEST, LAST, RESUME = "card.json", "best.safetensors", "last.safetensors", "resume.safetensors"
-"""Files of a run: the card, the weights that did best on held-out pairs, the newest, and what resuming needs."""
+"""Files of a run: the card, the best weights, the newest weights, and the state for resuming."""
 
 _TRAIN = "Train it with `faceloom train autoencoder`"
-_AGAIN = "Copy the folder anew, or train it again: `faceloom train` with --no-resume"
-_GO_ON = "The run was stopped, maybe while it saved: the same `faceloom train` goes on and mends it"
+_AGAIN = "Copy the folder again, or train again: `faceloom train` with --no-resume"
+_GO_ON = "The run was stopped, maybe while it saved; run the same `faceloom train` command to resume it"
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a file beside `path`, then give it its name; nothing is left if that fails.
+    """Write a file with `write` under a temporary name, then rename it to `path`; a failure leaves no file.
 
     Raises:
-        CheckpointError: disk full, no permission, or the like.
+        CheckpointError: the file cannot be written, for example because the disk is full.
     """
     beside = path.with_name(f"{path.name}.partial-{os.getpid()}")
     try:
@@ -56,7 +56,7 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any] | None = None) -> FileCard:
-    """Write tensors as safetensors, with a JSON note in the header, and say what the file is.
+    """Write tensors as safetensors, with a JSON note in the header; return the size and sha256 of the file.
 
     Raises:
         CheckpointError: it cannot be written.
@@ -68,9 +68,9 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
 
     def write(file: Path) -> None:
         try:
-            # One entry: the order of several is left to chance.
+            # One entry: the order of several is random.
             save_file(plain, file, metadata={"faceloom": json.dumps(note or {}, sort_keys=True)})
-            file.chmod(0o644)  # safetensors lets nobody else read it
+            file.chmod(0o644)  # safetensors makes it readable by the owner only
         except SafetensorError as error:
             raise OSError(str(error)) from error
 
@@ -79,7 +79,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and note of `write_weights`; the tensors are a private map of the file.
+    """Return the tensors and the note of `write_weights`; the tensors are a private map of the file.
 
     Raises:
         CheckpointError: the file is missing or damaged.
@@ -108,7 +108,7 @@ def read_card(folder: Path) -> ModelCard:
     """Read the card of a run.
 
     Raises:
-        CheckpointError: there is no such folder, no card in it, or one that is not ours or damaged.
+        CheckpointError: the folder or its card does not exist, or the card is damaged or not of faceloom.
     """
     where = str(folder)
     try:
@@ -133,13 +133,13 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def check_weights(folder: Path, card: ModelCard, name: str = BEST, *, digest: bool = True) -> Path:
-    """Hold a file of weights to its card and return its path.
+    """Check a file of weights against its card and return its path.
 
     Args:
-        digest: also compute its sha256, which reads all of it (about a second per gigabyte); else only its length.
+        digest: also check its sha256, which reads the whole file (about a second per gigabyte); else only its size.
 
     Raises:
-        CheckpointError: it is missing or not the one that the card describes.
+        CheckpointError: the file is missing or does not match the card.
     """
     path, expected = folder / name, card.files.get(name)
     remedy = _AGAIN if card.finished else _GO_ON
@@ -159,18 +159,18 @@ def check_weights(folder: Path, card: ModelCard, name: str = BEST, *, digest: bo
 def load_network(
     folder: Path, *, name: str = BEST, device: str = "cpu", digest: bool = True
 ) -> tuple[PaperAutoencoder | CompactMasker, ModelCard]:
-    """A trained network, ready to predict, and its card.
+    """Load a trained network, ready to predict, and its card.
 
-    On the CPU the weights stay in the file's pages, which all processes share; the network must not be trained further.
+    On the CPU the weights stay in the pages of the file, which all processes share; do not train the network further.
 
     Args:
         folder: of the run.
         name: which weights.
         device: where to put them.
-        digest: see `check_weights`; processes that follow one that has checked may skip it.
+        digest: see `check_weights`; if one process has checked, others can skip it.
 
     Raises:
-        CheckpointError: the folder holds no checkpoint of ours, or its weights are missing, damaged or do not fit.
+        CheckpointError: the folder is not a checkpoint of faceloom, or its weights are missing, damaged or do not fit.
     """
     import torch
 
@@ -180,7 +180,7 @@ def load_network(
     preset = preset_from_values(card.hyper_parameters)
     path = check_weights(folder, card, name, digest=digest)
     tensors, _ = read_weights(path)
-    with torch.device("meta"):  # no memory, no time for starting values that are replaced at once
+    with torch.device("meta"):  # allocates and initialises nothing: the weights are loaded next
         network = make_network(preset)
     try:
         network.load_state_dict(tensors, assign=True)
@@ -189,7 +189,7 @@ def load_network(
             "the weights do not fit the network", where=str(path), value=error, remedy=_TRAIN
         ) from None
     network.requires_grad_(False).eval()
-    # Convolutions take half as long again without it; weights of other layers stay where they are in the file.
+    # Without it convolutions take 1.5 times as long; weights of other layers stay in the file.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device), card
 

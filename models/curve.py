@@ -1,4 +1,4 @@
-"""The losses of a run as a table and as a curve, in the manner of Lee 2022, figure 6."""
+"""The losses of a run as a table and as a curve, as in figure 6 of Lee 2022."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from faceloom.models.training import EpochLoss
 
 TABLE, CURVE = "loss.csv", "loss.png"
-"""Files of a run beside its weights."""
+"""Further files of a run."""
 
 
 def write_table(folder: Path, losses: Sequence[EpochLoss]) -> None:
-    """Write the mean losses per epoch, on training and held-out pairs, and its seconds, as CSV.
+    """Write the mean training and held-out loss and the seconds of each epoch as CSV.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -34,7 +34,7 @@ def write_table(folder: Path, losses: Sequence[EpochLoss]) -> None:
 
 
 def draw_curve(folder: Path, losses: Sequence[EpochLoss], best_epoch: int, title: str) -> None:
-    """Draw both losses over the epochs, on a logarithmic scale, as PNG; the best epoch is marked.
+    """Plot both losses over the epochs as PNG, on a logarithmic scale; the best epoch is marked.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -42,7 +42,7 @@ def draw_curve(folder: Path, losses: Sequence[EpochLoss], best_epoch: int, title
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # Without pyplot: no global state, and no window system is looked for.
+    # Without pyplot: no global state and no search for a display.
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
     axes = FigureCanvasAgg(figure).figure.add_subplot()
     epochs = [loss.epoch for loss in losses]
@@ -59,7 +59,7 @@ def draw_curve(folder: Path, losses: Sequence[EpochLoss], best_epoch: int, title
 
     def write(file: Path) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a title in letters that the font lacks
+            warnings.simplefilter("ignore", UserWarning)  # the font lacks letters of the title
             figure.savefig(file, format="png", metadata={"Software": None})
 
     write_file(folder / CURVE, write)

@@ -1,4 +1,4 @@
-"""What the networks are trained to make small. All losses are means, so they do not depend on the batch's size."""
+"""Training losses of the networks. All losses are means, so they do not depend on the batch size."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class CompactLoss:
     """The parts of the compact network's loss, each a scalar tensor.
 
     Attributes:
-        picture: squared error of the composed picture, where the mask is and one pixel around it. Not elsewhere: a
-            target also has straps and shadows, which are no part of the truth about the mask.
+        picture: squared error of the composed picture, on the mask and one pixel around it. Straps and shadows of the
+            target are not part of the ground truth, so the rest of the picture does not count.
         coverage: squared error and soft Dice of the coverage against the truth.
         colour: absolute error of the colour inside the mask.
         flow: absolute error of the flow on the mask, in pixels of a 64x64 crop.
-        soft: absolute error of the softness. It learns from this alone: to the other parts a blurred mask is
-            dearer than a sharp one that lies a pixel aside.
+        soft: absolute error of the softness. Only this loss trains it: the other parts prefer a blurred mask to
+            a sharp one that is a pixel off.
     """
 
     picture: Tensor
@@ -51,12 +51,12 @@ class CompactLoss:
 
 
 def compact_loss(network: CompactMasker, pairs: Pairs, preset: CompactPreset, chance: torch.Generator) -> CompactLoss:
-    """Loss of the compact network when it puts the mask of each target, disturbed, back on its degraded face.
+    """Loss of the compact network for putting the disturbed mask of each target back on its degraded face.
 
     Args:
         network: in training mode or not.
         pairs: the batch.
-        preset: says how faces are degraded.
+        preset: its `degrade` is the share of degraded faces.
         chance: a generator on the CPU.
     """
     cutout, flow = disturbed_cutouts(pairs, chance)
@@ -86,7 +86,7 @@ def dice_loss(alpha: Tensor, mask: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean of `values` (N, C, H, W) where `weights` (N, 1, H, W) are; 0 where they are nowhere."""
+    """Mean of `values` (N, C, H, W) weighted by `weights` (N, 1, H, W); 0 if all weights are 0."""
     return (values * weights).sum() / (weights.sum() * values.shape[1]).clamp(min=1)
 
 
@@ -96,7 +96,7 @@ def loss_of(
     preset: PaperPreset | CompactPreset,
     chance: torch.Generator,
 ) -> Tensor:
-    """The loss that a preset's network is trained with, and that its best epoch is chosen by."""
+    """Return the loss of a preset, which trains its network and chooses its best epoch."""
     if isinstance(network, PaperAutoencoder):
         return paper_loss(network, pairs)
     assert isinstance(preset, CompactPreset)

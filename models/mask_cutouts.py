@@ -49,7 +49,7 @@ def disturbed_cutouts(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Te
     Returns:
         The cutouts, float (N, 4, S, S), and the flow that maps each back onto its face, float (N, S, S, 2).
     """
-    with torch.autocast(pairs.face.device.type, enabled=False):  # bfloat16 cannot tell an eighth of a pixel
+    with torch.autocast(pairs.face.device.type, enabled=False):  # bfloat16 cannot resolve an eighth of a pixel
         return _disturb(pairs, chance)
 
 

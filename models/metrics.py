@@ -1,4 +1,4 @@
-"""Quality of a masked picture: error against its target, place and sharpness of its mask, change of bare skin."""
+"""Quality of a masked picture: error against its target, position and sharpness of its mask, change of bare skin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW, SIGMA = 11, 1.5
 ROUNDING = 1 / 12 / 255**2
 """Mean squared error of rounding to 8 bits. Smaller errors count as this one."""
 FEWEST = 16
-"""Fewest pixels for which a variance is computed."""
+"""Minimum number of pixels for a variance."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def laplacian_variance(picture: Image, region: BoolMask) -> float:
     """Variance of the Laplacian of luma inside a region, in squared levels of 0..255: the amount of fine detail.
 
     A focus measure of Pech-Pacheco et al. (ICPR 2000), with the kernel of a pixel and its four neighbours. The region
-    is eroded by two pixels, so that neither its edge nor the mixed pixels along the edge count as detail.
+    is eroded by two pixels, so that its edge and the mixed pixels along it do not count as detail.
 
     Args:
         picture: uint8 (H, W, 3), RGB.

@@ -105,7 +105,7 @@ class CompactMasker(nn.Module):
         x = self.down(self.stem(torch.cat([face - 0.5, cutout, places], 1)))
         x = self.bottom(x + self.context(_average(x)))
         x = self.fit(x).float()
-        # No exp and no sigmoid: torch computes them differently at the end of a batch, and the last bits differ.
+        # No exp and no sigmoid: at the end of a batch torch computes them differently, in the last bits.
         soft = (0.2 + _average(x)[:, 5:]).clamp(0, 1)
         x = F.interpolate(x[:, :5], face.shape[2:], mode="bicubic", align_corners=False)
         return Fit((places + x[:, :2]).permute(0, 2, 3, 1), (1 + x[:, 2:]).clamp(0.3, 3), soft)

@@ -1,4 +1,4 @@
-"""Pairs that a masking network is trained on, as tensors, and how they are varied while it is trained."""
+"""Training pairs of a masking network as tensors, and their augmentation during training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Pairs:
 
 
 def moved(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
-    """Mirror, shift, scale and turn each pair at random, as far as the preset says; what lies outside is mirrored in.
+    """Mirror, shift, scale and rotate each pair at random, within the limits of the preset; edges are mirrored.
 
     Args:
         chance: a generator on the CPU.
@@ -53,16 +53,16 @@ def moved(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
     if preset.jitter:
         grid = F.affine_grid(matrix, list(parts.shape), align_corners=False)
         parts = F.grid_sample(parts, grid, padding_mode="reflection", align_corners=False)
-    else:  # no resampling: pixels stay what they are
+    else:  # no resampling: pixels keep their values
         parts = torch.where(mirror.to(parts.device)[:, None, None, None], parts.flip(3), parts)
     return Pairs(parts[:, :3], parts[:, 3:6], parts[:, 6:])
 
 
 def degraded(pairs: Pairs, preset: Preset, chance: torch.Generator) -> tuple[Pairs, Tensor]:
-    """Blur a share of the pairs as if they had been small, take the colour of another share's faces, vary the light.
+    """Blur a share of the pairs like small photos, remove the colour of another share's faces, vary the light.
 
-    Small and grey photos are what a network without landmarks is for, and there are none among the training pairs. A
-    mask keeps its colour on a grey face, and is as blurred as the face.
+    A network without landmarks is meant for small and grey photos, and the training pairs hold none. A mask keeps its
+    colour on a grey face, and is as blurred as the face.
 
     Args:
         chance: a generator on the CPU.

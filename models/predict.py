@@ -1,4 +1,4 @@
-"""Masks faces with a trained network. A face and a seed give the same bits, whatever else is in the batch."""
+"""Masks faces with a trained network. The bits of a result depend on face and seed, not on the rest of the batch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from faceloom.schemas.model_card import ModelCard
 
 BATCH = 32
-"""Faces that go through a network at once."""
+"""Batch size."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """How coverage is computed from the change of the picture, for a network that predicts none.
+    """Settings that compute coverage from the change of the picture, for a network that predicts none.
 
     Attributes:
         blur: standard deviation of the smoothing of the change, as a share of the side.
@@ -43,10 +43,10 @@ class Prediction:
     """The prediction for N faces of S x S pixels.
 
     Attributes:
-        colour: float32 (N, S, S, 3), RGB, 0..1: the mask's colour, meant where `alpha` is above 0.
+        colour: float32 (N, S, S, 3), RGB, 0..1: the mask's colour, valid where `alpha` is above 0.
         alpha: float32 (N, S, S), 0..1 in steps of 1/255: its coverage. Exactly 0 on untouched skin.
-        output: uint8 (N, S, S, 3), RGB: the masked faces. `compact` leaves every pixel whose alpha is 0 as it was;
-            `paper` paints the whole picture anew.
+        output: uint8 (N, S, S, 3), RGB: the masked faces. `compact` keeps pixels with alpha 0; `paper` repaints
+            the whole picture.
     """
 
     colour: NDArray[np.float32]
@@ -57,14 +57,14 @@ class Prediction:
 class MaskPredictor:
     """A trained network with its weights loaded.
 
-    Batches always have the same size, the last one filled up with black, because other sizes may be computed in another
-    order and differ in the last bit. For the same reason, outputs are the same bits on one machine with one version of
-    torch; elsewhere they may differ by a rounding.
+    All batches have the same size, and the last one is padded with black: with other sizes torch may compute in another
+    order and differ in the last bit. For the same reason, outputs are bit-identical only on one machine with one
+    version of torch; elsewhere they may differ by rounding.
 
     Attributes:
         card: of the checkpoint.
-        preset: what it was trained with.
-        size: side of the faces that it takes, in pixels.
+        preset: of its training.
+        size: side of its input faces, in pixels.
     """
 
     def __init__(
@@ -96,13 +96,13 @@ class MaskPredictor:
 
         Args:
             folder: of the run.
-            device: `cpu`, `cuda`, or `auto` for the latter where there is one.
-            batch: faces at once.
-            digest: hold the weights to their sha256; processes that follow one that has done so may skip it.
-            change: how the coverage of `paper` is found.
+            device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is a usable GPU.
+            batch: batch size.
+            digest: check the sha256 of the weights; if one process has checked, others can skip it.
+            change: settings for the coverage of `paper`.
 
         Raises:
-            CheckpointError: the folder is no checkpoint of faceloom, or it is damaged.
+            CheckpointError: the folder is not a checkpoint of faceloom, or it is damaged.
             TrainingError: the device is unknown or not available.
         """
         from faceloom.models.checkpoint import load_network
@@ -117,12 +117,12 @@ class MaskPredictor:
 
         Args:
             faces: uint8 (N, size, size, 3), RGB, aligned as the training data (`card.data.align`).
-            seeds: one for each face, 0 or above: chooses the cutout of its mask; without seeds all get the most typical
-                cutout. `paper` has one cutout only.
+            seeds: one for each face, 0 or above; it chooses the cutout of the mask. Without seeds all get the most
+                typical cutout. `paper` has one cutout only.
 
         Raises:
-            CheckpointError: the faces have another size than the network.
-            ValueError: wrong type, or another number of seeds.
+            CheckpointError: the faces do not have the size of the network.
+            ValueError: wrong type, or the number of seeds is not that of faces.
         """
         if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[3] != 3:
             raise ValueError(f"faces are uint8 (N, size, size, 3), not {faces.dtype} {faces.shape}")
@@ -141,7 +141,7 @@ class MaskPredictor:
             stop = min(start + self._batch, len(faces))
             chosen = None if seeds is None else seeds[start:stop]
             colour[start:stop], alpha[start:stop] = self._run(faces[start:stop], chosen)
-        # In steps of 1/255, as it would be stored: what rounds to nothing is nothing.
+        # In steps of 1/255, as it is stored: coverage that rounds to 0 is 0.
         np.rint(alpha * 255, out=alpha)
         alpha /= np.float32(255)
         if isinstance(self.preset, PaperPreset):
@@ -152,7 +152,7 @@ class MaskPredictor:
     def _run(
         self, faces: NDArray[np.uint8], seeds: Sequence[int] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colour and alpha of at most a batch of faces."""
+        """Colour and alpha of one batch of faces or fewer."""
         import torch
 
         count = len(faces)
@@ -179,16 +179,16 @@ class MaskPredictor:
 
 
 def changed(faces: NDArray[np.uint8], output: NDArray[np.float32], change: Change) -> NDArray[np.float32]:
-    """Coverage of a mask from what a network that gives none has changed, float32 (N, S, S), 0..1.
+    """Coverage of a mask from the change that a network made to the picture, float32 (N, S, S), 0..1.
 
-    An autoencoder also changes what it cannot rebuild, such as hair and background, so a fixed threshold will not do:
-    the largest change among the channels is smoothed, divided in two by Otsu's threshold of each picture, and of the
-    strongly changed regions only the largest is kept.
+    An autoencoder also changes what it cannot rebuild, such as hair and background, so a fixed threshold fails. The
+    largest change among the channels is smoothed and divided by Otsu's threshold of each picture; only the largest of
+    the regions above the threshold is kept.
 
     Args:
         faces: uint8 (N, S, S, 3), RGB.
         output: float32 (N, S, S, 3), RGB, 0..1.
-        change: the figures.
+        change: the settings.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""Everything that is chosen before a masking network is trained, as frozen values that its card repeats."""
+"""Presets: network and hyper-parameters as frozen values, which the card of a run repeats."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Activation = Literal["linear", "relu", "sigmoid"]
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """What both networks need to be told.
+    """Settings that both networks have.
 
     Attributes:
-        name: what the command line calls it.
-        size: side of the square crops that it is trained on, in pixels.
+        name: on the command line.
+        size: side of the square training crops, in pixels.
         epochs: passes over the training pairs.
         batch: pairs per step.
         learning_rate: of Adam.
-        schedule: how the learning rate goes on: as it is, or down to nothing along half a cosine wave.
+        schedule: whether the learning rate stays constant or decays to almost 0 along half a cosine wave.
         flip: whether pairs are mirrored at random.
-        jitter: how far pairs are shifted (share of the side), scaled and turned (radians) at random, at most.
-        degrade: share of faces that are blurred, and as many that lose their colour, before the network sees them; if
-            any are, the light of all is varied.
-        save_every: epochs between two states on the disk; more is lost by a kill, less time goes into writing.
+        jitter: maximum random shift (share of the side), scaling and rotation (radians) of pairs.
+        degrade: share of the input faces that are blurred, and share that lose their colour; above 0, the light of all
+            faces is varied too.
+        save_every: epochs between two saved states; a higher value saves time, but a kill loses more epochs.
     """
 
     name: str
@@ -43,19 +43,19 @@ class Preset:
     save_every: int = 1
 
     unstated: ClassVar[tuple[str, ...]] = ()
-    """Names of the fields that the publication does not state, and that are therefore ours."""
+    """Names of the fields that the publication does not state; we chose their values."""
     choice: ClassVar[Choice] = "smallest held-out loss"
-    """Which epoch's weights count as the best."""
+    """Rule that chooses the best epoch."""
     stride: ClassVar[int] = 1
     """The side of a crop must be a multiple of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperPreset(Preset):
-    """The network of Lee 2022 and its training: Adam, mean squared error, 160 epochs, of which the last one counts.
+    """The network of Lee 2022 and its training: Adam, mean squared error, 160 epochs; the last epoch is used.
 
     Held-out error is smallest after few epochs, when the network paints the average face in the average mask. The paper
-    speaks of no such choice, and after all epochs people are far easier to recognise.
+    does not choose an epoch, and after all epochs people are far easier to recognise.
 
     Attributes:
         maps: feature maps of the convolutions.
@@ -77,13 +77,13 @@ class PaperPreset(Preset):
 
 @dataclass(frozen=True, kw_only=True)
 class CompactPreset(Preset):
-    """Our small network, which puts pictures of masks that it has seen on new faces.
+    """Our small network, which puts stored cutouts of masks on new faces.
 
     Attributes:
         widths: feature maps at half, a quarter … of the resolution.
         looks: number of mask cutouts stored with the weights (`models.mask_cutouts`).
-        edge: by how much the edge of the coverage, which is smoothed before it is bent, is steepened after it.
-        coverage_weight, colour_weight, flow_weight, soft_weight: of the losses beside that of the composed picture.
+        edge: factor that steepens the edge of the coverage after bending; it was smoothed before.
+        coverage_weight, colour_weight, flow_weight, soft_weight: of these losses; the composed picture has weight 1.
     """
 
     widths: tuple[int, ...] = (24, 48, 96)
@@ -115,19 +115,19 @@ PRESETS: dict[str, PaperPreset | CompactPreset] = {
         ),
     )
 }  # fmt: skip
-"""The presets by name; those called tiny are for tests."""
+"""The presets by name; `tiny` ones are for tests."""
 
 
 def preset_values(preset: Preset) -> dict[str, Any]:
-    """A preset as plain values that JSON can hold."""
+    """Return a preset as plain JSON values."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in _fields(preset).items()}
 
 
 def preset_from_values(values: Mapping[str, Any]) -> PaperPreset | CompactPreset:
-    """A preset from `preset_values`.
+    """Return the preset of `preset_values`.
 
     Raises:
-        CheckpointError: the values are not those of a preset of ours.
+        CheckpointError: the values do not form a preset.
     """
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     for kind in (PaperPreset, CompactPreset):

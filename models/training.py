@@ -1,5 +1,5 @@
-"""Trains a masking network. Everything drawn at random follows from the seed and the epoch, so that a run that is
-resumed after any epoch ends as one that was never stopped."""
+"""Trains a masking network. All random draws follow from the seed and the epoch, so a run that is resumed after any
+epoch has the same result as a run without a stop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class EpochLoss:
-    """Mean losses of one epoch over its pairs, and how long it took (which is no part of a result)."""
+    """Mean losses of one epoch over its pairs, and its duration, which is not part of the result."""
 
     epoch: int
     train: float
@@ -35,9 +35,9 @@ class EpochLoss:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """All that training needs to go on after an epoch.
+    """Everything that training needs to resume after an epoch.
 
-    Its tensors are those at work: they change with the next step.
+    The tensors are the live ones: the next step changes them.
 
     Attributes:
         losses: of all epochs so far.
@@ -66,17 +66,17 @@ def train(
 ) -> Snapshot:
     """Train for the preset's number of epochs.
 
-    Same seed, batches, device and number of threads: same result, also when resumed. On CUDA, products are computed in
-    bfloat16 and results may differ by roundings.
+    The same seed, batches, device and number of threads give the same result, also after a resume. On CUDA, products
+    are computed in bfloat16 and results may differ by rounding.
 
     Args:
         preset: network and hyper-parameters.
-        batches: the training pairs of an epoch (1, 2, …), on `device`, in the order to train in.
-        held_out: pairs to choose the best epoch by, always the same.
-        seed: of starting weights and all that is drawn.
+        batches: the training pairs of an epoch (1, 2, …), on `device`, in training order.
+        held_out: pairs that choose the best epoch, always the same.
+        seed: of the starting weights and all random draws.
         device: `cpu` or `cuda`.
-        resume: what `on_epoch` was given; training goes on after it.
-        weights: of a network to start from instead of random ones.
+        resume: state that `on_epoch` received; training resumes after it.
+        weights: starting weights, instead of random ones.
         on_epoch: called after each epoch.
 
     Raises:
@@ -150,14 +150,14 @@ def _mean_loss(
             loss = loss_of(network, pairs, preset, chance)
         total, count = total + _finite(loss, epoch, "held-out pairs") * len(pairs), count + len(pairs)
     if not count:
-        raise TrainingError("there are no pairs to choose the best epoch by", where=f"epoch {epoch}")
+        raise TrainingError("there are no pairs to choose the best epoch", where=f"epoch {epoch}")
     return total / count
 
 
 def _finite(loss: Tensor, epoch: int, where: str) -> float:
     value = float(loss.detach())
     if not math.isfinite(value):
-        remedy = "What was saved before stays as it is. Use a lower learning rate, or look for damaged pairs"
+        remedy = "Saved epochs are kept. Use a lower learning rate, or look for damaged pairs"
         what = "the loss is no longer a finite number"
         raise TrainingError(what, where=f"epoch {epoch}, {where}", value=value, remedy=remedy)
     return value

@@ -144,7 +144,7 @@ def test_a_changed_bit_is_found_by_the_digest(run: Path) -> None:
     load_network(run, name=LAST)
 
 
-@pytest.mark.parametrize(("finished", "remedy"), [(True, "with --no-resume"), (False, "goes on and mends it")])
+@pytest.mark.parametrize(("finished", "remedy"), [(True, "with --no-resume"), (False, "to resume it")])
 def test_the_remedy_is_not_to_delete_a_run_that_goes_on(run: Path, finished: bool, remedy: str) -> None:
     card = read_card(run).model_copy(update={"finished": finished})
     (run / BEST).write_bytes((run / LAST).read_bytes() + b"newer than the card")
