@@ -22,7 +22,7 @@ def evaluate(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     watcher: Watcher | None = None,
 ) -> Evaluation:
-    """Measure trained networks on a split of a build, beside a black polygon and another template mask.
+    """Compare trained networks with baselines (a black polygon, another template mask) on a split of a build.
 
     Equal arguments give equal figures on the same machine. Needs the extra `torch`.
 
@@ -33,7 +33,7 @@ def evaluate(
         runs: folder of a training run, or several.
         data: folder of a finished build with masked faces, of the crop size of the networks.
         to: folder for the report: `metrics.json`, `metrics.md` and `sheet.png`. A report in it is replaced; a folder
-            with other files is refused. None writes nothing.
+            with other files raises an error. None writes nothing.
         split: of the build.
         device: `auto` takes CUDA if there is a usable GPU.
         watcher: gets the progress; none is shown by default.

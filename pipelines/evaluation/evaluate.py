@@ -1,4 +1,4 @@
-"""Masks a split of a finished build with trained networks and with baselines, and measures the results."""
+"""Evaluation: mask a split of a finished build with networks and baselines, and measure the results."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def open_methods(task: Task) -> list[Method]:
 
 @dataclass(slots=True)
 class _Gathered:
-    """The scores of each method, in the order of the samples, and the pictures for the sheet, by key."""
+    """The scores of each method in the order of the samples, and the pictures of the sheet by key."""
 
     scores: list[list[Scores | None]]
     people: list[frozenset[str]] = field(default_factory=list)

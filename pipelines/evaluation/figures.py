@@ -1,4 +1,4 @@
-"""From the scores of pictures to the figures of a method, with intervals that allow for one person's likeness."""
+"""Figures of a method from the scores of its pictures, with intervals that account for several pictures per person."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 RESAMPLES = 1000
-"""Draws of the bootstrap: people with replacement, each with all pictures (a bootstrap by clusters). A morph of two is
-drawn as often as one is, times as often as the other is, for it is like both."""
+"""Draws of the bootstrap: people with replacement, each with all pictures (a bootstrap by clusters). A morph of two
+people counts as often as the product of their counts, because it resembles both."""
 INTERVAL = (2.5, 97.5)
 """Percentiles that bound a figure's interval."""
 
@@ -29,10 +29,10 @@ class Metric:
 
     Attributes:
         name: in JSON.
-        head: in tables; an arrow says where it should go.
-        digits: behind the point.
-        value: of one picture; what is not a number is left out.
-        centre: what stands for all pictures.
+        head: in tables; an arrow shows the better direction.
+        digits: after the decimal point.
+        value: of one picture; NaN is left out.
+        centre: combines the values of all pictures.
     """
 
     name: str
@@ -51,16 +51,16 @@ METRICS = (
     Metric("psnr", "PSNR ↑", 2, lambda scores: scores.psnr),
     Metric("ssim", "SSIM ↑", 3, lambda scores: scores.ssim),
     Metric("iou", "IoU ↑", 3, lambda scores: scores.iou),
-    # A mean would be at the mercy of the plainest targets, whose detail is next to nothing.
+    # Not a mean: the plainest targets have almost no detail and would dominate it.
     Metric("sharpness", "sharpness", 2, _sharpness, "median"),
     Metric("changed", "changed ↓", 2, lambda scores: scores.changed),
 )
-"""All columns; `models.metrics` says what they measure."""
+"""All columns; see `models.metrics` for definitions."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure and its 95 % interval; None where nothing could be measured, or there are too few people for one."""
+    """A figure and its 95 % interval; None if nothing could be measured, or too few people allow no interval."""
 
     value: float | None
     low: float | None
@@ -69,7 +69,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """A method's figures by name of the metric, over so many pictures; `missing` are those that it could not mask."""
+    """Figures of a method by metric, and the numbers of pictures that it could (`samples`) and could not mask."""
 
     name: str
     samples: int
@@ -78,7 +78,7 @@ class Row:
 
 
 def make_row(name: str, scores: Sequence[Scores | None], people: Sequence[frozenset[str]]) -> Row:
-    """Sum up the scores of a method.
+    """Summarise the scores of a method.
 
     Args:
         name: of the method.
@@ -95,7 +95,7 @@ def make_row(name: str, scores: Sequence[Scores | None], people: Sequence[frozen
 
 
 def _figure(metric: Metric, measured: Sequence[tuple[float, tuple[str, ...]]]) -> Figure:
-    """The figure of ascending values and their people; always the same draws for the same people."""
+    """The figure of ascending values and their people; the same people get the same draws."""
     if not measured:
         return Figure(None, None, None)
     values = np.array([value for value, _ in measured])
@@ -111,7 +111,7 @@ def _figure(metric: Metric, measured: Sequence[tuple[float, tuple[str, ...]]]) -
 
 @lru_cache(maxsize=1)
 def _draws(kinds: tuple[tuple[str, ...], ...]) -> Numbers:
-    """How often pictures of the same people count in each draw, (draws, kinds); draws of no picture are left out."""
+    """How often pictures of the same people count in each draw, (draws, kinds); draws without pictures are omitted."""
     people = sorted({person for shown in kinds for person in shown})
     numbers = {person: number for number, person in enumerate(people)}
     drawn = np.random.default_rng(0).multinomial(len(people), np.full(len(people), 1 / len(people)), RESAMPLES)

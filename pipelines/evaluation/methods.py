@@ -1,4 +1,4 @@
-"""What an evaluation compares: networks, masks from landmarks, and the two pictures between which all of them lie."""
+"""Methods that an evaluation compares: networks, masks from landmarks, and two bounds: target and bare face."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 NIST_BLACK = PolygonMask(kind="polygon", shape="A", colour=(0, 0, 0))
 """The baseline of Lee 2022: the wide, high polygon of NISTIR 8311 in black."""
 LARGER = 2
-"""Templates are painted on a crop of so many times the size and shrunk with it, as a build paints them on the photo."""
+"""Factor by which a crop is enlarged to paint a template, as a build paints on the photo; then it is shrunk."""
 USUAL = TemplateMask(kind="template", template="surgical")
-"""Drawn as a template where the build's recipe has none."""
+"""Template if the recipe of the build has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Pair:
     """One sample of a build, decoded.
 
     Attributes:
-        people: whom it shows: two in a morph.
+        people: in the picture; two in a morph.
         face, target: uint8 (H, W, 3), RGB: the bare face, and the same with a mask.
         truth: bool (H, W), where that mask is.
         landmarks: float32 (68, 2) in pixels of the crop; None if the sample has none.
@@ -49,7 +49,7 @@ class Pair:
 
     @classmethod
     def from_sample(cls, sample: Mapping[str, Any]) -> Pair:
-        """From what `open_split` yields.
+        """Make a pair from a sample of `open_split`.
 
         Raises:
             FaceloomError: the sample has no masked face.
@@ -93,7 +93,7 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class NoMask:
-    """Leaves every face as it is: what any mask must beat."""
+    """Leaves every face unchanged: the lower bound."""
 
     name: str = "no mask"
 
@@ -104,7 +104,7 @@ class NoMask:
 
 @dataclass(frozen=True)
 class Target:
-    """The targets themselves: the best that there is, and how much of a bare face their straps and shadows change."""
+    """Returns the targets: the upper bound, and how much of the bare face their straps and shadows change."""
 
     name: str = "target"
 
@@ -130,10 +130,10 @@ class Polygon:
 
 @dataclass(frozen=True)
 class AnotherTemplate:
-    """Draws a mask anew from those of the recipe, by weight, and paints it from the landmarks, on the crop.
+    """Draws another mask of the recipe, by weight, and paints it from the landmarks, on the crop.
 
-    It knows where a mask goes and what masks look like, and cannot know which one the target wears: what a network can
-    reach that must guess as well.
+    It knows place and look of masks, but not which mask the target wears. A network has to guess that too, so this is
+    the level that it can reach.
     """
 
     masks: tuple[TemplateMask, ...]
@@ -146,7 +146,7 @@ class AnotherTemplate:
         return cls(tuple(masks) or (USUAL,))
 
     def mask(self, pairs: Sequence[Pair]) -> list[Masked | None]:
-        """Masked faces; None without landmarks, or where they allow no sane fit."""
+        """Masked faces; None without landmarks, or if no mask fits them."""
         return [self._paint(pair) for pair in pairs]
 
     def _paint(self, pair: Pair) -> Masked | None:
@@ -175,7 +175,7 @@ def _resized(picture: NDArray[Any], factor: float) -> NDArray[Any]:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A trained network; the mask cutout of each face is drawn by its key, so that results repeat."""
+    """A trained network; the key of a face draws its mask cutout, so results are repeatable."""
 
     name: str
     predictor: MaskPredictor

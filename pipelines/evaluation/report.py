@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: metrics.json, a table to paste, and the sheet."""
+"""Report of an evaluation: metrics.json, metrics.md and the sheet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The whole evaluation but its sheet, as JSON-able values; no clock and no path in it."""
+    """The evaluation without its sheet as JSON values; they hold no time and no path."""
     task = evaluation.task
     return {
         "build": {"name": task.record.recipe["name"], "digest": task.digest, "align": task.record.recipe["align"]},
@@ -54,7 +54,7 @@ def _network(run: Run) -> dict[str, Any]:
 
 
 def facts(evaluation: Evaluation) -> dict[str, str]:
-    """What was evaluated, as a person reads it."""
+    """What was evaluated, for people."""
     task, protocol = evaluation.task, evaluation.task.protocol
     said = {
         "build": f"{task.record.recipe['name']}, {task.digest[:16]}",
@@ -64,7 +64,7 @@ def facts(evaluation: Evaluation) -> dict[str, str]:
     }
     for run in task.runs:
         card = run.card
-        where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol says nothing of it"
+        where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol does not cover it"
         used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
         trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {card.data.train:,} pairs of {where}"
         said[f"network {run.name}"] = trained
@@ -72,10 +72,10 @@ def facts(evaluation: Evaluation) -> dict[str, str]:
 
 
 def cells(rows: Sequence[Row], *, intervals: bool) -> list[list[str]]:
-    """A table's cells: name, figures, samples.
+    """Cells of a table: name, figures, samples.
 
     Args:
-        intervals: whether figures have half their 95 % interval behind them.
+        intervals: whether half the 95 % interval follows each figure.
     """
     return [[row.name, *_figures(row, intervals), _count(row)] for row in rows]
 
@@ -85,7 +85,7 @@ def _figures(row: Row, intervals: bool) -> list[str]:
 
 
 def figure_text(figure: Figure, digits: int, interval: bool) -> str:
-    """A figure, and half the width of its interval if that is wanted and known.
+    """A figure as text, with half the width of its interval if requested and known.
 
     >>> figure_text(Figure(0.5, 0.4, 0.7), 2, True), figure_text(Figure(None, None, None), 2, True)
     ('0.50 ± 0.15', '–')
@@ -107,7 +107,7 @@ HEADS = ("", *(metric.head for metric in METRICS), "samples")
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """Facts and tables, to paste into a document."""
+    """Facts and tables as Markdown."""
     lines = [f"- {name}: {text}" for name, text in facts(evaluation).items()]
     for title, rows in evaluation.tables.items():
         table = [list(HEADS), ["---"] * len(HEADS), *cells(rows, intervals=True)]
@@ -116,10 +116,10 @@ def markdown(evaluation: Evaluation) -> str:
 
 
 def check_report(folder: str, task: Task) -> None:
-    """Refuse a folder that a report would harm: one with files, unless they are of a report. Writes nothing.
+    """Check that a report can be written to a folder: it is empty, new or holds a report. Writes nothing.
 
     Raises:
-        FaceloomError: it is a file, holds files and no report of ours, or lies among the build's photos.
+        FaceloomError: the folder is a file, holds other files, or lies among the photos of the build.
     """
     target = Storage(folder)
     target.check_folder()
@@ -128,14 +128,14 @@ def check_report(folder: str, task: Task) -> None:
     there = sorted(path.name for path in root.iterdir() if ".partial-" not in path.name) if root.is_dir() else []
     foreign = set(there) - {FIGURES, TABLE, SHEET}
     if foreign or (there and not _is_report(target)):
-        remedy = "Choose a new or an empty folder, or that of a report, which is replaced"
+        remedy = "Choose a new or an empty folder, or the folder of a report, which is replaced"
         shown = ", ".join(sorted(foreign)[:3] or there[:3])
         raise StorageError("the folder holds files that are no report of faceloom", where=folder, value=shown,
                            remedy=remedy)  # fmt: skip
 
 
 def _is_report(target: Storage) -> bool:
-    """Whether the figures of a report lie there, which are written first. Other things have files of that name, too."""
+    """Whether a folder holds the figures of a report, which are written first. Other tools use that file name too."""
     try:
         plain = json.loads(target.read_bytes(FIGURES))
     except (StorageError, ValueError):
@@ -144,13 +144,13 @@ def _is_report(target: Storage) -> bool:
 
 
 def write_report(evaluation: Evaluation, folder: str) -> None:
-    """Write the three files into a folder, which is made if it is not there; each whole or not at all.
+    """Write the three files into a folder, which is created if necessary; each file is written atomically.
 
     Raises:
         StorageError: they cannot be written.
     """
     text = json.dumps(as_json(evaluation), indent=1, ensure_ascii=False) + "\n"
-    # The figures tell that it is a report, and so what a stopped evaluation left is taken for its own.
+    # The figures come first: they identify the folder of a stopped evaluation as a report.
     files = {
         FIGURES: text.encode(),
         TABLE: markdown(evaluation).encode(),

@@ -19,14 +19,14 @@ EMPTY = 225
 
 
 def pick_shown(samples: Sequence[tuple[str, str]], count: int) -> list[str]:
-    """Choose samples spread over a split: as many people as there are, before anyone comes twice.
+    """Choose samples spread over a split: each person once before any person twice.
 
     Args:
         samples: key and identity of each.
-        count: how many at most.
+        count: maximum number.
 
     Returns:
-        Keys; the same for the same samples in any order.
+        Keys; they do not depend on the order of the samples.
     """
     seen: Counter[str] = Counter()
     ranked: list[tuple[int, int, str]] = []
@@ -37,11 +37,11 @@ def pick_shown(samples: Sequence[tuple[str, str]], count: int) -> list[str]:
 
 
 def draw_grid(heads: Sequence[str], rows: Sequence[Sequence[Image | None]]) -> Image:
-    """Pictures in rows under named columns, enlarged by whole numbers so that their pixels stay what they are.
+    """Pictures in rows under named columns, enlarged by a whole number so that pixels keep their values.
 
     Args:
-        heads: the name of each column, shortened with an ellipsis where it is wider than the column.
-        rows: of each row a picture for each column, uint8 (H, W, 3), RGB, all of one size; None stays empty.
+        heads: the name of each column, shortened with an ellipsis if it is too wide.
+        rows: for each row a picture per column, uint8 (H, W, 3), RGB, all of one size; None stays empty.
 
     Returns:
         uint8 (H, W, 3), RGB.

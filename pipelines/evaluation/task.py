@@ -1,4 +1,4 @@
-"""What is to be evaluated: networks and a split of a finished build, checked before any work."""
+"""The task of an evaluation: networks and a split of a finished build, checked before any work."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Protocol:
         split: its name.
         split_by: the recipe's rule.
         samples, people: in the split; both people of a morph.
-        people_trained, samples_trained: people of the split of whom `train` holds samples too, and their samples,
-            among them morphs of such people.
+        people_trained, samples_trained: people of the split who are also in `train`, and their samples, which include
+            morphs of such people.
     """
 
     split: str
@@ -58,12 +58,12 @@ class Protocol:
 
     @property
     def text(self) -> str:
-        """What that means, in a sentence."""
+        """The protocol in a sentence."""
         if self.split in (TRAIN, VAL):
             use = "trained on" if self.split == TRAIN else "used to choose the best epoch"
             return f"not held out: networks of this build were {use} with these very pairs"
         if not self.people_trained:
-            return "held-out people: train holds nobody of this split"
+            return "held-out people: train holds no person of this split"
         if self.people_trained == self.people:
             return "known people, other photos: train holds other samples of everyone in this split (as Lee 2022 does)"
         share = f"{self.people_trained:,} of {self.people:,} people"
@@ -76,7 +76,7 @@ class Task:
 
     Attributes:
         digest: of the build.
-        known: keys of the split's samples of people of whom `train` holds samples too.
+        known: keys of the samples of people who are also in `train`.
         shown: keys of the samples on the sheet.
     """
 
@@ -97,13 +97,13 @@ def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: st
         runs: folders of trained networks, at least one.
         out: folder of the build.
         split: of the build.
-        device: `cpu`, `cuda`, or `auto` for the latter where there is one.
+        device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is a usable GPU.
 
     Raises:
         StorageError: there is no finished build, or a shard is missing or cut short.
         FaceloomError: there is no such split, it holds no masked faces, or webdataset is not installed.
-        CheckpointError: a folder is no checkpoint of ours, or was trained for crops of another size.
-        TrainingError: there is no such device.
+        CheckpointError: a folder is no checkpoint of faceloom, or was trained for crops of another size.
+        TrainingError: the device does not exist.
     """
     storage = Storage(out)
     record, digest = read_record(storage), build_digest(storage)
@@ -139,7 +139,7 @@ def _everyone(samples: Mapping[str, frozenset[str]]) -> frozenset[str]:
 
 
 def _named(runs: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Runs by the name of their folder, or by their path where two folders have the same name."""
+    """Runs by the name of their folder, or by their path if two folders have the same name."""
     counts = Counter(folder.resolve().name for folder in runs)
     return [(folder.resolve().name if counts[folder.resolve().name] == 1 else str(folder), folder) for folder in runs]
 
