@@ -52,7 +52,7 @@ def train(
         learning_rate: of Adam.
         save_every: epochs between two saved states.
         device: `auto` takes CUDA if there is a usable GPU.
-        parent: folder of a run of the same preset whose best weights are the starting weights.
+        parent: folder of a run of the same preset; its best weights are the starting weights.
         seed: of all random draws.
         workers: processes that read the pairs; 0 reads in this process.
         resume: False deletes a run in `to` and starts over.

@@ -1,4 +1,4 @@
-"""Held-out pairs: which samples of `train` are kept back to choose the best epoch, where a build has no split `val`."""
+"""Held-out pairs: samples of `train` that choose the best epoch if a build has no split `val`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faceloom.schemas.keys import face_key, seed_of
 
 TRAIN, VAL = "train", "val"
 HELD_OUT = 10
-"""About one in so many samples is held out."""
+"""About one in `HELD_OUT` samples is held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Divided:
     """Keys of the samples to train on and of those held out. No person (or face, or pair) is on both sides.
 
     Attributes:
-        text: how they were divided.
+        text: description of the division.
     """
 
     train: frozenset[str]
@@ -77,7 +77,7 @@ def hold_out(faces: Mapping[str, tuple[tuple[str, str], ...]], seed: int) -> Div
 
 
 def _groups(faces: Mapping[str, tuple[tuple[str, str], ...]]) -> tuple[str, dict[str, set[str]]]:
-    """The unit that is held out, in a word, and the units that each sample shows."""
+    """The name of the unit that is held out, and the units in each sample."""
     people = {key: {identity for identity, _ in shown} for key, shown in faces.items()}
     if len(_sizes(people)) >= HELD_OUT:
         return "people", people
@@ -86,5 +86,5 @@ def _groups(faces: Mapping[str, tuple[tuple[str, str], ...]]) -> tuple[str, dict
 
 
 def _sizes(groups: Mapping[str, set[str]]) -> Counter[str]:
-    """Number of samples that show one unit only, by unit."""
+    """Number of samples that show only one unit, by unit."""
     return Counter(name for group in groups.values() if len(group) == 1 for name in group)

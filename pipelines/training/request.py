@@ -1,4 +1,4 @@
-"""A training run as it is requested, and the checks that it passes before any work."""
+"""A requested training run, and its checks before any work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TrainingRequest:
         preset: network and hyper-parameters, with the changes of the user (`change_preset`).
         seed: of all random draws.
         device: `auto`, `cpu` or `cuda`.
-        parent: folder of a run whose best weights are the starting weights.
+        parent: folder of a run; its best weights are the starting weights.
         workers: processes that read the pairs; 0 reads in this process.
         resume: continue the run in `to` after its last saved epoch; otherwise its files are deleted first.
     """
@@ -48,7 +48,7 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class CheckedRequest:
-    """A request that has passed all checks: the device is known, and the preset fits the size of the build's crops."""
+    """A request that passed all checks: the device is resolved, and the preset has the size of the build's crops."""
 
     request: TrainingRequest
     device: str
@@ -82,7 +82,7 @@ def change_preset(
 
 
 def check_request(request: TrainingRequest) -> CheckedRequest:
-    """Check everything that can be wrong with a request before any work; writes nothing.
+    """Check a request before any work; writes nothing.
 
     Raises:
         FaceloomError: a package is missing, the device does not exist, the build does not fit the preset, the parent is
@@ -126,7 +126,7 @@ def _parent_card(request: TrainingRequest) -> ParentCard | None:
 
 
 def _check_folder(checked: CheckedRequest) -> None:
-    """Refuse a folder with other files, and one with a different run unless that is to be replaced."""
+    """Raise an error if the folder holds other files, or a different run that the request does not replace."""
     request, folder = checked.request, Path(checked.request.to)
     Storage(request.to).check_folder()
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -151,7 +151,7 @@ def _check_folder(checked: CheckedRequest) -> None:
 
 
 def _settings_of_card(card: ModelCard) -> dict[str, Any]:
-    """What must be the same for a run to be resumed."""
+    """Values that must be equal to resume a run."""
     parent = card.parent.weights if card.parent else None
     device = card.device.partition(":")[0]
     rest = {"seed": card.seed, "data": card.data.digest, "parent": parent, "device": device}
@@ -162,11 +162,11 @@ def _settings_of_request(checked: CheckedRequest) -> dict[str, Any]:
     request = checked.request
     parent = checked.parent.weights if checked.parent else None
     rest = {"seed": request.seed, "data": build_digest(Storage(request.data)), "parent": parent}
-    # As JSON, as the card holds them.
+    # As JSON, as in the card.
     return {**_fixed(json.loads(json.dumps(preset_values(request.preset)))), **rest, "device": checked.device}
 
 
 def _fixed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyper-parameters that must not change; more epochs are fine unless the learning rate depends on them."""
+    """Hyper-parameters that must not change; more epochs are allowed unless the learning rate depends on them."""
     free = ("save_every", "epochs") if values.get("schedule") == "constant" else ("save_every",)
     return {name: value for name, value in values.items() if name not in free}

@@ -1,4 +1,4 @@
-"""The folder of a training run: which files it holds, how they are written after an epoch, and how a run resumes."""
+"""The folder of a training run: its files, writing them after an epoch, and reading them to resume."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from faceloom.models.training import Snapshot
 
 REPORT = "evaluation"
-"""Default folder of the report of `faceloom evaluate`. Training never touches it."""
+"""Default folder of the report of `faceloom evaluate`. Training does not change it."""
 OURS = (CARD, BEST, LAST, RESUME, TABLE, CURVE, LOCK)
 """Files that a training run writes."""
 
 
 def is_ours(name: str) -> bool:
-    """Whether a file or folder of this name may lie in the folder of a run."""
+    """Whether a run folder may hold a file or folder of this name."""
     return name in (*OURS, REPORT) or ".partial-" in name
 
 
@@ -42,11 +42,11 @@ class RunFolder:
     ) -> None:
         self._folder, self._preset, self._seed, self._device = folder, preset, seed, device
         self._data, self._parent = data, parent
-        # The best weights written last, by their epoch; what a killed run wrote is written again.
+        # Epoch of the best weights on disk; those of a killed run are written again.
         self._best: dict[int, FileCard] = {}
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write all files if this epoch is to be saved: every `save_every` epochs, and the last one.
+        """Write all files if the epoch is a multiple of `save_every`, or the last one.
 
         Raises:
             CheckpointError: a file cannot be written.
@@ -104,7 +104,7 @@ class RunFolder:
 
 
 def write_resume(folder: Path, snapshot: Snapshot) -> None:
-    """Write what resuming needs beside the best weights: the network, Adam's moments, and the losses so far."""
+    """Write the state for resuming, without the best weights: network, Adam's moments and losses so far."""
     tensors = {f"network/{name}": tensor for name, tensor in snapshot.network.items()}
     tensors |= {f"optimiser/{name}": tensor for name, tensor in snapshot.optimiser.items()}
     losses = [[loss.epoch, loss.train, loss.held_out, loss.seconds] for loss in snapshot.losses]
@@ -112,9 +112,9 @@ def write_resume(folder: Path, snapshot: Snapshot) -> None:
 
 
 def read_resume(folder: Path) -> Snapshot:
-    """Read what `write_resume` wrote, and the best weights.
+    """Read the state that `write_resume` wrote, and the best weights.
 
-    The best weights may be of a later epoch, if a kill came between the two files; training finds them again.
+    After a kill between the two files the best weights may be of a later epoch; training finds them again.
 
     Raises:
         CheckpointError: a file is missing or damaged.
@@ -133,18 +133,18 @@ def read_resume(folder: Path) -> Snapshot:
     for name, tensor in tensors.items():
         part, _, rest_of_name = name.partition("/")
         parts.setdefault(part, {})[rest_of_name] = tensor
-    copies = {name: tensor.clone() for name, tensor in best.items()}  # the file is replaced while they are in use
+    copies = {name: tensor.clone() for name, tensor in best.items()}  # training replaces the file
     return Snapshot(losses, parts["network"], parts["optimiser"], copies, best_epoch)
 
 
 def delete_run(folder: Path) -> None:
-    """Delete all files of a run but its lock. The card goes first: without it the rest is no checkpoint."""
+    """Delete all files of a run except its lock. The card is first: without it the rest is no checkpoint."""
     for name in OURS[:-1]:
         (folder / name).unlink(missing_ok=True)
 
 
 def delete_leftovers(folder: Path) -> None:
-    """Delete partial files of a killed process and, if the run is finished, the state that resuming needed."""
+    """Delete partial files of a killed process and, if the run is finished, the state for resuming."""
     for path in folder.glob("*.partial-*"):
         path.unlink(missing_ok=True)
     if (folder / CARD).exists() and read_card(folder).finished:

@@ -26,7 +26,7 @@ class TrainingReport:
 
     Attributes:
         folder: of the run: `card.json`, `best.safetensors`, `last.safetensors`, `loss.csv` and `loss.png`.
-        card: what was trained on what and how. `card.metrics` holds the losses of the best and the last epoch.
+        card: describes network, data and training. `card.metrics` holds the losses of the best and the last epoch.
         resumed: epochs that an earlier process had done; 0 for a new run.
         seconds: wall time of this call.
     """
@@ -42,7 +42,7 @@ def run_training(
     on_start: Callable[[int], None] = lambda done: None,
     on_epoch: Callable[[EpochLoss], None] = lambda loss: None,
 ) -> TrainingReport:
-    """Train, and save the run every `save_every` epochs. A finished run is verified and left as it is.
+    """Train, and save the run every `save_every` epochs. A finished run is only verified.
 
     Args:
         checked: from `check_request`.
@@ -92,7 +92,7 @@ def run_training(
 
 
 def _finished(folder: Path, epochs: int) -> ModelCard | None:
-    """The card of a run that has done all epochs, with its weights verified; None if epochs are left to do."""
+    """Verify the weights of a run with all epochs done and return its card; None if epochs are left."""
     card = read_card(folder)
     if not card.finished or card.epochs_done < epochs:
         return None

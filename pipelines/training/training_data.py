@@ -1,4 +1,4 @@
-"""Training pairs of a finished build: checked, read once into memory, and batched in an order that the seed decides."""
+"""Training pairs of a finished build: checked, read once into memory, and batched in a seeded order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PairSet:
     Attributes:
         keys: sample keys.
         face, masked: uint8 (N, 3, S, S), RGB.
-        mask: coverage, uint8 (N, 1, S, S), 0..255: soft if the build has soft masks, else 0 or 255.
+        mask: coverage, uint8 (N, 1, S, S), 0..255: soft if the build has soft masks, otherwise 0 or 255.
     """
 
     keys: tuple[str, ...]
@@ -76,7 +76,7 @@ class PairSet:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The pairs that a network is trained on and validated with, and their description for its card."""
+    """Training pairs, held-out pairs, and their description for the card."""
 
     train: PairSet
     held_out: PairSet
