@@ -20,11 +20,11 @@ from rich.text import Text
 from faceloom.pipelines.run.watcher import Watcher
 
 PLAIN_SECONDS = 10.0
-"""Without a terminal, a stage prints a line when it begins and then at this interval."""
+"""Seconds between lines of a stage without a terminal; it also prints one when it begins."""
 
 
 def size_text(count: float) -> str:
-    """Bytes as a person reads them.
+    """Format a number of bytes for people.
 
     >>> size_text(2048), size_text(5 * 2**30)
     ('2.0 KiB', '5.0 GiB')
@@ -37,7 +37,7 @@ def size_text(count: float) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """Seconds as a person reads them.
+    """Format a number of seconds for people.
 
     >>> time_text(0.25), time_text(12.3), time_text(125), time_text(7300)
     ('0.25 s', '12 s', '2 min 05 s', '2 h 01 min')
@@ -70,7 +70,7 @@ class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.fields["counted"]:
             return Text(f"{task.completed:,.0f}/{task.total:,.0f} {task.fields['unit']}")
-        # A stage that does not know its total reports rounded counts; once it is over they would only mislead.
+        # A stage without a total reports rounded counts; after its end they would mislead.
         return Text("" if task.finished or not task.completed else f"{task.completed:,.0f} {task.fields['unit']}")
 
 
@@ -107,7 +107,7 @@ class LiveWatcher(Watcher):
         if self._progress.task_ids:
             number = self._progress.task_ids[-1]
             total = next(task.total for task in self._progress.tasks if task.id == number)
-            whole = max(1, self._count) if total is None else total  # 0 of 0 would look as if it had not begun
+            whole = max(1, self._count) if total is None else total  # 0 of 0 would look like a stage that has not begun
             self._progress.update(number, total=whole, completed=whole)
 
     def __enter__(self) -> LiveWatcher:

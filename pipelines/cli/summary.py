@@ -1,4 +1,4 @@
-"""The tables that commands end with, for people."""
+"""The tables that commands print at the end, for people."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from faceloom.pipelines.store.clean import Leftovers
 from faceloom.schemas.photos import Reject
 
 MOST_FILES = 20
-"""Files that `clean` names."""
+"""Maximum number of files that `clean` lists."""
 MOST_EXAMPLES = 3
-"""Rejects of one code that are shown in full."""
+"""Maximum number of rejects per code that are shown in full."""
 
 
 def build_summary(report: BuildResult, out: str) -> list[RenderableType]:
-    """What a build holds and what this run did for it."""
+    """Content of a build, and the work of this run."""
     record, seconds = report.record, sum(report.wall.values())
-    did = "nothing; everything was there already"
+    did = "nothing; everything already exists"
     if report.analysed or report.rendered or report.lifted:
         did = f"{report.analysed:,} photos analysed, {report.rendered:,} samples rendered"
         did += f", {report.lifted:,} parts reused from older shards" if report.lifted else ""
@@ -44,22 +44,22 @@ def build_summary(report: BuildResult, out: str) -> list[RenderableType]:
 
 
 def plan_summary(plan: Preview, out: str) -> list[RenderableType]:
-    """What a build would do."""
+    """Preview of a build."""
     facts = {
         "photos": plan.photos,
         "faces": _faces(plan),
-        "samples": f"{plan.samples:,}, of which {plan.samples_ready:,} are there already",
+        "samples": f"{plan.samples:,} ({plan.samples_ready:,} already exist)",
         "rejected": _total(plan.rejects),
         "size": f"about {size_text(plan.bytes)}",
-        "shards": f"{plan.shards:,}, of which {plan.shards_ready:,} are there already",
-        "parts": f"{plan.parts:,}, of which {plan.parts_ready:,} need no rendering",
+        "shards": f"{plan.shards:,} ({plan.shards_ready:,} already exist)",
+        "parts": f"{plan.parts:,} ({plan.parts_ready:,} need no rendering)",
         "output": out,
     }
     return [facts_table("Would be built", facts), *_counts(plan.by_split, plan.by_mask, plan.by_source, plan.rejects)]
 
 
 def show_summary(shown: Shown, out: str) -> list[RenderableType]:
-    """What an output folder holds."""
+    """Content of an output folder."""
     record, disk = shown.record, shown.disk
     facts = {
         "recipe": record.recipe.get("name", ""),
@@ -77,7 +77,7 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
         "reject tables": size_text(disk.rejects),
         "neighbours": size_text(disk.neighbours),
         "unfinished work": size_text(disk.work),
-        "in all": size_text(disk.total),
+        "total": size_text(disk.total),
     }
     blocks = [
         facts_table(out, facts),
@@ -89,7 +89,7 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
 
 
 def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:
-    """The first few rejects of every code in full."""
+    """The first rejects of every code in full."""
     groups: dict[tuple[str, str], list[Reject]] = {}
     for reject in rejects:
         groups.setdefault((reject.stage, reject.code), []).append(reject)
@@ -103,7 +103,7 @@ def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:
 
 
 def export_summary(done: Exported, to: str) -> list[RenderableType]:
-    """What an export wrote, and what of the build it does not hold."""
+    """What an export wrote, and what it left out."""
     lines = [f"{done.written:,} samples written to {to}, {done.skipped:,} skipped because they exist already"]
     if done.morphs:
         lines.append(f"{done.morphs:,} samples were left out because they are morphs; use --morphs to export them")
@@ -115,9 +115,9 @@ def export_summary(done: Exported, to: str) -> list[RenderableType]:
 
 
 def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[RenderableType]:
-    """What was deleted, or would be."""
+    """Files that `clean` deleted or would delete."""
     if not found.files:
-        return [Text(f"{out} holds nothing but its build.")]
+        return [Text(f"{out} holds only its build.")]
     files = [(path, size_text(size)) for path, size in found.files.items()]
     if more := files[MOST_FILES:]:
         files = [*files[:MOST_FILES], (f"{len(more):,} more", "")]
@@ -127,7 +127,7 @@ def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[Renderab
 
 
 def evaluation_summary(evaluation: Evaluation) -> list[RenderableType]:
-    """Facts and tables of an evaluation, without intervals, for which a terminal has no room."""
+    """Facts and tables of an evaluation; a terminal has no room for the intervals."""
     from faceloom.pipelines.evaluation.report import HEADS, cells, facts
 
     tables = evaluation.tables.items()
@@ -146,13 +146,13 @@ def print_blocks(console: Console, blocks: Sequence[RenderableType]) -> None:
 
 
 def facts_table(title: str, facts: Mapping[str, object]) -> RenderableType:
-    """Two columns: what, and how much."""
+    """A table of two columns: name and value."""
     rows = [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in facts.items()]
     return table(title, (), rows, words=2)
 
 
 def counts_table(title: str, counts: Mapping[str, int], *, most: int = 20) -> RenderableType:
-    """Names with their counts and shares, largest first; only so many of them."""
+    """Names with their counts and shares, largest first, up to a limit."""
     total = sum(counts.values())
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     rows = [(name, f"{count:,}", f"{count / total:.1%}" if total else "") for name, count in ranked[:most]]
@@ -162,7 +162,7 @@ def counts_table(title: str, counts: Mapping[str, int], *, most: int = 20) -> Re
 
 
 def seconds_table(title: str, seconds: Mapping[str, float]) -> RenderableType:
-    """Kinds of work with their seconds and shares."""
+    """Stages with their seconds and shares."""
     total = sum(seconds.values())
     rows = [(name, f"{spent:.2f}", f"{spent / total:.0%}" if total else "") for name, spent in seconds.items()]
     return table(title, ("", "seconds", "share"), rows)
@@ -179,10 +179,10 @@ def rejects_table(rejects: Mapping[str, Mapping[str, int]]) -> RenderableType:
 
 
 def table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> RenderableType:
-    """A title above columns of plain text: the first few hold words, the others figures.
+    """A title above columns of plain text: the first `words` columns hold text, the others numbers.
 
     Args:
-        names: heads of the columns; none for a table without.
+        names: column headers; empty for none.
     """
     made = Table(box=None, pad_edge=False, header_style="dim", show_header=bool(names))
     for number, name in enumerate(names or rows[0]):
@@ -204,10 +204,10 @@ def _counts(
 
 
 def _faces(counted: BuildRecord | Preview) -> str:
-    """How many faces, how many of them morphs, and how well their neighbours were found."""
+    """Number of faces and morphs, and the share of true neighbours found."""
     text = f"{counted.faces:,}"
     if counted.morphs:
-        text += f", of which {counted.morphs:,} are morphs"
+        text += f" ({counted.morphs:,} morphs)"
     if counted.recall:
         found = ", ".join(f"{share:.1%} in {split}" for split, share in sorted(counted.recall.items()))
         text += f"; true neighbours found: {found}"
@@ -226,7 +226,7 @@ def _times(last_run: Mapping[str, Any]) -> list[RenderableType]:
     }
     work = dict(sorted(last_run["work_seconds"].items(), key=lambda item: -item[1]))
     return [
-        facts_table("Last run that had something to do", facts),
-        seconds_table("Its stages, on the clock", last_run["wall_seconds"]),
-        seconds_table("Its work, added up over workers", work),
+        facts_table("Last run with work to do", facts),
+        seconds_table("Wall time by stage", last_run["wall_seconds"]),
+        seconds_table("Work time by stage, sum over workers", work),
     ]

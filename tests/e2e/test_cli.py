@@ -85,7 +85,7 @@ def test_a_second_build_does_no_work(built: Any, run: Any, photos: Path, recipe:
 def test_plan_knows_what_is_there(built: Any, run: Any, photos: Path, recipe: Path) -> None:
     said = run("plan", recipe, "--source", photos, "--out", built.out)
     assert said.code == 0
-    assert "6, of which 6 are there already" in said.out and "duplicate_photo" in said.out
+    assert "6 (6 already exist)" in said.out and "duplicate_photo" in said.out
     assert "the same bytes as" in said.out
 
 
@@ -207,7 +207,7 @@ def test_export_names_a_damaged_sample(own: Path, run: Any, tmp_path: Path) -> N
 
 
 def test_clean_removes_what_a_changed_recipe_left(own: Path, run: Any, photos: Path, tmp_path: Path) -> None:
-    assert "nothing but its build" in run("clean", own).out
+    assert "holds only its build" in run("clean", own).out
     changed = tmp_path / "changed.yaml"
     changed.write_text("name: changed\nmasks: [{kind: polygon, shape: C}]\n")
     assert run("build", changed, "--source", photos, "--out", own).code == 0

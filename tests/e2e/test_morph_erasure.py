@@ -117,7 +117,7 @@ def test_a_build_says_how_many_faces_are_morphs(first: Path, run: Any) -> None:
     record = json.loads((first / "out" / "build.json").read_text())
     folded = record["rejects"].get("render", {}).get("morph_folds", 0)
     assert (record["faces"], record["morphs"], record["written"]) == (36, 24, 36 - folded)
-    assert "36, of which 24 are morphs" in run("show", first / "out").out
+    assert "36 (24 morphs)" in run("show", first / "out").out
     card = (first / "out" / "README.md").read_text()
     assert "24 of 36 faces are morphs" in card and f"{36 - folded} samples of 2 people" in card
     plan = run("plan", first / "mixed.yaml", "--source", first / "photos", "--out", first / "out", "--json").json

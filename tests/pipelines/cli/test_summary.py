@@ -61,7 +61,7 @@ def test_a_build() -> None:
 
 
 def test_a_build_that_did_nothing_says_so() -> None:
-    assert has(shown(*build_summary(report(analysed=0, rendered=0), "out")), "everything was there already")
+    assert has(shown(*build_summary(report(analysed=0, rendered=0), "out")), "everything already exists")
     assert has(shown(*build_summary(report(analysed=0, rendered=0, lifted=3), "out")), "3 parts reused")
 
 
@@ -73,8 +73,8 @@ def test_a_plan() -> None:
         rejects={"scan": {"empty": 1}},
     )  # fmt: skip
     lines = shown(*plan_summary(plan, "out"))
-    assert has(lines, "samples", "1,800, of which 1,200 are there already") and has(lines, "size", "about 5.0 MiB")
-    assert has(lines, "shards", "3, of which 1") and has(lines, "parts", "8, of which 5 need no rendering")
+    assert has(lines, "samples", "1,800 (1,200 already exist)") and has(lines, "size", "about 5.0 MiB")
+    assert has(lines, "shards", "3 (1 already exist") and has(lines, "parts", "8 (5 need no rendering)")
     assert has(lines, "kn95", "100.0%") and has(lines, "scan", "empty", "1")
 
 
@@ -86,7 +86,7 @@ def test_what_an_output_holds() -> None:
     }  # fmt: skip
     lines = shown(*show_summary(Shown(RECORD, disk, last), "out"))
     assert has(lines, "shards in use", "3.0 MiB in 1") and has(lines, "superseded", "1.0 MiB", "faceloom clean out")
-    assert has(lines, "in all", "4.0 MiB") and has(lines, "render", "3.00", "75%")
+    assert has(lines, "total", "4.0 MiB") and has(lines, "render", "3.00", "75%")
     assert lines.index(next(line for line in lines if line.startswith("paint"))) < lines.index(
         next(line for line in lines if line.startswith("decode"))
     )
@@ -103,10 +103,10 @@ def test_warnings_come_last_and_are_not_markup() -> None:
 def test_morphs_are_told_from_faces_and_so_is_what_an_index_missed() -> None:
     record = RECORD.model_copy(update={"faces": 1234, "morphs": 1100, "recall": {"test": 1.0, "train": 0.9876}})
     lines = shown(*show_summary(Shown(record, Disk(0, 0, 0, 0, 0, 2048, 0), None), "out"))
-    assert has(lines, "faces", "1,234, of which 1,100 are morphs", "found: 100.0% in test, 98.8% in train")
-    assert has(lines, "neighbours", "2.0 KiB") and has(lines, "in all", "2.0 KiB")
+    assert has(lines, "faces", "1,234 (1,100 morphs)", "found: 100.0% in test, 98.8% in train")
+    assert has(lines, "neighbours", "2.0 KiB") and has(lines, "total", "2.0 KiB")
     exact = shown(*show_summary(Shown(record.model_copy(update={"recall": {}}), Disk(0, 0, 0, 0, 0, 0, 0), None), "o"))
-    assert has(exact, "1,100 are morphs") and not has(exact, "true neighbours")
+    assert has(exact, "(1,100 morphs)") and not has(exact, "true neighbours")
     assert not has(shown(*show_summary(Shown(RECORD, Disk(0, 0, 0, 0, 0, 0, 0), None), "o")), "morphs")
 
 
@@ -154,7 +154,7 @@ def test_clean() -> None:
     lines = shown(*clean_summary(found, "out", deleted=False))
     assert has(lines, "3 files, 2.0 KiB") and has(lines, "faceloom clean out --yes") and has(lines, "index/a.parquet")
     assert has(shown(*clean_summary(found, "out", deleted=True)), "Deleted: 3 files")
-    assert has(shown(*clean_summary(Leftovers({}, {}, {}), "out", deleted=True)), "nothing but its build")
+    assert has(shown(*clean_summary(Leftovers({}, {}, {}), "out", deleted=True)), "holds only its build")
     many = Leftovers({f"shards/{number:03d}.tar": 1 for number in range(100)}, {}, {})
     lines = shown(*clean_summary(many, "out", deleted=False))
     assert has(lines, "80 more") and len(lines) < 30
