@@ -1,4 +1,4 @@
-"""Guide masks in a recipe: which parts of a face they show, and what happens to photos without part maps."""
+"""Guide masks in a recipe: the parts of a face that they show, and the handling of photos without part maps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Region = Literal[
 PARTS: tuple[Part, ...] = get_args(Part)
 """The 18 parts of CelebAMask-HQ in its own label order, 1 to 18. `l_` and `r_` are the person's own left and right, so
 `l_eye` lies right in the picture; `eye_g` glasses, `ear_r` earring, `neck_l` necklace, `u_lip` and `l_lip` upper and
-lower lip, `mouth` what shows between them."""
+lower lip, `mouth` the area between them."""
 
 LABEL_ORDERS: dict[str, tuple[str, ...]] = {
     "celebamask_hq": PARTS,
@@ -30,12 +30,12 @@ LABEL_ORDERS: dict[str, tuple[str, ...]] = {
         "nose", "mouth", "u_lip", "l_lip", "neck", "neck_l", "cloth", "hair", "hat",
     ),
 }  # fmt: skip
-"""What the values 1, 2, … of a flattened label map mean, in the two orders that circulate; 0 is background."""
+"""Meaning of the values 1, 2, … of a flattened label map, in the two common orders; 0 is background."""
 
 LANDMARK_REGIONS: tuple[Region, ...] = (
     "skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip", "lower_face",
 )  # fmt: skip
-"""What 68 landmarks can show."""
+"""Parts that 68 landmarks can show."""
 
 _BROWS: tuple[Part, ...] = ("l_brow", "r_brow")
 _EYES: tuple[Part, ...] = ("l_eye", "r_eye")
@@ -80,17 +80,17 @@ ATTRIBUTE_PARTS: dict[str, tuple[Part, ...]] = {
     "Wearing_Necklace": ("neck_l", "neck"),
     "Wearing_Necktie": ("cloth",),
 }
-"""The parts in which each CelebA attribute shows, as MSaGAN (2020) has it for Mouth_Slightly_Open. What may be absent
-(glasses, hat) comes with what it would sit on, so that a guide is there for those without it too. Beard and cheeks are
-both `skin` to the people who drew the parts."""
+"""The parts in which each CelebA attribute shows, as MSaGAN (2020) has it for Mouth_Slightly_Open. Parts that
+may be absent (glasses, hat) include the part under them, so that faces without them have a guide too. The data set
+labels both beard and cheeks as `skin`."""
 
 ATTRIBUTES_WITHOUT_PARTS: dict[str, str] = {
-    "Attractive": "it is a judgement of the whole face, not of any part",
-    "Blurry": "it speaks of the picture, not of the face",
-    "Male": "it speaks of the whole person, and every part may show it",
+    "Attractive": "it rates the whole face, not a part",
+    "Blurry": "it describes the picture, not the face",
+    "Male": "it describes the whole person, and every part may show it",
     "Young": "age shows in every part",
 }
-"""CelebA attributes that no choice of parts stands for, and why."""
+"""CelebA attributes without parts, and the reason."""
 
 
 class Guide(Model):
@@ -125,7 +125,7 @@ class Guide(Model):
             if name not in ATTRIBUTES_WITHOUT_PARTS:
                 raise ValueError(f"'{name}' is no CelebA attribute; allowed: {', '.join(ATTRIBUTE_PARTS)}")
             if not self.parts:
-                raise ValueError(f"no parts stand for '{name}': {ATTRIBUTES_WITHOUT_PARTS[name]}; name parts yourself")
+                raise ValueError(f"'{name}' has no parts: {ATTRIBUTES_WITHOUT_PARTS[name]}; name parts yourself")
         if len(set(self.parts)) < len(self.parts):
             raise ValueError("a part is named twice")
         if self.missing == "landmarks" and (beyond := sorted(set(self.regions) - set(LANDMARK_REGIONS))):
@@ -134,10 +134,10 @@ class Guide(Model):
 
     @property
     def regions(self) -> tuple[Region, ...]:
-        """The parts whose union the guide is."""
+        """The parts of the guide, which is their union."""
         return self.parts or ATTRIBUTE_PARTS[self.attribute or ""]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that decides the guide of a face and what is recorded of it, as JSON."""
+        """All values that decide the guide of a face and its record, as JSON."""
         return {**self.model_dump(mode="json", exclude={"parts"}), "regions": list(self.regions)}

@@ -1,4 +1,4 @@
-"""The recipe: everything that decides what a build makes, validated before any work."""
+"""The recipe: all settings that decide the content of a build, validated before any work."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ByteCount = Annotated[
 
 
 class Faces(Model):
-    """Which faces of a photo are used, and how they are found."""
+    """Selection and detection of the faces of a photo."""
 
     select: Literal["largest", "all", "centre"] = Field(
         default="largest", description="which faces of a photo to use when it has several"
@@ -65,7 +65,7 @@ class Faces(Model):
 
 
 class Align(Model):
-    """The crop that every sample gets."""
+    """The crop of every sample."""
 
     mode: Literal["eye_level", "arcface", "face_box"] = Field(
         default="arcface",
@@ -158,7 +158,7 @@ class Features(Model):
 
 
 class Output(Model):
-    """What a sample holds and how it is encoded."""
+    """Content and encoding of a sample."""
 
     image: Literal["jpg", "png", "webp"] = Field(
         default="jpg", description="format of pictures; png and webp are lossless"
@@ -173,7 +173,7 @@ class Output(Model):
 
 
 class Recipe(Model):
-    """A recipe: everything that decides what a build makes. Every key but `name` has a default."""
+    """A recipe: all settings that decide the content of a build. Every key except `name` has a default."""
 
     name: str = Field(pattern=_NAME, description="name of the build: lower-case letters, digits, `-` and `_`")
     description: str = Field(default="", description="text for people")
@@ -213,7 +213,7 @@ class Recipe(Model):
 
 
 def _path_of(data: Any, fault: Mapping[str, Any]) -> str:
-    """Turn pydantic's location of a fault into a path in the recipe, leaving out the names of union branches."""
+    """Turn pydantic's location of an error into a path in the recipe, without the names of union branches."""
     loc, path, here = list(fault["loc"]), "$", data
     for position, step in enumerate(loc):
         if isinstance(here, Mapping) and position and isinstance(loc[position - 1], int) and step == here.get("kind"):
@@ -246,7 +246,7 @@ def _message_of(fault: Mapping[str, Any]) -> str:
 
 
 def _with_tuples(data: Any) -> Any:
-    """Lists as tuples, which is what strict validation wants for the frozen models."""
+    """Lists as tuples, which strict validation of the frozen models requires."""
     if isinstance(data, Mapping):
         return {key: _with_tuples(value) for key, value in data.items()}
     return tuple(map(_with_tuples, data)) if isinstance(data, (list, tuple)) else data
@@ -256,11 +256,11 @@ def parse_recipe(data: object, *, where: str = "") -> Recipe:
     """Validate a recipe.
 
     Args:
-        data: what the YAML file held.
+        data: content of the YAML file.
         where: name of the file, for messages.
 
     Raises:
-        RecipeError: with the path of every fault, such as `$.masks[1].shape`, and what is allowed there.
+        RecipeError: lists the path of every error, such as `$.masks[1].shape`, and the allowed values there.
     """
     if not isinstance(data, Mapping):
         raise RecipeError("a recipe is a mapping of keys", where=where or "$", value=type(data).__name__)
@@ -274,7 +274,7 @@ def parse_recipe(data: object, *, where: str = "") -> Recipe:
             if not isinstance(fault["input"], (Mapping, list, tuple)):
                 message += f" (got {fault['input']!r})"
             faults.setdefault(path, []).append(message)
-        # Where one branch of a union fails deep inside, what the other branches say of the whole only confuses.
+        # If one branch of a union fails deep inside, messages of the other branches about the whole only confuse.
         deepest = [path for path in faults if not any(other.startswith((path + ".", path + "[")) for other in faults)]
         lines = [f"{path}: {'; or: '.join(dict.fromkeys(faults[path]))}" for path in deepest]
         first, rest = lines[0].split(": ", 1)[1], "\n".join(lines[1:])
@@ -282,7 +282,7 @@ def parse_recipe(data: object, *, where: str = "") -> Recipe:
 
 
 def _all_faults(data: Any, error: ValidationError) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Every fault with its path. An unknown key hides what else is wrong beside it: without it, that shows."""
+    """Every error with its path. An unknown key hides other errors beside it, so it is removed to find them."""
     known: set[str] = set()
     while True:
         unknown = set()
@@ -303,7 +303,7 @@ def _all_faults(data: Any, error: ValidationError) -> Iterator[tuple[Mapping[str
 
 
 def _without(node: Any, paths: Collection[str], path: str = "$") -> Any:
-    """A copy of a recipe's data without what lies at some paths."""
+    """A copy of a recipe's data without the values at some paths."""
     if isinstance(node, Mapping):
         kept = {key: value for key, value in node.items() if f"{path}.{key}" not in paths}
         return {key: _without(value, paths, f"{path}.{key}") for key, value in kept.items()}
