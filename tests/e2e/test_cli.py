@@ -122,7 +122,7 @@ def test_show_for_people(built: Any, run: Any) -> None:
         "Disk",
         "face table",
         "superseded shards",
-        "clock",
+        "Wall time",
         "paint",
         "render",
         "noise.png",
