@@ -83,13 +83,13 @@ def solid_colour(colour: NDArray[np.floating], shape: tuple[int, int]) -> NDArra
     import cv2
 
     sheet = np.empty((*shape, 3), np.uint8)
-    # Numpy is slow where the innermost axis is short.
+    # Numpy is slow if the innermost axis is short.
     cv2.rectangle(sheet, (0, 0), (shape[1], shape[0]), [min(255, max(0, round(v))) for v in colour.tolist()], -1)
     return sheet
 
 
 def quantile(values: NDArray[np.floating], share: float) -> float:
-    """The value below which `share` of all values lie; no interpolation, much faster than numpy's."""
+    """The `share` quantile of all values, without interpolation; much faster than numpy's."""
     line = values.ravel()
     at = min(line.size - 1, int(share * line.size))
     return float(np.partition(line, at)[at])

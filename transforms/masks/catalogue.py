@@ -1,4 +1,4 @@
-"""The nine masks of our own: outlines, relief, straps and what they are sold in. All numbers in the mask frame."""
+"""Our nine vector masks: outlines, relief, straps, colours and patterns. All numbers are in the mask frame."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Template:
 
     Attributes:
         half: right half of the outline.
-        relief: what gives the surface its shape.
+        relief: shape of the surface.
         straps: ear loops, head bands or none.
         upper, lower: control points at which straps are fixed, as indices into `half`.
-        stand_off: how far it stands before the mouth.
+        stand_off: distance from the mouth.
         palette: name of a palette of `fabric`.
-        patterns: patterns it is sold in, with weights.
-        hug: how far it may reach beyond the face's silhouette.
+        patterns: fabric patterns, with weights.
+        hug: maximum reach beyond the silhouette of the face.
         hem: probability of a visible hem, weld or trim along the edge.
         valve: probability of a valve.
         label: probability of a printed mark.
@@ -105,4 +105,4 @@ TEMPLATES: dict[str, Template] = {
         hem=0.7, valve=1.0, label=0.2, folds=2,
     ),
 }  # fmt: skip
-"""The masks by the names that a recipe uses."""
+"""The masks by their names in a recipe."""

@@ -21,10 +21,10 @@ def alpha_over(
         image: uint8 (H, W, 3), RGB; not changed.
         colour: one RGB triple 0..255, or a picture, uint8 (H, W, 3).
         alpha: float32 (H, W), 0..1.
-        region: where alpha is above 0; computed by default.
+        region: contains all pixels with alpha above 0; computed by default.
 
     Returns:
-        uint8 (H, W, 3), RGB. Pixels where alpha is 0 stay as in `image`, bit for bit.
+        uint8 (H, W, 3), RGB. Pixels with alpha 0 are bit-identical to `image`.
     """
     import cv2
 
@@ -39,13 +39,13 @@ def alpha_over(
         cv2.rectangle(sheet := np.empty_like(below), (0, 0), below.shape[1::-1], paint.tolist(), cv2.FILLED)
     else:
         sheet = np.ascontiguousarray(paint[window])
-    # OpenCV divides by 1.00001 times the sum of the weights, which moves no level by half: 0 and 1 stay exact.
+    # OpenCV divides by 1.00001 times the sum of the weights; the change is below half a level, so 0 and 1 are exact.
     result[window] = cv2.blendLinear(sheet, below, np.ascontiguousarray(weight), 1 - weight)
     return result
 
 
 def covered_region(alpha: Coverage) -> Region | None:
-    """The smallest region that holds every pixel with alpha above 0; None when there are none."""
+    """The smallest region with all pixels of alpha above 0; None if there are none."""
     import cv2
 
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))

@@ -74,16 +74,14 @@ def add_details(sheet: Image, canvas: Canvas, template: Template, outline: Outli
     """
     done: list[JsonValue] = []
     top, bottom = float(outline[:, 1].min()), float(outline[:, 1].max())
-    if (
-        template.relief == "pleats" and rng.random() < 0.22
-    ):  # a paler band at the top, where the inner layer is folded over
+    if template.relief == "pleats" and rng.random() < 0.22:  # a paler band at the top: the folded inner layer
         row = int((top + rng.uniform(0.08, 0.2) * (bottom - top) - canvas.y0) * canvas.scale[1])
         band = 0.5 * colour + 0.5 * 250 if rng.random() < 0.7 else any_colour(rng)
         sheet[: max(0, row)] = band.astype(np.uint8)
         done.append("band")
     if rng.random() < 0.26 * template.hem:
         contrast = any_colour(rng) if rng.random() < 0.25 else np.full(3, 245.0 if rng.random() < 0.5 else 30.0)
-        # From a seam to a sewn-on binding of a centimetre.
+        # From a seam to a sewn binding of one centimetre.
         _trim(sheet, canvas, outline, _ink(np.asarray(contrast, np.float32)), 0.015 + 0.1 * rng.random() ** 2)
         done.append("trim")
     if rng.random() < template.valve:

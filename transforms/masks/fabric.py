@@ -1,4 +1,4 @@
-"""Colours that masks are sold in, and fabric patterns drawn by code."""
+"""Mask colours, and fabric patterns drawn by code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Colour = NDArray[np.float32]
 
 _WHITE = ((248, 248, 246), 5.0)
 _BLACK = ((36, 36, 37), 5.0)
-# Weight, mean RGB, spread. After what is worn in the street; `cloth` also follows the dark tones of sewn sponge masks.
+# Weight, mean RGB, spread. Modelled on masks in the street; `cloth` adds the dark tones of sewn sponge masks.
 PALETTES: dict[str, tuple[tuple[float, tuple[tuple[int, int, int], float]], ...]] = {
     "surgical": (
         (0.30, _WHITE),
@@ -48,18 +48,18 @@ PALETTES: dict[str, tuple[tuple[float, tuple[tuple[int, int, int], float]], ...]
         (0.06, ((190, 196, 204), 14.0)),
     ),
 }
-# How often a mask is none of the usual colours.
+# Probability of an unusual colour.
 _ODD = {"cloth": 0.15, "surgical": 0.08, "respirator": 0.06}
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
-    """Any hue as dyed cloth shows it: rarely fully saturated."""
+    """Any hue of dyed cloth: rarely fully saturated."""
     hue, saturation, value = rng.random(), 0.85 * rng.random() ** 0.8, 0.15 + 0.82 * rng.random()
     return np.array(colorsys.hsv_to_rgb(hue, saturation, value), np.float32) * 255
 
 
 def draw_colour(palette: str, rng: np.random.Generator) -> Colour:
-    """One RGB colour, float32 (3,) 0..255, from a palette or, for `any` and now and then, from all hues."""
+    """One RGB colour, float32 (3,) 0..255, from a palette, or from all hues: always for `any`, else rarely."""
     if palette == "any" or rng.random() < _ODD.get(palette, 0.05):
         return any_colour(rng)
     entries = PALETTES[palette]
@@ -147,7 +147,7 @@ def _blobs(canvas: Canvas, base: Colour, rng: np.random.Generator, petals: bool,
 
 
 def floral(canvas: Canvas, base: Colour, rng: np.random.Generator) -> Image:
-    """Five-petalled flowers strewn about."""
+    """Scattered flowers with five petals."""
     return _blobs(canvas, base, rng, True, int(rng.integers(10, 34)), rng.uniform(0.05, 0.14))
 
 
@@ -180,7 +180,7 @@ def cloth(canvas: Canvas, colour: Colour, pattern: str, rng: np.random.Generator
 
 
 def draw_strap_colour(colour: Colour, rng: np.random.Generator) -> Colour:
-    """Straps are white or black elastic on most masks, else dyed like the cloth."""
+    """Strap colour: usually white or black elastic, otherwise the dye of the cloth."""
     dice = rng.random()
     if dice < 0.25:
         return draw_colour_near(colour, rng)

@@ -28,9 +28,9 @@ FACE_WIDTH = 2.24
 _JAW_HALF = ((0.0, 1.78), (0.29, 1.737), (0.54, 1.58), (0.756, 1.38), (0.917, 1.136), (1.012, 0.863), (1.06, 0.574),
              (1.095, 0.284), (1.12, 0.0))  # fmt: skip
 _BRIDGE = ((0.0, -0.035), (0.0, 0.15), (0.0, 0.33), (0.0, 0.518))
-# Where the cloth runs free of the face, from the nose tip to the chin; placed by the stand-off, not by a landmark.
+# Points of the cloth away from the face, from nose tip to chin; the stand-off places them, not a landmark.
 _RIDGE = ((0.0, 0.85), (0.0, 1.25))
-# A frame far outside the face, placed by the similarity alone: it keeps the warp tame beyond the jaw.
+# A frame far outside the face, placed by the similarity alone: it keeps the warp stable beyond the jaw.
 _FRAME = ((-2.2, -1.2), (2.2, -1.2), (-1.9, 3.2), (1.9, 3.2), (0.0, 3.0))
 
 JAW = np.array([(-x, y) for x, y in _JAW_HALF[:0:-1]] + list(_JAW_HALF), np.float64)
@@ -40,7 +40,7 @@ _CANONICAL_RIGHT = np.concatenate([CANONICAL, np.zeros((3, 2))])
 _SMOOTHING = 0.015
 
 _ANCHORS = [*range(17), *range(27, 31)]
-# How far down each point of the ridge lies between nose tip and chin, and how far it is pushed aside on a turned head.
+# Position of each ridge point between nose tip and chin, and its sideways shift on a turned head.
 _RIDGE_SHARE = (np.array(_RIDGE)[:, 1:] - 0.518) / (1.78 - 0.518)
 _RIDGE_BEYOND = np.array([0.12, 0.06])
 
@@ -98,7 +98,7 @@ class ThinPlate:
     """A smoothed thin-plate spline of the plane (Bookstein 1989).
 
     Attributes:
-        centres: (N, 2), after `origin` is taken off and `spread` divided out.
+        centres: (N, 2), minus `origin` and divided by `spread`.
         weights: (N+3, 2).
     """
 
@@ -108,7 +108,7 @@ class ThinPlate:
     spread: float = 1.0
 
     def __call__(self, points: NDArray[np.floating]) -> Floats:
-        """Map points (M, 2) to (M, 2), float32 if they are (five times as fast, right to 1e-4), else float64."""
+        """Map points (M, 2) to (M, 2), float32 for float32 (five times as fast, accurate to 1e-4), else float64."""
         kind = points.dtype if points.dtype == np.float32 else np.dtype(np.float64)
         p = ((points - self.origin) / self.spread).astype(kind, copy=False)
         mapped: Floats = _basis(p, self.centres.astype(kind, copy=False)) @ self.weights.astype(kind, copy=False)
@@ -136,7 +136,7 @@ class FaceFit:
         unit: one eye distance of the mask frame in pixels.
         yaw: rotation of the head in radians, positive towards the image's right.
         kind: `warp` or `similarity`.
-        reason: why the warp was refused; empty when it was not.
+        reason: why the warp was refused; empty if it was used.
     """
 
     matrix: Floats
@@ -157,7 +157,7 @@ class FaceFit:
         return mapped
 
     def to_mask(self, points: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Image pixels (N, 2) to the mask frame (N, 2). Float32 points are mapped in float32 where that is precise."""
+        """Image pixels (N, 2) to the mask frame (N, 2). Float32 points are mapped in float32 if that is precise."""
         inner = apply_affine(invert(self.matrix), points)
         return inner if self._backward is None else self._backward(inner)
 
@@ -197,10 +197,10 @@ def fit_face(landmarks: NDArray[np.floating], outline: FixedPoints, stand_off: f
     Args:
         landmarks: (68, 2) x, y pixels.
         outline: the mask as worn correctly; its warped area is gated.
-        stand_off: how far the mask stands before the mouth, in eye distances; seen only when the head is turned.
+        stand_off: distance of the mask from the mouth, in eye distances; visible only on a turned head.
 
     Raises:
-        PhotoError: `mask_fit`, when no sane placement exists.
+        PhotoError: `mask_fit`, if no plausible placement exists.
     """
     points = np.asarray(landmarks, np.float64)
     if points.shape != (68, 2) or not np.isfinite(points).all():
@@ -234,9 +234,9 @@ def fit_face(landmarks: NDArray[np.floating], outline: FixedPoints, stand_off: f
 
 
 def _unfold(target: Floats, yaw: float) -> Floats:
-    """Keep nose and ridge this side of the far cheek, so that the backward map has one answer everywhere.
+    """Keep nose and ridge on this side of the far cheek, so that the backward map is unique.
 
-    On a strongly turned head they hide part of that cheek; the cloth that spans the two is squeezed into a strip.
+    On a strongly turned head they hide part of that cheek; the cloth between them is squeezed into a strip.
     """
     out = target.copy()
     side = 1.0 if yaw > 0 else -1.0
@@ -257,7 +257,7 @@ def _similarity(points: Floats, yaw: float, reason: str) -> FaceFit:
     unit = float(np.hypot(*matrix[:, 0]))
     fallen = FaceFit(matrix, unit, yaw, "similarity", reason, None, None)
     off = np.hypot(*(fallen.to_image(source) - points[chosen]).T)
-    # Landmarks a third of a face off the mean shape are no face.
+    # Landmarks a third of a face off the mean shape do not form a face.
     if unit < 2 or off.max() > 0.35 * FACE_WIDTH * unit:
         raise PhotoError("mask_fit", "the landmarks do not form a face, so no mask can be fitted", value=reason)
     return fallen

@@ -1,4 +1,4 @@
-"""Sharpness and noise of a photo, so that a painted mask looks as if taken by the same camera."""
+"""Sharpness and noise of a photo, applied to a painted mask so that it matches the camera."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Grain:
 
 
 def measure_grain(image: Image, fit: FaceFit) -> Grain:
-    """Blur and noise around the eyes, where every face has edges.
+    """Measure blur and noise around the eyes, where every face has edges.
 
-    Noise: Immerkaer, "Fast noise variance estimation", CVIU 1996, with a median for the mean, so edges do not count.
+    Noise: Immerkaer, "Fast noise variance estimation", CVIU 1996, with median instead of mean, so edges do not count.
     Blur: how much steeper edges look over one pixel than over four; calibrated on Gaussian blur of portraits.
     """
     import cv2
@@ -45,14 +45,14 @@ def measure_grain(image: Image, fit: FaceFit) -> Grain:
     strong = cv2.compare(far, quantile(far, 0.9), cv2.CMP_GT)
     pairs = cv2.max(near[:, 1:], near[:, :-1])
     steep, step = cv2.mean(far, strong)[0], cv2.mean(cv2.max(pairs[:, 2:], pairs[:, :-2]), strong)[0]
-    if not steep:  # one colour all over: a black bar over the eyes, or light that burnt them out
+    if not steep:  # a single colour: a black bar over the eyes, or overexposure
         return Grain(0.6, noise)
     ratio = steep / max(1e-3, step)  # 1: a step within a pixel; 4: a ramp
     return Grain(min(max(0.0, (ratio - 1.35) * 1.15), 3.0), noise)
 
 
 def soften(cloth: Image, sigma: float) -> Image:
-    """Gaussian blur; nothing below a third of a pixel."""
+    """Gaussian blur; below a third of a pixel the input is returned."""
     import cv2
 
     return cv2.GaussianBlur(cloth, (0, 0), sigma) if sigma > 0.33 else cloth
@@ -64,7 +64,7 @@ def add_grain(cloth: Image, noise: float, blur: float, rng: np.random.Generator)
 
     if noise < 0.4:
         return cloth
-    coarse = round(min(blur, 1.2), 1) if blur > 0.8 else 0.0  # to a tenth: each asks for a tile of its own
+    coarse = round(min(blur, 1.2), 1) if blur > 0.8 else 0.0  # rounded to a tenth: each value needs its own tile
     field = noise_window(cloth.shape[:2], rng, coarse)
     out: Image = cv2.addWeighted(cloth, 1, cv2.merge([field, field, field]), noise, 0, dtype=cv2.CV_8U)
     return out

@@ -1,4 +1,4 @@
-"""Transfers a mask that a network painted on a small crop to the picture of the crop."""
+"""Transfers a mask from a network's small crop to the picture of the crop."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def paint_learned(image: Image, matrix: Matrix, crop: PaintedCrop, blend: Litera
     Args:
         image: uint8 (H, W, 3), RGB; not changed.
         matrix: `image` to crop, 2x3.
-        crop: what the network made of the crop.
-        blend: `composite` lays the colour over the picture by the coverage and leaves every pixel without coverage as
-            it was, bit for bit; `raw` puts the network's whole output in the crop's place (Lee 2022).
+        crop: output of the network for the crop.
+        blend: `composite` blends the colour over the picture by the coverage and keeps pixels without coverage
+            bit-identical; `raw` replaces the crop with the network's whole output (Lee 2022).
     """
     import cv2
 
@@ -48,7 +48,7 @@ def paint_learned(image: Image, matrix: Matrix, crop: PaintedCrop, blend: Litera
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     enlarged = max(1.0, 1 / scale_of(matrix))
     alpha = cv2.warpAffine(crop.alpha, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
-    # Enlarged, an edge one pixel wide becomes a soft band; steepened about one half it stays an edge, in its place.
+    # Enlarging turns an edge one pixel wide into a soft band; steepening it around 0.5 restores the edge in place.
     alpha = ((alpha - 0.5) * max(1.0, enlarged / EDGE) + 0.5).clip(0, 1).astype(np.float32)
     if blend == "composite":
         colour = cv2.warpAffine(crop.colour, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)

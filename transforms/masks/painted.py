@@ -15,8 +15,8 @@ class PaintedMask:
 
     Attributes:
         image: uint8 (H, W, 3), RGB, same size as the picture that was painted on.
-        alpha: float32 (H, W), 0..1: how far the mask's body covers each pixel; at least 0.5 is the binary truth.
-        straps: float32 (H, W), 0..1, coverage of ear straps: painted, but no part of the truth; None without straps.
+        alpha: float32 (H, W), 0..1: coverage by the mask's body; the binary truth is at least 0.5.
+        straps: float32 (H, W), 0..1, coverage of ear straps: painted, but not part of the truth; None without straps.
         parameters: all drawn or computed values as JSON, stored with the sample.
     """
 

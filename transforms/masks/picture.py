@@ -23,7 +23,7 @@ from faceloom.transforms.types import Image
 ANCHORS = ("left_top", "top", "right_top", "right_bottom", "bottom", "left_bottom")
 """Names of the anchors, clockwise to the eye; left and right as seen in the picture."""
 
-# Their places in the mask frame: where the levels of nose tip and lower lip cross the jaw, half-way down
+# Their positions in the mask frame: where the levels of nose tip and lower lip cross the jaw, half-way down
 # the bridge of the nose, and the chin.
 _PLACES = np.array([(-1.07, 0.52), (0.0, 0.24), (1.07, 0.52), (0.87, 1.23), (0.0, 1.78), (-0.87, 1.23)])
 
@@ -69,7 +69,7 @@ def picture_anchors(document: Mapping[str, object]) -> NDArray[np.float64]:
 
 
 def _bleed(rgba: Image) -> Image:
-    """Give transparent pixels the colour of the nearest opaque ones, so that filtering brings no fringe in."""
+    """Give transparent pixels the colour of the nearest opaque ones, so that filtering adds no fringe."""
     import cv2
 
     alpha = rgba[..., 3].astype(np.float32) / 255
@@ -107,15 +107,15 @@ def paint_picture(image: Image, landmarks: NDArray[np.floating], picture: MaskPi
                   rng: np.random.Generator) -> PaintedMask:  # fmt: skip
     """Put a picture of a mask on a face, with the same fit, light, shadow, sharpness and noise as our own masks.
 
-    The picture keeps its own colours and folds; its alpha is the truth. What it shows of straps counts as mask.
+    The picture keeps its own colours and folds; its alpha is the truth. Straps in the picture count as mask.
 
     Args:
         image: uint8 (H, W, 3) RGB.
         landmarks: (68, 2) x, y pixels of `image`.
-        rng: the only source of chance.
+        rng: the only source of randomness.
 
     Raises:
-        PhotoError: `mask_fit`, when the landmarks allow no sane placement or none of the mask falls into the picture.
+        PhotoError: `mask_fit`, if the landmarks allow no plausible placement or the mask lies outside the picture.
     """
     places = shapes.wear(_PLACES, mask.wearing)
     fit = fit_face(landmarks, FixedPoints(_PLACES))

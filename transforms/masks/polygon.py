@@ -17,7 +17,7 @@ JAW = range(1, 16)
 ROUND_WIDTH = 0.8
 """Full width of the ellipses, in widths of the jaw between landmarks 3 and 13."""
 LOW_TOP = 0.33
-"""How far below landmark 29 the low ellipse starts, in distances between landmarks 40 and 46."""
+"""Distance from landmark 29 down to the top of the low ellipse, in distances between landmarks 40 and 46."""
 _ELLIPSE_POINTS = 128
 
 
@@ -52,7 +52,7 @@ def _ellipse(p: Points, shape: PolygonShape) -> Outline:
     }[shape]
     bottom, half_width = p[8, 1], ROUND_WIDTH * (p[13, 0] - p[3, 0]) / 2
     angles = np.linspace(0, 2 * math.pi, _ELLIPSE_POINTS, endpoint=False)
-    # A polygon with its corners on the ellipse is a little too small; this makes its area right.
+    # A polygon with its corners on the ellipse is a little too small; this corrects its area.
     swell = math.sqrt(2 * math.pi / (_ELLIPSE_POINTS * math.sin(2 * math.pi / _ELLIPSE_POINTS)))
     radii = np.array([half_width, (bottom - top) / 2]) * swell
     centre = np.array([p[28, 0], (top + bottom) / 2])
@@ -60,7 +60,7 @@ def _ellipse(p: Points, shape: PolygonShape) -> Outline:
 
 
 def polygon_coverage(landmarks: Points, shape: PolygonShape, size: tuple[int, int]) -> Coverage:
-    """How much of each pixel the mask covers.
+    """Compute how much of each pixel the mask covers.
 
     Args:
         landmarks: (68, 2), iBUG order, in pixels of the picture.
@@ -76,9 +76,9 @@ def polygon_coverage(landmarks: Points, shape: PolygonShape, size: tuple[int, in
 def fill_outline(corners: Outline, size: tuple[int, int]) -> Coverage:
     """Exact coverage, float32 (H, W), of the polygon through `corners` (N, 2) in a picture of (height, width).
 
-    cv2.fillPoly draws its own border line, which adds 0.45 pixels all round, and 0.65 with LINE_AA; here the area is
-    that of the polygon. By Green's theorem each short piece of the outline covers, signed by its direction, part of its
-    own cell and everything to the right of it; a running sum along the rows adds that up.
+    cv2.fillPoly draws a border line, which adds 0.45 pixels on every side (0.65 with LINE_AA); here the area is that of
+    the polygon. By Green's theorem each short piece of the outline covers, signed by its direction, part of its own
+    cell and everything to the right of it; a cumulative sum along the rows adds these areas.
     """
     coverage = np.zeros(size, np.float32)
     region = outline_region(corners, size)
@@ -95,8 +95,8 @@ def fill_outline(corners: Outline, size: tuple[int, int]) -> Coverage:
     index, spill = row * stride + cell, rise * (x - cell)
     sums = np.bincount(index, rise - spill, rows * stride) + np.bincount(index + 1, spill, rows * stride)
     covered = np.abs(sums.reshape(rows, stride).cumsum(axis=1)[:, :columns])
-    np.minimum(covered, 1, out=covered)  # an outline that overlaps itself goes round some places twice
-    # Next to 1, float32 has steps of 1e-7: what the sums leave over, some 1e-15, is rounded away.
+    np.minimum(covered, 1, out=covered)  # an outline that overlaps itself counts some pixels twice
+    # Near 1, float32 has steps of 1e-7, so the error of the sums, about 1e-15, is rounded away.
     np.subtract((covered + 1).astype(np.float32), np.float32(1), out=coverage[top:bottom, left:right])
     return coverage
 
@@ -113,14 +113,14 @@ def _cut_at_pixel_edges(corners: Outline) -> Outline:
     """The closed outline (2, M), rows x and y, with a point added wherever it crosses from one pixel into the next."""
     count = len(corners)
     closed = np.concatenate([corners, corners[:1]]).T
-    # Edges along x and edges along y in one line: few calls on long arrays.
+    # Edges along x and along y in one array: few calls on long arrays.
     start, end = closed[:, :-1].ravel(), closed[:, 1:].ravel()
     low = np.ceil(np.minimum(start, end))
     crossings = (np.ceil(np.maximum(start, end)) - low).astype(np.intp)
     edge = np.repeat(np.arange(2 * count), crossings)
     line = np.arange(len(edge)) + (low - (crossings.cumsum() - crossings)).take(edge)
     share = (line - start.take(edge)) / (end - start).take(edge)
-    # A place along the outline is an edge's number plus the fraction of that edge.
+    # A position on the outline is the number of an edge plus the fraction of that edge.
     place = np.sort(np.concatenate([np.arange(count + 1.0), edge % count + share]))
     edge = np.minimum(place.astype(np.intp), count - 1)
     return np.asarray(closed.take(edge, axis=1) + (place - edge) * np.diff(closed).take(edge, axis=1))

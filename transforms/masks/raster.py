@@ -1,4 +1,4 @@
-"""From vectors to pixels in a region of interest: coverage of outlines and straps, and the cloth's backward warp."""
+"""Rasterises vectors in a region of interest: coverage of outlines and straps, and the cloth's backward warp."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def coverage(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
 
 
 def ribbons(lines: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """The polygons (L, 2 N, 2) that lines (L, N, 2) of some width cover."""
+    """Polygons (L, 2 N, 2) of lines (L, N, 2) with a width."""
     along = np.empty_like(lines)
     along[:, 1:-1] = lines[:, 2:] - lines[:, :-2]
     along[:, [0, -1]] = lines[:, [1, -1]] - lines[:, [0, -2]]
@@ -34,7 +34,7 @@ def stroke_coverage(lines: NDArray[np.float64], width: float, region: Region) ->
     """Coverage 0..1 of lines (L, N, 2) `width` pixels wide, however thin, float32 of the region's shape."""
     polygons = ribbons(lines, width)
     closed = np.concatenate([polygons, polygons[:, :1]], axis=1)
-    # One outline for all: the bridges from one to the next are walked back again, so they cover nothing.
+    # One outline for all: the bridges between polygons run forth and back, so they cover nothing.
     return coverage([np.concatenate([closed.reshape(-1, 2), polygons[-2::-1, 0]])], region)
 
 
@@ -61,10 +61,10 @@ def warp_cloth(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Im
 def silhouette(
     outline: NDArray[np.floating], fit: FaceFit, ridge_top: float, ridge_bottom: float
 ) -> list[NDArray[np.float64]]:
-    """The polygons whose union a worn mask covers in the image.
+    """Polygons of a worn mask in the image; the mask covers their union.
 
-    On a turned head the ridge over nose and mouth can stand before the far cheek; the cloth spans from it to the chin,
-    so the hull of the far half belongs to the mask too.
+    On a turned head the ridge over nose and mouth can hide the far cheek; the cloth spans from it to the chin, so the
+    hull of the far half belongs to the mask too.
 
     Args:
         outline: mask frame (N, 2).

@@ -15,13 +15,13 @@ from faceloom.transforms.masks.shapes import mirrored, spline
 from faceloom.transforms.types import Field, Outline
 
 _SMALL = (64, 80)
-"""Rows and columns of what is soft anyway (creases, the rim, waves on a small face): drawn small and enlarged once."""
+"""Rows and columns of soft layers (creases, the rim, waves on a small face): drawn small and enlarged once."""
 _ENLARGED = 128
-"""Columns of a canvas above which waves are drawn at its own size."""
+"""Columns of a canvas; above this number waves are drawn at full size."""
 VARIETY = 256
-"""How many different creases a kind of mask has, and how many pleats there are: kept as they are drawn, 10 kB each.
+"""Number of different creases per kind of mask, and of pleats; they are cached, 10 kB each.
 
-Creases are also mirrored, both get other depths, and the face, the light and the fit make every mask different.
+Creases are also mirrored, the depths of both vary, and face, light and fit make every mask different.
 """
 _DOWN = np.linspace(0, 1, 512, dtype=np.float32)
 # Lines that bend as x^2 does: a seam from side to side, and a nose wire.
@@ -71,13 +71,13 @@ def _steps(canvas: Canvas, top: float, bottom: float, rng: np.random.Generator) 
     row, lift = (canvas.y - top) * (rows / (bottom - top)), sag * rows
     index = (row[:, None] - lift).astype(np.int32)
     open_ = 1 - np.float32(rng.uniform(0.2, 0.9)) * x * x
-    # What lies above the first or below the last row takes that row.
+    # Positions above the first or below the last row take that row.
     pleats = profile.take(index, mode="clip") * open_
     return pleats.real, 1 - pleats.imag
 
 
 def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Generator) -> Field:
-    """Height of random creases, float32 `_SMALL`: most run from the edge inwards as straps pull, some hang across."""
+    """Height of random creases, float32 `_SMALL`: most run inwards from the edge as straps pull, some across."""
     import cv2
 
     small = canvas.resized(*_SMALL)
@@ -89,12 +89,12 @@ def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Genera
             reach = rng.uniform(0.4, 1.0)
             along_x, along_y = (rng.normal(0, 0.4) - x) * reach, (rng.normal(1.0, 0.35) - y) * reach
             bend, half = rng.normal(0, 0.06), rng.uniform(0.02, 0.05) / max(1e-6, math.hypot(along_x, along_y))
-            # Pulled cloth smooths out: a crease is deep where it starts and ends in nothing.
+            # Pulled cloth smooths out: a crease is deep at its start and fades to nothing.
             wedge = np.array([(0, half), (0.5, bend + 0.6 * half), (1, 0), (0.5, bend - 0.6 * half), (0, -half)])
             points = wedge @ np.array([(along_x, along_y), (-along_y, along_x)]) + (x, y)
             dots = np.round(small.texels(points) * 16).astype(np.int32)
             cv2.fillPoly(sheet, [dots], 255, cv2.LINE_AA, 4)
-        # As numbers, not levels: enlarged on a large face, steps of 1 / 255 would show.
+        # Floats, not levels: on a large face steps of 1 / 255 would be visible.
         sides.append(cv2.GaussianBlur(sheet * np.float32(1 / 255), (0, 0), rng.uniform(0.7, 2.0)))
     out: Field = sides[0] - sides[1]
     return out
@@ -102,7 +102,7 @@ def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Genera
 
 @lru_cache(maxsize=16 * VARIETY)
 def _kept_creases(template: Template, number: int) -> NDArray[np.float16]:
-    """Creases of one of `VARIETY` masks of a kind, drawn once on the mask as designed and stretched as it is worn."""
+    """Creases of one of `VARIETY` masks of a kind, drawn once on the designed mask and stretched to the worn one."""
     rng = np.random.default_rng((number, 2))
     outline = spline(*mirrored(template.half))
     return _creases(Canvas.over(outline, 1), int(rng.poisson(template.folds)), outline, rng).astype(np.float16)
@@ -138,7 +138,7 @@ def _base(
     if template.relief == "bill":
         edge = np.float32(rng.uniform(0.5, 0.68))
         sag = edge - np.float32(0.12) * np.minimum(x * x, 1)
-        # Not in one step, which would be a saw's edge where the cloth is drawn small.
+        # Not in one step, which would be jagged on cloth that is drawn small.
         ny = np.minimum(np.maximum((t - sag) * 25 + np.float32(0.5), 0), 1) * np.float32(1.2) - np.float32(0.35)
     elif template.relief == "panels":
         ny += np.float32(0.35) * (np.tanh((t - 0.62) / 0.05) - np.tanh((0.33 - t) / 0.05))
@@ -184,10 +184,10 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     creases = _kept_creases(template, int(rng.integers(VARIETY)))
     height = np.float32(0.02 + 0.075 * rng.random() ** 1.5) * creases[:, :: 1 if rng.random() < 0.5 else -1]
     size = (canvas.width, canvas.height)
-    # Waves enlarged twice would show the grid between on a large face.
+    # Waves that are enlarged twice would show the intermediate grid on a large face.
     enlarged = canvas.width > _ENLARGED
     if enlarged:
-        # By way of four times the size and a blur of half a texel: a cubic's slopes show the grid that it started from.
+        # Enlarged four times and blurred by half a texel first: slopes of a cubic show the original grid.
         height = cv2.resize(height, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
         height = cv2.resize(cv2.GaussianBlur(height, (0, 0), 2), size, interpolation=cv2.INTER_CUBIC)
     shape = height.shape

@@ -1,4 +1,4 @@
-"""Compositing of the lit cloth, straps and shadow into the photo. Shared by templates and pictures."""
+"""Composites lit cloth, straps and shadow into the photo. Shared by templates and pictures."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Layers:
 
     Attributes:
         outline: the mask as worn, mask frame (N, 2).
-        canvas, cloth: the lit sheet, uint8 RGB, or RGBA whose alpha joins the outline's.
+        canvas, cloth: the lit sheet, uint8 RGB, or RGBA; its alpha is combined with that of the outline.
         straps: visible straps.
-        strap_colour: RGB 0..255 before light.
+        strap_colour: RGB 0..255 before lighting.
         strap_width: eye distances.
     """
 
@@ -62,7 +62,7 @@ def compose_mask(
     """Shadow, straps, then the mask's body over the photo; all work stays in the region of the mask.
 
     Raises:
-        PhotoError: `mask_fit`, when no part of the mask falls into the picture.
+        PhotoError: `mask_fit`, if the mask lies outside the picture.
     """
     import cv2
 
@@ -78,14 +78,14 @@ def compose_mask(
     width = layers.strap_width * fit.unit
     band = stroke_coverage(lines, width, region) if layers.straps else None
     soft = grain.blur * float(rng.uniform(0.45, 0.9))  # rough, measured at the eyes, and often too high
-    if soft > 0.33:  # an edge as soft as the photo's own
+    if soft > 0.33:  # an edge as soft as those of the photo
         alpha = cv2.GaussianBlur(alpha, (0, 0), soft)
         band = cv2.GaussianBlur(band, (0, 0), soft) if band is not None else None
     cloth = warp_cloth(layers.cloth, layers.canvas, fit, region)
     if cloth.shape[2] == 4:
         alpha = alpha * (cloth[..., 3].astype(np.float32) * np.float32(1 / 255))
         cloth = np.ascontiguousarray(cloth[..., :3])
-    weave = float(rng.uniform(0.0, 2.0) * (0.5 + sum(cv2.mean(cloth)) / 3 / 255))  # dark cloth shows little of it
+    weave = float(rng.uniform(0.0, 2.0) * (0.5 + sum(cv2.mean(cloth)) / 3 / 255))  # hardly visible on dark cloth
     cloth = add_grain(soften(cloth, soft), 0.85 * grain.noise + weave, grain.blur, rng)
     gain = light.level / 255 * lamp.gain * rng.uniform(0.8, 1.0) * np.array(light.tint) * np.array(lamp.tint)
     strap_colour: NDArray[np.float32] = (layers.strap_colour * gain).astype(np.float32)

@@ -42,7 +42,7 @@ class Light:
 
 
 def measure_light(image: Image, fit: FaceFit) -> Light:
-    """Light from small patches of upper-face skin; median and least squares, so that hair on some patches does no harm.
+    """Light from small patches of upper-face skin; median and least squares, so that hair on some does not matter.
 
     Args:
         image: uint8 (H, W, 3) RGB.
@@ -57,7 +57,7 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     count = int(np.count_nonzero(inside))
     if count < 3:
         return Light(225.0, (1.0, 1.0, 1.0), 0.0, (170.0, 130.0, 110.0))
-    # 25 pixels of each patch; those beyond the edge of the picture are taken at its edge.
+    # 25 pixels of each patch; pixels outside the picture are clamped to its edge.
     offsets = np.rint(_PATCH * radius)
     x = np.minimum(np.maximum(np.rint(x[inside])[:, None] + offsets[0], 0), width - 1).astype(np.intp)
     y = np.minimum(np.maximum(np.rint(y[inside])[:, None] + offsets[1], 0), height - 1).astype(np.intp)
@@ -99,12 +99,12 @@ class Lamp:
 
     Attributes:
         above, side: where it stands, as slopes towards the top and the right.
-        hard: share of light from one direction; the rest comes from all around.
+        hard: share of directional light; the rest is ambient.
         gain: factor on the measured level.
         gloss: strength of the cloth's shine.
         tint: RGB factors.
         drift: how red and blue change from the top of the mask to its bottom (light from floor and clothes).
-        cast: depth of a broad shadow thrown on the mask by what is outside of the picture.
+        cast: depth of a broad shadow on the mask from objects outside the picture.
     """
 
     above: float
@@ -118,7 +118,7 @@ class Lamp:
 
 
 def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
-    """A lamp that agrees with the measured slope; values that skin does not show are drawn at random."""
+    """Draw a lamp that matches the measured slope; values that skin does not reveal are random."""
     warm, drift = float(rng.normal(-0.015, 0.035)), float(rng.normal(0, 0.04))
     return Lamp(
         above=float(rng.normal(0.45, 0.35)),
@@ -146,10 +146,10 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
     # Camera curves flatten light: display values follow a power of it.
     factor = cv2.pow(shade, 0.7)
     factor *= surface.ink
-    # As broad as the mask: anything smaller looks like dirt.
+    # As broad as the mask: a smaller shadow looks like dirt.
     cast = cv2.min(cv2.max(smooth_noise(factor.shape, (0, 0), rng), -0.6), 1.3)
     factor *= 1 - np.float32(lamp.cast) * cast
-    # The level is that of cloth as it is seen: slopes and folds part light from dark, and take nothing from the whole.
+    # The level is that of the visible cloth: slopes and folds change the contrast, not the mean.
     factor *= np.float32(1 / max(0.5, quantile(factor[::4, ::4], 0.5)))
     gain = light.level / 255 * lamp.gain
     down = np.linspace(-1, 1, factor.shape[0], dtype=np.float32)[:, None]
@@ -158,7 +158,7 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
         white = np.float32(gain * light_tint * lamp_tint)
         planes.append(factor * (white + np.float32(white * drift) * down))
     lit = cv2.multiply(sheet, cv2.merge(planes), dtype=cv2.CV_32F)
-    if lamp.gloss:  # as strong on any colour: nearly all that shows the folds of black cloth
+    if lamp.gloss:  # independent of colour: shows most of the folds of black cloth
         shine = cv2.max(facing - np.float32(0.65), 0)
         shine *= shine * np.float32(3 * 255 * lamp.gloss * gain)
         lit += cv2.merge([shine, shine, shine])

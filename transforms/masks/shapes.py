@@ -16,7 +16,7 @@ HalfOutline = tuple[tuple[float, float, bool], ...]
 _STEPS = 8
 
 COVERS_NOSE = 0.42
-"""The lowest that the top edge of a mask worn correctly lies on the mid-line; the nose tip is at 0.518."""
+"""Maximum y of the top edge on the mid-line of a correctly worn mask; the nose tip is at 0.518."""
 
 # Top and bottom of the mask on the mid-line for the ways of wearing; None keeps the mask's own.
 WORN: dict[str, tuple[float, float] | None] = {
@@ -42,7 +42,7 @@ def spline(points: NDArray[np.float64], corner: NDArray[np.bool_]) -> Outline:
     smooth = (after + before) / 2
     corner = corner[:, None]
     leaving, arriving = np.where(corner, after, smooth), np.where(corner, before, smooth)
-    # By rows of 2 N numbers: where a piece starts, how it leaves, where it ends, how it gets there.
+    # Rows of 2 N numbers: start of each piece, tangent there, its end, tangent there.
     ends = np.concatenate([points[1:], points[:1]]), np.concatenate([arriving[1:], arriving[:1]])
     stack = np.concatenate([points, leaving, *ends]).reshape(4, -1)
     curve: Outline = (_hermite() @ stack).reshape(_STEPS, -1, 2).swapaxes(0, 1).reshape(-1, 2)
@@ -95,7 +95,7 @@ def cover_nose(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def hug(points: NDArray[np.float64], stand_off: float) -> NDArray[np.float64]:
-    """Keep control points within the face's silhouette plus `stand_off` eye distances."""
+    """Limit control points to the face's silhouette plus `stand_off` eye distances."""
     out = points.copy()
     limit = jaw_half_width(points[:, 1]) + stand_off
     np.maximum(np.minimum(points[:, 0], limit), -limit, out=out[:, 0])

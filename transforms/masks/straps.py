@@ -1,4 +1,4 @@
-"""Ear loops and head bands: lines from the mask's edge to the ears, hidden where the head hides the ear."""
+"""Ear loops and head bands: lines from the edge of the mask to the ears, hidden if the head hides the ear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = np.linspace(0, 1, 7)
 _BEZIER = np.stack([(1 - _T) ** 2, 2 * _T * (1 - _T), _T**2], axis=1)
 
 HIDDEN_YAW = 0.26
-"""Radians (15 degrees) beyond which the far ear is behind the cheek."""
+"""Yaw in radians (15 degrees); above it the cheek hides the far ear."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,13 @@ def draw_straps(template: Template, fixed: NDArray[np.float64], fit: FaceFit, rn
     """The visible straps of one worn mask.
 
     Args:
-        fixed: where straps are fixed, mask frame: right upper, right lower, left upper, left lower; (4, 2).
+        fixed: attachment points of the straps, mask frame: right upper, right lower, left upper, left lower; (4, 2).
     """
     bands = template.straps == "bands" and rng.random() < 0.6
     top, bottom = rng.normal(-0.02, 0.1), rng.normal(0.5, 0.1)
     crossed = rng.random() < 0.08
     slack = rng.normal(0.02, 0.03)
-    # dlib's jaw ends before the ear; the crease behind it shows wider on the side turned to the camera.
+    # dlib's jaw ends before the ear; the crease behind it looks wider on the side that faces the camera.
     curves, sides = [], []
     right_upper, right_lower, left_upper, left_lower = fixed.tolist()
     for side, upper, lower in ((1, right_upper, right_lower), (-1, left_upper, left_lower)):

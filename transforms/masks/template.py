@@ -1,4 +1,4 @@
-"""Painting one of our own vector masks on a face."""
+"""Paints one of our vector masks on a face."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from faceloom.transforms.masks.straps import draw_straps
 from faceloom.transforms.types import Image
 
 _FAR_TURN = 0.45
-"""Radians beyond which the far edge of a mask is out of sight."""
+"""Yaw in radians; above it the far edge of a mask is hidden."""
 
 
 @lru_cache
@@ -38,7 +38,7 @@ def vary(
     """Control points of one worn mask: size, place, tilt and small differences between the sides drawn at random.
 
     Args:
-        spread: how much the fit varies; 0 puts the mask on as designed.
+        spread: variation of the fit; 0 keeps the mask as designed.
 
     Returns:
         Control points (N, 2), mask frame, right half first; and the drawn values.
@@ -48,19 +48,19 @@ def vary(
     wide, high = 1 + 0.055 * drawn[0], 1 + 0.06 * drawn[1]
     shift_x, shift_y, tilt = 0.03 * drawn[2], 0.05 * drawn[3], 0.045 * drawn[4]
     bottom = points[:, 1].max()
-    # The chin holds the lower edge; size shows at the top, up to the lower eyelids.
+    # The chin holds the lower edge; size moves the top, up to the lower eyelids.
     points = points * (wide, high) + (0, bottom - bottom * high)
     x, y = points.T  # views
     np.maximum(y, 0.08, out=y)
     # The lower edge ends somewhere under the chin, independently of the upper one.
     low = np.minimum(np.maximum((y - 1.0) / 0.8, 0), 1)
     y += low * (0.055 * drawn[5])
-    # Pleats open more or less wide under the chin, and the edge folded there comes to a point seen from the front.
+    # Pleats open to a different width under the chin; from the front, the edge folded there looks pointed.
     x *= 1 + 0.07 * drawn[7] * low
     y += 0.06 * abs(drawn[8]) * np.exp(-((x / 0.3) ** 2)) * (y > 1.4)
     y -= 0.06 * drawn[6] * np.exp(-((x / 0.35) ** 2)) * (y < 0.8)  # nose wire
     points += rng.normal(0, 0.022 * spread, points.shape)
-    # Side edges reach more or less far towards the ears, and stand off the cheeks.
+    # Side edges vary in reach towards the ears, and stand off the cheeks.
     ends = [template.upper, template.lower, len(points) - template.upper, len(points) - template.lower]
     points[ends, 0] *= 1 + rng.normal(0.01, 0.035 * spread, 4)
     points = shapes.wear(points, wearing, shift_y if wearing == "correct" else 1.3 * shift_y)
@@ -94,10 +94,10 @@ def paint_template(
         image: uint8 (H, W, 3) RGB; a grey picture (R = G = B) stays grey.
         landmarks: (68, 2) x, y pixels of `image`; may lie outside of it.
         mask: what to paint.
-        rng: the only source of chance: same picture, landmarks, mask and state give the same bytes.
+        rng: the only source of randomness: same picture, landmarks, mask and state give the same bytes.
 
     Raises:
-        PhotoError: `mask_fit`, when the landmarks allow no sane placement or none of the mask falls into the picture.
+        PhotoError: `mask_fit`, if the landmarks allow no plausible placement or the mask lies outside the picture.
     """
     template = TEMPLATES[mask.template]
     points, drawn = vary(template, mask.wearing, mask.spread, rng)
@@ -112,7 +112,7 @@ def paint_template(
     pattern = _pattern(mask, template, rng)
     canvas = Canvas.over(worn, 1.1 * fit.unit)
     sheet = fabric.cloth(canvas, colour, pattern, rng)
-    # Seen from the side the far edge lies behind the bulge: a trim along it would show across the cloth.
+    # From the side the bulge hides the far edge: a trim along it would appear across the cloth.
     seen = template if abs(fit.yaw) < _FAR_TURN else replace(template, hem=0.0)
     details = add_details(sheet, canvas, seen, worn, colour, rng)
     lit = light_cloth(sheet, surface(canvas, template, worn, rng), light, lamp, rng)
