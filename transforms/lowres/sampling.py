@@ -1,4 +1,4 @@
-"""Shrinking and enlarging: nearest by index, the five filters that F-SKD and AdaFace draw from, A-SKD's blur."""
+"""Shrinking and enlarging: nearest neighbour, the five filters of F-SKD and AdaFace, and the blur of A-SKD."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy.typing as npt
 from faceloom.transforms.types import Image, Size
 
 FILTERS = ("nearest", "linear", "area", "cubic", "lanczos4")
-"""Names of the filters that F-SKD and AdaFace draw from, in a fixed order."""
+"""Names of the filters of F-SKD and AdaFace, in a fixed order."""
 
 ASKD_BLUR = (15247, 22184, 25138, 22184, 15247)
 """Weights of A-SKD's vertical blur, in 100,000ths; they add up to 1."""
 
 
 def nearest_index(from_length: int, to_length: int) -> npt.NDArray[np.intp]:
-    """Which pixel each pixel of the result repeats: floor(i * from / to), in whole numbers and so without rounding."""
+    """Source pixel of each output pixel: floor(i * from / to), in integers, so without rounding."""
     return np.arange(to_length) * from_length // to_length
 
 
 def resize(image: npt.NDArray[Any], size: Size, name: str) -> npt.NDArray[Any]:
-    """Resize by one of `FILTERS`, without antialiasing but for `area`, as OpenCV does it.
+    """Resize with OpenCV by one of `FILTERS`; only `area` antialiases.
 
     Args:
         image: (H, W) or (H, W, C), uint8 or float32.
@@ -30,7 +30,7 @@ def resize(image: npt.NDArray[Any], size: Size, name: str) -> npt.NDArray[Any]:
         name: of the filter; `nearest` is A-SKD's, see `nearest_index`.
 
     Raises:
-        ValueError: there is no such filter.
+        ValueError: the filter is unknown.
     """
     import cv2
 
@@ -44,7 +44,7 @@ def resize(image: npt.NDArray[Any], size: Size, name: str) -> npt.NDArray[Any]:
         "lanczos4": cv2.INTER_LANCZOS4,
     }
     if name not in flags:
-        raise ValueError(f"no such filter: {name}")
+        raise ValueError(f"unknown filter: {name}")
     resized: npt.NDArray[Any] = cv2.resize(image, size, interpolation=flags[name])
     return resized
 
@@ -53,7 +53,7 @@ def blur_vertically(image: Image) -> Image:
     """A-SKD's blur (ECCV 2022): five taps down each column, the picture mirrored at its upper and lower edge.
 
     Args:
-        image: uint8 (H, W, C), H >= 3. The mirror does not repeat the edge itself, as padding mode `reflect`.
+        image: uint8 (H, W, C), H >= 3. As in padding mode `reflect`, the mirror does not repeat the edge.
 
     Returns:
         uint8, each value the exact sum rounded to the nearest, halves up.

@@ -1,8 +1,8 @@
-"""Exact nearest neighbours: bounds from sketches leave a few pairs, and only these are compared in full.
+"""Exact nearest neighbours: bounds from sketches exclude most pairs, and the others are compared in full.
 
-Bounds come from float32 matrix products, whose last digits depend on how blocks are cut. They are widened by more than
-the largest error that such a product can have, so they only ever decide which pairs need not be compared; every
-distance that is kept or returned is computed on its own, always in the same way.
+Bounds come from float32 matrix products; their last digits depend on the size of blocks. The bounds are widened by more
+than the maximum error of such a product, so they only exclude pairs. Every distance that is kept or returned is
+computed separately, always in the same way.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ Float32 = NDArray[np.float32]
 SameIdentity = Literal["allow", "forbid"]
 
 CHUNK = 1024
-"""Candidates looked at together: with as many queries, bounds take some 30 MB."""
+"""Candidates per chunk; with as many queries, bounds take about 30 MB."""
 PENDING = 512
-"""Pairs per query that may wait to be compared, on average; then they are, whatever comes after."""
+"""Average number of pending pairs per query; above it they are compared before the next chunk."""
 
 
 def nearest(
     queries: Faces, candidates: Iterable[Faces], metric: Metric, count: int, same_identity: SameIdentity = "forbid"
 ) -> list[Neighbour]:
-    """The nearest candidates of each query.
+    """Find the nearest candidates of each query.
 
-    The rows are the same however faces are cut into blocks, and in whatever order candidate blocks come. Memory is that
-    of the query block's sketches, of one candidate block's, and of bounds for `CHUNK` candidates, if textures are
-    memory maps: rows of earlier blocks may be read until the end.
+    The result does not depend on the division into blocks or the order of candidate blocks. If textures are memory
+    maps, memory holds the sketches of the query block and of one candidate block, and bounds for `CHUNK` candidates;
+    rows of earlier blocks may be read until the end.
 
     Args:
-        queries: the faces whose neighbours are wanted.
-        candidates: blocks of faces to choose from, the queries among them or not; each is read once.
-        metric: what is near.
-        count: neighbours wanted of each query; fewer come where there are fewer.
+        queries: faces to find neighbours of.
+        candidates: blocks of faces to choose from, with or without the queries; each is read once.
+        metric: the distance.
+        count: maximum number of neighbours per query.
         same_identity: whether faces of the query's own identity may be neighbours.
 
     Returns:
@@ -61,7 +61,7 @@ def rank(
     count: int,
     same_identity: SameIdentity = "forbid",
 ) -> list[Neighbour]:
-    """The rows of one query, from candidates that are all compared in full.
+    """Find the rows of one query; all candidates are compared in full.
 
     Args:
         number: of the query in its block.
@@ -88,11 +88,11 @@ class _Vectors:
         return cls(values, np.einsum("nd,nd->n", values, values, dtype=np.float64))
 
     def squared_distances(self, other: _Vectors) -> tuple[Float32, Float32]:
-        """Squared distances (N, M), and by how much each may be wrong at most."""
+        """Squared distances (N, M), and the maximum error of each."""
         sums = np.add.outer(self.squares, other.squares).astype(np.float32)
         products = np.asarray(self.values @ other.values.T, np.float32)
         # |fl(x.y) - x.y| <= n u |x| |y| / (1 - n u), whatever the order of summing (Higham, Accuracy and Stability,
-        # section 3.1); twice a product of lengths is at most the sum of their squares. float32 of the rest: a few u.
+        # section 3.1); twice a product of lengths is at most the sum of their squares. The other steps add a few u.
         unit = float(np.finfo(self.values.dtype).eps)
         share = np.float32(1.1 * (self.values.shape[1] + 8) * unit + 8 * np.finfo(np.float32).eps)
         return sums - 2 * products, share * sums
@@ -109,7 +109,7 @@ class _Search:
     def __post_init__(self) -> None:
         size = len(self.queries)
         self.best: list[list[tuple[float, str, float, float]]] = [[] for _ in range(size)]
-        self.limit = np.full((size, self.count), np.inf, np.float32)  # smallest upper bounds met so far, sorted
+        self.limit = np.full((size, self.count), np.inf, np.float32)  # smallest upper bounds so far, sorted
         self.landmarks, self.sketches, self.details = self._vectors(self.queries)
         self.photos = _numbers_by_name(self.queries.photos)
         self.people = _numbers_by_name(self.queries.identities if self.same_identity == "forbid" else ())
@@ -120,7 +120,7 @@ class _Search:
         return _Vectors.of(landmarks), _Vectors.of(sketches), sketches[:, split_at(faces.textures.shape) :]
 
     def look_at(self, chunk: Faces) -> None:
-        """Let candidates wait that may be among the nearest, and forget those that cannot."""
+        """Add candidates that may be among the nearest to the pending pairs, and drop the others."""
         low, high = self._bounds(chunk)
         for numbers, other in self._forbidden(chunk):
             low[numbers, other] = high[numbers, other] = np.inf
@@ -137,21 +137,21 @@ class _Search:
         landmarks, sketches, details = self._vectors(chunk)
         shape, wrong_shape = self.landmarks.squared_distances(landmarks)
         look, wrong_look = self.sketches.squared_distances(sketches)
-        across = (4 * 1.001) * (self.details @ details.T)  # lengths, none negative: 0.1 % covers any rounding
+        across = (4 * 1.001) * (self.details @ details.T)  # lengths are not negative: 0.1 % covers any rounding
         weight, white = np.float32(self.metric.weight), np.float32(1 / self.metric.white)
         low = weight * _root(shape - wrong_shape) + white * _root(look - wrong_look)
         high = weight * _root(shape + wrong_shape) + white * _root(look + wrong_look + across)
         return low * np.float32(1 - 1e-6), high * np.float32(1 + 1e-6)
 
     def _forbidden(self, chunk: Faces) -> Iterable[tuple[NDArray[np.intp], int]]:
-        """Queries that must not have a candidate as a neighbour, for each candidate where there are any."""
+        """Queries that must not have a candidate as a neighbour, for each candidate with such queries."""
         for known, names in ((self.photos, chunk.photos), (self.people, chunk.identities)):
             for column, name in enumerate(names if known else ()):
                 if name in known:
                     yield known[name], column
 
     def settle(self) -> None:
-        """Compare the pairs that wait, the most promising first, as long as they can be among the nearest."""
+        """Compare the pending pairs, most promising first, as long as they can be among the nearest."""
         if not self.waiting:
             return
         chunks = [entry[0] for entry in self.waiting]

@@ -21,19 +21,19 @@ from faceloom.transforms.sample.working import Working
 from faceloom.transforms.types import Image, Landmarks, Matrix
 
 COVERED = 0.5
-"""A pixel counts as mask from this coverage on."""
+"""Minimum coverage of a mask pixel in the binary ground truth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """What a sample shows.
+    """The pictures of a sample.
 
     Attributes:
         face: uint8 (H, W, 3), RGB.
         landmarks: float32 (68, 2), pixels of the crop; None if no face was found.
         masked: uint8 like `face`, or None if the sample has no mask.
         alpha: float32 (H, W), coverage by the mask, 0..1; None if the sample has no mask.
-        guide: uint8 (H, W), 0..255, where the parts lie that the recipe's guide names; None without a guide.
+        guide: uint8 (H, W), 0..255, mask of the parts in the recipe's guide; None without a guide.
     """
 
     face: Image
@@ -51,12 +51,12 @@ class Crops:
 
 @dataclass(frozen=True, slots=True)
 class BareCrop:
-    """What all samples of one face share.
+    """The data that all samples of one face share.
 
     Attributes:
         crops: face, landmarks and guide mask.
-        outside: bool, which pixels of the crop show what lies outside the photo; None if all of it lies inside.
-        guide_origin: what the samples record of the guide mask; None without one.
+        outside: bool, pixels of the crop that lie outside the photo; None if there are none.
+        guide_origin: record of the guide mask in the samples; None without one.
     """
 
     crops: Crops
@@ -68,7 +68,7 @@ def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) 
     """Cut the aligned face, and its guide mask if the recipe asks for one, from its working picture.
 
     Raises:
-        PhotoError: `no_labels`, `no_landmarks`, if a guide cannot be made and the recipe says to reject such faces.
+        PhotoError: `no_labels` or `no_landmarks`, if a guide cannot be made and the recipe rejects such faces.
     """
     size = recipe.align.width_height
     face = warp_image(working.image, working.matrix, size, border=recipe.align.border)
@@ -86,14 +86,14 @@ def _guide(guide: Guide, working: Working, size: tuple[int, int], labels: LabelM
 
 
 def labels_in_crop(labels: LabelMap, working: Working, size: tuple[int, int]) -> npt.NDArray[np.uint32]:
-    """Cut the crop of a photo's label map, by nearest; in a morph they move with the pixels that they speak of."""
+    """Cut the crop of a photo's label map, nearest neighbour; in a morph the labels move with their pixels."""
     import cv2
 
     bits = warp_labels(labels.bits, working.photo_size, working.matrix_photo, size)
     if working.read_from is None:
         return bits
     # Where the crop's pixels were in the unmixed crop: through the working picture, its map, and back.
-    nowhere = -1e6  # what lies outside the working picture has no label, not that of its corner
+    nowhere = -1e6  # pixels outside the working picture have no label, not that of its corner
     x, y = (cv2.warpAffine(part, working.matrix, size, borderValue=nowhere) for part in working.read_from)
     places = apply_affine(working.matrix, np.stack([x, y], axis=-1).reshape(-1, 2)).astype(np.float32)
     columns, rows = places.reshape(*x.shape, 2).transpose(2, 0, 1)
@@ -112,13 +112,13 @@ def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe:
     masked = warp_image(painted.image, working.matrix, size, border=recipe.align.border)
     alpha = warp_alpha(truth, working.matrix, size)
     if bare.outside is not None:
-        # No mask is drawn out or mirrored beyond the photo: there both pictures show the same.
+        # Outside the photo no mask is extended or mirrored: both pictures are equal there.
         masked[bare.outside], alpha[bare.outside] = bare.crops.face[bare.outside], 0
     return replace(bare.crops, masked=masked, alpha=alpha)
 
 
 def refuse_uncovered(crops: Crops, label: str) -> None:
-    """Refuse a sample whose mask does not show.
+    """Raise an error if the mask of a sample is not visible.
 
     Raises:
         PhotoError: `mask_outside_crop`, if there is a mask and no pixel of the crop is covered.
@@ -129,10 +129,10 @@ def refuse_uncovered(crops: Crops, label: str) -> None:
 
 
 def augmented(crops: Crops, recipe: Recipe, rng: np.random.Generator) -> tuple[Crops, list[JsonValue]]:
-    """Augment a sample: everything moves together, and only pictures change their looks.
+    """Augment a sample: geometry changes everything alike, and colours change in the pictures only.
 
     Returns:
-        The new pictures, and what was drawn; `transforms.augment.apply` repeats it from that alone.
+        The new pictures, and the drawn values; `transforms.augment.apply` repeats the augmentation from them.
     """
     pictures = {"face": crops.face, **({} if crops.masked is None else {"masked": crops.masked})}
     drawn = draw(recipe.augment, rng, recipe.align.width_height)
@@ -156,7 +156,7 @@ def augmented(crops: Crops, recipe: Recipe, rng: np.random.Generator) -> tuple[C
 
 
 def _outside(image: Image, matrix: Matrix, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
-    """Which pixels of a crop read anything outside of the picture; None if none does."""
+    """Pixels of a crop that read outside the picture; None if there are none."""
     right, bottom = size[0] - 0.5, size[1] - 0.5
     corners = apply_affine(invert(matrix), np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]))
     limits = np.array([image.shape[1], image.shape[0]]) - 0.5

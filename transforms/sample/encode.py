@@ -14,12 +14,12 @@ from faceloom.schemas.errors import PhotoError
 
 
 def encode(image: npt.NDArray[np.uint8], format_name: str, quality: int = 100) -> bytes:
-    """Encode a picture; jpg at a quality of 1..100, png and webp without loss.
+    """Encode a picture; jpg at a quality of 1..100, png and webp lossless.
 
     Args:
         image: uint8 (H, W, 3) RGB, or (H, W).
         format_name: `jpg`, `png` or `webp`.
-        quality: of JPEG; the others ignore it.
+        quality: of JPEG; other formats ignore it.
     """
     import cv2
 
@@ -48,6 +48,6 @@ def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
 
 
 def json_bytes(record: Any) -> bytes:
-    """A record as compact JSON with sorted keys; file names that are not text keep their escapes."""
+    """A record as compact JSON with sorted keys; file names that are not valid UTF-8 keep their escapes."""
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace")

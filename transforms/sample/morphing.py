@@ -1,4 +1,4 @@
-"""Morphs in the render: from two planned faces to one working picture, from where on it is a face like any other."""
+"""Morphs in the render: mixes two planned faces into one working picture, which then renders like any other."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recip
     """Mix a neighbour into a face's working picture.
 
     Args:
-        working: of the face that is mixed into.
+        working: of the first face.
         face: the planned morph.
         other_photo: bytes of the neighbour's photo.
-        recipe: says how faces are aligned: that is also how the two are laid over each other.
+        recipe: its `align` also aligns the two faces with each other.
 
     Returns:
         The working picture with the morph in it, its landmarks, and the crop aligned by them.
 
     Raises:
-        PhotoError: `morph_folds`, or why the neighbour's photo cannot be used.
+        PhotoError: `morph_folds`, or the neighbour's photo cannot be used.
     """
     assert face.morph is not None and recipe.morph is not None and working.landmarks is not None
     neighbour = face.morph.other
@@ -60,7 +60,7 @@ def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recip
         matrix_photo=from_photo,
         landmarks_crop=apply_affine(to_crop, morphed.landmarks).astype(np.float32),
         alignment={**working.alignment, "matrix": rows},
-        read_from=morphed.read_from if recipe.guide else None,  # large, and labels alone are moved by it
+        read_from=morphed.read_from if recipe.guide else None,  # large, and only labels need it
     )
 
 
@@ -76,7 +76,7 @@ def _aligned(working: Working, landmarks: np.ndarray, recipe: Recipe) -> Matrix:
 
 
 def morph_record(face: PlannedFace, recipe: Recipe) -> dict[str, JsonValue]:
-    """What a sample records of its morph."""
+    """The record of the morph in its sample."""
     assert face.morph is not None and recipe.morph is not None
     morph, how = face.morph, recipe.morph
     return {

@@ -1,4 +1,4 @@
-"""From the aligned pictures of a sample to its files."""
+"""Makes the files of a sample from its aligned pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Files = list[tuple[str, bytes]]
 
 
 def face_files(crops: Crops, recipe: Recipe) -> Files:
-    """What shows the face without its mask: the face, its landmarks, its guide mask and its halves."""
+    """Files of the face without its mask: the face, its landmarks, its guide mask and its halves."""
     output = recipe.output
     files = [(f"face.{output.image}", encode(crops.face, output.image, output.quality))]
     if crops.landmarks is not None:
@@ -48,13 +48,13 @@ def mask_files(crops: Crops, recipe: Recipe) -> Files:
 
 
 def small_files(crops: Crops, recipe: Recipe, parameters: Mapping[str, Any]) -> Files:
-    """Low-resolution partners of face and masked face, made alike, and the ground truth of their size.
+    """Low-resolution partners of face and masked face, made the same way, and their mask.
 
-    They are stored without loss: JPEG would add its own blocks to a picture that may be two blocks wide.
+    They are lossless: JPEG would add block artefacts to a picture that may be two blocks wide.
 
     Args:
         crops: the sample's pictures.
-        recipe: its `lowres` says which sizes are kept.
+        recipe: its `lowres` chooses which sizes are kept.
         parameters: from `degrade.draw`.
     """
     assert recipe.lowres is not None

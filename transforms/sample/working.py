@@ -1,4 +1,4 @@
-"""The working picture: the piece of a photo that the crop of one face needs, and where the crop lies in it."""
+"""The working picture: the part of a photo that the crop of one face needs, and the position of the crop in it."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from faceloom.transforms.geometry import apply_affine, compose, translate
 from faceloom.transforms.types import Image, Landmarks, Matrix
 
 MASK_REACH = 0.6
-"""How far around the landmarks a mask, its straps and its shadow may reach, in sizes of the landmarks' extent."""
+"""Margin around the landmarks for a mask, its straps and its shadow, in sizes of the landmarks' extent."""
 
 MORPH_SLACK = 0.1
-"""How far the crop of a morph may lie beside that of the face that it is mixed into, in sizes of the crop."""
+"""Maximum offset of a morph's crop from that of its first face, in sizes of the crop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """The piece of a photo that the crop of one face needs, maybe decoded smaller.
+    """The part of a photo that the crop of one face needs, possibly decoded at a reduced size.
 
     Attributes:
         image: uint8 (H, W, 3), RGB.
         landmarks: (68, 2) in pixels of `image`; None if no face was found in the photo.
-        box: of the face, in pixels of `image`; all of the photo if no face was found.
+        box: of the face, in pixels of `image`; the whole photo if no face was found.
         matrix: `image` to crop, 2x3.
         matrix_photo: upright photo to crop, 2x3.
         photo_size: (width, height) of the upright photo.
-        landmarks_crop: (68, 2) in pixels of the crop; None as `landmarks`.
-        alignment: what the samples record of it.
+        landmarks_crop: (68, 2) in pixels of the crop; None if `landmarks` is.
+        alignment: its record in the samples.
         read_from: for a morph, where in the unmixed picture each pixel of `image` comes from, x and y as `cv2.remap`
-            takes them; None where that is the pixel itself.
+            takes them; None if all pixels keep their place.
     """
 
     image: Image
@@ -66,10 +66,10 @@ def landmarks_of(face: PlannedFace) -> Landmarks | None:
 
 
 def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
-    """The 2x3 matrix from the upright photo to the crop that the recipe asks for.
+    """The 2x3 matrix from the upright photo to the crop of the recipe.
 
-    A photo that is an ArcFace crop already is only scaled: aligning it again by landmarks predicted on it would shift
-    it by a pixel for nothing. A photo in which no face was found is taken whole.
+    A photo that is already an ArcFace crop is only scaled: aligning it again by predicted landmarks would shift it by a
+    pixel without benefit. A photo without a detected face is used whole.
     """
     align, landmarks = recipe.align, landmarks_of(face)
     width, height = align.width_height
@@ -77,7 +77,7 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
         return whole_photo_matrix((face.width, face.height), (width, height))
     if align.mode == "arcface" and recipe.faces.assume == "aligned":
         scale = height / face.height
-        aside = (width - scale * face.width) / 2  # the 96-wide variant cuts both sides
+        aside = (width - scale * face.width) / 2  # the variant of width 96 cuts both sides
         return np.array([[scale, 0, (scale - 1) / 2 + aside], [0, scale, (scale - 1) / 2]], np.float64)
     if align.mode == "arcface":
         return arcface_matrix(landmarks, height, width=width)
@@ -87,14 +87,14 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
 
 
 def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int, recipe: Recipe) -> Working:
-    """Cut from a (reduced) photo what one face needs: what its crop shows, and all that a mask on it may touch.
+    """Cut the part of a (reduced) photo that one face needs: its crop, and the area that a mask may touch.
 
     Args:
         photo: uint8 (H, W, 3), RGB, decoded `reduction` times smaller.
         face: the planned face.
         matrix: upright photo to crop, from `crop_matrix`.
         reduction: 1, 2, 4 or 8.
-        recipe: says how large the crop is.
+        recipe: sets the size of the crop.
 
     Raises:
         PhotoError: `crop_outside`.
@@ -110,7 +110,7 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
         landmarks = to_reduced_frame(landmarks_photo, reduction)
         reach = MASK_REACH * np.ptp(landmarks, axis=0).max()
         low, high = landmarks.min(axis=0) - reach, landmarks.max(axis=0) + reach
-        if face.morph is not None:  # its own landmarks lie a little elsewhere, and its crop with them
+        if face.morph is not None:  # its own landmarks differ a little, and so does its crop
             across, down = MORPH_SLACK * (right - left), MORPH_SLACK * (bottom - top)
             low = np.minimum(low, (left - across, top - down))
             high = np.maximum(high, (right + across, bottom + down))
