@@ -1,4 +1,4 @@
-"""Features of faces by a network of the user's, so that training need not run it again and again."""
+"""Features of faces from a network of the user, computed once so that training does not run the network."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Features, Recipe
 
 BATCH = 16
-"""Faces that the network sees at once; always as many, so that its sums never depend on their number."""
+"""Batch size of the network; it is constant, because sums depend on it in their last bits."""
 WHERE = "$.output.features.model"
 
 
 @dataclass(frozen=True, eq=False)
 class Extractor:
-    """A TorchScript network at work, on one thread of the CPU."""
+    """A loaded TorchScript network; it runs on one CPU thread."""
 
     network: Any
     size: int | None
 
     def extract(self, faces: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float32]]:
-        """What the network says of each face.
+        """Compute the features of faces.
 
         Args:
             faces: uint8 (H, W, 3), RGB, all of one size. The network gets float32 (16, 3, H, W), 0..1.
@@ -38,7 +38,7 @@ class Extractor:
             float32 (D,) for each face.
 
         Raises:
-            RecipeError: the network fails on such pictures, or returns no vector for each.
+            RecipeError: the network fails, or does not return one vector per face.
         """
         import cv2
         import torch
@@ -66,7 +66,7 @@ class Extractor:
 
 
 def features_digest(features: Features) -> str:
-    """sha256 of the network's file, computed anew when its size or time changes.
+    """sha256 of the network's file, recomputed when its size or modification time changes.
 
     Raises:
         RecipeError: it cannot be read.
@@ -85,10 +85,10 @@ def _file_digest(path: str, size: int, time: int) -> str:
 
 
 def check_features(recipe: Recipe) -> None:
-    """Let a recipe's network look at a black crop, so that one that cannot be used is found before any work.
+    """Run a recipe's network on a black crop, so that an unusable network fails before any work.
 
     Raises:
-        RecipeError: it is missing, no TorchScript file, or fails on such a crop.
+        RecipeError: it is missing, not a TorchScript file, or fails on the crop.
     """
     features = recipe.output.features
     assert features is not None
@@ -98,10 +98,10 @@ def check_features(recipe: Recipe) -> None:
 
 @lru_cache(maxsize=1)
 def load_extractor(features: Features, sha256: str) -> Extractor:
-    """Load the network, once per process, and anew for another digest.
+    """Load the network, once per process and digest.
 
     Raises:
-        RecipeError: no TorchScript file, or PyTorch is not installed.
+        RecipeError: the file is not a TorchScript file, or PyTorch is not installed.
     """
     try:
         import torch

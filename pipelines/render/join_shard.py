@@ -18,9 +18,9 @@ from faceloom.schemas.index import IndexRow
 
 
 def join_shard(task: ShardTask, context: Context) -> None:
-    """Join a shard's parts in order: tar first, index last, then the parts are deleted. Harmless when repeated.
+    """Join a shard's parts in order: write the tar first and the index last, then delete the parts. Idempotent.
 
-    If a part is missing (its render failed) nothing is written.
+    If a part is missing because its render failed, nothing is written.
     """
     storage = context.storage
     if is_finished(storage, task.shard):
@@ -53,8 +53,8 @@ def join_shard(task: ShardTask, context: Context) -> None:
 def _sample_bytes(storage: Storage, tar: str, row: IndexRow) -> bytes:
     data = storage.read_range(tar, row.offset, row.length)
     if not matches_index(row, data, row.offset):
-        remedy = "Delete this file and run the same command again; it is made anew"
-        raise StorageError(f"damaged: sample {row.key} is not what the index says", where=tar, remedy=remedy)
+        remedy = "Delete this file and run the same command again to recreate it"
+        raise StorageError(f"damaged: sample {row.key} does not match the index", where=tar, remedy=remedy)
     return data
 
 

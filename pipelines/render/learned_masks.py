@@ -1,4 +1,4 @@
-"""Masks by trained networks, in the pipeline: one network per process, many faces at once."""
+"""Masks by trained networks in the pipeline: one network per process, faces in batches."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 def checkpoint_digest(number: int, mask: AutoencoderMask) -> str:
-    """Digest of the weights that a recipe's mask names, as their card has it; the weights must be there.
+    """Digest of the weights of a recipe's mask, from their card; the weights must exist.
 
     Raises:
-        RecipeError: there is no checkpoint of ours, or its weights are missing or cut short.
+        RecipeError: the folder is no checkpoint of faceloom, or its weights are missing or truncated.
     """
     folder = Path(mask.checkpoint)
     try:
@@ -48,7 +48,7 @@ def checkpoint_digest(number: int, mask: AutoencoderMask) -> str:
 
 
 def check_checkpoint(number: int, mask: AutoencoderMask) -> None:
-    """Load a network as the workers will, and hold its weights to their digest.
+    """Load a network as the workers do, and check its weights against their digest.
 
     Raises:
         RecipeError: the checkpoint is damaged, or PyTorch is not installed.
@@ -75,7 +75,7 @@ def load_predictor(checkpoint: str, weights: str) -> MaskPredictor:
 
     Args:
         checkpoint: folder of the run.
-        weights: digest of its weights, so that others are loaded anew.
+        weights: digest of its weights; another digest loads the network again.
     """
     from faceloom.models.predict import MaskPredictor
 
@@ -83,7 +83,7 @@ def load_predictor(checkpoint: str, weights: str) -> MaskPredictor:
 
 
 def network_matrix(align: Mapping[str, JsonValue], working: Working, size: int) -> Matrix:
-    """From a working picture to a network's crop, cut as its training data was.
+    """Matrix from a working picture to a network's crop, aligned as its training data.
 
     Args:
         align: the training data's `align`.
@@ -104,7 +104,7 @@ def network_matrix(align: Mapping[str, JsonValue], working: Working, size: int) 
 
 @dataclass(frozen=True, slots=True)
 class PredictedMask:
-    """What a network predicted for one face.
+    """Prediction of a network for one face.
 
     Attributes:
         crop: the network's output, in the pixels of its crop.
@@ -121,7 +121,7 @@ class PredictedMask:
 def predict_masks(
     mask: AutoencoderMask, weights: str, pictures: Sequence[Working], seeds: Sequence[int]
 ) -> list[PredictedMask | PhotoError]:
-    """Run a mask's network on some faces, all in one call.
+    """Run a mask's network on several faces in one call.
 
     Args:
         mask: names the checkpoint.
@@ -158,7 +158,7 @@ def predict_masks(
 
 
 def paint_predicted(mask: AutoencoderMask, picture: Working, predicted: PredictedMask) -> PaintedMask:
-    """Paint a predicted mask on the picture that it was predicted for."""
+    """Paint a predicted mask on its picture."""
     painted = paint_learned(picture.image, predicted.matrix, predicted.crop, mask.blend)
     facts: dict[str, JsonValue] = {
         "preset": predicted.preset,

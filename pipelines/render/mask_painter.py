@@ -1,4 +1,4 @@
-"""Paint the masks of a recipe on working pictures. What the masks read from files is loaded once per process."""
+"""Paint the masks of a recipe on working pictures. Files of the masks are loaded once per process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from faceloom.transforms.masks.template import paint_template
 from faceloom.transforms.sample.working import Working
 
 NETWORK_BATCH = 32
-"""Faces that a network gets in one call. Their working pictures stay in memory until it returns."""
+"""Batch size of a network. The working pictures of a batch stay in memory until the network returns."""
 _PATHS = ("path", "anchors", "checkpoint")
 
 
@@ -41,14 +41,14 @@ def mask_digests(recipe: Recipe) -> tuple[str, ...]:
 
 
 def check_masks(recipe: Recipe, digests: tuple[str, ...]) -> None:
-    """Check that the files of a recipe's masks did not change.
+    """Check that the files of a recipe's masks have not changed.
 
     Args:
         recipe: with the masks.
         digests: of `mask_digests` when the build began.
 
     Raises:
-        RecipeError: one changed.
+        RecipeError: a file has changed.
     """
     for number, (now, then) in enumerate(zip(mask_digests(recipe), digests, strict=False)):
         if now != then:
@@ -64,8 +64,8 @@ class MaskRequest:
     Attributes:
         picture: the face's working picture.
         mask: the mask of the recipe.
-        seed: of everything that is drawn while painting.
-        predicted: output of the mask's network for this face, or why there is none; see `MaskPainter.predict`.
+        seed: of all random draws while painting.
+        predicted: output of the mask's network for this face, or its error; see `MaskPainter.predict`.
     """
 
     picture: Working
@@ -92,7 +92,7 @@ class MaskPainter:
         return NETWORK_BATCH if self.weights else 1
 
     def predict(self, requests: Sequence[MaskRequest]) -> list[MaskRequest]:
-        """Run the networks of learned masks, each once for all its requests; other requests are returned as they are.
+        """Run the networks of learned masks, each once for all its requests; other requests are returned unchanged.
 
         The predictions are as small as the networks' crops; `paint` makes the full picture.
         """
@@ -168,7 +168,7 @@ def load_picture(number: int, mask: PictureMask) -> MaskPicture:
         mask: names an RGBA picture, and a JSON or YAML file that maps anchor names to [x, y] pixels of it.
 
     Raises:
-        RecipeError: a file cannot be read, or does not hold what it should.
+        RecipeError: a file cannot be read, or its content is invalid.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -182,7 +182,7 @@ def load_picture(number: int, mask: PictureMask) -> MaskPicture:
     except (UnidentifiedImageError, OSError, ValueError) as error:
         raise RecipeError(f"not a picture ({error})", where=f"{where}.path", value=mask.path) from None
     if rgba[..., 3].min() == 255:
-        remedy = "Give a PNG or WEBP whose background is transparent"
+        remedy = "Give a PNG or WEBP with a transparent background"
         raise RecipeError("the picture has no transparency", where=f"{where}.path", value=mask.path, remedy=remedy)
     try:
         document = parse_yaml(anchors)
@@ -199,7 +199,7 @@ def load_picture(number: int, mask: PictureMask) -> MaskPicture:
 
 
 def _refuse_wild_anchors(points: npt.NDArray[np.float64], width: int, height: int) -> None:
-    """Refuse anchors that lie outside their picture, or in an order that would turn the mask over."""
+    """Raise an error if anchors lie outside their picture, or in an order that would flip the mask."""
     place = dict(zip(ANCHORS, points, strict=True))
     for name, (x, y) in place.items():
         if not (0 <= x <= width and 0 <= y <= height):

@@ -26,7 +26,7 @@ from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
 
 CHUNK_FACES = 24
-"""Faces and morphs of one photo for which it is decoded once; beyond, once more."""
+"""Maximum number of faces and morphs per decoding of a photo; a photo with more is decoded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class PartTask:
-    """One part to render for a shard; its plan rows lie under `work/`. Without a part there is only to join."""
+    """One part to render for a shard; its plan rows lie under `work/`. Without a part the task only joins."""
 
     shard: ShardTask
     part: str | None
@@ -63,7 +63,7 @@ def render_part(part: str, context: Context) -> dict[str, float]:
     rows: list[IndexRow] = []
     rejects: list[Reject] = []
     try:
-        # Not synced to the disk: a part is short-lived, and looked through before a later run takes it.
+        # Not synced to the disk: a part is short-lived, and a later run checks it before use.
         with storage.write(part_tar(part), durable=False) as stream:
             offset = 0
             for face, result in _render_faces(faces, context, watch):
@@ -91,7 +91,7 @@ def _render_faces(
 
 
 def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:
-    """Faces of one photo together; not too many, because the photos of all their neighbours are read with them."""
+    """Group faces by photo. Groups are limited, because the photos of all their neighbours are read with them."""
     for _, of_photo in groupby(faces, key=lambda face: (face.source, face.uri)):
         planned = list(of_photo)
         for start in range(0, len(planned), CHUNK_FACES):

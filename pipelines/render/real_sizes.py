@@ -1,4 +1,4 @@
-"""Sizes of real pictures, from which the sizes of low-resolution partners are drawn."""
+"""Sizes of real pictures; the sizes of low-resolution partners are drawn from them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ HeightCounts = tuple[tuple[int, int], ...]
 """Heights in pixels and the number of pictures of each height, sorted: small enough to send with every task."""
 
 SMALLEST = 4
-"""Heights below this, in pixels, are left out: such pictures show nothing."""
+"""Minimum height in pixels; smaller pictures are left out because they show nothing."""
 _HEAD = 1 << 16
-"""Bytes of a file that are read for its size; the rest is read only where these do not give it."""
+"""Bytes of a file that are read for its picture size; the rest is read only if they are not enough."""
 
 
 def count_heights(recipe: Recipe) -> HeightCounts:
@@ -34,7 +34,7 @@ def count_heights(recipe: Recipe) -> HeightCounts:
 
 @lru_cache(maxsize=4)
 def expand_heights(counts: HeightCounts) -> tuple[int, ...]:
-    """One height per picture, sorted: what `real_heights` returned before it was counted."""
+    """One height per picture, sorted: the inverse of counting heights."""
     return tuple(height for height, count in counts for _ in range(count))
 
 
