@@ -29,7 +29,7 @@ CARD, BEST, LAST, RESUME = "card.json", "best.safetensors", "last.safetensors", 
 
 _TRAIN = "Train it with `faceloom train autoencoder`"
 _AGAIN = "Copy the folder again, or train again: `faceloom train` with --no-resume"
-_GO_ON = "The run was stopped, maybe while it saved; run the same `faceloom train` command to resume it"
+_GO_ON = "The run was stopped, possibly while saving; run the same `faceloom train` command to resume it"
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:

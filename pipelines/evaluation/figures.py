@@ -1,4 +1,4 @@
-"""Figures of a method from the scores of its pictures, with intervals that account for several pictures per person."""
+"""Figures of a method from the scores of its pictures, with intervals that treat each person as a cluster."""
 
 from __future__ import annotations
 
