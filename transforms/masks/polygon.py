@@ -127,7 +127,7 @@ def _cut_at_pixel_edges(corners: Outline) -> Outline:
 
 
 def paint_polygon(image: Image, landmarks: Points, mask: PolygonMask) -> PaintedMask:
-    """Paint a landmark mask in its colour, solid and without shading, as NIST does.
+    """Paint a landmark mask in one solid colour, without shading, as NIST does.
 
     Args:
         image: uint8 (H, W, 3), RGB; not changed.

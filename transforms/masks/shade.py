@@ -149,7 +149,7 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
     # As broad as the mask: a smaller shadow looks like dirt.
     cast = cv2.min(cv2.max(smooth_noise(factor.shape, (0, 0), rng), -0.6), 1.3)
     factor *= 1 - np.float32(lamp.cast) * cast
-    # The level is that of the visible cloth: slopes and folds change the contrast, not the mean.
+    # The level is that of the visible cloth: slopes and folds change the contrast, not the overall level.
     factor *= np.float32(1 / max(0.5, quantile(factor[::4, ::4], 0.5)))
     gain = light.level / 255 * lamp.gain
     down = np.linspace(-1, 1, factor.shape[0], dtype=np.float32)[:, None]

@@ -1,4 +1,4 @@
-"""Outlines as vectors in the mask frame (see `fit`): control points, splines, and how wearing and fit change them."""
+"""Vector outlines in the mask frame (see `fit`): control points, splines, and their changes by wearing and fit."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def wear(points: NDArray[np.float64], wearing: str, shift: float = 0.0) -> NDArr
 
 
 def cover_nose(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pull control points up so far that the nose tip is covered; the lower edge stays, and so does what covers it.
+    """Pull control points up until they cover the nose tip; the lower edge and masks that cover it do not move.
 
     Args:
         points: control points (N, 2), the first of them the top centre.
