@@ -35,7 +35,7 @@ class Evaluation:
     """The result of an evaluation.
 
     Attributes:
-        task: what was evaluated: the networks, the build, and who is in the split.
+        task: the networks, the build, and the people in the split.
         tables: one row per method, by the group of people: "all people" and, if the split has both kinds, "people that
             are also in train" and "held-out people". A row's figures have a value and a 95 % interval.
         sheet: pictures of some samples, input, target and every method side by side, uint8 (H, W, 3), RGB.

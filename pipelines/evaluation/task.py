@@ -39,7 +39,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Who is in a split.
+    """The people of a split.
 
     Attributes:
         split: its name.
@@ -129,7 +129,7 @@ def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: st
 
 
 def _people(storage: Storage, split: str) -> dict[str, frozenset[str]]:
-    """Who is in each sample of a split, by key: two people in most morphs."""
+    """People in each sample of a split, by key; two in most morphs."""
     faces = faces_of(storage, split)
     return {key: frozenset(identity for identity, _ in shown) for key, shown in faces.items()}
 

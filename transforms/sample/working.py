@@ -43,8 +43,8 @@ class Working:
         photo_size: (width, height) of the upright photo.
         landmarks_crop: (68, 2) in pixels of the crop; None if `landmarks` is.
         alignment: its record in the samples.
-        read_from: for a morph, where in the unmixed picture each pixel of `image` comes from, x and y as `cv2.remap`
-            takes them; None if all pixels keep their place.
+        read_from: for a morph, the position in the unmixed picture that each pixel of `image` comes from, as the
+            x and y maps of `cv2.remap`; None if all pixels keep their place.
     """
 
     image: Image
