@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from faceloom.pipelines.run.worker_pool import kill_workers
-
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -61,7 +59,7 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         patience = threading.Timer(PATIENCE_SECONDS, depart)
         patience.daemon = True
         patience.start()
-        kill_workers()
+        _kill_workers()
         raise KeyboardInterrupt
 
     def depart() -> NoReturn:
@@ -95,6 +93,13 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         for number, handler in zip(heard, before):
             signal.signal(number, handler)
         threading.excepthook = hook
+
+
+def _kill_workers() -> None:
+    """Kill all worker processes. Imports nothing: without the module there are none."""
+    if multiprocessing := sys.modules.get("multiprocessing"):
+        for process in multiprocessing.active_children():
+            process.kill()
 
 
 def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoReturn:

@@ -46,12 +46,6 @@ def start_server(modules: Sequence[str] = ()) -> None:
             forkserver.ensure_running()
 
 
-def kill_workers() -> None:
-    """Kill all child processes that this process started through multiprocessing."""
-    for process in multiprocessing.active_children():
-        process.kill()
-
-
 class WorkerPool:
     """A fixed number of worker processes that run functions. Use it as a context manager.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.run.worker_pool import WorkerPool, kill_workers, processors
+from faceloom.pipelines.run.worker_pool import WorkerPool, processors
 from faceloom.schemas.errors import StorageError, WorkerError
 from tests.pipelines.run.tasks import describe, double, fail_at, process_number, refuse, sleep, tick_and_wait
 
@@ -67,7 +67,7 @@ def test_killed_workers_fail_their_calls_at_once() -> None:
     with WorkerPool(2) as pool:
         call = pool.submit(sleep, 60.0)
         begin = time.monotonic()
-        kill_workers()
+        pool.kill()
         with pytest.raises(WorkerError, match="a worker process died"):
             pool.result(call)
         assert time.monotonic() - begin < 5
@@ -126,7 +126,7 @@ def test_a_process_that_cannot_be_prepared_is_an_error(tmp_path: Path, monkeypat
 def test_a_call_after_a_worker_died_is_an_error_of_ours() -> None:
     with WorkerPool(2) as pool:
         call = pool.submit(sleep, 60.0)
-        kill_workers()
+        pool.kill()
         with pytest.raises(WorkerError, match="a worker process died"):
             pool.result(call)
         with pytest.raises(WorkerError, match="a worker process died"):
