@@ -1,4 +1,4 @@
-"""The record of a finished build: what it holds, written last. No clock and no path of a machine in it."""
+"""The record of a finished build, written last. Holds no time and no path of a machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import ANALYSER, RENDERER
 
 _PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "sizes_from", "model")
-"""Keys of a recipe that name files."""
+"""Keys of a recipe whose values are paths."""
 
 
 class ShardRecord(BaseModel):
@@ -38,15 +38,16 @@ class BuildRecord(BaseModel):
 
     Attributes:
         plan: sha256 of the plan.
-        photos: how many entries the sources listed, rejects of the scan included.
-        faces: faces that were planned, morphs among them.
-        morphs: how many of these are morphs of two.
-        recall: by split, the measured share of true neighbours that an index found for morphs; empty where all were.
-        neighbours: files that say who is near whom.
-        planned, written: samples.
+        photos: number of entries that the sources listed, rejects of the scan included.
+        faces: number of planned faces, morphs included.
+        morphs: number of planned morphs.
+        recall: by split, the measured share of true neighbours that an index found for morphs; empty if the search is
+            exact.
+        neighbours: paths of the files with each face's neighbours.
+        planned, written: number of samples.
         rejects: number by stage and code.
-        by_split, by_mask, by_source: samples written.
-        warnings: what the user should know of sources and splits.
+        by_split, by_mask, by_source: number of samples written.
+        warnings: messages about sources and splits.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,7 +71,7 @@ class BuildRecord(BaseModel):
 
 
 def portable_recipe(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as plain values without paths of this machine: of a file only its name is kept."""
+    """A recipe as plain values. A path is cut to its file name."""
 
     def strip(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -86,7 +87,7 @@ def portable_recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def render_rejects(storage: Storage, plan: Plan) -> list[Reject]:
-    """Rejects of the render stage, from the indexes of the plan's shards."""
+    """Read the rejects of the render stage from the indexes of the plan's shards."""
     return [
         Reject(**reject)
         for shard in plan.shards
@@ -96,7 +97,7 @@ def render_rejects(storage: Storage, plan: Plan) -> list[Reject]:
 
 
 def count_rejects(rejects: Iterable[Reject]) -> dict[str, dict[str, int]]:
-    """Number of rejects by stage and code, both in order."""
+    """Count rejects by stage and code, both sorted."""
     counts = Counter((reject.stage, reject.code) for reject in rejects)
     by_stage: dict[str, dict[str, int]] = {}
     for (stage, code), count in sorted(counts.items()):
@@ -112,15 +113,15 @@ def make_record(
     rejects: list[Reject],
     warnings: tuple[str, ...] = (),
 ) -> BuildRecord:
-    """Count what a build holds, from the indexes of its shards.
+    """Make the record of a build from the indexes of its shards.
 
     Args:
         photos: entries that the sources listed.
         rejects: of all stages.
-        warnings: of sources and splits.
+        warnings: messages about sources and splits.
 
     Raises:
-        FaceloomError: planned is not written plus rejected, or a photo is unaccounted for.
+        FaceloomError: planned differs from written plus rejected, or a photo is neither planned nor rejected.
     """
     by_mask: Counter[str] = Counter()
     by_source: Counter[str] = Counter()
@@ -170,12 +171,12 @@ def make_record(
 
 def _check_none_lost(lost: int, what: str) -> None:
     if lost:
-        remedy = "Run the same command with --no-resume, and please report this"
-        raise FaceloomError(f"the build does not add up: {what}", value=lost, remedy=remedy)
+        remedy = "Run the same command with --no-resume, and report this"
+        raise FaceloomError(f"the counts of the build do not match: {what}", value=lost, remedy=remedy)
 
 
 def write_record(storage: Storage, record: BuildRecord) -> None:
-    """Write the record, if it is not there already."""
+    """Write the record unless the same record exists already."""
     data = (json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
     storage.write_if_changed(BUILD_RECORD, data)
 
@@ -184,13 +185,13 @@ def read_record(storage: Storage) -> BuildRecord:
     """Read the record of a finished build.
 
     Raises:
-        StorageError: there is none, or it is damaged.
+        StorageError: the record is missing or damaged.
     """
     if not storage.exists(BUILD_RECORD):
-        remedy = "Run `faceloom build` to its end first"
-        raise StorageError("there is no finished build", where=storage.root, remedy=remedy)
+        remedy = "Run `faceloom build` until it finishes"
+        raise StorageError("no finished build in this folder", where=storage.root, remedy=remedy)
     try:
         return BuildRecord.model_validate_json(storage.read_bytes(BUILD_RECORD))
     except ValidationError as error:
-        remedy = "Run the same `faceloom build` again; it writes the record anew"
-        raise StorageError("the build's record is damaged", where=BUILD_RECORD, value=error, remedy=remedy) from error
+        remedy = "Run the same `faceloom build` again, which writes a new record"
+        raise StorageError("damaged build record", where=BUILD_RECORD, value=error, remedy=remedy) from error

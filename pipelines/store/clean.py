@@ -1,4 +1,4 @@
-"""Clean: delete what no longer belongs to a finished build."""
+"""Delete files that do not belong to a finished build."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from faceloom.pipelines.store.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """Files that the build's record does not know, as paths with their sizes in bytes.
+    """Files that the build's record does not list, as paths with their sizes in bytes.
 
     Attributes:
-        superseded: shards, indexes and who is near whom that an older recipe or an older photo left, or that a stopped
-            build made.
-        work: pieces of a build that was stopped.
-        partial: files that were being written when a process was killed.
+        superseded: shards, indexes and neighbours of an older recipe, an older photo or a stopped build.
+        work: pieces of a stopped build.
+        partial: partial files of killed processes.
     """
 
     superseded: dict[str, int]
@@ -26,15 +25,15 @@ class Leftovers:
 
     @property
     def files(self) -> dict[str, int]:
-        """All of them, in the order in which they are best deleted: a shard's index is its marker, so it goes first."""
+        """All leftovers in the order of deletion: a shard's index marks the shard as complete, so it comes first."""
         return {**self.partial, **self.work, **dict(sorted(self.superseded.items()))}
 
 
 def find_leftovers(storage: Storage) -> Leftovers:
-    """Look for what `clean` would delete.
+    """Find what `clean` would delete.
 
     Raises:
-        StorageError: there is no finished build, so that nothing can be told from a leftover.
+        StorageError: the folder has no finished build, so leftovers cannot be determined.
     """
     record = read_record(storage)
     listed = {path(shard.name) for shard in record.shards for path in (shard_index, shard_tar)} | {*record.neighbours}
@@ -47,10 +46,10 @@ def find_leftovers(storage: Storage) -> Leftovers:
 
 
 def clean(storage: Storage) -> Leftovers:
-    """Delete the leftovers of a finished build, and return what they were.
+    """Delete the leftovers of a finished build and return them.
 
     Raises:
-        StorageError: there is no finished build, one is being made, or a file cannot be deleted.
+        StorageError: the folder has no finished build, another process is writing to it, or a file cannot be deleted.
     """
     with storage.exclusive():
         found = find_leftovers(storage)

@@ -1,4 +1,4 @@
-"""The data card of a build: what it holds, whose faces, under which terms, and what was left out. Plain Markdown."""
+"""The data card of a build, in Markdown: content, people, terms and rejects."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import DATA_CARD, shard_index
 from faceloom.pipelines.store.storage import Storage
 
-_SYNTHETIC = """Masked pictures are synthetic: masks were drawn onto the photos by program, and `mask.png` says where.
-Whatever a model learns from them should be checked on photos of real masks before it is relied on."""
+_SYNTHETIC = """Masked pictures are synthetic: a program drew masks onto the photos, and `mask.png` marks their pixels.
+Check a model that is trained on them on photos of real masks before use."""
 
 _PEOPLE = """These are faces of people. Use them only as the terms and the consent above allow. `index/*.parquet` names
-for every sample the photo that it came from and that photo's sha256, and for a morph both, so that one person's samples
-can be found."""
+the photo of every sample and its sha256, and both photos of a morph, so that one person's samples can be found."""
 
 
 def write_card(storage: Storage, record: BuildRecord, model_terms: str) -> None:
-    """Write a build's data card, if it is not there already.
+    """Write a build's data card unless the same card exists already.
 
     Args:
-        model_terms: terms of the landmark model; empty if there are none to state.
+        model_terms: terms of the landmark model; empty if it has none.
     """
     licences: Counter[str] = Counter()
     consents: Counter[str] = Counter()
@@ -30,7 +29,7 @@ def write_card(storage: Storage, record: BuildRecord, model_terms: str) -> None:
     for shard in record.shards:
         columns = read_index_columns(storage, shard_index(shard.name), ["identity", "parents", "licence", "consent"])
         for identity, parents in zip(columns["identity"], columns["parents"], strict=True):
-            people.update([parent["identity"] for parent in parents] or [identity])  # a morph is nobody new
+            people.update([parent["identity"] for parent in parents] or [identity])  # a morph is not a new person
         licences.update(licence or "not stated" for licence in columns["licence"])
         consents.update(consent or "not stated" for consent in columns["consent"])
     text = card_text(record, len(people), licences, consents, model_terms=model_terms)
@@ -45,13 +44,13 @@ def card_text(
     *,
     model_terms: str,
 ) -> str:
-    """The card of a build as Markdown.
+    """Return the card of a build as Markdown.
 
     Args:
-        record: of the build.
-        people: distinct identities; a photo of nobody known counts as one of its own.
-        licences, consents: samples by what the source says.
-        model_terms: terms of the landmark model; empty if there are none to state.
+        record: the record of the build.
+        people: number of distinct identities; each photo without identity counts as one.
+        licences, consents: number of samples by the licence and consent that the source states.
+        model_terms: terms of the landmark model; empty if it has none.
     """
     recipe = record.recipe
     parts = [
@@ -84,8 +83,8 @@ def _morphs(record: BuildRecord) -> str:
     how = "are exact"
     if record.recall:
         how = ", ".join(f"{share:.1%} of them in {split}" for split, share in sorted(record.recall.items()))
-        how = f"were found by an index, which finds ({how}, measured on some) nearly all"
-    return f"{record.morphs} of {record.faces} faces are morphs of two people's. Nearest neighbours {how}."
+        how = f"were found by an approximate index ({how}, measured on a sample of faces)"
+    return f"{record.morphs} of {record.faces} faces are morphs of two people. Nearest neighbours {how}."
 
 
 def _table(title: str, counts: Mapping[str, int]) -> str:
@@ -101,7 +100,7 @@ def _rejects(rejects: Mapping[str, Mapping[str, int]]) -> str:
         return "Nothing."
     return (
         "\n".join(["| Stage | Reason | Count |", "|---|---|---|", *rows])
-        + "\n\nEach with its reason: `rejects/*.parquet`."
+        + "\n\n`rejects/*.parquet` lists each with its reason."
     )
 
 

@@ -1,4 +1,4 @@
-"""Photos that changed or vanished between analysis and render: noted, and looked at anew by the next run."""
+"""Record photos that changed or vanished between analysis and render; the next run analyses them again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from faceloom.schemas.errors import SourceError
 
 
 def note_failure(storage: Storage, work: str, photos: Mapping[str, str]) -> None:
-    """Note which photos kept a part, or a block of textures, from being made: ids and reasons."""
+    """Record the photos, by id with reasons, that stopped a part or a block of textures."""
     with storage.write(failure_note(work)) as stream:
         stream.write(json.dumps(photos, sort_keys=True).encode())
 
 
 def failed_photos(storage: Storage) -> dict[str, str]:
-    """Ids and reasons of the photos that kept parts from being rendered."""
+    """Ids and reasons of the photos that stopped a part or a block of textures."""
     paths = [path for path in storage.list(WORK) if is_failure_note(path)]
     return {photo: why for path in paths for photo, why in json.loads(storage.read_bytes(path)).items()}
 
@@ -27,28 +27,28 @@ def refuse_failed(storage: Storage, what: str) -> None:
     """End a run in which photos failed.
 
     Args:
-        what: became of the work.
+        what: the effect on the run, for the message.
 
     Raises:
-        SourceError: there are such photos.
+        SourceError: photos failed.
     """
     if failed := failed_photos(storage):
         raise failed_error(failed, what)
 
 
 def failed_error(failed: Mapping[str, str], what: str) -> SourceError:
-    """The error of a run in which photos failed, by id with reasons."""
+    """Return the error of a run in which photos failed, by id with reasons."""
     shown = "; ".join(f"{photo}: {why}" for photo, why in list(failed.items())[:3])
-    remedy = "Everything else is kept. Run the same command again: it looks at those photos anew"
+    remedy = "Run the same command again: it analyses those photos again and keeps everything else"
     return SourceError(
         f"{len(failed)} photos changed or vanished after they were analysed; {what}. {shown}", remedy=remedy
     )
 
 
 def forget_failed(storage: Storage) -> None:
-    """Take failed photos out of the face table, so that they are analysed again although they look unchanged.
+    """Remove failed photos from the face table, so that they are analysed again although they look unchanged.
 
-    Without this a photo whose bytes changed under the same size and time would fail every run.
+    Otherwise a photo whose bytes changed, but not its size and time, would fail every run.
     """
     failed = failed_photos(storage)
     for path in storage.list(FACES) if failed else ():

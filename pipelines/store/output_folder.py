@@ -1,4 +1,4 @@
-"""The output folder: which one may be used, and the marker that makes it ours."""
+"""Check, mark and lock the output folder of a build."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _MARK = {"what": "an output folder of faceloom", "format": 1}
 
 
 def check_output(recipe: Recipe, out: str) -> None:
-    """Refuse an output folder that a build would harm, or that would harm a build. Writes nothing.
+    """Refuse an output folder inside a source, or one with files of another program. Writes nothing.
 
     Raises:
-        RecipeError: it lies inside a source: the next run would take results for photos.
-        StorageError: it is a file, or holds files and is not an output of ours.
+        RecipeError: the folder lies inside a source; the next run would read results as photos.
+        StorageError: it is a file, or holds files but no marker of faceloom.
     """
     Storage(out).check_folder()
     for number, spec in enumerate(recipe.sources):
         source = Path(spec.path).expanduser().resolve()
         if source.is_dir() and Path(out).resolve().is_relative_to(source):
-            remedy = "Choose a folder outside of the photos"
+            remedy = "Choose a folder outside the source"
             where = f"$.sources[{number}].path"
             raise RecipeError("the output folder lies inside this source", where=where, value=out, remedy=remedy)
     _refuse_if_foreign(Storage(out))
@@ -34,10 +34,10 @@ def check_output(recipe: Recipe, out: str) -> None:
 
 @contextlib.contextmanager
 def locked_output(storage: Storage) -> Iterator[None]:
-    """Hold an output folder for one build or plan: made ours if it is new or empty, swept of what a crash left.
+    """Lock an output folder for one build or plan. Writes the marker if it is missing; deletes partial files.
 
     Raises:
-        StorageError: another build holds it, it cannot be written, or it is not ours.
+        StorageError: another process holds the lock, the folder cannot be written, or it holds foreign files.
     """
     with storage.exclusive():
         _refuse_if_foreign(storage)
@@ -55,7 +55,7 @@ def _refuse_if_foreign(storage: Storage) -> None:
         return
     foreign = sorted(path.name for path in root.iterdir() if path.name != LOCK and ".partial-" not in path.name)
     if foreign:
-        remedy = "Choose a new or an empty folder"
+        remedy = "Choose a new or empty folder"
         shown = ", ".join(foreign[:3])
-        raise StorageError("the output folder holds files that are not faceloom's", where=storage.root, value=shown,
+        raise StorageError("the output folder holds files that faceloom did not write", where=storage.root, value=shown,
                            remedy=remedy)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Parquet files of our rows: one schema per kind of row, and the same bytes for the same rows."""
+"""Read and write rows as Parquet: one schema per row type, the same bytes for the same rows."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def write_table(
     *,
     durable: bool = True,
 ) -> None:
-    """Write columns as Parquet, whole or not at all. `metadata` is kept with the schema."""
+    """Write columns as Parquet, atomically. `metadata` is stored with the schema."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -84,13 +84,13 @@ def write_table(
 
 @contextmanager
 def _intact(path: str) -> Iterator[None]:
-    """Pyarrow has many ways of saying that a file is damaged; all of them become ours."""
+    """Turn each error that pyarrow raises for a damaged file into a StorageError."""
     import pyarrow as pa
 
     try:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
-        remedy = "Remove it and run the same command again; what it held is made anew"
+        remedy = "Remove it and run the same command again, which rebuilds it"
         raise StorageError("damaged Parquet file", where=path, value=error, remedy=remedy) from error
 
 
@@ -100,14 +100,14 @@ def _read(storage: Storage, path: str, columns: Sequence[str] | None = None) -> 
 
     data = pa.BufferReader(storage.read_bytes(path))
     with _intact(path):
-        # Not read_table: it sets up a whole dataset, at twice the cost.
+        # read_table sets up a dataset and takes twice as long.
         file = pq.ParquetFile(data, page_checksum_verification=True)
         result: dict[str, list[Any]] = file.read(columns, use_threads=False).to_pydict()
     return result
 
 
 def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
-    """The JSON values that were stored with a table."""
+    """Read the JSON values stored with a table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -132,7 +132,7 @@ def write_index(
 ) -> None:
     """Write a shard's or part's index.
 
-    `parts` says of each part what was rejected in it; `length` is that of the whole tar in bytes.
+    `parts` maps each part to its rejects; `length` is the size of the whole tar in bytes.
     """
     columns = _columns(rows, IndexRow)
     columns["parents"] = [[asdict(parent) for parent in row.parents] for row in rows]
@@ -158,12 +158,12 @@ def read_index(storage: Storage, path: str) -> list[IndexRow]:
 
 
 def read_index_columns(storage: Storage, path: str, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Read only some columns of an index, which is much faster than whole rows."""
+    """Read some columns of an index, much faster than whole rows."""
     return _read(storage, path, names)
 
 
 def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) -> None:
-    """Write a piece of the face table: a row per face, and one without landmarks per photo that was rejected."""
+    """Write a piece of the face table: a row per face, and one without landmarks per rejected photo."""
     shared = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
     columns: dict[str, list[Any]] = {name: [] for name in _schema(FaceRow).names}
     for photo in photos:
@@ -178,7 +178,7 @@ def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) ->
 
 
 def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[AnalysedPhoto]:
-    """Read a piece of the face table; without `quality`, which is half of it, rows have no such figures."""
+    """Read a piece of the face table. `quality=False` skips that column, half of the file."""
     columns = _read(storage, path, None if quality else [name for name in _schema(FaceRow).names if name != "quality"])
     columns.setdefault("quality", ["{}"] * len(columns["box"]))
     own = {name: columns.pop(name) for name in ("box", "landmarks", "score", "quality")}
@@ -194,7 +194,7 @@ def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[Ana
 
 
 def read_face_columns(storage: Storage, path: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Read only some columns of a piece of the face table: their values row by row, a row per face."""
+    """Read some columns of a piece of the face table, as a tuple per face."""
     columns = _read(storage, path, list(names))
     return list(zip(*(columns[name] for name in names), strict=True))
 
@@ -232,13 +232,13 @@ def _planned_face(row: dict[str, Any]) -> PlannedFace:
 
 
 def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:
-    """Write who is near whom."""
+    """Write the neighbours of faces."""
     columns = {name: [getattr(row, name) for row in rows] for name in Neighbour._fields}
     write_table(storage, path, Neighbour, columns)
 
 
 def read_neighbours(storage: Storage, path: str) -> list[Neighbour]:
-    """Read who is near whom."""
+    """Read the neighbours of faces."""
     columns = _read(storage, path)
     return [Neighbour(*row) for row in zip(*columns.values(), strict=True)]
 

@@ -1,4 +1,4 @@
-"""The only module that writes results: whole files under final names, or nothing."""
+"""Read and write result files. A file under its final name is always complete."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _REMEDIES = {
     errno.EACCES: "Make it writable for this user, or choose another output folder",
     errno.EPERM: "Make it writable for this user, or choose another output folder",
     errno.EROFS: "The disk is mounted read-only; choose another output folder",
-    errno.ENOTDIR: "A file stands where a folder is needed; move it away or choose another output folder",
-    errno.EEXIST: "A file stands where a folder is needed; move it away or choose another output folder",
+    errno.ENOTDIR: "A file exists where a folder is needed; move it away or choose another output folder",
+    errno.EEXIST: "A file exists where a folder is needed; move it away or choose another output folder",
     errno.ENOENT: "Check that the output folder is still there and mounted, then run the same command again",
 }
 _Paths = list[str]  # the class has a method called list
@@ -34,8 +34,8 @@ class Storage:
     """A folder of results.
 
     Paths are relative to the root, with forward slashes, and never leave it. A file under its final name is complete:
-    it is written beside, under a name that holds `.partial-`, and renamed. The calls are those that an object store can
-    serve too, so that one can take the folder's place. Pickles as its root.
+    it is written in the same folder under a name that holds `.partial-`, then renamed. An object store can serve all
+    these calls, so it can replace the folder. Pickles as its root.
 
     Attributes:
         root: the folder; it need not exist yet.
@@ -45,42 +45,40 @@ class Storage:
 
     def __post_init__(self) -> None:
         if "://" in self.root:
-            raise StorageError(
-                "only local folders can be written so far", where=self.root, remedy="Give the path of a folder"
-            )
+            raise StorageError("output to a URL is not supported", where=self.root, remedy="Give the path of a folder")
         if not self.root:
-            raise StorageError("the output folder has no name", remedy="Give the path of a folder")
+            raise StorageError("the path of the output folder is empty", remedy="Give the path of a folder")
 
     def check_folder(self) -> None:
-        """See that the root is a folder or can become one. Writes nothing.
+        """Check that the root is a folder or can be created as one. Writes nothing.
 
         Raises:
-            StorageError: it, or what should hold it, is a file.
+            StorageError: the root, or a folder above it, is a file.
         """
         root = Path(os.path.abspath(self.root))  # noqa: PTH100
         there = next((place for place in (root, *root.parents) if os.path.lexists(place)), root)
         if not there.is_dir() and os.path.lexists(there):
             remedy = "Move it away, or choose another folder"
-            raise StorageError("a file stands where a folder is needed", where=str(there), remedy=remedy)
+            raise StorageError("a file exists where a folder is needed", where=str(there), remedy=remedy)
 
     def local(self, path: str) -> Path:
-        """Where a file lies on this machine.
+        """Path of a file on this machine.
 
         Raises:
             StorageError: the path is absolute or leads out of the root.
         """
         pure = PurePosixPath(path)
         if pure.is_absolute() or ".." in pure.parts:
-            raise StorageError("a path in the output folder is relative and stays inside", value=path)
+            raise StorageError("the path must be relative and stay inside the output folder", value=path)
         return Path(self.root, path)
 
     def exists(self, path: str) -> bool:
-        """True if there is a complete file under this name."""
+        """True if a complete file of this name exists."""
         return self.local(path).is_file()
 
     def size(self, path: str) -> int:
         """Length of a file in bytes."""
-        with _storage_errors("cannot be looked at", path):
+        with _storage_errors("cannot be accessed", path):
             return self.local(path).stat().st_size
 
     def read_bytes(self, path: str) -> bytes:
@@ -92,43 +90,43 @@ class Storage:
         """Exactly `length` bytes of a file from `offset`.
 
         Raises:
-            StorageError: the file cannot be read, or ends before that.
+            StorageError: the file cannot be read, or is too short.
         """
         with _storage_errors("cannot be read", path), self.local(path).open("rb") as stream:
             stream.seek(offset)
             data = stream.read(length)
         if len(data) < length:
             raise StorageError(
-                f"ends before byte {offset + length}: damaged",
+                f"damaged: the file ends before byte {offset + length}",
                 where=path,
                 remedy="Remove it and run the same command again",
             )
         return data
 
     def list(self, prefix: str = "") -> _Paths:
-        """Paths of all complete files in a folder and below it, sorted; none if there is no such folder."""
+        """Sorted paths of all complete files in a folder and below it; empty if the folder does not exist."""
         return [path for path in self._files(prefix) if _PARTIAL not in path.rpartition("/")[2]]
 
     def remove(self, path: str) -> None:
-        """Delete a file; no error if there is none."""
+        """Delete a file; no error if it does not exist."""
         with _storage_errors("cannot be removed", path):
             self.local(path).unlink(missing_ok=True)
 
     def write_if_changed(self, path: str, data: bytes) -> None:
-        """Write a file unless it holds just these bytes already."""
+        """Write a file unless it holds these bytes already."""
         if not self.exists(path) or self.read_bytes(path) != data:
             with self.write(path) as stream:
                 stream.write(data)
 
     @contextlib.contextmanager
     def write(self, path: str, *, durable: bool = True) -> Iterator[BinaryIO]:
-        """Open a file for writing; it takes its final name when the block ends well, and leaves nothing otherwise.
+        """Open a file for writing. It gets its final name if the block succeeds, and is deleted otherwise.
 
-        The block must not close the file. An existing file is replaced in one step. What is `durable` is on the disk
-        before it takes its name, so that a power cut loses it whole or not at all; the rest survives a kill only.
+        The block must not close the file. An existing file is replaced atomically. A `durable` file is synced to the
+        disk before it gets its name, so a power cut leaves all of it or none; other files survive only a kill.
 
         Raises:
-            StorageError: disk full, no permission, or the like; any other error of the block passes through.
+            StorageError: disk full, no permission, or another OSError of the file; other errors pass through.
         """
         final = self.local(path)
         # The name of a partial file must differ between writers of one file, and is never part of a result.
@@ -139,7 +137,7 @@ class Storage:
         try:
             try:
                 yield stream
-            except OSError as error:  # of the file: what reads photos has errors of its own
+            except OSError as error:  # of the file: code that reads photos raises its own errors
                 _raise_storage_error(error, "cannot be written", path, final.parent)
             with _storage_errors("cannot be written", path, final.parent):
                 stream.flush()
@@ -155,16 +153,16 @@ class Storage:
             raise
 
     def partials(self) -> _Paths:
-        """Paths of all files that are being written, or were when a writer was killed, sorted."""
+        """Sorted paths of all partial files, of running and of killed writers."""
         return [path for path in self._files("") if _PARTIAL in path.rpartition("/")[2]]
 
     def sync_folders(self, *folders: str) -> None:
-        """Make the names of files in some folders last through a power cut, once, after many writes."""
+        """Sync folders to the disk, so that new file names survive a power cut. Call once after many writes."""
         for folder in folders:
             _sync_folder(self.local(folder))
 
     def sweep_partials(self) -> _Paths:
-        """Delete what writers that were killed left behind, and return its paths. No writer may be at work."""
+        """Delete the partial files of killed writers and return their paths. Call only while nothing writes."""
         leftovers = self.partials()
         for path in leftovers:
             self.remove(path)
@@ -197,10 +195,10 @@ class Storage:
             lock.release()
 
     def check_writable(self) -> None:
-        """Create the root if need be, and write and delete a small file there.
+        """Create the root if it does not exist, then write and delete a small file there.
 
         Raises:
-            StorageError: this does not work; better now than after an hour.
+            StorageError: the folder is not writable; checked before an hour of work.
         """
         probe = f"{_PARTIAL}probe"
         with self.write(probe) as stream:
@@ -245,7 +243,7 @@ def _raise_unless_missing(error: OSError) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Some file systems cannot, and lose nothing but time.
+    # Some file systems cannot sync a folder; a rerun makes what a power cut loses.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Tar members as WebDataset reads them, with nothing in them but name and content."""
+"""Write tar members for WebDataset. Headers hold only name and size, so equal samples give equal bytes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from faceloom.schemas.index import Member
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
-"""Closes an archive."""
+"""The two zero blocks that end an archive."""
 
-# Only name, size and checksum differ between headers; the sum counts the checksum's own eight bytes as spaces.
+# Only name, size and checksum differ between headers; the checksum counts its own eight bytes as spaces.
 _BLANK = tarfile.TarInfo("").tobuf(tarfile.USTAR_FORMAT)
 _BLANK_SUM = sum(_BLANK[:124]) + sum(_BLANK[136:148]) + 8 * ord(" ") + sum(_BLANK[156:])
 
 
 def member_header(name: str, size: int) -> bytes:
-    """The 512-byte USTAR header of a plain file: mtime 0, owner 0, mode 0644.
+    """Return the 512-byte USTAR header of a regular file: mtime 0, owner 0, mode 0644.
 
     Raises:
-        ValueError: the name is longer than 100 bytes, or the size than 8 GiB.
+        ValueError: the name is longer than 100 bytes, or the size is 8 GiB or more.
     """
     encoded = name.encode()
     if len(encoded) > 100:
@@ -35,16 +35,16 @@ def member_header(name: str, size: int) -> bytes:
 
 
 def append_sample(stream: BinaryIO, offset: int, key: str, files: Iterable[tuple[str, bytes]]) -> tuple[Member, ...]:
-    """Append the files of one sample, in the order given.
+    """Append the files of one sample in the given order.
 
     Args:
-        stream: open for writing.
-        offset: where in the tar the sample begins.
+        stream: the tar, open for writing.
+        offset: where the sample begins in the tar, in bytes.
         key: the sample's key; a file `face.jpg` becomes `key.face.jpg`.
         files: name and content of each.
 
     Returns:
-        Where each content lies, as a byte range of the tar, with its digest.
+        The byte range of each content in the tar, with its sha256.
     """
     members = []
     for name, content in files:
@@ -56,5 +56,5 @@ def append_sample(stream: BinaryIO, offset: int, key: str, files: Iterable[tuple
 
 
 def sample_length(members: Iterable[Member]) -> int:
-    """Bytes that the members take in a tar, with headers and padding."""
+    """Length of the members in a tar in bytes, headers and padding included."""
     return sum(BLOCK + member.size + -member.size % BLOCK for member in members)

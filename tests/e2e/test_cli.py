@@ -277,7 +277,7 @@ def test_errors_are_json_too(run: Any, recipe: Path, tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written(run: Any, photos: Path, recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file in the way")
     said = run("build", recipe, "--source", photos, "--out", tmp_path / "out")
-    refused(said, 2, "out: a file stands where a folder is needed", "choose another folder")
+    refused(said, 2, "out: a file exists where a folder is needed", "choose another folder")
 
 
 def test_nothing_written_is_a_failure(run: Any, recipe: Path, tmp_path: Path) -> None:

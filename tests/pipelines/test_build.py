@@ -167,7 +167,7 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_was(bench: Bench) -> 
     own = bench.folder / "out" / "work" / "thesis.txt"
     own.parent.mkdir(parents=True)
     own.write_text("mine")
-    with pytest.raises(StorageError, match="holds files that are not faceloom's"):
+    with pytest.raises(StorageError, match="holds files that faceloom did not write"):
         prepare(bench.recipe(), str(bench.folder / "out"))
     assert own.read_text() == "mine"
     assert [path for path in (bench.folder / "out").rglob("*") if path.is_file()] == [own]
@@ -282,7 +282,7 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(
     (bench.folder / "file").write_text("in the way")
     no_work(monkeypatch)
     for out in ("file", "file/out"):
-        with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+        with pytest.raises(StorageError, match="a file exists where a folder is needed"):
             prepare(bench.recipe(), str(bench.folder / out))
     context = prepare(bench.recipe(), str(bench.folder / "late"))
     (bench.folder / "late").write_text("in the way by now")

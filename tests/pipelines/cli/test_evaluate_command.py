@@ -129,7 +129,7 @@ def test_a_folder_with_anything_but_a_report_is_refused_before_any_work(
         (net, "no report of faceloom"),
         (masked_build, "no report of faceloom"),
         (masked_build.parent / "photos" / "new", "among the photos"),
-        (tmp_path / "thesis" / "metrics.json", "a file stands where a folder is needed"),
+        (tmp_path / "thesis" / "metrics.json", "a file exists where a folder is needed"),
     ):
         done = run(net, "--data", masked_build, "--to", to, "--json")
         assert done.exit_code == 2 and said in done.stderr, done.output

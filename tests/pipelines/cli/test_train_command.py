@@ -83,7 +83,7 @@ def test_what_is_wrong_from_the_start_is_refused_before_any_work(
 def test_no_build_there(tmp_path: Path) -> None:
     assert run("--data", tmp_path / "nowhere", "--to", tmp_path / "run").exit_code == 2
     got = run("--data", tmp_path, "--to", tmp_path / "run", "--json")
-    assert got.exit_code == 2 and json.loads(got.stdout)["what"] == "there is no finished build"
+    assert got.exit_code == 2 and json.loads(got.stdout)["what"] == "no finished build in this folder"
 
 
 def test_an_error_in_training_ends_with_1(pairs_build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_rejects_of_rendering_come_back_from_the_indexes(storage: Storage, plan:
 
 @pytest.mark.parametrize("known", [[], [Reject("render", "s", "u", "no_fit", "m", "k")] * 2])
 def test_what_does_not_add_up_is_refused(storage: Storage, plan: Plan, known: list[Reject]) -> None:
-    with pytest.raises(FaceloomError, match="does not add up") as caught:
+    with pytest.raises(FaceloomError, match="do not match: ") as caught:
         make_record(storage, RECIPE, plan, 3, known)
     assert caught.value.value in ("1", "-1")
     assert "--no-resume" in caught.value.remedy
@@ -194,7 +194,7 @@ def test_without_a_record_there_is_no_finished_build(storage: Storage) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"plan": 1}', b"\xff\xfe"])
 def test_a_damaged_record_is_called_damaged(storage: Storage, content: bytes) -> None:
     storage.local(BUILD_RECORD).write_bytes(content)
-    with pytest.raises(StorageError, match="the build's record is damaged") as caught:
+    with pytest.raises(StorageError, match="damaged build record") as caught:
         read_record(storage)
     assert caught.value.where == BUILD_RECORD
-    assert "writes the record anew" in caught.value.remedy
+    assert "writes a new record" in caught.value.remedy

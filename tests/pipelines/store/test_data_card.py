@@ -75,7 +75,7 @@ def test_names_no_clock_and_no_path_of_a_machine() -> None:
 
 def test_morphs_are_told_and_how_well_their_neighbours_were_found() -> None:
     exact = card(morphs=6)
-    assert "6 of 9 faces are morphs of two people's. Nearest neighbours are exact." in exact
+    assert "6 of 9 faces are morphs of two people. Nearest neighbours are exact." in exact
     found = card(morphs=6, recall={"train": 0.987, "test": 1.0})
     assert "100.0% of them in test, 98.7% of them in train" in found and "exact" not in found
     assert "morph" not in card().split("## Care")[0]

@@ -79,7 +79,7 @@ def test_a_folder_with_other_files_is_refused(pairs_build: Path, tmp_path: Path)
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(TrainingError, match=r"files that no training run writes \(got thesis.tex\)"):
         check_request(request(pairs_build, tmp_path))
-    with pytest.raises(StorageError, match="a file stands where a folder is needed"):
+    with pytest.raises(StorageError, match="a file exists where a folder is needed"):
         check_request(request(pairs_build, tmp_path / "thesis.tex"))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
