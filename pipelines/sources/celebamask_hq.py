@@ -1,4 +1,4 @@
-"""CelebAMask-HQ in its original layout: pictures, 40 attributes, pose, the official split, and a file per part."""
+"""Read CelebAMask-HQ in its original layout: pictures, 40 attributes, pose, official split, a file per part."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CelebAMaskHq(FlatFolder):
     """The pictures `CelebA-HQ-img/{k}.jpg` of a folder; a uri is the file name there.
 
     Attributes of a photo are CelebA's 40 (-1 or 1), its pose and its index in CelebA, from which its split follows.
-    Nobody is named: the set does not say who is in its pictures. Pictures that are known to be bad become rejects.
+    Photos have no identity, because the set gives none. Pictures known to be bad become rejects.
     """
 
     def __init__(self, spec: SourceSpec) -> None:
@@ -33,7 +33,7 @@ class CelebAMaskHq(FlatFolder):
     def scan(self) -> Iterator[Photo | Reject]:
         """See `Source.scan`."""
         listed = walk(self.root, self.name, wanted=uri_filter(self.spec))
-        first = next(listed, None)  # so that a missing folder is what is complained of first
+        first = next(listed, None)  # raises for a missing folder before read_notes raises for a file
         notes = read_notes(self.top)
         for row in (first, *listed) if first else ():
             yield row if isinstance(row, Reject) else self._noted(row, notes)
@@ -42,7 +42,7 @@ class CelebAMaskHq(FlatFolder):
         number = _number(found.uri)
         if number is None:
             return scan_reject(
-                self.name, found.uri, "no_match", f"the pictures of {PICTURES} are called 0.jpg, 1.jpg, …"
+                self.name, found.uri, "no_match", f"the pictures in {PICTURES} must be named 0.jpg, 1.jpg, …"
             )
         if number in KNOWN_BAD:
             return scan_reject(self.name, found.uri, "known_bad", f"known to be bad: {KNOWN_BAD[number]}")
@@ -53,7 +53,7 @@ class CelebAMaskHq(FlatFolder):
         return replace(photo, split=notes.splits.get(number), attributes=facts, labels=notes.labels.get(number, ""))
 
     def read_labels(self, photo_uri: str) -> LabelFiles | None:
-        """See `LabelledSource.read_labels`. Reads up to 18 small files; a part without file is absent."""
+        """See `LabelledSource.read_labels`. Reads up to 18 small files; a part without a file is absent."""
         number = _number(photo_uri)
         files = []
         for part in sorted(PARTS) if number is not None else ():
@@ -61,7 +61,7 @@ class CelebAMaskHq(FlatFolder):
             if (self.top / name).exists():
                 files.append((part, read_span(self.top, name, uri=photo_uri)))
         if not files and not self.root.exists():
-            self.read(photo_uri)  # says that the source is gone
+            self.read(photo_uri)  # raises: the source is gone
         return LabelFiles("parts", (), tuple(files)) if files else None
 
 

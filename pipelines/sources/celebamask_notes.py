@@ -1,4 +1,4 @@
-"""What the text files of CelebAMask-HQ say of its pictures, which part files there are, and which pictures are bad."""
+"""Read the text files of CelebAMask-HQ, list its part files, and name its bad pictures."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ ATTRIBUTES, POSES = "CelebAMask-HQ-attribute-anno.txt", "CelebAMask-HQ-pose-anno
 MAPPING, PART_FILES = "CelebA-HQ-to-CelebA-mapping.txt", "CelebAMask-HQ-mask-anno"
 
 FIRST_VAL, FIRST_TEST = 162_771, 182_638
-"""Indices of CelebA, counted from 0, where its official splits begin."""
+"""CelebA indices, from 0, at which the official splits val and test begin."""
 
 POSE_NAMES = ("pose_yaw", "pose_pitch", "pose_roll")
 
 KNOWN_BAD: dict[int, str] = {
-    404: "mouth and lips are not drawn, though they show",
+    404: "mouth and lips are visible but missing from the part files",
     4790: "its part files are empty",
 }
-"""Pictures whose part files are known to be wrong."""
+"""Numbers of bad pictures with the reason: wrong part files, or a duplicate."""
 KNOWN_BAD |= {
     first + 1: f"the same picture as {first}.jpg"
     for first in (234, 3329, 5162, 6770, 7384, 7561, 12444, 12885, 13825, 15506, 19199, 20134, 24646)
@@ -38,12 +38,12 @@ Pairs = tuple[tuple[str, Scalar], ...]
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """All that is known of the pictures, by their number.
+    """Facts about the pictures, by number.
 
     Attributes:
-        attributes: the 40 of CelebA as -1 and 1, pose in degrees, and `celeba_index`; sorted by name.
-        splits: the official ones.
-        labels: stamps of the part files; pictures without any are left out.
+        attributes: CelebA's 40 as -1 or 1, pose in degrees, and `celeba_index`; sorted by name.
+        splits: the official split.
+        labels: digest of the part files; pictures without part files are absent.
     """
 
     attributes: dict[int, Pairs]
@@ -52,15 +52,15 @@ class Notes:
 
 
 def read_notes(root: Path) -> Notes:
-    """Read what lies beside the pictures. A text file that is not there leaves its facts out.
+    """Read the files beside the pictures. The facts of a missing text file are left out.
 
     Raises:
-        SourceError: a text file is not of the known form, or it or a folder cannot be read.
+        SourceError: a text file has an unknown format, or a file or folder cannot be read.
     """
     attributes, poses, mapping = root / ATTRIBUTES, root / POSES, root / MAPPING
     facts: dict[int, list[tuple[str, Scalar]]] = {}
     splits: dict[int, str] = {}
-    shared: dict[tuple[str, int], tuple[str, Scalar]] = {}  # few are different; 1.2 million would take memory
+    shared: dict[tuple[str, int], tuple[str, Scalar]] = {}  # few distinct pairs; 1.2 million copies would take memory
     names: list[str] = []
     for number, cells in _lines(attributes):
         with _line_errors(attributes, number):
@@ -75,7 +75,7 @@ def read_notes(root: Path) -> Notes:
                 facts.setdefault(_picture(cells[0]), []).extend(zip(POSE_NAMES, map(float, cells[1:]), strict=True))
     for number, cells in _lines(mapping):
         with _line_errors(mapping, number):
-            if number > 1 or cells[0].isdecimal():  # some copies lack the line of names
+            if number > 1 or cells[0].isdecimal():  # some copies lack the header line
                 picture, index = int(cells[0]), int(cells[1])
                 facts.setdefault(picture, []).append(("celeba_index", index))
                 splits[picture] = "train" if index < FIRST_VAL else "val" if index < FIRST_TEST else "test"
@@ -87,7 +87,7 @@ def _picture(name: str) -> int:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Numbered lines of a text file that are not blank, as cells; nothing if the file is not there."""
+    """Yield number and cells of each line that is not blank; nothing if the file is missing."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -104,10 +104,8 @@ def _line_errors(file: Path, number: int) -> Iterator[None]:
     try:
         yield
     except (ValueError, IndexError) as error:
-        remedy = "Get the file again, or move it away to go without"
-        raise SourceError(
-            f"line {number} is not of the known form", where=str(file), value=error, remedy=remedy
-        ) from None
+        remedy = "Download the file again, or move it away to build without it"
+        raise SourceError(f"line {number} has an unknown format", where=str(file), value=error, remedy=remedy) from None
 
 
 def part_file(picture: int, part: str) -> str:
@@ -120,7 +118,7 @@ def part_file(picture: int, part: str) -> str:
 
 
 def _label_stamps(root: Path) -> dict[int, str]:
-    """For each picture a digest of the names, sizes and times of its part files, from listing their folders."""
+    """Digest the names, sizes and times of each picture's part files. Opens no file."""
     found: dict[int, list[tuple[str, int, int]]] = {}
     try:
         for folder in sorted((root / PART_FILES).iterdir()):

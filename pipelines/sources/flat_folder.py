@@ -1,4 +1,4 @@
-"""A folder of photos that says nothing about who is in them."""
+"""Read a folder of photos without identities."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class FlatFolder:
         self.name = spec.source_name
 
     def identity_of(self, uri: str) -> str | None:
-        """Who is in a photo, by its place; None: the folder does not say."""
+        """Identity of a photo from its path; None here."""
         return None
 
     def scan(self) -> Iterator[Photo | Reject]:
-        """See `Source.scan`. A file that is no picture becomes a reject."""
+        """See `Source.scan`. A file that is not a picture becomes a reject."""
         for row in walk(self.root, self.name, wanted=uri_filter(self.spec)):
             yield row if isinstance(row, Reject) else self.row_of(row)
 
     def row_of(self, found: Found) -> Photo | Reject:
-        """What the source says of a picture that lies there."""
+        """Return the row of a picture file."""
         uri, size, mtime_ns = found
         licence, consent = self.spec.licence, self.spec.consent
         return Photo(self.name, uri, self.identity_of(uri), None, licence, consent, (), None, size, str(mtime_ns))

@@ -1,4 +1,4 @@
-"""A folder whose sub-folders are people, as LFW, VGGFace2 or CASIA-WebFace come."""
+"""Read a folder with a sub-folder per person, the layout of LFW, VGGFace2 and CASIA-WebFace."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from faceloom.pipelines.sources.flat_folder import FlatFolder
 
 
 class FolderOfPeople(FlatFolder):
-    """All pictures below a folder; the first folder on the way to a picture names the person.
+    """All pictures below a folder; the first folder in the path of a picture names the person.
 
     Folders further down belong to that person. A picture at the top has no identity.
     """

@@ -1,4 +1,4 @@
-"""Pictures in one folder, and for each a flattened label map of the same name in another."""
+"""Read pictures from one folder, and a flattened label map of the same name for each from another."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
 _ENDINGS = ("png", "bmp", "tif", "tiff", "gif")
-"""Of label maps: formats without loss, the usual one first."""
+"""File name endings of label maps: lossless formats, the most common first."""
 
 
 class LabelMaps(FlatFolder):
-    """All pictures below a folder; the label map of `a/1.jpg` is `a/1.png` below `spec.labels`. Nobody is named."""
+    """All pictures below a folder; the label map of `a/1.jpg` is `a/1.png` below `spec.labels`. No identities."""
 
     def __init__(self, spec: SourceSpec) -> None:
         super().__init__(spec)
         self.labels = full_path(spec.labels or "")
         if not self.labels.is_dir():
             remedy = "Give the folder of label maps as the source's `labels`"
-            raise SourceError("the folder of label maps is not there", where=str(self.labels), remedy=remedy)
+            raise SourceError("the folder of label maps does not exist", where=str(self.labels), remedy=remedy)
         self.order = spec.label_order if isinstance(spec.label_order, str) else "given"
-        # What a value means is as much a part of what the maps say as their bytes: see `LabelFiles.sha256`.
+        # The meaning of the values belongs to the stamp like the bytes: see `LabelFiles.sha256`.
         self.meaning = digest(self.order, spec.label_names)[:12]
 
     def row_of(self, found: Found) -> Photo | Reject:
-        """See `FlatFolder.row_of`. A picture without label map is a photo like any other."""
+        """See `FlatFolder.row_of`. A picture without a label map is still a photo."""
         row = super().row_of(found)
         name = self._map_of(found.uri)
         if isinstance(row, Reject) or name is None:

@@ -1,4 +1,4 @@
-"""A tree of folders that say what a photo shows, as K-FACE comes."""
+"""Read photos whose paths hold their attributes, the layout of K-FACE."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faceloom.schemas.source_spec import SourceSpec
 class PathPattern(FlatFolder):
     """All pictures below a folder whose uri matches `spec.pattern`; a picture that does not match becomes a reject.
 
-    The names `identity`, `split`, `licence` and `consent` mean what they say; any other becomes an attribute.
+    The names `identity`, `split`, `licence` and `consent` fill those fields; any other becomes an attribute.
     """
 
     def __init__(self, spec: SourceSpec) -> None:

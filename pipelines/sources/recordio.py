@@ -1,4 +1,4 @@
-"""MXNet RecordIO, as CASIA-WebFace and others are handed around: `train.rec`, `train.idx`, `property`."""
+"""Read photos from MXNet RecordIO, the format of CASIA-WebFace and others: `train.rec`, `train.idx`, `property`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from faceloom.schemas.source_spec import SourceSpec
 _JOINT = "::"
 _NUMBERS = range(2**63)
 _COMPANIONS = (".idx", ".lst", ".bin", "property", "labels.csv")
-"""How files are called that lie beside .rec files and hold no photos to be listed."""
+"""Endings of files beside .rec files that hold no photos to list."""
 
 
 class RecordIo:
-    """The records of a .rec file, or of all in a folder; read without MXNet, and nothing is unpacked.
+    """The records of a .rec file, or of all .rec files in a folder; read without MXNet and without unpacking.
 
-    A uri is `train.rec::000000017`, the file and the record's number in the .idx file, or from 0 if there is none. The
-    identity is the record's label, the first of several; the others become attributes `label_1` and so on. Records that
-    only hold numbers, such as the two kinds that InsightFace puts in to say where identities begin, are no photos.
+    A uri is `train.rec::000000017`: the file, and the record's number in the .idx file, or from 0 without one. The
+    identity is the first label of the record; the others become attributes `label_1` and so on. Records that hold only
+    numbers, such as InsightFace's two kinds that mark where identities begin, are skipped.
     """
 
     def __init__(self, spec: SourceSpec) -> None:
@@ -33,18 +33,18 @@ class RecordIo:
         self.name = spec.source_name
 
     def scan(self) -> Iterator[Photo | Reject]:
-        """See `Source.scan`. A record that is cut short or damaged becomes a reject that names its place."""
+        """See `Source.scan`. A truncated or damaged record becomes a reject that names its offset."""
         wanted = uri_filter(self.spec)
         files = sorted(self._files(), key=lambda row: row.uri + _JOINT)
         if not any(isinstance(file, Found) for file in files):
-            raise SourceError("no .rec file there", where=self.spec.path, remedy="Check the path")
+            raise SourceError("no .rec file at this path", where=self.spec.path, remedy="Check the path")
         for file in files:
             for row in (file,) if isinstance(file, Reject) else self._records(file):
                 if wanted is None or wanted(row.uri):
                     yield row
 
     def read(self, photo_uri: str) -> bytes:
-        """See `Source.read`. The first read from a file loads its index; later ones go straight to the bytes."""
+        """See `Source.read`. The first read from a file loads its index; later reads seek to the bytes."""
         file, _, number = photo_uri.partition(_JOINT)
         path = self.root / file
         try:
@@ -54,7 +54,7 @@ class RecordIo:
             with path.open("rb") as stream:
                 return picture_of(stream.fileno(), offset)
         except OSError as error:
-            # With a single .rec file, that is the source.
+            # A single .rec file is the source itself.
             raise read_error(path if path == self.path else self.root, photo_uri, error) from error
         except ValueError as error:
             raise PhotoError("unreadable", f"cannot be read ({error})", where=photo_uri) from error
@@ -82,9 +82,9 @@ class RecordIo:
                 for number, offset in zip(index.numbers.tolist(), index.offsets.tolist(), strict=True):
                     uri = f"{file.uri}{_JOINT}{number:09d}"
                     if number == before:
-                        yield scan_reject(self.name, uri, "duplicate_uri", "a second record of this number")
+                        yield scan_reject(self.name, uri, "duplicate_uri", "a second record with this number")
                     elif number not in _NUMBERS:
-                        message = "the .idx file gives it a number that no record has"
+                        message = "the record number in the .idx file is out of range"
                         yield scan_reject(self.name, uri, "damaged_record", message)
                     elif (row := self._row(stream.fileno(), uri, offset, file.mtime_ns)) is not None:
                         yield row
@@ -100,7 +100,7 @@ class RecordIo:
             head = read_head(file, offset)
         except ValueError as error:
             return scan_reject(self.name, uri, "damaged_record", str(error))
-        except OSError as error:  # a bad place on the disk costs its own records only
+        except OSError as error:  # a bad disk sector affects its own records only
             return scan_reject(self.name, uri, "unreadable", f"cannot be read ({error})")
         if head.length == 0:
             return None if head.packed else scan_reject(self.name, uri, "empty")

@@ -1,4 +1,4 @@
-"""All kinds of photo sources, and how to open the right one."""
+"""All kinds of photo sources, and detection of the kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MARKS = {
     "celebamask_hq": {"CelebA-HQ-img", "CelebAMask-HQ-mask-anno"},
     "tinyface": {"Training_Set", "Testing_Set"},
 }
-"""Folders that make it certain which set lies there."""
+"""Folder names that identify a data set."""
 
 
 ADAPTERS: Mapping[str, Callable[[SourceSpec], Source]] = {
@@ -43,10 +43,10 @@ ADAPTERS: Mapping[str, Callable[[SourceSpec], Source]] = {
 
 
 def open_source(spec: SourceSpec) -> Source:
-    """Open the adapter for a source; `auto` goes by what lies at its path.
+    """Open the adapter for a source; `auto` detects the kind from the files at its path.
 
     Raises:
-        SourceError: there is nothing at the path, or nothing of that kind.
+        SourceError: the path does not exist, or does not hold a source of that kind.
     """
     path = full_path(spec.path)
     if not path.exists() and not is_pattern(spec.path):
@@ -54,7 +54,7 @@ def open_source(spec: SourceSpec) -> Source:
         raise SourceError("no such file or folder", where=spec.path, remedy=remedy)
     kind = _kind_at(path) if spec.kind == "auto" else spec.kind
     if kind not in ("table", "shards", "recordio") and not path.is_dir():
-        remedy = "Give a folder, or kind 'table', 'shards' or 'recordio' if it is one of these"
+        remedy = "Give a folder, or set the kind to 'table', 'shards' or 'recordio'"
         raise SourceError("not a folder", where=spec.path, remedy=remedy)
     return ADAPTERS[kind](spec)
 
@@ -94,13 +94,13 @@ def _kind_of_folder(path: Path) -> str:
     for folder in sorted(entry.name for entry in entries if ending(entry.name) not in PICTURE_ENDINGS):
         if not (path / folder).is_dir():
             continue
-        # A folder that cannot be listed says nothing here; the scan reports it.
+        # The scan reports a folder that cannot be listed.
         with contextlib.suppress(SourceError):
             for row in walk(path / folder, ""):
                 below += isinstance(row, Found)
                 if below > on_top:
                     return "people"
     if not on_top and (inside := sorted(path.glob("*/*.rec"))):
-        remedy = f"Give one of its folders, such as {inside[0].parent}; labels in each may count from 0"
-        raise SourceError("holds no .rec file itself, but folders that do", where=str(path), remedy=remedy)
+        remedy = f"Give one of them, such as {inside[0].parent}; labels in each may count from 0"
+        raise SourceError("no .rec file in this folder, only in folders below it", where=str(path), remedy=remedy)
     return "flat"

@@ -1,4 +1,4 @@
-"""Which tar files a path or a pattern of paths names."""
+"""Find the tar files that a path or a pattern names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MARKS = "{*?["
 
 
 def root_of(path: Path) -> Path:
-    """The folder that uris start from: a folder itself, that of a tar file, or the fixed part of a pattern."""
+    """The folder that uris are relative to: the path, the folder of a tar file, or the fixed part of a pattern."""
     if path.is_dir():
         return path
     root = path.parent
@@ -23,11 +23,11 @@ def root_of(path: Path) -> Path:
 
 
 def shard_files(path: Path, source: str) -> Iterator[Found | Reject]:
-    """Yield the tar files of a folder and the folders below it, the one at the path, or those that a pattern names.
+    """Yield the tar files in a folder and below it, the one at the path, or those that match a pattern.
 
     Args:
         path: absolute; a pattern may hold `{000..041}`, `{a,b}`, `*`, `?`, `[0-9]` and `**`.
-        source: name of the source, for rejects: other files of a folder, and shards that a brace names but are gone.
+        source: name of the source, for the rejects: other files in a folder, and missing shards of a brace pattern.
     """
     if path.is_dir():
         yield from walk(path, source, endings=frozenset({"tar"}), other="not_a_shard")
@@ -39,13 +39,13 @@ def shard_files(path: Path, source: str) -> Iterator[Found | Reject]:
         try:
             stat = (root / name).stat()
         except OSError as error:
-            yield scan_reject(source, name, "missing_file", f"this tar file cannot be found ({error.strerror})")
+            yield scan_reject(source, name, "missing_file", f"tar file not found ({error.strerror})")
         else:
             yield Found(name, stat.st_size, stat.st_mtime_ns)
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """All texts that the braces of a pattern stand for: `{a,b}`, and `{000..041}`, as wide as the numbers are."""
+    """Expand the braces of a pattern: `{a,b}`, and `{000..041}` with the same zero padding."""
     found = re.search(r"\{([^{}]*)\}", pattern)
     if found is None:
         return [pattern]

@@ -1,4 +1,4 @@
-"""The interface of all photo sources, and what several adapters share."""
+"""The interface of all photo sources, and helpers of the adapters."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
 MOST_BYTES = 1 << 30
-"""A longer file is no photo; reading it would only end the process for want of memory."""
+"""Largest size of a photo file in bytes. Reading a larger one could exhaust the memory."""
 
 
 class Source(Protocol):
-    """Photos from one place. Holds paths only, so that it pickles cheaply and every worker has its own."""
+    """Photos from one place. Holds only paths, so it pickles cheaply for each worker process."""
 
     @property
     def name(self) -> str:
-        """What the source is called in every table."""
+        """Name of the source in every table."""
 
     def scan(self) -> Iterator[Photo | Reject]:
-        """Yield a row per entry, photos sorted by uri; the same rows in the same order for the same files.
+        """Yield a row per entry, photos sorted by uri. The same files give the same rows in the same order.
 
         Raises:
             SourceError: the source itself cannot be listed.
@@ -37,14 +37,14 @@ class Source(Protocol):
         """Return the encoded bytes of a photo that `scan` listed.
 
         Raises:
-            PhotoError: with code `vanished`, `unreadable` or `too_many_bytes`; the rest of the source is well.
+            PhotoError: code `vanished`, `unreadable` or `too_many_bytes`; other photos are not affected.
             SourceError: the source itself is gone.
         """
 
 
 @runtime_checkable
 class LabelledSource(Source, Protocol):
-    """A source that also says which pixels of its photos belong to which part of the face."""
+    """A source that also has labels: the part of the face of each pixel."""
 
     def read_labels(self, photo_uri: str) -> LabelFiles | None:
         """Return the label files of a photo that `scan` listed; None if it has none.
@@ -56,17 +56,17 @@ class LabelledSource(Source, Protocol):
 
 
 def labels_of(source: Source, photo_uri: str) -> LabelFiles | None:
-    """The label files of a photo; None if it, or its whole source, has none. Errors are those of `read_labels`."""
+    """Return the label files of a photo; None if it or its source has none. Raises as `read_labels`."""
     return source.read_labels(photo_uri) if isinstance(source, LabelledSource) else None
 
 
 def full_path(path: str) -> Path:
-    """A path that holds whatever the working directory of a worker: absolute, `~` filled in, links left as they are."""
+    """Return an absolute path, valid in any working directory: `~` expanded, links not resolved."""
     return Path(os.path.normpath(Path(path).expanduser().absolute()))
 
 
 def uri_filter(spec: SourceSpec) -> Callable[[str], bool] | None:
-    """The test for a uri that `include` and `exclude` ask for; None if all are wanted."""
+    """Return the test of a uri for `include` and `exclude`; None if all uris pass."""
     if not spec.include and not spec.exclude:
         return None
     include = re.compile("|".join(map(fnmatch.translate, spec.include or ("*",))))
@@ -78,14 +78,14 @@ def read_span(root: Path, file: str, offset: int = 0, length: int | None = None,
     """Return bytes of a file below a source's root: all of them, or `length` from `offset`.
 
     Raises:
-        PhotoError: `vanished`, `unreadable` (also when the file ends early) or `too_many_bytes`; names the `uri`, or
-            the file if none is given.
+        PhotoError: `vanished`, `unreadable` (also if the file ends early) or `too_many_bytes`; names the `uri`, or the
+            file without one.
         SourceError: the root is gone.
     """
     uri = uri or file
     path = root / file
     try:
-        # Looked at before it is opened: opening a pipe would wait for ever.
+        # Checked before it is opened: opening a pipe blocks.
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise PhotoError("unreadable", "no longer a plain file", where=uri)
@@ -103,7 +103,7 @@ def read_span(root: Path, file: str, offset: int = 0, length: int | None = None,
 
 
 def read_error(root: Path, uri: str, error: Exception) -> PhotoError | SourceError:
-    """What it means that a photo could not be read: it is gone, it is damaged, or all of its source is gone."""
+    """Return the error for a photo that cannot be read: vanished, unreadable, or the whole source is gone."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         return PhotoError("unreadable", f"cannot be read ({error})", where=uri)
     if root.exists():

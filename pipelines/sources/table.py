@@ -1,4 +1,4 @@
-"""A table of photos, CSV or Parquet: one row each, with what is known about them."""
+"""Read photos that a CSV or Parquet table lists, one row each."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from faceloom.schemas.source_spec import SourceSpec
 class Table:
     """Photos that a CSV or Parquet file lists, by paths below a root folder.
 
-    The column `uri` is needed; `identity`, `split`, `landmarks` (68 pairs, as JSON in CSV), `attributes` (an object, as
-    JSON in CSV), `licence` and `consent` are taken if there; every other column becomes an attribute. A file that the
-    table does not list is none of its business.
+    The column `uri` is required; `identity`, `split`, `landmarks` (68 pairs, as JSON in CSV), `attributes` (an object,
+    as JSON in CSV), `licence` and `consent` are optional; every other column becomes an attribute. Files that the table
+    does not list are ignored.
     """
 
     def __init__(self, spec: SourceSpec) -> None:
@@ -35,9 +35,9 @@ class Table:
         """See `Source.scan`. A bad row becomes a reject that names its number; the row below the header is row 1."""
         if not self.root.is_dir():
             raise SourceError(
-                "the folder that the table's paths start from is not there",
+                "the folder of the table's paths does not exist",
                 where=str(self.root),
-                remedy="Set the source's `root`, or bring the folder back",
+                remedy="Set the source's `root`, or restore the folder",
             )
         wanted = uri_filter(self.spec)
         columns = self.spec.columns
@@ -53,9 +53,9 @@ class Table:
                 if index in table.ragged:
                     raise PhotoError("bad_row", "more or fewer cells than the header")
                 if not uri:
-                    raise PhotoError("empty_uri", "names no photo")
+                    raise PhotoError("empty_uri", "no photo path in this row")
                 if uri == before:
-                    raise PhotoError("duplicate_uri", "listed before")
+                    raise PhotoError("duplicate_uri", "listed in an earlier row")
                 before = uri
                 yield self._photo(uri, row)
             except PhotoError as error:
@@ -67,11 +67,11 @@ class Table:
         return read_span(self.root, photo_uri)
 
     def _uri(self, value: object) -> str:
-        """A path as the table gives it, as one below the root with forward slashes."""
+        """Turn a path of the table into a path below the root with forward slashes."""
         if is_missing(value):
             return ""
         path = str(value)
-        # Path.exists would raise on a name that is too long for any file.
+        # Path.exists raises on a name that is too long.
         if "\\" in path and not os.path.exists(self.root / path):  # noqa: PTH110
             path = path.replace("\\", "/")
         path = os.path.normpath(path)
@@ -82,7 +82,9 @@ class Table:
     def _photo(self, uri: str, row: Row) -> Photo:
         columns = self.spec.columns
         if uri == ".." or uri.startswith("../"):
-            raise PhotoError("outside_root", "the path leads out of the source's root; set `root` to a folder above it")
+            raise PhotoError(
+                "outside_root", "the path leads outside the source's root; set `root` to a folder above it"
+            )
         size, mtime_ns = _look_at(self.root, uri)
         try:
             landmarks = as_landmarks(row.get(columns.landmarks))
@@ -108,17 +110,17 @@ class Table:
 
 def _look_at(root: Path, uri: str) -> tuple[int, int]:
     if is_unsafe(uri):
-        raise PhotoError("bad_name", "the path holds a control character or bytes that are not text")
+        raise PhotoError("bad_name", "the path holds a control character or undecodable bytes")
     try:
         found = Path(root, uri).stat()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PhotoError("missing_file", "no such file") from error
     except OSError as error:
-        raise PhotoError("unreadable", f"cannot be looked at ({error.strerror})") from error
+        raise PhotoError("unreadable", f"cannot be accessed ({error.strerror})") from error
     if not stat.S_ISREG(found.st_mode):
         raise PhotoError("not_a_file", "a folder, pipe, socket or device; not opened")
     if found.st_size == 0:
-        raise PhotoError("empty", "zero bytes long")
+        raise PhotoError("empty", "the file has zero bytes")
     return found.st_size, found.st_mtime_ns
 
 
@@ -128,7 +130,7 @@ def _object(value: object) -> dict[str, object]:
     try:
         parsed = json.loads(value) if isinstance(value, str) else value
     except (ValueError, RecursionError) as error:
-        raise PhotoError("bad_attributes", f"attributes are a JSON object ({error})") from error
+        raise PhotoError("bad_attributes", f"attributes must be a JSON object ({error})") from error
     if not isinstance(parsed, dict):
-        raise PhotoError("bad_attributes", "attributes are a JSON object")
+        raise PhotoError("bad_attributes", "attributes must be a JSON object")
     return parsed

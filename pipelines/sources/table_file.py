@@ -1,4 +1,4 @@
-"""Load a CSV or Parquet file: its columns held compactly, its rows handed out in any order."""
+"""Load a CSV or Parquet file into compact columns, and read its rows in any order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Row = dict[str, object]
 
 _LONGEST_CELL = 100_000_000  # characters
-_BATCH = 5_000  # rows that are Python objects at a time: 68 landmarks take some 10 KB each that way
+_BATCH = 5_000  # rows as Python objects at a time; 68 landmarks take some 10 KB per row
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,20 @@ class TableFile:
     """A table in memory.
 
     Attributes:
-        columns: the cells, a named column each; of CSV all text.
-        ragged: indices of rows with more or fewer cells than the header, their cells missing.
+        columns: the cells by named column; all text for CSV.
+        ragged: indices of rows with more or fewer cells than the header; their cells are None.
     """
 
     columns: pa.Table
     ragged: frozenset[int]
 
     def column(self, name: str) -> list[object]:
-        """All cells of one column."""
+        """Return all cells of one column."""
         cells: list[object] = self.columns.column(name).to_pylist()
         return cells
 
     def rows(self, order: Sequence[int]) -> Iterator[Row]:
-        """The rows with the given indices, in that order."""
+        """Yield the rows with the given indices, in that order."""
         for start in range(0, len(order), _BATCH):
             yield from self.columns.take(order[start : start + _BATCH]).to_pylist()
 
@@ -50,11 +50,11 @@ def load_table(file: Path, needed: Collection[str]) -> TableFile:
     A CSV file is UTF-8, with or without byte order mark, separated by comma, semicolon or tab.
 
     Args:
-        file: a name that ends in `.parquet` is Parquet, any other CSV.
-        needed: columns that must be there.
+        file: Parquet if the name ends in `.parquet`, else CSV.
+        needed: required columns.
 
     Raises:
-        SourceError: no table, or a column is missing.
+        SourceError: the file is not a table, or a column is missing.
     """
     try:
         loaded = _load_parquet(file) if ending(file.name) == "parquet" else _load_csv(file)
@@ -90,7 +90,7 @@ def _load_csv(file: Path) -> TableFile:
     with file.open(encoding="utf-8-sig", newline="") as stream:
         header = stream.readline()
         stream.seek(0)
-        # Strict, for an unclosed quote would otherwise swallow the rest of the file.
+        # Strict: otherwise an unclosed quote swallows the rest of the file.
         lines = csv.reader(stream, delimiter=max(",;\t", key=header.count), strict=True)
         names = next(lines, [])
         if len(set(names)) < len(names):

@@ -1,4 +1,4 @@
-"""Find a picture inside a tar file by its name, listing each tar file once per process."""
+"""Find a picture in a tar file by name. Each process lists a tar file once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _KEPT = 1024  # tar files; some 50 bytes a picture
 
 
 class _Index(NamedTuple):
-    """Sorted names in one piece, name n from `ends[n - 1]` to `ends[n]`, and the (offset, length) of each picture.
+    """Sorted names joined into one bytes, name n from `ends[n - 1]` to `ends[n]`, and (offset, length) of each picture.
 
-    A dict would take five times the memory, an array of fixed width as much per name as the longest needs.
+    A dict takes five times the memory; an array of fixed width takes the longest name for each.
     """
 
     names: bytes
@@ -31,7 +31,7 @@ class _Index(NamedTuple):
 
 
 def find_picture(path: Path, name: str) -> tuple[int, int] | None:
-    """Offset and length in bytes of a picture in a tar file, the first of its name; None if there is none.
+    """Return offset and length in bytes of the first picture with this name in a tar file; None without one.
 
     Raises:
         OSError: the tar file cannot be read.
@@ -47,14 +47,14 @@ def find_picture(path: Path, name: str) -> tuple[int, int] | None:
 
 @functools.lru_cache(maxsize=_KEPT)
 def _index(path: Path, size: int, mtime_ns: int) -> _Index:
-    # Size and time are arguments so that a tar file that was written anew is listed anew.
+    # Size and time are arguments so that a changed tar file is listed again.
     found: dict[bytes, tuple[int, int]] = {}
     try:
         for member in members(path):
             if member.is_file and ending(member.name) in PICTURE_ENDINGS:
                 found.setdefault(member.name.encode("utf-8", "surrogateescape"), (member.offset, member.size))
     except ValueError:
-        pass  # the scan reports a damaged tar file; what comes before the damage is good
+        pass  # the scan reports a damaged tar file; members before the damage are good
     names = sorted(found)
     places = np.array([found[name] for name in names], np.int64).reshape(-1, 2)
     return _Index(b"".join(names), np.cumsum([len(name) for name in names], dtype=np.int64), places)

@@ -1,6 +1,6 @@
-"""List the members of a tar file with the places of their bytes.
+"""List the members of a tar file with their offsets.
 
-`tarfile` ends in silence at a damaged header, as if nothing came after it, and takes three times as long.
+`tarfile` stops at a damaged header without an error, and takes three times as long.
 Formats: ustar, GNU and pax, as POSIX.1-2017 (pax, "ustar Interchange Format") and the GNU tar manual define them.
 """
 
@@ -20,7 +20,7 @@ _RECORD = re.compile(rb"(\d+) ([^=]+)=")
 
 
 class Member(NamedTuple):
-    """A member: its name as stored, where its bytes start in the tar file, how many there are, and if it is a file."""
+    """A member: stored name, offset of its bytes in the tar file, size in bytes, and whether it is a regular file."""
 
     name: str
     offset: int
@@ -29,23 +29,23 @@ class Member(NamedTuple):
 
 
 def members(path: Path) -> Iterator[Member]:
-    """Yield the members of an uncompressed tar file in their order; folders are passed over.
+    """Yield the members of an uncompressed tar file in order; folders are skipped.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no tar file, or it is damaged or cut short; what was yielded before is good.
+        ValueError: the file is not a tar file, or is damaged or truncated; members yielded before are good.
     """
     with path.open("rb", buffering=0) as stream:
         end = os.fstat(stream.fileno()).st_size
         position = 0
-        name, size = None, None  # as an extension header gives them for the member after it
+        name, size = None, None  # from an extension header, for the member after it
         while True:
             stream.seek(position)
             header = stream.read(_BLOCK)
             if not header and position:
                 return
             if header == b"\0" * _BLOCK:
-                # The end mark; but tar files that were joined go on after it.
+                # The end mark; concatenated tar files continue after it.
                 position += _BLOCK
                 continue
             _check(header, position)
@@ -57,7 +57,7 @@ def members(path: Path) -> Iterator[Member]:
             else:
                 position = data + -(-length // _BLOCK) * _BLOCK
                 if data + length > end:
-                    raise ValueError(f"cut short: a member that starts at byte {data} ends behind the end of the file")
+                    raise ValueError(f"truncated: the member at byte {data} ends after the end of the file")
             if kind in b"xL":
                 if length > _LONGEST_EXTENSION:
                     raise ValueError(f"damaged at byte {data}: an extension header of {length} bytes")
@@ -77,16 +77,16 @@ def _check(header: bytes, position: int) -> None:
     total = sum(header) - sum(header[148:156]) + 8 * ord(" ")
     stated = header[148:156].split(b"\0", 1)[0].strip()
     if len(header) < _BLOCK or not _OCTAL.fullmatch(stated) or int(stated, 8) != total:
-        raise ValueError(f"damaged at byte {position}" if position else "no uncompressed tar file")
+        raise ValueError(f"damaged at byte {position}" if position else "not an uncompressed tar file")
     if header[156:157] == b"S":
         raise ValueError(f"a sparse member at byte {position}, which is not supported")
 
 
 def _number(field: bytes, position: int) -> int:
-    if field[:1] == b"\x80":  # GNU: base 256 for what octal digits cannot hold
+    if field[:1] == b"\x80":  # GNU: base 256 for numbers too large for the octal digits
         return int.from_bytes(field[1:], "big")
     text = field.split(b"\0", 1)[0].strip() or b"0"
-    if not _OCTAL.fullmatch(text):  # int() would take signs, and a negative length leads back to where we were
+    if not _OCTAL.fullmatch(text):  # int() accepts signs, and a negative length would loop
         raise ValueError(f"damaged at byte {position}: a length of {text!r}")
     return int(text, 8)
 

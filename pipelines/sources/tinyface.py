@@ -1,4 +1,4 @@
-"""TinyFace as it comes: small faces in a training set, and a testing set of probes, their matches, and distractors."""
+"""Read TinyFace in its original layout: a training set, and a testing set of probes, matches and distractors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from faceloom.schemas.photos import Photo, Reject
 _TRAINING = compile_pattern("Training_Set/{identity}/*")
 _TESTING = compile_pattern("Testing_Set/{identity}_*")
 _ROLES = {"Probe": "probe", "Gallery_Match": "gallery", "Gallery_Distractor": "distractor"}
-"""Folders of the testing set, and what its photos get as attribute `role`."""
+"""Folders of the testing set, with the attribute `role` of their photos."""
 
 
 class TinyFace(FlatFolder):
     """`Training_Set/{id}/*` is split `train`, `Testing_Set/{Probe,Gallery_Match,Gallery_Distractor}/{id}_*` is `test`.
 
-    Distractors match no probe and are of nobody known: their number becomes the attribute `distractor`, not an
-    identity. A picture elsewhere is a reject.
+    Distractors match no probe and have no identity; their number becomes the attribute `distractor`. A picture
+    elsewhere becomes a reject.
     """
 
     def row_of(self, found: Found) -> Photo | Reject:
@@ -32,7 +32,7 @@ class TinyFace(FlatFolder):
         match = _TESTING.fullmatch(f"{top}/{name}")
         if match is None or folder not in _ROLES:
             where = "Training_Set/{id}/ or Testing_Set/{Probe,Gallery_Match,Gallery_Distractor}/{id}_*"
-            return scan_reject(self.name, found.uri, "no_match", f"a picture that is not in {where}")
+            return scan_reject(self.name, found.uri, "no_match", f"the picture is not in {where}")
         role = ("role", _ROLES[folder])
         photo = replace(photo_of(self.name, self.spec, found, match), split="test", attributes=(role,))
         if folder != "Gallery_Distractor":

@@ -1,4 +1,4 @@
-"""List the files below a folder, in a fixed order, and say of each why it is left out, if it is."""
+"""List the files below a folder in a fixed order, with a reject for each file left out."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ PICTURE_ENDINGS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff"}
     | {"gif", "pgm", "ppm", "pbm", "pnm", "jp2", "avif", "heic", "heif"}
 )
-"""File name endings, in lower case, that count as pictures."""
+"""File name endings of pictures, in lower case."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 _MESSAGES = {
-    "bad_name": "the name holds a control character or bytes that are not text; rename it",
-    "dangling_link": "a link to nothing",
+    "bad_name": "the name holds a control character or undecodable bytes; rename the file",
+    "dangling_link": "the link has no target",
     "duplicate_uri": "a second member with this key and ending",
-    "empty": "zero bytes long",
+    "empty": "the file has zero bytes",
     "hidden_file": "hidden: the name starts with a dot",
-    "hidden_folder": "hidden: the name starts with a dot; what lies in it is not listed",
+    "hidden_folder": "hidden: the name starts with a dot; files in this folder are not listed",
     "not_a_file": "a pipe, socket or device; not opened",
-    "not_a_picture": "no picture by its name",
-    "not_a_record_file": "no .rec file by its name",
-    "not_a_shard": "no tar file by its name",
-    "resource_fork": "side file of macOS that holds no picture",
-    "symlink_loop": "a link to a folder that is listed already, or to itself; not followed",
-    "unreadable": "cannot be looked at",
-    "unreadable_directory": "this folder cannot be listed; nothing in it was seen",
-    "vanished": "gone between listing and looking",
+    "not_a_picture": "the name does not end like a picture",
+    "not_a_record_file": "the name does not end in .rec",
+    "not_a_shard": "the name does not end in .tar",
+    "resource_fork": "a metadata file of macOS, not a picture",
+    "symlink_loop": "the link leads to itself or to a folder already listed; not followed",
+    "unreadable": "the file cannot be accessed",
+    "unreadable_directory": "the folder cannot be listed; its files are missing",
+    "vanished": "the file was deleted during the scan",
 }
 
 
 class Found(NamedTuple):
-    """A file worth reading: uri with forward slashes, size in bytes, time of the last change in nanoseconds."""
+    """A file to read: uri with forward slashes, size in bytes, modification time in nanoseconds."""
 
     uri: str
     size: int
@@ -48,22 +48,22 @@ class Found(NamedTuple):
 
 
 def safe_text(name: str) -> str:
-    r"""A name as printable text: bytes that were not text and control characters become `\xNN`."""
+    r"""Return a name as printable text: undecodable bytes and control characters become `\xNN`."""
     return _UNSAFE.sub(lambda found: f"\\x{ord(found.group()) & 0xFF:02x}", name)
 
 
 def is_unsafe(name: str) -> bool:
-    """True if a name holds control characters or bytes that are not UTF-8, and so cannot stand in a table."""
+    """True if a name holds control characters or bytes that are not UTF-8, which a table cannot store."""
     return _UNSAFE.search(name) is not None
 
 
 def ending(name: str) -> str:
-    """What follows the last dot, in lower case; empty without a dot."""
+    """Return the part after the last dot, in lower case; empty without a dot."""
     return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def scan_reject(source: str, uri: str, code: str, detail: str = "") -> Reject:
-    """A row for the reject table with the standard message of a code, or `detail` in its place."""
+    """Return a scan reject with the standard message of its code, or with `detail`."""
     return Reject("scan", source, safe_text(uri), code, detail or _MESSAGES[code])
 
 
@@ -75,16 +75,16 @@ def walk(
     endings: frozenset[str] = PICTURE_ENDINGS,
     other: str = "not_a_picture",
 ) -> Iterator[Found | Reject]:
-    """Yield every file below a folder, sorted by uri, as found or as a reject of stage `scan`.
+    """Yield every file below a folder, sorted by uri, as `Found` or as a reject of stage `scan`.
 
-    Links to folders are followed, each target once, and never back up. No file is opened and each is looked at once.
+    Links to folders are followed, each target once, but not to a folder above. Opens no file; one stat per file.
 
     Args:
         root: the folder.
         source: name of the source, for rejects.
-        wanted: uris for which it is False are passed over in silence; the user asked for that.
-        endings: file name endings that count.
-        other: reject code of a file with any other ending.
+        wanted: uris for which it is False are skipped without a reject, as the user asked.
+        endings: file name endings to list.
+        other: reject code of files with any other ending.
 
     Raises:
         SourceError: the root cannot be listed, at the start or later.
@@ -127,13 +127,13 @@ def walk(
 def _listing(folder: str | Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     with os.scandir(folder) as entries:
         rows = [(kind, entry) for entry in entries for kind in [_kind(entry)]]
-    # A folder sorts as its uris do, with the slash: "a.jpg" comes before "a/b.jpg".
+    # A folder sorts like its uris, with the slash: "a.jpg" comes before "a/b.jpg".
     rows.sort(key=lambda row: row[1].name + "/" if row[0] == "folder" else row[1].name)
     return iter(rows)
 
 
 def _kind(entry: os.DirEntry[str]) -> str:
-    """`file`, `folder`, or the reject code of an entry that is neither."""
+    """Return `file`, `folder`, or the reject code of any other entry."""
     try:
         if entry.is_file():
             return "file"

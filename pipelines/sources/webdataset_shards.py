@@ -1,4 +1,4 @@
-"""WebDataset shards: tar files in which members with the same key make a sample."""
+"""Read WebDataset shards: tar files in which members with the same key form a sample."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _JOINT = "::"
 
 
 class WebDatasetShards:
-    """Samples of tar files, not compressed: one of them, all in a folder, or those that a pattern names.
+    """Samples of uncompressed tar files: one file, all in a folder, or those that match a pattern.
 
-    Nothing is unpacked. A sample is all members whose paths agree up to the first dot of the last part. See `photo_of`
-    and `SampleNotes` for what is taken from them; `json` also gives split, attributes, licence and consent.
+    Nothing is unpacked. A sample is all members whose paths agree up to the first dot of the file name. `photo_of` and
+    `SampleNotes` read them; `json` also gives split, attributes, licence and consent.
     """
 
     def __init__(self, spec: SourceSpec) -> None:
@@ -32,12 +32,12 @@ class WebDatasetShards:
         self.name = spec.source_name
 
     def scan(self) -> Iterator[Photo | Reject]:
-        """See `Source.scan`. One row per sample, and one for each file that belongs to none."""
+        """See `Source.scan`. One row per sample, and one per file that belongs to no sample."""
         wanted = uri_filter(self.spec)
         shards = sorted(shard_files(self.path, self.name), key=lambda row: row.uri + _JOINT)
         if not any(isinstance(shard, Found) for shard in shards):
             raise SourceError(
-                "no tar file there", where=self.spec.path, remedy="Check the path, or the pattern's range"
+                "no tar file at this path", where=self.spec.path, remedy="Check the path, or the pattern's range"
             )
         for shard in shards:
             if isinstance(shard, Reject):
@@ -48,9 +48,9 @@ class WebDatasetShards:
                     yield row
 
     def read(self, photo_uri: str) -> bytes:
-        """See `Source.read`. The first read from a shard lists its members; later ones go straight to the bytes."""
+        """See `Source.read`. The first read from a shard lists its members; later reads seek to the bytes."""
         shard, _, name = photo_uri.partition(_JOINT)
-        # With a single tar file, that is the source.
+        # A single tar file is the source itself.
         root = self.path if self.path == self.root / shard else self.root
         try:
             place = find_picture(self.root / shard, name)
@@ -62,7 +62,7 @@ class WebDatasetShards:
 
     def _samples(self, shard: Found) -> Iterator[Photo | Reject]:
         if _JOINT in shard.uri or is_unsafe(shard.uri):
-            yield scan_reject(self.name, shard.uri, "bad_name", f"its name holds {_JOINT} or a control character")
+            yield scan_reject(self.name, shard.uri, "bad_name", f"the name holds {_JOINT} or a control character")
             return
         samples: dict[str, Members] = {}
         try:
@@ -71,7 +71,7 @@ class WebDatasetShards:
                 if code:
                     yield scan_reject(self.name, shard.uri + _JOINT + member.name, code)
         except (OSError, ValueError) as error:
-            message = f"{error}; samples before that are used"
+            message = f"{error}; samples before it are used"
             yield scan_reject(self.name, shard.uri, "damaged_shard", message)
         else:
             if not samples:
@@ -87,7 +87,7 @@ class WebDatasetShards:
 
     def _photo(self, shard: Found, uri: str, photo: Member, sample: Members) -> Photo:
         if is_unsafe(uri):
-            raise PhotoError("bad_name", "the name holds a control character or bytes that are not text")
+            raise PhotoError("bad_name", "the name holds a control character or undecodable bytes")
         notes = SampleNotes(self.root, shard.uri, sample)
         facts = notes.facts()
         given = facts.get("attributes")
@@ -106,7 +106,7 @@ class WebDatasetShards:
 
 
 def _sort_in(member: Member, samples: dict[str, Members]) -> str:
-    """Put a member into its sample; the reject code if it belongs to none."""
+    """Add a member to its sample; return the reject code if it belongs to none."""
     folder, slash, base = member.name.rpartition("/")
     if base.startswith("."):
         return "resource_fork" if base.startswith("._") else "hidden_file"

@@ -92,7 +92,7 @@ def test_what_is_not_there_is_left_out(tmp_path: Path) -> None:
 )
 def test_a_line_of_another_form_is_named(file: str, text: str, line: int, tmp_path: Path) -> None:
     (tmp_path / file).write_text(text)
-    with pytest.raises(SourceError, match=f"line {line} is not of the known form") as caught:
+    with pytest.raises(SourceError, match=f"line {line} has an unknown format") as caught:
         read_notes(tmp_path)
     assert caught.value.where.endswith(file) and caught.value.remedy
 

@@ -102,7 +102,7 @@ def test_a_map_that_is_gone_or_unreadable(root: Path, monkeypatch: pytest.Monkey
 
 
 def test_without_the_folder_of_maps_nothing_is_opened(root: Path) -> None:
-    with pytest.raises(SourceError, match="label maps is not there") as caught:
+    with pytest.raises(SourceError, match="label maps does not exist") as caught:
         open_source(spec(root, labels=str(root / "nothing")))
     assert caught.value.remedy
 

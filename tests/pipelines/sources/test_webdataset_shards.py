@@ -155,7 +155,7 @@ def test_a_pattern_with_a_hole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["s-{5..6}.tar", "s-*.tar", ""])
 def test_nothing_there(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SourceError, match="no tar file there"):
+    with pytest.raises(SourceError, match="no tar file at this path"):
         list(open_shards(tmp_path / name).scan())
 
 

@@ -59,7 +59,7 @@ def test_a_folder_of_somebody_else_is_refused_and_kept(photos: Path, tmp_path: P
     (out / name).mkdir()
     with pytest.raises(StorageError, match="faceloom did not write") as caught:
         check_output(recipe(photos), str(out))
-    assert name in caught.value.value and "new or an empty folder" in caught.value.remedy
+    assert name in caught.value.value and "new or empty folder" in caught.value.remedy
     with pytest.raises(StorageError, match="faceloom did not write"), locked_output(Storage(str(out))):
         pass
     assert not (out / MARKER).exists()
