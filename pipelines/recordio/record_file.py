@@ -1,8 +1,8 @@
-"""MXNet's RecordIO without MXNet: records of a .rec file, their labels, and where the .idx file says they lie.
+"""Read MXNet RecordIO without MXNet: records of a .rec file, their labels, and their offsets in the .idx file.
 
-A record is one or more chunks, each `magic, flags and length, bytes, padding to 4`, little endian. One that holds the
-magic number itself, at a multiple of 4, is cut there into several chunks, and the number is left out. What is in a
-record begins with a header `flag, label, id, id2`; if flag is not 0, that many labels follow it, and then the picture.
+A record is one or more chunks, each `magic, flags and length, bytes, padding to 4`, little endian. Content with the
+magic number at a multiple of 4 is split there into chunks, and the number is left out. The content starts with a header
+`flag, label, id, id2`; if flag is not 0, that many labels follow, then the picture.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _KEPT = 64  # .rec files whose index a process holds; 16 bytes a record
 
 
 class Head(NamedTuple):
-    """What a record says before its picture begins.
+    """The labels of a record, and where its picture and the next record are.
 
     Attributes:
-        labels: the one of the header, or those that follow it.
-        length: of the picture, in bytes.
-        end: where the next record begins.
+        labels: the label of the header, or the labels that follow it.
+        length: size of the picture in bytes.
+        end: offset of the next record.
         packed: whether labels follow the header.
     """
 
@@ -45,22 +45,22 @@ class Head(NamedTuple):
 
 
 class Index(NamedTuple):
-    """Numbers of the records of a file, ascending, and where each is said to begin, which may be anywhere.
+    """Numbers of the records of a file, ascending, and their offsets, which are not checked.
 
-    Both are int64; if an .idx file has a number that does not fit, they are Python's.
+    Both are int64, or Python integers if the .idx file has a number that does not fit.
     """
 
     numbers: NDArray[Any]
     offsets: NDArray[Any]
 
     def offset(self, number: int) -> int | None:
-        """Where a record begins; None if there is none of that number."""
+        """Return the offset of a record; None if no record has that number."""
         at = int(np.searchsorted(self.numbers, number))
         return int(self.offsets[at]) if at < len(self.numbers) and self.numbers[at] == number else None
 
 
 def _chunks(file: int, offset: int) -> Iterator[tuple[int, int]]:
-    """Begin and length of each chunk of the record at an offset."""
+    """Yield start and length of each chunk of the record at an offset."""
     size = os.fstat(file).st_size
     if offset < 0:
         raise ValueError(f"no record begins at byte {offset}")
@@ -85,14 +85,14 @@ def _chunks(file: int, offset: int) -> Iterator[tuple[int, int]]:
 
 
 def read_head(file: int, offset: int) -> Head:
-    """Read the labels of the record at an offset, and how long its picture is.
+    """Read the labels of the record at an offset, and the size of its picture.
 
     Args:
         file: descriptor of the open .rec file.
         offset: in bytes.
 
     Raises:
-        ValueError: no record begins there, it is cut short, or too short for its labels.
+        ValueError: no record begins there, or the record is truncated or too short for its labels.
         OSError: the file cannot be read.
     """
     chunks = list(_chunks(file, offset))
@@ -118,12 +118,12 @@ def read_head(file: int, offset: int) -> Head:
 
 
 def content_of(file: int, offset: int) -> bytes:
-    """All bytes of the record at an offset, header included. Errors are those of `read_head`."""
+    """Return all bytes of the record at an offset, header included. Raises as `read_head`."""
     return MAGIC_BYTES.join(os.pread(file, length, begin) for begin, length in _chunks(file, offset))
 
 
 def picture_of(file: int, offset: int) -> bytes:
-    """The picture in the record at an offset. Errors are those of `read_head`."""
+    """Return the picture of the record at an offset. Raises as `read_head`."""
     content = content_of(file, offset)
     if len(content) < HEADER.size:
         raise ValueError(f"the record at byte {offset} is too short for a header")
@@ -131,12 +131,12 @@ def picture_of(file: int, offset: int) -> bytes:
 
 
 def index_of(path: Path) -> Index:
-    """Where the records of a .rec file begin: by the .idx file beside it, else by going through it from its beginning.
+    """Return the offsets of the records of a .rec file, from the .idx file beside it or from a scan of the file.
 
-    Without .idx, records are numbered from 0, and those behind a damaged place are not seen.
+    Without .idx, records are numbered from 0, and those after a damaged record are not found.
 
     Raises:
-        ValueError: the .idx file is not one.
+        ValueError: the .idx file has a wrong format.
         OSError: the file cannot be read.
     """
     beside = path.with_suffix(".idx")
@@ -148,7 +148,7 @@ def index_of(path: Path) -> Index:
 
 @lru_cache(maxsize=_KEPT)
 def _index(path: Path, stats: tuple[tuple[int, int], ...]) -> Index:
-    # Sizes and times are arguments so that a file that was written anew is read anew.
+    # Sizes and times are arguments so that a changed file is read again.
     if len(stats) > 1:
         try:
             table = _whole_numbers(path.with_suffix(".idx").read_bytes().split()).reshape(-1, 2)
@@ -172,7 +172,7 @@ def _offsets(path: Path) -> Iterator[int]:
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         while offset < size:
-            yield offset  # also of a damaged record, so that it is spoken of
+            yield offset  # also of a damaged record, so that the scan reports it
             try:
                 *_, (begin, length) = _chunks(stream.fileno(), offset)
             except ValueError:

@@ -1,4 +1,4 @@
-"""Write MXNet RecordIO: records, and the index of where each begins."""
+"""Write MXNet RecordIO: records, and an index of their offsets."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from faceloom.pipelines.recordio.record_file import (
 
 
 class RecordWriter:
-    """Writes records one after the other, and a line for each into the index if there is one. Needs no seeking."""
+    """Write records in sequence, and a line for each to the index if given. The streams need not be seekable."""
 
     def __init__(self, records: BinaryIO, index: BinaryIO | None = None) -> None:
         self._records, self._index, self._at = records, index, 0
 
     def write(self, number: int, label: float | Sequence[float], picture: bytes) -> int:
-        """Write one record; several labels are packed behind the header.
+        """Write one record; several labels are packed after the header.
 
         Returns:
-            The byte at which it begins.
+            The offset of the record in bytes.
 
         Raises:
             ValueError: the picture is too long for the format (512 MiB).
@@ -38,7 +38,7 @@ class RecordWriter:
         head = HEADER.pack(len(several), 0.0 if several else float(label), number, 0)  # type: ignore[arg-type]
         data = head + struct.pack(f"<{len(several)}f", *several) + picture
         if len(data) >= 1 << LENGTH_BITS:
-            raise ValueError(f"a record holds less than {1 << LENGTH_BITS} bytes, not {len(data)}")
+            raise ValueError(f"a record must be shorter than {1 << LENGTH_BITS} bytes, not {len(data)}")
         begin = self._at
         if self._index is not None:
             self._index.write(index_line(number, begin))
@@ -53,12 +53,12 @@ class RecordWriter:
 
 
 def index_line(number: int, begin: int) -> bytes:
-    """The line of an .idx file for a record."""
+    """Return the line of an .idx file for a record."""
     return b"%d\t%d\n" % (number, begin)
 
 
 def cut_at_magic(data: bytes) -> list[bytes]:
-    """What lies between the magic numbers that stand at multiples of 4; readers that look for records would stumble."""
+    """Split data at the magic numbers at multiples of 4, which readers would mistake for records."""
     pieces, begin, at = [], 0, data.find(MAGIC_BYTES)
     while at >= 0:
         if at % 4 == 0:

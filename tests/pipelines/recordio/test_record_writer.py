@@ -95,5 +95,5 @@ def test_any_bytes_come_back(pictures: list[bytes], tmp_path_factory: pytest.Tem
 
 def test_what_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("faceloom.pipelines.recordio.record_writer.LENGTH_BITS", 6)
-    with pytest.raises(ValueError, match="less than 64 bytes"):
+    with pytest.raises(ValueError, match="shorter than 64 bytes"):
         written((0, 1.0, b"x" * 64))
