@@ -1,4 +1,4 @@
-"""Export: the samples of a build in another layout, checked against the index on the way."""
+"""Export the samples of a build in another layout. Each sample is checked against the index."""
 
 from __future__ import annotations
 
@@ -22,45 +22,45 @@ from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.index import IndexRow
 
 _PLAIN = re.compile(r"\w[\w .-]*(?<![ .])")
-_LONGEST = 120  # bytes; file systems take 255, and a digest may follow
+_LONGEST = 120  # bytes; file systems allow 255, and a digest may follow
 _DIGEST = re.compile(r"-[0-9a-f]{12}")
 
 
 class Format(Protocol):
-    """One way of laying out samples. Makes whole files only, and again the same ones.
+    """A layout of samples. Writes files atomically; the same samples give the same files.
 
     Attributes:
-        threads: how many samples it takes at a time; with 1 they come in the order of the shards.
-        morphs: whether samples of morphs are exported unless asked otherwise.
+        threads: number of samples written at a time; 1 keeps the order of the shards.
+        morphs: whether samples of morphs are exported by default.
     """
 
     threads: int
     morphs: bool
 
     def takes(self, names: Collection[str]) -> Collection[str]:
-        """Which of a sample's members it has a place for, by name; none if it leaves such a sample out."""
+        """Return the names of the members that the layout holds; none to leave the sample out."""
 
     def holds(self, row: IndexRow) -> bool:
-        """True if the sample is there already, complete and unchanged."""
+        """True if the target holds the sample, complete and unchanged."""
 
     def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
-        """Write a sample: the content of its members, by name."""
+        """Write a sample, given the content of its members by name."""
 
     def finish(self) -> None:
-        """Write what can only be written when all samples are there."""
+        """Write the files that need all samples."""
 
     def abandon(self) -> None:
-        """Put away what is not finished and never will be."""
+        """Delete unfinished files after an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote, and what of the build is not in it.
+    """The counts of an export.
 
     Attributes:
-        written, skipped: samples that it wrote, and that were there already.
-        morphs, no_picture: samples that it left out, being morphs, or without the picture that is wanted.
-        members: names of members of exported samples that the layout has no place for, in order.
+        written, skipped: number of samples written, and of samples that the target already held.
+        morphs, no_picture: number of samples left out as morphs, or without the requested picture.
+        members: sorted names of members that the layout does not hold.
     """
 
     written: int
@@ -71,40 +71,40 @@ class Exported:
 
 
 class FolderFormat:
-    """Plain files: `{split}/{identity}/{key}.jpg` is the masked picture, or the face where there is no mask.
+    """Plain files: `{split}/{identity}/{key}.jpg` is the masked picture, or the face if the sample has no mask.
 
-    Beside it lie `{key}.mask.png`, `{key}.face.jpg`, `{key}.landmarks.npy`, `{key}.json` and what else the sample has.
+    The other members are `{key}.mask.png`, `{key}.face.jpg`, `{key}.landmarks.npy`, `{key}.json` and so on.
     """
 
-    threads = 8  # most of the time goes by waiting for the disk to confirm each file
+    threads = 8  # most of the time is spent on syncing each file
     morphs = True
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def takes(self, names: Collection[str]) -> Collection[str]:
-        """All of them."""
+        """Return all names."""
         return names
 
     def holds(self, row: IndexRow) -> bool:
-        """True if every file is there with the content that the index states."""
+        """True if every file exists with the content that the index states."""
         paths = file_paths(row)
         return all(self._is(paths[member.name], member.size, member.sha256) for member in row.members)
 
     def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
-        """Write the files of a sample, each under its final name only when it is whole."""
+        """Write the files of a sample, each atomically."""
         for name, path in file_paths(row).items():
             with self._storage.write(path) as stream:
                 stream.write(members[name])
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
     def abandon(self) -> None:
-        """Nothing to put away: each file is whole."""
+        """Do nothing: every file is complete."""
 
     def _is(self, path: str, size: int, sha256: str) -> bool:
-        # The size alone would not do: landmarks always have the same, and keys outlive a change of the recipe.
+        # The size is not enough: all landmarks have the same, and keys survive a change of the recipe.
         storage = self._storage
         return storage.exists(path) and storage.size(path) == size and _sha256(storage.read_bytes(path)) == sha256
 
@@ -114,20 +114,20 @@ FORMATS = ("folder", "recordio")
 
 
 def open_format(name: str, to: Storage, picture: str | None = None) -> Format:
-    """The layout of this name, writing to a folder.
+    """Return the layout with this name for a target folder.
 
     Args:
-        picture: which picture of a sample it shall hold, if it holds one alone.
+        picture: the picture to export, for a layout with one picture per sample.
 
     Raises:
-        FaceloomError: there is no such layout, or it holds all pictures.
+        FaceloomError: the layout does not exist, or holds all pictures.
     """
     if name not in FORMATS:
-        raise FaceloomError("no such format", value=name, remedy=f"Choose from: {', '.join(FORMATS)}")
+        raise FaceloomError("unknown format", value=name, remedy=f"Choose from: {', '.join(FORMATS)}")
     if name == "recordio":
         return RecordIoFormat(to, picture)
     if picture is not None:
-        remedy = "Leave out --picture, or give --format recordio"
+        remedy = "Omit --picture, or give --format recordio"
         raise FaceloomError("plain files hold all pictures of a sample", value=picture, remedy=remedy)
     return FolderFormat(to)
 
@@ -136,7 +136,7 @@ def check_picture(storage: Storage, record: BuildRecord, picture: str | None) ->
     """Refuse a picture that no sample of a build has.
 
     Raises:
-        FaceloomError: none has it.
+        FaceloomError: no sample has it.
         StorageError: an index is missing or damaged.
     """
     if picture is None:
@@ -155,7 +155,7 @@ def check_split(record: BuildRecord, split: str | None) -> None:
     """Refuse a split that a build does not have.
 
     Raises:
-        FaceloomError: it has no such split.
+        FaceloomError: the build has no such split.
     """
     if split is not None and split not in record.by_split:
         remedy = f"It has: {', '.join(record.by_split) or 'none'}"
@@ -172,15 +172,15 @@ def export_samples(
     morphs: bool | None = None,
     watcher: Watcher,
 ) -> Exported:
-    """Write the samples of a build in another layout; a sample that is there already is left alone.
+    """Write the samples of a build in another layout; samples that the target holds are skipped.
 
     Args:
-        split: only this one.
-        limit: only so many samples, the first ones, shard after shard.
-        morphs: whether those of morphs are wanted; if not given, as the layout has it.
+        split: export this split only.
+        limit: largest number of samples, the first ones in the order of the shards.
+        morphs: whether to export samples of morphs; None for the layout's default.
 
     Raises:
-        StorageError: a shard is damaged, or the target cannot be written; what was written stays and is not redone.
+        StorageError: a shard is damaged, or the target cannot be written; a rerun keeps the samples written.
     """
     shards = [shard for shard in record.shards if split in (None, shard.split)]
     total = sum(shard.samples for shard in shards)
@@ -224,7 +224,7 @@ def export_samples(
 
 
 def read_sample(storage: Storage, shard: str, row: IndexRow) -> dict[str, bytes]:
-    """The content of a sample's members, by name, read from its byte range and held against its digests.
+    """Read the content of a sample's members, by name, and check it against the digests of the index.
 
     Raises:
         StorageError: a byte differs, or the shard is missing or too short.
@@ -240,13 +240,13 @@ def read_sample(storage: Storage, shard: str, row: IndexRow) -> dict[str, bytes]
         begin = member.offset - row.offset
         members[member.name] = data[begin : begin + member.size]
         if _sha256(members[member.name]) != member.sha256:
-            what = f"sample {row.key} is damaged: its {member.name} is not what was written"
+            what = f"sample {row.key} is damaged: the sha256 of its {member.name} differs from the index"
             raise StorageError(what, where=shard_tar(shard), remedy=remedy)
     return members
 
 
 def file_paths(row: IndexRow) -> dict[str, str]:
-    """Where the members of a sample go in a folder, by member name."""
+    """Return the path of each member of a sample in the target, by member name."""
     names = [member.name for member in row.members]
     main = next((name for kind in ("masked.", "face.") for name in names if name.startswith(kind)), "")
     stem = f"{row.split}/{folder_name(row.identity)}/{row.key}"
@@ -254,10 +254,10 @@ def file_paths(row: IndexRow) -> dict[str, str]:
 
 
 def folder_name(identity: str) -> str:
-    """A name of a person as the name of a folder; never the same for two people.
+    """Return the folder name of an identity, unique for each identity.
 
-    Plain names stay. Others keep what is plain in them and get 12 hex digits of their sha256, and so does a plain name
-    that looks as if it had got them.
+    Plain names stay. Other names keep their plain characters and get 12 hex digits of their sha256, as do plain names
+    that already end like that.
 
     >>> folder_name("Tony_Blair"), folder_name("../etc")
     ('Tony_Blair', 'etc-f7f9121fdb53')

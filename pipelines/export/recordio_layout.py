@@ -1,4 +1,4 @@
-"""Export the samples of a build as MXNet RecordIO, for training code that reads nothing else."""
+"""Export the samples of a build as MXNet RecordIO, for training code that reads only this format."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ MOST_COUNTED = 1 << 24
 
 
 class _AbandonedError(Exception):
-    """An export ends before it is done."""
+    """An export failed before its end."""
 
 
 class RecordIoFormat:
-    """`{split}/train.rec`, `train.idx` and `property`, as ArcFace's training code wants them, and `labels.csv`.
+    """`{split}/train.rec`, `train.idx` and `property`, the files of ArcFace's training code, and `labels.csv`.
 
-    A record is one picture of a sample. Labels are whole numbers from 0 in each split, given out in the order in which
-    people come; `labels.csv` says who is who. Written whole, and anew each time.
+    A record is one picture of a sample. Labels are whole numbers from 0 in each split, in the order of the first sample
+    of each identity; `labels.csv` maps them to identities. Each export writes all files again.
     """
 
     threads = 1
-    morphs = False  # each would be a class of its own, of two people who have one already
+    morphs = False  # each morph would be a class of its own, beside the classes of its two people
 
     def __init__(self, storage: Storage, picture: str | None = None) -> None:
         """Args:
-        picture: which picture, `face` or `face.jpg`; if not given, the masked one, or the face where there is none.
+        picture: name of the picture, `face` or `face.jpg`; None for the masked one, or the face without a mask.
         """
         self._storage, self._open = storage, contextlib.ExitStack()
         self._pictures = ("masked", "face") if picture is None else (picture,)
         self._splits: dict[str, _Split] = {}
 
     def takes(self, names: Collection[str]) -> tuple[str, ...]:
-        """The one picture of a sample that a record holds, or none."""
+        """Return the name of the picture that a record holds, or nothing."""
         wanted = (name for picture in self._pictures for name in names if is_picture_named(name, picture))
         return tuple(wanted)[:1]
 
     def holds(self, row: IndexRow) -> bool:
-        """False: a file of records is written as a whole."""
+        """Return False: a .rec file is always written as a whole."""
         return False
 
     def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
@@ -63,7 +63,7 @@ class RecordIoFormat:
         self._splits[row.split].add(row.identity, members[name])
 
     def finish(self) -> None:
-        """Write what is known of all records together, and give the files their names."""
+        """Write `property` and `labels.csv`, and give all files their final names."""
         for name, split in self._splits.items():
             split.finish()
             for file, data in (("property", split.property()), ("labels.csv", split.labels())):
@@ -72,18 +72,18 @@ class RecordIoFormat:
         self._open.close()
 
     def abandon(self) -> None:
-        """Delete the files that have no name yet."""
+        """Delete the partial files."""
         with contextlib.suppress(_AbandonedError), self._open:
             raise _AbandonedError
 
 
 def is_picture(name: str) -> bool:
-    """Whether a member of a sample is a picture."""
+    """True if a member of a sample is a picture."""
     return ending(name) in PICTURE_ENDINGS
 
 
 def is_picture_named(name: str, picture: str) -> bool:
-    """Whether a member is the picture of this name, given with its ending or without.
+    """True if a member is the picture with this name, given with or without its ending.
 
     >>> [is_picture_named(name, "lr") for name in ("lr.png", "lr_mask.png", "lr.npy")]
     [True, False, False]
@@ -92,11 +92,11 @@ def is_picture_named(name: str, picture: str) -> bool:
 
 
 class _Split:
-    """What is being written of one split.
+    """The open files of one split.
 
-    Records get their numbers at the end, those of a person in a row wherever they lie, so that the records which
-    InsightFace's tools look for can be made: number 0 says where the persons' begin and end, and these, behind all
-    pictures, say of each person where the pictures do. Labels being float32, there are none beyond `MOST_COUNTED`.
+    Records get their numbers at the end, consecutive for each person wherever they lie. InsightFace's tools need this:
+    record 0 holds the range of the persons' records, which follow all pictures, and each of these holds the range of
+    that person's pictures. Labels are float32, so above `MOST_COUNTED` these records are left out.
     """
 
     def __init__(self, records: BinaryIO, index: BinaryIO) -> None:

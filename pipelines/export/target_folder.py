@@ -1,4 +1,4 @@
-"""The folder that an export goes to: never one of the build's own or of its source, and never two builds in one."""
+"""Check the target folder of an export: outside the build and its sources, and one build per folder."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError
 
 EXPORT = "export.json"
-"""Says which plan the samples of a folder are of. Written before the first of them, so that an export that was stopped
-is known too."""
+"""Holds the plan of the samples in a folder. Written before the first sample, so a stopped export is recognised."""
 
 
 def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None:
-    """Refuse a folder that an export of a build would spoil, or that would spoil it.
+    """Refuse a target folder that would damage the build, its sources or another export.
 
     Args:
-        target: the folder; it need not exist.
+        target: the target folder; it need not exist.
         storage: the build's output folder.
-        record: of the build.
+        record: the record of the build.
 
     Raises:
-        FaceloomError: it is a file, lies in the output folder or among the build's photos, or holds an export of
-            another plan. Two plans in one folder would mix their splits: a person may be in train by one, in test by
-            the other.
+        FaceloomError: the target is a file, lies in the output folder or among the build's photos, or holds an export
+            of another plan. Two plans in one folder would mix splits: a person may be in train by one plan and in test
+            by the other.
     """
     target.check_folder()
     folder, out = Path(target.root).resolve(), Path(storage.root).resolve()
     if folder.is_relative_to(out):
-        remedy = "Choose a folder outside of it"
+        remedy = "Choose a folder outside it"
         raise FaceloomError("the target lies in the output folder of the build", where=target.root, remedy=remedy)
     refuse_among_photos(target, storage, record)
     if _plan_of(target) not in (None, record.plan):
@@ -43,22 +42,22 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None
 
 
 def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) -> None:
-    """Refuse a folder for pictures of a build that lies where its photos come from.
+    """Refuse a target folder that lies among the photos of the build.
 
     Raises:
-        FaceloomError: it does.
+        FaceloomError: the target lies among the photos.
     """
     for uri, sha256 in _first_photos(storage, record):
         if place := _holder(Path(target.root).resolve(), uri, sha256):
-            remedy = "The next build would take what is put there for photos. Choose a folder outside of it"
+            remedy = "Choose a folder outside it; the next build would read exported files as photos"
             raise FaceloomError("the target lies among the photos", where=target.root, value=place, remedy=remedy)
 
 
 def mark_target(target: Storage, record: BuildRecord) -> None:
-    """Write down whose samples a folder is going to hold.
+    """Write the plan of the build to the target folder.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the folder cannot be written.
     """
     if not target.exists(EXPORT):
         with target.write(EXPORT) as stream:
@@ -66,7 +65,7 @@ def mark_target(target: Storage, record: BuildRecord) -> None:
 
 
 def _plan_of(target: Storage) -> str | None:
-    """The plan whose samples a folder holds; empty if that cannot be read, None if there are none."""
+    """Return the plan whose samples a folder holds; empty if unreadable, None without samples."""
     if not target.exists(EXPORT):
         return None
     try:
@@ -76,7 +75,7 @@ def _plan_of(target: Storage) -> str | None:
 
 
 def _first_photos(storage: Storage, record: BuildRecord) -> Iterator[tuple[str, str]]:
-    """Of each source one photo: its uri and sha256. A build keeps no path of its sources, but this tells them."""
+    """Yield uri and sha256 of one photo per source. They identify a source, whose path a build does not keep."""
     seen: set[str] = set()
     for shard in record.shards:
         columns = read_index_columns(storage, shard_index(shard.name), ["source", "uri", "photo_sha256"])
@@ -87,11 +86,11 @@ def _first_photos(storage: Storage, record: BuildRecord) -> Iterator[tuple[str, 
 
 
 def _holder(folder: Path, uri: str, sha256: str) -> Path | None:
-    """The folder, of this one and those around it, in which a photo lies."""
+    """Return the folder, this one or one above it, that holds a photo."""
     for place in (folder, *folder.parents):
         try:
             if hashlib.sha256((place / uri).read_bytes()).hexdigest() == sha256:
                 return place
-        except (OSError, ValueError):  # not there; or no name of a file at all
+        except (OSError, ValueError):  # missing, or not a valid file name
             continue
     return None

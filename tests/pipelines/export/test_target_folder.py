@@ -96,7 +96,7 @@ def test_the_folder_around_the_output_is_allowed(built: tuple[Storage, BuildReco
 
 @pytest.mark.parametrize("below", [".", "person 1", "new/folder"])
 def test_the_photos_are_kept_apart(built: tuple[Storage, BuildRecord], table: Path, below: str) -> None:
-    with pytest.raises(FaceloomError, match=r"among the photos.*next build would take what is put there"):
+    with pytest.raises(FaceloomError, match=r"among the photos.*next build would read exported files"):
         check_target(Storage(str(table.parent / below)), *built)
 
 
