@@ -125,7 +125,7 @@ def test_a_folder_with_anything_but_a_report_is_refused_before_any_work(
     (tmp_path / "thesis" / "metrics.json").write_text('{"loss": 0.1}')
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for to, said in (
-        (tmp_path / "thesis", "no report of faceloom (got metrics.json). Choose a new or empty folder"),
+        (tmp_path / "thesis", "no report of faceloom (got metrics.json). Choose a new or an empty folder"),
         (net, "no report of faceloom"),
         (masked_build, "no report of faceloom"),
         (masked_build.parent / "photos" / "new", "among the photos"),
