@@ -1,6 +1,6 @@
 """Imported first by the server of worker processes, so that it never outlives the process that started it.
 
-Without this a server whose parent is killed goes on importing for seconds.
+Without this a server whose parent is killed continues to import for seconds.
 """
 
 from __future__ import annotations

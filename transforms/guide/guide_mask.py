@@ -47,7 +47,7 @@ def make_guide(
         bits: the photo's labels in the crop, from `warp_labels`; `labels.bits` if not given.
 
     Raises:
-        PhotoError: `no_labels`, if the labels, or one part that they do not know, are missing and the recipe says
+        PhotoError: `no_labels`, if the labels, or one part that they do not know, are missing and the recipe asks
             `missing: reject`. `no_landmarks`, if the guide is to be made from landmarks, and there are none.
     """
     parts = [region for region in guide.regions if region in PARTS]
