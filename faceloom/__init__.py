@@ -9,6 +9,7 @@ Names are imported when they are first used, so that `import faceloom` takes no 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from faceloom.schemas.recipe import Recipe as Recipe
 
     __version__: str
+
+# In a checkout the rooms lie beside this folder, which hides an installed package from programs that run there.
+_checkout = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+if os.path.isfile(os.path.join(_checkout, "pyproject.toml")):  # noqa: PTH113, PTH118
+    __path__.append(_checkout)
 
 _PLACES = {
     "AnalysePhotos": "faceloom.pipelines.beam",

@@ -31,6 +31,17 @@ def test_every_name_is_where_the_table_has_it(name: str) -> None:
     assert getattr(faceloom, name).__doc__
 
 
+def test_a_checkout_works_without_its_installation() -> None:
+    """The folder `faceloom/` of a checkout hides the installed package from programs that run there."""
+    root = Path(faceloom.__file__).parents[1]
+    code = (
+        "import sys; sys.meta_path = [each for each in sys.meta_path if 'editable' not in str(each).lower()]; "
+        f"sys.path.insert(0, {str(root)!r}); import faceloom.schemas.errors as found; print(found.__file__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == root / "schemas" / "errors.py"
+
+
 def test_type_checkers_see_every_name() -> None:
     source = Path(faceloom.__file__).read_text(encoding="utf-8")
     for name, place in faceloom._PLACES.items():
