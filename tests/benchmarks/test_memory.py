@@ -24,8 +24,8 @@ def test_the_peak_of_a_grandchild_is_counted() -> None:
                 process.stdout.readline()
             below = descendants(process.pid) - {process.pid}
             (child,) = below
-            assert peaks[child] > 190
-            assert 0 < peaks[process.pid] < 190
+            assert peaks[child] > 150  # the kernel counts pages in batches
+            assert 0 < peaks[process.pid] < 150
         finally:
             for pid in below:
                 subprocess.run(["kill", str(pid)], check=True)
