@@ -27,11 +27,11 @@ def watched(root: int) -> Iterator[dict[int, int]]:
     done = threading.Event()
 
     def sample() -> None:
-        while True:
+        last = False
+        while not last:
+            last = done.wait(SECONDS)  # and one more time at the end
             for process in descendants(root):
                 peaks[process] = max(peaks.get(process, 0), peak_of(process))
-            if done.wait(SECONDS):
-                return
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()

@@ -24,7 +24,7 @@ def test_the_peak_of_a_grandchild_is_counted() -> None:
                 process.stdout.readline()
             below = descendants(process.pid) - {process.pid}
             (child,) = below
-            assert peaks[child] > 150  # the kernel counts pages in batches
+            assert peaks[child] > 180  # 191 MB; the kernel counts pages in batches
             assert 0 < peaks[process.pid] < 150
         finally:
             for pid in below:
