@@ -56,8 +56,8 @@ def test_build_show_export_clean(recipe: Path, table: Path, tmp_path: Path) -> N
     assert json.loads(planned.stdout)["samples"] == json.loads(built.stdout)["written"] == 4
     assert json.loads(run("show", out, "--json").stdout)["written"] == 4
     exported = run("export", out, "--to", tmp_path / "files", "--limit", 3, "--json")
-    told = {"out": str(out), "to": str(tmp_path / "files"), "written": 3, "skipped": 0}
-    assert json.loads(exported.stdout) == {**told, "morphs": 0, "no_picture": 0, "members": []}
+    expected = {"out": str(out), "to": str(tmp_path / "files"), "written": 3, "skipped": 0}
+    assert json.loads(exported.stdout) == {**expected, "morphs": 0, "no_picture": 0, "members": []}
     assert json.loads(run("clean", out, "--json").stdout)["files"] == {}
     for command in ("show", "clean"):
         assert run(command, out).exit_code == 0

@@ -260,7 +260,7 @@ def test_facts_of_another_version_are_made_again(bench: Bench) -> None:
         facts.write_bytes(old)
         assert not has_textures(bench.storage, task.name)
     with facts.open("wb") as stream:
-        np.savez(stream, side=np.int64(8), told=np.zeros(3, np.uint8))
+        np.savez(stream, side=np.int64(8), other=np.zeros(3, np.uint8))
     assert not has_textures(bench.storage, task.name)
     make_textures(task, context)
     assert facts.read_bytes() == good

@@ -1,4 +1,4 @@
-"""The JSON Schema of a recipe: the shipped file is up to date, and shipped recipes and refused ones are told apart."""
+"""The JSON Schema of a recipe: the shipped file is up to date, and the schema accepts what faceloom accepts."""
 
 from __future__ import annotations
 

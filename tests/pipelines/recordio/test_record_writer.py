@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,24 +12,7 @@ from hypothesis import strategies as st
 from faceloom.pipelines.recordio.record_writer import RecordWriter, cut_at_magic
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.schemas.source_spec import SourceSpec
-
-MAGIC = struct.pack("<I", 0xCED7230A)
-
-
-def read_plainly(data: bytes, at: int = 0, most: int | None = None) -> list[bytes]:
-    """What lies in each record from a place on, by the format's description and nothing of ours."""
-    found, parts = [], []  # type: list[bytes], list[bytes]
-    while at < len(data) and len(found) != most:
-        magic, word = struct.unpack_from("<II", data, at)
-        assert magic == 0xCED7230A
-        length = word & 0x1FFFFFFF
-        parts.append(data[at + 8 : at + 8 + length])
-        at += 8 + (length + 3) // 4 * 4
-        if word >> 29 in (0, 3):
-            found.append(MAGIC.join(parts))
-            parts = []
-    assert not parts
-    return found
+from tests.pipelines.recordio.plain_reader import MAGIC, read_plainly
 
 
 def written(*records: tuple[int, float | tuple[float, ...], bytes]) -> tuple[bytes, bytes]:
@@ -39,27 +21,6 @@ def written(*records: tuple[int, float | tuple[float, ...], bytes]) -> tuple[byt
     for record in records:
         writer.write(*record)
     return rec.getvalue(), idx.getvalue()
-
-
-def train_on(folder: Path) -> list[tuple[int, bytes]]:
-    """Label and picture of each record, found as InsightFace's loader for PyTorch does, by nothing of ours.
-
-    It takes number 0 first. If that has a flag, the first of its labels is one more than the number of pictures, which
-    are 1, 2, 3 …; otherwise all records are pictures.
-    """
-    data = (folder / "train.rec").read_bytes()
-    lines = [line.split("\t") for line in (folder / "train.idx").read_text().splitlines()]
-    places = {int(number): int(begin) for number, begin in lines}
-
-    def record(number: int) -> tuple[tuple[float, ...], bytes]:
-        content = read_plainly(data, places[number], 1)[0]
-        flag, label, _, _ = struct.unpack_from("<IfQQ", content)
-        labels = struct.unpack_from(f"<{flag}f", content, 24)
-        return labels or (label,), content[24 + 4 * flag :]
-
-    head, rest = record(0)
-    numbers = range(1, int(head[0])) if not rest else list(places)
-    return [(int(record(number)[0][0]), record(number)[1]) for number in numbers]
 
 
 def test_a_record_is_header_and_picture() -> None:

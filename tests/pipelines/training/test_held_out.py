@@ -1,4 +1,4 @@
-"""Held-out samples: nobody is on both sides, about a tenth is held out, and only the seed decides who."""
+"""Held-out samples: no person is on both sides, about a tenth is held out, and only the seed decides which."""
 
 from __future__ import annotations
 
