@@ -10,6 +10,7 @@ import numpy as np
 
 from faceloom.pipelines.analyse.model_files import load_detector
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.run.unforeseen import naming
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.faces import AnalysedPhoto
 from faceloom.schemas.photos import Photo
@@ -82,8 +83,9 @@ def _overlap(context: Context, photo: Photo, row: AnalysedPhoto) -> float | None
     """None also for a photo that vanished; rendering reports it."""
     limit = context.recipe.faces.max_pixels
     try:
-        data = context.source(photo.source).read(photo.uri)
-        grey = decode_grey(data, reduction=analysis_reduction(row.width, row.height), max_pixels=limit)
+        with naming(photo.photo_id):
+            data = context.source(photo.source).read(photo.uri)
+            grey = decode_grey(data, reduction=analysis_reduction(row.width, row.height), max_pixels=limit)
+            return template_iou(grey, load_detector())
     except (PhotoError, SourceError):
         return None
-    return template_iou(grey, load_detector())

@@ -17,10 +17,11 @@ from faceloom.pipelines.analyse.model_files import file_digest, find_landmark_mo
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
+from faceloom.pipelines.run.unforeseen import naming, refuse_machine_fault
 from faceloom.pipelines.sources.source import labels_of
 from faceloom.pipelines.store.parquet_tables import write_faces
 from faceloom.pipelines.store.paths import face_table_file
-from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.faces import UNREADABLE, AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo
@@ -30,9 +31,8 @@ from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
 from faceloom.transforms.decode import read_header
 
 TASK_PHOTOS = 100
-RETRY_CODES = {"vanished", "unreadable", "failed"}
+RETRY_CODES = {"vanished", "unreadable"}
 """Rejects that the next run tries again although the photo did not change."""
-MESSAGE_LETTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +103,19 @@ def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
     Raises:
         SourceError: a whole source is gone.
         StorageError: the rows cannot be written.
+        WorkerError: anything unforeseen, on a photo that it names; no row is written.
     """
     watch = Stopwatch()
     rows: list[AnalysedPhoto] = []
     same: dict[str, AnalysedPhoto] = {}
     for photo in task.photos:
-        row = _analyse_one(photo, task, same, context, watch)
+        with naming(photo.photo_id):
+            row = _analyse_one(photo, task, same, context, watch)
         rows.append(row)
         if applies_to_identical_bytes(row.sha256, row.stamp, row.code, row.given):
             same.setdefault(row.sha256, row)
         tick()
-    with watch.time("write"):
+    with watch.time("write"), naming(task.path):
         write_faces(context.storage, task.path, rows)
     return dict(watch.seconds)
 
@@ -142,14 +144,9 @@ def _analyse_one(
             raise PhotoError(TOO_LARGE, f"the picture has more than {limit} pixels")
         found = _analyse(data, photo, context.recipe.faces, watch)
     except PhotoError as error:
+        refuse_machine_fault(photo.photo_id, error)
         stamp = "" if error.code in RETRY_CODES else row.stamp
         return replace(row, stamp=stamp, code=error.code, message=str(error))
-    except (FaceloomError, ImportError):
-        raise  # not the fault of this photo
-    except Exception as error:
-        # Libraries raise many kinds of exceptions on odd pictures; one such photo must not end a build.
-        message = " ".join(f"{type(error).__name__}: {error}".split())[:MESSAGE_LETTERS]
-        return replace(row, stamp="", code="failed", message=message)
     faces = tuple(
         FaceRow(
             box=(face.box.left, face.box.top, face.box.right, face.box.bottom),
@@ -169,6 +166,7 @@ def _with_labels(row: AnalysedPhoto, photo: Photo, context: Context) -> Analysed
     try:
         labels = labels_of(context.source(photo.source), photo.uri)
     except PhotoError as error:
+        refuse_machine_fault(photo.photo_id, error)
         # They may become readable without any change in the listing, so the next run tries again.
         return replace(row, stamp="", labels=f"{UNREADABLE}{error}")
     return replace(row, labels=labels.sha256 if labels else "")

@@ -88,7 +88,8 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
             raise
         what = str(error) if trace else f"{type(error).__name__}: {error}"
         hint = trace.rstrip() if debug else "Rerun the command with --debug to see the traceback."
-        _refuse(f"unexpected {what}\n{hint}", {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
+        named = "" if getattr(error, "where", "") else "unexpected "
+        _refuse(f"{named}{what}\n{hint}", {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
     finally:
         for number, handler in zip(heard, before):
             signal.signal(number, handler)

@@ -18,6 +18,7 @@ from faceloom.pipelines.analyse.verified_photos import bad_photos, read_unchange
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
+from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.store.failures import note_failure
 from faceloom.pipelines.store.parquet_tables import read_planned, write_planned
 from faceloom.pipelines.store.paths import planned_faces, texture_block, texture_facts
@@ -130,6 +131,9 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
 
     Returns:
         Seconds by stage.
+
+    Raises:
+        WorkerError: anything unforeseen, on a photo that it names; the block is not finished.
     """
     storage, watch, recipe = context.storage, Stopwatch(), context.recipe
     morph = recipe.morph
@@ -145,21 +149,22 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
         with storage.write(texture_block(task.name)) as stream:
             for face in faces:
                 tick()
-                with watch.time("read"):
-                    data = read_unchanged(context, face.source, face.uri, face.photo_sha256)
-                try:
-                    texture, points = _texture(data, face, crop_recipe, task.mean, watch)
-                except PhotoError as error:
-                    failed[face.key] = [error.code, str(error)]
-                    continue
-                with watch.time("sketch"):
-                    sketches.append(sketch(texture[None]))
+                with naming(f"{face.source}/{face.uri}"):
+                    with watch.time("read"):
+                        data = read_unchanged(context, face.source, face.uri, face.photo_sha256)
+                    try:
+                        texture, points = _texture(data, face, crop_recipe, task.mean, watch)
+                    except PhotoError as error:
+                        failed[face.key] = [error.code, str(error)]
+                        continue
+                    with watch.time("sketch"):
+                        sketches.append(sketch(texture[None]))
                 with watch.time("write"):
                     stream.write(np.ascontiguousarray(texture).data)
                 landmarks.append(points)
                 names.append([face.key, face.photo_sha256, face.identity])
-    except PhotoError:
-        note_failure(storage, task.name, bad_photos(context, faces))
+    except PhotoError as error:
+        note_failure(storage, task.name, bad_photos(context, faces) or {error.where: error.what})
         return dict(watch.seconds)
     facts: dict[str, Any] = {
         "side": np.int64(side),

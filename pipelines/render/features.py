@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Features, Recipe
+from faceloom.transforms.memory import is_memory_fault
 
 BATCH = 16
 """Batch size of the network; it is constant, because sums depend on it in their last bits."""
@@ -57,6 +58,8 @@ class Extractor:
                     given = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
                     found = self.network(given).float().cpu().numpy()
             except (RuntimeError, AttributeError, TypeError) as error:
+                if is_memory_fault(error):
+                    raise MemoryError(str(error)) from None
                 text = str(error).strip().splitlines()
                 raise RecipeError("the network fails on the faces", where=WHERE, value=text[-1:]) from None
             if found.ndim != 2 or len(found) != BATCH:

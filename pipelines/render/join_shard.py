@@ -8,6 +8,7 @@ from typing import Any
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.render.part_task import ShardTask
+from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.store.parquet_tables import read_index, read_metadata, write_index
 from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces, shard_index, shard_tar
 from faceloom.pipelines.store.shard_files import is_finished, is_rendered, matches_index
@@ -22,6 +23,11 @@ def join_shard(task: ShardTask, context: Context) -> None:
 
     If a part is missing because its render failed, nothing is written.
     """
+    with naming(f"shard {task.shard}"):
+        _join_shard(task, context)
+
+
+def _join_shard(task: ShardTask, context: Context) -> None:
     storage = context.storage
     if is_finished(storage, task.shard):
         return

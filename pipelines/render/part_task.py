@@ -14,6 +14,7 @@ from faceloom.pipelines.render.resources import load_resources
 from faceloom.pipelines.render.sample import Sample, parents_of
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
+from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.store.failures import note_failure
 from faceloom.pipelines.store.parquet_tables import read_planned, write_index
 from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces
@@ -55,7 +56,13 @@ def render_part(part: str, context: Context) -> dict[str, float]:
     Raises:
         SourceError: the whole source is gone.
         StorageError: the output cannot be written.
+        WorkerError: anything unforeseen, on a photo, sample or part that it names; the part is not written.
     """
+    with naming(f"part {part}"):
+        return _render_part(part, context)
+
+
+def _render_part(part: str, context: Context) -> dict[str, float]:
     storage, watch = context.storage, Stopwatch()
     if is_whole(storage, part):
         return {}
@@ -75,8 +82,8 @@ def render_part(part: str, context: Context) -> dict[str, float]:
                     members = append_sample(stream, offset, result.key, result.files)
                 rows.append(_index_row(part, face, result, offset, members))
                 offset += rows[-1].length
-    except PhotoError:
-        note_failure(storage, part, bad_photos(context, faces))
+    except PhotoError as error:
+        note_failure(storage, part, bad_photos(context, faces) or {error.where: error.what})
         return dict(watch.seconds)
     with watch.time("write"):
         made = {part: [_plain(reject) for reject in rejects]}
@@ -100,8 +107,8 @@ def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:
 
 def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -> Iterator[PhotoToRender]:
     for planned in _chunks(faces):
-        with watch.time("read"):
-            first = planned[0]
+        first = planned[0]
+        with watch.time("read"), naming(f"{first.source}/{first.uri}"):
             data = read_unchanged(context, first.source, first.uri, first.photo_sha256)
             neighbours = [face.morph.other for face in planned if face.morph]
             others = {one.key: read_unchanged(context, one.source, one.uri, one.photo_sha256) for one in neighbours}

@@ -12,7 +12,8 @@ from faceloom.pipelines.render.mask_painter import MaskRequest
 from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample, SampleContent, compose_sample, encode_sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
-from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.pipelines.run.unforeseen import naming
+from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.keys import seed_of, variant_key
 from faceloom.schemas.labels import LabelFiles
@@ -50,10 +51,10 @@ class PhotoToRender:
 
 @dataclass(frozen=True, slots=True)
 class _CutFace:
-    """A planned face with its working picture, or with the error that kept it from having one."""
+    """A planned face with its working picture, or with the fault of its photo."""
 
     face: PlannedFace
-    working: Working | Exception
+    working: Working | PhotoError
     labels: LabelMap | None = None
 
     @property
@@ -64,7 +65,7 @@ class _CutFace:
     @property
     def memory(self) -> int:
         """Bytes that it keeps in memory: the whole decoded photo, because the working picture is a view of it."""
-        if isinstance(self.working, Exception):
+        if isinstance(self.working, PhotoError):
             return 0
         image = self.working.image
         return image.nbytes if image.base is None else max(image.nbytes, getattr(image.base, "nbytes", 0))
@@ -72,7 +73,7 @@ class _CutFace:
 
 @dataclass(frozen=True, slots=True)
 class _Composed:
-    """The content of one planned sample, or the error that kept it from being composed.
+    """The content of one planned sample, or the fault of its photo.
 
     Attributes:
         shared: encoded files of the bare face, if all samples of the face share them.
@@ -80,7 +81,7 @@ class _Composed:
 
     key: str
     face: PlannedFace
-    content: SampleContent | Exception
+    content: SampleContent | PhotoError
     shared: Files | None = None
 
 
@@ -95,8 +96,11 @@ def render_photos(
         watch: adds up the time of each stage.
 
     Yields:
-        For each face as many samples or rejects as planned, in the order of their keys. An error on one photo or
-        sample becomes a reject; its code is `failed` for an error of an unexpected kind.
+        For each face as many samples or rejects as planned, in the order of their keys. Only a PhotoError becomes a
+        reject.
+
+    Raises:
+        WorkerError: any other error, with the name of the photo or sample on which it happened.
     """
     batch: list[_CutFace] = []
     for photo in photos:
@@ -110,24 +114,26 @@ def render_photos(
 
 def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatch) -> Iterator[_CutFace]:
     """Decode a photo at the smallest scale that serves all its faces, and cut the working picture of each."""
-    recipe = resources.recipe
+    recipe, name = resources.recipe, _name(photo.faces[0])
     try:
-        matrices = [crop_matrix(recipe, face) for face in photo.faces]
-        reduction = min(crop_reduction(matrix) for matrix in matrices)
-        with watch.time("decode"):
-            picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
-            labels = _decode_labels(photo.labels, recipe.guide)
-    except Exception as error:  # analysis read the photo in grey and cut no crop, so this is possible
+        with naming(name):
+            matrices = [crop_matrix(recipe, face) for face in photo.faces]
+            reduction = min(crop_reduction(matrix) for matrix in matrices)
+            with watch.time("decode"):
+                picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
+                labels = _decode_labels(photo.labels, recipe.guide)
+    except PhotoError as error:  # analysis read the photo in grey and cut no crop, so this is possible
         yield from (_CutFace(face, error) for face in photo.faces)
         return
     for face, matrix in zip(photo.faces, matrices, strict=True):
         try:
-            with watch.time("align"):
-                working = cut_working(picture, face, matrix, reduction, recipe)
-            if face.morph is not None:
-                with watch.time("morph"):
-                    working = morph_working(working, face, photo.others[face.morph.other.key], recipe)
-        except Exception as error:
+            with naming(name):
+                with watch.time("align"):
+                    working = cut_working(picture, face, matrix, reduction, recipe)
+                if face.morph is not None:
+                    with watch.time("morph"):
+                        working = morph_working(working, face, photo.others[face.morph.other.key], recipe)
+        except PhotoError as error:
             yield _CutFace(face, error)
         else:
             yield _CutFace(face, working, labels)
@@ -144,13 +150,17 @@ def _render_batch(
     composed = [one for cut in batch for one in _compose(cut, requests, resources, watch)]
     features = _extract(composed, resources, watch)
     for one in composed:
+        if isinstance(one.content, PhotoError):
+            yield one.face, _reject(one.face, one.key, one.content)
+            continue
+        found = features.get(_features_key(one, resources))
         try:
-            if isinstance(one.content, Exception):
-                raise one.content
-            found = features.get(_features_key(one, resources))
-            yield one.face, encode_sample(one.content, one.shared, found, resources, watch)
-        except Exception as error:
+            with naming(_name(one.face, one.key)):
+                sample = encode_sample(one.content, one.shared, found, resources, watch)
+        except PhotoError as error:
             yield one.face, _reject(one.face, one.key, error)
+        else:
+            yield one.face, sample
 
 
 def _predict(batch: Sequence[_CutFace], resources: RenderResources, watch: Stopwatch) -> dict[str, MaskRequest]:
@@ -162,7 +172,7 @@ def _predict(batch: Sequence[_CutFace], resources: RenderResources, watch: Stopw
         if isinstance(cut.working, Working)
         for key, number in zip(cut.keys, cut.face.masks, strict=False)
     }
-    with watch.time("paint"):
+    with watch.time("paint"), naming(_names([cut.face for cut in batch])):
         return dict(zip(requests, resources.painter.predict(list(requests.values())), strict=True))
 
 
@@ -172,19 +182,21 @@ def _compose(
     """Compose the samples of a face. Without augmentation all of them share the files of the bare face."""
     recipe, face, working = resources.recipe, cut.face, cut.working
     try:
-        if isinstance(working, Exception):
+        if isinstance(working, PhotoError):
             raise working
-        with watch.time("align"):
-            bare = bare_crop(working, recipe, cut.labels)
-        with watch.time("encode"):
-            shared = None if recipe.augment else face_files(bare.crops, recipe)
-    except Exception as error:
+        with naming(_name(face)):
+            with watch.time("align"):
+                bare = bare_crop(working, recipe, cut.labels)
+            with watch.time("encode"):
+                shared = None if recipe.augment else face_files(bare.crops, recipe)
+    except PhotoError as error:
         yield from (_Composed(key, face, error) for key in cut.keys)
         return
     for key in cut.keys:
         try:
-            content = compose_sample(key, face, bare, working, requests.get(key), resources, watch)
-        except Exception as error:
+            with naming(_name(face, key)):
+                content = compose_sample(key, face, bare, working, requests.get(key), resources, watch)
+        except PhotoError as error:
             yield _Composed(key, face, error)
         else:
             yield _Composed(key, face, content, shared)
@@ -196,7 +208,7 @@ def _extract(
     """Features of all samples, by `_features_key`; empty if the recipe has no feature network."""
     if resources.extractor is None:
         return {}
-    with watch.time("features"):
+    with watch.time("features"), naming(_names([one.face for one in composed])):
         faces = {
             _features_key(one, resources): one.content.crops.face
             for one in composed
@@ -210,10 +222,16 @@ def _features_key(one: _Composed, resources: RenderResources) -> str:
     return one.key if resources.recipe.augment else one.face.key
 
 
-def _reject(face: PlannedFace, key: str, error: Exception) -> Reject:
-    """The reject of a sample. An unexpected exception is a reject too, so that one photo cannot end a build."""
-    if isinstance(error, PhotoError):
-        return Reject("render", face.source, face.uri, error.code, str(error), key)
-    if isinstance(error, FaceloomError):  # not about this photo
-        raise error
-    return Reject("render", face.source, face.uri, "failed", f"{type(error).__name__}: {error}", key)
+def _reject(face: PlannedFace, key: str, error: PhotoError) -> Reject:
+    return Reject("render", face.source, face.uri, error.code, str(error), key)
+
+
+def _name(face: PlannedFace, key: str = "") -> str:
+    """The photo of a face, and the key of a sample of it, for errors."""
+    return f"{face.source}/{face.uri}" + (f", sample {key}" if key else "")
+
+
+def _names(faces: Sequence[PlannedFace]) -> str:
+    """The photos that a network works on together, for errors."""
+    names = list(dict.fromkeys(_name(face) for face in faces))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import pickle
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from faceloom.pipelines.analyse.face_table import TOO_LARGE, load_analysed, stam
 from faceloom.pipelines.analyse.photo_task import TASK_PHOTOS, AnalyseTask, analyse_task, analyser_id, tasks_for
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.store.parquet_tables import read_faces
-from faceloom.schemas.errors import ModelFileError, PhotoError, StorageError
+from faceloom.schemas.errors import ModelFileError, PhotoError, StorageError, WorkerError
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import Faces, parse_recipe
@@ -264,7 +265,7 @@ def cv2_error() -> Exception:
     ],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
-def test_whatever_a_library_raises_costs_one_photo(
+def test_an_unforeseen_error_fails_the_task_and_names_the_photo(
     bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     bad, look = (bench.photos / "001.png").read_bytes(), analyse_photo
@@ -276,12 +277,21 @@ def test_whatever_a_library_raises_costs_one_photo(
 
     monkeypatch.setattr(analysis, "analyse_photo", fail)
     photos = [bench.listed(f"00{n}.png") for n in range(3)]
-    rows = bench.run(*photos)
-    assert [one.code for one in rows] == ["", "failed", ""]
-    message = rows[1].message
-    assert message.startswith(type(error).__name__)
-    assert "\n" not in message and len(message) <= 500
-    assert uris(tasks(photos, known(*rows))) == ["001.png"], "the next run tries again"
+    with pytest.raises(WorkerError) as caught:
+        bench.run(*photos)
+    assert caught.value.where.endswith("/001.png") and "\n" not in str(caught.value)
+    assert not bench.context.storage.list("faces"), "the next run tries again"
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOMEM, errno.EMFILE])
+def test_a_fault_of_the_disk_is_no_reject(bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def fail(_: object, uri: str) -> bytes:
+        raise PhotoError("unreadable", "cannot be read", where=uri) from OSError(code, "odd")
+
+    listed = bench.listed("000.png")
+    monkeypatch.setattr(type(bench.context.source(listed.source)), "read", fail)
+    with pytest.raises(WorkerError, match=r"000\.png"):
+        bench.run(listed)
 
 
 @pytest.mark.parametrize("error", [ImportError("no dlib"), ModelFileError("missing"), StorageError("full")])

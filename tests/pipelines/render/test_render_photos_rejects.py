@@ -1,4 +1,4 @@
-"""What becomes of trouble in rendering: each sample that cannot be made is a reject, and spoils no other."""
+"""Trouble in rendering: a fault of the photo is a reject and spoils no other sample; any other error fails the part."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from faceloom.pipelines.render import render_photos as render
 from faceloom.pipelines.render.sample import Sample
-from faceloom.schemas.errors import PhotoError, StorageError
+from faceloom.schemas.errors import PhotoError, StorageError, WorkerError
 from faceloom.schemas.keys import sample_key
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
@@ -43,13 +43,13 @@ def test_a_mask_that_cannot_be_painted_spoils_its_own_sample_alone(
 ) -> None:
     def picky(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.Generator) -> PaintedMask:
         if mask.label == "polygon-C":
-            raise PhotoError("warp_gate", "does not fit")
+            raise PhotoError("mask_fit", "does not fit")
         return paint(image, landmarks, mask, rng)
 
     results = run(scene.data, [synthetic.planned(scene.data, scene.points, (0, 1, 2))], painter=picky)
     assert [type(result) for result in results] == [Sample, Reject, Sample]
     assert isinstance(results[1], Reject)
-    assert (results[1].code, results[1].message) == ("warp_gate", "does not fit")
+    assert (results[1].code, results[1].message) == ("mask_fit", "does not fit")
 
 
 UNFORESEEN = [
@@ -66,7 +66,7 @@ def failing(error: Exception) -> Any:
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
-def test_an_error_that_nobody_foresaw_spoils_its_own_sample_alone(
+def test_an_unforeseen_error_is_no_reject_and_names_its_sample(
     scene: SimpleNamespace, synthetic: SimpleNamespace, error: Exception
 ) -> None:
     def picky(image: np.ndarray, landmarks: np.ndarray, mask: Mask, rng: np.random.Generator) -> PaintedMask:
@@ -74,20 +74,20 @@ def test_an_error_that_nobody_foresaw_spoils_its_own_sample_alone(
             raise error
         return paint(image, landmarks, mask, rng)
 
-    first, failed, third = run(scene.data, [synthetic.planned(scene.data, scene.points, (0, 1, 2))], painter=picky)
-    assert isinstance(first, Sample) and isinstance(third, Sample) and isinstance(failed, Reject)
-    assert (failed.stage, failed.code, failed.uri) == ("render", "failed", "a.png")
-    assert failed.message == f"{type(error).__name__}: {error}"
-    assert failed.key == sample_key(scene.face.photo_sha256, 0, 1)
+    with pytest.raises(WorkerError) as caught:
+        run(scene.data, [synthetic.planned(scene.data, scene.points, (0, 1, 2))], painter=picky)
+    assert caught.value.where == f"s/a.png, sample {sample_key(scene.face.photo_sha256, 0, 1)}"
+    assert caught.value.__cause__ is error and type(error).__name__ in caught.value.trace
 
 
 @pytest.mark.parametrize("step", ["decode_rgb", "crop_matrix", "cut_working", "bare_crop", "face_files"])
-def test_an_error_that_nobody_foresaw_spoils_its_own_photo_alone(
+def test_an_unforeseen_error_of_a_step_names_its_photo(
     scene: SimpleNamespace, synthetic: SimpleNamespace, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(render, step, failing(MemoryError("no room")))
     faces = [scene.face, synthetic.planned(scene.data, scene.points, (0, 1), face=1)]
-    assert [result.code for result in run(scene.data, faces)] == ["failed"] * 3  # type: ignore[union-attr]
+    with pytest.raises(WorkerError, match=r"s/a\.png: memory ran out \(got no room\)"):
+        run(scene.data, faces)
 
 
 def test_what_is_no_fault_of_the_photo_is_no_reject(scene: SimpleNamespace) -> None:

@@ -1,0 +1,59 @@
+"""Unforeseen errors: they get the name of the photo or sample on which they happened, and fail the task."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faceloom.schemas.errors import FaceloomError, PhotoError, WorkerError
+from faceloom.transforms.memory import is_memory_fault
+
+_OF_THE_MACHINE = frozenset(
+    {errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EAGAIN, errno.EINTR}
+    | {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+)
+_MEMORY_REMEDY = "Use fewer workers or free memory, and run the same command again; what is finished is kept"
+_REMEDY = (
+    "Run the same command again; what is finished is kept. If it fails again here, report the error with its traceback,"
+    " and leave the photo out with `exclude` of its source in the recipe"
+)
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Raise unforeseen errors of the body as a WorkerError that names a photo, sample or part. Errors of ours pass.
+
+    Args:
+        where: what the body works on.
+    """
+    try:
+        yield
+    except (FaceloomError, ImportError):  # these have a place already, or concern no photo
+        raise
+    except Exception as error:
+        raise unforeseen(where, error) from error
+
+
+def unforeseen(where: str, error: Exception) -> WorkerError:
+    """The error of a task that failed on a photo, sample or part for a reason that is no fault of the photo."""
+    text = " ".join(str(error).split())
+    kind = type(error).__name__
+    if is_memory_fault(error):
+        named = WorkerError("memory ran out", where=where, value=text, remedy=_MEMORY_REMEDY)
+    else:
+        named = WorkerError(f"unexpected {kind}", where=where, value=text, remedy=_REMEDY)
+    named.trace = "".join(traceback.format_exception(error))
+    return named
+
+
+def refuse_machine_fault(where: str, error: PhotoError) -> None:
+    """Raise the error of a photo that could not be read, if the machine is to blame: disk, network, memory, open files.
+
+    Raises:
+        WorkerError: the photo may well be readable in the next run.
+    """
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno in _OF_THE_MACHINE:
+        raise unforeseen(where, cause) from error
