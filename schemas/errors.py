@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import traceback
 
+from faceloom.schemas.reject_codes import check_code
+
 
 class FaceloomError(Exception):
     """Base of every error that faceloom raises on purpose.
@@ -66,10 +68,14 @@ class PhotoError(FaceloomError):
     """One photo, face or sample cannot be used; becomes a row of the reject table.
 
     Attributes:
-        code: a short fixed word such as `truncated`, `no_face`, `too_many_pixels`.
+        code: one of `REJECT_CODES`.
+
+    Raises:
+        ValueError: there is no such code.
     """
 
     def __init__(self, code: str, what: str, *, where: str = "", value: object = "", remedy: str = "") -> None:
+        check_code(code)
         super().__init__(what, where=where, value=value, remedy=remedy)
         self.code = code
         self.args = code, what  # copies are made from these

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+
+from faceloom.schemas.reject_codes import Stage, check_code
 
 Scalar = str | int | float | bool
-Stage = Literal["scan", "analyse", "plan", "render"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,12 @@ class Reject:
         stage: in which it was rejected.
         source: name of its source.
         uri: path inside the source, escaped if it is not printable.
-        code: short fixed word, such as `empty` or `no_face`.
+        code: one of `REJECT_CODES`.
         message: what is wrong, for a person to read.
         key: key of the face or sample, once there is one.
+
+    Raises:
+        ValueError: there is no such code.
     """
 
     stage: Stage
@@ -67,3 +70,6 @@ class Reject:
     code: str
     message: str
     key: str = ""
+
+    def __post_init__(self) -> None:
+        check_code(self.code)

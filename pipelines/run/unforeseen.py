@@ -23,14 +23,18 @@ _REMEDY = (
 
 @contextmanager
 def naming(where: str) -> Iterator[None]:
-    """Raise unforeseen errors of the body as a WorkerError that names a photo, sample or part. Errors of ours pass.
+    """Raise unforeseen errors of the body as a WorkerError that names a photo, sample or part. Errors of ours pass;
+    those without a place get this one.
 
     Args:
         where: what the body works on.
     """
     try:
         yield
-    except (FaceloomError, ImportError):  # these have a place already, or concern no photo
+    except (PhotoError, ImportError):  # these have a place already, or concern no photo
+        raise
+    except FaceloomError as error:
+        error.where = error.where or where
         raise
     except Exception as error:
         raise unforeseen(where, error) from error

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.photos import Reject
+from faceloom.schemas.reject_codes import default_message
 
 PICTURE_ENDINGS = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff"}
@@ -19,24 +20,6 @@ PICTURE_ENDINGS = frozenset(
 """File name endings of pictures, in lower case."""
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-
-_MESSAGES = {
-    "bad_name": "the name holds a control character or undecodable bytes; rename the file",
-    "dangling_link": "the link has no target",
-    "duplicate_uri": "a second member with this key and ending",
-    "empty": "the file has zero bytes",
-    "hidden_file": "hidden: the name starts with a dot",
-    "hidden_folder": "hidden: the name starts with a dot; files in this folder are not listed",
-    "not_a_file": "a pipe, socket or device; not opened",
-    "not_a_picture": "the name does not end like a picture",
-    "not_a_record_file": "the name does not end in .rec",
-    "not_a_shard": "the name does not end in .tar",
-    "resource_fork": "a metadata file of macOS, not a picture",
-    "symlink_loop": "the link leads to itself or to a folder already listed; not followed",
-    "unreadable": "the file cannot be accessed",
-    "unreadable_directory": "the folder cannot be listed; its files are missing",
-    "vanished": "the file was deleted during the scan",
-}
 
 
 class Found(NamedTuple):
@@ -64,7 +47,7 @@ def ending(name: str) -> str:
 
 def scan_reject(source: str, uri: str, code: str, detail: str = "") -> Reject:
     """Return a scan reject with the standard message of its code, or with `detail`."""
-    return Reject("scan", source, safe_text(uri), code, detail or _MESSAGES[code])
+    return Reject("scan", source, safe_text(uri), code, detail or default_message(code))
 
 
 def walk(

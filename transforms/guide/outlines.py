@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.guide import LANDMARK_REGIONS
 from faceloom.transforms.align import five_points
 from faceloom.transforms.masks.polygon import fill_outline
@@ -47,10 +47,10 @@ def outline_of(landmarks: Points, region: str) -> Outline:
         region: one of `LANDMARK_REGIONS`.
 
     Raises:
-        PhotoError: `no_such_outline`, for parts that landmarks do not describe, such as hair.
+        RecipeError: landmarks do not describe this part, such as hair.
     """
     if region not in LANDMARK_REGIONS:
-        raise PhotoError("no_such_outline", "this part has no outline in the landmarks", value=region)
+        raise RecipeError("this part has no outline in the landmarks", where="$.guide.parts", value=region)
     p = landmarks.astype(np.float64)
     right, left = five_points(p)[:2]  # as the picture has it: the person's right eye is left
     across = left - right

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.lowres import DEFAULT_SHARE, DEFAULT_SIZES, LowRes
 from faceloom.transforms.lowres.camera import Exposure, draw_exposure, photograph
 from faceloom.transforms.lowres.sampling import FILTERS, blur_vertically, resize
@@ -50,7 +50,7 @@ def draw(spec: LowRes, size: Size, rng: np.random.Generator, *, real: Sequence[i
         small picture), `full_well` and `read_noise` (electrons), `quality` (JPEG) and `noise_seed`.
 
     Raises:
-        PhotoError: `no_sizes`, when `sizes_from` is given and `real` is empty.
+        RecipeError: `sizes_from` is given and `real` is empty.
     """
     height = min(_height(spec, size[1], rng, real), size[1])
     width = max(1, (2 * height * size[0] + size[1]) // (2 * size[1]))
@@ -67,7 +67,8 @@ def draw(spec: LowRes, size: Size, rng: np.random.Generator, *, real: Sequence[i
 def _height(spec: LowRes, height: int, rng: np.random.Generator, real: Sequence[int]) -> int:
     if spec.sizes_from:
         if not real:
-            raise PhotoError("no_sizes", "there are no real sizes to draw from", value=spec.sizes_from)
+            where = "$.lowres.sizes_from"
+            raise RecipeError("there are no real sizes to draw from", where=where, value=spec.sizes_from)
         return int(real[int(rng.integers(len(real)))])
     if spec.size_range:
         return int(rng.integers(spec.size_range[0], spec.size_range[1] + 1))

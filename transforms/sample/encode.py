@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import FaceloomError
 
 
 def encode(image: npt.NDArray[np.uint8], format_name: str, quality: int = 100) -> bytes:
@@ -20,6 +20,9 @@ def encode(image: npt.NDArray[np.uint8], format_name: str, quality: int = 100) -
         image: uint8 (H, W, 3) RGB, or (H, W).
         format_name: `jpg`, `png` or `webp`.
         quality: of JPEG; other formats ignore it.
+
+    Raises:
+        FaceloomError: the picture is larger than the format allows, or memory ran out.
     """
     import cv2
 
@@ -31,7 +34,8 @@ def encode(image: npt.NDArray[np.uint8], format_name: str, quality: int = 100) -
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     done, encoded = cv2.imencode(f".{format_name}", bgr, options)
     if not done:
-        raise PhotoError("encode_failed", f"cannot be encoded as {format_name}", value=image.shape)
+        remedy = "If memory is short, free some; WEBP holds 16383 pixels per side at most, JPEG 65500"
+        raise FaceloomError(f"cannot be encoded as {format_name}", value=image.shape, remedy=remedy)
     return encoded.tobytes()
 
 

@@ -29,7 +29,7 @@ from faceloom.schemas.photos import Reject
 
 RECORD = BuildRecord(
     recipe={"name": "try"}, plan="0123456789abcdef" * 4, analyser="1", renderer="1", photos=1234, faces=1100,
-    planned=2200, written=2199, rejects={"analyse": {"no_face": 100, "truncated": 34}, "render": {"warp_gate": 1}},
+    planned=2200, written=2199, rejects={"analyse": {"no_face": 100, "truncated": 34}, "render": {"mask_fit": 1}},
     by_split={"train": 2000, "val": 199}, by_mask={"surgical": 2199}, by_source={"people": 2199},
     shards=(ShardRecord(name="train-all-1", split="train", samples=2000, bytes=3 * 2**20),),
 )  # fmt: skip
@@ -122,7 +122,7 @@ def test_only_the_first_rejects_of_each_code_are_shown() -> None:
 
 def test_long_messages_are_folded_and_not_cut() -> None:
     message = " ".join(f"word{number}" for number in range(60))
-    text = " ".join(shown(*reject_examples([Reject("render", "set", "a.jpg", "warp_gate", message)]), width=60))
+    text = " ".join(shown(*reject_examples([Reject("render", "set", "a.jpg", "mask_fit", message)]), width=60))
     assert all(f"word{number}" in text for number in range(60))
 
 

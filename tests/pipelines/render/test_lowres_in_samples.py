@@ -17,6 +17,7 @@ from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
 from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
+from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.transforms.lowres.degrade import degrade, small_mask
@@ -169,6 +170,5 @@ def test_each_sample_draws_its_own_size_by_its_key(make: Make) -> None:
 def test_sizes_come_from_the_real_ones(make: Make) -> None:
     how = recipe({"mode": "area", "sizes_from": "sizes.txt"})
     assert {make(how, (17, 23), face=number).drawn["size"][1] for number in range(12)} == {17, 23}
-    reject = make(how)
-    assert isinstance(reject, Reject)
-    assert (reject.stage, reject.code) == ("render", "no_sizes")
+    with pytest.raises(RecipeError, match=r"\$\.lowres\.sizes_from"):
+        make(how)

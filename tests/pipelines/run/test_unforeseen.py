@@ -35,6 +35,12 @@ def test_errors_of_ours_pass_as_they_are(error: BaseException) -> None:
     assert caught.value is error
 
 
+def test_an_error_of_ours_without_a_place_gets_one() -> None:
+    with pytest.raises(FaceloomError) as caught, naming("lfw/a.jpg"):
+        raise FaceloomError("cannot be encoded as webp")
+    assert str(caught.value) == "lfw/a.jpg: cannot be encoded as webp"
+
+
 def test_the_innermost_name_counts() -> None:
     with pytest.raises(FaceloomError) as caught, naming("part 1"), naming("lfw/a.jpg"):
         raise ValueError("x")

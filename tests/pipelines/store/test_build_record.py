@@ -43,7 +43,7 @@ def put(storage: Storage, shard: Shard, masks: list[str], rejects: int = 0, sour
         IndexRow(f"k{n}", "i", shard.split, "p", 0, 512, (), mask, source, "u", "h", 0, (), "[]", "1", None, None)
         for n, mask in enumerate(masks)
     ]
-    gone = [{"stage": "render", "source": "s", "uri": "u", "code": "no_fit", "message": "m", "key": "k"}] * rejects
+    gone = [{"stage": "render", "source": "s", "uri": "u", "code": "mask_fit", "message": "m", "key": "k"}] * rejects
     write_index(storage, shard_index(shard.name), rows, {"p": gone})
     with storage.write(shard_tar(shard.name)) as stream:
         stream.write(bytes(100 * len(masks)))
@@ -70,7 +70,7 @@ def rejects(storage: Storage, plan: Plan) -> list[Reject]:
 def test_counts_come_from_the_shards_and_add_up(storage: Storage, plan: Plan) -> None:
     record = make_record(storage, RECIPE, plan, 3, rejects(storage, plan))
     assert (record.photos, record.faces, record.planned, record.written) == (3, 3, 5, 4)
-    assert record.rejects == {"render": {"no_fit": 1}, "scan": {"empty": 2}}
+    assert record.rejects == {"render": {"mask_fit": 1}, "scan": {"empty": 2}}
     assert record.by_split == {"test": 1, "train": 3}
     assert record.by_mask == {"cloth": 2, "surgical": 2}
     assert record.by_source == {"lfw": 3, "s": 1}
@@ -82,10 +82,10 @@ def test_counts_come_from_the_shards_and_add_up(storage: Storage, plan: Plan) ->
 
 
 def test_rejects_of_rendering_come_back_from_the_indexes(storage: Storage, plan: Plan) -> None:
-    assert render_rejects(storage, plan) == [Reject("render", "s", "u", "no_fit", "m", "k")]
+    assert render_rejects(storage, plan) == [Reject("render", "s", "u", "mask_fit", "m", "k")]
 
 
-@pytest.mark.parametrize("known", [[], [Reject("render", "s", "u", "no_fit", "m", "k")] * 2])
+@pytest.mark.parametrize("known", [[], [Reject("render", "s", "u", "mask_fit", "m", "k")] * 2])
 def test_what_does_not_add_up_is_refused(storage: Storage, plan: Plan, known: list[Reject]) -> None:
     with pytest.raises(FaceloomError, match="do not match: ") as caught:
         make_record(storage, RECIPE, plan, 3, known)

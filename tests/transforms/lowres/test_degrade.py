@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.lowres import LowRes, Mode
 from faceloom.transforms.lowres.camera import Exposure
 from faceloom.transforms.lowres.degrade import degrade, draw, make_small, small_mask
@@ -99,9 +99,9 @@ def test_the_recipes_sizes_are_obeyed() -> None:
 
 
 def test_no_real_sizes_is_an_error() -> None:
-    with pytest.raises(PhotoError, match="real sizes") as caught:
+    with pytest.raises(RecipeError, match="real sizes") as caught:
         draw(LowRes(sizes_from="nothing"), (112, 112), np.random.default_rng(0))
-    assert caught.value.code == "no_sizes"
+    assert caught.value.where == "$.lowres.sizes_from"
 
 
 def test_nothing_is_drawn_larger_than_the_crop() -> None:

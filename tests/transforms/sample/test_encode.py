@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import FaceloomError, PhotoError
 from faceloom.transforms.sample.encode import encode, json_bytes, npy
 
 
@@ -32,11 +32,11 @@ def test_jpg_quality_and_colour_order(synthetic: SimpleNamespace) -> None:
     assert len(encode(noise, "jpg", 50)) < len(encode(noise, "jpg", 95))
 
 
-def test_what_cannot_be_encoded_is_a_photo_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_encoded_is_no_fault_of_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "imencode", lambda *_: (False, None))
-    with pytest.raises(PhotoError, match="cannot be encoded as png") as caught:
+    with pytest.raises(FaceloomError, match="cannot be encoded as png") as caught:
         encode(np.zeros((4, 4), np.uint8), "png", 1)
-    assert caught.value.code == "encode_failed"
+    assert not isinstance(caught.value, PhotoError) and "memory" in caught.value.remedy
 
 
 def test_npy_needs_no_pickle() -> None:
