@@ -8,39 +8,39 @@ applied, and a reduction r gives a picture of ceil(size / r), whose pixel x lies
 from __future__ import annotations
 
 import io
-import struct
-import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from faceloom.schemas.errors import PhotoError
+from faceloom.transforms.file_format import claimed_pixels, excess, format_of, is_cut_off, without_metadata
 from faceloom.transforms.jpeg import is_jpeg, jpeg_layout
+from faceloom.transforms.memory import is_memory_fault, require_memory
+from faceloom.transforms.pillow import LIMIT_LIFTED, readable_formats
 from faceloom.transforms.types import Pixels, Points, Size
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 
+_Read = TypeVar("_Read")
+
 MAX_PIXELS = 100_000_000
 """Default limit on the pixels of a photo; about 300 MB once decoded."""
 REDUCTIONS = (1, 2, 4, 8)
 """Reductions that the JPEG inverse transform computes at almost no cost."""
 
-# Excludes formats such as EPS, for which Pillow starts another program.
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
 _UNSUPPORTED = {b"%PDF": "PDF", b"%!PS": "PostScript", b"8BPS": "Photoshop", b"<svg": "SVG", b"<?xml": "XML or SVG"}
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 # Orientation tag -> (transpose first, then flip as cv2.flip numbers it: 1 left-right, 0 up-down, -1 both).
 _TURNS = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1), 8: (True, 0)}
 _TRANSPARENT_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _BAND_PIXELS = 1 << 20
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError, struct.error)
+_MEMORY = 64 << 20, 20
+"""Memory that any decoder may need: bytes for a file, and for each of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,21 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
     """
     if not data:
         raise PhotoError("empty", "the file has no bytes")
-    header, cut_off = _jpeg_header(data) or _pillow_header(data)
+    if (claimed := claimed_pixels(data)) > max_pixels:
+        raise _too_large(max_pixels, f"{claimed} pixels")
+    if much := excess(data):
+        raise PhotoError("unsupported", "the file has too many pieces", value=much, remedy="Save it anew")
+    header, cut_off = _jpeg_header(data) or _tolerant(_pillow_header, data)
     if header.width * header.height > max_pixels:
-        raise PhotoError(
-            "too_many_pixels",
-            f"the picture has more than {max_pixels} pixels",
-            value=f"{header.width}x{header.height}",
-            remedy="Raise the limit or shrink the photo",
-        )
+        raise _too_large(max_pixels, f"{header.width}x{header.height}")
     if cut_off:
         raise PhotoError("truncated", f"the end of the {header.format} file is missing", value=f"{len(data)} bytes")
     return header
+
+
+def _too_large(max_pixels: int, found: str) -> PhotoError:
+    what, remedy = f"the picture has more than {max_pixels} pixels", "Raise the limit or shrink the photo"
+    return PhotoError("too_many_pixels", what, value=found, remedy=remedy)
 
 
 def read_size(start: bytes) -> Size:
@@ -168,7 +172,7 @@ def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> 
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction is one of {REDUCTIONS}, not {reduction}")
     if header.format != "JPEG" or header.mode not in ("RGB", "L"):
-        return shrink(_turn(_pillow_pixels(data), header.exif_orientation), reduction)
+        return shrink(_turn(_tolerant(_pillow_pixels, data), header.exif_orientation), reduction)
     if not _reduces_in_place(header, reduction):
         return shrink(_decode(data, header, 1, grey=grey), reduction)
     flags = cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB)
@@ -182,9 +186,9 @@ def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> 
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise PhotoError("decode_failed", "the picture cannot be decoded", value=error) from None
+        raise _broken(data, error, header.width * header.height) from None
     if pixels is None:
-        raise PhotoError("decode_failed", "the picture cannot be decoded")
+        raise _broken(data, None, header.width * header.height)
     return _turn(np.asarray(pixels, np.uint8), header.exif_orientation)
 
 
@@ -205,82 +209,81 @@ def _turn(pixels: Pixels, orientation: int) -> Pixels:
     return turned
 
 
-@lru_cache(maxsize=1)
-def _formats() -> tuple[str, ...]:
-    """The formats that the installed Pillow supports."""
-    from PIL import Image
-
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-class _PillowLimitLifted:
-    """Context manager that disables Pillow's own pixel limit; `max_pixels` is checked instead.
-
-    Pillow's limit is global to the process, so it is restored when the last thread leaves.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-        self._limit: int | None = None
-
-    def __enter__(self) -> None:
-        from PIL import Image
-
-        with self._lock:
-            if self._inside == 0:
-                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        from PIL import Image
-
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                Image.MAX_IMAGE_PIXELS = self._limit
-
-
-_LIMIT_LIFTED = _PillowLimitLifted()
+def _tolerant(read: Callable[[bytes], _Read], data: bytes) -> _Read:
+    """Read a picture, and if that fails, read it without its metadata: odd profiles or texts do not spoil pixels."""
+    try:
+        return read(data)
+    except PhotoError:
+        plain = without_metadata(data)
+        if plain is None:
+            raise
+        try:
+            return read(plain)
+        except PhotoError:
+            pass
+        raise
 
 
 def _open(data: bytes) -> tuple[PillowImage, int]:
     """Pillow's lazy image, and the EXIF orientation still to be applied."""
     from PIL import Image, UnidentifiedImageError
 
-    with warnings.catch_warnings(), _LIMIT_LIFTED:
+    formats = readable_formats()
+    with warnings.catch_warnings(), LIMIT_LIFTED:
         warnings.simplefilter("ignore")  # odd metadata does not matter
         try:
-            image = Image.open(io.BytesIO(data), formats=_formats())
-            # The PNG class's own getexif would decode the pixels to look behind them.
-            orientation = Image.Image.getexif(image).get(0x0112, 1)
+            image = Image.open(io.BytesIO(data), formats=formats)
+        except ImportError:
+            raise
         except UnidentifiedImageError:
             raise _unidentified(data) from None
-        except _BROKEN as error:
-            raise _broken(error) from None
-    turned_by_pillow = image.format == "TIFF"
-    valid = isinstance(orientation, int) and 1 <= orientation <= 8 and not turned_by_pillow
-    return image, int(orientation) if valid else 1
+        except Exception as error:  # Pillow raises many kinds on odd files
+            raise _broken(data, error) from None
+        return image, 1 if image.format == "TIFF" else _orientation(image)  # Pillow turns TIFF itself
+
+
+def _orientation(image: PillowImage) -> int:
+    """EXIF orientation of a picture, 1..8; 1 if its EXIF is broken."""
+    from PIL import Image
+
+    try:
+        # The PNG class's own getexif would decode the pixels to look behind them.
+        found = Image.Image.getexif(image).get(0x0112, 1)
+    except ImportError:
+        raise
+    except Exception as error:
+        if is_memory_fault(error):
+            raise MemoryError(str(error)) from None
+        return 1
+    return int(found) if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def _unidentified(data: bytes) -> PhotoError:
-    head = data[:512].lstrip()
+    """The error for bytes that Pillow does not take for a picture."""
+    head, found = data[:512].lstrip(), format_of(data)
     kind = next((name for magic, name in _UNSUPPORTED.items() if head.startswith(magic)), None)
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        kind = "HEIF"
-    if kind:
-        return PhotoError("unsupported", f"{kind} files are not read", remedy="Convert it to JPEG, PNG or WEBP")
-    if not data.startswith(_SIGNATURES):
+    if kind or found == "HEIF":
+        return PhotoError(
+            "unsupported", f"{kind or found} files are not read", remedy="Convert it to JPEG, PNG or WEBP"
+        )
+    if not found:
         return PhotoError("not_an_image", "the file is not a picture", value=data[:8])
-    if _is_cut_off(data):
-        return PhotoError("truncated", "the end of the file is missing", value=f"{len(data)} bytes")
-    return PhotoError("decode_failed", "the file starts like a picture, but cannot be read as one")
+    if found not in readable_formats():
+        return PhotoError("unsupported", f"this Pillow does not read {found}", remedy="Install a Pillow that does")
+    return _broken(data, None)
 
 
-def _broken(error: Exception) -> PhotoError:
-    truncated = "truncated" in str(error).lower() or isinstance(error, EOFError)
-    what = "the end of the file is missing" if truncated else "the picture cannot be decoded"
-    return PhotoError("truncated" if truncated else "decode_failed", what, value=error)
+def _broken(data: bytes, error: Exception | None, pixels: int = 0) -> PhotoError:
+    """The error for a picture that a library cannot decode.
+
+    Raises:
+        MemoryError: the library may have failed because memory ran out.
+    """
+    require_memory(_MEMORY[0] + _MEMORY[1] * pixels, error)
+    torn = "truncated" in str(error).lower() or isinstance(error, EOFError) or _is_cut_off(data)
+    if torn:
+        return PhotoError("truncated", "the end of the file is missing", value=error or f"{len(data)} bytes")
+    return PhotoError("decode_failed", "the picture cannot be decoded", value=error or "")
 
 
 def _jpeg_header(data: bytes) -> tuple[PhotoHeader, bool] | None:
@@ -294,25 +297,23 @@ def _jpeg_header(data: bytes) -> tuple[PhotoHeader, bool] | None:
 
 def _pillow_header(data: bytes) -> tuple[PhotoHeader, bool]:
     image, orientation = _open(data)
-    return PhotoHeader(str(image.format), *image.size, orientation, image.mode), _is_cut_off(data)
+    # Pillow reads other formats without their end, as far as the pixels of the first frame are complete.
+    checked = format_of(data) in ("JPEG", "PNG", "WEBP") and _is_cut_off(data)
+    return PhotoHeader(str(image.format), *image.size, orientation, image.mode), checked
 
 
 def _is_cut_off(data: bytes) -> bool:
-    """Whether a JPEG, PNG or WEBP lacks its end; bytes after the end are common and harmless."""
+    """Whether a picture that cannot be decoded lacks its end."""
     if is_jpeg(data):
         layout = jpeg_layout(data)
         return layout is None or layout.cut_off
-    if data.startswith(b"\x89PNG"):
-        return data.rfind(b"IEND") < 0
-    if data.startswith(b"RIFF"):
-        return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return False
+    return is_cut_off(data)
 
 
 def _pillow_pixels(data: bytes) -> Pixels:
     """Stored pixels by Pillow, without EXIF rotation: uint8 (H, W) for grey pictures, else (H, W, 3)."""
     image, _ = _open(data)
-    with warnings.catch_warnings(), _LIMIT_LIFTED:
+    with warnings.catch_warnings(), LIMIT_LIFTED:
         warnings.simplefilter("ignore")
         try:
             image.load()
@@ -324,8 +325,10 @@ def _pillow_pixels(data: bytes) -> Pixels:
             for top in range(0, height, rows):  # in bands, so that conversions never hold a second picture
                 band = image.crop((0, top, width, min(top + rows, height)))
                 pixels[top : top + rows] = _band_pixels(band, grey)
-        except _BROKEN as error:
-            raise _broken(error) from None
+        except (ImportError, PhotoError):
+            raise
+        except Exception as error:
+            raise _broken(data, error, image.width * image.height) from None
     return pixels
 
 

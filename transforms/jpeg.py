@@ -5,7 +5,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from faceloom.schemas.errors import PhotoError
+
+MOST_SEGMENTS = 50_000
+"""Limit on the segments and fill bytes before the pixels."""
+MOST_SCANS, MOST_SCANNED = 20, 1_000_000_000
+"""A JPEG with more scans than this is not read if scans times pixels exceed the other limit: it takes minutes."""
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL = {0xC0, 0xC1}
 _BARE = {0x00, 0x01, *range(0xD0, 0xD9)}
 _ORIENTATION = 0x0112
 
@@ -40,10 +47,15 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
 
     Segments are skipped by their length, so that the end marker of a thumbnail is not mistaken for the photo's. Bytes
     after the end are common and harmless.
+
+    Raises:
+        PhotoError: `unsupported`, if there are more segments or scans than any camera or editor writes.
     """
-    frame, orientation, place = None, 1, 2
+    frame, orientation, place, steps, one_scan = None, 1, 2, 0, True
     while (place := data.find(b"\xff", place)) >= 0 and place + 4 <= len(data):
-        marker = data[place + 1]
+        marker, steps = data[place + 1], steps + 1
+        if steps > MOST_SEGMENTS:
+            raise PhotoError("unsupported", f"a JPEG with more than {MOST_SEGMENTS} segments", remedy="Save it anew")
         if marker == 0xDA:
             break
         if marker == 0xFF:  # a fill byte
@@ -55,6 +67,7 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
         length = int.from_bytes(data[place + 2 : place + 4], "big")
         if marker in _FRAMES and place + 10 <= len(data):
             frame = struct.unpack_from(">BHHB", data, place + 4)
+            one_scan = marker in _SEQUENTIAL
         elif marker == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
             orientation = exif_orientation(data[place + 10 : place + 2 + length])
         place += 2 + length
@@ -63,6 +76,10 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
     if frame is None:
         return None
     bits, height, width, components = frame
+    if place >= 0 and not (one_scan and data[place + 4 : place + 5] == bytes([components])):
+        scans = data.count(b"\xff\xda", place)
+        if scans > MOST_SCANS and scans * width * height > MOST_SCANNED:
+            raise PhotoError("unsupported", "a JPEG with too many scans", value=scans, remedy="Save it anew")
     cut_off = place < 0 or data.rfind(b"\xff\xd9", place) < 0
     return JpegLayout(width, height, components, bits, orientation, cut_off)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.decode import decode_rgb, read_header
@@ -44,12 +46,130 @@ def test_pictures_that_are_not_read(data: bytes) -> None:
     assert code_of(data) == "unsupported"
 
 
-@pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF"])
-def test_a_file_cut_short_is_never_half_a_picture(kind: str, share: float) -> None:
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("JPEG", {}), ("PNG", {}), ("WEBP", {}), ("WEBP", {"lossless": True}), ("AVIF", {}), ("JPEG2000", {}), ("GIF", {}),
+    ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("BMP", {}), ("PPM", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("share", [0.003, 0.02, 0.2, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_a_file_cut_short_is_called_truncated(kind: str, options: dict[str, Any], share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    data = encode(noise, kind)
-    assert code_of(data[: int(len(data) * share)]) in ("truncated", "decode_failed", "not_an_image")
+    data = encode(noise, kind, **options)
+    assert code_of(data[: max(12, int(len(data) * share))]) == "truncated"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_tiff_cut_short_is_called_truncated_in_any_layout(order: str, large: bool) -> None:
+    buffer = io.BytesIO()
+    info = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II" if order == "<" else b"MM")
+    info[278] = 8
+    options = {"big_tiff": True} if large else {"compression": "tiff_lzw"}
+    Image.fromarray(gradient()).save(buffer, "TIFF", tiffinfo=info, **options)
+    data = buffer.getvalue()
+    assert data[2:4] in (b"+\0", b"\0+") if large else data[2:4] in (b"*\0", b"\0*")
+    assert difference(decode_rgb(data), gradient()) == 0
+    assert {code_of(data[: len(data) * part // 50]) for part in range(1, 50)} == {"truncated"}
+
+
+@pytest.mark.parametrize("kind", ["WAVE", "AVI "])
+def test_other_riff_files_are_no_pictures(kind: str) -> None:
+    assert code_of(b"RIFF\x24\0\0\0" + kind.encode() + bytes(40)) == "not_an_image"
+
+
+BROKEN_EXIF = [
+    b"garbage", b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\xff\xff", b"II*\0\xff\xff\xff\xff", b"\0", b"Exif\0\0",
+    b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\x09\0\0", b"MM\0*\0\0\0\x08\0\1\1\x12\0\2\0\0\0\1x\0\0\0",
+    b"MM\0*\0\0\0\x08\0\1\1\x12\0\5\0\0\0\1\0\0\0\x20", b"MM\0*\0\0\0\x08\xff\xff" + b"\1\x12\0\3\xff\xff\xff\xff" * 9,
+]  # fmt: skip
+
+
+def with_exif(kind: str, exif: bytes) -> bytes:
+    """A file with these bytes as its EXIF, whatever Pillow thinks of them."""
+    if kind == "PNG":
+        data = encode(gradient(), "PNG")
+        return data[:33] + chunk(b"eXIf", exif) + data[33:]
+    sound = Image.Exif()
+    sound[0x010E] = "pad-" * 60
+    data = encode(gradient(), kind, exif=sound.tobytes(), **({"lossless": True} if kind == "WEBP" else {}))
+    end = data.index(b"pad-pad") + 200
+    start = data.rindex(b"Exif\0\0" if kind == "JPEG" else sound.tobytes()[6:10], 0, end)
+    return data[:start] + (exif + bytes(end))[: end - start] + data[end:]
+
+
+@pytest.mark.parametrize("exif", BROKEN_EXIF, ids=range(len(BROKEN_EXIF)))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
+def test_broken_exif_does_not_spoil_the_pixels(kind: str, exif: bytes) -> None:
+    data = with_exif(kind, exif)
+    plain = encode(gradient(), kind, **({"lossless": True} if kind == "WEBP" else {}))
+    assert read_header(data).exif_orientation == 1
+    assert np.array_equal(decode_rgb(data), decode_rgb(plain))
+
+
+def test_sound_exif_is_followed() -> None:
+    exif = b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
+    for kind in ("JPEG", "PNG", "WEBP"):
+        data = with_exif(kind, b"Exif\0\0" + exif if kind == "JPEG" else exif)
+        assert read_header(data).exif_orientation == 6
+
+
+@pytest.mark.parametrize("place", [33, -12])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1 << 25))),
+        chunk(b"iCCP", b"k\0\0" + zlib.compress(bytes(1 << 25))),
+        chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress(bytes(1 << 25))),
+        chunk(b"tEXt", b"k\0v")[:-1] + b"!",
+        chunk(b"pHYs", b""),
+        chunk(b"gAMA", b"\0"),
+    ],
+    ids=lambda odd: odd[4:8].decode(),
+)
+def test_odd_metadata_does_not_spoil_the_pixels_of_a_png(odd: bytes, place: int) -> None:
+    data = encode(gradient(), "PNG")
+    assert np.array_equal(decode_rgb(data[:place] + odd + data[place:]), gradient())
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_decoder_that_finds_no_memory_does_not_speak_of_the_picture(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode(gradient(), kind)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)  # what OpenCV does when libjpeg finds none
+    monkeypatch.setattr(ImageFile.ImageFile, "load", failing(OSError("broken data stream when reading image file")))
+    assert code_of(data) == "decode_failed"
+    monkeypatch.setattr(ImageFile.ImageFile, "load", failing(OSError("out of memory error when reading image file")))
+    if kind != "JPEG":
+        with pytest.raises(MemoryError):
+            decode_rgb(data)
+    monkeypatch.setattr(np, "empty", failing(MemoryError()))
+    with pytest.raises(MemoryError):
+        decode_rgb(data)
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), AssertionError(), AttributeError("x"), ZeroDivisionError("x")])
+@pytest.mark.parametrize("step", ["open", "load"])
+def test_whatever_pillow_raises_on_an_odd_file_is_a_code(
+    step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encode(gradient(), "PNG")
+    monkeypatch.setattr(*((Image, "open") if step == "open" else (ImageFile.ImageFile, "load")), failing(error))
+    assert code_of(data) == "decode_failed"
+
+
+def test_the_canvas_of_a_webp_is_refused_before_it_is_made() -> None:
+    head = b"VP8X" + struct.pack("<I", 10) + b"\2\0\0\0" + (16_000_000).to_bytes(3, "little") * 2
+    assert code_of(b"RIFF" + struct.pack("<I", 100) + b"WEBP" + head + bytes(100)) == "too_many_pixels"
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.99])

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from faceloom.transforms.decode import decode_rgb, read_header
 from faceloom.transforms.jpeg import exif_orientation, is_jpeg, jpeg_layout
+from tests.transforms.pictures import code_of
 
 
 def jpeg(mode: str = "RGB", size: tuple[int, int] = (90, 60), **options: Any) -> bytes:
@@ -118,3 +120,21 @@ def test_garbage_is_no_trouble(garbage: bytes) -> None:
 
 def test_other_files_are_no_jpeg() -> None:
     assert not any(is_jpeg(data) for data in (b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"\0" * 10))
+
+
+@pytest.mark.parametrize("piece", [b"\xff\xef\0\2", b"\xff", b"\xff\0"])
+def test_very_many_segments_are_refused_at_once(piece: bytes) -> None:
+    data = jpeg()
+    assert code_of(data[:2] + piece * 50_001 + data[2:]) == "unsupported"
+    assert decode_rgb(data[:2] + piece * 400 + data[2:]).shape == (60, 90, 3)
+
+
+def test_scans_are_limited_where_they_would_take_minutes() -> None:
+    def repeated(data: bytes, times: int) -> bytes:
+        last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+        return data[:end] + data[last:end] * times + data[end:]
+
+    small, large = (jpeg(size=(side, side), progressive=True) for side in (60, 6000))
+    assert decode_rgb(repeated(small, 200)).shape == (60, 60, 3)
+    assert read_header(large).width == 6000
+    assert code_of(repeated(large, 20)) == "unsupported"
