@@ -15,13 +15,14 @@ MOST_DIGITS = 300
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
-def parse_json(data: bytes | str, most_bytes: int, *, most_depth: int = MOST_DEPTH) -> Any:
+def parse_json(data: bytes | str, most_bytes: int, *, most_depth: int = MOST_DEPTH, lenient: bool = False) -> Any:
     """The content of a JSON document.
 
     Args:
         data: UTF-8.
         most_bytes: a longer document is refused.
         most_depth: a document that nests deeper is refused before it is parsed.
+        lenient: accept NaN, infinities and halves of surrogate pairs, which other tools write.
 
     Raises:
         ValueError: the document is too long, nests too deep, is not UTF-8 or not JSON, names a key twice in an object,
@@ -39,11 +40,15 @@ def parse_json(data: bytes | str, most_bytes: int, *, most_depth: int = MOST_DEP
         raise ValueError(f"it nests {depth} levels deep; at most {most_depth} are read")
     try:
         value = json.loads(
-            text, parse_constant=_refuse_constant, parse_int=_whole, parse_float=_real, object_pairs_hook=_object
+            text,
+            parse_constant=float if lenient else _refuse_constant,
+            parse_int=_whole,
+            parse_float=_real,
+            object_pairs_hook=_object,
         )
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} in line {error.lineno}") from None
-    if "\\u" in text:
+    if "\\u" in text and not lenient:
         _refuse_surrogates(value)
     return value
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import json
+import codecs
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from faceloom.pipelines.sources.npy_note import read_npy_header, read_npy_numbers
 from faceloom.pipelines.sources.source import read_span
 from faceloom.pipelines.sources.tar_members import Member
-from faceloom.pipelines.sources.values import as_landmarks, as_text
+from faceloom.pipelines.sources.values import LONGEST_TEXT, as_landmarks, as_text
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending, is_unsafe
 from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.json_text import parse_json
 
 Members = dict[str, Member]
 """Members of a sample by their ending, all after the first dot, in lower case: `jpg`, `face.jpg`, `json`."""
@@ -59,7 +58,7 @@ class SampleNotes(NamedTuple):
         """Read the `json` member; empty without one. Raises PhotoError `bad_metadata`."""
         text = self._read("json")
         try:
-            facts = json.loads(text) if text else {}
+            facts = parse_json(text.removeprefix(codecs.BOM_UTF8), _LONGEST_NOTE, lenient=True) if text else {}
         except ValueError as error:
             raise PhotoError("bad_metadata", f"the json cannot be read ({error})") from error
         if not isinstance(facts, dict):
@@ -67,13 +66,19 @@ class SampleNotes(NamedTuple):
         return facts
 
     def identity(self, facts: dict[str, object]) -> str | None:
-        """Read the identity from json `identity`, `label` or `id`, or from `cls`, or from a `txt` of one line."""
+        """Read the identity from json `identity`, `label` or `id`, or from `cls`, or from a `txt` of one line.
+
+        Raises:
+            PhotoError: `bad_metadata`, if the identity is longer than `LONGEST_TEXT`.
+        """
         for field in ("identity", "label", "id"):
             if (found := as_text(facts.get(field))) is not None:
+                if len(found) > LONGEST_TEXT:
+                    raise PhotoError("bad_metadata", f"the json has an identity of {len(found):,} characters")
                 return found
         for kind in ("cls", "txt"):
             note = as_text(self._read(kind).decode("utf-8", "replace"))
-            if note is not None and not is_unsafe(note):
+            if note is not None and len(note) <= LONGEST_TEXT and not is_unsafe(note):
                 return note
         return None
 
@@ -82,18 +87,20 @@ class SampleNotes(NamedTuple):
         try:
             for kind in ("landmarks.npy", "npy"):
                 if data := self._read(kind):
-                    points = np.load(io.BytesIO(data), allow_pickle=False)
+                    header = read_npy_header(data)
                     # A plain npy may hold anything, such as an embedding.
-                    if kind == "landmarks.npy" or points.shape == (68, 2):
-                        return as_landmarks(points)
+                    if kind == "landmarks.npy" or header.shape == (68, 2):
+                        return as_landmarks(read_npy_numbers(data, header))
             return as_landmarks(facts.get("landmarks"))
-        except (ValueError, EOFError) as error:
+        except ValueError as error:
             raise PhotoError("bad_landmarks", str(error)) from error
 
     def _read(self, kind: str) -> bytes:
         member = self.sample.get(kind)
-        if member is None or not member.is_file:
+        if member is None:
             return b""
+        if not member.is_file:
+            raise PhotoError("bad_metadata", f"the {kind} is a link or device inside the tar file")
         if member.size > _LONGEST_NOTE:
             raise PhotoError("bad_metadata", f"the {kind} is too long: {member.size} bytes")
         return read_span(self.root, self.shard, member.offset, member.size)

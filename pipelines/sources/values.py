@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Scalar
 
+LONGEST_TEXT = 1_000
+"""Characters of an identity, of the name of an attribute, and of its text."""
+MOST_ATTRIBUTES = 1_000
+"""Attributes of one photo."""
+
+_LONGEST_JSON = 1_000_000  # bytes; 68 landmarks take some 3,000
 _TYPED = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?|true|false")
 
 
@@ -25,8 +33,7 @@ def as_text(value: object) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    # JSON may hold lone surrogates, which a table cannot store.
-    return str(value).strip().encode("utf-8", "backslashreplace").decode()
+    return _plain(str(value).strip())
 
 
 def as_landmarks(value: object) -> bytes | None:
@@ -35,11 +42,8 @@ def as_landmarks(value: object) -> bytes | None:
     Raises:
         ValueError: the value is not 68 pairs of finite numbers.
     """
-    try:
-        if isinstance(value, str) and value.strip():
-            value = json.loads(value)
-    except RecursionError as error:
-        raise ValueError("landmarks must be 68 pairs of numbers; this value is nested too deep") from error
+    if isinstance(value, str) and value.strip():
+        value = parse_json(value, _LONGEST_JSON, lenient=True)
     if value is None or (isinstance(value, str | float) and is_missing(value)):
         return None
     try:
@@ -54,10 +58,59 @@ def as_landmarks(value: object) -> bytes | None:
     return points.tobytes()
 
 
-def as_attributes(values: Mapping[str, object]) -> tuple[tuple[str, Scalar], ...]:
-    """Sort named values by name and drop missing ones; a value other than text, number or bool becomes JSON text."""
-    kept = ((str(name), _scalar(value)) for name, value in values.items() if not is_missing(value))
+def as_object(value: object) -> dict[str, object]:
+    """Attributes as an object, from JSON text or an object; empty if missing.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if is_missing(value):
+        return {}
+    try:
+        parsed = parse_json(value, _LONGEST_JSON, lenient=True) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"attributes must be a JSON object ({error})") from error
+    if not isinstance(parsed, dict):
+        raise ValueError("attributes must be a JSON object")
+    return parsed
+
+
+def as_attributes(values: Mapping[str, object], left_out: Counter[str] | None = None) -> tuple[tuple[str, Scalar], ...]:
+    """Sort named values by name and drop missing ones; a value other than text, number or bool becomes JSON text.
+
+    Args:
+        values: of one photo.
+        left_out: counts, by name, the values that are longer than `LONGEST_TEXT` and become no attribute.
+
+    Raises:
+        ValueError: more than `MOST_ATTRIBUTES`.
+    """
+    kept: list[tuple[str, Scalar]] = []
+    for given, value in values.items():
+        if is_missing(value):
+            continue
+        name, scalar = _plain(str(given)), _scalar(value)
+        if len(name) <= LONGEST_TEXT and not (isinstance(scalar, str) and len(scalar) > LONGEST_TEXT):
+            kept.append((name, scalar))
+        elif left_out is not None:
+            left_out[name[:LONGEST_TEXT]] += 1
+    if len(kept) > MOST_ATTRIBUTES:
+        raise ValueError(f"{len(kept):,} attributes; at most {MOST_ATTRIBUTES:,} are used")
     return tuple(sorted(kept, key=lambda item: item[0]))
+
+
+def notices_of(left_out: Counter[str]) -> tuple[str, ...]:
+    """What a source reports about the values that `as_attributes` left out."""
+    names = sorted(left_out)
+    shown = ", ".join(f"{ascii(name)[1:-1][:60]} ({left_out[name]:,})" for name in names[:5])
+    more = f" and {len(names) - 5} more names" if len(names) > 5 else ""
+    what = f"values of more than {LONGEST_TEXT:,} characters do not become attributes: {shown}{more}"
+    return (what,) if names else ()
+
+
+def _plain(text: str) -> str:
+    # JSON may hold lone surrogates, which a table cannot store.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _scalar(value: object) -> Scalar:
@@ -66,7 +119,7 @@ def _scalar(value: object) -> Scalar:
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return _plain(value)
     return json.dumps(value, default=str, sort_keys=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from faceloom.pipelines.sources.shard_files import root_of, shard_files
@@ -9,7 +10,7 @@ from faceloom.pipelines.sources.shard_sample import Members, SampleNotes, photo_
 from faceloom.pipelines.sources.source import full_path, read_error, read_span, uri_filter
 from faceloom.pipelines.sources.tar_index import find_picture
 from faceloom.pipelines.sources.tar_members import Member, members
-from faceloom.pipelines.sources.values import as_attributes, as_text
+from faceloom.pipelines.sources.values import as_attributes, as_text, notices_of
 from faceloom.pipelines.sources.walk import Found, is_unsafe, scan_reject
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo, Reject
@@ -30,9 +31,11 @@ class WebDatasetShards:
         self.path = full_path(spec.path)
         self.root = root_of(self.path)
         self.name = spec.source_name
+        self.notices: tuple[str, ...] = ()
 
     def scan(self) -> Iterator[Photo | Reject]:
         """See `Source.scan`. One row per sample, and one per file that belongs to no sample."""
+        left_out: Counter[str] = Counter()
         wanted = uri_filter(self.spec)
         shards = sorted(shard_files(self.path, self.name), key=lambda row: row.uri + _JOINT)
         if not any(isinstance(shard, Found) for shard in shards):
@@ -43,9 +46,10 @@ class WebDatasetShards:
             if isinstance(shard, Reject):
                 yield shard
                 continue
-            for row in sorted(self._samples(shard), key=lambda row: row.uri):
+            for row in sorted(self._samples(shard, left_out), key=lambda row: row.uri):
                 if wanted is None or wanted(row.uri):
                     yield row
+        self.notices = notices_of(left_out)
 
     def read(self, photo_uri: str) -> bytes:
         """See `Source.read`. The first read from a shard lists its members; later reads seek to the bytes."""
@@ -60,7 +64,7 @@ class WebDatasetShards:
             raise PhotoError("vanished", "no longer in its tar file", where=photo_uri)
         return read_span(self.root, shard, *place, uri=photo_uri)
 
-    def _samples(self, shard: Found) -> Iterator[Photo | Reject]:
+    def _samples(self, shard: Found, left_out: Counter[str]) -> Iterator[Photo | Reject]:
         if _JOINT in shard.uri or is_unsafe(shard.uri):
             yield scan_reject(self.name, shard.uri, "bad_name", f"the name holds {_JOINT} or a control character")
             return
@@ -81,16 +85,20 @@ class WebDatasetShards:
             try:
                 photo = photo_of(sample)
                 uri = shard.uri + _JOINT + photo.name
-                yield self._photo(shard, uri, photo, sample)
+                yield self._photo(shard, uri, photo, sample, left_out)
             except PhotoError as error:
                 yield scan_reject(self.name, uri, error.code, error.what)
 
-    def _photo(self, shard: Found, uri: str, photo: Member, sample: Members) -> Photo:
+    def _photo(self, shard: Found, uri: str, photo: Member, sample: Members, left_out: Counter[str]) -> Photo:
         if is_unsafe(uri):
             raise PhotoError("bad_name", "the name holds a control character or undecodable bytes")
         notes = SampleNotes(self.root, shard.uri, sample)
         facts = notes.facts()
         given = facts.get("attributes")
+        try:
+            attributes = as_attributes(given if isinstance(given, dict) else {}, left_out)
+        except ValueError as error:
+            raise PhotoError("bad_metadata", f"the json has {error}") from error
         return Photo(
             source=self.name,
             uri=uri,
@@ -98,7 +106,7 @@ class WebDatasetShards:
             split=as_text(facts.get("split")),
             licence=as_text(facts.get("licence", facts.get("license"))) or self.spec.licence,
             consent=as_text(facts.get("consent")) or self.spec.consent,
-            attributes=as_attributes(given if isinstance(given, dict) else {}),
+            attributes=attributes,
             landmarks=notes.landmarks(facts),
             size=photo.size,
             stamp=f"{shard.mtime_ns}+{photo.offset}",

@@ -83,3 +83,13 @@ def test_surrogate_pairs_and_long_numbers_within_limits_are_read() -> None:
     assert parse_json('"\\ud83d\\ude00"', 100) == "\N{GRINNING FACE}"
     assert parse_json("9" * MOST_DIGITS, 1000) == int("9" * MOST_DIGITS)
     assert math.isclose(parse_json("1e300", 10), 1e300)
+
+
+def test_what_other_tools_write_is_read_if_asked() -> None:
+    text = '{"score": NaN, "cut": "\\ud83d"}'
+    with pytest.raises(ValueError, match="NaN"):
+        parse_json(text, 100)
+    value = parse_json(text, 100, lenient=True)
+    assert math.isnan(value["score"]) and value["cut"] == "\ud83d"
+    with pytest.raises(ValueError, match="twice"):
+        parse_json('{"a": 1, "a": 2}', 100, lenient=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from faceloom.pipelines.sources.shard_sample import SampleNotes, photo_of
 from faceloom.pipelines.sources.tar_members import Member
@@ -32,6 +34,12 @@ def notes(folder: Path, **given: bytes) -> SampleNotes:
 def npy(points: Any) -> bytes:
     stream = io.BytesIO()
     np.save(stream, np.array(points), allow_pickle=True)
+    return stream.getvalue()
+
+
+def npz() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, a=np.zeros(3))
     return stream.getvalue()
 
 
@@ -85,7 +93,10 @@ def test_identity(tmp_path: Path, given: dict[str, bytes], identity: str | None)
     assert found.identity(found.facts()) == identity
 
 
-@pytest.mark.parametrize("text", [b"{", b"[1]", b"\xff\xfe\x00", b"3"])
+@pytest.mark.parametrize(
+    "text",
+    [b"{", b"[1]", b"\xff\xfe\x00", b"3", b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5_000, b'{"id": 1, "id": 2}'],
+)
 def test_bad_json(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(PhotoError) as caught:
         notes(tmp_path, json=text).facts()
@@ -119,6 +130,15 @@ def test_no_landmarks(tmp_path: Path) -> None:
         {"landmarks__npy": npy([{"a": 1}])},
         {"json": b'{"landmarks": [[1, 2]]}'},
         {"json": b'{"landmarks": "soon"}'},
+        {"json": b'{"landmarks": "' + b"[" * 50_000 + b'"}'},
+        {"json": json.dumps({"landmarks": [[10**299, 1]] * 68}).encode()},
+        {"landmarks__npy": npz()},
+        {"npy": npz()},
+        {"npy": b"PK\3\4 no zip file"},
+        {"npy": npy(POINTS)[:-1]},
+        {"landmarks__npy": npy(np.zeros((68, 2), bool))},
+        {"landmarks__npy": npy(np.full((68, 2), "1"))},
+        {"landmarks__npy": npy(np.full((68, 2), np.nan))},
     ],
 )
 def test_bad_landmarks(tmp_path: Path, given: dict[str, bytes]) -> None:
@@ -133,3 +153,44 @@ def test_a_giant_note_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(PhotoError) as caught:
         giant.facts()
     assert caught.value.code == "bad_metadata"
+
+
+def test_a_note_that_is_a_link_is_reported(tmp_path: Path) -> None:
+    linked = SampleNotes(tmp_path, "s.tar", {"cls": Member("key.cls", 0, 0, False)})
+    with pytest.raises(PhotoError, match="the cls is a link") as caught:
+        linked.identity({})
+    assert caught.value.code == "bad_metadata"
+
+
+def test_notes_of_other_tools_are_read(tmp_path: Path) -> None:
+    found = notes(tmp_path, json=b'\xef\xbb\xbf{"score": NaN, "caption": "cut \\ud83d", "identity": "Ada"}')
+    assert found.identity(found.facts()) == "Ada"
+
+
+def test_a_long_text_is_no_identity(tmp_path: Path) -> None:
+    long = "x" * 1_001
+    assert notes(tmp_path, txt=long.encode()).identity({}) is None
+    with pytest.raises(PhotoError, match="identity of 1,001 characters") as caught:
+        notes(tmp_path).identity({"label": long})
+    assert caught.value.code == "bad_metadata"
+
+
+@given(
+    kind=st.sampled_from(["json", "cls", "txt", "npy", "landmarks__npy"]),
+    data=st.binary(max_size=100)
+    | st.text(max_size=100).map(str.encode)
+    | st.recursive(st.none() | st.floats() | st.text(max_size=5), st.lists).map(
+        lambda value: json.dumps({"landmarks": value, "label": value, "attributes": value}).encode()
+    ),
+)
+def test_any_note_is_a_value_or_an_error_of_the_photo(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, data: bytes
+) -> None:
+    found = notes(tmp_path_factory.getbasetemp(), **{kind: data})
+    try:
+        facts = found.facts()
+        found.identity(facts)
+        found.landmarks(facts)
+    except PhotoError as error:
+        assert error.code in ("bad_metadata", "bad_landmarks")
+        assert error.what

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.pipelines.sources.values import as_attributes, as_landmarks, as_text, is_missing, typed
+from faceloom.pipelines.sources.values import (
+    as_attributes,
+    as_landmarks,
+    as_object,
+    as_text,
+    is_missing,
+    notices_of,
+    typed,
+)
 
 POINTS = [[float(n), n / 2] for n in range(68)]
 
@@ -64,6 +73,47 @@ def test_attributes_are_sorted_scalars() -> None:
     values = {"smiling": True, "age": 36, "pose": [1, 2], "note": "x", "gone": None, "nan": float("nan")}
     assert as_attributes(values) == (("age", 36), ("note", "x"), ("pose", "[1, 2]"), ("smiling", True))
     assert as_attributes({"far": float("inf")}) == (("far", "inf"),)
+
+
+def test_long_texts_are_no_attributes_and_counted() -> None:
+    left_out: Counter[str] = Counter()
+    for _ in range(2):
+        found = as_attributes({"a": "x" * 1_000, "b": "x" * 1_001, "c": list(range(1_000)), "\ud800": 1}, left_out)
+        assert [name for name, _ in found] == ["\\ud800", "a"]
+    assert left_out == {"b": 2, "c": 2}
+    assert as_attributes({"b": "x" * 1_001}) == ()
+    assert notices_of(left_out) == (
+        "values of more than 1,000 characters do not become attributes: b (2), c (2)",
+    )  # fmt: skip
+    assert notices_of(Counter()) == ()
+    assert "and 3 more names" in notices_of(Counter("abcdefgh"))[0]
+    assert notices_of(Counter({"\x1b[2J\n": 1}))[0].isprintable()
+
+
+def test_too_many_attributes() -> None:
+    assert len(as_attributes(dict.fromkeys(map(str, range(1_000)), 1))) == 1_000
+    with pytest.raises(ValueError, match="1,001 attributes; at most 1,000"):
+        as_attributes(dict.fromkeys(map(str, range(1_001)), 1))
+
+
+@pytest.mark.parametrize("value", ["[1]", "{", "[" * 100_000, [1], 7, '{"a": ' + "9" * 500 + "}", '{"a": 1, "a": 2}'])
+def test_what_is_no_object(value: object) -> None:
+    with pytest.raises(ValueError, match="attributes must be a JSON object"):
+        as_object(value)
+
+
+@pytest.mark.parametrize("value", [None, "", float("nan"), {}, "{}"])
+def test_an_empty_object(value: object) -> None:
+    assert as_object(value) == {}
+
+
+@given(st.text(max_size=200) | st.recursive(st.none() | st.floats() | st.text(max_size=3), st.lists))
+def test_any_value_is_landmarks_or_a_value_error(value: object) -> None:
+    for read in (as_landmarks, as_object):
+        try:
+            read(value)
+        except ValueError as error:
+            assert str(error)
 
 
 @pytest.mark.parametrize(
