@@ -224,15 +224,17 @@ def source_spec(path: str | Path, name: str | None = None, *, where: str = "sour
     if not str(path):
         remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
         raise RecipeError("the source has no path", where=where, value=value, remedy=remedy)
-    full = os.path.abspath(Path(path).expanduser())  # noqa: PTH100
+    named = {} if name is None else {"name": name}
     try:
-        return SourceSpec(path=full) if name is None else SourceSpec(path=full, name=name)
+        given = SourceSpec(path=str(path), **named)
+        full = os.path.abspath(Path(given.path).expanduser())  # noqa: PTH100
+        return SourceSpec(path=full, **named)
     except ValidationError as error:
         fault = error.errors()[0]
-        text, remedy = fault["msg"].split(", ", 1)[-1], "Give a path, or NAME=PATH; ./a=b is a path"
-        if fault["type"] == "string_unicode":
-            text, remedy = "its name is not UTF-8", "Rename the file, or give a link to it with another name"
-        raise RecipeError(text, where=where, value=value, remedy=remedy) from None
+        text, remedy = fault["msg"].removeprefix("Value error, "), "Give a path, or NAME=PATH; ./a=b is a path"
+        if "UTF-8" in text:
+            remedy = "Rename the file, or give a link to it with another name"
+        raise RecipeError(text, where=where, value=value[:200], remedy=remedy) from None
 
 
 class _Calls(Watcher):

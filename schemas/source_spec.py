@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from faceloom.schemas.base import Model
 from faceloom.schemas.guide import LABEL_ORDERS, PARTS
-from faceloom.schemas.path_pattern import compile_pattern
+from faceloom.schemas.path_pattern import compile_pattern, expand_braces
 
 SourceKind = Literal[
     "auto",
@@ -26,6 +27,33 @@ SourceKind = Literal[
 ]
 LabelOrder = Literal["celebamask_hq", "face_parsing"]
 _Text = Annotated[str, Field(min_length=1)]
+_LONGEST_PATH = 4_095
+_LONGEST_NAME = 255
+"""Bytes, as Linux and macOS have them."""
+
+
+def _usable_path(path: str) -> str:
+    """Refuse what cannot be a path, before anything looks for it."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path):
+        raise ValueError("an address, not a path; download the photos and give their folder")
+    if "\0" in path:
+        raise ValueError("a path holds no NUL character")
+    try:
+        length = len(path.encode())
+    except UnicodeEncodeError:
+        raise ValueError("the path is not UTF-8") from None
+    if length > _LONGEST_PATH:
+        raise ValueError(f"a path has at most {_LONGEST_PATH:,} bytes, not {length:,}")
+    if not is_pattern(path) and (longest := max(len(part.encode()) for part in path.split("/"))) > _LONGEST_NAME:
+        raise ValueError(f"a file name has at most {_LONGEST_NAME} bytes, not {longest}")
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"no home folder is known for '{path.split('/')[0][:60]}'") from None
+    return path
+
+
+_Path = Annotated[str, AfterValidator(_usable_path)]
 
 
 class TableColumns(Model):
@@ -52,7 +80,7 @@ class SourceSpec(Model):
         "datasets as they come; `label_maps`: pictures with label maps in another folder; `path_pattern`: folders with "
         "meaning; `auto`: detect the kind",
     )
-    path: _Text = Field(
+    path: Annotated[_Path, Field(min_length=1)] = Field(
         description="the folder, the table, a tar or .rec file, or a pattern of tar files such as "
         "`set/shard-{0000..0041}.tar`"
     )
@@ -63,7 +91,7 @@ class SourceSpec(Model):
     consent: str | None = Field(
         default=None, description="what the subjects agreed to, for photos whose source states nothing"
     )
-    root: str | None = Field(
+    root: _Path | None = Field(
         default=None, description="folder that the paths of a table are relative to; default: the table's folder"
     )
     columns: TableColumns = Field(default=TableColumns(), description="column names of a table that differ from ours")
@@ -77,7 +105,7 @@ class SourceSpec(Model):
         default=None,
         description="`path_pattern` only: the meaning of the parts of a path, such as `{identity}/{light}/{angle}.jpg`",
     )
-    labels: str | None = Field(
+    labels: _Path | None = Field(
         default=None, description="`label_maps` only: folder of label maps, named like the pictures"
     )
     label_order: LabelOrder | tuple[str, ...] = Field(
@@ -85,6 +113,13 @@ class SourceSpec(Model):
         description="`label_maps` only: meaning of the values 1, 2, … of a label map: `celebamask_hq`, `face_parsing`, "
         "or a list of names; unknown names are ignored",
     )
+
+    @field_validator("path")
+    @classmethod
+    def _sound_shards(cls, path: str) -> str:
+        if is_pattern(path) and any("**" in part and part != "**" for part in "/".join(expand_braces(path)).split("/")):
+            raise ValueError("in a pattern, '**' is a whole part of the path, as in 'set/**/*.tar'")
+        return path
 
     @field_validator("name")
     @classmethod
@@ -127,7 +162,8 @@ class SourceSpec(Model):
         if self.name is not None:
             return self.name
         path = Path(os.path.normpath(Path(self.path).expanduser().absolute()))
-        while any(mark in path.name for mark in "{*?[") and not path.exists():
+        # Path.exists raises on a name that is too long.
+        while any(mark in path.name for mark in "{*?[") and not os.path.exists(path):  # noqa: PTH110
             path = path.parent
         return path.name or "photos"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -153,7 +154,8 @@ def _source_spec(given: str) -> SourceSpec:
     from faceloom.pipelines.api import source_spec
 
     name, sign, path = given.partition("=")
-    named = bool(sign) and "/" not in name and not Path(given).exists()
+    # Path.exists raises on a name that is too long.
+    named = bool(sign) and "/" not in name and not os.path.exists(given)  # noqa: PTH110
     return source_spec(path, name, where="--source") if named else source_spec(given, where="--source")
 
 

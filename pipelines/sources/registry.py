@@ -11,6 +11,7 @@ from faceloom.pipelines.sources.celebamask_hq import CelebAMaskHq
 from faceloom.pipelines.sources.flat_folder import FlatFolder
 from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
 from faceloom.pipelines.sources.label_maps import LabelMaps
+from faceloom.pipelines.sources.other_formats import advice_on_source
 from faceloom.pipelines.sources.path_pattern import PathPattern
 from faceloom.pipelines.sources.recordio import RecordIo
 from faceloom.pipelines.sources.source import Source, full_path
@@ -18,6 +19,7 @@ from faceloom.pipelines.sources.table import Table
 from faceloom.pipelines.sources.tinyface import TinyFace
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, walk
 from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
+from faceloom.pipelines.store.paths import MARKER, SHARDS
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.source_spec import SourceSpec, is_pattern
 
@@ -49,13 +51,20 @@ def open_source(spec: SourceSpec) -> Source:
         SourceError: the path does not exist, or does not hold a source of that kind.
     """
     path = full_path(spec.path)
-    if not path.exists() and not is_pattern(spec.path):
+    try:
+        exists, is_folder = path.exists(), path.is_dir()
+        if is_folder and (path / MARKER).is_file():
+            remedy = f"To use its pictures, give {path / SHARDS}"
+            raise SourceError("this is an output folder of faceloom, not photos", where=spec.path, remedy=remedy)
+    except OSError as error:
+        raise SourceError(f"cannot be accessed ({error.strerror})", where=spec.path, remedy="Check the path") from error
+    if not exists and not is_pattern(spec.path):
         remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
         raise SourceError("no such file or folder", where=spec.path, remedy=remedy)
     kind = _kind_at(path) if spec.kind == "auto" else spec.kind
-    if kind not in ("table", "shards", "recordio") and not path.is_dir():
+    if kind not in ("table", "shards", "recordio") and not is_folder:
         remedy = "Give a folder, or set the kind to 'table', 'shards' or 'recordio'"
-        raise SourceError("not a folder", where=spec.path, remedy=remedy)
+        raise SourceError(advice_on_source(path.name) or "not a folder", where=spec.path, remedy=remedy)
     return ADAPTERS[kind](spec)
 
 
@@ -71,7 +80,7 @@ def _kind_at(path: Path) -> str:
     kind = by_ending.get(ending(path.name))
     if kind is None:
         remedy = "Give a folder, or a .csv, .tsv, .parquet, .tar or .rec file"
-        raise SourceError("not a source of photos", where=str(path), remedy=remedy)
+        raise SourceError(advice_on_source(path.name) or "not a source of photos", where=str(path), remedy=remedy)
     return kind
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faceloom.pipelines.sources.walk import Found, scan_reject, walk
+from faceloom.schemas.path_pattern import expand_braces
 from faceloom.schemas.photos import Reject
+from faceloom.schemas.regular_files import UnfitFileError, check_regular
 
 _MARKS = "{*?["
 
@@ -37,29 +39,18 @@ def shard_files(path: Path, source: str) -> Iterator[Found | Reject]:
     names = {pattern} if path.is_file() else {name for part in expand_braces(pattern) for name in _matches(root, part)}
     for name in names:
         try:
-            stat = (root / name).stat()
+            found = (root / name).stat()
+            check_regular(found)
         except OSError as error:
             yield scan_reject(source, name, "missing_file", f"tar file not found ({error.strerror})")
+        except UnfitFileError as error:
+            yield scan_reject(source, name, "not_a_file", f"{error}; not opened")
         else:
-            yield Found(name, stat.st_size, stat.st_mtime_ns)
-
-
-def expand_braces(pattern: str) -> list[str]:
-    """Expand the braces of a pattern: `{a,b}`, and `{000..041}` with the same zero padding."""
-    found = re.search(r"\{([^{}]*)\}", pattern)
-    if found is None:
-        return [pattern]
-    span = re.fullmatch(r"(\d+)\.\.(\d+)", found[1])
-    if span:
-        width = max(map(len, span.groups())) if any(end.startswith("0") for end in span.groups()) else 0
-        choices = [f"{number:0{width}d}" for number in range(int(span[1]), int(span[2]) + 1)]
-    else:
-        choices = found[1].split(",")
-    head, tail = pattern[: found.start()], pattern[found.end() :]
-    return [text for choice in choices for text in expand_braces(head + choice + tail)]
+            yield Found(name, found.st_size, found.st_mtime_ns)
 
 
 def _matches(root: Path, pattern: str) -> list[str]:
     if not any(mark in pattern for mark in _MARKS):
         return [pattern]
-    return [path.relative_to(root).as_posix() for path in root.glob(pattern)]
+    # pathlib lists every folder once for each `**`.
+    return [path.relative_to(root).as_posix() for path in root.glob(re.sub(r"(\*\*/)+", "**/", pattern))]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from faceloom.pipelines.sources.other_formats import advice_on
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.reject_codes import default_message
@@ -139,7 +140,7 @@ def _file_row(
     if name.startswith("._"):
         return scan_reject(source, uri, "resource_fork")
     if ending(name) not in endings:
-        return scan_reject(source, uri, other)
+        return scan_reject(source, uri, other, advice_on(name))
     if name.startswith("."):
         return scan_reject(source, uri, "hidden_file")
     if is_unsafe(uri):

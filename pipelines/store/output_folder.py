@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def check_output(recipe: Recipe, out: str) -> None:
     Storage(out).check_folder()
     for number, spec in enumerate(recipe.sources):
         source = Path(spec.path).expanduser().resolve()
-        if source.is_dir() and Path(out).resolve().is_relative_to(source):
+        # Path.is_dir raises on a name that is too long.
+        if os.path.isdir(source) and Path(out).resolve().is_relative_to(source):  # noqa: PTH112
             remedy = "Choose a folder outside the source"
             where = f"$.sources[{number}].path"
             raise RecipeError("the output folder lies inside this source", where=where, value=out, remedy=remedy)

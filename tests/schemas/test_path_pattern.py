@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faceloom.schemas.path_pattern import compile_pattern
+from faceloom.schemas.path_pattern import MOST_LETTERS, compile_pattern, expand_braces
 
 KFACE = "{identity}/{accessory}/{light}/{expression}/{angle}.jpg"
 
@@ -53,3 +55,72 @@ name = st.text(st.characters(codec="utf-8", exclude_characters="/\n"), min_size=
 def test_names_come_back_whatever_they_are(parts: list[str]) -> None:
     match = compile_pattern(KFACE).fullmatch("/".join(parts) + ".jpg")
     assert match is not None and list(match.groupdict().values()) == parts
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        ("a", ["a"]),
+        ("{a,b}c", ["ac", "bc"]),
+        ("x{08..11}", ["x08", "x09", "x10", "x11"]),
+        ("x{8..11}", ["x8", "x9", "x10", "x11"]),
+        ("{a,b}{1..2}", ["a1", "a2", "b1", "b2"]),
+        ("{3..1}", []),
+        ("{}", [""]),
+        ("open{", ["open{"]),
+    ],
+)
+def test_braces(pattern: str, texts: list[str]) -> None:
+    assert expand_braces(pattern) == texts
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{0..9999999999}.tar",
+        "{0..999999999999999999}.tar",
+        "{a,b}" * 60 + ".tar",
+        "{0..999}" * 6,
+        "{{0..999},{0..999}}" * 3,
+        "{{1,2}..99999999999}.tar",
+        "x" * 4_000 + "{0..99999}.tar",
+        "{" + "," * 30_000_000 + "}",
+    ],
+    ids=lambda text: text[:30],
+)
+def test_too_many_files_are_refused_before_they_are_named(pattern: str) -> None:
+    begin = time.monotonic()
+    with pytest.raises(ValueError, match="name too many files"):
+        expand_braces(pattern)
+    assert time.monotonic() - begin < 5
+
+
+def test_many_files_are_named() -> None:
+    assert len(expand_braces("set/shard-{000000..231349}.tar")) == 231_350
+    assert expand_braces("{}" * 2_000) == [""]
+    assert expand_braces("{" * 2_000) == ["{" * 2_000]
+
+
+@settings(deadline=None)
+@given(st.text("{},.*0123ab/", max_size=40))
+def test_any_pattern_is_texts_or_a_value_error(pattern: str) -> None:
+    try:
+        texts = expand_braces(pattern)
+    except ValueError as error:
+        assert "too many" in str(error)
+    else:
+        assert sum(map(len, texts)) <= MOST_LETTERS
+        assert ("{" in pattern and "}" in pattern) or texts == [pattern]
+
+
+@given(st.text(max_size=60) | st.text("{}*/_ab0", max_size=60))
+def test_any_pattern_of_names_is_an_expression_or_a_value_error(pattern: str) -> None:
+    try:
+        compile_pattern(pattern)
+    except ValueError as error:
+        assert str(error)
+
+
+def test_too_many_names() -> None:
+    with pytest.raises(ValueError, match="at most 100 names, not 101"):
+        compile_pattern("/".join(f"{{n{number}}}" for number in range(101)))

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from faceloom.schemas.guide import LABEL_ORDERS
@@ -102,3 +106,42 @@ def test_as_a_recipe_writes_it() -> None:
 )
 def test_is_pattern(path: str, several: bool) -> None:
     assert is_pattern(path) is several
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("https://example.org/faces.zip", "an address, not a path"),
+        ("gs://bucket/faces", "an address, not a path"),
+        ("a\0b", "no NUL character"),
+        ("x" * 100_000, "at most 4,095 bytes, not 100,000"),
+        ("a/" + "é" * 200, "at most 255 bytes, not 400"),
+        ("~no_such_user/photos", "no home folder is known for '~no_such_user'"),
+        ("\ud800", "the path is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("key", ["path", "root", "labels"])
+def test_what_cannot_be_a_path_is_refused(key: str, path: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        SourceSpec.model_validate({"path": "a", "kind": "label_maps", "labels": "b", key: path})
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("set/{0..9999999999}.tar", "name too many files"),
+        ("{a,b}" * 60 + ".tar", "name too many files"),
+        ("set/**x/{1,2}.tar", r"'\*\*' is a whole part"),
+    ],
+)
+def test_what_cannot_be_a_pattern_of_shards_is_refused(path: str, message: str) -> None:
+    begin = time.monotonic()
+    with pytest.raises(ValidationError, match=message):
+        SourceSpec(path=path)
+    assert time.monotonic() - begin < 1
+
+
+@given(st.text(max_size=300) | st.text("{}[]*?~/.\0\ud800:tar,0", max_size=60).map(lambda text: f"{text}.tar"))
+def test_any_path_is_a_source_or_an_error(path: str) -> None:
+    with contextlib.suppress(ValidationError):
+        assert SourceSpec(path=path).source_name

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.schemas.errors import SourceError
@@ -99,6 +103,42 @@ def test_a_wrong_path_has_a_remedy(tmp_path: Path, path: str, kind: str, message
         open_source(SourceSpec.model_validate({"path": str(tmp_path / path), "kind": kind}))
     assert caught.value.remedy
     assert caught.value.where.endswith(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.tar.gz", "compressed tar file"),
+        ("a.TGZ", "compressed tar file"),
+        ("a.zip", "unpack it"),
+        ("a.rar", "unpack it"),
+        ("a.jxl", "JPEG XL is not supported"),
+        ("a.xlsx", "convert it to CSV or Parquet"),
+        ("a.jsonl", "convert it to CSV or Parquet"),
+        ("a.mp4", "save its frames"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["auto", "people"])
+def test_known_files_that_are_no_source_have_advice(tmp_path: Path, kind: str, name: str, message: str) -> None:
+    put(tmp_path, name)
+    with pytest.raises(SourceError, match=message) as caught:
+        open_source(SourceSpec.model_validate({"path": str(tmp_path / name), "kind": kind}))
+    assert caught.value.where.endswith(name)
+
+
+@pytest.mark.parametrize("kind", ["auto", "flat", "shards", "recordio"])
+def test_an_output_folder_is_no_source_and_its_shards_are(tmp_path: Path, kind: str) -> None:
+    put(tmp_path, "faceloom.json", "build.json", "shards/train-0.tar")
+    with pytest.raises(SourceError, match=f"output folder of faceloom.*give {tmp_path}/shards"):
+        open_source(SourceSpec.model_validate({"path": str(tmp_path), "kind": kind}))
+    assert type(open_source(SourceSpec(path=str(tmp_path / "shards")))).__name__ == "WebDatasetShards"
+
+
+@given(path=st.text(max_size=300) | st.text("{}[]*?~/.tar", max_size=60).map(lambda text: f"{text}.tar"))
+def test_any_path_is_a_source_or_an_error(tmp_path_factory: pytest.TempPathFactory, path: str) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    with contextlib.suppress(ValidationError, SourceError):
+        open_source(SourceSpec(path=f"{folder}/{path}", kind="shards"))
 
 
 def test_unreadable_folders_do_not_stop_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.sources.shard_files import expand_braces, root_of, shard_files
+from faceloom.pipelines.sources.shard_files import root_of, shard_files
 from faceloom.pipelines.sources.walk import Found
 from faceloom.schemas.photos import Reject
 
@@ -60,18 +61,17 @@ def test_a_file_that_only_looks_like_a_pattern(tmp_path: Path) -> None:
     assert root_of(tmp_path / "odd [1]") == tmp_path / "odd [1]"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "texts"),
-    [
-        ("a", ["a"]),
-        ("{a,b}c", ["ac", "bc"]),
-        ("x{08..11}", ["x08", "x09", "x10", "x11"]),
-        ("x{8..11}", ["x8", "x9", "x10", "x11"]),
-        ("{a,b}{1..2}", ["a1", "a2", "b1", "b2"]),
-        ("{3..1}", []),
-        ("{}", [""]),
-        ("open{", ["open{"]),
-    ],
-)
-def test_braces(pattern: str, texts: list[str]) -> None:
-    assert expand_braces(pattern) == texts
+def test_what_is_no_file_is_not_opened(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.tar")
+    (folder / "folder.tar").mkdir()
+    for path in (folder / "*.tar", folder / "{pipe,folder}.tar"):
+        assert {"pipe.tar": "not_a_file", "folder.tar": "not_a_file"}.items() <= rejects(path).items()
+    assert rejects(folder / "pipe.tar") == {"pipe.tar": "not_a_file"}
+    assert rejects(folder)["pipe.tar"] == "not_a_file"
+
+
+def test_repeated_stars_cost_no_more_than_one(folder: Path) -> None:
+    deep = folder.joinpath(*"abcdefghijklmnopqrst")
+    deep.mkdir(parents=True)
+    (deep / "x.tar").write_bytes(b"x")
+    assert len(found(folder / ("**/" * 12 + "*.tar"))) == 5

@@ -216,3 +216,10 @@ def test_any_name_becomes_safe(raw: bytes) -> None:
     assert not is_unsafe(safe)
     safe.encode()
     assert is_unsafe(name) == (safe != name)
+
+
+def test_known_formats_that_are_not_read_have_advice(tmp_path: Path) -> None:
+    (tmp_path / "a.jxl").write_bytes(b"x")
+    (row,) = walk(tmp_path, "s")
+    assert isinstance(row, Reject)
+    assert (row.code, row.message) == ("not_a_picture", "JPEG XL is not supported; convert it to PNG or JPEG")
