@@ -224,11 +224,11 @@ def source_spec(path: str | Path, name: str | None = None, *, where: str = "sour
     if not str(path):
         remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
         raise RecipeError("the source has no path", where=where, value=value, remedy=remedy)
-    named = {} if name is None else {"name": name}
+    named = {} if name is None else {"name": name}  # an unset name stays unset
     try:
-        given = SourceSpec(path=str(path), **named)
+        given = SourceSpec.model_validate({"path": str(path), **named})
         full = os.path.abspath(Path(given.path).expanduser())  # noqa: PTH100
-        return SourceSpec(path=full, **named)
+        return SourceSpec.model_validate({"path": full, **named})
     except ValidationError as error:
         fault = error.errors()[0]
         text, remedy = fault["msg"].removeprefix("Value error, "), "Give a path, or NAME=PATH; ./a=b is a path"

@@ -72,8 +72,8 @@ def read_npy_numbers(data: bytes, header: NpyHeader) -> NDArray[np.generic]:
     dtype = _type(header.dtype) if header.dtype else None
     if dtype is None or dtype.kind not in "iuf":
         raise ValueError("the .npy does not hold numbers")
-    order = "F" if header.by_columns else "C"
-    return np.frombuffer(data, dtype, offset=header.start).reshape(header.shape, order=order)  # type: ignore[arg-type]
+    flat = np.frombuffer(data, dtype, offset=header.start)
+    return flat.reshape(header.shape, order="F" if header.by_columns else "C")
 
 
 def _type(name: str) -> np.dtype[np.generic]:

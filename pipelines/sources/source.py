@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 from faceloom.schemas.source_spec import SourceSpec
 
 MOST_BYTES = 1 << 30
@@ -85,16 +85,14 @@ def read_span(root: Path, file: str, offset: int = 0, length: int | None = None,
     uri = uri or file
     path = root / file
     try:
-        # Checked before it is opened: opening a pipe blocks.
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise PhotoError("unreadable", "no longer a plain file", where=uri)
-        wanted = found.st_size if length is None else length
-        if wanted > MOST_BYTES:
-            raise PhotoError("too_many_bytes", "too long for a photo", where=uri, value=wanted)
-        with path.open("rb") as stream:
+        with open_regular_file(path) as stream:
+            wanted = os.fstat(stream.fileno()).st_size if length is None else length
+            if wanted > MOST_BYTES:
+                raise PhotoError("too_many_bytes", "too long for a photo", where=uri, value=wanted)
             stream.seek(offset)
-            data = stream.read() if length is None else stream.read(length)
+            data = stream.read(wanted)
+    except UnfitFileError as error:
+        raise PhotoError("unreadable", "no longer a plain file", where=uri) from error
     except (OSError, ValueError) as error:
         raise read_error(root, uri, error) from error
     if length is not None and len(data) < length:

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from faceloom.schemas.regular_files import open_regular_file
+
 _BLOCK = 512
 _WITHOUT_DATA = b"123456"  # links, devices, folders, pipes
 _LONGEST_EXTENSION = 1 << 20
+_CHUNK = 1 << 20
 _OCTAL = re.compile(rb"[0-7]+")
 _RECORD = re.compile(rb"(\d+) ([^=]+)=")
 
@@ -35,18 +38,18 @@ def members(path: Path) -> Iterator[Member]:
         OSError: the file cannot be read.
         ValueError: the file is not a tar file, or is damaged or truncated; members yielded before are good.
     """
-    with path.open("rb", buffering=0) as stream:
-        end = os.fstat(stream.fileno()).st_size
+    with open_regular_file(path) as stream:
+        file = stream.fileno()
+        end = os.fstat(file).st_size
         position = 0
         name, size = None, None  # from an extension header, for the member after it
         while True:
-            stream.seek(position)
-            header = stream.read(_BLOCK)
+            header = os.pread(file, _BLOCK, position)
             if not header and position:
                 return
             if header == b"\0" * _BLOCK:
                 # The end mark; concatenated tar files continue after it.
-                position += _BLOCK
+                position = _after_zeros(file, position, end)
                 continue
             _check(header, position)
             kind = header[156:157]
@@ -61,7 +64,7 @@ def members(path: Path) -> Iterator[Member]:
             if kind in b"xL":
                 if length > _LONGEST_EXTENSION:
                     raise ValueError(f"damaged at byte {data}: an extension header of {length} bytes")
-                content = stream.read(length)
+                content = os.pread(file, length, data)
                 if kind == b"L":
                     name = _text(content)
                 else:
@@ -71,6 +74,21 @@ def members(path: Path) -> Iterator[Member]:
                 if kind != b"5" and not full.endswith("/"):
                     yield Member(full, data, length, kind in b"\x000\x377")
                 name, size = None, None
+
+
+def _after_zeros(file: int, position: int, end: int) -> int:
+    """The next block that is not all zeros, or the last that is not whole. Holes of a file are not read."""
+    while position + _BLOCK <= end:
+        if hasattr(os, "SEEK_DATA"):
+            try:
+                position = max(position, os.lseek(file, position, os.SEEK_DATA) // _BLOCK * _BLOCK)
+            except OSError:  # nothing but a hole
+                break
+        chunk = os.pread(file, _CHUNK, position)
+        if rest := chunk.lstrip(b"\0"):
+            return position + (len(chunk) - len(rest)) // _BLOCK * _BLOCK
+        position += len(chunk) // _BLOCK * _BLOCK
+    return end // _BLOCK * _BLOCK
 
 
 def _check(header: bytes, position: int) -> None:

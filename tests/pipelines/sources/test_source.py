@@ -64,13 +64,33 @@ def test_a_giant_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert caught.value.code == "too_many_bytes"
 
 
+def test_a_file_that_became_a_pipe_since_it_was_looked_at_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "b.jpg")
+    looked_at = (tmp_path / "b.jpg").stat()
+    os.mkfifo(tmp_path / "a.jpg")
+    monkeypatch.setattr(Path, "stat", lambda path, **kwargs: looked_at)
+    with pytest.raises(PhotoError) as caught:
+        read_span(tmp_path, "a.jpg")
+    assert caught.value.code == "unreadable"
+
+
+def test_a_giant_with_a_hole_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.jpg").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(PhotoError) as caught:
+        read_span(tmp_path, "a.jpg")
+    assert caught.value.code == "too_many_bytes"
+
+
 def test_no_permission_concerns_one_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, "a.jpg")
 
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PhotoError, match="Permission denied") as caught:
         read_span(tmp_path, "a.jpg")
     assert caught.value.code == "unreadable"

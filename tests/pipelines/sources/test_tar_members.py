@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -165,3 +167,67 @@ def test_rubbish_behind_the_end_is_damage(tmp_path: Path) -> None:
 
 def test_an_empty_archive_holds_nothing(tmp_path: Path) -> None:
     assert contents(write(tmp_path / "a.tar", {})) == {}
+
+
+def test_a_pipe_or_device_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.tar")
+    (tmp_path / "b.tar").symlink_to("/dev/zero")
+    for name in ("a.tar", "b.tar"):
+        with pytest.raises(ValueError, match="pipe, socket or device"):
+            list(members(tmp_path / name))
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 100, b"rubbish"])
+def test_a_terabyte_of_zeros_is_passed_over(tmp_path: Path, tail: bytes) -> None:
+    path = write(tmp_path / "a.tar", {"a.jpg": b"one"})
+    more = write(tmp_path / "b.tar", {"b.jpg": b"two"}).read_bytes()
+    with path.open("r+b") as stream:
+        stream.seek(1 << 40)
+        stream.write(more)
+        stream.seek(1 << 41)
+        stream.write(tail)
+        stream.truncate()
+    begin, listed = time.monotonic(), members(path)
+    assert [next(listed).name, next(listed).name] == ["a.jpg", "b.jpg"]
+    if tail:
+        with pytest.raises(ValueError, match="damaged"):
+            next(listed)
+    else:
+        assert list(listed) == []
+    assert time.monotonic() - begin < 5
+
+
+def test_zeros_between_archives_on_a_system_without_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "SEEK_DATA", raising=False)
+    one, two = write(tmp_path / "1.tar", {"a.jpg": b"one"}), write(tmp_path / "2.tar", {"b.jpg": b"two"})
+    (tmp_path / "both.tar").write_bytes(one.read_bytes() + bytes(512 * 5_001) + two.read_bytes())
+    assert list(contents(tmp_path / "both.tar")) == ["a.jpg", "b.jpg"]
+
+
+def test_names_above_the_archive_are_only_names(tmp_path: Path) -> None:
+    given = {"../../up.jpg": b"one", "/etc/passwd.jpg": b"two"}
+    assert contents(write(tmp_path / "a.tar", given, tarfile.GNU_FORMAT)) == given
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 4_000), st.binary(min_size=1, max_size=20), st.booleans(), st.sampled_from(list(FORMATS.values()))
+)
+def test_any_damage_ends_in_members_or_a_value_error(
+    tmp_path_factory: pytest.TempPathFactory, place: int, other: bytes, sound: bool, kind: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.tar"
+    data = write(path, {"a/" * 30 + "a.jpg": b"one", "b.jpg": b"two"}, kind, mtime=0.5).read_bytes()
+    data = data[:place] + other + data[place + len(other) :]
+    if sound:  # the checksum agrees, as an attacker would have it
+        header = bytearray(data[place // 512 * 512 :][:512])
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        data = data[: place // 512 * 512] + bytes(header) + data[place // 512 * 512 + 512 :]
+    path.write_bytes(data)
+    end = len(data)
+    try:
+        for member in members(path):
+            assert 0 <= member.offset <= member.offset + member.size <= end or not member.is_file
+    except ValueError as error:
+        assert str(error)
