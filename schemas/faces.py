@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faceloom.schemas.checked import Count, Finite, Hex, Landmarks, Offset
+
 
 @dataclass(frozen=True, slots=True)
 class FaceRow:
@@ -16,8 +18,8 @@ class FaceRow:
         quality: figures of `faceloom.transforms.quality` by name; empty if they were not read.
     """
 
-    box: tuple[float, float, float, float]
-    landmarks: bytes
+    box: tuple[Finite, Finite, Finite, Finite]
+    landmarks: Landmarks
     score: float
     quality: tuple[tuple[str, float], ...]
 
@@ -47,12 +49,12 @@ class AnalysedPhoto:
     """
 
     photo_id: str
-    size: int
+    size: Offset
     stamp: str
-    sha256: str
-    width: int
-    height: int
-    orientation: int
+    sha256: Hex
+    width: Count
+    height: Count
+    orientation: Count
     faces: tuple[FaceRow, ...]
     code: str = ""
     message: str = ""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faceloom.schemas.checked import Count, FileName, Key, Offset
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One file of a sample inside the tar: byte range of its content, and its digest."""
 
-    name: str
-    offset: int
-    size: int
+    name: FileName
+    offset: Offset
+    size: Offset
     sha256: str
 
 
@@ -39,18 +41,18 @@ class IndexRow:
         renderer: version of the rendering code.
     """
 
-    key: str
+    key: Key
     identity: str
-    split: str
+    split: FileName
     part: str
-    offset: int
-    length: int
+    offset: Offset
+    length: Offset
     members: tuple[Member, ...]
     mask: str
     source: str
     uri: str
     photo_sha256: str
-    face: int
+    face: Count
     parents: tuple[Parent, ...]
     operations: str
     renderer: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from faceloom.schemas.checked import Count, Finite, Landmarks
 from faceloom.schemas.keys import face_key, morph_key
 from faceloom.schemas.photos import Reject, Scalar
 
@@ -50,17 +51,17 @@ class PlannedFace:
     source: str
     uri: str
     photo_sha256: str
-    face: int
+    face: Count
     identity: str
     split: str
     licence: str | None
     consent: str | None
     attributes: tuple[tuple[str, Scalar], ...]
-    width: int
-    height: int
-    landmarks: bytes
-    box: tuple[float, float, float, float]
-    masks: tuple[int, ...]
+    width: Count
+    height: Count
+    landmarks: Landmarks
+    box: tuple[Finite, Finite, Finite, Finite]
+    masks: tuple[Count, ...]
     place: int
     labels: str = ""
     morph: PlannedMorph | None = None

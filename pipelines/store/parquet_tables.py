@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from pydantic import ValidationError
 
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import StorageError
+from faceloom.pipelines.store.table_reader import (
+    MOST_CONTENT,
+    MOST_VALUES,
+    checked,
+    damaged,
+    read_stored_metadata,
+    read_table,
+)
+from faceloom.schemas.checked import Offset, adapter, first_fault, place_text
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
-from faceloom.schemas.index import IndexRow, Member, Parent
+from faceloom.schemas.index import IndexRow, Parent
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace, PlannedMorph
 from faceloom.transforms.neighbours.faces import Neighbour
@@ -21,7 +31,6 @@ from faceloom.transforms.neighbours.faces import Neighbour
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Row = TypeVar("Row")
 _DISTANCES = ("distance", "landmark_distance", "texture_distance")
 
 
@@ -82,39 +91,46 @@ def write_table(
         stream.write(buffer.getbuffer())
 
 
-@contextmanager
-def _intact(path: str) -> Iterator[None]:
-    """Turn each error that pyarrow raises for a damaged file into a StorageError."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError) as error:
-        remedy = "Remove it and run the same command again, which rebuilds it"
-        raise StorageError("damaged Parquet file", where=path, value=error, remedy=remedy) from error
-
-
-def _read(storage: Storage, path: str, columns: Sequence[str] | None = None) -> dict[str, list[Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    data = pa.BufferReader(storage.read_bytes(path))
-    with _intact(path):
-        # read_table sets up a dataset and takes twice as long.
-        file = pq.ParquetFile(data, page_checksum_verification=True)
-        result: dict[str, list[Any]] = file.read(columns, use_threads=False).to_pydict()
+def _read(storage: Storage, path: str, kind: type, names: Sequence[str] | None = None) -> dict[str, list[Any]]:
+    """Columns of a table, as pyarrow returns them; all by default."""
+    schema = _schema(kind)
+    result: dict[str, list[Any]] = read_table(storage, path, schema, names or schema.names).to_pydict()
     return result
 
 
-def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
-    """Read the JSON values stored with a table."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _column(kind: Any, name: str, values: list[Any], path: str) -> list[Any]:
+    """A column whose values are checked by the type of a dataclass's field."""
+    column: list[Any] = checked(_hints(kind)[name], values, path, name)
+    return column
 
-    data = pa.BufferReader(storage.read_bytes(path))
-    with _intact(path):
-        stored = pq.read_schema(data).metadata or {}
-        return {key.decode(): json.loads(value) for key, value in stored.items() if key != b"ARROW:schema"}
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is stored with an index: the rejects of each part, and the length of the tar."""
+
+    parts: dict[str, list[Reject]]
+    bytes: Offset
+
+
+def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
+    """Read what is stored with an index: `parts` with the rejects of each, and `bytes`, the length of the tar."""
+    texts = read_stored_metadata(storage, path)
+    try:
+        found = {name: parse_json(texts[name.encode()], MOST_CONTENT) for name in ("parts", "bytes")}
+        adapter(_Stored).validate_python(found)
+    except KeyError as error:
+        raise damaged(path, f"it does not state its {error.args[0].decode()}") from None
+    except ValidationError as error:
+        loc, text = first_fault(error)
+        raise damaged(path, f"metadata {place_text(loc)}: {text}") from None
+    except ValueError as error:
+        raise damaged(path, f"metadata: {error}") from None
+    return found
 
 
 def _columns(rows: Sequence[object], kind: type) -> dict[str, list[Any]]:
@@ -150,16 +166,29 @@ def write_index(
 
 
 def read_index(storage: Storage, path: str) -> list[IndexRow]:
-    """Read a shard's or part's index."""
-    columns = _read(storage, path)
-    columns["members"] = [tuple(Member(**member) for member in row) for row in columns["members"]]
-    columns["parents"] = [tuple(Parent(**parent) for parent in row) for row in columns["parents"]]
-    return [IndexRow(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    """Read a shard's or part's index.
+
+    Raises:
+        StorageError: it cannot be read or is damaged: a column is missing or of another type, a value is impossible, or
+            a member lies outside its sample.
+    """
+    schema = _schema(IndexRow)
+    rows: list[IndexRow] = checked(IndexRow, read_table(storage, path, schema, schema.names).to_pylist(), path)
+    for number, row in enumerate(rows):
+        end = row.offset + row.length
+        if any(member.offset < row.offset or member.offset + member.size > end for member in row.members):
+            raise damaged(path, f"row {number}, column members: a member lies outside its sample")
+    return rows
 
 
 def read_index_columns(storage: Storage, path: str, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Read some columns of an index, much faster than whole rows."""
-    return _read(storage, path, names)
+    """Read some columns of an index, much faster than whole rows. Errors as `read_index`."""
+    columns = _read(storage, path, IndexRow, names)
+    for name, values in columns.items():
+        made = _column(IndexRow, name, values, path)
+        if name not in ("members", "parents"):  # these stay mappings
+            columns[name] = made
+    return columns
 
 
 def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) -> None:
@@ -179,24 +208,45 @@ def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) ->
 
 def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[AnalysedPhoto]:
     """Read a piece of the face table. `quality=False` skips that column, half of the file."""
-    columns = _read(storage, path, None if quality else [name for name in _schema(FaceRow).names if name != "quality"])
-    columns.setdefault("quality", ["{}"] * len(columns["box"]))
+    names = [name for name in _schema(FaceRow).names if quality or name != "quality"]
+    columns = _read(storage, path, FaceRow, names)
+    columns.setdefault("quality", [box and "{}" for box in columns["box"]])
     own = {name: columns.pop(name) for name in ("box", "landmarks", "score", "quality")}
+    columns = {name: _column(AnalysedPhoto, name, values, path) for name, values in columns.items()}
+    has_face = [box is not None for box in own["box"]]
+    for name, values in own.items():
+        if has_face != [value is not None for value in values]:
+            raise damaged(path, f"column {name}: some rows have half a face")
+        found = [value for value in values if value is not None]
+        if name == "quality":
+            found = [list(_json(text, path, name, dict).items()) for text in found]
+        own[name] = _column(FaceRow, name, found, path)
+    faces = map(FaceRow, *own.values())
     photos: dict[tuple[Any, ...], list[FaceRow]] = {}
-    for shared, box, landmarks, score, figures in zip(zip(*columns.values()), *own.values(), strict=True):
-        faces = photos.setdefault(shared, [])
-        if landmarks is not None:
-            faces.append(FaceRow(tuple(box), landmarks, score, tuple(json.loads(figures).items())))
+    for shared, has in zip(zip(*columns.values()), has_face, strict=True):
+        of_photo = photos.setdefault(shared, [])
+        if has:
+            of_photo.append(next(faces))
     names = list(columns)
     return [
-        AnalysedPhoto(**dict(zip(names, shared, strict=True)), faces=tuple(faces)) for shared, faces in photos.items()
+        AnalysedPhoto(**dict(zip(names, shared, strict=True)), faces=tuple(rows)) for shared, rows in photos.items()
     ]
 
 
 def read_face_columns(storage: Storage, path: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Read some columns of a piece of the face table, as a tuple per face."""
-    columns = _read(storage, path, list(names))
-    return list(zip(*(columns[name] for name in names), strict=True))
+    """Read some columns of photos in a piece of the face table, as a tuple per face."""
+    columns = _read(storage, path, FaceRow, names)
+    return list(zip(*(_column(AnalysedPhoto, name, columns[name], path) for name in names), strict=True))
+
+
+def _json(text: str, path: str, column: str, kind: type) -> Any:
+    try:
+        value = parse_json(text, MOST_CONTENT)
+    except ValueError as error:
+        raise damaged(path, f"column {column}: {error}") from None
+    if not isinstance(value, kind):
+        raise damaged(path, f"column {column}: {type(value).__name__}, not {kind.__name__}")
+    return value
 
 
 def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> None:
@@ -218,17 +268,20 @@ def _plan_row(face: PlannedFace) -> dict[str, Any]:
 
 def read_planned(storage: Storage, path: str) -> list[PlannedFace]:
     """Read the plan rows of one part."""
-    columns = _read(storage, path)
-    return [_planned_face(dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    schema = _schema(PlannedFace)
+    rows = read_table(storage, path, schema, schema.names).to_pylist()
+    faces: list[PlannedFace] = checked(PlannedFace, [_planned_fields(row, path) for row in rows], path)
+    return faces
 
 
-def _planned_face(row: dict[str, Any]) -> PlannedFace:
-    row["attributes"] = tuple(map(tuple, json.loads(row["attributes"])))
+def _planned_fields(row: dict[str, Any], path: str) -> dict[str, Any]:
+    if not row["attributes"] or not row["place"]:
+        raise damaged(path, "column attributes or place: a row has none")
+    row["attributes"] = _json(row["attributes"], path, "attributes", list)
     row["place"] = int.from_bytes(row["place"], "big")
-    row["masks"], row["box"] = tuple(row["masks"]), tuple(row["box"])
     if morph := row.get("morph"):
-        row["morph"] = PlannedMorph(**{**morph, "other": _planned_face(morph["other"])})
-    return PlannedFace(**row)
+        morph["other"] = morph["other"] and _planned_fields(morph["other"], path)
+    return row
 
 
 def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:
@@ -237,10 +290,13 @@ def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> 
     write_table(storage, path, Neighbour, columns)
 
 
-def read_neighbours(storage: Storage, path: str) -> list[Neighbour]:
-    """Read the neighbours of faces."""
-    columns = _read(storage, path)
-    return [Neighbour(*row) for row in zip(*columns.values(), strict=True)]
+def read_neighbours(storage: Storage, path: str, most_rows: int = 0) -> list[Neighbour]:
+    """Read the neighbours of faces. A table of many faces is read only up to `most_rows`."""
+    schema = _schema(Neighbour)
+    most_values = max(MOST_VALUES, most_rows * len(schema.names))
+    columns = read_table(storage, path, schema, schema.names, most_values).to_pydict()
+    made = [_column(Neighbour, name, values, path) for name, values in columns.items()]
+    return list(map(Neighbour, *made))
 
 
 def write_rejects(storage: Storage, path: str, rejects: Sequence[Reject]) -> None:
@@ -250,5 +306,5 @@ def write_rejects(storage: Storage, path: str, rejects: Sequence[Reject]) -> Non
 
 def read_rejects(storage: Storage, path: str) -> list[Reject]:
     """Read rejects of one stage."""
-    columns = _read(storage, path)
-    return [Reject(*row) for row in zip(*columns.values(), strict=True)]
+    columns = _read(storage, path, Reject)
+    return list(map(Reject, *(_column(Reject, name, values, path) for name, values in columns.items())))

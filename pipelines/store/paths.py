@@ -10,7 +10,8 @@ MARKER = "faceloom.json"
 BUILD_RECORD = "build.json"
 """Record of the finished build; written last."""
 DATA_CARD = "README.md"
-LAST_RUN = "logs/last_run.json"
+LOGS = "logs"
+LAST_RUN = f"{LOGS}/last_run.json"
 """Timings of the last run that had something to do."""
 LOCK = ".lock"
 
@@ -21,6 +22,8 @@ REJECTS = "rejects"
 NEIGHBOURS = "neighbours"
 WORK = "work"
 """Files of an unfinished build; empty once it is finished."""
+FOLDERS = (SHARDS, INDEX, FACES, REJECTS, NEIGHBOURS, WORK, LOGS)
+"""All folders of an output folder. Whatever else lies in it is the user's, and is left alone."""
 
 STAGES = ("scan", "analyse", "plan", "render")
 """Stages that reject photos and samples, in order."""

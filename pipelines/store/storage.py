@@ -5,37 +5,56 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NoReturn
+from typing import IO, BinaryIO, NoReturn
 
-from faceloom.pipelines.store.paths import LOCK
+from faceloom.pipelines.store.paths import FOLDERS, LOCK
 from faceloom.schemas.errors import StorageError
+from faceloom.schemas.regular_files import UnfitFileError, check_regular, open_regular_file
 
-_PARTIAL = ".partial-"
+MOST_BYTES = 2**30
+"""Bytes of a file that is read at once: tables and parts have tens of megabytes; larger files are read in ranges."""
+REPAIR = "Remove it and run the same `faceloom build` again, which makes it anew, or get an undamaged copy"
+"""What to do about a damaged file."""
+
+_PARTIAL = re.compile(r"\.partial-(probe|[0-9]+-[0-9]+)$")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_IN_THE_WAY = "A file exists where a folder is needed; move it away or choose another output folder"
 _REMEDIES = {
     errno.EACCES: "Make it writable for this user, or choose another output folder",
     errno.EPERM: "Make it writable for this user, or choose another output folder",
     errno.EROFS: "The disk is mounted read-only; choose another output folder",
-    errno.ENOTDIR: "A file exists where a folder is needed; move it away or choose another output folder",
-    errno.EEXIST: "A file exists where a folder is needed; move it away or choose another output folder",
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EISDIR: "A folder exists where a file is needed; move it away or choose another output folder",
     errno.ENOENT: "Check that the output folder is still there and mounted, then run the same command again",
 }
-_Paths = list[str]  # the class has a method called list
 _RETRY = "Check the disk, then run the same command again; finished tasks are kept"
+_INCOMPLETE = "Check that the output folder is still there, complete and mounted, then run the same command again"
+_READ_REMEDIES = {
+    errno.EACCES: "Ask its owner for permission to read it",
+    errno.EPERM: "Ask its owner for permission to read it",
+    errno.ENOENT: _INCOMPLETE,
+    errno.ENOTDIR: _INCOMPLETE,
+}
+_READ_AGAIN = "Check the disk, then run the same command again"
+_Paths = list[str]  # the class has a method called list
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
     """A folder of results.
 
-    Paths are relative to the root, with forward slashes, and never leave it. A file under its final name is complete:
-    it is written in the same folder under a name that holds `.partial-`, then renamed. An object store can serve all
-    these calls, so it can replace the folder. Pickles as its root.
+    Paths are relative to the root, with forward slashes, and never leave it: the root may be a link, and no link below
+    it is followed. A file under its final name is complete: it is written in the same folder under a name that ends in
+    `.partial-` and two numbers, then renamed. An object store can serve all these calls, so it can replace the folder.
+    Pickles as its root.
 
     Attributes:
         root: the folder; it need not exist yet.
@@ -64,27 +83,59 @@ class Storage:
     def local(self, path: str) -> Path:
         """Path of a file on this machine.
 
+        A link that another program puts there later, before the file is opened, is not seen.
+
         Raises:
-            StorageError: the path is absolute or leads out of the root.
+            StorageError: the path is absolute, leads out of the root, or holds a link below the root.
         """
         pure = PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts:
-            raise StorageError("the path must be relative and stay inside the output folder", value=path)
+        if pure.is_absolute() or ".." in pure.parts or "\0" in path:
+            raise StorageError("the path must be relative and stay inside the output folder", value=ascii(path))
+        place = self.root
+        for name in pure.parts:
+            place = os.path.join(place, name)  # noqa: PTH118
+            try:
+                status = os.lstat(place)
+            except OSError:
+                break  # it does not exist yet, or whatever uses it fails likewise
+            except ValueError:  # half of a surrogate pair
+                raise StorageError("a file cannot have this name", value=ascii(path)) from None
+            if stat.S_ISLNK(status.st_mode):
+                raise _link_error(place)
         return Path(self.root, path)
 
     def exists(self, path: str) -> bool:
         """True if a complete file of this name exists."""
-        return self.local(path).is_file()
+        place = self.local(path)
+        with _storage_errors("cannot be accessed", path, reading=True):
+            try:
+                return stat.S_ISREG(os.lstat(place).st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def size(self, path: str) -> int:
         """Length of a file in bytes."""
-        with _storage_errors("cannot be accessed", path):
-            return self.local(path).stat().st_size
+        with _storage_errors("cannot be accessed", path, reading=True):
+            status = os.lstat(self.local(path))
+            check_regular(status)
+            return status.st_size
 
-    def read_bytes(self, path: str) -> bytes:
-        """All bytes of a file."""
-        with _storage_errors("cannot be read", path):
-            return self.local(path).read_bytes()
+    @contextlib.contextmanager
+    def open(self, path: str, most_bytes: int | None = None) -> Iterator[IO[bytes]]:
+        """Open a file for reading.
+
+        Raises:
+            StorageError: it cannot be read, is no regular file, or has more than `most_bytes`.
+        """
+        with _storage_errors("cannot be read", path, reading=True):
+            stream = open_regular_file(self.local(path), most_bytes, follow_links=False)
+        with stream:
+            yield stream
+
+    def read_bytes(self, path: str, most_bytes: int = MOST_BYTES) -> bytes:
+        """All bytes of a file. Errors as `open`."""
+        with self.open(path, most_bytes) as stream, _storage_errors("cannot be read", path, reading=True):
+            return stream.read(most_bytes)
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         """Exactly `length` bytes of a file from `offset`.
@@ -92,20 +143,23 @@ class Storage:
         Raises:
             StorageError: the file cannot be read, or is too short.
         """
-        with _storage_errors("cannot be read", path), self.local(path).open("rb") as stream:
-            stream.seek(offset)
-            data = stream.read(length)
-        if len(data) < length:
-            raise StorageError(
-                f"damaged: the file ends before byte {offset + length}",
-                where=path,
-                remedy="Remove it and run the same command again",
-            )
-        return data
+        with self.open(path) as stream, _storage_errors("cannot be read", path, reading=True):
+            # Before anything is read: a damaged index may ask for any number of bytes.
+            inside = 0 <= offset <= offset + length <= os.fstat(stream.fileno()).st_size
+            if inside:
+                stream.seek(offset)
+                data = stream.read(length)
+                if len(data) == length:
+                    return data
+        raise StorageError(f"damaged: the file ends before byte {offset + length}", where=path, remedy=REPAIR)
 
     def list(self, prefix: str = "") -> _Paths:
-        """Sorted paths of all complete files in a folder and below it; empty if the folder does not exist."""
-        return [path for path in self._files(prefix) if _PARTIAL not in path.rpartition("/")[2]]
+        """Sorted paths of all complete files in a folder and below it; empty if the folder does not exist.
+
+        Raises:
+            StorageError: a folder cannot be listed, or holds a link.
+        """
+        return [path for path in self._files(prefix) if not is_partial(path)]
 
     def remove(self, path: str) -> None:
         """Delete a file; no error if it does not exist."""
@@ -114,9 +168,15 @@ class Storage:
 
     def write_if_changed(self, path: str, data: bytes) -> None:
         """Write a file unless it holds these bytes already."""
-        if not self.exists(path) or self.read_bytes(path) != data:
+        if not self._holds(path, data):
             with self.write(path) as stream:
                 stream.write(data)
+
+    def _holds(self, path: str, data: bytes) -> bool:
+        try:
+            return self.exists(path) and self.size(path) == len(data) and self.read_bytes(path, len(data)) == data
+        except StorageError:
+            return False  # writing it replaces it, or says what is wrong
 
     @contextlib.contextmanager
     def write(self, path: str, *, durable: bool = True) -> Iterator[BinaryIO]:
@@ -130,10 +190,13 @@ class Storage:
         """
         final = self.local(path)
         # The name of a partial file must differ between writers of one file, and is never part of a result.
-        partial = final.with_name(f"{final.name}{_PARTIAL}{os.getpid()}-{threading.get_ident()}")
+        partial = final.with_name(f"{final.name}.partial-{os.getpid()}-{threading.get_ident()}")
         with _storage_errors("cannot be written", path, final.parent):
             final.parent.mkdir(parents=True, exist_ok=True)
-            stream = partial.open("wb")
+            partial.unlink(
+                missing_ok=True
+            )  # of a killed writer with the same numbers; or a link, which is not followed
+            stream = partial.open("xb")
         try:
             try:
                 yield stream
@@ -153,8 +216,11 @@ class Storage:
             raise
 
     def partials(self) -> _Paths:
-        """Sorted paths of all partial files, of running and of killed writers."""
-        return [path for path in self._files("") if _PARTIAL in path.rpartition("/")[2]]
+        """Sorted paths of all partial files, of running and of killed writers, in the root and in our folders."""
+        with _storage_errors("cannot be listed", self.root, reading=True):
+            places = list(Path(self.root).iterdir()) if Path(self.root).is_dir() else []
+            own = [place.name for place in places if is_partial(place.name) and place.is_file()]
+        return sorted(own + [path for folder in FOLDERS for path in self._files(folder) if is_partial(path)])
 
     def sync_folders(self, *folders: str) -> None:
         """Sync folders to the disk, so that new file names survive a power cut. Call once after many writes."""
@@ -182,6 +248,9 @@ class Storage:
         lock = FileLock(path, blocking=False, fallback_to_soft=False)
         with _storage_errors("cannot be locked", str(path), path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(path) and (not self.exists(LOCK) or self.size(LOCK)):
+                remedy = "Move it away, or choose another folder"  # filelock would cut it to no bytes
+                raise StorageError("this is no lock file of faceloom", where=str(path), remedy=remedy)
             try:
                 lock.acquire()
             except Timeout:
@@ -200,31 +269,55 @@ class Storage:
         Raises:
             StorageError: the folder is not writable; checked before an hour of work.
         """
-        probe = f"{_PARTIAL}probe"
+        probe = ".partial-probe"
         with self.write(probe) as stream:
             stream.write(b"faceloom")
         self.remove(probe)
 
     def _files(self, folder: str) -> _Paths:
-        top = self.local(folder)
-        found = []
-        with _storage_errors("cannot be listed", folder or self.root):
-            for place, _, names in os.walk(top, onerror=_raise_unless_missing):
-                below = Path(place).relative_to(self.root).as_posix()
-                found += [name if below == "." else f"{below}/{name}" for name in names]
+        waiting, found = [self.local(folder)], []
+        with _storage_errors("cannot be listed", folder or self.root, reading=True):
+            while waiting:
+                try:
+                    entries = os.scandir(waiting.pop())
+                except FileNotFoundError:
+                    continue
+                with entries:
+                    for entry in entries:
+                        if entry.is_symlink():
+                            raise _link_error(entry.path)
+                        if entry.is_dir():
+                            waiting.append(Path(entry.path))
+                        elif entry.is_file():
+                            found.append(Path(entry.path).relative_to(self.root).as_posix())
         return sorted(found)
 
 
+def is_partial(path: str) -> bool:
+    """Whether a path is that of a partial file."""
+    return _PARTIAL.search(path) is not None
+
+
+def _link_error(place: str) -> StorageError:
+    remedy = "Put the file or folder itself there, or remove the link. Only the output folder as a whole may be a link"
+    return StorageError("a link inside an output folder, which faceloom does not follow", where=place, remedy=remedy)
+
+
 @contextlib.contextmanager
-def _storage_errors(what: str, path: str, folder: Path | None = None) -> Iterator[None]:
+def _storage_errors(what: str, path: str, folder: Path | None = None, *, reading: bool = False) -> Iterator[None]:
     try:
         yield
+    except UnfitFileError as error:
+        remedy = "Move it away; if the build needs it, the same `faceloom build` makes it anew"
+        raise StorageError(f"{what}: {error}", where=path, remedy=remedy) from None
     except OSError as error:
-        _raise_storage_error(error, what, path, folder)
+        _raise_storage_error(error, what, path, folder, reading=reading)
 
 
-def _raise_storage_error(error: OSError, what: str, path: str, folder: Path | None) -> NoReturn:
-    if error.errno in _FULL:
+def _raise_storage_error(
+    error: OSError, what: str, path: str, folder: Path | None, *, reading: bool = False
+) -> NoReturn:
+    if error.errno in _FULL and not reading:
         left = "unknown"
         with contextlib.suppress(OSError):
             left = f"{shutil.disk_usage(folder or '.').free / 1e6:.0f} MB"
@@ -233,13 +326,8 @@ def _raise_storage_error(error: OSError, what: str, path: str, folder: Path | No
             where=path,
             remedy="Free some space and run the same command again; finished tasks are kept",
         ) from error
-    remedy = _REMEDIES.get(error.errno or 0, _RETRY)
+    remedy = (_READ_REMEDIES if reading else _REMEDIES).get(error.errno or 0, _READ_AGAIN if reading else _RETRY)
     raise StorageError(f"{what} ({error.strerror})", where=path, value=error.filename or "", remedy=remedy) from error
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
 
 
 def _sync_folder(folder: Path) -> None:

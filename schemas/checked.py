@@ -1,0 +1,58 @@
+"""Types of values that come back from disk: what may stand in a column, checked by pydantic before objects are made."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
+
+MOST_OFFSET = 2**48
+"""Bytes of a file, far beyond any disk; a larger number is damage."""
+
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,255}$")]
+"""Key of a sample or face."""
+FileName = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,255}$")]
+"""A part of a path, such as a shard, a split or a member of a sample."""
+Hex = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){0,32}$")]
+"""A digest, or nothing."""
+Offset = Annotated[int, Field(ge=0, le=MOST_OFFSET)]
+"""A position in a file or a length, in bytes."""
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+"""A number of pixels, faces or variants."""
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _of_68_points(data: bytes) -> bytes:
+    if len(data) not in (0, 544):
+        raise ValueError("68 points have 544 bytes")
+    return data
+
+
+Landmarks = Annotated[bytes, AfterValidator(_of_68_points)]
+"""68 (x, y) points as float32, or nothing."""
+
+
+@cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """The pydantic adapter of a type, made once."""
+    return TypeAdapter(kind)
+
+
+def first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
+    """Where the first fault of a value lies, and one line about it with the value cut short."""
+    fault = error.errors(include_url=False, include_context=False)[0]
+    message = fault["msg"].removeprefix("Value error, ").splitlines()[0]
+    return fault["loc"], f"{message}, not {_short(fault['input'])}"
+
+
+def place_text(loc: tuple[int | str, ...]) -> str:
+    """A place inside a value, such as `shards[3].name`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bytes | list | tuple | dict):
+        return f"{type(value).__name__} of length {len(value)}"
+    text = ascii(value) if not isinstance(value, str) else ascii(value[:60])
+    return text if len(text) <= 80 else f"{text[:80]}…"

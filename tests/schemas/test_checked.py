@@ -1,0 +1,49 @@
+"""Values from disk are checked by their type, and the first fault is told in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from faceloom.schemas import checked
+from faceloom.schemas.checked import adapter, first_fault, place_text
+
+GOOD: list[tuple[Any, Any]] = [
+    (checked.Key, "0123-f00-x-45-f01-m002"), (checked.FileName, "landmarks.npy"), (checked.FileName, "été"),
+    (checked.Hex, ""), (checked.Hex, "ab" * 32), (checked.Offset, 0), (checked.Offset, 2**48),
+    (checked.Count, 2**31 - 1),
+    (checked.Finite, -1.5), (checked.Landmarks, b""), (checked.Landmarks, bytes(544)),
+]  # fmt: skip
+BAD: list[tuple[Any, Any]] = [
+    (checked.Key, ""), (checked.Key, "A"), (checked.Key, "a\n"), (checked.Key, "a\0"), (checked.Key, "a" * 256),
+    (checked.FileName, "a/b"), (checked.FileName, "a\\b"), (checked.FileName, "\x1b[31m"), (checked.FileName, ""),
+    (checked.Hex, "a"), (checked.Hex, "zz"), (checked.Hex, "ab" * 33), (checked.Offset, -1), (checked.Offset, 2**62),
+    (checked.Count, 2**31), (checked.Finite, float("nan")), (checked.Finite, float("inf")), (checked.Landmarks, b"x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "value"), GOOD)
+def test_what_may_stand_there(kind: Any, value: object) -> None:
+    assert adapter(kind).validate_python(value) == value
+
+
+@pytest.mark.parametrize(("kind", "value"), BAD)
+def test_what_may_not(kind: Any, value: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        adapter(kind).validate_python(value)
+    _, text = first_fault(caught.value)
+    assert "\n" not in text and "\0" not in text and len(text) < 200
+
+
+def test_the_first_fault_names_its_place() -> None:
+    with pytest.raises(ValidationError) as caught:
+        adapter(dict[str, list[int]]).validate_python({"a": [1, "x" * 999], "b": 1})
+    place, text = first_fault(caught.value)
+    assert place_text(place) == "a[1]"
+    assert text.startswith("Input should be a valid integer") and text.endswith("xxx'") and len(text) < 160
+
+
+def test_an_adapter_is_made_once() -> None:
+    assert adapter(list[int]) is adapter(list[int])
