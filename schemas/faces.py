@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faceloom.schemas.checked import Count, Finite, Hex, Landmarks, Offset
+from faceloom.schemas.column_types import Count, Finite, Hex, Landmarks, Offset
 
 
 @dataclass(frozen=True, slots=True)

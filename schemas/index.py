@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faceloom.schemas.checked import Count, FileName, Key, Offset
+from faceloom.schemas.column_types import Count, FileName, Key, Offset
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from faceloom.schemas.checked import Count, Finite, Landmarks
+from faceloom.schemas.column_types import Count, Finite, Landmarks
 from faceloom.schemas.keys import face_key, morph_key
 from faceloom.schemas.photos import Reject, Scalar
 

@@ -20,7 +20,7 @@ from faceloom.pipelines.store.table_reader import (
     read_stored_metadata,
     read_table,
 )
-from faceloom.schemas.checked import Offset, adapter, first_fault, place_text
+from faceloom.schemas.column_types import Offset, adapter, first_fault, place_text
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.index import IndexRow, Parent
 from faceloom.schemas.json_text import parse_json

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from faceloom.pipelines.store.storage import REPAIR, Storage
-from faceloom.schemas.checked import adapter, first_fault, place_text
+from faceloom.schemas.column_types import adapter, first_fault, place_text
 from faceloom.schemas.errors import StorageError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from faceloom.schemas import checked
-from faceloom.schemas.checked import adapter, first_fault, place_text
+from faceloom.schemas.column_types import adapter, first_fault, place_text
 
 GOOD: list[tuple[Any, Any]] = [
     (checked.Key, "0123-f00-x-45-f01-m002"), (checked.FileName, "landmarks.npy"), (checked.FileName, "été"),
