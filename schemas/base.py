@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
@@ -23,10 +24,14 @@ NAMED_COLOURS: dict[str, tuple[int, int, int]] = {
 """Colours that a recipe may name, as RGB."""
 
 
+NAME = r"^[a-z0-9][a-z0-9_-]*$"
+"""Pattern of the name of a build."""
+
+
 def did_you_mean(given: object, allowed: Iterable[str]) -> str:
     """The end of a message about a word that is not allowed: the nearest allowed word, if there is one."""
     words = {word.lower(): word for word in allowed}
-    close = difflib.get_close_matches(str(given).lower(), list(words), n=1)
+    close = difflib.get_close_matches(str(given)[:80].lower(), list(words), n=1)
     return f"; did you mean '{words[close[0]]}'?" if close else ""
 
 
@@ -86,3 +91,20 @@ _COLOUR_SCHEMA = {
 }
 Colour = Annotated[tuple[int, int, int], BeforeValidator(_colour), WithJsonSchema(_COLOUR_SCHEMA)]
 """RGB, 0..255; written as [r, g, b], '#rrggbb' or a name of NAMED_COLOURS."""
+
+
+def _path(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("a path holds no NUL character")
+    names = os.fsencode(path).split(b"/")
+    if (length := sum(map(len, names)) + len(names) - 1) > _LONGEST_PATH:
+        raise ValueError(f"a path has at most {_LONGEST_PATH:,} bytes, not {length:,}")
+    if (longest := max(map(len, names))) > _LONGEST_NAME:
+        raise ValueError(f"a file name has at most {_LONGEST_NAME} bytes, not {longest}")
+    return path
+
+
+_LONGEST_PATH, _LONGEST_NAME = 4_095, 255  # bytes, as Linux and macOS have them
+
+PathText = Annotated[str, Field(min_length=1), AfterValidator(_path)]
+"""A path that an operating system can look up."""

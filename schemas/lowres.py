@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from faceloom.schemas.base import Model
+from faceloom.schemas.base import Model, PathText
 
 Mode = Literal["askd", "fskd", "adaface", "area", "realistic"]
 Side = Annotated[int, Field(ge=4, le=4096)]
@@ -46,7 +46,7 @@ class LowRes(Model):
     size_share: ShareRange | None = Field(
         default=None, description="smallest and largest share of the crop's height, rounded down to whole pixels"
     )
-    sizes_from: str | None = Field(
+    sizes_from: PathText | None = Field(
         default=None,
         description="real heights to draw from, by their frequency: a folder of pictures, such as TinyFace's, or a "
         "text file with a height on each line",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from faceloom.schemas.base import Colour, Model
+from faceloom.schemas.base import Colour, Model, PathText
 
 PolygonShape = Literal["A", "B", "C", "D", "E", "F"]
 TemplateName = Literal[
@@ -28,7 +28,7 @@ class PolygonMask(Model):
         description="A, C, E follow the jaw: high, medium and low; B, D, F are ellipses: high, medium and low"
     )
     colour: Colour = Field(default=(110, 207, 254), description="colour of the shape")
-    weight: float = Field(default=1.0, gt=0, description=_WEIGHT)
+    weight: float = Field(default=1.0, gt=0, le=1e6, description=_WEIGHT)
 
     @property
     def label(self) -> str:
@@ -52,7 +52,7 @@ class TemplateMask(Model):
         default=1.0, ge=0, le=3, description="variation of size, place and tilt: 1 as people wear masks, 0 as designed"
     )
     straps: bool = Field(default=True, description="paint ear loops or head bands")
-    weight: float = Field(default=1.0, gt=0, description=_WEIGHT)
+    weight: float = Field(default=1.0, gt=0, le=1e6, description=_WEIGHT)
 
     @property
     def label(self) -> str:
@@ -64,10 +64,10 @@ class PictureMask(Model):
     """Any RGBA picture of a mask with an anchors file."""
 
     kind: Literal["picture"] = Field(description="an RGBA picture of a mask")
-    path: str = Field(description="path of the picture")
-    anchors: str = Field(description="path of a JSON or YAML file with its six anchor points")
+    path: PathText = Field(description="path of the picture")
+    anchors: PathText = Field(description="path of a JSON or YAML file with its six anchor points")
     wearing: Wearing = Field(default="correct", description=_WEARING)
-    weight: float = Field(default=1.0, gt=0, description=_WEIGHT)
+    weight: float = Field(default=1.0, gt=0, le=1e6, description=_WEIGHT)
 
     @property
     def label(self) -> str:
@@ -79,7 +79,7 @@ class AutoencoderMask(Model):
     """A mask from a network that `faceloom train autoencoder` trained (Lee 2022, or our own with coverage)."""
 
     kind: Literal["autoencoder"] = Field(description="a mask from a trained network")
-    checkpoint: str = Field(description="folder that `faceloom train autoencoder` wrote")
+    checkpoint: PathText = Field(description="folder that `faceloom train autoencoder` wrote")
     blend: Literal["raw", "composite"] = Field(
         default="composite",
         description="`composite`: blend the mask over the photo by its coverage, at the photo's resolution; `raw`: "
@@ -90,7 +90,7 @@ class AutoencoderMask(Model):
         description="`always`: faces with landmarks; `landmarks_missing`: photos in which no face was found, each "
         "taken as one face",
     )
-    weight: float = Field(default=1.0, gt=0, description=_WEIGHT)
+    weight: float = Field(default=1.0, gt=0, le=1e6, description=_WEIGHT)
 
     @property
     def label(self) -> str:

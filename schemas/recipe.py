@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from faceloom.schemas.augment import Augment
-from faceloom.schemas.base import Model, did_you_mean
+from faceloom.schemas.base import NAME, Model, PathText
+from faceloom.schemas.checked import InvalidDataError, checked
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
@@ -17,14 +18,12 @@ from faceloom.schemas.masks import Mask, serves_with_landmarks
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.source_spec import SourceSpec
 
-_NAME = r"^[a-z0-9][a-z0-9_-]*$"
-_QUOTED = "'([^']*)'"
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
 def _byte_count(value: object) -> object:
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", value.lower())
+        match = re.fullmatch(r"\s*([0-9]{1,20}(?:\.[0-9]{1,20})?)\s*([a-z]*)\s*", value.lower())
         if not match or match[2] not in _UNITS:
             raise ValueError("a size is a number of bytes or text such as '256MiB' or '1GB'")
         return int(float(match[1]) * _UNITS[match[2]])
@@ -35,7 +34,7 @@ _BYTES = r"^\s*\d+(\.\d+)?\s*([kKmMgG]([iI]?[bB])|[bB])?\s*$"
 ByteCount = Annotated[
     int,
     BeforeValidator(_byte_count),
-    Field(gt=0),
+    Field(gt=0, le=2**50),
     WithJsonSchema(
         {
             "anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "string", "pattern": _BYTES}],
@@ -52,15 +51,17 @@ class Faces(Model):
     select: Literal["largest", "all", "centre"] = Field(
         default="largest", description="which faces of a photo to use when it has several"
     )
-    min_size: int = Field(default=40, ge=0, description="minimum width of a face box, in pixels of the photo")
+    min_size: int = Field(
+        default=40, ge=0, le=100_000, description="minimum width of a face box, in pixels of the photo"
+    )
     assume: Literal["photo", "aligned"] = Field(
         default="photo", description="`aligned`: the photos are ArcFace crops, such as 112 x 112; no detector runs"
     )
-    landmark_model: str | None = Field(
+    landmark_model: PathText | None = Field(
         default=None, description="path of a dlib 68-point landmark model; the packaged one by default"
     )
     max_pixels: int = Field(
-        default=100_000_000, gt=0, description="photos with more pixels are rejected before they are decoded"
+        default=100_000_000, gt=0, le=10**10, description="photos with more pixels are rejected before they are decoded"
     )
 
 
@@ -96,6 +97,11 @@ class Align(Model):
         return self
 
 
+def _in_order(shares: dict[str, float]) -> dict[str, float]:
+    """Shares in the order in which draws meet them: the order that a recipe is written in decides nothing."""
+    return {name: shares[name] for name in ("train", "val", "test") if name in shares}
+
+
 class Split(Model):
     """How samples are divided into train, val and test."""
 
@@ -104,9 +110,11 @@ class Split(Model):
         description="`identity`: whole people by hash; `source`: the source's own split; `per_identity`: a share of "
         "each person's photos (Lee 2022)",
     )
-    shares: dict[Literal["train", "val", "test"], Annotated[float, Field(ge=0, le=1)]] = Field(
+    shares: Annotated[
+        dict[Literal["train", "val", "test"], Annotated[float, Field(ge=0, le=1)]], AfterValidator(_in_order)
+    ] = Field(
         default={"train": 0.8, "val": 0.1, "test": 0.1},
-        description="`identity` only: share of the people in each split; the shares add up to 1",
+        description="`identity` only: share of the people in each split, in any order; the shares add up to 1",
     )
     per_identity: float | None = Field(
         default=None,
@@ -134,7 +142,7 @@ class Split(Model):
 class Shards(Model):
     """Target size of a shard. A shard that exceeds either limit is divided."""
 
-    samples: int = Field(default=5000, gt=0, description="maximum number of samples in a shard")
+    samples: int = Field(default=5000, gt=0, le=10**9, description="maximum number of samples in a shard")
     bytes: ByteCount = Field(
         default=256 * 2**20, description="maximum size of a shard: a number of bytes, or text such as `256MiB` or `1GB`"
     )
@@ -144,14 +152,16 @@ class Halves(Model):
     """The crop cut into an upper and a lower part (Anti-Mask, JATIT 2022: 96 and 128 of 224 rows)."""
 
     split_row: int | None = Field(
-        default=None, ge=1, description="first row of the lower part; default: 96 of 224 rows, in proportion"
+        default=None, ge=1, le=4096, description="first row of the lower part; default: 96 of 224 rows, in proportion"
     )
 
 
 class Features(Model):
     """Features of each face from your own network, stored in the sample as `features.npy`."""
 
-    model: str = Field(description="path of a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to (N, D)")
+    model: PathText = Field(
+        description="path of a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to (N, D)"
+    )
     size: int | None = Field(
         default=None, ge=16, le=1024, description="side of the network's input in pixels; default: that of the crop"
     )
@@ -175,7 +185,9 @@ class Output(Model):
 class Recipe(Model):
     """A recipe: all settings that decide the content of a build. Every key except `name` has a default."""
 
-    name: str = Field(pattern=_NAME, description="name of the build: lower-case letters, digits, `-` and `_`")
+    name: str = Field(
+        pattern=NAME, max_length=200, description="name of the build: lower-case letters, digits, `-` and `_`"
+    )
     description: str = Field(default="", description="text for people")
     seed: int = Field(default=0, ge=0, description="seed of every random draw")
     sources: tuple[SourceSpec, ...] = Field(
@@ -212,46 +224,6 @@ class Recipe(Model):
         return self
 
 
-def _path_of(data: Any, fault: Mapping[str, Any]) -> str:
-    """Turn pydantic's location of an error into a path in the recipe, without the names of union branches."""
-    loc, path, here = list(fault["loc"]), "$", data
-    for position, step in enumerate(loc):
-        if isinstance(here, Mapping) and position and isinstance(loc[position - 1], int) and step == here.get("kind"):
-            continue  # the tag of a union, not a key
-        inside = (isinstance(here, Mapping) and step in here) or (
-            isinstance(here, (list, tuple)) and isinstance(step, int) and step < len(here)
-        )
-        if inside or (position == len(loc) - 1 and fault["type"] == "missing"):
-            path += f"[{step}]" if isinstance(step, int) else f".{step}"
-            here = here[step] if inside else None
-    extra = {"unknown_key": fault.get("ctx", {}).get("key"), "union_tag_not_found": "kind", "union_tag_invalid": "kind"}
-    return f"{path}.{extra[fault['type']]}" if fault["type"] in extra else path
-
-
-def _message_of(fault: Mapping[str, Any]) -> str:
-    if fault["type"] == "union_tag_not_found":
-        return "missing; every entry needs its kind"
-    if fault["type"] == "union_tag_invalid":
-        tags, tag = fault["ctx"]["expected_tags"], fault["ctx"]["tag"]
-        return f"allowed: {tags}{did_you_mean(tag, re.findall(_QUOTED, tags))} (got {tag!r})"
-    if fault["type"] == "literal_error":
-        return fault["msg"] + did_you_mean(fault["input"], re.findall(_QUOTED, fault["ctx"]["expected"]))
-    if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == _NAME:
-        return f"{fault['msg']}: lower-case letters, digits, - and _, the first a letter or digit"
-    if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return "expected a mapping of keys"
-    if fault["type"] == "tuple_type":
-        return "expected a list"
-    return str(fault["msg"]).removeprefix("Value error, ")
-
-
-def _with_tuples(data: Any) -> Any:
-    """Lists as tuples, which strict validation of the frozen models requires."""
-    if isinstance(data, Mapping):
-        return {key: _with_tuples(value) for key, value in data.items()}
-    return tuple(map(_with_tuples, data)) if isinstance(data, (list, tuple)) else data
-
-
 def parse_recipe(data: object, *, where: str = "") -> Recipe:
     """Validate a recipe.
 
@@ -260,53 +232,15 @@ def parse_recipe(data: object, *, where: str = "") -> Recipe:
         where: name of the file, for messages.
 
     Raises:
-        RecipeError: lists the path of every error, such as `$.masks[1].shape`, and the allowed values there.
+        RecipeError: names the path of the first faults, such as `$.masks[1].shape`, and the allowed values there.
     """
+    file = f"{where}: " if where else ""
     if not isinstance(data, Mapping):
-        raise RecipeError("a recipe is a mapping of keys", where=where or "$", value=type(data).__name__)
-    data = _with_tuples(data)
+        remedy = "Start with `name: my-recipe`"
+        raise RecipeError("a recipe is a mapping of keys", where=where or "$", value=type(data).__name__, remedy=remedy)
     try:
-        return Recipe.model_validate(data, strict=True)
-    except ValidationError as error:
-        faults: dict[str, list[str]] = {}
-        for fault, path in _all_faults(data, error):
-            message = _message_of(fault)
-            if not isinstance(fault["input"], (Mapping, list, tuple)):
-                message += f" (got {fault['input']!r})"
-            faults.setdefault(path, []).append(message)
-        # If one branch of a union fails deep inside, messages of the other branches about the whole only confuse.
-        deepest = [path for path in faults if not any(other.startswith((path + ".", path + "[")) for other in faults)]
-        lines = [f"{path}: {'; or: '.join(dict.fromkeys(faults[path]))}" for path in deepest]
-        first, rest = lines[0].split(": ", 1)[1], "\n".join(lines[1:])
-        raise RecipeError(first, where=deepest[0], remedy=f"\n{rest}" if rest else "") from None
-
-
-def _all_faults(data: Any, error: ValidationError) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Every error with its path. An unknown key hides other errors beside it, so it is removed to find them."""
-    known: set[str] = set()
-    while True:
-        unknown = set()
-        for fault in error.errors():
-            path = _path_of(data, fault)
-            if fault["type"] == "unknown_key":
-                unknown.add(path)
-            yield fault, path
-        if unknown <= known:
-            return
-        known |= unknown
-        data = _without(data, unknown)
-        try:
-            Recipe.model_validate(data, strict=True)
-            return
-        except ValidationError as next_error:
-            error = next_error
-
-
-def _without(node: Any, paths: Collection[str], path: str = "$") -> Any:
-    """A copy of a recipe's data without the values at some paths."""
-    if isinstance(node, Mapping):
-        kept = {key: value for key, value in node.items() if f"{path}.{key}" not in paths}
-        return {key: _without(value, paths, f"{path}.{key}") for key, value in kept.items()}
-    if isinstance(node, tuple):
-        return tuple(_without(value, paths, f"{path}[{number}]") for number, value in enumerate(node))
-    return node
+        return checked(Recipe, data)
+    except InvalidDataError as error:
+        first, *rest = error.faults
+        remedy = "; ".join([f"Also: {rest[0]}", *map(str, rest[1:])]) if rest else ""
+        raise RecipeError(first.what, where=f"{file}{first.path}", value=first.value, remedy=remedy) from None

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from faceloom.schemas.base import Model
+from faceloom.schemas.base import Model, PathText
 from faceloom.schemas.guide import LABEL_ORDERS, PARTS
 from faceloom.schemas.path_pattern import compile_pattern, expand_braces
 
@@ -27,25 +27,12 @@ SourceKind = Literal[
 ]
 LabelOrder = Literal["celebamask_hq", "face_parsing"]
 _Text = Annotated[str, Field(min_length=1)]
-_LONGEST_PATH = 4_095
-_LONGEST_NAME = 255
-"""Bytes, as Linux and macOS have them."""
 
 
-def _usable_path(path: str) -> str:
-    """Refuse what cannot be a path, before anything looks for it."""
+def _local_path(path: str) -> str:
+    """Refuse what cannot be a path of this machine, before anything looks for it."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path):
         raise ValueError("an address, not a path; download the photos and give their folder")
-    if "\0" in path:
-        raise ValueError("a path holds no NUL character")
-    try:
-        length = len(path.encode())
-    except UnicodeEncodeError:
-        raise ValueError("the path is not UTF-8") from None
-    if length > _LONGEST_PATH:
-        raise ValueError(f"a path has at most {_LONGEST_PATH:,} bytes, not {length:,}")
-    if not is_pattern(path) and (longest := max(len(part.encode()) for part in path.split("/"))) > _LONGEST_NAME:
-        raise ValueError(f"a file name has at most {_LONGEST_NAME} bytes, not {longest}")
     try:
         Path(path).expanduser()
     except RuntimeError:
@@ -53,7 +40,7 @@ def _usable_path(path: str) -> str:
     return path
 
 
-_Path = Annotated[str, AfterValidator(_usable_path)]
+_Path = Annotated[PathText, AfterValidator(_local_path)]
 
 
 class TableColumns(Model):
@@ -80,12 +67,14 @@ class SourceSpec(Model):
         "datasets as they come; `label_maps`: pictures with label maps in another folder; `path_pattern`: folders with "
         "meaning; `auto`: detect the kind",
     )
-    path: Annotated[_Path, Field(min_length=1)] = Field(
+    path: _Path = Field(
         description="the folder, the table, a tar or .rec file, or a pattern of tar files such as "
         "`set/shard-{0000..0041}.tar`"
     )
     name: str | None = Field(
-        default=None, description="name of the source in every table; default: the last part of the path"
+        default=None,
+        max_length=200,
+        description="name of the source in every table; default: the last part of the path",
     )
     licence: str | None = Field(default=None, description="terms of use of photos whose source states none")
     consent: str | None = Field(
@@ -101,7 +90,7 @@ class SourceSpec(Model):
     exclude: tuple[_Text, ...] = Field(
         default=(), description="patterns of the uris to leave out; takes precedence over `include`"
     )
-    pattern: str | None = Field(
+    pattern: PathText | None = Field(
         default=None,
         description="`path_pattern` only: the meaning of the parts of a path, such as `{identity}/{light}/{angle}.jpg`",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 from faceloom.pipelines.recipe.shipped import find_recipe
@@ -11,6 +10,7 @@ from faceloom.pipelines.recipe.yaml_text import MOST_BYTES, parse_yaml
 from faceloom.schemas.base import Model
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
 
 
 def load_recipe(recipe: str | Path) -> Recipe:
@@ -24,26 +24,19 @@ def load_recipe(recipe: str | Path) -> Recipe:
         The recipe, with all paths absolute.
 
     Raises:
-        RecipeError: the file is missing, is no regular file, is not YAML, or its content is wrong; `where` is the path
-            of the fault, such as `$.masks[1].shape`.
+        RecipeError: the file is missing, is no regular file, is too long, is not YAML, or its content is wrong; `where`
+            is the file, and the line or the path of the fault, such as `r.yaml: $.masks[1].shape`.
     """
     path = find_recipe(recipe)
     try:
-        data = parse_yaml(_read(path))
+        data = parse_yaml(read_regular_file(path, MOST_BYTES))
     except RecipeError as error:
-        raise RecipeError(error.what, where=error.where or str(path), value=error.value, remedy=error.remedy) from None
-    except OSError as error:
-        raise RecipeError("cannot read the recipe", where=str(path), value=error.strerror or error) from None
+        where = f"{path}: {error.where}" if error.where else str(path)
+        raise RecipeError(error.what, where=where, value=error.value, remedy=error.remedy) from None
+    except (OSError, UnfitFileError) as error:
+        value, remedy = getattr(error, "strerror", None) or error, "A recipe is a short YAML file"
+        raise RecipeError("cannot read the recipe", where=str(path), value=value, remedy=remedy) from None
     return _resolve_paths(parse_recipe(data, where=str(path)), path.parent)
-
-
-def _read(path: Path) -> bytes:
-    """At most one byte more than a recipe may have. A pipe or a device, which might never end, is refused."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RecipeError("a recipe is a regular file, not a pipe or a device")
-        return stream.read(MOST_BYTES + 1)
 
 
 def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
@@ -51,11 +44,7 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
 
     def resolved(part: Model, *names: str) -> Model:
         values = {name: getattr(part, name, None) for name in names}
-        return part.model_copy(
-            update={
-                name: str((folder / Path(value).expanduser()).absolute()) for name, value in values.items() if value
-            }
-        )
+        return part.model_copy(update={name: _absolute(folder, value) for name, value in values.items() if value})
 
     return recipe.model_copy(
         update={
@@ -68,3 +57,8 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
             ),
         }
     )
+
+
+def _absolute(folder: Path, path: str) -> str:
+    # Path.expanduser ends in an error for the home of a user that does not exist; this leaves the path as it is.
+    return str((folder / os.path.expanduser(path)).absolute())  # noqa: PTH111

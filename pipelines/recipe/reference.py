@@ -80,7 +80,7 @@ def describe_type(schema: dict[str, Any], key: str) -> str:
         return "list of text" if items["type"] == "string" else f"list: {describe_type(items, key)}"
     if schema.get("type") == "object":
         return "mapping of " + ", ".join(f"`{name}`" for name in schema["propertyNames"]["enum"])
-    limits = ", ".join(f"{sign} {schema[limit]:g}" for limit, sign in _LIMITS if limit in schema)
+    limits = ", ".join(f"{sign} {schema[limit]:,.12g}" for limit, sign in _LIMITS if limit in schema)
     return _PLAIN_TYPES[schema["type"]] + (f" {limits}" if limits else "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -40,12 +41,23 @@ def find_recipe(recipe: str | Path) -> Path:
     Raises:
         RecipeError: there is neither.
     """
-    path, text = Path(recipe).expanduser(), str(recipe)
+    path, text = Path(os.path.expanduser(recipe)), str(recipe)  # noqa: PTH111
     names = recipe_names()
-    if path.exists() and not (path.is_dir() and text in names):
+    if _exists(path) and not (path.is_dir() and text in names):
         return path
     if text in names:
         return recipe_folder() / f"{text}.yaml"
     hint = did_you_mean(path.stem, names)
     remedy = f"Give the path of a YAML file, or the name of a recipe that ships with faceloom: {', '.join(names)}"
     raise RecipeError(f"there is no such recipe{hint}", value=text, remedy=remedy)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file, readable or not."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        raise RecipeError("cannot read the recipe", where=str(path)[:200], value=error.strerror or error) from None
+    return True

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from faceloom.schemas import checked
+from faceloom.schemas import column_types as types
 from faceloom.schemas.column_types import adapter, first_fault, place_text
 
 GOOD: list[tuple[Any, Any]] = [
-    (checked.Key, "0123-f00-x-45-f01-m002"), (checked.FileName, "landmarks.npy"), (checked.FileName, "été"),
-    (checked.Hex, ""), (checked.Hex, "ab" * 32), (checked.Offset, 0), (checked.Offset, 2**48),
-    (checked.Count, 2**31 - 1),
-    (checked.Finite, -1.5), (checked.Landmarks, b""), (checked.Landmarks, bytes(544)),
+    (types.Key, "0123-f00-x-45-f01-m002"), (types.FileName, "landmarks.npy"), (types.FileName, "été"),
+    (types.Hex, ""), (types.Hex, "ab" * 32), (types.Offset, 0), (types.Offset, 2**48),
+    (types.Count, 2**31 - 1),
+    (types.Finite, -1.5), (types.Landmarks, b""), (types.Landmarks, bytes(544)),
 ]  # fmt: skip
 BAD: list[tuple[Any, Any]] = [
-    (checked.Key, ""), (checked.Key, "A"), (checked.Key, "a\n"), (checked.Key, "a\0"), (checked.Key, "a" * 256),
-    (checked.FileName, "a/b"), (checked.FileName, "a\\b"), (checked.FileName, "\x1b[31m"), (checked.FileName, ""),
-    (checked.Hex, "a"), (checked.Hex, "zz"), (checked.Hex, "ab" * 33), (checked.Offset, -1), (checked.Offset, 2**62),
-    (checked.Count, 2**31), (checked.Finite, float("nan")), (checked.Finite, float("inf")), (checked.Landmarks, b"x"),
+    (types.Key, ""), (types.Key, "A"), (types.Key, "a\n"), (types.Key, "a\0"), (types.Key, "a" * 256),
+    (types.FileName, "a/b"), (types.FileName, "a\\b"), (types.FileName, "\x1b[31m"), (types.FileName, ""),
+    (types.Hex, "a"), (types.Hex, "zz"), (types.Hex, "ab" * 33), (types.Offset, -1), (types.Offset, 2**62),
+    (types.Count, 2**31), (types.Finite, float("nan")), (types.Finite, float("inf")), (types.Landmarks, b"x"),
 ]  # fmt: skip
 
 

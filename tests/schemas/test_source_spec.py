@@ -117,7 +117,7 @@ def test_is_pattern(path: str, several: bool) -> None:
         ("x" * 100_000, "at most 4,095 bytes, not 100,000"),
         ("a/" + "é" * 200, "at most 255 bytes, not 400"),
         ("~no_such_user/photos", "no home folder is known for '~no_such_user'"),
-        ("\ud800", "the path is not UTF-8"),
+        ("\ud800", "valid string"),
     ],
 )
 @pytest.mark.parametrize("key", ["path", "root", "labels"])
@@ -130,7 +130,7 @@ def test_what_cannot_be_a_path_is_refused(key: str, path: str, message: str) -> 
     ("path", "message"),
     [
         ("set/{0..9999999999}.tar", "name too many files"),
-        ("{a,b}" * 60 + ".tar", "name too many files"),
+        ("{a,b}" * 40 + ".tar", "name too many files"),
         ("set/**x/{1,2}.tar", r"'\*\*' is a whole part"),
     ],
 )

@@ -77,7 +77,7 @@ def test_types_are_described_in_words(schema: dict[str, Any], text: str) -> None
 
 def test_sizes_and_defaults_of_the_crop_are_in_the_reference() -> None:
     size = Align.model_json_schema()["properties"]["size"]
-    assert describe_type(size, "size") == "whole number ≥ 16, ≤ 4096 or [width, height]"
+    assert describe_type(size, "size") == "whole number ≥ 16, ≤ 4,096 or [width, height]"
     assert describe_default(size, required=False) == "`112`"
 
 
