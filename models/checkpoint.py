@@ -13,11 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from faceloom.models.presets import preset_from_values
+from faceloom.models.weights_file import AGAIN, MOST_HEADER, check_tensors, read_weights, save_tensors
+from faceloom.schemas.checked import InvalidDataError, checked
 from faceloom.schemas.errors import CheckpointError
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.model_card import CARD_FORMAT, FileCard, ModelCard
+from faceloom.schemas.plain_values import shown
+from faceloom.schemas.regular_files import read_regular_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,9 +29,10 @@ if TYPE_CHECKING:
 
 CARD, BEST, LAST, RESUME = "card.json", "best.safetensors", "last.safetensors", "resume.safetensors"
 """Files of a run: the card, the best weights, the newest weights, and the state for resuming."""
+MOST_CARD = 4 * 2**20
+"""Bytes of a card. Most of a large one are counts of licences."""
 
 _TRAIN = "Train it with `faceloom train autoencoder`"
-_AGAIN = "Copy the folder again, or train again: `faceloom train` with --no-resume"
 _GO_ON = "The run was stopped, possibly while saving; run the same `faceloom train` command to resume it"
 
 
@@ -61,37 +65,8 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, 
     Raises:
         CheckpointError: it cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-    def write(file: Path) -> None:
-        try:
-            # One entry: the order of several is random.
-            save_file(plain, file, metadata={"faceloom": json.dumps(note or {}, sort_keys=True)})
-            file.chmod(0o644)  # safetensors makes it readable by the owner only
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
-
-    write_file(path, write)
+    write_file(path, lambda file: save_tensors(file, tensors, note or {}))
     return FileCard(bytes=path.stat().st_size, sha256=_digest(path))
-
-
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors and the note of `write_weights`; the tensors are a private map of the file.
-
-    Raises:
-        CheckpointError: the file is missing or damaged.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            note = json.loads((file.metadata() or {}).get("faceloom", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError("the weights cannot be read", where=str(path), value=error, remedy=_AGAIN) from error
 
 
 def write_card(folder: Path, card: ModelCard) -> None:
@@ -105,31 +80,36 @@ def _write_text(file: Path, text: str) -> None:
 
 
 def read_card(folder: Path) -> ModelCard:
-    """Read the card of a run.
+    """Read the card of a run, and check all of it.
 
     Raises:
-        CheckpointError: the folder or its card does not exist, or the card is damaged or not of faceloom.
+        CheckpointError: the folder or its card does not exist, or the card is damaged, not of faceloom, or describes a
+            network that cannot be.
     """
     where = str(folder)
     try:
-        text = (folder / CARD).read_text(encoding="utf-8")
+        plain = parse_json(read_regular_file(folder / CARD, MOST_CARD), MOST_CARD)
     except (FileNotFoundError, NotADirectoryError):
         what = f"has no {CARD}, so it is no checkpoint of faceloom" if folder.is_dir() else "the folder does not exist"
         raise CheckpointError(what, where=where, remedy=_TRAIN) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError("the card cannot be read", where=where, value=error, remedy=_AGAIN) from None
+    except OSError as error:
+        value = error.strerror or error
+        raise CheckpointError(f"the {CARD} cannot be read", where=where, value=value, remedy=AGAIN) from None
+    except ValueError as error:
+        raise CheckpointError(f"the {CARD} is damaged", where=where, value=error, remedy=AGAIN) from None
+    if not isinstance(plain, dict) or plain.get("what") != ModelCard.model_fields["what"].default:
+        raise CheckpointError(f"its {CARD} is not a card of faceloom", where=where, remedy=_TRAIN)
+    if plain.get("format") != CARD_FORMAT:
+        value, remedy = shown(plain.get("format")), "Use the version that trained it, or train it again"
+        raise CheckpointError("was written by another version of faceloom", where=where, value=value, remedy=remedy)
     try:
-        plain = json.loads(text)
-        if not isinstance(plain, dict) or plain.get("what") != ModelCard.model_fields["what"].default:
-            raise CheckpointError(f"its {CARD} is not a card of faceloom", where=where, remedy=_TRAIN)
-        if plain.get("format") != CARD_FORMAT:
-            remedy = "Use the version that trained it, or train it again"
-            raise CheckpointError(
-                "was written by another version of faceloom", where=where, value=plain.get("format"), remedy=remedy
-            )
-        return ModelCard.model_validate(plain)
-    except (ValueError, ValidationError) as error:
-        raise CheckpointError("the card is damaged", where=where, value=error, remedy=_AGAIN) from None
+        card = checked(ModelCard, plain)
+    except InvalidDataError as error:
+        fault = error.faults[0]
+        place = f"{folder / CARD}: {fault.path}"
+        raise CheckpointError(fault.what, where=place, value=fault.value, remedy=AGAIN) from None
+    preset_from_values(card.hyper_parameters, where=str(folder / CARD))
+    return card
 
 
 def check_weights(folder: Path, card: ModelCard, name: str = BEST, *, digest: bool = True) -> Path:
@@ -142,18 +122,37 @@ def check_weights(folder: Path, card: ModelCard, name: str = BEST, *, digest: bo
         CheckpointError: the file is missing or does not match the card.
     """
     path, expected = folder / name, card.files.get(name)
-    remedy = _AGAIN if card.finished else _GO_ON
+    remedy = AGAIN if card.finished else _GO_ON
     if expected is None or not path.is_file():
         raise CheckpointError(f"has no {name}", where=str(folder), remedy=remedy)
     size = path.stat().st_size
     if size != expected.bytes:
         value = f"{size} bytes instead of {expected.bytes}"
         raise CheckpointError("is damaged or belongs to another card", where=str(path), value=value, remedy=remedy)
-    if digest and _digest(path) != expected.sha256:
-        raise CheckpointError(
-            "is damaged or belongs to another card: its sha256 differs", where=str(path), remedy=remedy
-        )
+    if digest:
+        if size > (most := _bytes_of(_tensors_of(card)) + MOST_HEADER):
+            value = f"{size:,} bytes; at most {most:,} are read"
+            raise CheckpointError("is longer than the weights of its network", where=str(path), value=value)
+        if _digest(path) != expected.sha256:
+            raise CheckpointError(
+                "is damaged or belongs to another card: its sha256 differs", where=str(path), remedy=remedy
+            )
     return path
+
+
+def read_network(folder: Path, card: ModelCard, name: str = BEST, *, digest: bool = True) -> dict[str, Tensor]:
+    """Read weights that fit the network of a card; arguments as `check_weights`.
+
+    Args:
+        digest: also check that every weight is a finite number.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or does not fit.
+    """
+    path = check_weights(folder, card, name, digest=digest)
+    tensors, _ = read_weights(path)
+    check_tensors(path, tensors, _tensors_of(card), finite=digest)
+    return tensors
 
 
 def load_network(
@@ -167,31 +166,39 @@ def load_network(
         folder: of the run.
         name: which weights.
         device: where to put them.
-        digest: see `check_weights`; if one process has checked, others can skip it.
+        digest: see `read_network`; if one process has checked, others can skip it.
 
     Raises:
         CheckpointError: the folder is not a checkpoint of faceloom, or its weights are missing, damaged or do not fit.
     """
     import torch
 
-    from faceloom.models.networks import make_network
-
     card = read_card(folder)
-    preset = preset_from_values(card.hyper_parameters)
-    path = check_weights(folder, card, name, digest=digest)
-    tensors, _ = read_weights(path)
-    with torch.device("meta"):  # allocates and initialises nothing: the weights are loaded next
-        network = make_network(preset)
-    try:
-        network.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
-        raise CheckpointError(
-            "the weights do not fit the network", where=str(path), value=error, remedy=_TRAIN
-        ) from None
+    tensors = read_network(folder, card, name, digest=digest)
+    network = _unfilled(card)
+    network.load_state_dict(tensors, assign=True)
     network.requires_grad_(False).eval()
     # Without it convolutions take 1.5 times as long; weights of other layers stay in the file.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device), card
+
+
+def _unfilled(card: ModelCard) -> PaperAutoencoder | CompactMasker:
+    """The network of a card on the device `meta`, which allocates nothing."""
+    import torch
+
+    from faceloom.models.networks import make_network
+
+    with torch.device("meta"):
+        return make_network(preset_from_values(card.hyper_parameters))
+
+
+def _tensors_of(card: ModelCard) -> dict[str, Tensor]:
+    return dict(_unfilled(card).state_dict())
+
+
+def _bytes_of(tensors: Mapping[str, Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 def _digest(path: Path) -> str:

@@ -121,16 +121,14 @@ class MaskPredictor:
                 typical cutout. `paper` has one cutout only.
 
         Raises:
-            CheckpointError: the faces do not have the size of the network.
+            CheckpointError: the faces do not have the size of the network, or its output is not a finite number.
             ValueError: wrong type, or the number of seeds is not that of faces.
         """
         if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[3] != 3:
             raise ValueError(f"faces are uint8 (N, size, size, 3), not {faces.dtype} {faces.shape}")
         if faces.shape[1:3] != (self.size, self.size):
             given = f"{faces.shape[2]}x{faces.shape[1]}"
-            remedy = (
-                f"Align with mode {self.card.data.align.get('mode')} and size {self.size}, or train another network"
-            )
+            remedy = f"Align with mode {self.card.data.align.mode} and size {self.size}, or train another network"
             what = f"the network was trained for faces of {self.size}x{self.size} pixels"
             raise CheckpointError(what, where=self.card.preset, value=given, remedy=remedy)
         if seeds is not None and len(seeds) != len(faces):
@@ -141,6 +139,9 @@ class MaskPredictor:
             stop = min(start + self._batch, len(faces))
             chosen = None if seeds is None else seeds[start:stop]
             colour[start:stop], alpha[start:stop] = self._run(faces[start:stop], chosen)
+        if not (np.isfinite(colour).all() and np.isfinite(alpha).all()):
+            what, remedy = "the network's output is not a finite number", "Train it again"
+            raise CheckpointError(what, where=self.card.preset, remedy=remedy)
         # In steps of 1/255, as it is stored: coverage that rounds to 0 is 0.
         np.rint(alpha * 255, out=alpha)
         alpha /= np.float32(255)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from faceloom.schemas.errors import CheckpointError
+from faceloom.schemas.plain_values import shown
 
 Choice = Literal["last epoch", "smallest held-out loss"]
 Activation = Literal["linear", "relu", "sigmoid"]
+MOST_SIZE = 1024
+"""Side of the largest crops that networks take, in pixels."""
+MOST_IN_A_LAYER = 2**24
+"""Values that a layer may make of one face; a batch of 32 then takes 2 GiB."""
+
+_Count = Annotated[int, Field(ge=1, le=10**9)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Factor = Annotated[float, Field(ge=0, le=1e6)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +44,15 @@ class Preset:
     """
 
     name: str
-    size: int = 64
-    epochs: int = 160
-    batch: int
-    learning_rate: float
+    size: Annotated[int, Field(ge=8, le=MOST_SIZE)] = 64
+    epochs: _Count = 160
+    batch: _Count
+    learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "cosine"] = "constant"
     flip: bool = False
-    jitter: float = 0.0
-    degrade: float = 0.0
-    save_every: int = 1
+    jitter: _Share = 0.0
+    degrade: _Share = 0.0
+    save_every: _Count = 1
 
     unstated: ClassVar[tuple[str, ...]] = ()
     """Names of the fields that the publication does not state; we chose their values."""
@@ -64,8 +76,8 @@ class PaperPreset(Preset):
         output_activation: after the last transposed convolution.
     """
 
-    maps: int = 16
-    hidden: int = 2500
+    maps: Annotated[int, Field(ge=1, le=1024)] = 16
+    hidden: Annotated[int, Field(ge=1, le=10**6)] = 2500
     dense_activation: Activation = "linear"
     output_activation: Activation = "sigmoid"
 
@@ -86,13 +98,17 @@ class CompactPreset(Preset):
         coverage_weight, colour_weight, flow_weight, soft_weight: of these losses; the composed picture has weight 1.
     """
 
-    widths: tuple[int, ...] = (24, 48, 96)
-    looks: int = 256
-    edge: float = 2.0
-    coverage_weight: float = 0.3
-    colour_weight: float = 1.0
-    flow_weight: float = 0.1
-    soft_weight: float = 0.1
+    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=2048)], ...], Field(min_length=1, max_length=8)] = (
+        24,
+        48,
+        96,
+    )
+    looks: Annotated[int, Field(ge=1, le=100_000)] = 256
+    edge: Annotated[float, Field(ge=0, le=100)] = 2.0
+    coverage_weight: _Factor = 0.3
+    colour_weight: _Factor = 1.0
+    flow_weight: _Factor = 0.1
+    soft_weight: _Factor = 0.1
 
     @property
     def stride(self) -> int:  # type: ignore[override]
@@ -123,18 +139,42 @@ def preset_values(preset: Preset) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in _fields(preset).items()}
 
 
-def preset_from_values(values: Mapping[str, Any]) -> PaperPreset | CompactPreset:
+def preset_from_values(values: Mapping[str, Any], *, where: str = "") -> PaperPreset | CompactPreset:
     """Return the preset of `preset_values`.
 
+    Args:
+        values: of a card.
+        where: the file of the card, for messages.
+
     Raises:
-        CheckpointError: the values do not form a preset.
+        CheckpointError: the values do not form a preset, or one of a network beyond all limits.
     """
-    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    for kind in (PaperPreset, CompactPreset):
-        if set(plain) == {field.name for field in dataclasses.fields(kind)}:
-            return kind(**plain)
     remedy = "It was trained by another version of faceloom; train it again"
-    raise CheckpointError("the card's hyper-parameters fit no network", value=", ".join(values), remedy=remedy)
+    kind: type[PaperPreset] | type[CompactPreset]
+    for kind in (PaperPreset, CompactPreset):
+        if set(values) == {field.name for field in dataclasses.fields(kind)}:
+            break
+    else:
+        what, value = "the card's hyper-parameters fit no network", ", ".join(map(str, values))[:500]
+        raise CheckpointError(what, where=where, value=value, remedy=remedy)
+    try:
+        preset: PaperPreset | CompactPreset = TypeAdapter(kind).validate_json(json.dumps(dict(values)), strict=True)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(["$.hyper_parameters", *map(str, fault["loc"])])
+        place, value = f"{where}: {place}" if where else place, shown(fault["input"])
+        raise CheckpointError(fault["msg"], where=place, value=value, remedy=remedy) from None
+    if preset.size % preset.stride or _largest_layer(preset) > MOST_IN_A_LAYER:
+        value = f"size {preset.size}"
+        raise CheckpointError("the hyper-parameters form no network", where=where, value=value, remedy=remedy)
+    return preset
+
+
+def _largest_layer(preset: PaperPreset | CompactPreset) -> int:
+    """The most values that a layer makes of one face."""
+    if isinstance(preset, PaperPreset):
+        return preset.maps * preset.size**2
+    return max(width * (preset.size >> level) ** 2 for level, width in enumerate(preset.widths, 1))
 
 
 def _fields(preset: Preset) -> dict[str, Any]:

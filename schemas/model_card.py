@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from faceloom.schemas.recipe import Align
 
 CARD_FORMAT: Literal[1] = 1
 """Increased when cards of older formats can no longer be read."""
 
 
+_Word = Annotated[str, Field(max_length=1000)]
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_FileName = Annotated[str, Field(pattern=r"^(best|last)\.safetensors$")]
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataCard(_Part):
@@ -27,30 +35,30 @@ class DataCard(_Part):
         held_out_from: where the latter come from.
     """
 
-    name: str
-    digest: str
-    plan: str
-    align: dict[str, Any]
-    masks: dict[str, int]
-    licences: dict[str, int]
-    consents: dict[str, int]
-    train: int
-    held_out: int
-    held_out_from: str
+    name: _Word
+    digest: _Digest
+    plan: _Digest
+    align: Align
+    masks: dict[str, _Count]
+    licences: dict[str, _Count]
+    consents: dict[str, _Count]
+    train: _Count
+    held_out: _Count
+    held_out_from: _Word
 
 
 class FileCard(_Part):
     """Length and digest of one file beside the card."""
 
-    bytes: int
-    sha256: str
+    bytes: Annotated[int, Field(ge=8, le=2**40)]
+    sha256: _Digest
 
 
 class ParentCard(_Part):
     """The run whose best weights another run started from."""
 
-    folder: str
-    weights: str
+    folder: _Word
+    weights: _Digest
     data: DataCard
 
 
@@ -75,23 +83,35 @@ class ModelCard(_Part):
 
     what: Literal["a masking network of faceloom"] = "a masking network of faceloom"
     format: Literal[1] = CARD_FORMAT
-    preset: str
-    size: int
-    parameters: int
+    preset: _Word
+    size: _Count
+    parameters: _Count
     hyper_parameters: dict[str, Any]
-    unstated_in_paper: tuple[str, ...]
+    unstated_in_paper: tuple[_Word, ...]
     seed: int
-    epochs_done: int
+    epochs_done: _Count
     finished: bool
     chosen: Literal["last epoch", "smallest held-out loss"] = "smallest held-out loss"
     metrics: dict[str, float]
-    device: str
-    precision: str
-    code: str
-    torch: str
+    device: _Word
+    precision: _Word
+    code: _Word
+    torch: _Word
     data: DataCard
     parent: ParentCard | None = None
-    files: dict[str, FileCard]
+    files: dict[_FileName, FileCard]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> ModelCard:
+        if self.hyper_parameters.get("name", self.preset) != self.preset:
+            raise ValueError("`preset` and the name in `hyper_parameters` differ")
+        if {self.size, *self.data.align.width_height} != {self.hyper_parameters.get("size", self.size)}:
+            raise ValueError("`size`, `hyper_parameters.size` and `data.align.size` differ")
+        if "best.safetensors" not in self.files:
+            raise ValueError("`files` has no best.safetensors")
+        if not 0 <= self.metrics.get("best_epoch", 0) <= self.epochs_done:
+            raise ValueError("`metrics.best_epoch` is no epoch of the run")
+        return self
 
     @property
     def best_epoch(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,15 +48,18 @@ def checkpoint_digest(number: int, mask: AutoencoderMask) -> str:
 
 
 def check_checkpoint(number: int, mask: AutoencoderMask) -> None:
-    """Load a network as the workers do, and check its weights against their digest.
+    """Load a network as the workers do, check its weights against their digest, and mask a grey picture.
 
     Raises:
         RecipeError: the checkpoint is damaged, or PyTorch is not installed.
     """
     try:
         from faceloom.models.predict import MaskPredictor
+        from faceloom.models.threads import one_thread
 
-        MaskPredictor.load(Path(mask.checkpoint), digest=True)
+        predictor = MaskPredictor.load(Path(mask.checkpoint), digest=True)
+        with one_thread():
+            predictor.predict(np.full((1, predictor.size, predictor.size, 3), 128, np.uint8))
     except CheckpointError as error:
         raise _of_recipe(number, error) from None
     except ImportError as error:
@@ -65,8 +68,11 @@ def check_checkpoint(number: int, mask: AutoencoderMask) -> None:
         raise RecipeError("a learned mask needs PyTorch", where=where, value=error, remedy=remedy) from None
 
 
-def _of_recipe(number: int, error: Exception) -> RecipeError:
-    return RecipeError(f"cannot be used: {error}", where=f"$.masks[{number}].checkpoint")
+def _of_recipe(number: int, error: CheckpointError) -> RecipeError:
+    where = f"$.masks[{number}].checkpoint"
+    return RecipeError(
+        f"cannot be used: {error.where}: {error.what}", where=where, value=error.value, remedy=error.remedy
+    )
 
 
 @lru_cache(maxsize=4)
@@ -82,7 +88,7 @@ def load_predictor(checkpoint: str, weights: str) -> MaskPredictor:
     return MaskPredictor.load(Path(checkpoint), digest=False)
 
 
-def network_matrix(align: Mapping[str, JsonValue], working: Working, size: int) -> Matrix:
+def network_matrix(align: Align, working: Working, size: int) -> Matrix:
     """Matrix from a working picture to a network's crop, aligned as its training data.
 
     Args:
@@ -94,12 +100,11 @@ def network_matrix(align: Mapping[str, JsonValue], working: Working, size: int) 
         box = working.box
         whole = whole_photo_matrix((round(box.width), round(box.height)), (size, size))
         return compose(whole, translate(-(box.left + 0.5), -(box.top + 0.5)))
-    how = Align.model_validate(dict(align))
-    if how.mode == "arcface":
+    if align.mode == "arcface":
         return arcface_matrix(working.landmarks, size)
-    if how.mode == "eye_level":
+    if align.mode == "eye_level":
         return eye_level_matrix(working.landmarks, size)
-    return face_box_matrix(working.box, working.landmarks, size, margin=how.margin)
+    return face_box_matrix(working.box, working.landmarks, size, margin=align.margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +142,13 @@ def predict_masks(
     predictor = load_predictor(mask.checkpoint, weights)
     card, size = predictor.card, predictor.size
     align = card.data.align
-    border = Align.model_validate(dict(align)).border
     results: dict[int, PredictedMask | PhotoError] = {}
     crops: list[Image] = []
     matrices: dict[int, Matrix] = {}
     for number, picture in enumerate(pictures):
         try:
             matrix = network_matrix(align, picture, size)
-            crops.append(warp_image(picture.image, matrix, (size, size), border=border))
+            crops.append(warp_image(picture.image, matrix, (size, size), border=align.border))
             matrices[number] = matrix
         except PhotoError as error:
             results[number] = error

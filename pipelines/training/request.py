@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from faceloom.models.checkpoint import BEST, CARD, check_weights, read_card
+from faceloom.models.checkpoint import BEST, CARD, read_card, read_network
 from faceloom.models.devices import find_device
 from faceloom.models.presets import PRESETS, CompactPreset, PaperPreset, preset_values
 from faceloom.pipelines.store.storage import Storage
@@ -121,7 +121,7 @@ def _parent_card(request: TrainingRequest) -> ParentCard | None:
         remedy = f"Build pairs of {card.size}x{card.size} pixels, or train without --from"
         what = f"the parent run takes crops of {card.size} pixels, but the crops of the build have another size"
         raise TrainingError(what, where=str(parent), value=preset.size, remedy=remedy)
-    check_weights(parent, card, BEST)
+    read_network(parent, card)
     return ParentCard(folder=parent.resolve().name, weights=card.files[BEST].sha256, data=card.data)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceloom.models.checkpoint import BEST, CARD, LAST, RESUME, read_card, read_weights, write_card, write_weights
+from faceloom.models.checkpoint import BEST, CARD, LAST, RESUME, read_card, write_card, write_weights
 from faceloom.models.curve import CURVE, TABLE, draw_curve, write_table
 from faceloom.models.devices import device_text
 from faceloom.models.presets import CompactPreset, PaperPreset, preset_values
+from faceloom.models.weights_file import check_tensors, read_weights
 from faceloom.pipelines.store.paths import LOCK
 from faceloom.schemas.errors import CheckpointError
 from faceloom.schemas.model_card import DataCard, FileCard, ModelCard, ParentCard
@@ -111,28 +112,43 @@ def write_resume(folder: Path, snapshot: Snapshot) -> None:
     write_weights(folder / RESUME, tensors, {"losses": losses, "best_epoch": snapshot.best_epoch})
 
 
-def read_resume(folder: Path) -> Snapshot:
+def read_resume(folder: Path, preset: PaperPreset | CompactPreset) -> Snapshot:
     """Read the state that `write_resume` wrote, and the best weights.
 
     After a kill between the two files the best weights may be of a later epoch; training finds them again.
 
     Raises:
-        CheckpointError: a file is missing or damaged.
+        CheckpointError: a file is missing, damaged, or of another network.
     """
+    import torch
+
+    from faceloom.models.networks import make_network
     from faceloom.models.training import EpochLoss, Snapshot
 
+    with torch.device("meta"):
+        network = make_network(preset)
+        expected = dict(network.state_dict())
+        step = torch.zeros(())
+    saved = {f"network/{name}": tensor for name, tensor in expected.items()}
+    for name, parameter in network.named_parameters():
+        saved |= {f"optimiser/{name}/exp_avg": parameter, f"optimiser/{name}/exp_avg_sq": parameter}
+        saved[f"optimiser/{name}/step"] = step
     tensors, note = read_weights(folder / RESUME)
+    check_tensors(folder / RESUME, tensors, saved, finite=True)
     best, _ = read_weights(folder / BEST)
+    check_tensors(folder / BEST, best, expected, finite=True)
     try:
         losses = tuple(EpochLoss(int(epoch), *map(float, rest)) for epoch, *rest in note["losses"])
         best_epoch = int(note["best_epoch"])
-    except (KeyError, TypeError, ValueError) as error:
+        if [loss.epoch for loss in losses] != list(range(1, len(losses) + 1)) or not 1 <= best_epoch <= len(losses):
+            raise ValueError("its epochs are not 1, 2, …")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         what, remedy = "the saved state is damaged", "Start over with --no-resume"
         raise CheckpointError(what, where=str(folder / RESUME), value=error, remedy=remedy) from None
     parts: dict[str, dict[str, Any]] = {"network": {}, "optimiser": {}}
     for name, tensor in tensors.items():
         part, _, rest_of_name = name.partition("/")
-        parts.setdefault(part, {})[rest_of_name] = tensor
+        parts[part][rest_of_name] = tensor
     copies = {name: tensor.clone() for name, tensor in best.items()}  # training replaces the file
     return Snapshot(losses, parts["network"], parts["optimiser"], copies, best_epoch)
 

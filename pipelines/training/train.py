@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceloom.models.checkpoint import BEST, CARD, check_weights, read_card, read_weights
+from faceloom.models.checkpoint import CARD, check_weights, read_card, read_network
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.training.request import CheckedRequest
 from faceloom.pipelines.training.run_folder import RunFolder, delete_leftovers, delete_run, read_resume
@@ -65,10 +65,10 @@ def run_training(
         if exists and (card := _finished(folder, preset.epochs)) is not None:
             return TrainingReport(folder, card, card.epochs_done, time.monotonic() - begin)
         data = open_pairs(request.data, preset, seed=request.seed, workers=request.workers)
-        resume = read_resume(folder) if exists else None
+        resume = read_resume(folder, preset) if exists else None
         weights = None
         if request.parent is not None and resume is None:
-            weights, _ = read_weights(request.parent / BEST)
+            weights = read_network(request.parent, read_card(request.parent))
         run = RunFolder(folder, preset, seed=request.seed, device=checked.device, data=data.card, parent=checked.parent)
         done = len(resume.losses) if resume else 0
         on_start(done)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,16 +20,17 @@ from faceloom.models.checkpoint import (  # noqa: E402
     BEST,
     CARD,
     LAST,
+    MOST_CARD,
     check_weights,
     load_network,
     read_card,
-    read_weights,
     write_card,
     write_file,
     write_weights,
 )
 from faceloom.models.networks import make_network  # noqa: E402
 from faceloom.models.presets import PRESETS, preset_values  # noqa: E402
+from faceloom.models.weights_file import read_weights  # noqa: E402
 from faceloom.schemas.errors import CheckpointError  # noqa: E402
 
 
@@ -118,10 +120,13 @@ def test_no_folder_and_no_card(tmp_path: Path) -> None:
     [
         ('{"model": "bert"}', "not a card of faceloom"),
         ("[1]", "not a card of faceloom"),
-        ("{", "the card is damaged"),
+        ("{", "the card.json is damaged .got not JSON"),
         ('{"what": "a masking network of faceloom", "format": 99}', r"another version of faceloom \(got 99\)"),
-        ('{"what": "a masking network of faceloom", "format": 1}', "the card is damaged"),
-        ("\udcff", "cannot be read"),
+        ('{"what": "a masking network of faceloom", "format": 1}', r"card.json: \$.preset: Field required"),
+        ("\udcff", "damaged .got byte 0 is not UTF-8"),
+        ("[" * 100_000, "damaged .got it nests"),
+        ('{"what": 1, "what": 2}', "given twice"),
+        (" " * (MOST_CARD + 1), "at most 4,194,304 are read"),
     ],
 )
 def test_a_foreign_or_damaged_card_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -186,7 +191,9 @@ def test_weights_of_another_network_are_refused(run: Path) -> None:
 
 def test_a_card_of_another_preset_than_its_weights_is_refused(run: Path) -> None:
     card = read_card(run)
-    write_card(run, card.model_copy(update={"hyper_parameters": preset_values(PRESETS["tiny-paper"])}))
+    write_card(
+        run, card.model_copy(update={"preset": "tiny-paper", "hyper_parameters": preset_values(PRESETS["tiny-paper"])})
+    )
     with pytest.raises(CheckpointError, match="do not fit the network"):
         load_network(run)
     write_card(run, card.model_copy(update={"hyper_parameters": {"layers": 3}}))
@@ -206,3 +213,103 @@ def test_reading_a_card_does_not_wait_for_torch(run: Path) -> None:
 def test_the_card_is_plain_json_for_people(run: Path) -> None:
     plain = json.loads((run / CARD).read_text())
     assert plain["what"] == "a masking network of faceloom" and plain["data"]["licences"] == {"CC0": 8}
+
+
+def swapped(run: Path, path: str, value: object) -> None:
+    """Put a value into the card of a run."""
+    plain = json.loads((run / CARD).read_text())
+    place = plain
+    *steps, last = path.split("/")
+    for step in steps:
+        place = place[step]
+    place[last] = value
+    (run / CARD).write_text(json.dumps(plain))
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("size", [0, -1, 10**9, 999, "16", True, None, 16.0]),
+        ("preset", ["tiny-paper", 3, None, "x" * 2000]),
+        ("parameters", [-1, "x", None]),
+        ("epochs_done", [-1, 1.5, "1", 10**400]),
+        ("finished", [1, "yes", None]),
+        ("seed", ["0", None]),
+        ("metrics", [[], {"best_epoch": "1"}, {"best_epoch": -1}, {"best_epoch": 99}, {"best_epoch": 1e308}]),
+        ("chosen", ["mine", None]),
+        ("torch", [2, None]),
+        ("data", [None, [], {}]),
+        ("data/align", [None, {"mode": "x"}, {"size": 10**9}, {"size": "16"}, {"margin": -1}, {"more": 1}, []]),
+        ("data/align/mode", ["faceloom-error:abc", 1, None, ["arcface"]]),
+        ("data/digest", ["", "../..", "0" * 63, "G" * 64, 5]),
+        ("data/train", [-1, "7", 1.5]),
+        ("data/masks", [None, {"a": -1}, {"a": "1"}, []]),
+        ("hyper_parameters", [None, {}, [], {"layers": 3}]),
+        ("hyper_parameters/size", [0, 17, 64, 10**9, -16, "16"]),
+        ("hyper_parameters/widths", [[], [0], [-6], [10**9], ["6"], [6] * 99, 6, [[6]], [True]]),
+        ("hyper_parameters/looks", [0, -1, 10**12, "5"]),
+        ("hyper_parameters/edge", [-1, 1e300, "2"]),
+        ("hyper_parameters/batch", [0, -4, None]),
+        ("hyper_parameters/learning_rate", [0, -1, "x"]),
+        ("hyper_parameters/schedule", ["square", None]),
+        ("files", [None, {}, [], {"../best.safetensors": {"bytes": 8, "sha256": "0" * 64}}]),
+        (f"files/{BEST}", [None, {}, {"bytes": 1}, {"sha256": "0" * 64}]),
+        (f"files/{BEST}/bytes", [0, -1, 2**70, "9", 1.5]),
+        (f"files/{BEST}/sha256", ["", "x" * 64, "A" * 64, 0, None]),
+        ("files/..", [{"bytes": 8, "sha256": "0" * 64}]),
+        ("parent", [1, {}, {"folder": "a", "weights": "b", "data": {}}, {"parent": {"parent": {}}}]),
+        ("unknown", [1]),
+        ("format", [2, "1", None]),
+    ],
+)
+def test_every_field_of_a_card_is_checked_and_named(run: Path, path: str, values: list[object]) -> None:
+    text = (run / CARD).read_text()
+    for value in values:
+        swapped(run, path, value)
+        with pytest.raises(CheckpointError) as caught:
+            read_card(run)
+        said = str(caught.value)
+        assert said.isprintable() and len(said) < 1200 and str(run) in said and "http" not in said, value
+        (run / CARD).write_text(text)
+
+
+def test_a_pipe_or_a_device_is_no_card(run: Path) -> None:
+    (run / CARD).unlink()
+    os.mkfifo(run / CARD)
+    with pytest.raises(CheckpointError, match="not a file"):
+        read_card(run)
+    (run / CARD).unlink()
+    (run / CARD).symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match="not a file"):
+        read_card(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda name, tensor: tensor.double() if tensor.is_floating_point() else tensor, "float64 .* instead of float"),
+        (lambda name, tensor: tensor * float("nan") if tensor.is_floating_point() else tensor, "not a finite number"),
+        (lambda name, tensor: tensor * float("inf") if name == "fit.bias" else tensor, "do not fit|not a finite"),
+        (lambda name, tensor: tensor + float("inf") if name == "fit.bias" else tensor, "not a finite number .got fit"),
+        (lambda name, tensor: tensor[None], r"instead of"),
+        (lambda name, tensor: tensor.float(), "float32 .* instead of "),
+    ],
+)
+def test_weights_of_other_types_shapes_or_no_numbers_are_refused(
+    run: Path, change: Callable[[str, Any], Any], said: str
+) -> None:
+    card = read_card(run)
+    tensors = {name: change(name, tensor.clone()) for name, tensor in read_weights(run / BEST)[0].items()}
+    files = {**card.files, BEST: write_weights(run / BEST, tensors)}
+    write_card(run, card.model_copy(update={"files": files}))
+    with pytest.raises(CheckpointError, match=said):
+        load_network(run)
+
+
+def test_a_file_that_is_longer_than_its_network_is_not_read(run: Path) -> None:
+    card = read_card(run)
+    with (run / BEST).open("r+b") as stream:
+        stream.truncate(2**39)
+    wrong = card.files[BEST].model_copy(update={"bytes": 2**39})
+    with pytest.raises(CheckpointError, match="longer than the weights of its network"):
+        check_weights(run, card.model_copy(update={"files": {BEST: wrong}}))

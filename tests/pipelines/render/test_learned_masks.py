@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import JsonValue
 
 from faceloom.pipelines.render.learned_masks import (
     PredictedMask,
@@ -26,13 +25,13 @@ from faceloom.pipelines.render.learned_masks import (
 from faceloom.pipelines.render.mask_painter import MaskRequest, load_painter
 from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.masks import AutoencoderMask
-from faceloom.schemas.recipe import parse_recipe
+from faceloom.schemas.recipe import Align, parse_recipe
 from faceloom.transforms.align import five_points
 from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
 
 torch = pytest.importorskip("torch")
-EYE_LEVEL: dict[str, JsonValue] = {"mode": "eye_level", "size": 16}
+EYE_LEVEL = Align(mode="eye_level", size=16)
 
 
 def mask(run: Path, **changes: Any) -> AutoencoderMask:
@@ -63,7 +62,7 @@ def test_the_network_sees_the_face_as_its_training_data_showed_it(synthetic: Sim
     eyes = apply_affine(network_matrix(EYE_LEVEL, picture, 16), five_points(picture.landmarks)[:2])
     assert eyes[0, 1] == pytest.approx(eyes[1, 1], abs=1e-3)
     assert eyes[1, 0] - eyes[0, 0] == pytest.approx(0.315 * 16, abs=1e-3)
-    arcface = apply_affine(network_matrix({"mode": "arcface", "size": 112}, picture, 112), picture.landmarks[[30]])
+    arcface = apply_affine(network_matrix(Align(mode="arcface"), picture, 112), picture.landmarks[[30]])
     assert arcface[0] == pytest.approx([56, 72], abs=6)
 
 
@@ -142,6 +141,21 @@ def test_damaged_weights_are_refused_before_any_work(tiny_run: Path, tmp_path: P
     weights.write_bytes(data[:-7])
     with pytest.raises(RecipeError, match="bytes"):
         checkpoint_digest(0, mask(run))
+
+
+def test_a_network_whose_output_is_no_number_is_refused_before_any_work(tiny_run: Path, tmp_path: Path) -> None:
+    """Its weights are finite, but the root of a negative variance is not."""
+    from faceloom.models.checkpoint import BEST, read_card, write_card, write_weights
+    from faceloom.models.weights_file import read_weights
+
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    tensors = {name: tensor.clone() for name, tensor in read_weights(run / BEST)[0].items()}
+    tensors["stem.norm.running_var"][:] = -1
+    card = read_card(run)
+    write_card(run, card.model_copy(update={"files": {BEST: write_weights(run / BEST, tensors)}}))
+    with pytest.raises(RecipeError, match=r"masks.0..checkpoint: cannot be used: .*not a finite number"):
+        check_checkpoint(0, mask(run))
 
 
 def test_the_threads_of_the_process_that_builds_stay_as_they_were(
