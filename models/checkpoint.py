@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceloom.models.presets import preset_from_values
+from faceloom.models.presets import preset_from_values, preset_values
 from faceloom.models.weights_file import AGAIN, MOST_HEADER, check_tensors, read_weights, save_tensors
 from faceloom.schemas.checked import InvalidDataError, checked
 from faceloom.schemas.errors import CheckpointError
@@ -108,8 +108,8 @@ def read_card(folder: Path) -> ModelCard:
         fault = error.faults[0]
         place = f"{folder / CARD}: {fault.path}"
         raise CheckpointError(fault.what, where=place, value=fault.value, remedy=AGAIN) from None
-    preset_from_values(card.hyper_parameters, where=str(folder / CARD))
-    return card
+    preset = preset_from_values(card.hyper_parameters, where=str(folder / CARD))
+    return card.model_copy(update={"hyper_parameters": preset_values(preset)})  # lists, as they were written
 
 
 def check_weights(folder: Path, card: ModelCard, name: str = BEST, *, digest: bool = True) -> Path:

@@ -27,8 +27,9 @@ FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation without its sheet as JSON values; they hold no time and no path."""
     task = evaluation.task
+    recipe = task.record.settings
     return {
-        "build": {"name": task.record.recipe["name"], "digest": task.digest, "align": task.record.recipe["align"]},
+        "build": {"name": recipe.name, "digest": task.digest, "align": recipe.align.model_dump(mode="json")},
         "protocol": {**asdict(task.protocol), "text": task.protocol.text},
         "device": task.device,
         "networks": [_network(run) for run in task.runs],
@@ -57,7 +58,7 @@ def facts(evaluation: Evaluation) -> dict[str, str]:
     """What was evaluated, for people."""
     task, protocol = evaluation.task, evaluation.task.protocol
     said = {
-        "build": f"{task.record.recipe['name']}, {task.digest[:16]}",
+        "build": f"{task.record.settings.name}, {task.digest[:16]}",
         "split": f"{protocol.split}: {protocol.samples:,} samples of {protocol.people:,} people",
         "protocol": f"{protocol.text} (split by {protocol.split_by})",
         "device": task.device,

@@ -109,7 +109,7 @@ def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: st
     record, digest = read_record(storage), build_digest(storage)
     samples = _people(storage, split)
     open_split(out, split)
-    if not record.recipe.get("masks") or not samples:
+    if not record.settings.masks or not samples:
         remedy = "Evaluate a build of masked faces; recipes/lee2022.yaml makes one"
         raise FaceloomError("the split holds no masked faces", where=out, value=split, remedy=remedy)
     checked = tuple(_check_run(name, folder, record, digest) for name, folder in _named(runs))
@@ -118,7 +118,7 @@ def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: st
     everyone = _everyone(samples)
     protocol = Protocol(
         split=split,
-        split_by=str(record.recipe["split"]["by"]),
+        split_by=record.settings.split.by,
         samples=len(samples),
         people=len(everyone),
         people_trained=len(everyone & trained),
@@ -147,8 +147,7 @@ def _named(runs: Sequence[Path]) -> list[tuple[str, Path]]:
 def _check_run(name: str, folder: Path, record: BuildRecord, digest: str) -> Run:
     card = read_card(folder)
     check_weights(folder, card, BEST, digest=False)
-    size = record.recipe["align"]["size"]
-    width, height = (size, size) if isinstance(size, int) else size
+    width, height = record.settings.align.width_height
     if (width, height) != (card.size, card.size):
         what = f"was trained for crops of {card.size}x{card.size} pixels, and the build has others"
         remedy = f"Build with `align: {{size: {card.size}}}`, or train on crops of that size"

@@ -40,23 +40,21 @@ def load_recipe(recipe: str | Path) -> Recipe:
 
 
 def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
-    """Make the paths that a recipe names absolute."""
+    """Make the paths that a recipe names absolute; keys that it leaves out stay unset."""
 
     def resolved(part: Model, *names: str) -> Model:
-        values = {name: getattr(part, name, None) for name in names}
-        return part.model_copy(update={name: _absolute(folder, value) for name, value in values.items() if value})
+        found = {name: value for name in names if (value := getattr(part, name, None))}
+        return part.model_copy(update={name: _absolute(folder, value) for name, value in found.items()})
 
-    return recipe.model_copy(
-        update={
-            "sources": tuple(resolved(source, "path", "root", "labels") for source in recipe.sources),
-            "masks": tuple(resolved(mask, "path", "anchors", "checkpoint") for mask in recipe.masks),
-            "faces": resolved(recipe.faces, "landmark_model"),
-            "lowres": recipe.lowres and resolved(recipe.lowres, "sizes_from"),
-            "output": recipe.output.model_copy(
-                update={"features": recipe.output.features and resolved(recipe.output.features, "model")}
-            ),
-        }
-    )
+    output, features = recipe.output, recipe.output.features
+    changes = {
+        "sources": tuple(resolved(source, "path", "root", "labels") for source in recipe.sources),
+        "masks": tuple(resolved(mask, "path", "anchors", "checkpoint") for mask in recipe.masks),
+        "faces": resolved(recipe.faces, "landmark_model"),
+        "lowres": recipe.lowres and resolved(recipe.lowres, "sizes_from"),
+        "output": output.model_copy(update={"features": resolved(features, "model")}) if features else output,
+    }
+    return recipe.model_copy(update={name: part for name, part in changes.items() if name in recipe.model_fields_set})
 
 
 def _absolute(folder: Path, path: str) -> str:

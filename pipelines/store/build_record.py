@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
 from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.errors import FaceloomError, RecipeError, StorageError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
-from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.schemas.versions import ANALYSER, RENDERER
 
 _PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "sizes_from", "model")
@@ -37,6 +37,7 @@ class BuildRecord(BaseModel):
     """A finished build.
 
     Attributes:
+        recipe: the keys that the recipe set, paths cut to file names; see `portable_recipe`.
         plan: sha256 of the plan.
         photos: number of entries that the sources listed, rejects of the scan included.
         faces: number of planned faces, morphs included.
@@ -69,9 +70,26 @@ class BuildRecord(BaseModel):
     warnings: tuple[str, ...] = ()
     shards: tuple[ShardRecord, ...]
 
+    @property
+    def settings(self) -> Recipe:
+        """The recipe, with its defaults.
+
+        Raises:
+            StorageError: the record holds no recipe.
+        """
+        try:
+            return parse_recipe(self.recipe)
+        except RecipeError as error:
+            remedy = "Run the same `faceloom build` again, which writes a new record"
+            raise StorageError("damaged build record", where=BUILD_RECORD, value=error, remedy=remedy) from None
+
 
 def portable_recipe(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as plain values. A path is cut to its file name."""
+    """The keys that a recipe sets, as plain values. A path is cut to its file name.
+
+    Defaults stay out: the columns of a table, for one, must exist if they are named. With its paths put back,
+    `parse_recipe` makes an equal recipe, whose plan has the same digest.
+    """
 
     def strip(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -79,10 +97,13 @@ def portable_recipe(recipe: Recipe) -> dict[str, Any]:
         if isinstance(value, (list, tuple)):
             return [strip(inner) for inner in value]
         if key in _PATHS and isinstance(value, str):
-            return PurePath(value).name
+            return PurePath(value).name or value
         return value
 
-    plain: dict[str, Any] = strip(recipe.model_dump(mode="json"))
+    plain: dict[str, Any] = strip(recipe.model_dump(mode="json", exclude_unset=True))
+    for spec, kept in zip(recipe.sources, plain.get("sources", ()), strict=True):
+        if kept["path"] != spec.source_name and spec.source_name.isprintable():
+            kept.setdefault("name", spec.source_name)  # it comes from a folder that is cut off
     return plain
 
 

@@ -52,11 +52,11 @@ def card_text(
         licences, consents: number of samples by the licence and consent that the source states.
         model_terms: terms of the landmark model; empty if it has none.
     """
-    recipe = record.recipe
+    recipe = record.settings
     parts = [
-        f"# {recipe['name']}",
-        recipe.get("description") or "",
-        f"{record.written} samples of {people} people, from {record.photos} files of {len(recipe['sources'])} sources.",
+        f"# {recipe.name}",
+        recipe.description,
+        f"{record.written} samples of {people} people, from {record.photos} files of {len(recipe.sources)} sources.",
         _morphs(record),
         _table("Split", record.by_split),
         _table("Mask", record.by_mask),
@@ -72,7 +72,7 @@ def card_text(
         _PEOPLE,
         "## How it was made",
         f"Plan `{record.plan}`, analysis version {record.analyser}, render version {record.renderer}, "
-        f"seed {recipe['seed']}. The same recipe, which `build.json` holds, and the same photos give the same bytes.",
+        f"seed {recipe.seed}. The same recipe, which `build.json` holds, and the same photos give the same bytes.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

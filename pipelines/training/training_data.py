@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from faceloom.models.presets import CompactPreset, PaperPreset
+from faceloom.models.presets import MOST_SIZE, CompactPreset, PaperPreset
 from faceloom.pipelines.read.split_pieces import split_shards
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
@@ -94,18 +94,21 @@ def fit_preset(out: str, preset: PaperPreset | CompactPreset) -> PaperPreset | C
     """
     record = read_record(Storage(out))
     recipe = "recipes/lee2022.yaml builds suitable pairs"
-    if not record.recipe.get("masks"):
+    if not record.settings.masks:
         raise TrainingError("the build has no masked faces", where=out, remedy=f"Add `masks` to its recipe; {recipe}")
     if not record.by_split.get(TRAIN):
         has = ", ".join(record.by_split) or "none"
         raise TrainingError("the build has no split `train`", where=out, value=has, remedy=f"Add one; {recipe}")
-    size = record.recipe["align"]["size"]
-    width, height = (size, size) if isinstance(size, int) else size
-    fits = width == height and (
+    width, height = record.settings.align.width_height
+    fits = width == height <= MOST_SIZE and (
         width % preset.stride == 0 if isinstance(preset, CompactPreset) else width == preset.size
     )
     if not fits:
-        wanted = f"a multiple of {preset.stride}" if isinstance(preset, CompactPreset) else str(preset.size)
+        wanted = (
+            f"a multiple of {preset.stride}, at most {MOST_SIZE}"
+            if isinstance(preset, CompactPreset)
+            else str(preset.size)
+        )
         remedy = f"Build with `align: {{mode: eye_level, size: {preset.size}}}`; {recipe}"
         what = f"the crops of the build do not fit `{preset.name}`, which takes squares with a side of {wanted}"
         raise TrainingError(what, where=out, value=f"{width}x{height}", remedy=remedy)
@@ -160,7 +163,7 @@ def read_pairs(out: str, split: str, *, workers: int = 0) -> PairSet:
     import torch
 
     record = read_record(Storage(out))
-    coverage = "alpha" if record.recipe["output"]["alpha"] else "mask"
+    coverage = "alpha" if record.settings.output.alpha else "mask"
     samples = open_split(out, split, members=["face", "masked", coverage], tensors=True)
     total = record.by_split.get(split, 0)
     readers = min(workers, total)
@@ -190,10 +193,10 @@ def _card(storage: Storage, record: BuildRecord, train: int, held_out: int, sour
                 counts[name].update(value or "not stated" for value in values)
     masks, licences, consents = (dict(sorted(counter.items())) for counter in counts.values())
     return DataCard(
-        name=str(record.recipe["name"]),
+        name=record.settings.name,
         digest=build_digest(storage),
         plan=record.plan,
-        align=record.recipe["align"],
+        align=record.settings.align,
         masks=masks,
         licences=licences,
         consents=consents,

@@ -15,10 +15,12 @@ import pytest
 from typer.testing import CliRunner
 
 from faceloom.pipelines import demo
+from faceloom.pipelines.build import plan_build, prepare
 from faceloom.pipelines.cli.app import app
 from faceloom.pipelines.export.contact_sheet import load_members
 from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.pipelines.recipe.yaml_text import parse_yaml
+from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.parquet_tables import read_index
 from faceloom.pipelines.store.paths import shard_index
@@ -386,3 +388,15 @@ def test_arcface_takes_records_too_and_gives_them_back(crops: Path, built: Build
     masked = {row.photo_sha256: row.mask for row, _ in made.samples if row.key.endswith("m000")}
     from_folder = {row.photo_sha256: row.mask for row, _ in built("arcface").samples if row.key.endswith("m000")}
     assert masked == from_folder, "masks go by the photo's bytes, wherever it comes from"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_record_of_a_build_makes_the_same_plan_again(
+    built: Build, photos: Path, crops: Path, celebamask: Path, name: str
+) -> None:
+    done, source = built(name), {"arcface": crops, "msagan": celebamask}.get(name, photos)
+    kept = json.loads((done.out / "build.json").read_text())["recipe"]
+    file = done.out.parent / "again.yaml"
+    file.write_text(json.dumps({**kept, "sources": [{**kept["sources"][0], "path": str(source)}]}))
+    context = prepare(load_recipe(file), str(done.out))
+    assert plan_build(context, workers=1, watcher=Watcher())[1].digest == done.record.plan

@@ -17,6 +17,7 @@ from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
 from faceloom.pipelines.store.paths import LAST_RUN, STAGES, shard_index, shard_tar
 from faceloom.schemas.errors import ModelFileError, RecipeError, SourceError, StorageError
 from faceloom.schemas.photos import Photo
+from faceloom.schemas.recipe import parse_recipe
 from tests.pipelines.building import PHOTOS, Bench, OnStage, no_work
 
 
@@ -288,3 +289,14 @@ def test_an_output_that_cannot_be_written_is_told_before_any_work(
     (bench.folder / "late").write_text("in the way by now")
     with pytest.raises(StorageError, match="cannot be locked"):
         plan_build(context, workers=1, watcher=Watcher())
+
+
+def test_a_build_record_makes_the_same_plan_again(bench: Bench) -> None:
+    """A table of few columns, shares in an order of their own, and photos that were moved since."""
+    shares = {"test": 0.3, "train": 0.5, "val": 0.2}
+    record = bench.run(split={"shares": shares}, masks=[{"kind": "template", "template": "cloth"}]).record
+    written = json.loads((bench.folder / "out" / "build.json").read_text())["recipe"]
+    assert written == record.recipe and "columns" not in written["sources"][0]
+    written["sources"][0]["path"] = str(bench.photos / "photos.csv")
+    again = prepare(parse_recipe(written), str(bench.folder / "again"))
+    assert plan_build(again, workers=1, watcher=Watcher())[1].digest == record.plan

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter, defaultdict
+from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.pipelines.plan.splits import assign_splits, empty_splits
+from faceloom.schemas.keys import unit_interval
 from faceloom.schemas.recipe import Split
 
 Row = tuple[str, str, str | None]
@@ -174,3 +176,21 @@ def test_so_is_one_to_which_no_photo_falls() -> None:
 )
 def test_otherwise_nothing_is_told(how: dict[str, object], faces: list[tuple[str, str]]) -> None:
     assert empty_splits(split(**how), faces) == ()
+
+
+def test_the_order_that_shares_are_written_in_moves_nobody() -> None:
+    people = [(f"person {number}", sha(number), None) for number in range(1000)]
+    shares = {"train": 0.7, "val": 0.2, "test": 0.1}
+    sides = assign_splits(split(shares=shares), 1, people)
+    for order in permutations(shares):
+        how = split(shares={name: shares[name] for name in order})
+        assert assign_splits(how, 1, people) == sides
+        assert list(how.shares) == ["train", "val", "test"]
+
+
+def test_sides_of_the_shipped_recipes_are_those_of_the_first_version() -> None:
+    """Train takes the smallest draws, then val, then test."""
+    people = [(f"person {number}", sha(number), None) for number in range(12)]
+    words = " ".join(assign_splits(split(shares={"train": 0.5, "val": 0.3, "test": 0.2}), 0, people))  # type: ignore[arg-type]
+    draws = [unit_interval("split", 0, name) for name, _, _ in people]
+    assert words.split() == ["train" if draw < 0.5 else "val" if draw < 0.8 else "test" for draw in draws]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from faceloom.pipelines.recipe.load import load_recipe
+from faceloom.pipelines.recipe.shipped import recipe_names
 from faceloom.pipelines.store.build_record import (
     BuildRecord,
     make_record,
@@ -24,6 +26,7 @@ from faceloom.schemas.index import IndexRow
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Part, Plan, PlannedFace, Shard
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from faceloom.schemas.source_spec import SourceKind
 
 
 @pytest.fixture
@@ -140,8 +143,8 @@ def test_the_recipe_is_kept_without_paths_of_this_machine() -> None:
     assert kept["morph"]["lambda"] == 3.0, "under the name that a recipe has for it"
     assert "/" not in json.dumps({**kept, "description": "", "sources": [{**source, "licence": ""}]})
     assert kept["description"] == "about /home"
-    assert kept["output"]["shards"]["samples"] == 5000, "defaults are written out"
-    elsewhere = recipe.model_dump(mode="json")
+    assert "shards" not in kept["output"] and "align" not in kept, "defaults are not written out"
+    elsewhere = recipe.model_dump(mode="json", exclude_unset=True)
     elsewhere["sources"][0]["path"] = "/other/t.csv"
     assert portable_recipe(parse_recipe(elsewhere)) == kept
 
@@ -156,6 +159,53 @@ def test_paths_of_labels_and_checkpoints_are_no_ones_business() -> None:
     )
     kept = portable_recipe(recipe)
     assert (kept["sources"][0]["labels"], kept["masks"][0]["checkpoint"]) == ("maps", "one")
+
+
+def test_a_source_whose_name_comes_from_a_folder_keeps_its_name() -> None:
+    recipe = parse_recipe({"name": "x", "sources": [{"path": "/mnt/faces/shard-{0000..0041}.tar"}, {"path": "/"}]})
+    assert portable_recipe(recipe)["sources"] == [
+        {"path": "shard-{0000..0041}.tar", "name": "faces"},
+        {"path": "/", "name": "photos"},
+    ]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_shipped_recipe_comes_back_from_its_record_as_it_was(storage: Storage, name: str) -> None:
+    recipe = load_recipe(name)
+    write_record(storage, example(recipe=portable_recipe(recipe)))
+    again = read_record(storage).settings
+    recipe = recipe.model_copy(update={"sources": again.sources}) if again.sources else recipe  # their paths are cut
+    assert again == recipe and again.model_dump_json(exclude_unset=True) == recipe.model_dump_json(exclude_unset=True)
+    assert list(again.split.shares.items()) == list(recipe.split.shares.items()), "their order decides sides"
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "auto": {}, "people": {"licence": "CC0"}, "flat": {"include": ["*.jpg"]}, "celebamask_hq": {}, "tinyface": {},
+    "table": {"columns": {"uri": "file", "identity": "who"}, "root": "/mnt/photos"},
+    "shards": {"name": "s", "consent": "yes"}, "recordio": {"exclude": ["a*"]},
+    "label_maps": {"labels": "/mnt/maps", "label_order": ["skin", "hair"]},
+    "path_pattern": {"pattern": "{identity}/{split}/*.png"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", get_args(SourceKind))
+def test_a_source_of_each_kind_comes_back_with_its_keys_alone(kind: str) -> None:
+    source = {"kind": kind, "path": "/mnt/set", **KINDS[kind]}
+    recipe = parse_recipe({"name": "x", "sources": [source]})
+    kept = portable_recipe(recipe)
+    kept["sources"][0] |= {key: source[key] for key in ("path", "root", "labels") if key in source}
+    assert kept["sources"] == [source]
+    [again] = parse_recipe(json.loads(json.dumps(kept, sort_keys=True))).sources
+    assert again == recipe.sources[0] and again.model_fields_set == recipe.sources[0].model_fields_set
+    assert again.columns.model_fields_set == set(source.get("columns", ()))
+
+
+def test_settings_have_their_defaults_and_old_records_are_read() -> None:
+    assert example(recipe={"name": "x"}).settings.align.width_height == (112, 112)
+    old = Recipe.model_validate({"name": "x", "sources": [{"path": "t.csv"}], "morph": {}}).model_dump(mode="json")
+    assert example(recipe=old).settings.morph is not None
+    with pytest.raises(StorageError, match="damaged build record"):
+        _ = example(recipe={"name": "x", "align": {"size": 10**9}}).settings
 
 
 def example(**changes: Any) -> BuildRecord:
