@@ -58,6 +58,7 @@ def build(
     out: str | Path,
     workers: int | None = None,
     resume: bool = True,
+    verify: bool = True,
     progress: Progress | None = None,
 ) -> BuildResult:
     """Build a set: photos in, shards of samples out.
@@ -72,6 +73,7 @@ def build(
         out: the output folder. It is created if missing.
         workers: number of worker processes; default: number of processors. Does not change the result.
         resume: reuse what earlier runs finished; otherwise build everything again.
+        verify: read every byte of shards that earlier runs finished, and render damaged ones again.
         progress: called with stage, items done and total while the build runs.
 
     Returns:
@@ -85,7 +87,8 @@ def build(
         WorkerError: a worker process died.
     """
     checked = check_build(recipe, sources, out=out, workers=workers)
-    return run_build(checked.context, workers=checked.workers, resume=resume, watcher=_watcher(progress))
+    watcher = _watcher(progress)
+    return run_build(checked.context, workers=checked.workers, resume=resume, verify=verify, watcher=watcher)
 
 
 def plan(

@@ -48,7 +48,7 @@ from faceloom.pipelines.store.paths import (
     shard_tar,
     work_name,
 )
-from faceloom.pipelines.store.shard_files import is_finished, is_rendered
+from faceloom.pipelines.store.shard_files import find_damaged, is_finished, is_rendered
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import AutoencoderMask
@@ -150,7 +150,7 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
     return found, make_plan(context.recipe, choice, context.mask_digests, context.file_digests)
 
 
-def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher) -> BuildResult:
+def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher, verify: bool = True) -> BuildResult:
     """Build what the recipe asks for and earlier runs have not finished.
 
     Args:
@@ -158,6 +158,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         workers: number of worker processes.
         resume: reuse what earlier runs finished; otherwise build everything again.
         watcher: receives the progress.
+        verify: read every byte of shards that earlier runs finished, and render damaged ones again.
 
     Raises:
         SourceError, StorageError: the run could not finish; what it finished is kept.
@@ -172,6 +173,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
             finished_before = [path(s.name) for s in plan.shards for path in (shard_index, shard_tar)]
             _forget(storage, [BUILD_RECORD, *finished_before])  # the record first: it must never list what is not there
         begin = time.perf_counter()
+        if verify:
+            _forget_damaged(plan, storage, watcher)
         rendered, lifted, seconds = _render(plan, context, workers=workers, resume=resume, watcher=watcher)
         finished = time.perf_counter()
         rejects = [*found.rejects, *plan.rejects, *render_rejects(storage, plan)]
@@ -191,6 +194,17 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher)
         if report.analysed or report.rendered:
             _write_last_run(storage, report, workers)
         return report
+
+
+def _forget_damaged(plan: Plan, storage: Storage, watcher: Watcher) -> None:
+    """Delete the indexes of damaged shards, so that this run renders these shards again."""
+    finished = [shard.name for shard in plan.shards if is_finished(storage, shard.name)]
+    if not finished:
+        return
+    watcher.stage("verify", len(finished), "shards")
+    for name, fault in find_damaged(storage, finished, watcher.done).items():
+        watcher.note(f"Warning: the shard {name} is damaged and is rendered again: {fault}")
+        storage.remove(shard_index(name))
 
 
 def _forget(storage: Storage, paths: list[str]) -> None:

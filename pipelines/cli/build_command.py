@@ -76,6 +76,9 @@ def build(
     source: Sources = None,
     workers: Workers = None,
     resume: Annotated[bool, typer.Option(help="Reuse what earlier runs finished, or build everything again.")] = True,
+    verify: Annotated[
+        bool, typer.Option(help="Read the shards of earlier runs to the last byte, and render damaged ones again.")
+    ] = True,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -85,7 +88,7 @@ def build(
         from faceloom.pipelines.cli.summary import build_summary
 
         with _watching(checked.context) as watcher:
-            report = run_build(checked.context, workers=checked.workers, resume=resume, watcher=watcher)
+            report = run_build(checked.context, workers=checked.workers, resume=resume, verify=verify, watcher=watcher)
         run = {
             "photos_analysed": report.analysed,
             "samples_rendered": report.rendered,

@@ -23,7 +23,9 @@ from faceloom.pipelines.evaluation.sheet import draw_grid
 from faceloom.pipelines.evaluation.task import Task
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.checked_shards import AGAIN
 from faceloom.pipelines.training.held_out import TRAIN
+from faceloom.schemas.errors import StorageError
 from faceloom.transforms.types import Image
 
 BATCH = 128
@@ -80,7 +82,7 @@ def run_evaluation(task: Task, methods: Sequence[Method], watcher: Watcher) -> E
     """
     gathered = _Gathered([[] for _ in methods])
     watcher.stage("evaluate", task.protocol.samples, "samples")
-    for pairs in _batches(map(Pair.from_sample, open_split(task.out, task.protocol.split))):
+    for pairs in _batches(_pairs(task)):
         gathered.pictures |= {pair.key: [pair.face] for pair in pairs if pair.key in task.shown}
         for method, scores in zip(methods, gathered.scores, strict=True):
             for pair, masked in zip(pairs, method.mask(pairs), strict=True):
@@ -114,6 +116,16 @@ def _tables(task: Task, methods: Sequence[Method], gathered: _Gathered) -> dict[
         )
         for title, chosen in groups.items()
     }
+
+
+def _pairs(task: Task) -> Iterator[Pair]:
+    size = task.runs[0].card.size
+    for sample in open_split(task.out, task.protocol.split):
+        pair = Pair.from_sample(sample)
+        if pair.face.shape[:2] != (size, size):
+            what = f"the sample has another size than {size}x{size}, that of the build"
+            raise StorageError(what, where=pair.key, value=pair.face.shape, remedy=AGAIN)
+        yield pair
 
 
 def _batches(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:

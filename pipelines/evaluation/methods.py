@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.errors import FaceloomError, PhotoError, StorageError
 from faceloom.schemas.keys import generator, seed_of
 from faceloom.schemas.masks import PolygonMask, TemplateMask
 from faceloom.transforms.masks.polygon import paint_polygon
@@ -53,6 +53,7 @@ class Pair:
 
         Raises:
             FaceloomError: the sample has no masked face.
+            StorageError: its pictures differ in size, or its record names no person or mask.
         """
         missing = [name for name in ("face", "masked", "mask", "json") if name not in sample]
         if missing:
@@ -60,11 +61,18 @@ class Pair:
             raise FaceloomError(
                 "the sample has no such member", where=sample["__key__"], value=", ".join(missing), remedy=remedy
             )
+        shapes = {sample[name].shape[:2] for name in ("face", "masked", "mask")}
         facts = sample["json"]
+        parents = facts.get("parents") or [facts]
+        people = [one.get("identity") for one in parents if isinstance(one, dict)] if isinstance(parents, list) else []
+        if len(shapes) > 1 or not people or not all(isinstance(text, str) for text in (*people, facts.get("mask"))):
+            what = "its pictures differ in size, or its record names no person or mask"
+            remedy = "Build the dataset again with this version of faceloom"
+            raise StorageError(f"the sample cannot be evaluated: {what}", where=sample["__key__"], remedy=remedy)
         return cls(
             key=sample["__key__"],
-            people=frozenset(str(one["identity"]) for one in facts.get("parents") or (facts,)),
-            mask=str(facts["mask"]),
+            people=frozenset(map(str, people)),
+            mask=facts["mask"],
             face=sample["face"],
             target=sample["masked"],
             truth=sample["mask"] >= 128,

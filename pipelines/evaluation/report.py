@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from faceloom.models.checkpoint import BEST
 from faceloom.pipelines.evaluation.evaluate import Evaluation
@@ -15,13 +15,14 @@ from faceloom.pipelines.evaluation.task import Run, Task
 from faceloom.pipelines.export.target_folder import refuse_among_photos
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
+from faceloom.schemas.json_text import parse_json
+from faceloom.schemas.regular_files import read_regular_file
 from faceloom.transforms.sample.encode import encode
-
-if TYPE_CHECKING:
-    pass
 
 FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
 """Files of a report."""
+_MOST_BYTES = 1 << 24
+"""A longer file is no report."""
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -138,8 +139,8 @@ def check_report(folder: str, task: Task) -> None:
 def _is_report(target: Storage) -> bool:
     """Whether a folder holds the figures of a report, which are written first. Other tools use that file name too."""
     try:
-        plain = json.loads(target.read_bytes(FIGURES))
-    except (StorageError, ValueError):
+        plain = parse_json(read_regular_file(target.local(FIGURES), _MOST_BYTES, follow_links=False), _MOST_BYTES)
+    except (OSError, ValueError):
         return False
     return isinstance(plain, dict) and {"build", "protocol", "networks", "tables"} <= plain.keys()
 

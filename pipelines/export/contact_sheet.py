@@ -10,8 +10,8 @@ import numpy as np
 from faceloom.pipelines.export.export_samples import read_sample
 from faceloom.pipelines.read.sample_members import decode_member
 from faceloom.pipelines.store.build_record import read_record
-from faceloom.pipelines.store.parquet_tables import read_index
-from faceloom.pipelines.store.paths import shard_index
+from faceloom.pipelines.store.checked_shards import check_shards, read_rows, reading
+from faceloom.pipelines.store.paths import BUILD_RECORD, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.index import IndexRow
@@ -38,8 +38,10 @@ def pick_samples(storage: Storage, count: int) -> list[tuple[str, IndexRow]]:
         At most `count` pairs of shard name and index row; the same for the same build.
     """
     by_mask: dict[str, list[tuple[str, IndexRow]]] = {}
-    for shard in read_record(storage).shards:
-        for row in read_index(storage, shard_index(shard.name)):
+    with reading(BUILD_RECORD):
+        record = read_record(storage)
+    for shard in check_shards(storage, record):
+        for row in read_rows(storage, shard):
             by_mask.setdefault(row.mask, []).append((shard.name, row))
     picked: list[tuple[str, IndexRow]] = []
     shown: dict[str, int] = {}
@@ -59,8 +61,29 @@ def load_members(storage: Storage, shard: str, row: IndexRow) -> dict[str, Any]:
     Raises:
         StorageError: the shard is damaged.
     """
-    files = read_sample(storage, shard, row)
-    return {name.partition(".")[0]: decode_member(name, data) for name, data in files.items()}
+    files, where = read_sample(storage, shard, row), f"{shard_tar(shard)}::{row.key}"
+    members = {name.partition(".")[0]: decode_member(name, data, where) for name, data in files.items()}
+    if not _fit_together(members):
+        sizes = ", ".join(f"{name} {members[name].shape}" for name in SHOWN if name in members)
+        remedy = "Build the dataset again with this version of faceloom"
+        raise StorageError(
+            "the pictures of a sample have other sizes than its face", where=where, value=sizes, remedy=remedy
+        )
+    return members
+
+
+def _fit_together(members: dict[str, Any]) -> bool:
+    """Whether a sample has a face, and pictures of its size; `upper` and `lower` together have it."""
+    if "face" not in members:
+        return False
+    height, width = members["face"].shape[:2]
+    parts = [members[name].shape[:2] for name in ("upper", "lower") if name in members]
+    whole = [name for name in SHOWN if name in members and name not in ("lr", "lr_masked", "lr_mask", "upper", "lower")]
+    return (
+        all(members[name].shape[:2] == (height, width) for name in whole)
+        and len(parts) in (0, 2)
+        and (not parts or (sum(part[0] for part in parts) == height and all(part[1] == width for part in parts)))
+    )
 
 
 def draw_sheet(samples: list[tuple[str, dict[str, Any]]], columns: int, width: int | None = None) -> Image:

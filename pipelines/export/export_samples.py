@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,18 +11,14 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
+from faceloom.pipelines.export.folder_names import folder_name
 from faceloom.pipelines.export.recordio_layout import RecordIoFormat, is_picture, is_picture_named
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord
-from faceloom.pipelines.store.parquet_tables import read_index
-from faceloom.pipelines.store.paths import shard_index, shard_tar
+from faceloom.pipelines.store.checked_shards import check_shards, read_rows, read_samples
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.errors import FaceloomError
 from faceloom.schemas.index import IndexRow
-
-_PLAIN = re.compile(r"\w[\w .-]*(?<![ .])")
-_LONGEST = 120  # bytes; file systems allow 255, and a digest may follow
-_DIGEST = re.compile(r"-[0-9a-f]{12}")
 
 
 class Format(Protocol):
@@ -137,13 +132,13 @@ def check_picture(storage: Storage, record: BuildRecord, picture: str | None) ->
 
     Raises:
         FaceloomError: no sample has it.
-        StorageError: an index is missing or damaged.
+        StorageError: a shard or its index is missing or damaged.
     """
     if picture is None:
         return
     pictures: set[str] = set()
     for shard in record.shards:
-        for row in read_index(storage, shard_index(shard.name)):
+        for row in read_rows(storage, shard):
             pictures |= {member.name for member in row.members if is_picture(member.name)}
         if any(is_picture_named(name, picture) for name in pictures):
             return
@@ -182,7 +177,7 @@ def export_samples(
     Raises:
         StorageError: a shard is damaged, or the target cannot be written; a rerun keeps the samples written.
     """
-    shards = [shard for shard in record.shards if split in (None, shard.split)]
+    shards = check_shards(storage, record, split)
     total = sum(shard.samples for shard in shards)
     wanted = total if limit is None else min(total, limit)
     watcher.stage("export", wanted, "samples")
@@ -210,7 +205,7 @@ def export_samples(
     try:
         with ThreadPoolExecutor(layout.threads) as pool:
             for shard in shards:
-                rows = filter(is_wanted, read_index(storage, shard_index(shard.name)))
+                rows = filter(is_wanted, read_rows(storage, shard))
                 some = list(islice(rows, wanted - seen["written"] - seen["skipped"]))
                 for wrote in pool.map(partial(one, shard.name), some):
                     seen["written" if wrote else "skipped"] += 1
@@ -224,48 +219,24 @@ def export_samples(
 
 
 def read_sample(storage: Storage, shard: str, row: IndexRow) -> dict[str, bytes]:
-    """Read the content of a sample's members, by name, and check it against the digests of the index.
+    """Read the content of a sample's members, by name; every byte is checked against the index.
+
+    Args:
+        row: from `read_rows`.
 
     Raises:
-        StorageError: a byte differs, or the shard is missing or too short.
+        StorageError: a byte differs, or the shard cannot be read.
     """
-    remedy = f"Remove {shard_tar(shard)} and {shard_index(shard)}, and run the same `faceloom build` again"
-    try:
-        data = storage.read_range(shard_tar(shard), row.offset, row.length)
-    except StorageError as error:
-        what = f"sample {row.key} cannot be read: {error.what}"
-        raise StorageError(what, where=shard_tar(shard), remedy=remedy) from error
-    members = {}
-    for member in row.members:
-        begin = member.offset - row.offset
-        members[member.name] = data[begin : begin + member.size]
-        if _sha256(members[member.name]) != member.sha256:
-            what = f"sample {row.key} is damaged: the sha256 of its {member.name} differs from the index"
-            raise StorageError(what, where=shard_tar(shard), remedy=remedy)
+    ((_, members),) = read_samples(storage, shard, [row])
     return members
 
 
 def file_paths(row: IndexRow) -> dict[str, str]:
     """Return the path of each member of a sample in the target, by member name."""
     names = [member.name for member in row.members]
-    main = next((name for kind in ("masked.", "face.") for name in names if name.startswith(kind)), "")
-    stem = f"{row.split}/{folder_name(row.identity)}/{row.key}"
+    main = next((name for kind in ("masked", "face") for name in names if is_picture_named(name, kind)), "")
+    stem = f"{folder_name(row.split)}/{folder_name(row.identity)}/{row.key}"
     return {name: f"{stem}.{name.rpartition('.')[2] if name == main else name}" for name in names}
-
-
-def folder_name(identity: str) -> str:
-    """Return the folder name of an identity, unique for each identity.
-
-    Plain names stay. Other names keep their plain characters and get 12 hex digits of their sha256, as do plain names
-    that already end like that.
-
-    >>> folder_name("Tony_Blair"), folder_name("../etc")
-    ('Tony_Blair', 'etc-f7f9121fdb53')
-    """
-    if _PLAIN.fullmatch(identity) and len(identity.encode()) <= _LONGEST and not _DIGEST.fullmatch(identity[-13:]):
-        return identity
-    plain = re.sub(r"[^\w-]+", "_", identity).strip("_-").encode()[:_LONGEST].decode(errors="ignore")
-    return f"{plain or 'unnamed'}-{_sha256(identity.encode('utf-8', 'surrogatepass'))[:12]}"
 
 
 def _sha256(data: bytes) -> str:

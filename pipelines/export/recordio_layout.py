@@ -10,11 +10,14 @@ from collections.abc import Collection, Mapping
 from itertools import starmap
 from typing import BinaryIO
 
+from faceloom.pipelines.export.folder_names import folder_name
 from faceloom.pipelines.recordio.record_writer import RecordWriter, index_line
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import PhotoError, StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.transforms.decode import read_header
+from faceloom.transforms.types import Size
 
 MOST_COUNTED = 1 << 24
 """Whole numbers up to this are exact in float32, as labels are."""
@@ -52,12 +55,16 @@ class RecordIoFormat:
         return False
 
     def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
-        """Add the picture of a sample to the records of its split."""
+        """Add the picture of a sample to the records of its split.
+
+        Raises:
+            StorageError: the first picture of a split cannot be read.
+        """
         (name,) = self.takes(members)
         if row.split not in self._splits:
+            folder = folder_name(row.split)
             streams = (
-                self._open.enter_context(self._storage.write(f"{row.split}/{file}"))
-                for file in ("train.rec", "train.idx")
+                self._open.enter_context(self._storage.write(f"{folder}/{file}")) for file in ("train.rec", "train.idx")
             )
             self._splits[row.split] = _Split(*streams)
         self._splits[row.split].add(row.identity, members[name])
@@ -67,7 +74,7 @@ class RecordIoFormat:
         for name, split in self._splits.items():
             split.finish()
             for file, data in (("property", split.property()), ("labels.csv", split.labels())):
-                with self._storage.write(f"{name}/{file}") as stream:
+                with self._storage.write(f"{folder_name(name)}/{file}") as stream:
                     stream.write(data)
         self._open.close()
 
@@ -91,6 +98,13 @@ def is_picture_named(name: str, picture: str) -> bool:
     return is_picture(name) and picture in (name, name.rpartition(".")[0])
 
 
+def _size(picture: bytes) -> Size:
+    try:
+        return read_header(picture).size
+    except PhotoError as error:
+        raise StorageError(f"a picture of the build cannot be read: {error.what}", value=error.value) from None
+
+
 class _Split:
     """The open files of one split.
 
@@ -110,7 +124,7 @@ class _Split:
         if label == len(self._begins):
             self._begins.append(array("q"))
         if self._count == 0:
-            self._size = read_header(picture).size
+            self._size = _size(picture)
         self._begins[label].append(self._writer.write(self._count, label, picture))
         self._count += 1
 

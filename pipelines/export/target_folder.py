@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from faceloom.pipelines.sources.walk import ending
 from faceloom.pipelines.store.build_record import BuildRecord
+from faceloom.pipelines.store.checked_shards import reading
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.json_text import parse_json
+from faceloom.schemas.regular_files import read_regular_file
 
 EXPORT = "export.json"
 """Holds the plan of the samples in a folder. Written before the first sample, so a stopped export is recognised."""
+_MOST_BYTES = 1 << 16
+"""Bytes of a longer `EXPORT` are not read."""
+_MOST_PHOTO = 1 << 28
+"""A photo has fewer bytes."""
 
 
 def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None:
@@ -26,9 +35,9 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None
         record: the record of the build.
 
     Raises:
-        FaceloomError: the target is a file, lies in the output folder or among the build's photos, or holds an export
-            of another plan. Two plans in one folder would mix splits: a person may be in train by one plan and in test
-            by the other.
+        FaceloomError: the target is a file, lies in the output folder or among the build's photos, holds files that no
+            export wrote, a link, or an export of another plan. Two plans in one folder would mix splits: a person may
+            be in train by one plan and in test by the other.
     """
     target.check_folder()
     folder, out = Path(target.root).resolve(), Path(storage.root).resolve()
@@ -39,18 +48,61 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None
     if _plan_of(target) not in (None, record.plan):
         remedy = f"Choose another folder, or delete that one: rm -r {target.root}"
         raise FaceloomError("the target holds samples of another build", where=target.root, remedy=remedy)
+    if folder.is_dir():
+        _refuse_foreign(target, folder)
+
+
+def _refuse_foreign(target: Storage, folder: Path) -> None:
+    """Refuse a folder whose files no export wrote, and links, through which an export would write elsewhere."""
+    try:
+        there = sorted(path.name for path in folder.iterdir() if ".partial-" not in path.name)
+        links = (path for path, names, _ in os.walk(folder, onerror=_raise) for path in _links(path, names))
+        link = next(links, None)
+    except OSError as error:
+        remedy = "Choose another folder, or ask its owner for permission"
+        what = f"the target cannot be listed ({error.strerror})"
+        raise StorageError(what, where=target.root, value=error.filename, remedy=remedy) from error
+    if there and EXPORT not in there:
+        remedy = "Choose a new or an empty folder"
+        what = "the target holds files that no export wrote"
+        raise StorageError(what, where=target.root, value=", ".join(there[:3]), remedy=remedy)
+    if link:
+        remedy = "Delete the link, or choose another folder"
+        raise StorageError("the target holds a link, which is not followed", where=link, remedy=remedy)
+
+
+def _links(place: str, names: list[str]) -> list[str]:
+    return [path for path in (os.path.join(place, name) for name in names) if os.path.islink(path)]  # noqa: PTH114, PTH118
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) -> None:
-    """Refuse a target folder that lies among the photos of the build.
+    """Refuse a target folder that lies among the photos of a source that lists folders.
+
+    Tables, shards and records name their photos, so files beside these photos are never read.
 
     Raises:
         FaceloomError: the target lies among the photos.
     """
-    for uri, sha256 in _first_photos(storage, record):
-        if place := _holder(Path(target.root).resolve(), uri, sha256):
+    named = _naming_sources(record)
+    for source, uri, sha256 in _first_photos(storage, record):
+        if source not in named and (place := _holder(Path(target.root).resolve(), uri, sha256)):
             remedy = "Choose a folder outside it; the next build would read exported files as photos"
             raise FaceloomError("the target lies among the photos", where=target.root, value=place, remedy=remedy)
+
+
+def _naming_sources(record: BuildRecord) -> set[str]:
+    """Names of the sources that are files, or patterns of files. A record holds the last part of each path."""
+    sources = [source for source in record.recipe.get("sources") or () if isinstance(source, dict)]
+    return {
+        str(source.get("name") or source.get("path"))
+        for source in sources
+        if source.get("kind", "auto") in ("table", "shards", "recordio")
+        or ending(str(source.get("path"))) in ("csv", "tsv", "parquet", "tar", "rec")
+    }
 
 
 def mark_target(target: Storage, record: BuildRecord) -> None:
@@ -69,28 +121,34 @@ def _plan_of(target: Storage) -> str | None:
     if not target.exists(EXPORT):
         return None
     try:
-        return str(json.loads(target.read_bytes(EXPORT))["plan"])
-    except (ValueError, KeyError, TypeError):
+        return str(
+            parse_json(read_regular_file(target.local(EXPORT), _MOST_BYTES, follow_links=False), _MOST_BYTES)["plan"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
-def _first_photos(storage: Storage, record: BuildRecord) -> Iterator[tuple[str, str]]:
-    """Yield uri and sha256 of one photo per source. They identify a source, whose path a build does not keep."""
+def _first_photos(storage: Storage, record: BuildRecord) -> Iterator[tuple[str, str, str]]:
+    """Yield name, uri and sha256 of one photo per source. They identify a source, whose path a build does not keep."""
     seen: set[str] = set()
     for shard in record.shards:
-        columns = read_index_columns(storage, shard_index(shard.name), ["source", "uri", "photo_sha256"])
+        with reading(shard_index(shard.name)):
+            columns = read_index_columns(storage, shard_index(shard.name), ["source", "uri", "photo_sha256"])
         for source, uri, sha256 in zip(columns["source"], columns["uri"], columns["photo_sha256"], strict=True):
             if source not in seen:
                 seen.add(source)
-                yield uri, sha256
+                yield source, uri, sha256
 
 
 def _holder(folder: Path, uri: str, sha256: str) -> Path | None:
     """Return the folder, this one or one above it, that holds a photo."""
+    path = PurePosixPath(uri)
+    if path.is_absolute() or ".." in path.parts:
+        return None
     for place in (folder, *folder.parents):
         try:
-            if hashlib.sha256((place / uri).read_bytes()).hexdigest() == sha256:
+            if hashlib.sha256(read_regular_file(place / path, _MOST_PHOTO)).hexdigest() == sha256:
                 return place
-        except (OSError, ValueError):  # missing, or not a valid file name
+        except (OSError, ValueError):  # missing, no file, or not a valid file name
             continue
     return None

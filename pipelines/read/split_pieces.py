@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faceloom.pipelines.store.build_record import ShardRecord, read_record
-from faceloom.pipelines.store.paths import shard_tar
+from faceloom.pipelines.store.checked_shards import check_shards, reading
+from faceloom.pipelines.store.paths import BUILD_RECORD
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.errors import FaceloomError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +22,20 @@ class Piece:
 
 
 def split_shards(storage: Storage, split: str) -> tuple[ShardRecord, ...]:
-    """Return the shards of one split of a finished build. Each exists at its full length.
+    """Return the shards of one split of a finished build. Each exists with the length that the record lists.
 
     Raises:
-        StorageError: there is no finished build, or a shard is missing or cut short.
+        StorageError: there is no finished build, or a shard is missing or of another length.
         FaceloomError: the build has no such split.
     """
-    record = read_record(storage)
-    shards = tuple(shard for shard in record.shards if shard.split == split)
+    with reading(BUILD_RECORD):
+        record = read_record(storage)
+    shards = check_shards(storage, record, split)
     if not shards:
         splits = ", ".join(record.by_split) or "no samples at all"
         raise FaceloomError(
             "the build has no such split", where=storage.root, value=split, remedy=f"The build has: {splits}"
         )
-    for shard in shards:
-        path = shard_tar(shard.name)
-        if not storage.exists(path) or storage.size(path) != shard.bytes:
-            remedy = "Delete this shard and its index, then run the same `faceloom build` again"
-            raise StorageError("the shard is missing or cut short", where=path, remedy=remedy)
     return shards
 
 

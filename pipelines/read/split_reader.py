@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceloom.pipelines.read.sample_members import Missing, check_missing, pick_members
 from faceloom.pipelines.read.split_pieces import Piece, own_pieces, split_shards
 from faceloom.pipelines.store.build_record import ShardRecord
-from faceloom.pipelines.store.parquet_tables import read_index_columns
-from faceloom.pipelines.store.paths import shard_index, shard_tar
+from faceloom.pipelines.store.checked_shards import read_places, read_samples
+from faceloom.pipelines.store.paths import shard_tar
+from faceloom.pipelines.store.sample_places import Places
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError
 
@@ -36,6 +37,7 @@ def open_split(
     tensors: bool = False,
     members: Sequence[str] | None = None,
     missing: Missing = "error",
+    verify: bool = True,
 ) -> webdataset.FluidWrapper:
     """Open one split of a finished build for training.
 
@@ -81,12 +83,15 @@ def open_split(
         missing: what to do with a sample that lacks one of `members`: `error` ends the epoch with an error, `skip`
             leaves the sample out, and a mapping holds the values to use, by member: arrays of the usual shape if they
             go into batches. With `skip`, the runs of readers may differ by more than one sample.
+        verify: compare every byte that is read with the index: keys, names, and the sha256 of each member. Damage ends
+            the epoch with an error that names shard, sample and member.
 
     Returns:
         A webdataset pipeline: an IterableDataset with `.map`, `.select`, `.batched`, `.with_epoch` and so on.
 
     Raises:
-        StorageError: there is no finished build, or a shard is missing or cut short.
+        StorageError: there is no finished build, or a shard is missing or of another length than listed; while reading,
+            a shard or its index is damaged.
         FaceloomError: the build has no such split, a sample lacks a member, `missing` is invalid or does not fit
             `members`, or webdataset is not installed.
     """
@@ -98,7 +103,7 @@ def open_split(
         raise FaceloomError("reading shards for training needs webdataset", value=error, remedy=remedy) from None
     storage = Storage(str(out))
     shards = split_shards(storage, split)
-    samples = webdataset.FluidWrapper(_Reader(storage, shards, shuffle, seed))
+    samples = webdataset.FluidWrapper(_Reader(storage, shards, shuffle, seed, verify))
     wanted = None if members is None else tuple(members)
     return samples.map(partial(pick_members, members=wanted, missing=missing, decode=decode, tensors=tensors))
 
@@ -111,6 +116,7 @@ class _Reader:
     shards: tuple[ShardRecord, ...]
     shuffle: int
     seed: int
+    verify: bool
     epoch: int = -1
 
     def __call__(self) -> Iterator[dict[str, Any]]:
@@ -131,17 +137,19 @@ class _Reader:
         yield from filters.shuffle(self.shuffle, initial=self.shuffle, rng=rng)(self._read(pieces))
 
     def _read(self, pieces: list[Piece]) -> Iterator[dict[str, Any]]:
-        from webdataset.tariterators import group_by_keys, tar_file_expander
-
-        offsets: dict[str, list[int]] = {}
+        listed = {shard.name: shard for shard in self.shards}
+        left = Counter(piece.shard for piece in pieces)
+        places: dict[str, Places] = {}  # of shards of which pieces are left
         for piece in pieces:
-            if piece.start and piece.shard not in offsets:
-                offsets[piece.shard] = read_index_columns(self.storage, shard_index(piece.shard), ["offset"])["offset"]
-            path = self.storage.local(shard_tar(piece.shard))
-            with path.open("rb") as stream:
-                stream.seek(offsets[piece.shard][piece.start] if piece.start else 0)
-                files = tar_file_expander([{"url": str(path), "stream": stream}])
-                yield from islice(group_by_keys(files), piece.stop - piece.start)
+            if piece.shard not in places:
+                places[piece.shard] = read_places(self.storage, piece.shard, listed[piece.shard])
+            url = str(self.storage.local(shard_tar(piece.shard)))
+            wanted = map(places[piece.shard].__getitem__, range(piece.start, piece.stop))
+            for key, members in read_samples(self.storage, piece.shard, wanted, verify=self.verify):
+                yield {"__key__": key, "__url__": url, **members}
+            left[piece.shard] -= 1
+            if not left[piece.shard]:
+                del places[piece.shard]
 
 
 def _worker_seed() -> int:

@@ -11,11 +11,14 @@ from faceloom.pipelines.render.part_task import ShardTask
 from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.store.parquet_tables import read_index, read_metadata, write_index
 from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces, shard_index, shard_tar
-from faceloom.pipelines.store.shard_files import is_finished, is_rendered, matches_index
+from faceloom.pipelines.store.sample_places import find_damage, find_misplaced
+from faceloom.pipelines.store.shard_files import is_finished, is_rendered
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.tar_writer import END
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.index import IndexRow
+
+_REMEDY = "Delete this file and run the same command again, which renders its samples anew"
 
 
 def join_shard(task: ShardTask, context: Context) -> None:
@@ -35,20 +38,25 @@ def _join_shard(task: ShardTask, context: Context) -> None:
     if not all(part in lifts or is_rendered(storage, part) for part in task.parts):
         return
     rows: list[IndexRow] = []
+    found: list[tuple[str, IndexRow]] = []  # the tar file of each row, and the row of its index
     parts: dict[str, Any] = {}
     read = cache(partial(read_index, storage))  # several parts may be lifted from one shard
+    offset = 0
+    for part in task.parts:
+        lift = lifts.get(part)
+        index, tar = (shard_index(lift.shard), shard_tar(lift.shard)) if lift else (part_index(part), part_tar(part))
+        begin = lift.offset if lift else 0
+        part_rows = [row for row in read(index) if row.part == part]
+        parts[part] = read_metadata(storage, index)["parts"][part]
+        found += [(tar, row) for row in part_rows]
+        rows += [_moved(row, offset - begin) for row in part_rows]
+        offset += sum(row.length for row in part_rows)
+    if fault := find_misplaced(rows, offset):
+        where = ", ".join(sorted({tar for tar, _ in found}))
+        raise StorageError(f"damaged: an index cannot be right: {fault}", where=where, remedy=_REMEDY)
     with storage.write(shard_tar(task.shard)) as stream:
-        offset = 0
-        for part in task.parts:
-            lift = lifts.get(part)
-            index = shard_index(lift.shard) if lift else part_index(part)
-            begin = lift.offset if lift else 0
-            part_rows = [row for row in read(index) if row.part == part]
-            parts[part] = read_metadata(storage, index)["parts"][part]
-            for row in part_rows:
-                stream.write(_sample_bytes(storage, shard_tar(lift.shard) if lift else part_tar(part), row))
-            rows += [_moved(row, offset - begin) for row in part_rows]
-            offset += sum(row.length for row in part_rows)
+        for tar, row in found:
+            stream.write(_sample_bytes(storage, tar, row))
         stream.write(END)
     write_index(storage, shard_index(task.shard), rows, parts, length=offset + len(END))
     for part in task.parts:
@@ -58,9 +66,8 @@ def _join_shard(task: ShardTask, context: Context) -> None:
 
 def _sample_bytes(storage: Storage, tar: str, row: IndexRow) -> bytes:
     data = storage.read_range(tar, row.offset, row.length)
-    if not matches_index(row, data, row.offset):
-        remedy = "Delete this file and run the same command again to recreate it"
-        raise StorageError(f"damaged: sample {row.key} does not match the index", where=tar, remedy=remedy)
+    if fault := find_damage(row, data, row.offset):
+        raise StorageError(f"damaged: sample {row.key}: {fault}", where=tar, remedy=_REMEDY)
     return data
 
 

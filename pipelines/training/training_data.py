@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ from faceloom.models.presets import MOST_SIZE, CompactPreset, PaperPreset
 from faceloom.pipelines.read.split_pieces import split_shards
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
+from faceloom.pipelines.store.checked_shards import AGAIN
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.training.held_out import TRAIN, VAL, faces_of, hold_out
-from faceloom.schemas.errors import TrainingError
+from faceloom.schemas.errors import FaceloomError, StorageError, TrainingError
 from faceloom.schemas.keys import seed_of
 from faceloom.schemas.model_card import DataCard
 
@@ -158,7 +160,7 @@ def read_pairs(out: str, split: str, *, workers: int = 0) -> PairSet:
 
     Raises:
         StorageError: there is no finished build, or a shard is missing or damaged.
-        FaceloomError: the build has no such split, or a sample lacks a member.
+        FaceloomError: the build has no such split, or a sample lacks a member or has another size than the others.
     """
     import torch
 
@@ -167,9 +169,26 @@ def read_pairs(out: str, split: str, *, workers: int = 0) -> PairSet:
     samples = open_split(out, split, members=["face", "masked", coverage], tensors=True)
     total = record.by_split.get(split, 0)
     readers = min(workers, total)
-    found = sorted(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=readers), key=_key)
+    with _errors_of_workers():
+        found = sorted(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=readers), key=_key)
+    sizes = Counter(tuple(sample[name].shape[1:]) for sample in found for name in ("face", "masked", coverage))
+    if len(sizes) > 1:
+        value = ", ".join(f"{height}x{width}" for height, width in sizes)
+        raise StorageError("the pictures of a split differ in size", where=f"{out}, {split}", value=value, remedy=AGAIN)
     stacked = (torch.stack([sample[name] for sample in found]) for name in ("face", "masked", coverage))
     return PairSet(tuple(map(_key, found)), *stacked)
+
+
+@contextmanager
+def _errors_of_workers() -> Iterator[None]:
+    """Raise an error of a DataLoader's worker as it was; torch makes one whose text is the worker's traceback."""
+    try:
+        yield
+    except FaceloomError as error:
+        _, found, text = error.what.rpartition(f"errors.{type(error).__name__}: ")
+        if not found:
+            raise
+        raise type(error)(text.strip()) from None
 
 
 def _key(sample: dict[str, Any]) -> str:

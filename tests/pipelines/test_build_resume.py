@@ -13,6 +13,7 @@ from faceloom.pipelines import build
 from faceloom.pipelines.build import plan_build, prepare
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.parquet_tables import read_index, write_index
 from faceloom.schemas.errors import SourceError, StorageError
 from tests.pipelines.building import PHOTOS, Bench, OnStage
 
@@ -39,6 +40,49 @@ def test_files_that_were_deleted_are_made_again_as_they_were(built: Bench, gone:
         assert (again.analysed, again.rendered) == (0, 0)
     if gone.startswith("shards"):
         assert 0 < again.rendered < PHOTOS
+
+
+class Notes(Watcher):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize("damage", ["content", "header", "end", "longer", "shorter", "index", "rows"])
+def test_a_damaged_shard_is_rendered_again_as_it_was(built: Bench, damage: str) -> None:
+    tar = min((built.folder / "out" / "shards").iterdir())
+    index = built.folder / "out" / "index" / f"{tar.stem}.parquet"
+    data = bytearray(tar.read_bytes())
+    if damage in ("content", "header", "end"):
+        data[{"content": 700, "header": 3, "end": -1}[damage]] ^= 4
+        tar.write_bytes(data)
+    elif damage in ("longer", "shorter"):
+        tar.write_bytes(data + b"x" if damage == "longer" else data[:-1])
+    elif damage == "index":
+        index.write_bytes(index.read_bytes()[:-9])
+    else:
+        rows = read_index(built.storage(), f"index/{index.name}")[::-1]
+        write_index(built.storage(), f"index/{index.name}", rows, {}, length=len(data))
+    watcher = Notes()
+    report = built.run(watcher=watcher)
+    assert built.tree() == built.clean and 0 < report.rendered < PHOTOS
+    assert any(tar.stem in note and "rendered again" in note for note in watcher.notes) == (
+        damage not in ("longer", "shorter", "index")
+    )
+
+
+def test_without_verifying_no_sample_is_read(built: Bench) -> None:
+    tar = min((built.folder / "out" / "shards").iterdir())
+    data = bytearray(tar.read_bytes())
+    data[700] ^= 4
+    tar.write_bytes(data)
+    context = prepare(built.recipe(), str(built.folder / "out"))
+    assert build.run_build(context, workers=1, resume=True, verify=False, watcher=Watcher()).rendered == 0
+    assert tar.read_bytes() == data
 
 
 def stopping(monkeypatch: pytest.MonkeyPatch, name: str, after: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +22,7 @@ from faceloom.pipelines.evaluation.sheet import CELL, GAP, HEAD
 from faceloom.pipelines.evaluation.task import Task, prepare_evaluation
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.schemas.errors import StorageError
 
 pytest.importorskip("torch")
 pytest.importorskip("webdataset")
@@ -71,6 +72,12 @@ def done(task: Task) -> Evaluation:
 @pytest.fixture(scope="module")
 def pairs(masked_build: Path) -> list[Pair]:
     return [Pair.from_sample(sample) for sample in open_split(masked_build, "test")]
+
+
+def test_a_sample_of_another_size_is_named(task: Task) -> None:
+    run = replace(task.runs[0], card=task.runs[0].card.model_copy(update={"size": 16}))
+    with pytest.raises(StorageError, match=r"another size than 16x16"):
+        run_evaluation(replace(task, runs=(run,)), [NoMask()], Watcher())
 
 
 def rows(done: Evaluation, title: str = "all people") -> dict[str, Row]:

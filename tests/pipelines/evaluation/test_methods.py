@@ -20,7 +20,7 @@ from faceloom.pipelines.evaluation.methods import (
     Polygon,
     Target,
 )
-from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.masks import TemplateMask
 
 SIDE = 64
@@ -183,6 +183,24 @@ def test_a_morph_shows_both_people() -> None:
     assert Pair.from_sample(sample(json=facts)).people == {"Ada", "Bob"}
     assert Pair.from_sample(sample(json={**facts, "parents": parents[:1] * 2})).people == {"Ada"}
     assert Pair.from_sample(sample(json={**facts, "parents": []})).people == {"Ada+Bob"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"masked": np.zeros((SIDE, SIDE // 2, 3), np.uint8)},
+        {"mask": np.zeros((1, 1), np.uint8)},
+        {"json": {}},
+        {"json": {"identity": None, "mask": "kn95"}},
+        {"json": {"identity": "Ada", "mask": ["kn95"]}},
+        {"json": {"identity": "Ada", "mask": "kn95", "parents": 7}},
+        {"json": {"identity": "Ada", "mask": "kn95", "parents": ["Ada"]}},
+        {"json": {"identity": "Ada", "mask": "kn95", "parents": {"identity": "Ada"}}},
+    ],
+)
+def test_a_sample_that_makes_no_sense_is_named(change: dict[str, object]) -> None:
+    with pytest.raises(StorageError, match=r"^k: the sample cannot be evaluated"):
+        Pair.from_sample(sample(**change))
 
 
 def test_a_sample_without_a_mask_is_refused_with_what_it_lacks() -> None:

@@ -53,7 +53,7 @@ def make_build(root: Path, samples: list[tuple[str, str]]) -> Path:
             )  # fmt: skip
             offset += sample_length(members)
         stream.write(END)
-    write_index(storage, shard_index(name), rows, {"part": []})
+    write_index(storage, shard_index(name), rows, {"part": []}, length=offset + len(END))
     count = len(samples)
     shard = ShardRecord(name=name, split="train", samples=count, bytes=storage.size(shard_tar(name)))
     record = BuildRecord(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from faceloom.pipelines.build import prepare, run_build
 from faceloom.pipelines.export.export_samples import (
@@ -23,7 +20,6 @@ from faceloom.pipelines.export.export_samples import (
     check_split,
     export_samples,
     file_paths,
-    folder_name,
     open_format,
     read_sample,
 )
@@ -102,31 +98,13 @@ def test_without_a_mask_the_face_does() -> None:
     assert file_paths(row)["face.webp"] == "train/Ada/ab-f00-m000.webp"
 
 
-@pytest.mark.parametrize("name", ["Tony_Blair", "n000012", "José García", "Jean-Luc P. Roe", "李小龙"])
-def test_plain_names_stay(name: str) -> None:
-    assert folder_name(name) == name
+def test_a_split_of_any_name_stays_in_the_target() -> None:
+    assert file_paths(a_row(split="../x"))["json"].startswith("x-") and file_paths(a_row(split="nul"))["json"][3] == "-"
 
 
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "../etc", "/", "a/b", "a\\b", ".hidden", "x ", "x.", "a\nb", "\0", "-rf", "a:b"]
-)
-def test_odd_names_are_made_safe(name: str) -> None:
-    made = folder_name(name)
-    assert made != name and len(made) >= 13
-    assert not set(made) & set("/\\\0\n:") and made[0] not in ".-" and made[-1] not in " ."
-
-
-@given(st.text(max_size=300), st.text(max_size=300))
-def test_two_people_never_share_a_folder(one: str, other: str) -> None:
-    assert (folder_name(one) == folder_name(other)) == (one == other)
-    assert 0 < len(os.fsencode(folder_name(one))) < 255 and os.sep not in folder_name(one)
-
-
-@given(st.text(max_size=40))
-def test_a_safe_name_cannot_be_mistaken_for_one_made_safe(name: str) -> None:
-    made = folder_name(name)
-    if made != name:
-        assert folder_name(made) != made
+def test_only_a_picture_bears_the_key_alone() -> None:
+    row = a_row(members=tuple(Member(name, 0, 1, "0") for name in ("face.jpg", "json", "masked.json")))
+    assert len(set(file_paths(row).values())) == 3
 
 
 def test_every_member_of_every_sample_is_written(built: Storage, tmp_path: Path) -> None:
@@ -293,7 +271,7 @@ def test_damage_names_sample_member_and_shard(own: Storage, tmp_path: Path, memb
     damage(own, row, shard.name, row.members[member].offset + row.members[member].size // 2)
     with pytest.raises(StorageError) as caught:
         export(own, tmp_path / "files")
-    for word in (row.key, row.members[member].name, f"shards/{shard.name}.tar", f"index/{shard.name}.parquet"):
+    for word in (row.key, row.members[member].name, f"shards/{shard.name}.tar", "`faceloom build` again"):
         assert word in str(caught.value)
     assert not any(row.key in name for name in files(tmp_path / "files"))
 
@@ -302,18 +280,17 @@ def test_a_shard_that_is_short_or_gone_is_named(own: Storage, tmp_path: Path) ->
     shard = read_record(own).shards[0]
     path = Path(own.root, "shards", f"{shard.name}.tar")
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(StorageError, match=f"shards/{shard.name}.tar: sample .* cannot be read.*build.*again"):
+    with pytest.raises(StorageError, match=rf"shards/{shard.name}.tar: the shard has 2,000 bytes.*build.*again"):
         export(own, tmp_path / "files")
     path.unlink()
-    with pytest.raises(StorageError, match=f"shards/{shard.name}.tar: sample .* cannot be read"):
+    with pytest.raises(StorageError, match=f"shards/{shard.name}.tar: the shard is missing"):
         export(own, tmp_path / "files")
+    assert not (tmp_path / "files").exists()
 
 
 def test_following_the_remedy_helps(own: Storage, table: Path, tmp_path: Path) -> None:
     shard = read_record(own).shards[0]
     damage(own, rows_of(own)[0], shard.name, 600)
-    for path in (f"shards/{shard.name}.tar", f"index/{shard.name}.parquet"):
-        own.remove(path)
     build(table, Path(own.root))
     assert export(own, tmp_path / "files").written == 6
 

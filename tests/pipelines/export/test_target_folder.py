@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from faceloom.pipelines.build import prepare, run_build
+from faceloom.pipelines.export import target_folder
 from faceloom.pipelines.export.target_folder import EXPORT, check_target, mark_target
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
@@ -23,12 +25,22 @@ def table(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) 
     return path
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, table: Path) -> tuple[Storage, BuildRecord]:
-    plain = {"name": "try", "sources": [{"path": str(table)}], "faces": {"min_size": 10}}
-    context = prepare(parse_recipe(plain), str(tmp_path_factory.mktemp("out")))
+def build(out: Path, source: dict[str, str]) -> tuple[Storage, BuildRecord]:
+    plain = {"name": "try", "sources": [source], "faces": {"min_size": 10}}
+    context = prepare(parse_recipe(plain), str(out))
     run_build(context, workers=1, resume=True, watcher=Watcher())
     return context.storage, read_record(context.storage)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, table: Path) -> tuple[Storage, BuildRecord]:
+    return build(tmp_path_factory.mktemp("out"), {"path": str(table)})
+
+
+def listed(built: tuple[Storage, BuildRecord]) -> tuple[Storage, BuildRecord]:
+    """The same build as if its source were the folder of the photos."""
+    storage, record = built
+    return storage, record.model_copy(update={"recipe": {"sources": [{"kind": "flat", "path": "photos"}]}})
 
 
 def files(folder: Path) -> dict[Path, bytes]:
@@ -71,10 +83,34 @@ def test_a_claim_that_cannot_be_read_counts_as_another_build(
         check_target(Storage(str(tmp_path)), *built)
 
 
-def test_files_of_others_are_no_hindrance(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
+def test_files_of_others_are_refused_unless_an_export_was_there_first(
+    built: tuple[Storage, BuildRecord], tmp_path: Path
+) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "notes.txt").write_text("mine")
+    with pytest.raises(StorageError, match=r"no export wrote \(got train\).*new or an empty folder"):
+        check_target(Storage(str(tmp_path)), *built)
+    mark_target(Storage(str(tmp_path)), built[1])
     check_target(Storage(str(tmp_path)), *built)
+
+
+@pytest.mark.parametrize("where", ["train", "train/Ada"])
+def test_a_link_in_the_target_is_refused(built: tuple[Storage, BuildRecord], tmp_path: Path, where: str) -> None:
+    target, other = tmp_path / "files", tmp_path / "other"
+    other.mkdir()
+    mark_target(Storage(str(target)), built[1])
+    (target / where).parent.mkdir(exist_ok=True)
+    (target / where).symlink_to(other)
+    with pytest.raises(StorageError, match=f"{where}: the target holds a link.*Delete the link"):
+        check_target(Storage(str(target)), *built)
+
+
+def test_the_target_itself_may_be_a_link(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "files").symlink_to(tmp_path / "disk")
+    check_target(Storage(str(tmp_path / "files")), *built)
+    mark_target(Storage(str(tmp_path / "files")), built[1])
+    check_target(Storage(str(tmp_path / "files")), *built)
 
 
 @pytest.mark.parametrize("below", [".", "shards", "new/folder", "../{name}/shards"])
@@ -90,20 +126,45 @@ def test_a_link_into_the_output_folder_is_seen_through(built: tuple[Storage, Bui
         check_target(Storage(str(tmp_path / "link" / "files")), *built)
 
 
-def test_the_folder_around_the_output_is_allowed(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
-    check_target(Storage(str(Path(built[0].root).parent)), *built)
+def test_a_folder_beside_the_output_is_allowed(built: tuple[Storage, BuildRecord]) -> None:
+    check_target(Storage(str(Path(built[0].root).parent / "files")), *built)
 
 
 @pytest.mark.parametrize("below", [".", "person 1", "new/folder"])
 def test_the_photos_are_kept_apart(built: tuple[Storage, BuildRecord], table: Path, below: str) -> None:
     with pytest.raises(FaceloomError, match=r"among the photos.*next build would read exported files"):
-        check_target(Storage(str(table.parent / below)), *built)
+        check_target(Storage(str(table.parent / below)), *listed(built))
+
+
+def test_a_table_names_its_photos_so_a_target_may_lie_among_them(
+    built: tuple[Storage, BuildRecord], table: Path
+) -> None:
+    check_target(Storage(str(table.parent / "files")), *built)
+
+
+def test_a_table_with_the_root_of_the_machine_leaves_every_target(
+    table: Path, tmp_path: Path, synthetic: SimpleNamespace
+) -> None:
+    (tmp_path / "lists").mkdir()
+    rows = [(str(table.parent / f"{n:03d}.png"), f"p{n}", synthetic.landmarks((48 + n % 3, 46), 32)) for n in range(2)]
+    source = {"kind": "table", "path": str(synthetic.write_table(tmp_path / "lists", rows)), "root": "/"}
+    check_target(Storage(str(tmp_path / "files")), *build(tmp_path / "out", source))
+
+
+@pytest.mark.parametrize("uri", ["/dev/zero", "../../dev/zero", "a\0b", "fifo"])
+def test_paths_of_a_strange_index_are_not_followed(
+    built: tuple[Storage, BuildRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    columns = {"source": ["photos"], "uri": [uri], "photo_sha256": ["0" * 64]}
+    monkeypatch.setattr(target_folder, "read_index_columns", lambda *_: columns)
+    check_target(Storage(str(tmp_path / "files")), *listed(built))
 
 
 def test_other_photos_of_the_same_name_are_no_hindrance(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
     for number in range(4):
         (tmp_path / f"{number:03d}.png").write_bytes(b"another photo")
-    check_target(Storage(str(tmp_path)), *built)
+    check_target(Storage(str(tmp_path / "files")), *listed(built))
 
 
 def test_a_target_that_is_a_file_is_a_clear_error(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:

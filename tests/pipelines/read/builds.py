@@ -63,7 +63,7 @@ def make_build(root: Path, shards: Sequence[tuple[str, int]], without_landmarks:
                 offset += length
                 number += 1
             stream.write(END)
-        write_index(storage, shard_index(name), rows, {"part": []})
+        write_index(storage, shard_index(name), rows, {"part": []}, length=offset + len(END))
         records.append(ShardRecord(name=name, split=split, samples=samples, bytes=storage.size(shard_tar(name))))
     by_split: Counter[str] = Counter()
     for split, samples in shards:

@@ -15,15 +15,17 @@ from faceloom.schemas.errors import StorageError
 from tests.pipelines.read.builds import make_build
 
 
-@pytest.mark.parametrize("damage", ["gone", "short"])
-def test_a_missing_or_short_shard_is_refused_at_once(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("damage", "message"), [("gone", "is missing"), ("short", "has 13,736 bytes.*14,336"), ("long", "has 14,337 bytes")]
+)
+def test_a_missing_short_or_long_shard_is_refused_at_once(tmp_path: Path, damage: str, message: str) -> None:
     make_build(tmp_path, [("train", 2)])
     (shard,) = (tmp_path / "shards").iterdir()
-    if damage == "gone":
-        shard.unlink()
-    else:
-        shard.write_bytes(shard.read_bytes()[:-600])
-    with pytest.raises(StorageError, match="missing or cut short"):
+    data = shard.read_bytes()
+    shard.unlink()
+    if damage != "gone":
+        shard.write_bytes(data[:-600] if damage == "short" else data + b"x")
+    with pytest.raises(StorageError, match=f"shards/train-.*the shard {message}.*`faceloom build` again"):
         split_shards(Storage(str(tmp_path)), "train")
 
 

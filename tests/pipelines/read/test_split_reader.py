@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
+import json
 import pickle
 import subprocess
 import sys
@@ -14,6 +16,10 @@ import pytest
 
 import faceloom.pipelines.read
 from faceloom.pipelines.read.split_reader import open_split
+from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.parquet_tables import read_index, write_index
+from faceloom.pipelines.store.paths import shard_index
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
 from tests.pipelines.read.builds import SIDE, make_build, sample_files
 from tests.test_rooms import SLOW
@@ -230,6 +236,53 @@ def test_what_the_record_does_not_list_is_not_read(tmp_path: Path) -> None:
     make_build(tmp_path, [("train", 2)])
     (tmp_path / "shards" / "train-999-superseded.tar").write_bytes(b"not a tar")
     assert keys_of(open_split(tmp_path, "train")) == TRAIN[:2]
+
+
+def flip(folder: Path, at: int) -> Path:
+    """Flip a bit of the first shard."""
+    tar = min((folder / "shards").iterdir())
+    data = bytearray(tar.read_bytes())
+    data[at] ^= 1
+    tar.write_bytes(data)
+    return tar
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("at", "what"), [(520, "sha256 of its alpha.png"), (3, "tar header of its alpha.png")])
+def test_damage_is_named_with_shard_sample_and_member(tmp_path: Path, workers: int, at: int, what: str) -> None:
+    make_build(tmp_path, [("train", 6)])
+    tar = flip(tmp_path, at)
+    loader = torch.utils.data.DataLoader(open_split(tmp_path, "train"), batch_size=None, num_workers=workers)
+    with pytest.raises(StorageError, match=f"shards/{tar.name}: sample {TRAIN[0]} is damaged: the {what} differs"):
+        list(loader)
+
+
+@pytest.mark.parametrize("at", [520, 3])
+def test_damage_does_not_end_an_epoch_that_does_not_verify(tmp_path: Path, at: int) -> None:
+    make_build(tmp_path, [("train", 6)])
+    flip(tmp_path, at)
+    assert keys_of(open_split(tmp_path, "train", verify=False, members=["face"])) == TRAIN[:6]
+
+
+def test_a_forged_index_is_named(tmp_path: Path) -> None:
+    make_build(tmp_path, [("train", 6)])
+    storage = Storage(str(tmp_path))
+    shard = read_record(storage).shards[0]
+    rows = read_index(storage, shard_index(shard.name))
+    rows[3] = dataclasses.replace(rows[3], length=2**62)
+    write_index(storage, shard_index(shard.name), rows, {"part": []}, length=shard.bytes)
+    with pytest.raises(StorageError, match=f"index/{shard.name}.parquet: the index cannot be right: row 3"):
+        next(iter(open_split(tmp_path, "train", verify=False)))
+
+
+def test_a_shard_that_is_listed_twice_gives_no_sample_twice(tmp_path: Path) -> None:
+    make_build(tmp_path, [("train", 2)])
+    record = json.loads((tmp_path / "build.json").read_text())
+    record["shards"] *= 2
+    (tmp_path / "build.json").write_text(json.dumps(record))
+    with pytest.raises(StorageError, match=r"build.json: .*twice"):
+        open_split(tmp_path, "train")
 
 
 def test_an_unknown_split_is_refused_with_those_that_exist(build: Path) -> None:

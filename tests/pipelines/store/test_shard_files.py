@@ -9,7 +9,9 @@ import pytest
 
 from faceloom.pipelines.render.part_task import render_part
 from faceloom.pipelines.store.paths import part_index, part_tar
-from faceloom.pipelines.store.shard_files import is_finished, is_whole
+from faceloom.pipelines.store.shard_files import find_damaged, is_finished, is_whole
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
 from tests.pipelines.render.parts import parts_bench, render_and_join
 
 
@@ -23,8 +25,42 @@ def test_a_shard_is_finished_at_its_full_length(bench: SimpleNamespace) -> None:
     render_and_join(bench, "one", ["aa", "bb"])
     assert is_finished(bench.storage, "one")
     tar = bench.storage.local("shards/one.tar")
-    tar.write_bytes(tar.read_bytes()[:-1])
+    data = tar.read_bytes()
+    for other in (data[:-1], data + b"x"):
+        tar.write_bytes(other)
+        assert not is_finished(bench.storage, "one")
+    tar.write_bytes(data)
+    assert is_finished(bench.storage, "one")
+    bench.storage.local("index/one.parquet").write_bytes(b"PAR1")
     assert not is_finished(bench.storage, "one")
+
+
+def test_damaged_shards_are_found_with_their_fault(bench: SimpleNamespace) -> None:
+    names = ["one", "two", "three"]
+    for name in names:
+        render_and_join(bench, name, ["aa"])
+    seen: list[int] = []
+    assert find_damaged(bench.storage, names, seen.append) == {}
+    assert seen == [1, 2, 3]
+    tar = bench.storage.local("shards/two.tar")
+    data = bytearray(tar.read_bytes())
+    data[700] ^= 1
+    tar.write_bytes(data)
+    ((name, fault),) = find_damaged(bench.storage, names).items()
+    assert name == "two" and "is damaged" in fault
+
+
+def test_a_shard_that_must_not_be_read_is_not_called_damaged(
+    bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render_and_join(bench, "one", ["aa"])
+
+    def refuse(*_: object) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Storage, "read_range", refuse)
+    with pytest.raises(StorageError, match="Ask the owner of the folder for permission"):
+        find_damaged(bench.storage, ["one"])
 
 
 def test_a_part_is_whole_only_to_its_last_byte(bench: SimpleNamespace) -> None:
@@ -34,7 +70,11 @@ def test_a_part_is_whole_only_to_its_last_byte(bench: SimpleNamespace) -> None:
     assert is_whole(storage, "aa")
     tar = storage.local(part_tar("aa"))
     data = tar.read_bytes()
-    for damaged in (b"", data[: len(data) // 2], data[:600] + bytes([data[600] ^ 1]) + data[601:]):
+
+    def flipped(at: int) -> bytes:
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+    for damaged in (b"", data[: len(data) // 2], data + b"x", *map(flipped, (600, 3, 200))):
         tar.write_bytes(damaged)
         assert not is_whole(storage, "aa")
     tar.write_bytes(data)

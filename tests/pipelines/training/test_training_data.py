@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ pytest.importorskip("torch")
 pytest.importorskip("webdataset")
 
 import torch
+
+from tests.pipelines.read import builds
+from tests.pipelines.read.builds import make_build
 
 TINY = PRESETS["tiny-compact"]
 
@@ -160,8 +164,41 @@ def test_no_build_and_a_damaged_one(pairs_build: Path, tmp_path: Path) -> None:
     copy = Path(changed(pairs_build, tmp_path / "out", lambda record: None))
     for shard in (copy / "shards").iterdir():
         shard.write_bytes(shard.read_bytes()[:-600])
-    with pytest.raises(StorageError, match="missing or cut short"):
+    with pytest.raises(StorageError, match=r"the shard has .* bytes, and build.json lists"):
         open_pairs(str(copy), TINY, seed=0)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_sample_is_named_in_one_line_from_workers_too(
+    pairs_build: Path, tmp_path: Path, workers: int
+) -> None:
+    copy = Path(changed(pairs_build, tmp_path / "out", lambda record: None))
+    for shard in (copy / "shards").iterdir():
+        data = bytearray(shard.read_bytes())
+        data[520] ^= 1
+        shard.write_bytes(data)
+    with pytest.raises(StorageError) as found:
+        read_pairs(str(copy), "train", workers=workers)
+    text = str(found.value)
+    assert re.match(r"shards/train-.*tar: sample \S+ is damaged: the sha256 of its face.png differs", text)
+    assert "\n" not in text and "Traceback" not in text
+
+
+def test_pictures_of_different_sizes_are_an_error_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build() -> str:
+        record = json.loads((make_build(tmp_path, [("train", 2)]) / "build.json").read_text())
+        (tmp_path / "build.json").write_text(json.dumps({**record, "recipe": {"output": {"alpha": False}}}))
+        return str(tmp_path)
+
+    assert len(read_pairs(build(), "train")) == 2
+    real = builds.sample_files
+    monkeypatch.setattr(builds, "SIDE", 8)
+    small = real(1)
+    monkeypatch.setattr(builds, "SIDE", 16)
+    monkeypatch.setattr(builds, "sample_files", lambda number: small if number else real(0))
+    with pytest.raises(StorageError, match=r"pictures of a split differ in size \(got 16x16, 8x8\)"):
+        read_pairs(build(), "train")
 
 
 def test_more_pairs_than_memory_takes_are_refused(pairs_build: Path, monkeypatch: pytest.MonkeyPatch) -> None:

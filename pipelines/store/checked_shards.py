@@ -1,0 +1,215 @@
+"""The one check of finished shards. Everything that reads samples reads them here."""
+
+from __future__ import annotations
+
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord
+from faceloom.pipelines.store.parquet_tables import read_index, read_index_columns, read_metadata
+from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index, shard_tar
+from faceloom.pipelines.store.sample_places import (
+    Content,
+    Place,
+    Placed,
+    Places,
+    contents,
+    find_damage,
+    find_misplaced,
+)
+from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.tar_writer import END
+from faceloom.schemas.errors import StorageError
+from faceloom.schemas.index import IndexRow
+
+AGAIN = "Copy the shard and its index again, or run the same `faceloom build` again, which renders the shard anew"
+"""What to do about a damaged shard."""
+_RUN = 1 << 22
+"""Bytes that are read at a time if samples are neighbours."""
+
+
+def check_shards(storage: Storage, record: BuildRecord, split: str | None = None) -> tuple[ShardRecord, ...]:
+    """Return the shards of a record, or of one of its splits. Each exists with the length that the record lists.
+
+    Raises:
+        StorageError: the record lists a shard twice, or a shard is missing, no regular file, or of another length.
+    """
+    counts = Counter(shard.name for shard in record.shards)
+    for name, count in counts.items():
+        if count > 1:
+            remedy = "Run the same `faceloom build` again, which writes a new record"
+            raise StorageError("the record lists a shard twice", where=BUILD_RECORD, value=name, remedy=remedy)
+    shards = tuple(shard for shard in record.shards if split in (None, shard.split))
+    for shard in shards:
+        _check_length(storage, shard.name, shard.bytes, BUILD_RECORD)
+    return shards
+
+
+def check_length(storage: Storage, shard: str, listed: ShardRecord | None = None) -> int:
+    """Check that a shard is a regular file of the length that index and record list; returns the length in bytes.
+
+    Raises:
+        StorageError: it is not, or the index is missing or damaged.
+    """
+    index = shard_index(shard)
+    with reading(index):
+        length = read_metadata(storage, index).get("bytes")
+    if not isinstance(length, int):
+        raise StorageError("the index does not list the length of its shard", where=index, remedy=AGAIN)
+    _check_length(storage, shard, length, index)
+    if listed and listed.bytes != length:
+        what = f"the index lists {length:,} bytes of its shard, and {BUILD_RECORD} lists {listed.bytes:,}"
+        raise StorageError(what, where=index, remedy=AGAIN)
+    return length
+
+
+def read_places(storage: Storage, shard: str, listed: ShardRecord | None = None) -> Places:
+    """Read where the samples of a shard lie, and check that they fill its tar file without gaps or overlap.
+
+    Args:
+        storage: the output folder.
+        shard: its name.
+        listed: what the record lists of it, which the index must match.
+
+    Raises:
+        StorageError: the tar file is missing, no regular file or of another length than index and record list, or a row
+            of the index cannot be true.
+    """
+    index, length = shard_index(shard), check_length(storage, shard, listed)
+    names = ("key", "offset", "length", "members")
+    with reading(index):
+        columns = read_index_columns(storage, index, names)
+    with _true_rows(index):
+        places = [
+            Place(key, offset, size, tuple(Content(**member) for member in members))
+            for key, offset, size, members in zip(*(columns[name] for name in names), strict=True)
+        ]
+        _check_rows(places, length, listed)
+    return Places.of(places)
+
+
+def read_rows(storage: Storage, listed: ShardRecord) -> list[IndexRow]:
+    """Read the index of a shard, checked as by `read_places`; all rows are of the shard's split.
+
+    Raises:
+        StorageError: as `read_places`.
+    """
+    index, length = shard_index(listed.name), check_length(storage, listed.name, listed)
+    with reading(index), _true_rows(index):
+        rows = read_index(storage, index)
+        _check_rows(rows, length, listed)
+        for number, row in enumerate(rows):
+            if row.split != listed.split:
+                split = ascii(row.split)[:40]
+                raise ValueError(f"row {number} has the split {split}, and {BUILD_RECORD} lists {listed.split}")
+    return rows
+
+
+@contextmanager
+def _true_rows(index: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        fault = "a row lacks a value" if isinstance(error, TypeError) else error
+        raise StorageError(f"the index cannot be right: {fault}", where=index, remedy=AGAIN) from None
+
+
+def _check_rows(rows: Sequence[Placed], length: int, listed: ShardRecord | None) -> None:
+    if fault := find_misplaced(rows, length - len(END)):
+        raise ValueError(fault)
+    if listed and len(rows) != listed.samples:
+        raise ValueError(f"it has {len(rows)} rows, and {BUILD_RECORD} lists {listed.samples} samples")
+
+
+def check_every_byte(storage: Storage, shard: str) -> None:
+    """Check a shard and its index as `read_places` does, and then every byte of the shard.
+
+    Raises:
+        StorageError: something is damaged, missing or cannot be read.
+    """
+    places = read_places(storage, shard)
+    for _ in read_samples(storage, shard, places[:]):
+        pass
+    end = int(places.ends[-1])
+    if storage.read_range(shard_tar(shard), end, len(END)) != END:
+        raise StorageError("the end of the tar file is not zero", where=shard_tar(shard), remedy=AGAIN)
+
+
+def is_unreadable(error: StorageError) -> bool:
+    """Whether the system refused to read a file, which therefore may be whole."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno is not None
+
+
+def read_samples(
+    storage: Storage, shard: str, places: Iterable[Placed], *, verify: bool = True
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Read samples of a shard by their places: key, and content of each member by name.
+
+    Neighbours are read together, and members are cut out by the index.
+
+    Args:
+        storage: the output folder.
+        shard: its name.
+        places: of the samples, checked by `read_places` or `find_misplaced`.
+        verify: compare every byte with the index: headers with key and name, contents with their sha256.
+
+    Raises:
+        StorageError: a byte differs, or the shard cannot be read.
+    """
+    tar = shard_tar(shard)
+    for run in _runs(places):
+        begin, last = run[0].offset, run[-1]
+        with reading(tar):
+            data = storage.read_range(tar, begin, last.offset + last.length - begin)
+        for place in run:
+            if verify and (fault := find_damage(place, data, begin)):
+                raise StorageError(f"sample {place.key} is damaged: {fault}", where=tar, remedy=AGAIN)
+            yield place.key, contents(place, data, begin)
+
+
+def _runs(places: Iterable[Placed]) -> Iterator[list[Placed]]:
+    """Neighbouring places, at most `_RUN` bytes at a time."""
+    run: list[Placed] = []
+    for place in places:
+        if run and (
+            place.offset != run[-1].offset + run[-1].length or place.offset + place.length - run[0].offset > _RUN
+        ):
+            yield run
+            run = []
+        run.append(place)
+    if run:
+        yield run
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Ask for permission where a file must not be read; such a file may be whole.
+
+    Raises:
+        StorageError: the system does not permit reading the file.
+    """
+    try:
+        yield
+    except (StorageError, PermissionError) as error:
+        cause = error if isinstance(error, PermissionError) else error.__cause__
+        if not isinstance(cause, PermissionError):
+            raise
+        remedy = "Ask the owner of the folder for permission to read it"
+        raise StorageError(f"cannot be read ({cause.strerror})", where=path, remedy=remedy) from cause
+
+
+def _check_length(storage: Storage, shard: str, length: int, listed: str) -> None:
+    tar = shard_tar(shard)
+    try:
+        with reading(tar):
+            status = storage.local(tar).lstat()
+    except OSError as error:
+        raise StorageError(f"the shard is missing ({error.strerror})", where=tar, remedy=AGAIN) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise StorageError("the shard is no regular file", where=tar, remedy=AGAIN)
+    if status.st_size != length:
+        what = f"the shard has {status.st_size:,} bytes, and {listed} lists {length:,}"
+        raise StorageError(what, where=tar, remedy=AGAIN)
