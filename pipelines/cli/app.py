@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
 
 from faceloom.pipelines.cli.build_command import app as build_app
 from faceloom.pipelines.cli.evaluate_command import app as evaluate_app
-from faceloom.pipelines.cli.output import DONE, leave
+from faceloom.pipelines.cli.output import DONE, FAILED, leave, say
 from faceloom.pipelines.cli.output_commands import app as output_app
 from faceloom.pipelines.cli.recipe_commands import app as recipe_app
+from faceloom.pipelines.cli.streams import guard_streams, output_fault
 from faceloom.pipelines.cli.train_command import app as train_app
 
 app = typer.Typer(
@@ -51,8 +53,23 @@ def main() -> None:
 
     An orderly exit unloads native libraries while their idle threads run, which sometimes aborts the process.
     """
+    guard_streams()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except SystemExit as done:
-        leave(done.code if isinstance(done.code, int) else int(done.code is not None))
+        code = done.code if isinstance(done.code, int) else int(done.code is not None)
+        if code == DONE and (fault := output_fault()):
+            say(f"Error: stdout: the output cannot be written (got {fault.strerror}). Print to another place")
+            code = DONE if _writes_files(sys.argv[1:]) else FAILED
+        leave(code)
+
+
+def _writes_files(words: list[str]) -> bool:
+    """Whether the work of a command is to write files, so that what it prints is only a report."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    helps = bool({"-h", "--help"} & set(words))
+    return not helps and command in _WRITERS and (command != "clean" or "--yes" in words)
+
+
+_WRITERS = frozenset({"build", "clean", "demo", "evaluate", "export", "sheet", "train"})

@@ -78,6 +78,7 @@ def test_products_of_matrices_take_one_thread_unless_the_user_says_so(
     if given is None:
         monkeypatch.delenv("OPENBLAS_NUM_THREADS")
     seen = []
+    monkeypatch.setattr(cli, "guard_streams", lambda: None)
     monkeypatch.setattr(cli, "app", lambda: seen.append(os.environ["OPENBLAS_NUM_THREADS"]))
     cli.main()
     assert seen == [then]
@@ -101,3 +102,45 @@ def test_completion_completes_recipes() -> None:
     command = Path(sys.executable).with_name("faceloom")
     done = subprocess.run([command], capture_output=True, text=True, check=False, env=environment)
     assert done.stdout.split() == ["mask2face", "masked-pairs"]
+
+
+def shell(line: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which `faceloom` is the command line."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = ["bash", "-c", f"set -o pipefail; {line}"]
+    environment = {**os.environ, "PATH": path}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
+
+
+QUICK = ("--help", "--version", "schema", "recipes", "recipes --json", "recipes show masked-pairs", "build --help")
+
+
+@pytest.mark.parametrize("command", QUICK)
+def test_where_nobody_reads_the_code_is_that_of_the_work(command: str, tmp_path: Path) -> None:
+    streams = (">&-", "2>&-", "<&- >&- 2>&-", "| true", "| head -c 1 >/dev/null", "2>/dev/full")
+    done = shell("; ".join(f"faceloom {command} {stream}; echo $? >>codes" for stream in streams), tmp_path)
+    assert (tmp_path / "codes").read_text().split() == ["0"] * len(streams), done.stderr
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("command", ["schema", "recipes --json", "--help", "build --help"])
+def test_where_the_result_cannot_be_written_the_command_fails(command: str, tmp_path: Path) -> None:
+    done = shell(f"faceloom {command} >/dev/full", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: stdout: the output cannot be written (got No space left on device)")
+
+
+def test_a_report_that_cannot_be_written_is_no_failure_of_the_work(tmp_path: Path) -> None:
+    done = shell("faceloom demo photos >/dev/full", tmp_path)
+    assert done.returncode == 0 and "cannot be written" in done.stderr and any((tmp_path / "photos").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "writes"),
+    [
+        ("build r --out o", True), ("--version", False), ("plan r --out o", False), ("clean o", False),
+        ("clean o --yes", True), ("build --help", False), ("show build", False), ("", False),
+    ],
+)  # fmt: skip
+def test_commands_whose_work_is_files(words: str, writes: bool) -> None:
+    assert cli._writes_files(words.split()) == writes
