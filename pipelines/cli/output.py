@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
+import re
 import sys
 import threading
 from collections.abc import Iterator
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from faceloom.pipelines.cli.stopping import Stop
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,11 +21,21 @@ if TYPE_CHECKING:
 DONE, FAILED, REFUSED = 0, 1, 2
 """Exit codes: success; nothing written, or an error during work; a wrong recipe or argument, found before any work."""
 
-STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""Exit codes of signals, as in shells: Ctrl-C, and the signal of `kill` and job schedulers."""
+MEMORY_REMEDY = (
+    "Use fewer workers or smaller batches, or allow this command more memory, see `ulimit -v`. "
+    "Run the same command again; finished tasks are kept"
+)
+_NO_MEMORY = re.compile(
+    "MemoryError|bad_alloc|cannot allocate|unable to allocate|insufficient memory|out of memory"
+    "|failed to map segment|can't start new thread",
+    re.IGNORECASE,
+)
 
-PATIENCE_SECONDS = 5.0
-"""Time for an interrupted command to clean up, before the process exits anyway."""
+LEAST_MEMORY = 400_000 * 1024
+"""Bytes of address space below which no command works. Real work needs more."""
+
+PIPE_WIDTH = 10_000
+"""Characters of a line where no terminal limits it: a program that reads a table needs its values whole."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and all else on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of an unexpected error.")]
@@ -45,41 +56,19 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
     """
     from faceloom.schemas.errors import FaceloomError
 
-    stopped = 0
-    hook = threading.excepthook
+    stop, hook = Stop(), threading.excepthook
     if not debug:
         # What matters reaches the main thread; Beam's own threads would only add tracebacks when a worker ends early.
         threading.excepthook = lambda _: None
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        nonlocal stopped
-        if stopped:
-            depart()  # asked twice
-        stopped = STOPPED[signal.Signals(number)]
-        patience = threading.Timer(PATIENCE_SECONDS, depart)
-        patience.daemon = True
-        patience.start()
-        _kill_workers()
-        raise KeyboardInterrupt
-
-    def depart() -> NoReturn:
-        try:
-            # A bar that does not end in order leaves the terminal without a cursor.
-            cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-            say(f"{cursor}Interrupted. Rerun the same command to resume.")
-        finally:
-            leave(stopped)
-
-    # What is ignored stays so: a script's background jobs ignore Ctrl-C, which is meant for others.
-    heard = [number for number in STOPPED if signal.getsignal(number) is not signal.SIG_IGN]
-    before = [signal.signal(number, stop) for number in heard]
     try:
-        yield
+        with stop.listening():
+            check_memory_limit()
+            yield
     except typer.Exit:
         raise
     except (Exception, KeyboardInterrupt) as error:
-        if stopped:  # whatever the interruption was wrapped in, or became
-            depart()
+        if stop.code:  # whatever the interruption was wrapped in, or became
+            stop.depart()
         trace = getattr(error, "trace", "")
         if isinstance(error, FaceloomError) and not trace:
             fault = {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
@@ -87,20 +76,45 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         if debug and not trace:
             raise
         what = str(error) if trace else f"{type(error).__name__}: {error}"
-        hint = trace.rstrip() if debug else "Rerun the command with --debug to see the traceback."
-        named = "" if getattr(error, "where", "") else "unexpected "
-        _refuse(f"{named}{what}\n{hint}", {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
+        unexpected = "" if getattr(error, "where", "") else "unexpected "  # one with a place has a whole message
+        text = f"{unexpected}{what}\nRerun the command with --debug to see the traceback."
+        if unexpected and memory_ran_out(error):
+            text = f"memory ran out (got {what.partition(chr(10))[0].rstrip(': ')}). {MEMORY_REMEDY}"
+        if debug:
+            text = f"{unexpected}{what}\n{trace.rstrip()}"
+        _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
     finally:
-        for number, handler in zip(heard, before):
-            signal.signal(number, handler)
         threading.excepthook = hook
 
 
-def _kill_workers() -> None:
-    """Kill all worker processes. Imports nothing: without the module there are none."""
-    if multiprocessing := sys.modules.get("multiprocessing"):
-        for process in multiprocessing.active_children():
-            process.kill()
+def check_memory_limit() -> None:
+    """Refuse a limit of memory in which libraries do not even load; some of them then abort the process.
+
+    Raises:
+        FaceloomError: the limit is too low.
+    """
+    from faceloom.schemas.errors import FaceloomError
+
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if resource.RLIM_INFINITY != limit < LEAST_MEMORY:
+        remedy = f"Set it to {LEAST_MEMORY // 1024} or more"
+        raise FaceloomError("the limit of memory is too low", where="ulimit -v", value=limit // 1024, remedy=remedy)
+
+
+def memory_ran_out(error: BaseException | None) -> bool:
+    """Whether an error, or the one that it was raised from, means that there is no more memory.
+
+    Libraries have many ways to say so: a shared library that cannot be loaded, a thread that cannot start.
+    """
+    while error is not None:
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(f"{type(error).__name__}: {error}"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoReturn:
@@ -112,11 +126,12 @@ def _refuse(text: str, fault: dict[str, str], code: int, as_json: bool) -> NoRet
 
 def leave(code: int) -> NoReturn:
     """Exit at once, because Beam's threads may wait long for their workers."""
-    for stream in (sys.stdout, sys.stderr):
-        # Nobody may be reading any more, or a signal may have come in the midst of another flush.
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
-            stream.flush()
-    os._exit(code)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+    finally:
+        os._exit(code)
 
 
 def error_console() -> Console:
@@ -132,12 +147,13 @@ def say(text: str) -> None:
 
 
 def show_blocks(blocks: list[Any]) -> None:
-    """Write tables and lines of `faceloom.pipelines.cli.summary` on stdout."""
+    """Write tables and lines of `faceloom.pipelines.cli.summary` on stdout. Only a terminal wraps long values."""
     from rich.console import Console
 
     from faceloom.pipelines.cli.summary import print_blocks
 
-    print_blocks(Console(highlight=False), blocks)
+    wraps = sys.stdout.isatty() or "COLUMNS" in os.environ
+    print_blocks(Console(highlight=False, width=None if wraps else PIPE_WIDTH), blocks)
 
 
 def write_json(value: dict[str, Any]) -> None:

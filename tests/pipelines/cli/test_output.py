@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,23 +13,18 @@ import threading
 import pytest
 import typer
 
-from faceloom.pipelines.cli.output import FAILED, REFUSED, ending, error_console, say, show_blocks, write_json
+from faceloom.pipelines.cli.output import (
+    FAILED,
+    REFUSED,
+    ending,
+    error_console,
+    memory_ran_out,
+    say,
+    show_blocks,
+    write_json,
+)
 from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
 
-SIGNALLED = """
-import os, signal, threading, time
-from faceloom.pipelines.cli import output as cli_output
-from faceloom.pipelines.cli.output import FAILED, ending
-from faceloom.schemas.errors import FaceloomError
-cli_output.PATIENCE_SECONDS = {patience}
-threading.Thread(target=threading.Event().wait).start()
-with ending(FAILED, False, {debug}):
-    try:
-        os.kill(os.getpid(), signal.{signal})
-    except KeyboardInterrupt as error:
-        {then}
-"""
-AS_BEAM = "raise RuntimeError('as Beam wraps it') from error"
 LEFT = """
 import threading
 from faceloom.pipelines.cli.output import leave
@@ -96,61 +92,6 @@ def test_handlers_are_put_back(fails: bool) -> None:
     assert handlers() == before
 
 
-def signalled(number: str, then: str, *, debug: bool = False, patience: float = 60) -> tuple[int, str, str]:
-    """How a command ends that gets a signal, and then does something else than end."""
-    code = SIGNALLED.format(signal=number, then=then, debug=debug, patience=patience)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout, done.stderr
-
-
-SAID = "Interrupted. Rerun the same command to resume.\n"
-
-
-@pytest.mark.parametrize("debug", [True, False])
-@pytest.mark.parametrize("then", [AS_BEAM, "raise FaceloomError('what came of it')", "raise"])
-def test_ctrl_c_stops_with_130_whatever_it_is_wrapped_in(debug: bool, then: str) -> None:
-    assert signalled("SIGINT", then, debug=debug) == (130, "", SAID)
-
-
-def test_a_job_schedulers_signal_stops_with_143() -> None:
-    assert signalled("SIGTERM", AS_BEAM) == (143, "", SAID)
-
-
-@pytest.mark.parametrize(("then", "patience"), [("time.sleep(50)", 0.2), ("os.kill(os.getpid(), 2)", 60)])
-def test_one_that_swallows_it_is_left_after_a_while_or_when_asked_twice(then: str, patience: float) -> None:
-    assert signalled("SIGINT", then, patience=patience) == (130, "", SAID)
-
-
-@pytest.mark.parametrize("then", ["time.sleep(50)", AS_BEAM])
-def test_it_ends_in_time_with_its_code_where_nobody_reads_what_it_says(then: str) -> None:
-    code = SIGNALLED.format(signal="SIGTERM", then=then, debug=False, patience=0.2)
-    reader, writer = os.pipe()
-    os.close(reader)
-    assert subprocess.run([sys.executable, "-c", code], stderr=writer, timeout=20).returncode == 143
-    os.close(writer)
-
-
-def test_the_cursor_that_a_bar_hid_is_shown_again() -> None:
-    code = SIGNALLED.format(signal="SIGINT", then="time.sleep(50)", debug=False, patience=0.2)
-    terminal, other = os.openpty()
-    with subprocess.Popen([sys.executable, "-c", code], stderr=other) as process:
-        assert process.wait(timeout=20) == 130
-    os.close(other)
-    assert b"\x1b[?25hInterrupted. Rerun" in os.read(terminal, 1000)
-    os.close(terminal)
-
-
-def test_what_is_ignored_stays_so() -> None:
-    """As in the background jobs of a script, whose Ctrl-C is not meant for them."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with ending(FAILED, False, debug=False):
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def test_leaving_waits_for_no_thread_and_loses_no_output() -> None:
     done = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (7, "said", "")
@@ -189,3 +130,65 @@ def test_a_traceback_from_a_worker_process_is_shown_when_asked(debug: bool, caps
 def test_a_worker_process_that_died_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
     assert code_of(WorkerError("a worker process died", remedy="Use fewer workers")) == FAILED
     assert capsys.readouterr().err == "Error: a worker process died. Use fewer workers\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), "x"),
+        ImportError("x.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        type("ArrowMemoryError", (Exception,), {})("malloc of size 64 failed"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_no_memory_is_one_line_whatever_a_library_calls_it(
+    error: Exception, wrapped: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if wrapped:
+        outer = ImportError("IMPORTANT: please read this for advice\nand this")
+        outer.__cause__ = error
+        error = outer
+    assert code_of(error, code=REFUSED) == FAILED
+    said = capsys.readouterr()
+    assert said.err.startswith("Error: memory ran out (got ") and "ulimit -v" in said.err and said.err.count("\n") == 1
+    assert not said.out
+
+
+def test_no_memory_in_a_worker_process_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    error = WorkerError("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 9 GiB")
+    error.trace = "Traceback"
+    assert code_of(error) == FAILED
+    assert "memory ran out (got numpy._core" in capsys.readouterr().err
+
+
+def test_other_errors_are_not_about_memory() -> None:
+    one, other = ValueError("remembers nothing"), KeyError("memory")
+    one.__context__ = other
+    assert not memory_ran_out(one) and not memory_ran_out(None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory")
+def test_a_limit_in_which_libraries_cannot_load_is_refused() -> None:
+    code = "from faceloom.pipelines.cli.app import main; main()"
+    command = ["bash", "-c", 'ulimit -v 300000; exec "$@"', "bash", sys.executable, "-c", code, "recipes"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    message = "Error: ulimit -v: the limit of memory is too low (got 300000). Set it to 400000 or more\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
+
+
+def test_only_a_terminal_wraps_what_a_table_holds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from faceloom.pipelines.cli.summary import facts_table
+
+    path = "/a long/path with words" * 20
+    monkeypatch.delenv("COLUMNS", raising=False)
+    show_blocks([facts_table("Built", {"output": path}), path])
+    assert path in capsys.readouterr().out.splitlines()[1]
+    monkeypatch.setenv("COLUMNS", "60")
+    show_blocks([facts_table("Built", {"output": path})])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
