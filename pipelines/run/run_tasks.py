@@ -60,7 +60,12 @@ def run_tasks(
                 run.pool = pool
                 # All at once and in order, so that no worker process waits for Beam to hand out the next task.
                 run.calls = [pool.submit(do, task) for task in tasks]
-                return _run_beside(lambda: run.pipeline(tasks, threads=workers), lambda: on_count(pool.done))
+
+                def on_poll() -> None:
+                    on_count(pool.done)
+                    pool.check()
+
+                return _run_beside(lambda: run.pipeline(tasks, threads=workers), on_poll)
     except Exception as error:
         raise run.errors[0] if run.errors else error from None  # Beam replaces them, Ctrl-C too, by errors of its own
     finally:
@@ -158,9 +163,12 @@ def _run_beside(pipeline: Callable[[], dict[str, float]], on_poll: Callable[[], 
         except BaseException as error:
             outcome.set_exception(error)
 
-    threading.Thread(target=target, daemon=True).start()
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
     while not wait([outcome], _POLL_SECONDS).done:
         on_poll()
+        if not thread.is_alive() and not outcome.done():
+            raise MemoryError("the thread that runs the tasks ended")
     on_poll()
     return outcome.result()
 

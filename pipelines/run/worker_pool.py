@@ -23,6 +23,9 @@ _CONTEXT = multiprocessing.get_context("forkserver" if sys.platform == "linux" e
 
 
 _DIED, _NO_START = "a worker process died", "worker processes cannot start"
+_CHECK_SECONDS = 1.0
+START_SECONDS = 120.0
+"""Time for worker processes to start. A process without memory for that may wait forever."""
 
 
 def processors() -> int:
@@ -61,17 +64,20 @@ class WorkerPool:
         self._processes: list[Any] = []
 
     def __enter__(self) -> WorkerPool:
-        others = multiprocessing.active_children()
+        end = time.monotonic() + START_SECONDS
         try:
-            try:
-                with _worker_errors(_NO_START):
-                    start_server()
+            with _worker_errors(_NO_START), _watched_server(START_SECONDS):
+                start_server()
+                try:
                     with _hidden_script():  # each call starts one process, since all of them wait for the last one
                         calls = [self._executor.submit(int) for _ in self._counts]
-                    wait(calls)
-                    calls[0].result()
-            finally:
-                self._processes = [process for process in multiprocessing.active_children() if process not in others]
+                finally:
+                    self._processes = list(self._executor._processes.values())
+                while wait(calls, _CHECK_SECONDS).not_done:
+                    self.check()
+                    if time.monotonic() > end:
+                        raise TimeoutError(f"no answer for {START_SECONDS:.0f} seconds")
+                calls[0].result()
         except BaseException as error:
             self.__exit__(type(error))
             raise
@@ -110,6 +116,17 @@ class WorkerPool:
             raise error_from_json(error)
         return result
 
+    def check(self) -> None:
+        """Check that the thread lives that passes calls to the worker processes. Without memory it ends.
+
+        Raises:
+            WorkerError: it ended, so that calls would wait forever.
+        """
+        thread: Any = self._executor._executor_manager_thread
+        if thread is not None and not thread.is_alive() and self._executor._pending_work_items:
+            with _worker_errors(_DIED):
+                raise RuntimeError("can't start new thread, or no memory for it")
+
     def cancel(self) -> None:
         """Cancel all calls that are not running yet, and accept no more."""
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -140,6 +157,8 @@ def _call(function: Callable[[Any], Any], argument: Any) -> tuple[Any, str]:
 
 def _begin_worker(counts: Any, started: Any, environment: Mapping[str, str], folder: str) -> None:
     """Prepare a worker process: its end, its parent's environment and folder, and its slot for progress."""
+    # The parent reports errors; what Python prints of them here would only add tracebacks.
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
@@ -166,6 +185,21 @@ def _end_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _watched_server(seconds: float) -> Iterator[None]:
+    """Kill the server of worker processes if the block takes longer: a process that it should start may never come."""
+
+    server: Any = forkserver._forkserver
+    timer = threading.Timer(seconds, lambda: os.kill(server._forkserver_pid, signal.SIGKILL))
+    timer.daemon = True
+    if sys.platform == "linux":
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from functools import partial
@@ -250,3 +251,15 @@ def test_beams_log_is_as_before_after_a_run(tmp_path: Path, workers: int) -> Non
     before = log.level, list(root.handlers)
     run_tasks(TASKS[:2], partial(leave_a_file, folder=tmp_path), workers=workers)
     assert (log.level, list(root.handlers)) == before
+
+
+def test_a_thread_that_ends_without_an_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without memory even noting an error can fail; waiting for the answer would never end."""
+
+    class Thread(threading.Thread):
+        def run(self) -> None:
+            """No memory."""
+
+    monkeypatch.setattr(threading, "Thread", Thread)
+    with pytest.raises(MemoryError, match="the thread that runs the tasks ended"):
+        module._run_beside(lambda: {}, lambda: None)

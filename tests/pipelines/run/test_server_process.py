@@ -39,3 +39,24 @@ def test_a_process_whose_parent_died_before_ends_at_once() -> None:
     environment = {**os.environ, PARENT_VARIABLE: "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="worker processes are forked from a server")
+@pytest.mark.parametrize(("preloaded", "gone"), [("raise OSError(12, 'no memory')", False), ("", True)])
+def test_the_server_and_worker_processes_print_no_traceback(preloaded: str, gone: bool, tmp_path: Path) -> None:
+    (tmp_path / "preloaded.py").write_text(preloaded)
+    (tmp_path / "folder").mkdir()
+    code = (
+        "import os; from faceloom.pipelines.run.worker_pool import *\n"
+        "start_server(['preloaded'])\n"
+        "try:\n"
+        "    pool = WorkerPool(2)\n"
+        f"    if {gone}: os.rmdir(os.getcwd())\n"
+        "    pool.__enter__()\n"
+        "except WorkerError as error: print(error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path / "folder", env=environment)
+    assert done.stdout.startswith("worker processes cannot start")
+    assert done.stderr == ""

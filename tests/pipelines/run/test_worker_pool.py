@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import multiprocessing
 import os
+import re
+import stat
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import CancelledError
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -131,6 +136,95 @@ def test_a_call_after_a_worker_died_is_an_error_of_ours() -> None:
             pool.result(call)
         with pytest.raises(WorkerError, match="a worker process died"):
             pool.submit(double, 1)
+
+
+def test_a_thread_without_memory_that_passes_no_more_calls_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a check, all calls would wait forever."""
+    from concurrent.futures import process
+
+    def run(thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(process._ExecutorManagerThread, "run", run)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    begin = time.monotonic()
+    with pytest.raises(WorkerError, match="can't start new thread"), WorkerPool(2):
+        pytest.fail("entered")
+    assert time.monotonic() - begin < 20
+
+
+def test_a_pool_at_work_passes_its_check() -> None:
+    with WorkerPool(1) as pool:
+        call = pool.submit(sleep, 0.1)
+        pool.check()
+        assert pool.result(call) == 0.1
+    pool.check()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a server that starts processes")
+@pytest.mark.parametrize(("preload", "begin"), [("time", "time.sleep, (100,)"), ("hangs", "*begin")])
+def test_a_start_that_hangs_is_an_error_after_a_while(preload: str, begin: str, tmp_path: Path) -> None:
+    (tmp_path / "hangs.py").write_text("import time; time.sleep(100)\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\n"
+        "from faceloom.pipelines.run import worker_pool\n"
+        "real, worker_pool.START_SECONDS = worker_pool.ProcessPoolExecutor, 2.0\n"
+        f"worker_pool.ProcessPoolExecutor = lambda n, c, *begin: real(n, c, {begin})\n"
+        f"worker_pool.start_server(['{preload}'])\n"
+        "try:\n"
+        "    with worker_pool.WorkerPool(2): print('entered')\n"
+        "except worker_pool.WorkerError as error: print(error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.stdout.startswith("worker processes cannot start"), done.stdout
+    assert not done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/net/unix").exists(), reason="reads /proc")
+def test_no_stranger_can_reach_the_processes_of_a_pool() -> None:
+    """They listen on no port, and on one socket file that lies in a folder of this user."""
+    with WorkerPool(2) as pool:
+        pool.result(pool.submit(double, 1))
+        numbers = {os.getpid(), *(process.pid for process in pool._processes), forkserver._forkserver._forkserver_pid}  # type: ignore[attr-defined]
+        inodes = set()
+        for number in numbers:
+            for link in Path(f"/proc/{number}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    inodes |= set(re.findall(r"socket:\[(\d+)\]", str(link.readlink())))
+        for name in ("tcp", "tcp6", "udp", "udp6", "raw", "packet"):
+            table = Path("/proc/net", name)
+            lines = table.read_text().splitlines()[1:] if table.exists() else []
+            assert not inodes & {word for line in lines for word in line.split()}, name
+        rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+        files = {row[7] for row in rows if row[6] in inodes and len(row) > 7}
+        assert files and not any(file.startswith("@") for file in files)
+        for file in files:
+            assert stat.S_IMODE(Path(file).parent.stat().st_mode) == 0o700
+
+
+def test_processes_of_another_thread_are_not_killed() -> None:
+    context = multiprocessing.get_context("spawn")
+    with WorkerPool(1) as pool:
+        pass
+    pool = WorkerPool(1)
+    others: list[multiprocessing.process.BaseProcess] = []
+    real = pool._executor.submit
+
+    def submit(*call: object) -> object:
+        others.append(context.Process(target=sleep, args=(30.0,)))
+        others[0].start()  # as another thread does meanwhile
+        return real(*call)  # type: ignore[arg-type]
+
+    pool._executor.submit = submit  # type: ignore[method-assign, assignment]
+    try:
+        with pool:
+            pool.kill()
+        assert others[0].is_alive()
+    finally:
+        others[0].kill()
+        others[0].join()
 
 
 def test_a_users_script_runs_once(tmp_path: Path) -> None:
