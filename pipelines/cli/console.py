@@ -13,7 +13,6 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -21,6 +20,8 @@ from faceloom.pipelines.run.watcher import Watcher
 
 PLAIN_SECONDS = 10.0
 """Seconds between lines of a stage without a terminal; it also prints one when it begins."""
+SCAN_SECONDS = 2.0
+"""The same before the first line of a stage whose total is unknown, which might seem to hang."""
 
 
 def size_text(count: float) -> str:
@@ -58,20 +59,42 @@ def rate_text(count: float, seconds: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
-class _Rate(ProgressColumn):
+class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
         if not task.fields["counted"]:
-            return Text("")
-        rate = rate_text(task.finished_speed or task.speed or 0, 1)
+            # A stage without a total reports rounded counts; after its end they would mislead.
+            return Text("" if task.finished or not task.completed else f"{task.completed:,.0f} {task.fields['unit']}")
+        done = f"{task.completed:,.0f}/" if task.completed else ""
+        return Text(f"{done}{task.total:,.0f} {task.fields['unit']}")
+
+
+class _Rate(ProgressColumn):
+    """Items per second since the stage began: the time in which worker processes start counts too."""
+
+    def render(self, task: Task) -> Text:
+        rate = rate_text(task.completed, task.elapsed or 0) if task.fields["counted"] else ""
         return Text(f"{rate} {task.fields['unit']}/s" if rate else "", style="cyan")
 
 
-class _Count(ProgressColumn):
+class TimeColumn(ProgressColumn):
+    """How long a stage took, the time left, or, while that is unknown, how long it has been running.
+
+    Of a task's `completed` items, those of its field `before` were done in an earlier run.
+    """
+
     def render(self, task: Task) -> Text:
-        if task.fields["counted"]:
-            return Text(f"{task.completed:,.0f}/{task.total:,.0f} {task.fields['unit']}")
-        # A stage without a total reports rounded counts; after its end they would mislead.
-        return Text("" if task.finished or not task.completed else f"{task.completed:,.0f} {task.fields['unit']}")
+        spent, done = task.elapsed or 0, task.completed - task.fields.get("before", 0)
+        if task.finished:
+            text = f"took {time_text(spent)}"
+        elif task.total is None or done <= 0:
+            text = f"{_whole(spent)} so far"
+        else:
+            text = f"{_whole(spent * (task.total - task.completed) / done)} left"
+        return Text(text, style="cyan")
+
+
+def _whole(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 9.5 else time_text(seconds)
 
 
 class LiveWatcher(Watcher):
@@ -84,7 +107,7 @@ class LiveWatcher(Watcher):
             BarColumn(bar_width=28),
             _Count(),
             _Rate(),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TimeColumn(),
             console=console,
         )
         self._count = 0
@@ -129,21 +152,24 @@ class PlainWatcher(Watcher):
         self._console = console
         self._name, self._unit = "", ""
         self._total: int | None = None
-        self._begin = self._last_note = time.monotonic()
+        self._begin = self._next_note = time.monotonic()
 
     def stage(self, name: str, total: int | None, unit: str) -> None:
         self._name, self._total, self._unit = name, total, unit
-        self._begin = self._last_note = time.monotonic()
+        self._begin = time.monotonic()
+        self._next_note = self._begin + (SCAN_SECONDS if total is None else PLAIN_SECONDS)
         self.note(name if total is None else f"{name}: {total:,} {unit}")
 
     def done(self, count: int) -> None:
         now = time.monotonic()
-        if now - self._last_note < PLAIN_SECONDS:
+        if now < self._next_note:
             return
-        self._last_note = now
+        self._next_note = now + PLAIN_SECONDS
         spent = now - self._begin
         of = "" if self._total is None else f" of {self._total:,}"
-        text = f"{self._name}: {count:,}{of} {self._unit}, {rate_text(count, spent)}/s"
+        text = f"{self._name}: {count:,}{of} {self._unit}"
+        if rate := rate_text(count, spent):
+            text += f", {rate}/s"
         if self._total and count:
             text += f", {time_text(spent * max(0, self._total - count) / count)} left"
         self.note(text)

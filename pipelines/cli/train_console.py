@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from faceloom.pipelines.cli.console import PLAIN_SECONDS, time_text
+from faceloom.pipelines.cli.console import PLAIN_SECONDS, TimeColumn, time_text
 
 if TYPE_CHECKING:
     from faceloom.models.training import EpochLoss
@@ -33,7 +33,7 @@ class TrainingProgress:
         self._done = done
         self._begin = self._told = time.monotonic()
         if self._bar is not None:
-            self._bar.add_task("train", total=self._epochs, completed=done, losses="")
+            self._bar.add_task("train", total=self._epochs, completed=done, before=done, losses="")
         else:
             self._line(f"train: {self._epochs} epochs" + (f", going on after {done}" if done else ""))
 
@@ -73,7 +73,6 @@ def _bar(console: Console) -> Progress:
         BarColumn(bar_width=28),
         TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[losses]}", style="cyan"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TimeColumn(),
         console=console,
     )

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.progress import Task, TaskID
 
 from faceloom.pipelines.cli import console as module
 from faceloom.pipelines.cli.console import (
     Announcer,
     LiveWatcher,
     PlainWatcher,
+    TimeColumn,
     rate_text,
     size_text,
     time_text,
@@ -96,6 +98,45 @@ def test_a_long_stage_without_total_has_no_time_left(clock: Clock) -> None:
     clock.now += 20
     watcher.done(3000)
     assert lines()[1:] == ["scan: 3,000 files, 150/s"]
+
+
+def test_a_scan_shows_after_two_seconds_that_it_lives(clock: Clock) -> None:
+    watcher, lines = plain()
+    watcher.stage("scan", None, "files")
+    for second in range(1, 14):
+        clock.now += 1
+        watcher.done(second * 100)
+    assert lines()[1:] == ["scan: 200 files, 100/s", "scan: 1,200 files, 100/s"]
+
+
+def test_a_stage_without_progress_has_neither_rate_nor_time_left(clock: Clock) -> None:
+    watcher, lines = plain()
+    watcher.stage("analyse", 131, "photos")
+    clock.now += 10
+    watcher.done(0)
+    assert lines()[1:] == ["analyse: 0 of 131 photos"]
+
+
+def drawn(seconds: float, done: int, total: int | None = 131, before: int = 0) -> list[str]:
+    """What the columns of a bar show after some seconds."""
+    task = Task(TaskID(0), "analyse", total, done, _get_time=lambda: seconds)
+    task.fields = {"unit": "photos", "counted": total is not None, "before": before}
+    task.start_time = 0.0
+    if total == done:
+        task.finished_time = seconds
+    return [str(column.render(task)) for column in (module._Count(), module._Rate(), TimeColumn())]
+
+
+def test_a_bar_says_what_its_time_means_and_counts_the_start_into_its_rate() -> None:
+    assert drawn(4, 0) == ["131 photos", "", "4 s so far"]
+    assert drawn(8, 16) == ["16/131 photos", "2 photos/s", "58 s left"]
+    assert drawn(65.5, 131) == ["131/131 photos", "2 photos/s", "took 1 min 06 s"]
+    assert drawn(12, 500, None) == ["500 photos", "", "12 s so far"]
+
+
+def test_what_an_earlier_run_did_is_not_in_the_time_left() -> None:
+    assert drawn(10, 110, 120, before=100)[2] == "10 s left"
+    assert drawn(10, 100, 120, before=100)[2] == "10 s so far"
 
 
 def test_notes_are_printed_as_they_are() -> None:
