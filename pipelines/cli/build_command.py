@@ -60,17 +60,21 @@ Sources = Annotated[
     ),
 ]
 NewOut = Annotated[str, typer.Option("--out", metavar="OUT", help="Output folder; created if missing.")]
+EXTRA = {"allow_extra_args": True}
+"""Arguments after the recipe reach `_checked`, which knows better than the parser what was meant."""
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: number of processors.")]
 
 
 @app.command(
+    context_settings=EXTRA,
     epilog="Examples:\n\n"
     "faceloom build masked-pairs --source photos --out out\n\n"
     "faceloom build masked-pairs --source a --source b --out out\n\n"
     "faceloom build my-recipe.yaml --source photos --out out --workers 8\n\n"
-    "Rerun the same command to resume an interrupted build; finished work is not repeated."
+    "Rerun the same command to resume an interrupted build; finished work is not repeated.",
 )
 def build(
+    context: typer.Context,
     recipe: RecipeFile,
     out: NewOut,
     source: Sources = None,
@@ -83,7 +87,7 @@ def build(
     debug: Debug = False,
 ) -> None:
     """Build a training set: photos in, shards of samples out."""
-    with _checked(recipe, source, out, workers, as_json, debug) as checked:
+    with _checked(context.args, recipe, source, out, workers, as_json, debug) as checked:
         from faceloom.pipelines.build import run_build
         from faceloom.pipelines.cli.summary import build_summary
 
@@ -108,11 +112,13 @@ def build(
 
 
 @app.command(
+    context_settings=EXTRA,
     epilog="Examples:\n\n"
     "faceloom plan masked-pairs --source photos --out out\n\n"
-    "faceloom plan masked-pairs --source photos --out out --json"
+    "faceloom plan masked-pairs --source photos --out out --json",
 )
 def plan(
+    context: typer.Context,
     recipe: RecipeFile,
     out: NewOut,
     source: Sources = None,
@@ -121,7 +127,7 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Show what a build would write and how large it would be. Photos are analysed and cached; nothing is rendered."""
-    with _checked(recipe, source, out, workers, as_json, debug) as checked:
+    with _checked(context.args, recipe, source, out, workers, as_json, debug) as checked:
         from dataclasses import asdict
 
         from faceloom.pipelines.api import run_plan
@@ -140,12 +146,16 @@ def plan(
 
 @contextlib.contextmanager
 def _checked(
-    recipe: str, sources: list[str] | None, out: str, workers: int | None, as_json: bool, debug: bool
+    extra: list[str], recipe: str, sources: list[str] | None, out: str, workers: int | None, as_json: bool, debug: bool
 ) -> Iterator[CheckedBuild]:
     """A checked build: errors up to here are wrong arguments, later ones are failures."""
     with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.api import check_build
+        from faceloom.schemas.errors import FaceloomError
 
+        if extra:
+            remedy = f"Name each source by an option: {' '.join(f'--source {word}' for word in extra)}"
+            raise FaceloomError("a command has one argument, the recipe", value=" ".join(extra), remedy=remedy)
         given = [_source_spec(source) for source in sources] if sources else None
         checked = check_build(recipe, given, out=out, workers=workers)
     with ending(FAILED, as_json, debug):

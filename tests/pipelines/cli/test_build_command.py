@@ -149,3 +149,12 @@ def test_recipes_are_completed_by_name_and_by_path(tmp_path: Path, monkeypatch: 
     assert complete_recipe("m") == ["mask2face", "masked-pairs", "msagan", "mine.yaml", "more/"]
     assert complete_recipe("more/") == ["more/other.yml"]
     assert complete_recipe("nowhere/x") == []
+
+
+@pytest.mark.parametrize("command", ["build", "plan"])
+def test_photos_without_their_option_are_refused_with_a_hint(command: str, recipe: Path, tmp_path: Path) -> None:
+    refused = run(command, recipe, "photos", "more", "--out", tmp_path / "out", "--json")
+    assert refused.exit_code == 2 and "--source photos --source more" in refused.stderr
+    assert json.loads(refused.stdout)["value"] == "photos more"
+    assert not (tmp_path / "out").exists()
+    assert run(command, recipe, "--suorce", "photos", "--out", tmp_path / "out").exit_code == 2
