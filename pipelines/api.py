@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.export.target_folder import check_target, mark_target
 from faceloom.pipelines.preview import Preview, preview
 from faceloom.pipelines.recipe.load import load_recipe
-from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.run.watcher import Progress, Watcher, watcher_of
 from faceloom.pipelines.run.worker_pool import processors
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.storage import Storage
@@ -28,8 +28,6 @@ from faceloom.schemas.source_spec import SourceSpec
 
 Source = str | Path | SourceSpec
 Sources = Source | Sequence[Source] | Mapping[str, str | Path]
-Progress = Callable[[str, int, int | None], None]
-"""Called with the name of a stage, the number of items done, and the total or None if it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def build(
         WorkerError: a worker process died.
     """
     checked = check_build(recipe, sources, out=out, workers=workers)
-    watcher = _watcher(progress)
+    watcher = watcher_of(progress)
     return run_build(checked.context, workers=checked.workers, resume=resume, verify=verify, watcher=watcher)
 
 
@@ -107,7 +105,7 @@ def plan(
     Raises:
         RecipeError, SourceError, StorageError, ModelFileError, WorkerError: as in `build`.
     """
-    return run_plan(check_build(recipe, sources, out=out, workers=workers), _watcher(progress))[0]
+    return run_plan(check_build(recipe, sources, out=out, workers=workers), watcher_of(progress))[0]
 
 
 def export(
@@ -141,7 +139,7 @@ def export(
         FaceloomError: the build has no such split or picture, or the target holds something else.
     """
     checked = check_export(*open_build(out), to, split=split, layout=layout, picture=picture)
-    return run_export(checked, morphs=morphs, limit=limit, watcher=_watcher(progress))
+    return run_export(checked, morphs=morphs, limit=limit, watcher=watcher_of(progress))
 
 
 def check_build(
@@ -235,25 +233,6 @@ def source_spec(path: str | Path, name: str | None = None, *, where: str = "sour
     except ValidationError as error:
         fault = error.errors()[0]
         text, remedy = fault["msg"].removeprefix("Value error, "), "Give a path, or NAME=PATH; ./a=b is a path"
-        if "UTF-8" in text:
-            remedy = "Rename the file, or give a link to it with another name"
+        if fault["type"] == "string_unicode":
+            text, remedy = "its name is not UTF-8", "Rename the file, or give a link to it with another name"
         raise RecipeError(text, where=where, value=value[:200], remedy=remedy) from None
-
-
-class _Calls(Watcher):
-    """Calls a function of the user."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress, self._name = progress, ""
-        self._total: int | None = None
-
-    def stage(self, name: str, total: int | None, unit: str) -> None:
-        self._name, self._total = name, total
-        self.done(0)
-
-    def done(self, count: int) -> None:
-        self._progress(self._name, count, self._total)
-
-
-def _watcher(progress: Progress | None) -> Watcher:
-    return Watcher() if progress is None else _Calls(progress)

@@ -9,7 +9,7 @@ from typing import Literal
 from faceloom.pipelines.evaluation.evaluate import Evaluation, open_methods, run_evaluation
 from faceloom.pipelines.evaluation.report import check_report, write_report
 from faceloom.pipelines.evaluation.task import prepare_evaluation
-from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.run.watcher import Progress, watcher_of
 from faceloom.schemas.errors import FaceloomError
 
 
@@ -20,7 +20,7 @@ def evaluate(
     to: str | Path | None = None,
     split: str = "test",
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    watcher: Watcher | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Compare trained networks with baselines (a black polygon, another template mask) on a split of a build.
 
@@ -36,7 +36,7 @@ def evaluate(
             with other files raises an error. None writes nothing.
         split: of the build.
         device: `auto` takes CUDA if there is a usable GPU.
-        watcher: gets the progress; none is shown by default.
+        progress: called with stage, items done and total, as in `faceloom.build`.
 
     Returns:
         The tables of figures, the sheet, and what was evaluated.
@@ -52,7 +52,7 @@ def evaluate(
     task = prepare_evaluation(folders, str(data), split, device=device)
     if to is not None:
         check_report(str(to), task)
-    evaluation = run_evaluation(task, open_methods(task), watcher or Watcher())
+    evaluation = run_evaluation(task, open_methods(task), watcher_of(progress))
     if to is not None:
         write_report(evaluation, str(to))
     return evaluation

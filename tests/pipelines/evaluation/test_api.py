@@ -12,7 +12,6 @@ import pytest
 
 from faceloom.pipelines.evaluation.api import evaluate
 from faceloom.pipelines.evaluation.report import as_json
-from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.errors import FaceloomError
 
 pytest.importorskip("torch")
@@ -50,17 +49,17 @@ def test_the_report_is_that_of_the_result(masked_build: Path, net: Path, tmp_pat
 def test_several_networks_and_the_progress(
     masked_build: Path, net: Path, tmp_path: Path, synthetic: SimpleNamespace
 ) -> None:
-    class Counting(Watcher):
-        counts: list[int] = []  # noqa: RUF012
+    calls: list[tuple[str, int, int | None]] = []
 
-        def done(self, count: int) -> None:
-            self.counts.append(count)
+    def progress(stage: str, done: int, total: int | None) -> None:
+        calls.append((stage, done, total))
 
     other = synthetic.tiny_run(tmp_path / "lees", "tiny-paper")
-    watcher = Counting()
-    evaluation = evaluate((net, other), data=masked_build, split="train", device="cpu", watcher=watcher)
+    evaluation = evaluate((net, other), data=masked_build, split="train", device="cpu", progress=progress)
     assert [run.name for run in evaluation.task.runs] == ["net", "lees"]
-    assert evaluation.task.protocol.split == "train" and watcher.counts[-1] == evaluation.task.protocol.samples
+    assert (
+        evaluation.task.protocol.split == "train" and calls[-1][1] == calls[-1][2] == evaluation.task.protocol.samples
+    )
 
 
 @pytest.mark.parametrize(
