@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # More options for pip, such as --extra-index-url https://download.pytorch.org/whl/cpu for torch without CUDA.
 PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
+CRASH_FLAGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -10,12 +11,13 @@ STAMP := .venv/.installed
 TYPES := build/types/faceloom
 ROOMS := schemas transforms models pipelines recipes
 
-.PHONY: help install demo test test-all lint types docs package clean
+.PHONY: help install demo test test-all crash lint types docs package clean
 
 help:
 	@echo 'make demo      build a small real dataset from two public-domain portraits, and show it'
 	@echo 'make test      run the tests, except those marked slow'
 	@echo 'make test-all  run all tests'
+	@echo 'make crash     disturb more than a hundred builds (CRASH_FLAGS="--count 20 --seed 7")'
 	@echo 'make lint      run ruff and mypy'
 	@echo 'make docs      build the site of the documents in build/site'
 	@echo 'make package   build and check sdist and wheel, and build a dataset with the installed wheel'
@@ -46,6 +48,9 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+crash: $(STAMP)
+	$(BIN)/python -m tests.crash.campaign $(CRASH_FLAGS)
 
 types: $(STAMP)
 	mkdir -p $(TYPES)
