@@ -143,6 +143,8 @@ def _worker_errors(what: str) -> Iterator[None]:
         yield
     except (RuntimeError, OSError, EOFError) as error:  # BrokenProcessPool is a RuntimeError
         value = "" if isinstance(error, BrokenProcessPool) else error
+        if isinstance(error, EOFError):
+            value = "the process that starts them ended"
         remedy = "If memory ran out, use fewer workers. Run the same command again; finished tasks are kept"
         raise WorkerError(what, value=value, remedy=remedy) from error
 

@@ -24,7 +24,7 @@ def faults_of(ended: Ended, *codes: int) -> list[str]:
     faults = [] if ended.code in codes else [f"exit code {ended.code}: {ended.err[-400:]}"]
     if "Traceback" in ended.err:
         faults.append(f"a traceback: {ended.err[-800:]}")
-    if "unexpected" in ended.err:
+    if "Error: unexpected" in ended.err:
         faults.append(f"an unexpected error: {ended.err[-400:]}")
     return faults + ([f"{len(ended.left)} processes live on"] if ended.left else [])
 
