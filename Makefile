@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
 CRASH_FLAGS ?=
+# Such as --seed 7 to repeat a run, --count 100, or tars csv for these kinds alone.
+FUZZ_FLAGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -11,13 +13,14 @@ STAMP := .venv/.installed
 TYPES := build/types/faceloom
 ROOMS := schemas transforms models pipelines recipes
 
-.PHONY: help install demo test test-all crash lint types docs package clean
+.PHONY: help install demo test test-all crash fuzz lint types docs package clean
 
 help:
 	@echo 'make demo      build a small real dataset from two public-domain portraits, and show it'
 	@echo 'make test      run the tests, except those marked slow'
 	@echo 'make test-all  run all tests'
 	@echo 'make crash     disturb more than a hundred builds (CRASH_FLAGS="--count 20 --seed 7")'
+	@echo 'make fuzz      feed a thousand odd inputs of each kind to all readers, for an hour at most'
 	@echo 'make lint      run ruff and mypy'
 	@echo 'make docs      build the site of the documents in build/site'
 	@echo 'make package   build and check sdist and wheel, and build a dataset with the installed wheel'
@@ -51,6 +54,9 @@ test-all: $(STAMP)
 
 crash: $(STAMP)
 	$(BIN)/python -m tests.crash.campaign $(CRASH_FLAGS)
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz.run $(FUZZ_FLAGS)
 
 types: $(STAMP)
 	mkdir -p $(TYPES)

@@ -25,7 +25,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("skimage")
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 NAMES = [path.name for path in DOCUMENTS]
 BIN = Path(sys.executable).parent
