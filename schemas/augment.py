@@ -50,7 +50,8 @@ class _Step(Model):
 
 
 class HorizontalFlip(_Step):
-    """Mirror left and right. Landmarks are renumbered, so that 36..41 stay at the left of the picture."""
+    """Mirror left and right. Landmarks are renumbered, so that 36..41 stay at the left of the picture, and parts of a
+    guide that have a side change it: `l_eye` shows the left eye of the person in the flipped picture."""
 
     kind: Literal["HorizontalFlip"] = Field(description="mirror left and right")
 

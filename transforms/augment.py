@@ -20,16 +20,11 @@ from numpy.typing import NDArray
 from faceloom.schemas.augment import Affine, Augment, HorizontalFlip, MotionBlur, Perspective
 from faceloom.transforms.align import border_flag
 from faceloom.transforms.geometry import rotate, translate
+from faceloom.transforms.mirror import MIRRORED_LANDMARKS
 from faceloom.transforms.types import Border, Coverage, Image, Landmarks, Mask, Size
 
 Drawn = dict[str, Any]
 """One drawn step: `kind` and its parameters, as JSON values."""
-
-_JAW, _BROWS, _NOSE = range(16, -1, -1), range(26, 16, -1), (27, 28, 29, 30, 35, 34, 33, 32, 31)
-_EYES = (45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40)
-_MOUTH = (54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65)
-MIRRORED = np.array([*_JAW, *_BROWS, *_NOSE, *_EYES, *_MOUTH])
-"""Index of each landmark's mirror partner, iBUG order."""
 
 _ALWAYS: dict[str, dict[str, Any]] = {
     "GaussianBlur": {"blur_limit": 0},  # the size of the kernel follows from sigma
@@ -86,6 +81,11 @@ def apply(drawn: Sequence[Drawn], layers: Layers) -> Layers:
     return layers
 
 
+def is_mirrored(drawn: Sequence[Drawn]) -> bool:
+    """Whether the steps together turn left into right."""
+    return sum(step["kind"] == "HorizontalFlip" for step in drawn) % 2 == 1
+
+
 def _drawn(step: Augment, rng: np.random.Generator, size: Size) -> Drawn:
     if isinstance(step, HorizontalFlip):
         return {"kind": step.kind}
@@ -140,7 +140,7 @@ def _mirror(layers: Layers) -> Layers:
     width = next(iter(layers.pictures.values())).shape[1]
     points = {}
     for name, landmarks in layers.landmarks.items():
-        turned = landmarks[MIRRORED]
+        turned = landmarks[MIRRORED_LANDMARKS]
         turned[:, 0] = width - 1 - turned[:, 0]
         points[name] = turned
     return Layers(flipped(layers.pictures), flipped(layers.masks), flipped(layers.alphas), points)

@@ -13,6 +13,7 @@ from faceloom.schemas.keys import POSITION_BITS, digest, prefix_name
 from faceloom.schemas.plan import Part, Plan, PlannedFace, PlannedMorph, Shard
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import RENDERER
+from faceloom.transforms.mirror import mirrors_parts
 
 PART_PHOTOS = 100
 PART_SAMPLES = 1000
@@ -80,7 +81,10 @@ def _settings_digest(recipe: Recipe, files: Sequence[str]) -> str:
     )
     recorded = {"lambda_", "texture", "texture_size", "texture_units", "background"}
     morph = recipe.morph and recipe.morph.model_dump(mode="json", include=recorded)
-    return digest(RENDERER, recipe.faces.assume, steps, morph, recipe.guide and recipe.guide.settings, files)
+    guide = recipe.guide and recipe.guide.settings
+    if guide and mirrors_parts(recipe):
+        guide["flipped"] = "other side"  # samples of before, which showed the wrong side, keep their names
+    return digest(RENDERER, recipe.faces.assume, steps, morph, guide, files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,16 @@ from faceloom.pipelines.render.sample import Sample, SampleContent, compose_samp
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.guide import Guide
 from faceloom.schemas.keys import seed_of, variant_key
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import crop_reduction
 from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.guide.guide_mask import needed_parts
 from faceloom.transforms.guide.label_map import LabelMap, decode_labels
+from faceloom.transforms.mirror import mirrors_parts
 from faceloom.transforms.sample.crops import bare_crop
 from faceloom.transforms.sample.morphing import morph_working
 from faceloom.transforms.sample.products import Files, face_files
@@ -121,7 +122,7 @@ def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatc
             reduction = min(crop_reduction(matrix) for matrix in matrices)
             with watch.time("decode"):
                 picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
-                labels = _decode_labels(photo.labels, recipe.guide)
+                labels = _decode_labels(photo.labels, recipe)
     except PhotoError as error:  # analysis read the photo in grey and cut no crop, so this is possible
         yield from (_CutFace(face, error) for face in photo.faces)
         return
@@ -139,8 +140,10 @@ def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatc
             yield _CutFace(face, working, labels)
 
 
-def _decode_labels(files: LabelFiles | None, guide: Guide | None) -> LabelMap | None:
-    return None if files is None or guide is None else decode_labels(files, needed_parts(guide))
+def _decode_labels(files: LabelFiles | None, recipe: Recipe) -> LabelMap | None:
+    if files is None or recipe.guide is None:
+        return None
+    return decode_labels(files, needed_parts(recipe.guide, both_sides=mirrors_parts(recipe)))
 
 
 def _render_batch(

@@ -81,7 +81,7 @@ def compose_sample(
     Raises:
         PhotoError: the mask cannot be painted, or lies outside the crop.
     """
-    recipe = resources.recipe
+    recipe, origin = resources.recipe, bare.guide_origin
     operations: list[JsonValue] = [working.alignment]
     if request is None:
         crops, label = bare.crops, ""
@@ -96,13 +96,14 @@ def compose_sample(
         operations.insert(0, morph_record(face, recipe))
     if recipe.augment:
         with watch.time("augment"):
-            crops, drawn = augmented(crops, recipe, generator(recipe.seed, key, "augment"))
-        operations.append({"name": "augment", "steps": drawn})
+            changed = augmented(crops, bare, recipe, generator(recipe.seed, key, "augment"))
+        crops, origin = changed.crops, changed.guide_origin
+        operations.append({"name": "augment", "steps": changed.drawn})
     refuse_uncovered(crops, label)
-    if bare.guide_origin is not None and crops.guide is not None:
+    if origin is not None and crops.guide is not None:
         covered = None if crops.alpha is None else covered_share(crops.guide, crops.mask)
         share: JsonValue = None if covered is None else round(covered, 6)
-        operations.append({"name": "guide", **bare.guide_origin, "covered": share})
+        operations.append({"name": "guide", **origin, "covered": share})
     return SampleContent(key, face, crops, label, operations)
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from faceloom.schemas.augment import Augment
-from faceloom.transforms.augment import MIRRORED, Layers, apply, draw
+from faceloom.transforms.augment import Layers, apply, draw
+from faceloom.transforms.mirror import MIRRORED_LANDMARKS as MIRRORED
 
 STEPS: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[Augment, ...])
 KINDS = [kind.__name__ for kind in get_args(get_args(Augment)[0])]

@@ -163,7 +163,7 @@ def test_whatever_pillow_raises_on_an_odd_file_is_a_code(
     step: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = encode(gradient(), "PNG")
-    monkeypatch.setattr(*((Image, "open") if step == "open" else (ImageFile.ImageFile, "load")), failing(error))
+    monkeypatch.setattr(Image if step == "open" else ImageFile.ImageFile, step, failing(error))
     assert code_of(data) == "decode_failed"
 
 

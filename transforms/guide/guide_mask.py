@@ -12,6 +12,7 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS, Guide
 from faceloom.transforms.guide.label_map import Bits, LabelMap, mask_of
 from faceloom.transforms.guide.outlines import landmark_mask
+from faceloom.transforms.mirror import mirrored
 from faceloom.transforms.types import BoolMask, Mask, Points, Size
 
 AnyMask = Mask | BoolMask
@@ -32,7 +33,13 @@ class GuideMask:
 
 
 def make_guide(
-    guide: Guide, landmarks: Points | None, size: Size, labels: LabelMap | None, bits: Bits | None = None
+    guide: Guide,
+    landmarks: Points | None,
+    size: Size,
+    labels: LabelMap | None,
+    bits: Bits | None = None,
+    *,
+    flipped: bool = False,
 ) -> GuideMask:
     """Make the guide mask of one crop.
 
@@ -45,13 +52,16 @@ def make_guide(
         size: (width, height) of the crop.
         labels: of the photo; None if it has none.
         bits: the photo's labels in the crop, from `warp_labels`; `labels.bits` if not given.
+        flipped: whether the crop will be flipped left to right, mask included; each part then has the side that it
+            has afterwards.
 
     Raises:
         PhotoError: `no_labels`, if the labels, or one part that they do not know, are missing and the recipe asks
             `missing: reject`. `no_landmarks`, if the guide is to be made from landmarks, and there are none.
     """
-    parts = [region for region in guide.regions if region in PARTS]
-    outlined = [region for region in guide.regions if region not in PARTS]
+    regions = mirrored(guide.regions) if flipped else guide.regions
+    parts = [region for region in regions if region in PARTS]
+    outlined = [region for region in regions if region not in PARTS]
     known = labels.known if labels is not None else frozenset[str]()
     source = "labels"
     if not parts or not known.issuperset(parts):
@@ -79,7 +89,7 @@ def make_guide(
         "regions": list(guide.regions),
         "from": source,
         "label_order": labels.order if parts and labels is not None else None,
-        "landmark_regions": list(outlined),
+        "landmark_regions": list(mirrored(outlined) if flipped else outlined),
         "dilate": guide.dilate,
         "soften": guide.soften,
         "share": round(float((finished >= 128).mean()), 6),
@@ -118,6 +128,7 @@ def _binary(mask: AnyMask) -> BoolMask:
     return np.asarray(mask if mask.dtype == np.bool_ else mask >= 128)
 
 
-def needed_parts(guide: Guide) -> Sequence[str]:
-    """The parts whose label files a guide needs; the others need not be decoded."""
-    return [region for region in guide.regions if region in PARTS]
+def needed_parts(guide: Guide, *, both_sides: bool = False) -> Sequence[str]:
+    """The parts whose label files a guide needs, if asked those of the other side too; others need not be decoded."""
+    regions = dict.fromkeys((*guide.regions, *(mirrored(guide.regions) if both_sides else ())))
+    return [region for region in regions if region in PARTS]

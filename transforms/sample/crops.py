@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.guide import Guide
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import warp_alpha, warp_image
-from faceloom.transforms.augment import Layers, apply, draw
+from faceloom.transforms.augment import Layers, apply, draw, is_mirrored
 from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
 from faceloom.transforms.guide.label_map import LabelMap, bits_to_channels, channels_to_bits, warp_labels
 from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.mirror import mirrors_parts
 from faceloom.transforms.sample.working import Working
 from faceloom.transforms.types import Image, Landmarks, Matrix
 
@@ -57,11 +58,13 @@ class BareCrop:
         crops: face, landmarks and guide mask.
         outside: bool, pixels of the crop that lie outside the photo; None if there are none.
         guide_origin: record of the guide mask in the samples; None without one.
+        flipped_guide: the guide mask of flipped samples, not yet flipped, or why there is none; None if it is `guide`.
     """
 
     crops: Crops
     outside: npt.NDArray[np.bool_] | None
     guide_origin: dict[str, JsonValue] | None = None
+    flipped_guide: GuideMask | PhotoError | None = None
 
 
 def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) -> BareCrop:
@@ -76,13 +79,16 @@ def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) 
     outside = _outside(working.image, working.matrix, size)
     if recipe.guide is None:
         return BareCrop(crops, outside)
-    guide = _guide(recipe.guide, working, size, labels)
-    return BareCrop(replace(crops, guide=guide.mask), outside, guide.origin)
-
-
-def _guide(guide: Guide, working: Working, size: tuple[int, int], labels: LabelMap | None) -> GuideMask:
     bits = None if labels is None else labels_in_crop(labels, working, size)
-    return make_guide(guide, working.landmarks_crop, size, labels, bits)
+    make = partial(make_guide, recipe.guide, working.landmarks_crop, size, labels, bits)
+    guide = make()
+    other: GuideMask | PhotoError | None = None
+    if mirrors_parts(recipe):
+        try:
+            other = make(flipped=True)
+        except PhotoError as error:  # concerns flipped samples only
+            other = error
+    return BareCrop(replace(crops, guide=guide.mask), outside, guide.origin, other)
 
 
 def labels_in_crop(labels: LabelMap, working: Working, size: tuple[int, int]) -> npt.NDArray[np.uint32]:
@@ -128,14 +134,36 @@ def refuse_uncovered(crops: Crops, label: str) -> None:
         raise PhotoError("mask_outside_crop", "no pixel of the mask lies in the crop", value=label, remedy=remedy)
 
 
-def augmented(crops: Crops, recipe: Recipe, rng: np.random.Generator) -> tuple[Crops, list[JsonValue]]:
+@dataclass(frozen=True, slots=True)
+class Augmented:
+    """An augmented sample.
+
+    Attributes:
+        crops: its new pictures.
+        drawn: the drawn values; `transforms.augment.apply` repeats the augmentation from them.
+        guide_origin: record of its guide mask; None without one.
+    """
+
+    crops: Crops
+    drawn: list[JsonValue]
+    guide_origin: dict[str, JsonValue] | None
+
+
+def augmented(crops: Crops, bare: BareCrop, recipe: Recipe, rng: np.random.Generator) -> Augmented:
     """Augment a sample: geometry changes everything alike, and colours change in the pictures only.
 
-    Returns:
-        The new pictures, and the drawn values; `transforms.augment.apply` repeats the augmentation from them.
+    A flipped sample gets the guide of the parts that have the recipe's names in the flipped picture.
+
+    Raises:
+        PhotoError: `no_labels`, if that guide cannot be made and the recipe rejects such faces.
     """
     pictures = {"face": crops.face, **({} if crops.masked is None else {"masked": crops.masked})}
     drawn = draw(recipe.augment, rng, recipe.align.width_height)
+    origin = bare.guide_origin
+    if bare.flipped_guide is not None and is_mirrored(drawn):
+        if isinstance(bare.flipped_guide, PhotoError):
+            raise bare.flipped_guide
+        crops, origin = replace(crops, guide=bare.flipped_guide.mask), bare.flipped_guide.origin
     layers = apply(
         drawn,
         Layers(
@@ -152,7 +180,7 @@ def augmented(crops: Crops, recipe: Recipe, rng: np.random.Generator) -> tuple[C
         layers.alphas.get("alpha"),
         layers.masks.get("guide"),
     )
-    return changed, list(drawn)
+    return Augmented(changed, list(drawn), origin)
 
 
 def _outside(image: Image, matrix: Matrix, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:

@@ -20,6 +20,7 @@ from faceloom.pipelines.plan.shard_layout import estimate_sample_bytes
 from faceloom.schemas.keys import SAMPLE_KEY, digest, sample_key
 from faceloom.schemas.plan import PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.versions import RENDERER
 from tests.pipelines.planning import ITEMS, POLYGON, RECIPES, SMALL, Item, face_row, faces_of, item, many, plan, recipe
 
 
@@ -235,3 +236,22 @@ def test_a_parts_digest_is_that_of_earlier_versions() -> None:
     layout = planner._Layout(1, "settings", ["m"])
     assert layout.part([face]).digest == "5011149ae98679c84bf3aebc"
     assert layout.part([replace(face, morph=None)]).digest == "a0452b6878b2a64a21dd2831"
+
+
+def test_only_a_guide_of_one_side_that_is_flipped_changes_its_name() -> None:
+    """Samples of such recipes showed the other side once; all others keep their shards."""
+    flip: dict[str, Any] = {"kind": "HorizontalFlip"}
+
+    def marked(*parts: str, augment: Sequence[dict[str, Any]] = ()) -> bool:
+        how = recipe(guide={"parts": parts}, augment=list(augment))
+        assert how.guide is not None
+        steps = how.model_dump(
+            mode="json",
+            include={"seed", "align", "augment", "lowres", "output"},
+            exclude={"output": {"shards": True, "features": {"model"}}, "lowres": {"sizes_from"}},
+        )
+        plain = digest(RENDERER, how.faces.assume, steps, None, how.guide.settings, ())
+        return planner._settings_digest(how, ()) != plain
+
+    assert marked("l_eye", augment=[flip])
+    assert not marked("l_eye") and not marked("l_eye", "r_eye", augment=[flip]) and not marked("mouth", augment=[flip])

@@ -275,3 +275,37 @@ def test_dilate_and_soften_are_applied_in_the_crop(make: Make, points: np.ndarra
     assert np.array_equal(grown.members["guide"] == 255, away <= 3)
     assert len(np.unique(soft.members["guide"])) > 10
     assert (grown.told["dilate"], soft.told["soften"]) == (3, 1.5)
+
+
+def eye_files(points: np.ndarray, order: tuple[str, ...]) -> LabelFiles:
+    """Both eyes, as part files or as a map of that order."""
+    eyes = {"r_eye": filled(points[36:42], SIZE), "l_eye": filled(points[42:48], SIZE)}
+    if not order:
+        files = tuple((part, png(where * np.uint8(255))) for part, where in sorted(eyes.items()))
+        return LabelFiles("parts", (), files)
+    values = sum(where * np.uint8(order.index(part) + 1) for part, where in eyes.items() if part in order)
+    return LabelFiles("custom", order, (("", png(np.asarray(values, np.uint8))),))
+
+
+@pytest.mark.parametrize("given", ["landmarks", "parts", "map"])
+@pytest.mark.parametrize("part", ["l_eye", "r_eye"])
+def test_a_part_of_one_side_shows_that_side_in_a_flipped_sample(
+    make: Make, points: np.ndarray, part: str, given: str
+) -> None:
+    guide = {"parts": [part], "missing": "landmarks" if given == "landmarks" else "reject"}
+    labels = {"landmarks": None, "parts": eye_files(points, ()), "map": eye_files(points, PARTS)}[given]
+    made = make(recipe(guide=guide, augment=[{"kind": "HorizontalFlip", "p": 1}]), labels)
+    assert isinstance(made, Made)
+    eye = made.members["landmarks"][42:48] if part == "l_eye" else made.members["landmarks"][36:42]
+    rows, columns = np.nonzero(made.members["guide"])
+    assert (columns.mean(), rows.mean()) == pytest.approx(eye.mean(axis=0), abs=2)
+    assert made.told["regions"] == [part]
+
+
+def test_labels_without_the_other_side_reject_flipped_samples_alone(make: Make, points: np.ndarray) -> None:
+    labels = eye_files(points, ("l_eye",))
+    how = recipe(guide={"parts": ["l_eye"]}, augment=[{"kind": "HorizontalFlip", "p": 0.5}])
+    made = [make(how, labels, face=number) for number in range(12)]
+    flips = [bool(one.record["operations"][1]["steps"]) for one in made if isinstance(one, Made)]
+    assert flips and not any(flips)
+    assert {one.code for one in made if isinstance(one, Reject)} == {"no_labels"}
