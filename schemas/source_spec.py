@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from faceloom.schemas.base import Model, PathText
 from faceloom.schemas.guide import LABEL_ORDERS, PARTS
@@ -55,6 +55,14 @@ class TableColumns(Model):
     attributes: _Text = Field(default="attributes", description="further attributes as an object; JSON in a CSV")
     licence: _Text = Field(default="licence", description="terms of use")
     consent: _Text = Field(default="consent", description="what the subject agreed to")
+    others: tuple[_Text, ...] | None = Field(
+        default=None,
+        description="further columns that become attributes; default: all that hold text, numbers, dates or times",
+    )
+
+
+def _others_alone(columns: Any) -> Any:
+    return {"others": columns} if isinstance(columns, list | tuple) else columns
 
 
 class SourceSpec(Model):
@@ -83,7 +91,12 @@ class SourceSpec(Model):
     root: _Path | None = Field(
         default=None, description="folder that the paths of a table are relative to; default: the table's folder"
     )
-    columns: TableColumns = Field(default=TableColumns(), description="column names of a table that differ from ours")
+    columns: Annotated[
+        TableColumns, BeforeValidator(_others_alone, json_schema_input_type=TableColumns | list[_Text])
+    ] = Field(
+        default_factory=TableColumns,
+        description="column names of a table that differ from ours, or a list of those that become attributes",
+    )
     include: tuple[_Text, ...] = Field(
         default=(), description="patterns of the uris to use; default: all. `*` also matches `/`"
     )

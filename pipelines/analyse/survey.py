@@ -14,6 +14,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.run_tasks import run_tasks
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.registry import kind_of
+from faceloom.pipelines.sources.source import notices_of_scan
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.faces import AnalysedPhoto
 from faceloom.schemas.keys import digest
@@ -55,6 +56,7 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
     watcher.stage("scan", None, "files")
     photos: list[Photo] = []
     rejects: list[Reject] = []
+    notices: list[str] = []
     labelled = context.recipe.guide is not None
     for spec in context.recipe.sources:
         source, before = context.source(spec.source_name), len(photos)
@@ -65,6 +67,7 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
             if not (len(photos) + len(rejects)) % 100:
                 watcher.done(len(photos) + len(rejects))
         watcher.note(source_summary(spec.source_name, kind_of(source), photos[before:]))
+        notices += notices_of_scan(source)
     if not photos and not rejects:
         raise SourceError("the source holds no files", where=", ".join(s.path for s in context.recipe.sources))
     _refuse_without_splits(context, photos)
@@ -80,7 +83,7 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
         watcher.stage("analyse", new, "photos")
         seconds = run_tasks(tasks, partial(_analyse, context=context), workers=workers, on_count=watcher.done)
         analysed |= face_table.load_analysed(context.storage, (task.path for task in tasks), photos)
-    warnings = (*namesakes(photos), *unaligned_sources(context, photos, analysed))
+    warnings = (*notices, *namesakes(photos), *unaligned_sources(context, photos, analysed))
     for warning in warnings:
         watcher.note(f"Warning: {warning}")
     wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}

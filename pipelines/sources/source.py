@@ -60,6 +60,11 @@ def labels_of(source: Source, photo_uri: str) -> LabelFiles | None:
     return source.read_labels(photo_uri) if isinstance(source, LabelledSource) else None
 
 
+def notices_of_scan(source: Source) -> tuple[str, ...]:
+    """What the last scan of a source left out and the user should know, such as columns that are no attributes."""
+    return tuple(f"source {source.name}: {notice}" for notice in getattr(source, "notices", ()))
+
+
 def full_path(path: str) -> Path:
     """Return an absolute path, valid in any working directory: `~` expanded, links not resolved."""
     return Path(os.path.normpath(Path(path).expanduser().absolute()))

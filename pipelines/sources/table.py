@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from faceloom.pipelines.sources.source import full_path, read_span, uri_filter
-from faceloom.pipelines.sources.table_file import Row, load_table
-from faceloom.pipelines.sources.values import as_attributes, as_landmarks, as_text, is_missing, typed
+from faceloom.pipelines.sources.table_cells import UNREADABLE
+from faceloom.pipelines.sources.table_columns import choose_columns
+from faceloom.pipelines.sources.table_file import Row, load_schema, load_table
+from faceloom.pipelines.sources.values import (
+    LONGEST_TEXT,
+    as_attributes,
+    as_landmarks,
+    as_object,
+    as_text,
+    is_missing,
+    notices_of,
+    typed,
+)
 from faceloom.pipelines.sources.walk import ending, is_unsafe, scan_reject
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo, Reject
@@ -21,8 +32,11 @@ class Table:
     """Photos that a CSV or Parquet file lists, by paths below a root folder.
 
     The column `uri` is required; `identity`, `split`, `landmarks` (68 pairs, as JSON in CSV), `attributes` (an object,
-    as JSON in CSV), `licence` and `consent` are optional; every other column becomes an attribute. Files that the table
-    does not list are ignored.
+    as JSON in CSV), `licence` and `consent` are optional; other columns become attributes if the recipe chooses them,
+    or by default if they hold short text, numbers or times. Files that the table does not list are ignored.
+
+    Attributes:
+        notices: what was left out; complete after a scan.
     """
 
     def __init__(self, spec: SourceSpec) -> None:
@@ -30,6 +44,8 @@ class Table:
         self.file = full_path(spec.path)
         self.root = full_path(spec.root) if spec.root else self.file.parent
         self.name = spec.source_name
+        self.chosen = choose_columns(load_schema(self.file), spec.columns, str(self.file))
+        self.notices = self.chosen.notices
 
     def scan(self) -> Iterator[Photo | Reject]:
         """See `Source.scan`. A bad row becomes a reject that names its number; the row below the header is row 1."""
@@ -40,9 +56,10 @@ class Table:
                 remedy="Set the source's `root`, or restore the folder",
             )
         wanted = uri_filter(self.spec)
-        columns = self.spec.columns
-        table = load_table(self.file, {columns.uri} | {getattr(columns, field) for field in columns.model_fields_set})
-        uris = [self._uri(cell) for cell in table.column(columns.uri)]
+        self.chosen = choose_columns(load_schema(self.file), self.spec.columns, str(self.file))
+        table = load_table(self.file, self.chosen)
+        uris = [self._uri(cell) for cell in table.column(self.chosen.roles["uri"])]
+        left_out = table.left_out.copy()
         order = sorted(range(len(uris)), key=lambda index: (uris[index], index))
         before = None
         for index, row in zip(order, table.rows(order), strict=True):
@@ -57,10 +74,11 @@ class Table:
                 if uri == before:
                     raise PhotoError("duplicate_uri", "listed in an earlier row")
                 before = uri
-                yield self._photo(uri, row)
+                yield self._photo(uri, row, left_out)
             except PhotoError as error:
                 place = uri or f"{self.file.name}#row={index + 1}"
                 yield scan_reject(self.name, place, error.code, f"row {index + 1}: {error.what}")
+        self.notices = self.chosen.notices + notices_of(left_out)
 
     def read(self, photo_uri: str) -> bytes:
         """See `Source.read`."""
@@ -68,7 +86,7 @@ class Table:
 
     def _uri(self, value: object) -> str:
         """Turn a path of the table into a path below the root with forward slashes."""
-        if is_missing(value):
+        if is_missing(value) or value is UNREADABLE:
             return ""
         path = str(value)
         # Path.exists raises on a name that is too long.
@@ -79,33 +97,50 @@ class Table:
             path = os.path.relpath(path, self.root)
         return path
 
-    def _photo(self, uri: str, row: Row) -> Photo:
-        columns = self.spec.columns
+    def _photo(self, uri: str, row: Row, left_out: Counter[str]) -> Photo:
         if uri == ".." or uri.startswith("../"):
             raise PhotoError(
                 "outside_root", "the path leads outside the source's root; set `root` to a folder above it"
             )
         size, mtime_ns = _look_at(self.root, uri)
+        roles = {role: row[column] for role, column in self.chosen.roles.items()}
+        for role, cell in roles.items():
+            if cell is UNREADABLE:
+                code = f"bad_{role}" if role in ("landmarks", "attributes") else "bad_row"
+                raise PhotoError(code, f"the cell of the column {self.chosen.roles[role]} cannot be read")
         try:
-            landmarks = as_landmarks(row.get(columns.landmarks))
+            landmarks = as_landmarks(roles.get("landmarks"))
         except ValueError as error:
             raise PhotoError("bad_landmarks", str(error)) from error
-        known = {"", *columns.model_dump().values()}
-        extra = {name: cell for name, cell in row.items() if name not in known}
+        extra = {name: row[name] for name in self.chosen.others}
         if ending(self.file.name) != "parquet":
             extra = {name: typed(str(cell)) for name, cell in extra.items()}
+        for name in [name for name, cell in extra.items() if cell is UNREADABLE]:
+            left_out[name] += 1
+            del extra[name]
+        try:
+            attributes = as_attributes(as_object(roles.get("attributes")) | extra, left_out)
+        except ValueError as error:
+            raise PhotoError("bad_attributes", str(error)) from error
         return Photo(
             source=self.name,
             uri=uri,
-            identity=as_text(row.get(columns.identity)),
-            split=as_text(row.get(columns.split)),
-            licence=as_text(row.get(columns.licence)) or self.spec.licence,
-            consent=as_text(row.get(columns.consent)) or self.spec.consent,
-            attributes=as_attributes(_object(row.get(columns.attributes)) | extra),
+            identity=_text(roles, "identity"),
+            split=_text(roles, "split"),
+            licence=_text(roles, "licence") or self.spec.licence,
+            consent=_text(roles, "consent") or self.spec.consent,
+            attributes=attributes,
             landmarks=landmarks,
             size=size,
             stamp=str(mtime_ns),
         )
+
+
+def _text(roles: Row, role: str) -> str | None:
+    text = as_text(roles.get(role))
+    if text is not None and len(text) > LONGEST_TEXT:
+        raise PhotoError("bad_row", f"the {role} has {len(text):,} characters; at most {LONGEST_TEXT:,} are used")
+    return text
 
 
 def _look_at(root: Path, uri: str) -> tuple[int, int]:
@@ -122,15 +157,3 @@ def _look_at(root: Path, uri: str) -> tuple[int, int]:
     if found.st_size == 0:
         raise PhotoError("empty", "the file has zero bytes")
     return found.st_size, found.st_mtime_ns
-
-
-def _object(value: object) -> dict[str, object]:
-    if is_missing(value):
-        return {}
-    try:
-        parsed = json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError) as error:
-        raise PhotoError("bad_attributes", f"attributes must be a JSON object ({error})") from error
-    if not isinstance(parsed, dict):
-        raise PhotoError("bad_attributes", "attributes must be a JSON object")
-    return parsed

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Collection, Iterator, Sequence
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from faceloom.pipelines.sources.table_cells import as_scalars, cells_of
+from faceloom.pipelines.sources.table_columns import TEXTS, ChosenColumns
 from faceloom.pipelines.sources.walk import ending
 from faceloom.schemas.errors import SourceError
+from faceloom.schemas.regular_files import open_regular_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, object]
 
-_LONGEST_CELL = 100_000_000  # characters
+_LONGEST_CELL = 1_000_000  # characters
+_LONGEST_ROW = 16_000_000  # characters, of a row of a CSV
+_ROWS_PER_BYTE = 8  # of a Parquet file; more are a few pages that state many rows
 _BATCH = 5_000  # rows as Python objects at a time; 68 landmarks take some 10 KB per row
+_PARQUET_BATCH = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,82 +36,178 @@ class TableFile:
     Attributes:
         columns: the cells by named column; all text for CSV.
         ragged: indices of rows with more or fewer cells than the header; their cells are None.
+        left_out: number of cells by column that are too long for an attribute, or out of range; these are None.
     """
 
     columns: pa.Table
     ragged: frozenset[int]
+    left_out: Counter[str]
 
     def column(self, name: str) -> list[object]:
         """Return all cells of one column."""
-        cells: list[object] = self.columns.column(name).to_pylist()
-        return cells
+        return cells_of(self.columns.column(name))
 
     def rows(self, order: Sequence[int]) -> Iterator[Row]:
         """Yield the rows with the given indices, in that order."""
+        names = self.columns.column_names
         for start in range(0, len(order), _BATCH):
-            yield from self.columns.take(order[start : start + _BATCH]).to_pylist()
+            taken = self.columns.take(order[start : start + _BATCH])
+            for cells in zip(*map(cells_of, taken.columns), strict=True):
+                yield dict(zip(names, cells, strict=True))
 
 
-def load_table(file: Path, needed: Collection[str]) -> TableFile:
-    """Load a table.
+def load_schema(file: Path) -> pa.Schema:
+    """Names and types of the columns of a table. Arguments and errors as `load_table`."""
+    import pyarrow as pa
+
+    with _table_errors(file), open_regular_file(file) as stream:
+        if _is_parquet(file):
+            import pyarrow.parquet as pq
+
+            return pq.ParquetFile(stream).schema_arrow
+        with _text_of(stream) as text:
+            _, names = _csv_rows(text)
+        return pa.schema([(name, pa.large_string()) for name in names])
+
+
+def load_table(file: Path, chosen: ChosenColumns) -> TableFile:
+    """Load the chosen columns of a table.
 
     A CSV file is UTF-8, with or without byte order mark, separated by comma, semicolon or tab.
 
     Args:
         file: Parquet if the name ends in `.parquet`, else CSV.
-        needed: required columns.
+        chosen: columns of the table.
 
     Raises:
-        SourceError: the file is not a table, or a column is missing.
+        SourceError: the file is not a table, is a pipe or device, or has a cell or row of an implausible size.
     """
+    with _table_errors(file), open_regular_file(file) as stream:
+        if _is_parquet(file):
+            return _load_parquet(stream, chosen)
+        with _text_of(stream) as text:
+            return _load_csv(text, chosen)
+
+
+def _is_parquet(file: Path) -> bool:
+    return ending(file.name) == "parquet"
+
+
+@contextlib.contextmanager
+def _table_errors(file: Path) -> Iterator[None]:
+    import pyarrow as pa
+
     try:
-        loaded = _load_parquet(file) if ending(file.name) == "parquet" else _load_csv(file)
-    except (OSError, ValueError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        yield
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:200]
         raise SourceError(
             f"the table cannot be read ({reason})",
             where=str(file),
             remedy="Give a CSV file in UTF-8 with a header line, or a Parquet file",
         ) from error
-    found = loaded.columns.column_names
-    missing = sorted(set(needed) - set(found))
-    if missing:
-        raise SourceError(
-            f"the table has no column {', '.join(missing)}",
-            where=str(file),
-            value=", ".join(found) or "no columns",
-            remedy="Name the table's own columns under the source's `columns`",
-        )
-    return loaded
 
 
-def _load_parquet(file: Path) -> TableFile:
+def _load_parquet(stream: IO[bytes], chosen: ChosenColumns) -> TableFile:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return TableFile(pq.ParquetFile(file).read(), frozenset())
+    names = [*chosen.roles.values(), *chosen.others]
+    file = pq.ParquetFile(stream)
+    length = stream.seek(0, io.SEEK_END)
+    if file.metadata.num_rows > 1_000 + _ROWS_PER_BYTE * length:
+        raise ValueError(f"it states {file.metadata.num_rows:,} rows in {length:,} bytes")
+    texts = {chosen.roles[role] for role in TEXTS if role in chosen.roles}
+    left_out: Counter[str] = Counter()
+    batches = []
+    for batch in file.iter_batches(_PARQUET_BATCH, columns=names):
+        columns = []
+        for name in names:
+            column = batch.column(name)
+            if name in texts:
+                column = as_scalars(column, longest=None)
+            elif name in chosen.others:
+                missing, column = column.null_count, as_scalars(column)
+                left_out[name] += column.null_count - missing
+            columns.append(column)
+        batches.append(pa.record_batch(columns, names))
+    table = pa.Table.from_batches(batches) if batches else file.schema_arrow.empty_table().select(names)
+    return TableFile(table.combine_chunks(), frozenset(), +left_out)
 
 
-def _load_csv(file: Path) -> TableFile:
+def _text_of(stream: IO[bytes]) -> IO[str]:
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+
+
+def _load_csv(text: IO[str], chosen: ChosenColumns) -> TableFile:
     import pyarrow as pa
 
+    rows, names = _csv_rows(text)
+    wanted = [names.index(name) for name in (*chosen.roles.values(), *chosen.others)]
+    schema = pa.schema([(names[place], pa.large_string()) for place in wanted])
+    empty: list[str | None] = [None] * len(names)
+    ragged: set[int] = set()
+    batches = []
+    chunk: list[list[str | None]] = []
+    count = 0
+
+    def pack() -> None:
+        columns = list(zip(*chunk, strict=True))
+        arrays = [pa.array(columns[place], pa.large_string()) for place in wanted]
+        batches.append(pa.record_batch(arrays, schema=schema))
+        chunk.clear()
+
+    for row in rows:
+        if not row:
+            continue
+        if len(row) != len(names):
+            ragged.add(count)
+        chunk.append(list(row) if len(row) == len(names) else empty)
+        count += 1
+        if len(chunk) == _BATCH:
+            pack()
+    if chunk:
+        pack()
+    return TableFile(pa.Table.from_batches(batches, schema=schema), frozenset(ragged), Counter())
+
+
+def _csv_rows(text: IO[str]) -> tuple[Iterator[list[str]], list[str]]:
+    """The rows below the header, and the header."""
     csv.field_size_limit(_LONGEST_CELL)
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        header = stream.readline()
-        stream.seek(0)
-        # Strict: otherwise an unclosed quote swallows the rest of the file.
-        lines = csv.reader(stream, delimiter=max(",;\t", key=header.count), strict=True)
-        names = next(lines, [])
-        if len(set(names)) < len(names):
-            raise ValueError("two columns have the same name")
-        schema = pa.schema([(name, pa.large_string()) for name in names])
-        ragged: set[int] = set()
-        batches = []
-        rows = (line for line in lines if line)
-        count = 0
-        while chunk := list(islice(rows, _BATCH)):
-            bad = {index for index, row in enumerate(chunk) if len(row) != len(names)}
-            ragged |= {count + index for index in bad}
-            full = [[None] * len(names) if index in bad else row for index, row in enumerate(chunk)]
-            batches.append(pa.record_batch([pa.array(cells, pa.large_string()) for cells in zip(*full)], schema=schema))
-            count += len(chunk)
-    return TableFile(pa.Table.from_batches(batches, schema=schema), frozenset(ragged))
+    lines = _Lines(text)
+    first = lines.line()
+    text.seek(0)
+    lines.letters = 0
+    # Strict: otherwise an unclosed quote swallows the rest of the file.
+    reader = csv.reader(lines, delimiter=max(",;\t", key=first.count), strict=True)
+    names = next(reader, [])
+
+    def rows() -> Iterator[list[str]]:
+        for row in reader:
+            lines.letters = 0
+            yield row
+
+    lines.letters = 0
+    return rows(), names
+
+
+class _Lines:
+    """Lines of a text, and how long the row is that they belong to."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text, self.letters = text, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def line(self) -> str:
+        line = self._text.readline(_LONGEST_ROW + 1)
+        self.letters += len(line)
+        if self.letters > _LONGEST_ROW:
+            raise ValueError(f"a row has more than {_LONGEST_ROW:,} characters")
+        return line
+
+    def __next__(self) -> str:
+        if line := self.line():
+            return line
+        raise StopIteration

@@ -104,7 +104,7 @@ def notices_of(left_out: Counter[str]) -> tuple[str, ...]:
     names = sorted(left_out)
     shown = ", ".join(f"{ascii(name)[1:-1][:60]} ({left_out[name]:,})" for name in names[:5])
     more = f" and {len(names) - 5} more names" if len(names) > 5 else ""
-    what = f"values of more than {LONGEST_TEXT:,} characters do not become attributes: {shown}{more}"
+    what = f"values that are longer than {LONGEST_TEXT:,} characters or cannot be read are no attributes: {shown}{more}"
     return (what,) if names else ()
 
 

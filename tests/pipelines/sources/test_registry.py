@@ -4,6 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +66,10 @@ def test_auto_goes_by_what_lies_there(tmp_path: Path, names: list[str], adapter:
 )
 def test_auto_goes_by_a_files_ending(tmp_path: Path, name: str, adapter: str) -> None:
     put(tmp_path, name)
+    if name == "t.parquet":
+        pq.write_table(pa.table({"uri": ["x"]}), tmp_path / name)
+    elif adapter == "Table":
+        (tmp_path / name).write_text("uri\n")
     assert kind(tmp_path / name) == adapter
 
 

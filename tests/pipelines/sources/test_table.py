@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from faceloom.pipelines.sources.registry import open_source
+from faceloom.pipelines.sources.source import notices_of_scan
 from faceloom.pipelines.sources.table import Table
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.photos import Photo, Reject
@@ -203,3 +205,62 @@ def test_a_root_elsewhere(folder: Path, tmp_path: Path) -> None:
 def test_names_need_no_ending(folder: Path) -> None:
     (folder / "0001").write_bytes(b"photo")
     assert list(photos(write(folder, ["uri"], ["0001"]))) == ["0001"]
+
+
+def test_odd_types_cost_at_most_their_own_cells(folder: Path) -> None:
+    values = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(np.array([0, 2, 4], np.int32)), pa.py_buffer(b"\xff\xfeok")]
+    )
+    table = write_parquet(
+        folder,
+        {
+            "uri": ["a.jpg", "b.jpg"],
+            "taken": pa.array([1_700_000_000_123_456_789, None], pa.timestamp("ns")),
+            "text": values,
+            "jpg": [b"\xff\xd8", b"\xff\xd8"],
+            "emb": [[0.5] * 512] * 2,
+            "caption": ["x" * 2_000, "short"],
+        },
+    )
+    found = photos(table)
+    assert found["a.jpg"].attributes == (("taken", "2023-11-14T22:13:20.123456789"),)
+    assert found["b.jpg"].attributes == (("caption", "short"), ("text", "ok"))
+    assert "jpg (binary), emb (list<" in table.notices[0]
+    assert "caption (1), text (1)" in table.notices[1]
+    assert notices_of_scan(table) == tuple(f"source t.parquet: {notice}" for notice in table.notices)
+
+
+def test_cells_of_a_role_that_cannot_be_read_spoil_their_row_alone(folder: Path) -> None:
+    values = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(np.array([0, 2, 4], np.int32)), pa.py_buffer(b"\xff\xfeok")]
+    )
+    for role, code in (("identity", "bad_row"), ("landmarks", "bad_landmarks"), ("attributes", "bad_attributes")):
+        table = write_parquet(folder, {"uri": ["a.jpg", "b.jpg"], role: values})
+        assert codes(table)["a.jpg"] == code
+    assert list(codes(write_parquet(folder, {"uri": values})).values()) == ["empty_uri", "missing_file"]
+
+
+def test_long_names_of_people_spoil_their_row_alone(folder: Path) -> None:
+    table = write(folder, ["uri", "identity"], ["a.jpg", "x" * 1_001], ["b.jpg", "x" * 1_000])
+    assert list(photos(table)) == ["b.jpg"]
+    assert codes(table) == {"a.jpg": "bad_row"}
+
+
+def test_columns_choose_the_attributes(folder: Path) -> None:
+    cells = {"uri": ["a.jpg"], "identity": ["Ada"], "age": [36], "note": ["x"]}
+    for columns in (["age"], {"others": ["age"]}):
+        assert photos(write_parquet(folder, cells, columns=columns))["a.jpg"].attributes == (("age", 36),)
+    assert photos(write_parquet(folder, cells, columns=[]))["a.jpg"].identity == "Ada"
+
+
+def test_a_faulty_table_is_refused_before_it_is_scanned(folder: Path) -> None:
+    twice = pa.Table.from_arrays([pa.array(["a.jpg"])] * 3, names=["uri", "identity", "identity"])
+    pq.write_table(twice, folder / "t.parquet")
+    with pytest.raises(SourceError, match="two columns have the same name"):
+        open_source(SourceSpec(path=str(folder / "t.parquet")))
+
+
+def test_too_many_attributes_spoil_their_row_alone(folder: Path) -> None:
+    many = json.dumps({str(number): 1 for number in range(1_001)})
+    table = write(folder, ["uri", "attributes"], ["a.jpg", many], ["b.jpg", "{}"])
+    assert codes(table) == {"a.jpg": "bad_attributes"}
