@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from faceloom.schemas.regular_files import open_regular_file
 
 MAGIC = 0xCED7230A
 MAGIC_BYTES = struct.pack("<I", MAGIC)
@@ -25,6 +28,17 @@ LENGTH_BITS = 29
 WHOLE, FIRST, MIDDLE, LAST = range(4)
 """The upper three bits of a chunk's second word."""
 
+MOST_LABELS = 1_000
+"""Labels of one record."""
+MOST_BYTES = 1 << 30
+"""Largest size of a record. Reading a larger one could exhaust the memory."""
+
+_MOST_CHUNKS = 10_000  # of one record: pictures with the magic number are rare
+_MOST_INDEX = 1 << 30  # bytes of an .idx file: some 50 million records
+_INDEX_LINE = 6  # bytes of an .idx file for each of its .rec file; a record has 32 or more, its line 42 or fewer
+_BLOCK = 1 << 23
+_NOT_AN_INDEX = "the .idx file is not lines of two whole numbers"
+_LIMITS = np.iinfo(np.int64)
 _KEPT = 64  # .rec files whose index a process holds; 16 bytes a record
 
 
@@ -66,8 +80,8 @@ def _chunks(file: int, offset: int) -> Iterator[tuple[int, int]]:
         raise ValueError(f"no record begins at byte {offset}")
     if offset > size:
         raise ValueError(f"the file ends before the record at byte {offset}")
-    expected = (WHOLE, FIRST)
-    while True:
+    first, total, expected = offset, 0, (WHOLE, FIRST)
+    for _ in range(_MOST_CHUNKS):
         head = os.pread(file, CHUNK.size, offset)
         if len(head) < CHUNK.size:
             raise ValueError(f"the file ends inside the record at byte {offset}")
@@ -78,10 +92,14 @@ def _chunks(file: int, offset: int) -> Iterator[tuple[int, int]]:
         begin = offset + CHUNK.size
         if begin + length > size:
             raise ValueError(f"the file ends inside the record at byte {offset}")
+        total += length
+        if total > MOST_BYTES:
+            raise ValueError(f"the record at byte {first} has more than {MOST_BYTES:,} bytes")
         yield begin, length
         if flag in (WHOLE, LAST):
             return
         offset, expected = begin + length + -length % 4, (MIDDLE, LAST)
+    raise ValueError(f"the record at byte {first} has more than {_MOST_CHUNKS:,} chunks")
 
 
 def read_head(file: int, offset: int) -> Head:
@@ -92,7 +110,8 @@ def read_head(file: int, offset: int) -> Head:
         offset: in bytes.
 
     Raises:
-        ValueError: no record begins there, or the record is truncated or too short for its labels.
+        ValueError: no record begins there, or the record is truncated, too long, too short for its labels, or has more
+            than `MOST_LABELS`.
         OSError: the file cannot be read.
     """
     chunks = list(_chunks(file, offset))
@@ -109,6 +128,8 @@ def read_head(file: int, offset: int) -> Head:
     count, label, _, _ = HEADER.unpack_from(start)
     if count == 0:
         return Head((label,), total - HEADER.size, end, False)
+    if count > MOST_LABELS:
+        raise ValueError(f"the record at byte {offset} states {count:,} labels; at most {MOST_LABELS:,} are read")
     labels_end = HEADER.size + 4 * count
     if labels_end > total:
         raise ValueError(f"the record at byte {offset} is too short for its {count} labels")
@@ -136,7 +157,7 @@ def index_of(path: Path) -> Index:
     Without .idx, records are numbered from 0, and those after a damaged record are not found.
 
     Raises:
-        ValueError: the .idx file has a wrong format.
+        ValueError: the .idx file has a wrong format or an implausible size, or one of them is a pipe or device.
         OSError: the file cannot be read.
     """
     beside = path.with_suffix(".idx")
@@ -150,26 +171,54 @@ def index_of(path: Path) -> Index:
 def _index(path: Path, stats: tuple[tuple[int, int], ...]) -> Index:
     # Sizes and times are arguments so that a changed file is read again.
     if len(stats) > 1:
-        try:
-            table = _whole_numbers(path.with_suffix(".idx").read_bytes().split()).reshape(-1, 2)
-        except ValueError:
-            raise ValueError("the .idx file is not lines of two whole numbers") from None
+        numbers, offsets = _read_index(path.with_suffix(".idx"), stats[0][0])
     else:
-        table = np.array(list(enumerate(_offsets(path))), np.int64).reshape(-1, 2)
-    order = np.argsort(table[:, 0], kind="stable")
-    return Index(table[order, 0], table[order, 1])
+        offsets = np.fromiter(_offsets(path), np.int64)
+        numbers = np.arange(len(offsets))
+    if np.all(numbers[1:] >= numbers[:-1]):
+        return Index(numbers, offsets)
+    order = np.argsort(numbers, kind="stable")
+    return Index(numbers[order], offsets[order])
 
 
-def _whole_numbers(words: list[bytes]) -> NDArray[Any]:
-    try:
-        return np.array(words, np.int64)
-    except OverflowError:
-        return np.array(list(map(int, words)), object)
+def _read_index(file: Path, records: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Numbers and offsets of an .idx file for `records` bytes, read in blocks: as a whole, words take 70 bytes each."""
+    most = min(_MOST_INDEX, (1 << 20) + _INDEX_LINE * records)
+    pieces: list[NDArray[Any]] = []
+    with open_regular_file(file, most) as stream:
+        while block := stream.read(_BLOCK):
+            rest = stream.readline(_BLOCK)
+            if len(rest) == _BLOCK:
+                raise ValueError(_NOT_AN_INDEX)  # no line is so long
+            block += rest
+            pieces.append(_whole_numbers(block))
+    table = np.concatenate(pieces) if pieces else np.empty(0, np.int64)
+    if len(table) % 2:
+        raise ValueError(_NOT_AN_INDEX)
+    return np.ascontiguousarray(table[0::2]), np.ascontiguousarray(table[1::2])
+
+
+def _whole_numbers(text: bytes) -> NDArray[Any]:
+    """The numbers of a text: int64, or Python integers if one does not fit."""
+    if not text.strip():
+        return np.empty(0, np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # of text that is no number
+        try:
+            numbers = np.fromstring(text, np.int64, sep=" ")
+        except (ValueError, DeprecationWarning):
+            raise ValueError(_NOT_AN_INDEX) from None
+    if np.any((numbers == _LIMITS.max) | (numbers == _LIMITS.min)):  # NumPy writes these for larger ones
+        try:
+            return np.array([int(word) for word in text.split()], object)
+        except ValueError:
+            raise ValueError(_NOT_AN_INDEX) from None
+    return numbers
 
 
 def _offsets(path: Path) -> Iterator[int]:
     offset = 0
-    with path.open("rb") as stream:
+    with open_regular_file(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         while offset < size:
             yield offset  # also of a damaged record, so that the scan reports it

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from faceloom.pipelines.recordio.record_file import index_of, picture_of, read_head
 from faceloom.pipelines.sources.source import full_path, read_error, uri_filter
 from faceloom.pipelines.sources.values import as_attributes, as_text
-from faceloom.pipelines.sources.walk import Found, scan_reject, walk
+from faceloom.pipelines.sources.walk import Found, ending, is_unsafe, scan_reject, walk
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.regular_files import UnfitFileError, check_regular, open_regular_file
 from faceloom.schemas.source_spec import SourceSpec
 
 _JOINT = "::"
 _NUMBERS = range(2**63)
-_COMPANIONS = (".idx", ".lst", ".bin", "property", "labels.csv")
-"""Endings of files beside .rec files that hold no photos to list."""
+_OTHER = "not_a_record_file"
+
+
+def is_companion(name: str) -> bool:
+    """Whether a file with this name lies beside .rec files and holds no photos to list."""
+    return name in ("property", "labels.csv") or ending(name) in ("idx", "lst", "bin")
 
 
 class RecordIo:
@@ -51,7 +57,7 @@ class RecordIo:
             offset = index_of(path).offset(int(number))
             if offset is None:
                 raise PhotoError("vanished", "no longer in its .rec file", where=photo_uri)
-            with path.open("rb") as stream:
+            with open_regular_file(path) as stream:
                 return picture_of(stream.fileno(), offset)
         except OSError as error:
             # A single .rec file is the source itself.
@@ -61,12 +67,16 @@ class RecordIo:
 
     def _files(self) -> Iterator[Found | Reject]:
         if self.path.is_dir():
-            for row in walk(self.path, self.name, endings=frozenset({"rec"}), other="not_a_record_file"):
-                if not (isinstance(row, Reject) and row.uri.endswith(_COMPANIONS)):
+            for row in walk(self.path, self.name, endings=frozenset({"rec"}), other=_OTHER):
+                # Other codes are of links, pipes and folders, whatever their names.
+                if isinstance(row, Found) or row.code != _OTHER or not is_companion(row.uri.rpartition("/")[2]):
                     yield row
             return
         try:
             stat = self.path.stat()
+            check_regular(stat)
+        except UnfitFileError as error:
+            raise SourceError(f"no .rec file: {error}", where=str(self.path), remedy="Check the path") from error
         except OSError as error:
             raise SourceError(
                 f"the .rec file is gone ({error.strerror})", where=str(self.path), remedy="Check the path"
@@ -74,11 +84,14 @@ class RecordIo:
         yield Found(self.path.name, stat.st_size, stat.st_mtime_ns)
 
     def _records(self, file: Found) -> Iterator[Photo | Reject]:
+        if _JOINT in file.uri or is_unsafe(file.uri):
+            yield scan_reject(self.name, file.uri, "bad_name", f"the name holds {_JOINT} or a control character")
+            return
         path = self.root / file.uri
         before: int | None = None
         try:
             index = index_of(path)
-            with path.open("rb") as stream:
+            with open_regular_file(path) as stream:
                 for number, offset in zip(index.numbers.tolist(), index.offsets.tolist(), strict=True):
                     uri = f"{file.uri}{_JOINT}{number:09d}"
                     if number == before:
@@ -104,6 +117,8 @@ class RecordIo:
             return scan_reject(self.name, uri, "unreadable", f"cannot be read ({error})")
         if head.length == 0:
             return None if head.packed else scan_reject(self.name, uri, "empty")
+        if math.isinf(head.labels[0]):
+            return scan_reject(self.name, uri, "damaged_record", "its label is infinite")
         return Photo(
             source=self.name,
             uri=uri,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faceloom.pipelines.recordio import record_file
 from faceloom.pipelines.recordio.record_file import content_of, index_of, picture_of, read_head
 
 MAGIC = bytes([0x0A, 0x23, 0xD7, 0xCE])
@@ -97,6 +100,9 @@ def test_a_magic_number_inside_the_header_itself(file: Path) -> None:
         (chunk(1, b"abcd") + chunk(0, b"whole inside"), "no record begins at byte 12"),
         (chunk(0, b"short"), "too short for a header"),
         (record(b"", 0, 4, (1.0, 2.0)), "too short for its 4 labels"),
+        (record(bytes(8_000), 0, 1_001), "states 1,001 labels; at most 1,000"),
+        (record(b"", 0, 2**32 - 1), "states 4,294,967,295 labels"),
+        (chunk(1, b"") + chunk(2, b"") * 10_000 + chunk(3, bytes(40)), "more than 10,000 chunks"),
     ],
 )
 def test_damage_is_named(data: bytes, message: str, file: Path) -> None:
@@ -185,3 +191,83 @@ def test_whatever_is_written_is_read(pictures: list[bytes], tmp_path_factory: py
         index = index_of(file)
         assert [picture_of(stream, offset) for offset in index.offsets.tolist()] == pictures
         assert [read_head(stream, offset).labels[0] for offset in index.offsets.tolist()] == [*range(len(pictures))]
+
+
+def test_a_record_that_is_too_long_is_not_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_file, "MOST_BYTES", 50)
+    with opened(file, chunk(1, bytes(40)) + chunk(3, bytes(40))) as stream:
+        for read in (read_head, content_of, picture_of):
+            with pytest.raises(ValueError, match="has more than 50 bytes"):
+                read(stream, 0)
+
+
+def test_an_idx_file_is_read_in_blocks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_file, "_BLOCK", 64)
+    file.write_bytes(record(b"one"))
+    lines = [(number, number * 10**10) for number in range(100)]
+    file.with_suffix(".idx").write_text("".join(f" {number}\t{offset}\r\n\n" for number, offset in lines))
+    index = index_of(file)
+    assert list(zip(index.numbers.tolist(), index.offsets.tolist(), strict=True)) == lines
+    assert index.numbers.flags.c_contiguous and index.numbers.base is None
+    file.with_suffix(".idx").write_text("1 " * 200)
+    with pytest.raises(ValueError, match=r"\.idx file is not lines"):
+        index_of(file)
+
+
+def test_an_idx_file_is_read_without_an_object_for_each_number(file: Path) -> None:
+    file.write_bytes(record(bytes(2_000_000)))
+    text = "".join(f"{number}\t{number * 9_000}\n" for number in range(200_000))
+    file.with_suffix(".idx").write_text(text)
+    tracemalloc.start()
+    index_of(file)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 6 * len(text)
+
+
+def test_what_cannot_be_an_idx_file_is_not_read(file: Path) -> None:
+    file.write_bytes(record(b"one"))
+    index = file.with_suffix(".idx")
+    with index.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"it has 1,099,511,627,776 bytes; at most 1,0"):
+        index_of(file)
+    index.unlink()
+    os.mkfifo(index)
+    with pytest.raises(ValueError, match="pipe, socket or device"):
+        index_of(file)
+    index.unlink()
+    index.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="pipe, socket or device"):
+        index_of(file)
+
+
+@given(text=st.binary(max_size=60) | st.text("0123456789-+._ \t\n\r\0", max_size=60).map(str.encode))
+def test_any_idx_file_is_an_index_or_a_value_error(text: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.rec"
+    file.write_bytes(record(b"one"))
+    file.with_suffix(".idx").write_bytes(text)
+    try:
+        expected = [int(word) for word in text.split()]
+    except ValueError:
+        expected = None
+    try:
+        index = index_of(file)
+    except ValueError:
+        assert expected is None or len(expected) % 2 or b"_" in text
+    else:
+        assert expected is not None
+        assert sorted(index.numbers.tolist()) == sorted(expected[::2])
+
+
+@given(
+    data=st.binary(max_size=100) | st.lists(st.builds(chunk, st.integers(0, 7), st.binary(max_size=60))).map(b"".join),
+    offset=st.integers(-4, 100),
+)
+def test_any_record_is_a_picture_or_a_value_error(
+    data: bytes, offset: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with opened(tmp_path_factory.getbasetemp() / "any2.rec", data) as stream:
+        for read in (read_head, picture_of):
+            with contextlib.suppress(ValueError):
+                assert read(stream, offset) is not None

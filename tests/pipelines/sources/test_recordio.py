@@ -167,3 +167,52 @@ def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
     (tmp_path / "property").write_text("1,112,112")
     with pytest.raises(SourceError, match=r"no \.rec file"):
         scan(tmp_path, kind="recordio")
+
+
+def test_companions_are_files_and_nothing_else_by_such_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "train.rec", INSIGHTFACE)
+    (tmp_path / "lost.bin").symlink_to("nowhere")
+    (tmp_path / "loop.idx").symlink_to("loop.idx")
+    os.mkfifo(tmp_path / "pipe.lst")
+    (tmp_path / "closed.bin").mkdir()
+    (tmp_path / "._a.bin").write_bytes(b"x")
+    (tmp_path / "myproperty").write_bytes(b"x")
+    scandir = os.scandir
+
+    def guarded(path: object) -> object:
+        if str(path).endswith("closed.bin"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert {row.uri: row.code for row in scan(tmp_path, kind="recordio") if isinstance(row, Reject)} == {
+        "lost.bin": "dangling_link",
+        "loop.idx": "symlink_loop",
+        "pipe.lst": "not_a_file",
+        "closed.bin": "unreadable_directory",
+        "._a.bin": "resource_fork",
+        "myproperty": "not_a_record_file",
+    }
+
+
+def test_odd_labels_and_names(tmp_path: Path) -> None:
+    labels = (float("inf"), float("-inf"), float("nan"), -1.0)
+    path = write(tmp_path / "train.rec", [(number, label, b"x") for number, label in enumerate(labels)])
+    rows = scan(path)
+    assert [getattr(row, "code", "") for row in rows] == ["damaged_record", "damaged_record", "", ""]
+    assert [row.identity for row in rows if isinstance(row, Photo)] == [None, "-1"]
+    write(tmp_path / "a::b.rec", INSIGHTFACE)
+    assert ("a::b.rec", "bad_name") in {(row.uri, getattr(row, "code", "")) for row in scan(tmp_path)}
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "train.rec", INSIGHTFACE)
+    source = open_source(SourceSpec(path=str(path)))
+    rows = list(source.scan())
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(PhotoError) as caught:
+        source.read(rows[0].uri)
+    assert caught.value.code == "unreadable"
+    with pytest.raises(SourceError, match="pipe, socket or device"):
+        scan(path)
