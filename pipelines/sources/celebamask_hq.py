@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from faceloom.pipelines.sources.celebamask_notes import KNOWN_BAD, Notes, part_file, read_notes
 from faceloom.pipelines.sources.flat_folder import FlatFolder
-from faceloom.pipelines.sources.source import full_path, read_span, uri_filter
+from faceloom.pipelines.sources.source import full_path, lies_there, read_span, uri_filter
 from faceloom.pipelines.sources.walk import Found, scan_reject, walk
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.labels import LabelFiles
@@ -58,7 +58,7 @@ class CelebAMaskHq(FlatFolder):
         files = []
         for part in sorted(PARTS) if number is not None else ():
             name = part_file(number or 0, part)
-            if (self.top / name).exists():
+            if lies_there(self.top / name):  # a link without a target cannot be read, and is not absent
                 files.append((part, read_span(self.top, name, uri=photo_uri)))
         if not files and not self.root.exists():
             self.read(photo_uri)  # raises: the source is gone

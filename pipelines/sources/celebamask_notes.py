@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceloom.pipelines.sources.values import MOST_ATTRIBUTES
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Scalar
+from faceloom.schemas.regular_files import read_regular_file
 
 ATTRIBUTES, POSES = "CelebAMask-HQ-attribute-anno.txt", "CelebAMask-HQ-pose-anno.txt"
 MAPPING, PART_FILES = "CelebA-HQ-to-CelebA-mapping.txt", "CelebAMask-HQ-mask-anno"
@@ -32,6 +35,8 @@ KNOWN_BAD |= {
     for first in (234, 3329, 5162, 6770, 7384, 7561, 12444, 12885, 13825, 15506, 19199, 20134, 24646)
 }
 
+_LONGEST_TEXT_FILE = 1 << 28
+"""Bytes; the longest of the dataset has 5 million."""
 _PART_FILE = re.compile(r"(\d+)_(\w+)\.png")
 Pairs = tuple[tuple[str, Scalar], ...]
 
@@ -66,13 +71,15 @@ def read_notes(root: Path) -> Notes:
         with _line_errors(attributes, number):
             if number == 2:
                 names = cells
+                if len(names) > MOST_ATTRIBUTES:
+                    raise ValueError(f"{len(names):,} names")
             elif number > 2:
                 pairs = [(name, int(cell)) for name, cell in zip(names, cells[1:], strict=True)]
                 facts.setdefault(_picture(cells[0]), []).extend(shared.setdefault(pair, pair) for pair in pairs)
     for number, cells in _lines(poses):
         with _line_errors(poses, number):
             if number > 2:
-                facts.setdefault(_picture(cells[0]), []).extend(zip(POSE_NAMES, map(float, cells[1:]), strict=True))
+                facts.setdefault(_picture(cells[0]), []).extend(zip(POSE_NAMES, map(_finite, cells[1:]), strict=True))
     for number, cells in _lines(mapping):
         with _line_errors(mapping, number):
             if number > 1 or cells[0].isdecimal():  # some copies lack the header line
@@ -82,6 +89,13 @@ def read_notes(root: Path) -> Notes:
     return Notes({picture: tuple(sorted(pairs)) for picture, pairs in facts.items()}, splits, _label_stamps(root))
 
 
+def _finite(cell: str) -> float:
+    value = float(cell)
+    if not math.isfinite(value):
+        raise ValueError(f"{cell} is not a finite number")
+    return value
+
+
 def _picture(name: str) -> int:
     return int(name.partition(".")[0])
 
@@ -89,11 +103,12 @@ def _picture(name: str) -> int:
 def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of each line that is not blank; nothing if the file is missing."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular_file(file, _LONGEST_TEXT_FILE).decode("utf-8")
     except FileNotFoundError:
         return
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot be read ({error})", where=str(file)) from error
+    except (OSError, ValueError) as error:
+        remedy = "Download the file again, or move it away to build without it"
+        raise SourceError(f"cannot be read ({error})", where=str(file), remedy=remedy) from error
     for number, line in enumerate(text.splitlines(), 1):
         if cells := line.split():
             yield number, cells
@@ -105,7 +120,8 @@ def _line_errors(file: Path, number: int) -> Iterator[None]:
         yield
     except (ValueError, IndexError) as error:
         remedy = "Download the file again, or move it away to build without it"
-        raise SourceError(f"line {number} has an unknown format", where=str(file), value=error, remedy=remedy) from None
+        value = str(error)[:100]
+        raise SourceError(f"line {number} has an unknown format", where=str(file), value=value, remedy=remedy) from None
 
 
 def part_file(picture: int, part: str) -> str:
@@ -115,6 +131,14 @@ def part_file(picture: int, part: str) -> str:
     'CelebAMask-HQ-mask-anno/6/12974_nose.png'
     """
     return f"{PART_FILES}/{picture // 2000}/{picture:05d}_{part}.png"
+
+
+def _size_and_time(entry: os.DirEntry[str]) -> tuple[int, int]:
+    try:
+        stat = entry.stat()
+    except OSError:  # a link without a target; reported when its photo's labels are read
+        stat = entry.stat(follow_symlinks=False)
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _label_stamps(root: Path) -> dict[int, str]:
@@ -131,8 +155,7 @@ def _label_stamps(root: Path) -> dict[int, str]:
                         continue
                     picture, part = int(match[1]), match[2]
                     if part_file(picture, part) == f"{PART_FILES}/{folder.name}/{entry.name}":
-                        stat = entry.stat()
-                        found.setdefault(picture, []).append((part, stat.st_size, stat.st_mtime_ns))
+                        found.setdefault(picture, []).append((part, *_size_and_time(entry)))
     except FileNotFoundError:
         return {}
     except OSError as error:

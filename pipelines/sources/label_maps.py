@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from faceloom.pipelines.sources.flat_folder import FlatFolder
-from faceloom.pipelines.sources.source import full_path, read_span
+from faceloom.pipelines.sources.source import full_path, lies_there, read_span, stamp_of_file
 from faceloom.pipelines.sources.walk import Found
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.keys import digest
@@ -31,13 +31,12 @@ class LabelMaps(FlatFolder):
         self.meaning = digest(self.order, spec.label_names)[:12]
 
     def row_of(self, found: Found) -> Photo | Reject:
-        """See `FlatFolder.row_of`. A picture without a label map is still a photo."""
+        """See `FlatFolder.row_of`. A picture whose label map is missing or cannot be read is still a photo."""
         row = super().row_of(found)
         name = self._map_of(found.uri)
         if isinstance(row, Reject) or name is None:
             return row
-        stat = (self.labels / name).stat()
-        return replace(row, labels=f"{self.meaning}+{name.rpartition('.')[2]}+{stat.st_size}+{stat.st_mtime_ns}")
+        return replace(row, labels=f"{self.meaning}+{name.rpartition('.')[2]}+{stamp_of_file(self.labels / name)}")
 
     def read_labels(self, photo_uri: str) -> LabelFiles | None:
         """See `LabelledSource.read_labels`."""
@@ -48,4 +47,6 @@ class LabelMaps(FlatFolder):
 
     def _map_of(self, uri: str) -> str | None:
         stem = uri.rpartition(".")[0]
-        return next((name for kind in _ENDINGS if (self.labels / (name := f"{stem}.{kind}")).is_file()), None)
+        # A link without a target is a label map that cannot be read, not a photo without one.
+        names = (f"{stem}.{kind}" for kind in _ENDINGS)
+        return next((name for name in names if lies_there(self.labels / name)), None)

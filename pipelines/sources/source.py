@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fnmatch
 import os
 import re
@@ -103,6 +105,26 @@ def read_span(root: Path, file: str, offset: int = 0, length: int | None = None,
     if length is not None and len(data) < length:
         raise PhotoError("unreadable", "the file ends before the photo does", where=uri)
     return data
+
+
+def lies_there(path: Path) -> bool:
+    """Whether a file has this path; true also if it is a link without a target, or if it must not be looked at."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
+
+
+def stamp_of_file(path: Path) -> str:
+    """Size and time of a file beside a photo; those of the link, or zeros, if it cannot be looked at."""
+    for look in (path.stat, path.lstat):
+        with contextlib.suppress(OSError):
+            found = look()
+            return f"{found.st_size}+{found.st_mtime_ns}"
+    return "0+0"
 
 
 def read_error(root: Path, uri: str, error: Exception) -> PhotoError | SourceError:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from faceloom.pipelines.sources.celebamask_notes import (
     ATTRIBUTES,
@@ -88,6 +91,9 @@ def test_what_is_not_there_is_left_out(tmp_path: Path) -> None:
         (POSES, "1\nYaw Pitch Raw\n0.jpg 1 2\n", 3),
         (POSES, "1\nYaw Pitch Raw\nnose.jpg 1 2 3\n", 3),
         (MAPPING, "idx orig_idx orig_file\n\n7\n", 3),
+        (MAPPING, "idx orig_idx orig_file\n1 " + "9" * 5_000 + "\n", 2),
+        (POSES, "1\nYaw Pitch Raw\n0.jpg 1 2 nan\n", 3),
+        (ATTRIBUTES, "1\n" + "Smiling " * 1_001 + "\n", 2),
     ],
 )
 def test_a_line_of_another_form_is_named(file: str, text: str, line: int, tmp_path: Path) -> None:
@@ -108,3 +114,35 @@ def test_the_known_bad_ones() -> None:
 def test_part_files_lie_in_folders_of_two_thousand() -> None:
     assert part_file(0, "skin") == "CelebAMask-HQ-mask-anno/0/00000_skin.png"
     assert part_file(1999, "skin").split("/")[1] == "0" and part_file(29999, "ear_r").endswith("14/29999_ear_r.png")
+
+
+@pytest.mark.parametrize("file", [ATTRIBUTES, POSES, MAPPING])
+def test_what_is_no_text_file_is_refused(file: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / file)
+    with pytest.raises(SourceError, match="pipe, socket or device"):
+        read_notes(tmp_path)
+    (tmp_path / file).unlink()
+    (tmp_path / file).write_bytes(b"\xff\xfe")
+    with pytest.raises(SourceError, match="cannot be read") as caught:
+        read_notes(tmp_path)
+    assert caught.value.remedy
+    with (tmp_path / file).open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(SourceError, match="at most 268,435,456 are read"):
+        read_notes(tmp_path)
+
+
+def test_a_part_file_without_a_target_leaves_the_others_known(tmp_path: Path) -> None:
+    lay(tmp_path)
+    (tmp_path / part_file(0, "hair")).symlink_to("nowhere")
+    assert set(read_notes(tmp_path).labels) == {0, 2001}
+
+
+@given(text=st.binary(max_size=80) | st.text("0123. \t\n-x", max_size=80).map(str.encode))
+def test_any_text_is_notes_or_a_source_error(text: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    for file in (ATTRIBUTES, POSES, MAPPING):
+        (folder / file).write_bytes(text)
+        with contextlib.suppress(SourceError):
+            read_notes(folder)
+        (folder / file).unlink()

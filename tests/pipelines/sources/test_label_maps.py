@@ -95,7 +95,7 @@ def test_a_map_that_is_gone_or_unreadable(root: Path, monkeypatch: pytest.Monkey
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PhotoError, match="Permission denied") as caught:
         labels_of(source, "2.png")
     assert (caught.value.code, caught.value.where) == ("unreadable", "2.png")
@@ -111,3 +111,25 @@ def test_sources_without_labels_have_none(root: Path) -> None:
     source = open_source(SourceSpec(kind="flat", path=str(root / "images")))
     assert not isinstance(source, LabelledSource)
     assert labels_of(source, "1.jpg") is None
+
+
+def test_a_map_that_is_a_link_or_a_pipe_is_not_silently_missing(root: Path) -> None:
+    for uri, make in (("4.jpg", lambda file: file.symlink_to("nowhere")), ("sub/1.jpg", os.mkfifo)):
+        file = (root / "masks" / uri).with_suffix(".png")
+        file.unlink(missing_ok=True)
+        make(file)
+        assert photos(spec(root))[uri].labels
+        with pytest.raises(PhotoError):
+            labels_of(open_source(spec(root)), uri)
+
+
+def test_a_folder_of_maps_that_must_not_be_looked_at_ends_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = Path.stat
+
+    def guarded(path: Path, **kwargs: bool) -> os.stat_result:
+        if "masks/sub" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **kwargs)
+
+    monkeypatch.setattr(Path, "stat", guarded)
+    assert photos(spec(root))["sub/1.jpg"].labels.endswith("png+0+0")
