@@ -128,6 +128,8 @@ class SourceSpec(Model):
     def _plain_name(cls, name: str | None) -> str | None:
         if name is not None and (not name or "/" in name or not name.isprintable()):
             raise ValueError("a source's name has at least one character, all printable, and no '/'")
+        if name is not None and len(name) > _LONGEST_NAME:
+            raise ValueError(f"a source's name has at most {_LONGEST_NAME} characters, not {len(name):,}")
         return name
 
     @field_validator("pattern")

@@ -61,6 +61,9 @@ def open_source(spec: SourceSpec) -> Source:
     if not exists and not is_pattern(spec.path):
         remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
         raise SourceError("no such file or folder", where=spec.path, remedy=remedy)
+    if exists and not is_folder and not path.is_file():
+        remedy = "Give a folder or a file"
+        raise SourceError("a pipe, socket or device is no source", where=spec.path, remedy=remedy)
     kind = _kind_at(path) if spec.kind == "auto" else spec.kind
     if kind not in ("table", "shards", "recordio") and not is_folder:
         remedy = "Give a folder, or set the kind to 'table', 'shards' or 'recordio'"

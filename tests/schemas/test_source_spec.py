@@ -50,6 +50,19 @@ def test_bad_names(name: str) -> None:
         SourceSpec(path="photos", name=name)
 
 
+def test_a_name_is_short() -> None:
+    with pytest.raises(ValidationError, match="at most 255 characters, not 256"):
+        SourceSpec(path="photos", name="x" * 256)
+
+
+def test_a_list_of_columns_is_short_for_those_that_become_attributes() -> None:
+    spec = SourceSpec.model_validate({"path": "t.csv", "columns": ["age", "note"]})
+    assert spec == SourceSpec.model_validate({"path": "t.csv", "columns": {"others": ["age", "note"]}})
+    again = SourceSpec.model_validate_json(spec.model_dump_json(exclude_unset=True))
+    assert again == spec and again.columns.model_fields_set == {"others"}
+    assert SourceSpec(path="t.csv").model_dump(exclude_unset=True) == {"path": "t.csv"}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -215,4 +215,4 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         source.read(rows[0].uri)
     assert caught.value.code == "unreadable"
     with pytest.raises(SourceError, match="pipe, socket or device"):
-        scan(path)
+        list(source.scan())

@@ -132,6 +132,15 @@ def test_known_files_that_are_no_source_have_advice(tmp_path: Path, kind: str, n
     assert caught.value.where.endswith(name)
 
 
+@pytest.mark.parametrize("name", ["a.tar", "a.rec", "a.csv", "a.parquet", "a"])
+def test_a_pipe_or_device_is_no_source(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    (tmp_path / f"zero-{name}").symlink_to("/dev/zero")
+    for path in (tmp_path / name, tmp_path / f"zero-{name}"):
+        with pytest.raises(SourceError, match="a pipe, socket or device is no source"):
+            open_source(SourceSpec(path=str(path)))
+
+
 @pytest.mark.parametrize("kind", ["auto", "flat", "shards", "recordio"])
 def test_an_output_folder_is_no_source_and_its_shards_are(tmp_path: Path, kind: str) -> None:
     put(tmp_path, "faceloom.json", "build.json", "shards/train-0.tar")
