@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,12 +30,12 @@ from faceloom.pipelines.run.worker_pool import start_server
 from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
 from faceloom.pipelines.store.data_card import write_card
 from faceloom.pipelines.store.failures import failed_error, failed_photos, forget_failed
+from faceloom.pipelines.store.last_run import LastRun, write_last_run
 from faceloom.pipelines.store.output_folder import check_output, locked_output
 from faceloom.pipelines.store.parquet_tables import write_planned, write_rejects
 from faceloom.pipelines.store.paths import (
     BUILD_RECORD,
     INDEX,
-    LAST_RUN,
     NEIGHBOURS,
     REJECTS,
     SHARDS,
@@ -50,7 +50,7 @@ from faceloom.pipelines.store.paths import (
 )
 from faceloom.pipelines.store.shard_files import find_damaged, is_finished, is_rendered
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan, Shard
@@ -183,7 +183,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
         _write_rejects(storage, rejects)
         storage.sync_folders(SHARDS, INDEX, REJECTS)
         packaged = is_packaged_model(context.recipe.faces.landmark_model)
-        write_card(storage, record, LANDMARK_MODEL_TERMS if packaged else "")
+        with _only_informing(watcher):
+            write_card(storage, record, LANDMARK_MODEL_TERMS if packaged else "")
         write_record(storage, record)
         storage.sync_folders("")
         _forget(storage, storage.list(WORK))
@@ -192,7 +193,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
             record, found.analysed_now, rendered, lifted, wall, _added(found.seconds, seconds), storage.root
         )
         if report.analysed or report.rendered:
-            _write_last_run(storage, report, workers)
+            with _only_informing(watcher):
+                _write_last_run(storage, report, workers)
         return report
 
 
@@ -292,13 +294,21 @@ def _write_rejects(storage: Storage, rejects: list[Reject]) -> None:
 
 
 def _write_last_run(storage: Storage, report: BuildResult, workers: int) -> None:
-    facts = {
-        "workers": workers,
-        "photos_analysed": report.analysed,
-        "samples_rendered": report.rendered,
-        "parts_lifted": report.lifted,
-        "wall_seconds": {name: round(value, 3) for name, value in report.wall.items()},
-        "work_seconds": {name: round(value, 3) for name, value in sorted(report.work.items())},
-    }
-    with storage.write(LAST_RUN) as stream:
-        stream.write((json.dumps(facts, indent=1) + "\n").encode())
+    run = LastRun(
+        workers=workers,
+        photos_analysed=report.analysed,
+        samples_rendered=report.rendered,
+        parts_lifted=report.lifted,
+        wall_seconds={name: round(value, 3) for name, value in report.wall.items()},
+        work_seconds={name: round(value, 3) for name, value in sorted(report.work.items())},
+    )
+    write_last_run(storage, run)
+
+
+@contextlib.contextmanager
+def _only_informing(watcher: Watcher) -> Iterator[None]:
+    """For files that only inform people: a note replaces an error, since the build itself is whole."""
+    try:
+        yield
+    except StorageError as error:
+        watcher.note(f"Warning: {error}")

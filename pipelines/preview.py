@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from faceloom.pipelines.analyse.survey import Survey
 from faceloom.pipelines.plan.reuse import find_lifts
 from faceloom.pipelines.store.build_record import BuildRecord, count_rejects, read_record
+from faceloom.pipelines.store.last_run import LastRun, read_last_run
 from faceloom.pipelines.store.parquet_tables import read_rejects
 from faceloom.pipelines.store.paths import (
     FACES,
     INDEX,
-    LAST_RUN,
     NEIGHBOURS,
     REJECTS,
     SHARDS,
@@ -25,6 +23,7 @@ from faceloom.pipelines.store.paths import (
 )
 from faceloom.pipelines.store.shard_files import is_finished, is_rendered
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
 from faceloom.schemas.recipe import Recipe
@@ -58,11 +57,19 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A finished build: its record, its size on disk, and the timings of the last run that did any work."""
+    """A finished build.
+
+    Attributes:
+        record: what it holds.
+        disk: its size.
+        last_run: the timings of the last run that did any work; None if there are none.
+        notices: what is wrong with information that the build itself does not need.
+    """
 
     record: BuildRecord
     disk: Disk
-    last_run: dict[str, Any] | None
+    last_run: LastRun | None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +118,12 @@ def look(storage: Storage) -> Shown:
         StorageError: there is no finished build.
     """
     record = read_record(storage)
-    last_run = json.loads(storage.read_bytes(LAST_RUN)) if storage.exists(LAST_RUN) else None
-    return Shown(record, _disk(storage, record), last_run)
+    last_run, notices = None, []
+    try:
+        last_run = read_last_run(storage)
+    except StorageError as error:
+        notices.append(str(error))
+    return Shown(record, _disk(storage, record), last_run, tuple(notices))
 
 
 def all_rejects(storage: Storage) -> list[Reject]:

@@ -47,7 +47,10 @@ def show(
             listed = {"rejected": [asdict(reject) for reject in dropped]} if rejects else {}
             disk = {**asdict(shown.disk), "total": shown.disk.total}
             record = shown.record.model_dump(mode="json")
-            write_json({"out": str(out), **record, "disk": disk, "last_run": shown.last_run, **listed})
+            last_run = shown.last_run and shown.last_run.model_dump(mode="json")
+            write_json({"out": str(out), **record, "disk": disk, "last_run": last_run, **listed})
+            for notice in shown.notices:
+                say(f"Notice: {notice}")
         else:
             show_blocks([*show_summary(shown, str(out)), *reject_examples(dropped)])
             if dropped:
@@ -135,7 +138,8 @@ def clean(
 ) -> None:
     """Delete files that the finished build does not use: superseded shards and leftovers of interrupted builds.
 
-    An interrupted build leaves finished work for the next run. To keep it, finish that build first.
+    An interrupted build leaves finished work for the next run. To keep it, finish that build first. Without a finished
+    build, all shards and all work are deleted; the face table stays, so that no photo is analysed again.
     """
     with ending(FAILED, as_json, debug):
         from faceloom.pipelines.cli.summary import clean_summary

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -16,6 +15,7 @@ from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.preview import Preview, Shown
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.clean import Leftovers
+from faceloom.pipelines.store.last_run import LastRun
 from faceloom.schemas.photos import Reject
 
 MOST_FILES = 20
@@ -85,7 +85,8 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
         facts_table("Disk", sizes),
     ]
     warnings = [Text(f"Warning: {warning}") for warning in record.warnings]
-    return blocks + (_times(shown.last_run) if shown.last_run else []) + warnings
+    notices = [Text(f"Notice: {notice}") for notice in shown.notices]
+    return blocks + (_times(shown.last_run) if shown.last_run else []) + warnings + notices
 
 
 def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:
@@ -117,13 +118,14 @@ def export_summary(done: Exported, to: str) -> list[RenderableType]:
 def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[RenderableType]:
     """Files that `clean` deleted or would delete."""
     if not found.files:
-        return [Text(f"{out} holds only its build.")]
+        return [Text(f"{out} holds only its build." if found.finished else f"{out} holds nothing to delete.")]
     files = [(path, size_text(size)) for path, size in found.files.items()]
     if more := files[MOST_FILES:]:
         files = [*files[:MOST_FILES], (f"{len(more):,} more", "")]
     total = f"{len(found.files):,} files, {size_text(sum(found.files.values()))}"
     end = f"Deleted: {total}." if deleted else f"{total}. To delete them: faceloom clean {out} --yes"
-    return [table("Not part of the finished build", ("file", "size"), files), Text(end)]
+    title = "Not part of the finished build" if found.finished else "Left by a build that did not finish"
+    return [table(title, ("file", "size"), files), Text(end)]
 
 
 def evaluation_summary(evaluation: Evaluation) -> list[RenderableType]:
@@ -218,15 +220,15 @@ def _total(rejects: Mapping[str, Mapping[str, int]]) -> int:
     return sum(sum(codes.values()) for codes in rejects.values())
 
 
-def _times(last_run: Mapping[str, Any]) -> list[RenderableType]:
+def _times(last_run: LastRun) -> list[RenderableType]:
     facts = {
-        "photos analysed": last_run["photos_analysed"],
-        "samples rendered": last_run["samples_rendered"],
-        "workers": last_run["workers"],
+        "photos analysed": last_run.photos_analysed,
+        "samples rendered": last_run.samples_rendered,
+        "workers": last_run.workers,
     }
-    work = dict(sorted(last_run["work_seconds"].items(), key=lambda item: -item[1]))
+    work = dict(sorted(last_run.work_seconds.items(), key=lambda item: -item[1]))
     return [
         facts_table("Last run with work to do", facts),
-        seconds_table("Wall time by stage", last_run["wall_seconds"]),
+        seconds_table("Wall time by stage", last_run.wall_seconds),
         seconds_table("Work time by stage, sum over workers", work),
     ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
-from typing import overload
+from typing import Annotated, Any, overload
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.textures import (
@@ -37,7 +39,10 @@ from faceloom.pipelines.store.paths import (
     search_rows,
     work_name,
 )
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.storage import MOST_BYTES, REPAIR, Storage
+from faceloom.schemas.column_types import Key, adapter
+from faceloom.schemas.errors import StorageError
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.keys import digest
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
@@ -97,7 +102,7 @@ class BlockGroups(Sequence[Faces]):
 
     def __init__(self, storage: Storage, search: str) -> None:
         self._storage = storage
-        self.names: list[list[str]] = json.loads(storage.read_bytes(search_groups(search)))
+        self.names: list[list[Key]] = _read_json(storage, search_groups(search), list[list[Key]])
 
     def __len__(self) -> int:
         return len(self.names)
@@ -133,25 +138,44 @@ def find_neighbours(
     storage = context.storage
     faces = sorted(faces, key=lambda face: face.key)
     name = _search_name(context, morph, faces)
-    table, facts = neighbour_table(name), neighbour_facts(name)
-    seconds: dict[str, float] = {}
-    if not (storage.exists(table) and storage.exists(facts)):
-        tasks = write_blocks(storage, context.recipe, morph, faces)
-        blocks = [task.name for task in tasks]
-        seconds |= _make_missing_textures(context, tasks, workers, watcher)
-        _write_json(storage, search_groups(name), [blocks[at : at + GROUP] for at in range(0, len(blocks), GROUP)])
-        recall = _build_index(storage, name, morph) if morph.candidates == "ivf" else None
-        rows, more = _search_missing_groups(context, name, len(faces), workers, watcher)
-        failed = {key: why for block in blocks for key, why in failed_faces(storage, block).items()}
-        _write_json(storage, facts, {"failed": failed, "recall": recall})
-        write_neighbours(storage, table, rows)
-        seconds |= more
-        for path in storage.list(WORK):
-            if work_name(path).startswith((name, *blocks)):
-                storage.remove(path)
-    found = json.loads(storage.read_bytes(facts))
-    failed = {key: (code, message) for key, (code, message) in found["failed"].items()}
-    return SplitNeighbours(tuple(read_neighbours(storage, table)), failed, found["recall"], (table, facts), seconds)
+    with contextlib.suppress(StorageError):  # a damaged result is searched again
+        return _kept(storage, name, morph, faces)
+    tasks = write_blocks(storage, context.recipe, morph, faces)
+    blocks = [task.name for task in tasks]
+    seconds = dict(_make_missing_textures(context, tasks, workers, watcher))
+    _write_json(storage, search_groups(name), [blocks[at : at + GROUP] for at in range(0, len(blocks), GROUP)])
+    recall = _build_index(storage, name, morph) if morph.candidates == "ivf" else None
+    rows, more = _search_missing_groups(context, name, len(faces), workers, watcher)
+    failed = {key: why for block in blocks for key, why in failed_faces(storage, block).items()}
+    _write_json(storage, neighbour_facts(name), {"failed": failed, "recall": recall})
+    write_neighbours(storage, neighbour_table(name), rows)
+    for path in storage.list(WORK):
+        if work_name(path).startswith((name, *blocks)):
+            storage.remove(path)
+    return replace(_kept(storage, name, morph, faces), seconds=seconds | more)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is stored with a result."""
+
+    failed: dict[Key, tuple[str, str]]
+    recall: Annotated[float, Field(ge=0, le=1)] | None
+
+
+def _kept(storage: Storage, name: str, morph: Morph, faces: Sequence[PlannedFace]) -> SplitNeighbours:
+    """The result of a search that is kept in the output.
+
+    Raises:
+        StorageError: there is none, it is damaged, or it names other faces.
+    """
+    facts: _Facts = _read_json(storage, neighbour_facts(name), _Facts)
+    rows = read_neighbours(storage, neighbour_table(name), len(faces) * morph.neighbours)
+    keys = {face.key for face in faces}
+    if not ({row.query for row in rows} | {row.neighbour for row in rows} | set(facts.failed)) <= keys:
+        raise StorageError("damaged: it names faces of another search", where=neighbour_table(name), remedy=REPAIR)
+    kept = neighbour_table(name), neighbour_facts(name)
+    return SplitNeighbours(tuple(rows), facts.failed, facts.recall, kept)
 
 
 def _search_name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -> str:
@@ -163,6 +187,13 @@ def _search_name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -
 def _write_json(storage: Storage, path: str, value: object) -> None:
     with storage.write(path) as stream:
         stream.write(json.dumps(value, sort_keys=True).encode())
+
+
+def _read_json(storage: Storage, path: str, kind: Any) -> Any:
+    try:
+        return adapter(kind).validate_python(parse_json(storage.read_bytes(path), MOST_BYTES))
+    except ValueError as error:
+        raise StorageError("damaged: it is no JSON of a search", where=path, remedy=REPAIR) from error
 
 
 def metric_of(morph: Morph) -> Metric:
@@ -189,10 +220,15 @@ def _search_missing_groups(
 ) -> tuple[list[Neighbour], dict[str, float]]:
     storage = context.storage
     tasks = [SearchTask(name, number) for number in range(len(BlockGroups(storage, name)))]
-    to_do = [task for task in tasks if not storage.exists(task.path)]
+    found: dict[SearchTask, list[Neighbour]] = {}
+    for task in tasks:
+        with contextlib.suppress(StorageError):  # missing, or damaged in an interrupted run
+            found[task] = read_neighbours(storage, task.path)
+    to_do = [task for task in tasks if task not in found]
     watcher.stage("compare", faces, "faces")
     seconds = run_tasks(to_do, partial(_search_group, context=context), workers=workers, on_count=watcher.done)
-    return [row for task in tasks for row in read_neighbours(storage, task.path)], seconds
+    found |= {task: read_neighbours(storage, task.path) for task in to_do}
+    return [row for task in tasks for row in found[task]], seconds
 
 
 def _search_group(task: SearchTask, context: Context) -> tuple[str, None, dict[str, float]]:
@@ -224,7 +260,8 @@ def _open_groups(root: str, search: str) -> tuple[Faces, ...]:
 
 @lru_cache(maxsize=1)
 def _read_index(root: str, search: str) -> npt.NDArray[np.uint8]:
-    return np.asarray(np.load(Storage(root).local(search_index(search)), allow_pickle=False))
+    with Storage(root).open(search_index(search)) as stream:
+        return np.asarray(np.load(stream, allow_pickle=False))
 
 
 def _build_index(storage: Storage, name: str, morph: Morph) -> float:

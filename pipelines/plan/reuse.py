@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from faceloom.pipelines.store.parquet_tables import read_index_columns, read_met
 from faceloom.pipelines.store.paths import INDEX, shard_index, shard_of_index
 from faceloom.pipelines.store.shard_files import is_finished
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
 from faceloom.schemas.plan import Shard
 
 
@@ -22,23 +24,33 @@ class Lift:
 
 
 def find_lifts(storage: Storage, missing: Iterable[Shard]) -> dict[str, Lift]:
-    """Find the parts of missing shards in finished shards. Returns lifts by part digest."""
+    """Find the parts of missing shards in finished shards. Returns lifts by part digest.
+
+    An older shard whose index is damaged is left out: its parts are rendered again.
+    """
     wanted = {part.digest for shard in missing for part in shard.parts}
     lifts: dict[str, Lift] = {}
     if not wanted:
         return lifts
     for path in storage.list(INDEX):
-        shard = shard_of_index(path)
-        held = wanted.intersection(read_metadata(storage, path)["parts"]) - set(lifts)
-        if not held or path != shard_index(shard) or not is_finished(storage, shard):
-            continue
-        columns = read_index_columns(storage, path, ["part", "offset", "length"])
-        for part in held:
-            spans = [
-                (offset, offset + length)
-                for name, offset, length in zip(columns["part"], columns["offset"], columns["length"], strict=True)
-                if name == part
-            ]
-            begin = min((start for start, _ in spans), default=0)
-            lifts[part] = Lift(shard, begin, max((stop for _, stop in spans), default=0) - begin)
+        with contextlib.suppress(StorageError):
+            lifts |= _lifts_of(storage, path, wanted - set(lifts))
+    return lifts
+
+
+def _lifts_of(storage: Storage, path: str, wanted: set[str]) -> dict[str, Lift]:
+    shard = shard_of_index(path)
+    held = wanted.intersection(read_metadata(storage, path)["parts"])
+    if not held or path != shard_index(shard) or not is_finished(storage, shard):
+        return {}
+    columns = read_index_columns(storage, path, ["part", "offset", "length"])
+    lifts = {}
+    for part in held:
+        spans = [
+            (offset, offset + length)
+            for name, offset, length in zip(columns["part"], columns["offset"], columns["length"], strict=True)
+            if name == part
+        ]
+        begin = min((start for start, _ in spans), default=0)
+        lifts[part] = Lift(shard, begin, max((stop for _, stop in spans), default=0) - begin)
     return lifts

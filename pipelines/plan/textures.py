@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.store.failures import note_failure
 from faceloom.pipelines.store.parquet_tables import read_planned, write_planned
 from faceloom.pipelines.store.paths import planned_faces, texture_block, texture_facts
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.storage import REPAIR, Storage
+from faceloom.schemas.column_types import adapter
 from faceloom.schemas.errors import PhotoError, StorageError
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.keys import digest
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
@@ -39,6 +42,9 @@ from faceloom.transforms.texture import mean_shape, mean_shape_texture
 
 BLOCK = 100
 """Faces per block: one task makes their textures."""
+_MOST_FACTS_BYTES = 2**26
+"""A face has 15 kB of facts at most."""
+_MOST_SIDE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +211,10 @@ def _landmarks(face: PlannedFace) -> npt.NDArray[np.float32]:
 def open_block(storage: Storage, block: str) -> Faces:
     """Open a block for the neighbour search. Its textures stay on disk."""
     facts = _facts(storage, block)
-    names = json.loads(facts["names"].tobytes())
-    keys, photos, identities = ([row[column] for row in names] for column in range(3))
+    keys, photos, identities = ([row[column] for row in facts.names] for column in range(3))
     path = storage.local(texture_block(block))
-    textures = StoredTextures([(path, number) for number in range(len(names))], int(facts["side"]))
-    return Faces(keys, photos, identities, facts["landmarks"], textures, facts["sketches"])
+    textures = StoredTextures([(path, number) for number in range(len(keys))], facts.side)
+    return Faces(keys, photos, identities, facts.landmarks, textures, facts.sketches)
 
 
 def join_blocks(blocks: Sequence[Faces]) -> Faces:
@@ -227,21 +232,82 @@ def join_blocks(blocks: Sequence[Faces]) -> Faces:
 
 def failed_faces(storage: Storage, block: str) -> dict[str, tuple[str, str]]:
     """Code and message of each face of a block that has no texture, by key."""
-    failed = json.loads(_facts(storage, block)["failed"].tobytes())
-    return {key: (code, message) for key, (code, message) in failed.items()}
+    return _facts(storage, block).failed
 
 
-def _facts(storage: Storage, block: str) -> dict[str, Any]:
-    with np.load(io.BytesIO(storage.read_bytes(texture_facts(block))), allow_pickle=False) as facts:
-        return dict(facts)
+@dataclass(frozen=True, eq=False)
+class _Facts:
+    """What is stored with a block of N textures.
+
+    Attributes:
+        side: of the textures, in pixels.
+        names: key, photo and identity of each face.
+        failed: code and message of the faces without a texture, by key.
+        landmarks: float32 (N, 68, 2).
+        sketches: (N, D).
+    """
+
+    side: int
+    names: list[tuple[str, str, str]]
+    failed: dict[str, tuple[str, str]]
+    landmarks: npt.NDArray[np.float32]
+    sketches: npt.NDArray[Any]
+
+
+def _facts(storage: Storage, block: str) -> _Facts:
+    path = texture_facts(block)
+    try:
+        arrays = _arrays(storage.read_bytes(path, _MOST_FACTS_BYTES))
+        names, failed = (parse_json(arrays[name].tobytes(), _MOST_FACTS_BYTES) for name in ("names", "failed"))
+        facts = _Facts(
+            int(arrays["side"]),
+            adapter(list[tuple[str, str, str]]).validate_python(names),
+            adapter(dict[str, tuple[str, str]]).validate_python(failed),
+            arrays["landmarks"],
+            arrays["sketches"],
+        )
+        if not 0 < facts.side <= _MOST_SIDE:
+            raise ValueError("a texture has no such size")
+        empty = sketch(np.zeros((0, facts.side, facts.side, 3), np.uint8))
+        _check_array(facts.landmarks, len(facts.names), np.zeros((0, 68, 2), np.float32))
+        _check_array(facts.sketches, len(facts.names), empty)
+    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise StorageError(f"damaged: {type(error).__name__}", where=path, remedy=REPAIR) from error
+    if storage.size(texture_block(block)) != len(facts.names) * facts.side**2 * 3:
+        raise StorageError("damaged: not as long as its facts state", where=texture_block(block), remedy=REPAIR)
+    return facts
+
+
+def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an npz file that `np.savez` wrote. Their sizes are checked before memory is taken for them."""
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        for info in file.infolist():
+            if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
+                raise ValueError("an array is compressed")
+            stream = io.BytesIO(file.read(info))
+            if np.lib.format.read_magic(stream) != (1, 0):
+                raise ValueError("an array has another format")
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+            content = stream.read()
+            if fortran or dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
+                raise ValueError("an array is of another size")
+            arrays[info.filename.removesuffix(".npy")] = np.frombuffer(content, dtype).reshape(shape)
+    return arrays
+
+
+def _check_array(array: npt.NDArray[Any], count: int, like: npt.NDArray[Any]) -> None:
+    if array.dtype != like.dtype or array.shape != (count, *like.shape[1:]):
+        raise ValueError("an array is of another shape")
 
 
 def _is_readable(storage: Storage, block: str) -> bool:
-    """Whether the facts of a block are those of this version; an interrupted build of 0.1.0 left others."""
+    """Whether a block is whole and of this version; an interrupted build of 0.1.0 left others."""
     try:
-        return {"names", "failed", "side"} <= _facts(storage, block).keys()
-    except (StorageError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+        _facts(storage, block)
+    except StorageError:
         return False
+    return True
 
 
 def _json_array(value: object) -> npt.NDArray[np.uint8]:

@@ -47,7 +47,7 @@ def _join_shard(task: ShardTask, context: Context) -> None:
         index, tar = (shard_index(lift.shard), shard_tar(lift.shard)) if lift else (part_index(part), part_tar(part))
         begin = lift.offset if lift else 0
         part_rows = [row for row in read(index) if row.part == part]
-        parts[part] = read_metadata(storage, index)["parts"][part]
+        parts[part] = read_metadata(storage, index)["parts"].get(part, [])  # counted later
         found += [(tar, row) for row in part_rows]
         rows += [_moved(row, offset - begin) for row in part_rows]
         offset += sum(row.length for row in part_rows)

@@ -6,14 +6,17 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints, ValidationError
 
+from faceloom.pipelines.store.output_folder import is_marked, require_marker
 from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
-from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index, shard_tar
+from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, WORK, shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.column_types import FileName, Finite, Offset, first_fault, place_text
 from faceloom.schemas.errors import FaceloomError, RecipeError, StorageError
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -23,14 +26,19 @@ _PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "
 """Keys of a recipe whose values are paths."""
 
 
+_MOST_RECORD_BYTES = 2**26
+"""A shard takes 120 bytes of the record."""
+_NeighbourPath = Annotated[str, StringConstraints(pattern=rf"^{NEIGHBOURS}/[a-z0-9_.-]{{1,255}}$")]
+
+
 class ShardRecord(BaseModel):
     """One shard of a build."""
 
     model_config = ConfigDict(frozen=True)
-    name: str
-    split: str
-    samples: int
-    bytes: int
+    name: FileName
+    split: FileName
+    samples: NonNegativeInt
+    bytes: Offset
 
 
 class BuildRecord(BaseModel):
@@ -56,17 +64,17 @@ class BuildRecord(BaseModel):
     plan: str
     analyser: str
     renderer: str
-    photos: int
-    faces: int
-    morphs: int = 0
-    recall: dict[str, float] = {}
-    neighbours: tuple[str, ...] = ()
-    planned: int
-    written: int
-    rejects: dict[str, dict[str, int]]
-    by_split: dict[str, int]
-    by_mask: dict[str, int]
-    by_source: dict[str, int]
+    photos: NonNegativeInt
+    faces: NonNegativeInt
+    morphs: NonNegativeInt = 0
+    recall: dict[str, Finite] = {}
+    neighbours: tuple[_NeighbourPath, ...] = ()
+    planned: NonNegativeInt
+    written: NonNegativeInt
+    rejects: dict[str, dict[str, NonNegativeInt]]
+    by_split: dict[str, NonNegativeInt]
+    by_mask: dict[str, NonNegativeInt]
+    by_source: dict[str, NonNegativeInt]
     warnings: tuple[str, ...] = ()
     shards: tuple[ShardRecord, ...]
 
@@ -208,11 +216,33 @@ def read_record(storage: Storage) -> BuildRecord:
     Raises:
         StorageError: the record is missing or damaged.
     """
+    marked = is_marked(storage)
     if not storage.exists(BUILD_RECORD):
-        remedy = "Run `faceloom build` until it finishes"
+        if not marked:
+            require_marker(storage)
+        remedy = (
+            f"It holds {_unfinished(storage)}. Run the same `faceloom build` again to finish it, or delete what it "
+        )
+        remedy += "left with `faceloom clean`"
         raise StorageError("no finished build in this folder", where=storage.root, remedy=remedy)
+    data = storage.read_bytes(BUILD_RECORD, _MOST_RECORD_BYTES)
     try:
-        return BuildRecord.model_validate_json(storage.read_bytes(BUILD_RECORD))
+        parse_json(data, _MOST_RECORD_BYTES)  # refuses what is too deep
+        return BuildRecord.model_validate_json(data, strict=True)
     except ValidationError as error:
-        remedy = "Run the same `faceloom build` again, which writes a new record"
-        raise StorageError("damaged build record", where=BUILD_RECORD, value=error, remedy=remedy) from error
+        place, text = first_fault(error)
+        raise _damaged_record(f"{place_text(place)}: {text}" if place else text) from None
+    except ValueError as error:
+        raise _damaged_record(error) from None
+
+
+def _damaged_record(why: object) -> StorageError:
+    remedy = "Run the same `faceloom build` again, which writes a new record, or get an undamaged copy"
+    return StorageError(f"damaged build record: {why}", where=BUILD_RECORD, remedy=remedy)
+
+
+def _unfinished(storage: Storage) -> str:
+    """What an interrupted build left."""
+    folders = (("finished shards", INDEX), ("files of analysed photos", FACES), ("files of unfinished work", WORK))
+    held = [(what, len(storage.list(folder))) for what, folder in folders]
+    return ", ".join(f"{count:,} {what}" for what, count in held if count) or "an interrupted build without results"

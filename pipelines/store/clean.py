@@ -1,11 +1,13 @@
-"""Delete files that do not belong to a finished build."""
+"""Delete files that do not belong to a finished build, or that an interrupted first build left."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from faceloom.pipelines.store.build_record import read_record
-from faceloom.pipelines.store.paths import INDEX, NEIGHBOURS, SHARDS, WORK, shard_index, shard_tar
+from faceloom.pipelines.store.output_folder import require_marker
+from faceloom.pipelines.store.paths import BUILD_RECORD, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 
 
@@ -17,11 +19,13 @@ class Leftovers:
         superseded: shards, indexes and neighbours of an older recipe, an older photo or a stopped build.
         work: pieces of a stopped build.
         partial: partial files of killed processes.
+        finished: whether there is a finished build, which stays.
     """
 
     superseded: dict[str, int]
     work: dict[str, int]
     partial: dict[str, int]
+    finished: bool = True
 
     @property
     def files(self) -> dict[str, int]:
@@ -30,27 +34,33 @@ class Leftovers:
 
 
 def find_leftovers(storage: Storage) -> Leftovers:
-    """Find what `clean` would delete.
+    """Find what `clean` would delete. Without a finished build that is all but the face table, which is dear to make.
 
     Raises:
-        StorageError: the folder has no finished build, so leftovers cannot be determined.
+        StorageError: the folder is not of faceloom, or its build record is damaged.
     """
-    record = read_record(storage)
-    listed = {path(shard.name) for shard in record.shards for path in (shard_index, shard_tar)} | {*record.neighbours}
+    require_marker(storage)
+    listed: set[str] = set()
+    if finished := os.path.lexists(storage.local(BUILD_RECORD)):
+        record = read_record(storage)
+        listed |= {path(shard.name) for shard in record.shards for path in (shard_index, shard_tar)}
+        listed |= {*record.neighbours}
     held = storage.list(INDEX) + storage.list(NEIGHBOURS) + storage.list(SHARDS)
     return Leftovers(
         superseded=_sizes(storage, [path for path in held if path not in listed]),
         work=_sizes(storage, storage.list(WORK)),
         partial=_sizes(storage, storage.partials()),
+        finished=finished,
     )
 
 
 def clean(storage: Storage) -> Leftovers:
-    """Delete the leftovers of a finished build and return them.
+    """Delete the leftovers and return them.
 
     Raises:
-        StorageError: the folder has no finished build, another process is writing to it, or a file cannot be deleted.
+        StorageError: as `find_leftovers`; or another process is writing to the folder, or a file cannot be deleted.
     """
+    require_marker(storage)  # before the lock file is written
     with storage.exclusive():
         found = find_leftovers(storage)
         for path in found.files:

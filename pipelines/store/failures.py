@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 
 from faceloom.pipelines.store.parquet_tables import read_faces, write_faces
 from faceloom.pipelines.store.paths import FACES, WORK, failure_note, is_failure_note
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import SourceError
+from faceloom.schemas.column_types import adapter
+from faceloom.schemas.errors import SourceError, StorageError
+from faceloom.schemas.json_text import parse_json
+
+_MOST_NOTE_BYTES = 2**24
 
 
 def note_failure(storage: Storage, work: str, photos: Mapping[str, str]) -> None:
@@ -18,9 +23,14 @@ def note_failure(storage: Storage, work: str, photos: Mapping[str, str]) -> None
 
 
 def failed_photos(storage: Storage) -> dict[str, str]:
-    """Ids and reasons of the photos that stopped a part or a block of textures."""
-    paths = [path for path in storage.list(WORK) if is_failure_note(path)]
-    return {photo: why for path in paths for photo, why in json.loads(storage.read_bytes(path)).items()}
+    """Ids and reasons of the photos that stopped a part or a block of textures. A damaged note counts as none."""
+    failed: dict[str, str] = {}
+    for path in filter(is_failure_note, storage.list(WORK)):
+        with contextlib.suppress(StorageError, ValueError):  # the photo fails again if it still differs
+            failed |= adapter(dict[str, str]).validate_python(
+                parse_json(storage.read_bytes(path, _MOST_NOTE_BYTES), _MOST_NOTE_BYTES)
+            )
+    return failed
 
 
 def refuse_failed(storage: Storage, what: str) -> None:

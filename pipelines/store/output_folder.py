@@ -8,12 +8,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from faceloom.pipelines.store.paths import LOCK, MARKER
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.paths import BUILD_RECORD, DATA_CARD, FOLDERS, LAST_RUN, LOCK, MARKER
+from faceloom.pipelines.store.storage import Storage, is_partial
 from faceloom.schemas.errors import RecipeError, StorageError
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.recipe import Recipe
 
 _MARK = {"what": "an output folder of faceloom", "format": 1}
+_MOST_MARK_BYTES = 4096
 
 
 def check_output(recipe: Recipe, out: str) -> None:
@@ -21,7 +23,8 @@ def check_output(recipe: Recipe, out: str) -> None:
 
     Raises:
         RecipeError: the folder lies inside a source; the next run would read results as photos.
-        StorageError: it is a file, or holds files but no marker of faceloom.
+        StorageError: it is a file, holds files but no marker of faceloom, or has a link in place of one of its files or
+            folders.
     """
     Storage(out).check_folder()
     for number, spec in enumerate(recipe.sources):
@@ -38,26 +41,93 @@ def check_output(recipe: Recipe, out: str) -> None:
 def locked_output(storage: Storage) -> Iterator[None]:
     """Lock an output folder for one build or plan. Writes the marker if it is missing; deletes partial files.
 
+    A run that ends with nothing but the marker and the lock, such as one without photos, leaves neither them nor the
+    folders that it created: they would claim the folder for faceloom.
+
     Raises:
         StorageError: another process holds the lock, the folder cannot be written, or it holds foreign files.
     """
-    with storage.exclusive():
-        _refuse_if_foreign(storage)
-        if not storage.exists(MARKER):
-            with storage.write(MARKER) as stream:
-                stream.write((json.dumps(_MARK) + "\n").encode())
-        storage.sweep_partials()
-        storage.check_writable()
-        yield
+    root = Path(storage.root)
+    _refuse_if_foreign(storage)  # before the lock file is written
+    created = [place for place in (root, *root.parents) if not place.exists()]
+    try:
+        with storage.exclusive():
+            try:
+                _refuse_if_foreign(storage)
+                if not storage.exists(MARKER):
+                    with storage.write(MARKER) as stream:
+                        stream.write((json.dumps(_MARK) + "\n").encode())
+                storage.sweep_partials()
+                storage.check_writable()
+                yield
+            finally:
+                _unclaim_if_empty(storage)
+    finally:
+        with contextlib.suppress(OSError):  # the first one that is not empty ends it
+            for place in created:
+                place.rmdir()
+
+
+def is_marked(storage: Storage) -> bool:
+    """Whether the folder has the marker of faceloom.
+
+    Raises:
+        StorageError: its marker is damaged, is of another program, or is of a later version.
+    """
+    if not storage.exists(MARKER):
+        if os.path.lexists(storage.local(MARKER)):
+            raise _foreign_marker(storage, "it is no file")
+        return False
+    try:
+        mark = parse_json(storage.read_bytes(MARKER, _MOST_MARK_BYTES), _MOST_MARK_BYTES)
+    except ValueError as error:
+        raise _foreign_marker(storage, error) from None
+    if not isinstance(mark, dict) or mark.get("what") != _MARK["what"]:
+        raise _foreign_marker(storage, "it has another content")
+    if mark.get("format") != _MARK["format"]:
+        remedy = "Use the version of faceloom that wrote it, or a later one"
+        raise StorageError(
+            "the output folder has a format that this version does not know",
+            where=str(storage.local(MARKER)),
+            value=ascii(mark.get("format"))[:40],
+            remedy=remedy,
+        )
+    return True
+
+
+def require_marker(storage: Storage) -> None:
+    """Refuse a folder without the marker of faceloom.
+
+    Raises:
+        StorageError: there is none, or it is no good one.
+    """
+    if not is_marked(storage):
+        remedy = "It is no output folder of faceloom; give the folder that `faceloom build` wrote"
+        raise StorageError("no finished build in this folder", where=storage.root, remedy=remedy)
+
+
+def _foreign_marker(storage: Storage, why: object) -> StorageError:
+    remedy = "If the folder is not of faceloom, choose another; otherwise get an undamaged copy of the file"
+    what = f"this is not the marker of an output folder of faceloom: {why}"
+    return StorageError(what, where=str(storage.local(MARKER)), remedy=remedy)
 
 
 def _refuse_if_foreign(storage: Storage) -> None:
-    root = Path(storage.root)
-    if storage.exists(MARKER) or not root.is_dir():
+    for path in (BUILD_RECORD, DATA_CARD, LAST_RUN, LOCK, *FOLDERS):
+        storage.local(path)  # a link is found now, not after an hour of work
+    if is_marked(storage):
         return
-    foreign = sorted(path.name for path in root.iterdir() if path.name != LOCK and ".partial-" not in path.name)
+    foreign = [name for name in storage.names() if name != LOCK and not is_partial(name)]
     if foreign:
         remedy = "Choose a new or empty folder"
         shown = ", ".join(foreign[:3])
         raise StorageError("the output folder holds files that faceloom did not write", where=storage.root, value=shown,
                            remedy=remedy)  # fmt: skip
+
+
+def _unclaim_if_empty(storage: Storage) -> None:
+    """Remove the marker and the lock, while it is held, if there is nothing else."""
+    with contextlib.suppress(StorageError):
+        if {*storage.names()} <= {MARKER, LOCK}:
+            storage.remove(MARKER)
+            storage.remove(LOCK)

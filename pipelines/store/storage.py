@@ -217,10 +217,13 @@ class Storage:
 
     def partials(self) -> _Paths:
         """Sorted paths of all partial files, of running and of killed writers, in the root and in our folders."""
-        with _storage_errors("cannot be listed", self.root, reading=True):
-            places = list(Path(self.root).iterdir()) if Path(self.root).is_dir() else []
-            own = [place.name for place in places if is_partial(place.name) and place.is_file()]
+        own = [name for name in self.names() if is_partial(name) and self.exists(name)]
         return sorted(own + [path for folder in FOLDERS for path in self._files(folder) if is_partial(path)])
+
+    def names(self) -> _Paths:
+        """Sorted names of everything that lies directly in the root; empty if it does not exist."""
+        with _storage_errors("cannot be listed", self.root, reading=True):
+            return sorted(os.listdir(self.root)) if os.path.exists(self.root) else []  # noqa: PTH110, PTH208
 
     def sync_folders(self, *folders: str) -> None:
         """Sync folders to the disk, so that new file names survive a power cut. Call once after many writes."""

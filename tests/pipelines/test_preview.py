@@ -112,7 +112,7 @@ def test_last_run_is_the_last_that_worked(table: Path, out: Path, tmp_path: Path
     shutil.copytree(out, tmp_path / "out")
     build(recipe_for(table), tmp_path / "out")
     last = look(Storage(str(tmp_path / "out"))).last_run
-    assert last is not None and last["samples_rendered"] == 10 and last["photos_analysed"] == 6
+    assert last is not None and last.samples_rendered == 10 and last.photos_analysed == 6
     (tmp_path / "out" / "logs" / "last_run.json").unlink()
     assert look(Storage(str(tmp_path / "out"))).last_run is None
 

@@ -38,6 +38,32 @@ def test_no_build_there(command: str, tmp_path: Path) -> None:
     assert run(command, tmp_path / "nowhere", *more).exit_code == 2
     said = run(command, tmp_path, *more)
     assert said.exit_code == 1 and "no finished build" in said.stderr
+    assert "no output folder of faceloom" in said.stderr and not (tmp_path / ".lock").exists()
+
+
+def test_an_interrupted_first_build_is_shown_and_can_be_deleted(recipe: Path, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    (out / "build.json").unlink()
+    shown = run("show", out)
+    assert shown.exit_code == 1 and "finished shards" in shown.stderr and "faceloom clean" in shown.stderr
+    listed = run("clean", out)
+    assert listed.exit_code == 0 and "Left by a build that did not finish" in listed.stdout
+    assert [*(out / "shards").iterdir()]
+    assert run("clean", out, "--yes").exit_code == 0
+    assert not [*(out / "shards").iterdir()] and [*(out / "faces").iterdir()]
+
+
+@pytest.mark.parametrize("damage", ["garbage", "{}", "[" * 9999, '{"workers": "x"}'])
+def test_damaged_timings_do_not_end_show(damage: str, recipe: Path, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    (out / "logs" / "last_run.json").write_text(damage)
+    shown = run("show", out)
+    assert shown.exit_code == 0 and "shards in use" in shown.stdout
+    assert "Notice:" in shown.stdout and "damaged timings" in shown.stdout
+    asked = run("show", out, "--json")
+    assert json.loads(asked.stdout)["last_run"] is None and "damaged timings" in asked.stderr
 
 
 def test_a_sheet_is_drawn(recipe: Path, table: Path, tmp_path: Path) -> None:

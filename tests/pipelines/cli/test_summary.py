@@ -25,6 +25,7 @@ from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.preview import Disk, Preview, Shown
 from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord
 from faceloom.pipelines.store.clean import Leftovers
+from faceloom.pipelines.store.last_run import LastRun
 from faceloom.schemas.photos import Reject
 
 RECORD = BuildRecord(
@@ -80,10 +81,10 @@ def test_a_plan() -> None:
 
 def test_what_an_output_holds() -> None:
     disk = Disk(shards=3 * 2**20, superseded=2**20, index=1024, faces=2048, rejects=100, neighbours=0, work=0)
-    last = {
-        "photos_analysed": 5, "samples_rendered": 6, "workers": 2,
-        "wall_seconds": {"scan": 1.0, "render": 3.0}, "work_seconds": {"decode": 1.0, "paint": 4.0},
-    }  # fmt: skip
+    last = LastRun(
+        photos_analysed=5, samples_rendered=6, parts_lifted=0, workers=2,
+        wall_seconds={"scan": 1.0, "render": 3.0}, work_seconds={"decode": 1.0, "paint": 4.0},
+    )  # fmt: skip
     lines = shown(*show_summary(Shown(RECORD, disk, last), "out"))
     assert has(lines, "shards in use", "3.0 MiB in 1") and has(lines, "superseded", "1.0 MiB", "faceloom clean out")
     assert has(lines, "total", "4.0 MiB") and has(lines, "render", "3.00", "75%")

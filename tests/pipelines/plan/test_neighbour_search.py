@@ -23,6 +23,7 @@ from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.neighbour_search import BlockGroups, SplitNeighbours, find_neighbours, metric_of
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.output_folder import locked_output
+from faceloom.pipelines.store.parquet_tables import write_neighbours
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError, SourceError
 from faceloom.schemas.morph import Morph
@@ -59,7 +60,7 @@ class Bench:
         self.table = synthetic.lay_photos(folder / "photos", range(PHOTOS), people=5)
         self.told = Told()
         with locked_output(Storage(str(folder / "out"))):
-            pass
+            (folder / "out" / "faces").mkdir()  # a folder without results is not kept
 
     def context(self, **morph: Any) -> Context:
         plain = {
@@ -241,6 +242,47 @@ def test_a_run_that_was_stopped_is_taken_up_where_it_ended(
     done, rest = before.read_text().splitlines(), after.read_text().splitlines()
     assert (len(done), len(rest)) == (2, tasks - 2) and not {*done} & {*rest}
     assert bench.files("work") == {}
+
+
+def test_damaged_work_of_a_stopped_run_is_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = bench.find()
+    for path in (bench.folder / "out" / "neighbours").iterdir():
+        path.unlink()
+    before = bench.folder / "before"
+    with monkeypatch.context() as patch:
+        stopped_at(patch, "_search_group", before, after=2)
+        with pytest.raises(FaceloomError, match="killed"):
+            bench.find()
+    damaged = [*(bench.folder / "out" / "work").iterdir()]
+    assert {"rows", "groups", "facts", "textures"} <= {path.name.split(".")[1] for path in damaged}
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:-9])
+    assert bench.find().rows == whole.rows
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"{}", b"[" * 9999, b'{"failed": {}, "recall": "x"}', b'{"failed": {}, "recall": -1}',
+     b'{"failed": {"a": 1}, "recall": null}', b'{"failed": {"of another search": ["c", "m"]}, "recall": null}'],
+)  # fmt: skip
+def test_damaged_facts_of_a_search_have_it_searched_again(bench: Bench, content: bytes) -> None:
+    whole = bench.find()
+    [facts] = (bench.folder / "out" / "neighbours").glob("*.json")
+    good = facts.read_bytes()
+    facts.write_bytes(content)
+    assert bench.find().rows == whole.rows
+    assert facts.read_bytes() == good
+
+
+def test_a_damaged_table_of_neighbours_is_searched_again(bench: Bench) -> None:
+    whole = bench.find()
+    [table] = (bench.folder / "out" / "neighbours").glob("*.parquet")
+    good, storage = table.read_bytes(), Storage(str(bench.folder / "out"))
+    for content in (b"", good[:-9], b"PAR1"):
+        table.write_bytes(content)
+        assert bench.find().rows == whole.rows and table.read_bytes() == good
+    write_neighbours(storage, f"neighbours/{table.name}", [whole.rows[0]._replace(neighbour="somebody-else")])
+    assert bench.find().rows == whole.rows and table.read_bytes() == good
 
 
 def test_a_photo_that_changed_in_secret_ends_the_run_and_leaves_the_rest(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,7 @@ from faceloom.pipelines.plan.textures import (
 from faceloom.pipelines.store.failures import failed_photos
 from faceloom.pipelines.store.paths import texture_block, texture_facts
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import SourceError
+from faceloom.schemas.errors import SourceError, StorageError
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -264,3 +265,59 @@ def test_facts_of_another_version_are_made_again(bench: Bench) -> None:
     assert not has_textures(bench.storage, task.name)
     make_textures(task, context)
     assert facts.read_bytes() == good
+
+
+def npz(**arrays: Any) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    return stream.getvalue()
+
+
+def squeezed(**arrays: Any) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def lying(**arrays: Any) -> bytes:
+    """An npz file whose landmarks claim a million million numbers."""
+    return npz(**arrays).replace(b"(2, 68, 2)", b"(9, 9**9,)").replace(b"(3, 68, 2)", b"(10**12,) ")
+
+
+TAMPERED: list[Any] = [
+    lambda good: b"", lambda good: b"PK", lambda good: npz(**good)[:-30], lambda good: squeezed(**good),
+    lambda good: lying(**good), lambda good: npz(x=np.zeros(1)),
+    lambda good: npz(**{**good, "landmarks": good["landmarks"].astype(np.float64)}),
+    lambda good: npz(**{**good, "landmarks": good["landmarks"][:1]}),
+    lambda good: npz(**{**good, "sketches": good["sketches"][:, :1]}),
+    lambda good: npz(**{**good, "side": np.int64(10**9)}), lambda good: npz(**{**good, "side": np.int64(-1)}),
+    lambda good: npz(**{**good, "side": np.int64(7)}), lambda good: npz(**{**good, "side": np.array([1, 2])}),
+    *(lambda good, text=text: npz(**{**good, "names": np.frombuffer(text, np.uint8)})
+      for text in (b"[]", b"{}", b"[[1, 2, 3]]", b"[" * 9999, b"x")),
+    lambda good: npz(**{**good, "failed": np.frombuffer(b"[1]", np.uint8)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(TAMPERED)))
+def test_tampered_facts_are_made_again(bench: Bench, number: int) -> None:
+    [name, *_] = bench.make()
+    path = bench.storage.local(texture_facts(name))
+    good = path.read_bytes()
+    with np.load(io.BytesIO(good)) as arrays:
+        path.write_bytes(TAMPERED[number](dict(arrays)))
+    assert not has_textures(bench.storage, name)
+    with pytest.raises(StorageError, match="damaged") as caught:
+        open_block(bench.storage, name)
+    assert "\n" not in str(caught.value)
+    bench.make()
+    assert path.read_bytes() == good
+
+
+def test_textures_that_are_cut_short_are_made_again(bench: Bench) -> None:
+    [name, *_] = bench.make()
+    path = bench.storage.local(texture_block(name))
+    good = path.read_bytes()
+    path.write_bytes(good[:-1])
+    assert not has_textures(bench.storage, name)
+    bench.make()
+    assert path.read_bytes() == good

@@ -18,6 +18,7 @@ from faceloom.pipelines.store.build_record import (
     render_rejects,
     write_record,
 )
+from faceloom.pipelines.store.output_folder import locked_output
 from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
@@ -235,16 +236,57 @@ def test_an_unchanged_record_is_not_written_again(storage: Storage) -> None:
     assert read_record(storage).written == 0
 
 
-def test_without_a_record_there_is_no_finished_build(storage: Storage) -> None:
-    with pytest.raises(StorageError, match="no finished build") as caught:
+def test_a_foreign_folder_has_no_finished_build(storage: Storage) -> None:
+    with pytest.raises(StorageError, match=r"no finished build.*no output folder of faceloom") as caught:
         read_record(storage)
     assert "faceloom build" in caught.value.remedy
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"plan": 1}', b"\xff\xfe"])
+def test_an_interrupted_first_build_is_described(storage: Storage) -> None:
+    with locked_output(storage):
+        for path in ("index/a.parquet", "index/b.parquet", "work/p.tar"):
+            with storage.write(path) as stream:
+                stream.write(b"x")
+    with pytest.raises(StorageError, match="no finished build") as caught:
+        read_record(storage)
+    assert "It holds 2 finished shards, 1 files of unfinished work." in caught.value.remedy
+    assert "`faceloom build` again" in caught.value.remedy and "`faceloom clean`" in caught.value.remedy
+
+
+def tampered(**changes: Any) -> bytes:
+    shard = {"name": "train-all-abc", "split": "train", "samples": 1, "bytes": 1}
+    if shards := changes.pop("shard", None):
+        changes["shards"] = [{**shard, **shards}]
+    return json.dumps({**example().model_dump(mode="json"), **changes}).encode()
+
+
+def test_a_record_with_keys_of_a_later_version_is_read(storage: Storage) -> None:
+    storage.local(BUILD_RECORD).write_bytes(tampered(later={"a": 1}, shard={"later": 1}))
+    assert read_record(storage).shards[0].name == "train-all-abc"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"plan": 1}', b"\xff\xfe", b"[" * 99_999, b'{"plan": "a", "plan": "b"}',
+     tampered(photos="1"), tampered(photos=-1), tampered(photos=1.5), tampered(photos=None), tampered(plan=None),
+     tampered(recipe=[]), tampered(recipe={"a": [[[[]]]] * 3}, photos=[]), tampered(by_split={"train": "x"}),
+     tampered(rejects={"scan": 3}), tampered(neighbours=["../a"]), tampered(neighbours=["/etc/passwd"]),
+     tampered(recall={"train": "x"}), tampered(warnings="x"), tampered(shards={}), tampered(shards=[1]),
+     tampered(shard={"name": "/etc/passwd"}), tampered(shard={"name": "../x"}), tampered(shard={"name": "a\0"}),
+     tampered(shard={"name": ""}), tampered(shard={"name": None}), tampered(shard={"split": "a/../b"}),
+     tampered(shard={"bytes": 2**62}), tampered(shard={"samples": -1}), tampered(shard={"samples": True}),
+     tampered(shard={"name": "\x1b[2J"}), tampered(photos=10**400)],
+)  # fmt: skip
 def test_a_damaged_record_is_called_damaged(storage: Storage, content: bytes) -> None:
     storage.local(BUILD_RECORD).write_bytes(content)
     with pytest.raises(StorageError, match="damaged build record") as caught:
         read_record(storage)
     assert caught.value.where == BUILD_RECORD
     assert "writes a new record" in caught.value.remedy
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_the_message_names_the_field_and_the_value(storage: Storage) -> None:
+    storage.local(BUILD_RECORD).write_bytes(tampered(shard={"samples": "many"}))
+    with pytest.raises(StorageError, match=r"shards\[0\]\.samples: Input should be a valid integer, not 'many'"):
+        read_record(storage)

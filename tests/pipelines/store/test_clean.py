@@ -88,12 +88,56 @@ def test_the_face_table_is_kept(out: Path) -> None:
     assert "faces/of_another_analyser/x.parquet" in files(out)
 
 
-def test_without_a_finished_build_nothing_is_touched(out: Path) -> None:
+def test_an_interrupted_first_build_can_be_deleted(out: Path, table: Path) -> None:
     (out / "build.json").unlink()
+    (out / "work").mkdir(exist_ok=True)
+    (out / "work" / "abc.tar").write_bytes(b"12345")
+    storage = Storage(str(out))
     before = files(out)
-    with pytest.raises(StorageError, match="no finished build"):
+    found = find_leftovers(storage)
+    assert files(out) == before and not found.finished
+    assert {*found.files} == {path for path in before if path.startswith(("shards/", "index/", "work/"))}
+    assert clean(storage) == found
+    assert files(out) == before - {*found.files}
+    assert any(path.startswith("faces/") for path in files(out)), "no photo is analysed again"
+    assert clean(storage).files == {}
+    assert build(table, out, "A") > 0
+
+
+@pytest.mark.parametrize("record", [b"", b"{}", b'{"shards": []}'])
+def test_with_a_damaged_record_nothing_is_touched(out: Path, record: bytes) -> None:
+    (out / "build.json").write_bytes(record)
+    before = files(out)
+    with pytest.raises(StorageError, match="damaged build record"):
         clean(Storage(str(out)))
     assert files(out) == before
+
+
+@pytest.mark.parametrize("marker", [None, b"", b"{}", b'{"what": "something else", "format": 1}'])
+def test_a_folder_without_the_marker_is_left_alone(out: Path, marker: bytes | None) -> None:
+    (out / "faceloom.json").unlink()
+    (out / ".lock").write_text("precious")
+    if marker is not None:
+        (out / "faceloom.json").write_bytes(marker)
+    before = files(out)
+    for use in (find_leftovers, clean):
+        with pytest.raises(StorageError, match=r"of faceloom"):
+            use(Storage(str(out)))
+    assert files(out) == before and (out / ".lock").read_text() == "precious"
+
+
+@pytest.mark.parametrize("folder", ["work", "neighbours", "shards", "index", "shards/deep"])
+def test_nothing_is_deleted_through_a_link(out: Path, tmp_path: Path, folder: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for name in ("a.txt", "b.tar", "c.tar.partial-1-2"):
+        (victim / name).write_text("precious")
+    if (out / folder).exists():
+        shutil.rmtree(out / folder)
+    (out / folder).symlink_to(victim)
+    with pytest.raises(StorageError, match="a link inside an output folder"):
+        clean(Storage(str(out)))
+    assert sorted(path.name for path in victim.iterdir()) == ["a.txt", "b.tar", "c.tar.partial-1-2"]
 
 
 def test_not_while_a_build_is_at_work(out: Path) -> None:

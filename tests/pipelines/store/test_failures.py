@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,6 +39,17 @@ def test_what_is_noted_comes_back(storage: Storage) -> None:
     note_failure(storage, "aa", {"s/ä.jpg": "changed", "s/b.jpg": "vanished"})
     note_failure(storage, "bb", {"s/c.jpg": "changed"})
     assert failed_photos(storage) == {"s/ä.jpg": "changed", "s/b.jpg": "vanished", "s/c.jpg": "changed"}
+
+
+@pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"s/b": 1}', b"[" * 9999, b'{"s/b": null}', b"\xff"])
+def test_a_damaged_note_counts_as_none_and_goes(storage: Storage, note: bytes) -> None:
+    note_failure(storage, "aa", {"s/c.jpg": "changed"})
+    with storage.write("work/bb.failed.json") as stream:
+        stream.write(note)
+    os.mkfifo(storage.local("work/cc.failed.json"))
+    assert failed_photos(storage) == {"s/c.jpg": "changed"}
+    forget_failed(storage)
+    assert storage.list("work") == []
 
 
 def test_rows_of_failed_photos_go_and_all_others_stay(storage: Storage) -> None:

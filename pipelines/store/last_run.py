@@ -1,0 +1,67 @@
+"""Timings of the last run that had something to do. They only inform: what is wrong with them stops nothing."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+
+from faceloom.pipelines.store.paths import LAST_RUN
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.column_types import Finite, first_fault, place_text
+from faceloom.schemas.errors import StorageError
+from faceloom.schemas.json_text import parse_json
+
+_MOST_BYTES = 2**16
+
+
+class LastRun(BaseModel):
+    """What the last run did.
+
+    Attributes:
+        workers: number of worker processes.
+        photos_analysed, samples_rendered, parts_lifted: by this run.
+        wall_seconds: by stage, on the clock.
+        work_seconds: by kind of work, summed over worker processes.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    workers: NonNegativeInt
+    photos_analysed: NonNegativeInt
+    samples_rendered: NonNegativeInt
+    parts_lifted: NonNegativeInt
+    wall_seconds: dict[str, Finite]
+    work_seconds: dict[str, Finite]
+
+
+def write_last_run(storage: Storage, run: LastRun) -> None:
+    """Write the timings of a run.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    with storage.write(LAST_RUN) as stream:
+        stream.write((json.dumps(run.model_dump(), indent=1) + "\n").encode())
+
+
+def read_last_run(storage: Storage) -> LastRun | None:
+    """Read the timings of the last run; None if there are none.
+
+    Raises:
+        StorageError: they cannot be read or are damaged.
+    """
+    if not storage.exists(LAST_RUN):
+        return None
+    data = storage.read_bytes(LAST_RUN, _MOST_BYTES)
+    try:
+        parse_json(data, _MOST_BYTES)
+        return LastRun.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        place, text = first_fault(error)
+        raise _damaged(f"{place_text(place)}: {text}" if place else text) from None
+    except ValueError as error:
+        raise _damaged(error) from None
+
+
+def _damaged(why: object) -> StorageError:
+    return StorageError(f"damaged timings: {why}", where=LAST_RUN, remedy="The next build with work to do replaces it")
