@@ -21,7 +21,7 @@ import cv2
 import dlib
 import numpy as np
 
-from faceloom.pipelines.analyse.model_files import find_landmark_model
+from faceloom.pipelines.analyse.model_files import find_landmark_model, load_predictor
 
 POLYGON = [*range(1, 16), 29]  # NIST shape C
 ARCFACE = np.array(
@@ -87,7 +87,7 @@ def main() -> None:
     """Measure a folder."""
     folder, aligned = Path(sys.argv[1]), "--aligned" in sys.argv
     cv2.setNumThreads(1)
-    detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(find_landmark_model()))
+    detector, predictor = dlib.get_frontal_face_detector(), load_predictor(find_landmark_model())
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".png"))
     for path in paths:
         path.read_bytes()  # warm cache

@@ -78,7 +78,7 @@ def load(path: Path, sketches: np.ndarray, landmarks: np.ndarray) -> Faces:
     count = len(landmarks)
     names = [f"{number:08d}" for number in range(count)]
     people = [f"person {number // 3}" for number in range(count)]
-    return Faces(names, names, people, landmarks, np.load(path, mmap_mode="r"), sketches)
+    return Faces(names, names, people, landmarks, np.load(path, mmap_mode="r", allow_pickle=False), sketches)
 
 
 def blocks(faces: Faces) -> list[Faces]:
@@ -135,7 +135,7 @@ def missed(faces: Faces) -> float:
 
 def measure(path: Path, count: int, scratch: Path) -> None:
     """Print the rows of one size."""
-    landmarks, textures = make_landmarks(count), np.load(path, mmap_mode="r")[:count]
+    landmarks, textures = make_landmarks(count), np.load(path, mmap_mode="r", allow_pickle=False)[:count]
     start = time.process_time()
     sketches = open_memmap(scratch / "sketches.npy", "w+", np.float32, (count, sketch(textures[:1]).shape[1]))
     for place in range(0, count, BLOCK):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
+from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, check_landmark_model, is_packaged_model
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.analyse.survey import Survey, survey
 from faceloom.pipelines.context import Context
@@ -94,7 +94,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
             in a source.
         StorageError: the output folder holds files that are not from faceloom.
         SourceError: a source does not exist.
-        ModelFileError: the landmark model is missing.
+        ModelFileError: the landmark model is missing, or is none.
     """
     if not recipe.sources:
         remedy = "Name a source in the recipe, or use --source FOLDER"
@@ -113,6 +113,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
     for number, mask in enumerate(recipe.masks):
         if isinstance(mask, AutoencoderMask):
             check_checkpoint(number, mask)
+    check_landmark_model(recipe.faces.landmark_model)
     analyser_id(recipe.faces)
     # Keys that the user left out stay unset: a table must have the columns that the recipe names, and no others.
     recipe_json = recipe.model_dump_json(exclude_unset=True, by_alias=True)

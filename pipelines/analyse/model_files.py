@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.schemas.errors import ModelFileError
+from faceloom.schemas.plain_values import shown
+from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 
 LANDMARK_MODEL_VARIABLE = "FACELOOM_LANDMARK_MODEL"
 """Environment variable that names the landmark model file."""
@@ -19,6 +21,8 @@ LANDMARK_MODEL_TERMS = (
 )
 """Notice about the packaged model, for the data card."""
 
+MOST_BYTES = 2**30
+"""Length of a landmark model; the packaged one has 95 MiB."""
 _PACKAGE, _FILE = "face_recognition_models", Path("models", "shape_predictor_68_face_landmarks.dat")
 
 
@@ -35,12 +39,12 @@ def find_landmark_model(path: str | None = None) -> Path:
     """
     for given, by in ((path, "the recipe"), (os.environ.get(LANDMARK_MODEL_VARIABLE), LANDMARK_MODEL_VARIABLE)):
         if given:
-            file = Path(given).expanduser()
-            if file.is_file():
-                return file
+            file = os.path.expanduser(given)  # noqa: PTH111 (that of pathlib fails without the home of a user)
+            if os.path.isfile(file):  # noqa: PTH113 (that of pathlib fails with names that are too long)
+                return Path(file)
             raise ModelFileError(
                 f"the landmark model that {by} names is not a file",
-                value=given,
+                value=shown(given),
                 remedy="Correct the path, or leave it out to use the packaged model",
             )
     spec = find_spec(_PACKAGE)
@@ -63,30 +67,49 @@ def is_packaged_model(path: str | None) -> bool:
 def load_predictor(path: Path) -> Any:
     """Load dlib's shape predictor from a file (about 0.5 s and 100 MB; cached in the process).
 
+    dlib reads the file in native code, so its author is trusted as the author of the recipe that names it.
+
     Raises:
-        ModelFileError: the file is not a 68-point shape predictor.
+        ModelFileError: the file is not a 68-point shape predictor, or longer than `MOST_BYTES`.
     """
     import dlib
     import numpy as np
 
+    remedy = "Use shape_predictor_68_face_landmarks.dat"
     try:
+        open_regular_file(path, MOST_BYTES).close()
         predictor = dlib.shape_predictor(str(path))
-    except RuntimeError as error:
-        raise ModelFileError(
-            "the file is not a dlib shape predictor",
-            where=str(path),
-            value=error,
-            remedy="Use shape_predictor_68_face_landmarks.dat",
-        ) from None
-    points = predictor(np.zeros((64, 64), np.uint8), dlib.rectangle(8, 8, 56, 56)).num_parts
+        points = predictor(np.zeros((64, 64), np.uint8), dlib.rectangle(8, 8, 56, 56)).num_parts
+    except UnfitFileError as error:
+        raise ModelFileError("the landmark model cannot be read", where=str(path), value=error, remedy=remedy) from None
+    except (RuntimeError, ValueError, OSError, MemoryError) as error:  # whatever a length in the file leads dlib to
+        what, value = "the file is not a dlib shape predictor", " ".join(str(error).split())[:200]
+        raise ModelFileError(what, where=str(path), value=value, remedy=remedy) from None
     if points != 68:
-        raise ModelFileError(
-            "the shape predictor does not give 68 points",
-            where=str(path),
-            value=points,
-            remedy="Use shape_predictor_68_face_landmarks.dat",
-        )
+        what = "the shape predictor does not give 68 points"
+        raise ModelFileError(what, where=str(path), value=points, remedy=remedy)
     return predictor
+
+
+def check_landmark_model(path: str | None) -> None:
+    """Load the model that a recipe or the environment names, so that a wrong one fails before any work.
+
+    The packaged one is right as it was installed; the process that needs it loads it.
+
+    Args:
+        path: see `find_landmark_model`.
+
+    Raises:
+        ModelFileError: it is missing, or no 68-point shape predictor.
+    """
+    if is_packaged_model(path):
+        return
+    try:
+        load_predictor(find_landmark_model(path))
+    except ModelFileError as error:
+        place = "$.faces.landmark_model" if path else LANDMARK_MODEL_VARIABLE
+        where = f"{place}: {error.where}" if error.where else place
+        raise ModelFileError(error.what, where=where, value=error.value, remedy=error.remedy) from None
 
 
 @lru_cache(maxsize=1)

@@ -264,6 +264,11 @@ def test_what_cannot_work_is_refused_before_any_work(bench: Bench, tmp_path: Pat
         (RecipeError, r"\$\.sources: no source of photos", {"sources": []}),
         (RecipeError, r"\$\.sources\[1\]\.name: two sources have the same name", {"sources": [spec, spec]}),
         (SourceError, "no such file or folder", {"sources": [{"path": str(tmp_path / "none")}]}),
+        (
+            ModelFileError,
+            "is not a dlib shape predictor",
+            {"faces": {"landmark_model": str(bench.photos / "photos.csv")}},
+        ),
         (ModelFileError, "landmark model", {"faces": {"landmark_model": str(tmp_path / "none.dat")}}),
         (
             RecipeError,

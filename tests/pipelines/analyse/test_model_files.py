@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from faceloom.pipelines.analyse import model_files
 from faceloom.pipelines.analyse.model_files import (
     LANDMARK_MODEL_VARIABLE,
+    MOST_BYTES,
+    check_landmark_model,
     find_landmark_model,
     load_detector,
     load_predictor,
@@ -103,6 +106,47 @@ def test_a_model_of_another_number_of_points_is_refused() -> None:
         pytest.skip("the package holds no 5-point model")
     with pytest.raises(ModelFileError, match="68"):
         load_predictor(five)
+
+
+def test_a_named_model_is_checked_and_the_packaged_one_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Path] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(model_files, "load_predictor", loaded.append)
+        check_landmark_model(None)
+        assert loaded == []
+        check_landmark_model(str(find_landmark_model()))
+        assert loaded == [find_landmark_model()]
+    (tmp_path / "model.dat").write_bytes(b"not a model")
+    with pytest.raises(ModelFileError, match=r"^\$\.faces\.landmark_model: .*model.dat: the file is not") as caught:
+        check_landmark_model(str(tmp_path / "model.dat"))
+    assert str(caught.value).isprintable()
+    monkeypatch.setenv(LANDMARK_MODEL_VARIABLE, "~no-such-user/model.dat")
+    with pytest.raises(ModelFileError, match=r"^FACELOOM_LANDMARK_MODEL: the landmark model that .* is not a file"):
+        check_landmark_model(None)
+
+
+def test_folders_pipes_devices_and_files_that_are_too_long_are_no_models(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero"), tmp_path / ("x" * 300)):
+        with pytest.raises(ModelFileError, match="is not a file"):
+            check_landmark_model(str(path))
+    with (tmp_path / "long.dat").open("wb") as stream:
+        stream.truncate(MOST_BYTES + 1)
+    with pytest.raises(ModelFileError, match="at most 1,073,741,824 are read"):
+        check_landmark_model(str(tmp_path / "long.dat"))
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 5, 8, 40, 300])
+def test_a_damaged_model_is_refused(tmp_path: Path, at: int) -> None:
+    """Lengths at the beginning that are no lengths, and a file that ends too soon."""
+    with find_landmark_model().open("rb") as stream:
+        data = bytearray(stream.read(4000))
+    data[at] ^= 0x7F
+    (tmp_path / "model.dat").write_bytes(data)
+    with pytest.raises(ModelFileError, match="not a dlib shape predictor"):
+        load_predictor(tmp_path / "model.dat")
 
 
 def test_the_terms_of_the_model_are_told() -> None:

@@ -18,6 +18,7 @@ from faceloom.models.checkpoint import BEST, read_card, write_card  # noqa: E402
 from faceloom.models.presets import PRESETS  # noqa: E402
 from faceloom.pipelines.training.request import change_preset, check_request  # noqa: E402
 from faceloom.schemas.errors import CheckpointError, FaceloomError, StorageError, TrainingError  # noqa: E402
+from faceloom.schemas.recipe import Align  # noqa: E402
 from tests.pipelines.training.runs import TINY, request, run  # noqa: E402
 
 
@@ -66,11 +67,13 @@ def test_a_parent_that_does_not_fit_is_refused(whole: Path, pairs_build: Path, t
         ask(to=whole, parent=whole)
     other = tmp_path / "other"
     run(pairs_build, other)
-    write_card(other, read_card(other).model_copy(update={"size": 32}))
+    card = read_card(other)
+    values, data = {**card.hyper_parameters, "size": 32}, card.data.model_copy(update={"align": Align(size=32)})
+    write_card(other, card.model_copy(update={"size": 32, "hyper_parameters": values, "data": data}))
     with pytest.raises(TrainingError, match="takes crops of 32 pixels"):
         ask(parent=other)
     (other / BEST).write_bytes(b"")
-    write_card(other, read_card(other).model_copy(update={"size": 16}))
+    write_card(other, card)
     with pytest.raises(CheckpointError, match="is damaged"):
         ask(parent=other)
 

@@ -17,6 +17,7 @@ from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.training import training_data
 from faceloom.pipelines.training.training_data import PairSet, fit_preset, open_pairs, read_pairs
 from faceloom.schemas.errors import FaceloomError, StorageError, TrainingError
+from faceloom.schemas.recipe import Align
 
 pytest.importorskip("torch")
 pytest.importorskip("webdataset")
@@ -128,7 +129,7 @@ def test_the_card_says_what_the_data_are(pairs_build: Path) -> None:
     card, count = data.card, record["by_split"]["train"]
     assert card.name == "tiny-pairs" and card.plan == record["plan"]
     assert card.digest == hashlib.sha256((pairs_build / "build.json").read_bytes()).hexdigest()
-    assert card.align["mode"] == "eye_level" and card.align["size"] == 16
+    assert card.align == Align(mode="eye_level", size=16)
     assert sum(card.masks.values()) == count and set(card.masks) <= {"polygon-A", "polygon-C"}
     assert card.licences == card.consents == {"not stated": count}
     assert (card.train, card.held_out) == (len(data.train), len(data.held_out))
@@ -145,8 +146,11 @@ def test_a_preset_takes_the_size_of_the_build_or_refuses_it(pairs_build: Path) -
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda record: record["recipe"]["align"].update(size=[16, 12]), r"a multiple of 2 \(got 16x12\)"),
-        (lambda record: record["recipe"]["align"].update(size=17), r"a multiple of 2 \(got 17x17\)"),
+        (
+            lambda record: record["recipe"]["align"].update(size=[16, 12]),
+            r"a multiple of 2, at most 1024 \(got 16x12\)",
+        ),
+        (lambda record: record["recipe"]["align"].update(size=17), r"a multiple of 2, at most 1024 \(got 17x17\)"),
         (lambda record: record["recipe"].update(masks=[]), "has no masked faces.*lee2022.yaml"),
         (lambda record: record["by_split"].pop("train"), r"no split `train` \(got test\)"),
     ],
