@@ -99,12 +99,14 @@ def _path(path: str) -> str:
     names = os.fsencode(path).split(b"/")
     if (length := sum(map(len, names)) + len(names) - 1) > _LONGEST_PATH:
         raise ValueError(f"a path has at most {_LONGEST_PATH:,} bytes, not {length:,}")
-    if (longest := max(map(len, names))) > _LONGEST_NAME:
-        raise ValueError(f"a file name has at most {_LONGEST_NAME} bytes, not {longest}")
+    if (longest := max(map(len, names))) > LONGEST_NAME:
+        raise ValueError(f"a file name has at most {LONGEST_NAME} bytes, not {longest}")
     return path
 
 
-_LONGEST_PATH, _LONGEST_NAME = 4_095, 255  # bytes, as Linux and macOS have them
+_LONGEST_PATH = 4_095
+LONGEST_NAME = 255
+"""Bytes of a file name, as Linux and macOS have them."""
 
 PathText = Annotated[str, Field(min_length=1), AfterValidator(_path)]
 """A path that an operating system can look up."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from faceloom.schemas.base import Model, PathText
+from faceloom.schemas.base import LONGEST_NAME, Model, PathText
 from faceloom.schemas.guide import LABEL_ORDERS, PARTS
 from faceloom.schemas.path_pattern import compile_pattern, expand_braces
 
@@ -128,8 +128,8 @@ class SourceSpec(Model):
     def _plain_name(cls, name: str | None) -> str | None:
         if name is not None and (not name or "/" in name or not name.isprintable()):
             raise ValueError("a source's name has at least one character, all printable, and no '/'")
-        if name is not None and len(name) > _LONGEST_NAME:
-            raise ValueError(f"a source's name has at most {_LONGEST_NAME} characters, not {len(name):,}")
+        if name is not None and len(name) > LONGEST_NAME:
+            raise ValueError(f"a source's name has at most {LONGEST_NAME} characters, not {len(name):,}")
         return name
 
     @field_validator("pattern")

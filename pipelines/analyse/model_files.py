@@ -39,9 +39,9 @@ def find_landmark_model(path: str | None = None) -> Path:
     """
     for given, by in ((path, "the recipe"), (os.environ.get(LANDMARK_MODEL_VARIABLE), LANDMARK_MODEL_VARIABLE)):
         if given:
-            file = os.path.expanduser(given)  # noqa: PTH111 (that of pathlib fails without the home of a user)
-            if os.path.isfile(file):  # noqa: PTH113 (that of pathlib fails with names that are too long)
-                return Path(file)
+            named = os.path.expanduser(given)  # noqa: PTH111 (that of pathlib fails without the home of a user)
+            if os.path.isfile(named):  # noqa: PTH113 (that of pathlib fails with names that are too long)
+                return Path(named)
             raise ModelFileError(
                 f"the landmark model that {by} names is not a file",
                 value=shown(given),

@@ -91,7 +91,7 @@ def _text(data: bytes) -> str:
         raise _not_yaml(line, f"the byte {data[error.start]:#04x} is not UTF-8", "Save the file as UTF-8") from None
 
 
-def _not_yaml(line: int, problem: object, remedy: str = "") -> RecipeError:
+def _not_yaml(line: int, problem: object, remedy: str = "Correct the text there") -> RecipeError:
     where = f"line {line}" if line else ""
     return RecipeError(f"not valid YAML: {' '.join(str(problem).split())[:200]}", where=where, remedy=remedy)
 

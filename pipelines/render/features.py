@@ -15,11 +15,15 @@ import numpy.typing as npt
 
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Features, Recipe
+from faceloom.schemas.regular_files import UnfitFileError, check_regular
 from faceloom.transforms.memory import is_memory_fault
 
 BATCH = 16
 """Batch size of the network; it is constant, because sums depend on it in their last bits."""
+MOST_BYTES = 16 * 2**30
+"""Length of the file of a network."""
 WHERE = "$.output.features.model"
+_REMEDY = "Save the network with `torch.jit.script` or `torch.jit.trace`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +64,11 @@ class Extractor:
             except (RuntimeError, AttributeError, TypeError) as error:
                 if is_memory_fault(error):
                     raise MemoryError(str(error)) from None
-                text = str(error).strip().splitlines()
-                raise RecipeError("the network fails on the faces", where=WHERE, value=text[-1:]) from None
+                text = (str(error).strip().splitlines() or [type(error).__name__])[-1][:200]
+                raise RecipeError("the network fails on the faces", where=WHERE, value=text, remedy=_REMEDY) from None
             if found.ndim != 2 or len(found) != BATCH:
-                raise RecipeError("the network must return (N, D) for N faces", where=WHERE, value=found.shape)
+                what = "the network must return (N, D) for N faces"
+                raise RecipeError(what, where=WHERE, value=found.shape, remedy=_REMEDY)
             rows += [np.ascontiguousarray(row) for row in found[: len(some)]]
         return rows
 
@@ -71,14 +76,18 @@ class Extractor:
 def features_digest(features: Features) -> str:
     """sha256 of the network's file, recomputed when its size or modification time changes.
 
+    The network is code, so its author is trusted as the author of the recipe that names it.
+
     Raises:
         RecipeError: it cannot be read.
     """
     try:
         status = Path(features.model).stat()
+        check_regular(status, MOST_BYTES)
         return _file_digest(features.model, status.st_size, status.st_mtime_ns)
-    except OSError as error:
-        raise RecipeError(f"cannot be read ({error.strerror})", where=WHERE, value=features.model) from None
+    except (OSError, UnfitFileError) as error:
+        why, remedy = getattr(error, "strerror", None) or error, "Correct the path"
+        raise RecipeError(f"cannot be read ({why})", where=WHERE, value=features.model, remedy=remedy) from None
 
 
 @lru_cache(maxsize=2)
@@ -116,6 +125,6 @@ def load_extractor(features: Features, sha256: str) -> Extractor:
             warnings.simplefilter("ignore", DeprecationWarning)  # of what makes such files; they are read all the same
             network = torch.jit.load(features.model, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
-        text = str(error).strip().splitlines()[:1]
-        raise RecipeError("not a TorchScript file", where=WHERE, value=text) from None
+        text = " ".join(str(error).split())[:200]
+        raise RecipeError("not a TorchScript file", where=WHERE, value=text, remedy=_REMEDY) from None
     return Extractor(network, features.size)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from faceloom.pipelines.render.learned_masks import PredictedMask, checkpoint_digest, paint_predicted, predict_masks
+from faceloom.pipelines.render.picture_files import load_picture, read_mask_file
 from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import AutoencoderMask, Mask, PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.masks.picture import ANCHORS, MaskPicture, paint_picture, picture_anchors
+from faceloom.transforms.masks.picture import MaskPicture, paint_picture
 from faceloom.transforms.masks.polygon import paint_polygon
 from faceloom.transforms.masks.template import paint_template
 from faceloom.transforms.sample.working import Working
@@ -157,66 +155,5 @@ def _file_digests(number: int, mask: Mask) -> list[str]:
         return [checkpoint_digest(number, mask)]
     if not isinstance(mask, PictureMask):
         return []
-    return [hashlib.sha256(_read(number, name, getattr(mask, name))).hexdigest() for name in ("path", "anchors")]
-
-
-def load_picture(number: int, mask: PictureMask) -> MaskPicture:
-    """Load the picture and the anchors of a recipe's mask.
-
-    Args:
-        number: of the mask in the recipe, for messages.
-        mask: names an RGBA picture, and a JSON or YAML file that maps anchor names to [x, y] pixels of it.
-
-    Raises:
-        RecipeError: a file cannot be read, or its content is invalid.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    from faceloom.pipelines.recipe.yaml_text import parse_yaml
-
-    where = f"$.masks[{number}]"
-    data, anchors = _read(number, "path", mask.path), _read(number, "anchors", mask.anchors)
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            rgba = np.array(picture.convert("RGBA"))
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise RecipeError(f"not a picture ({error})", where=f"{where}.path", value=mask.path) from None
-    if rgba[..., 3].min() == 255:
-        remedy = "Give a PNG or WEBP with a transparent background"
-        raise RecipeError("the picture has no transparency", where=f"{where}.path", value=mask.path, remedy=remedy)
-    try:
-        document = parse_yaml(anchors)
-    except RecipeError as error:
-        raise RecipeError(f"not JSON or YAML ({error})", where=f"{where}.anchors", value=mask.anchors) from None
-    if not isinstance(document, dict):
-        raise RecipeError("must map anchor names to [x, y]", where=f"{where}.anchors", value=mask.anchors)
-    try:
-        points = picture_anchors(document)
-        _refuse_wild_anchors(points, rgba.shape[1], rgba.shape[0])
-        return MaskPicture(rgba, points)
-    except RecipeError as error:
-        raise RecipeError(f"{error.where} {error.what}".strip(), where=f"{where}.anchors", value=error.value) from None
-
-
-def _refuse_wild_anchors(points: npt.NDArray[np.float64], width: int, height: int) -> None:
-    """Raise an error if anchors lie outside their picture, or in an order that would flip the mask."""
-    place = dict(zip(ANCHORS, points, strict=True))
-    for name, (x, y) in place.items():
-        if not (0 <= x <= width and 0 <= y <= height):
-            size = f"The picture has {width}x{height} pixels"
-            raise RecipeError("lies outside the picture", where=f"$.{name}", value=[x, y], remedy=size)
-    for left, middle, right in ((0, 1, 2), (5, 4, 3)):
-        if not points[left][0] < points[middle][0] < points[right][0]:
-            names = ", ".join(ANCHORS[number] for number in (left, middle, right))
-            raise RecipeError("must lie from left to right as seen in the picture", where=f"$: {names}")
-    for above, below in ((0, 5), (1, 4), (2, 3)):
-        if not points[above][1] < points[below][1]:
-            raise RecipeError(f"must lie above {ANCHORS[below]}", where=f"$.{ANCHORS[above]}")
-
-
-def _read(number: int, key: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        where = f"$.masks[{number}].{key}"
-        raise RecipeError(f"cannot be read ({error.strerror})", where=where, value=path) from None
+    data = [read_mask_file(number, name, getattr(mask, name)) for name in ("path", "anchors")]
+    return [hashlib.sha256(one).hexdigest() for one in data]

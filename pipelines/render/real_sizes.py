@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
 from faceloom.pipelines.sources.walk import Found, walk
 from faceloom.schemas.errors import PhotoError, RecipeError
+from faceloom.schemas.plain_values import shown
 from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.regular_files import UnfitFileError, open_regular_file, read_regular_file
 from faceloom.transforms.decode import read_size
 
 HeightCounts = tuple[tuple[int, int], ...]
 """Heights in pixels and the number of pictures of each height, sorted: small enough to send with every task."""
 
+MOST_BYTES = 64 * 2**20
+"""Length of a file; a longer picture is left out."""
 SMALLEST = 4
 """Minimum height in pixels; smaller pictures are left out because they show nothing."""
 _HEAD = 1 << 16
@@ -48,8 +53,8 @@ def real_heights(path: str) -> tuple[int, ...]:
     Raises:
         RecipeError: the path does not exist, a line is not a size, or no size is left.
     """
-    place = Path(path).expanduser()
-    heights = _of_pictures(place) if place.is_dir() else _of_lines(place)
+    place = Path(os.path.expanduser(path))  # noqa: PTH111 (that of pathlib fails without the home of a user)
+    heights = _of_pictures(place) if os.path.isdir(place) else _of_lines(place)  # noqa: PTH112 (as above)
     kept = tuple(sorted(height for height in heights if height >= SMALLEST))
     if not kept:
         remedy = "Give a folder of pictures, or a text file with a height on each line"
@@ -61,13 +66,13 @@ def _of_pictures(folder: Path) -> list[int]:
     heights = []
     for row in walk(folder, ""):
         if isinstance(row, Found):
-            with contextlib.suppress(OSError, PhotoError):
+            with contextlib.suppress(OSError, UnfitFileError, PhotoError):
                 heights.append(_height(folder / row.uri))
     return heights
 
 
 def _height(file: Path) -> int:
-    with file.open("rb") as stream:
+    with open_regular_file(file, MOST_BYTES) as stream:
         head = stream.read(_HEAD)
         try:
             return read_size(head)[1]
@@ -77,14 +82,19 @@ def _height(file: Path) -> int:
 
 def _of_lines(file: Path) -> list[int]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot be read ({error})", where="$.lowres.sizes_from", value=file) from None
+        lines = read_regular_file(file, MOST_BYTES).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        why, remedy = getattr(error, "strerror", None) or error, "Give a folder, or a text file of heights"
+        raise RecipeError(f"cannot be read ({why})", where="$.lowres.sizes_from", value=file, remedy=remedy) from None
     heights = []
     for number, line in enumerate(lines, 1):
         if text := line.partition("#")[0].strip():
-            if not text.lower().rpartition("x")[2].strip().isdecimal():
-                what = f"line {number} is not a height in pixels"
-                raise RecipeError(what, where=f"$.lowres.sizes_from: {file}", value=repr(line))
-            heights.append(int(text.lower().rpartition("x")[2]))
+            height = text.lower().rpartition("x")[2].strip()
+            if not (height.isdecimal() and len(height) <= 5):
+                what, remedy = (
+                    f"line {number} is not a height in pixels",
+                    "Write a height, or WIDTHxHEIGHT, on each line",
+                )
+                raise RecipeError(what, where=f"$.lowres.sizes_from: {file}", value=shown(line), remedy=remedy)
+            heights.append(int(height))
     return heights

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from faceloom.schemas.base import did_you_mean
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import PictureMask
+from faceloom.schemas.plain_values import shown, step
 from faceloom.transforms.masks import shapes
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.fit import FixedPoints, fit_face, thin_plate
@@ -51,21 +52,53 @@ def picture_anchors(document: Mapping[str, object]) -> NDArray[np.float64]:
     """Anchors (6, 2) from a mapping of the names of `ANCHORS` to [x, y] in pixels of the picture.
 
     Raises:
-        RecipeError: a name is missing or unknown, or a value is no pair of finite numbers.
+        RecipeError: a name is missing or unknown, or a value is no pair of finite numbers; `where` is its path.
     """
-    wrong = set(document) ^ set(ANCHORS)
-    if wrong:
-        raise RecipeError(f"anchors must be exactly {', '.join(ANCHORS)}", value=", ".join(sorted(map(str, wrong))))
-    points = []
+    names = f"The anchors are {', '.join(ANCHORS)}"
+    for key in document:
+        if key not in ANCHORS:
+            raise RecipeError(f"no such anchor{did_you_mean(key, ANCHORS)}", where=f"${step(key)}", remedy=names)
     for name in ANCHORS:
+        if name not in document:
+            raise RecipeError(f"the anchor `{name}` is missing", where="$", remedy=names)
         pair = document[name]
-        numbers = (
-            [v for v in pair if isinstance(v, (int, float)) and math.isfinite(v)] if isinstance(pair, list) else []
-        )
-        if not isinstance(pair, list) or len(pair) != 2 or len(numbers) != 2:
-            raise RecipeError("an anchor is [x, y] in pixels of the picture", where=f"$.{name}", value=pair)
-        points.append(numbers)
-    return np.array(points, np.float64)
+        if not (isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair))):
+            remedy = "Write it as `[100, 5.5]`"
+            value = f"[{', '.join(map(shown, pair[:4]))}]" if isinstance(pair, list) else shown(pair)
+            raise RecipeError(
+                "an anchor is [x, y] in pixels of the picture", where=f"$.{name}", value=value, remedy=remedy
+            )
+    return np.array([document[name] for name in ANCHORS], np.float64)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def check_anchors(points: NDArray[np.float64], width: int, height: int) -> None:
+    """Check that anchors lie inside a picture, and in an order that does not flip the mask.
+
+    Raises:
+        RecipeError: they do not; `where` is the path of the anchor.
+    """
+    place = dict(zip(ANCHORS, points, strict=True))
+    for name, (x, y) in place.items():
+        if not (0 <= x <= width and 0 <= y <= height):
+            remedy = f"The picture has {width}x{height} pixels"
+            raise RecipeError("lies outside the picture", where=f"$.{name}", value=_pair((x, y)), remedy=remedy)
+    remedy = "Left and right are those of the picture"
+    for left, middle, right in ((0, 1, 2), (5, 4, 3)):
+        if not points[left][0] < points[middle][0] < points[right][0]:
+            what = f"must lie from left to right: {', '.join(ANCHORS[number] for number in (left, middle, right))}"
+            raise RecipeError(what, where=f"$.{ANCHORS[middle]}", value=_pair(points[middle]), remedy=remedy)
+    for above, below in ((0, 5), (1, 4), (2, 3)):
+        if not points[above][1] < points[below][1]:
+            what = f"must lie above {ANCHORS[below]}"
+            raise RecipeError(what, where=f"$.{ANCHORS[above]}", value=_pair(points[above]), remedy=remedy)
+
+
+def _pair(point: Sequence[float] | NDArray[np.float64]) -> str:
+    return f"[{point[0]:g}, {point[1]:g}]"
 
 
 def _bleed(rgba: Image) -> Image:

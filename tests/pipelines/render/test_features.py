@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,6 +162,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"cannot be read \(No such file") as caught:
         features_digest(Features(model=str(tmp_path / "none.pt")))
     assert "none.pt" in str(caught.value)
+
+
+def test_pipes_devices_and_folders_are_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(RecipeError, match=r"cannot be read \(it is a") as caught:
+            features_digest(Features(model=str(path)))
+        assert str(caught.value).isprintable()
 
 
 def test_another_file_is_another_digest_and_another_network(network: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceloom.pipelines.render.mask_painter import MaskRequest, load_painter, load_picture, mask_digests
-from faceloom.schemas.errors import RecipeError
+from faceloom.pipelines.render.mask_painter import MaskRequest, load_painter, mask_digests
+from faceloom.pipelines.render.picture_files import load_picture
 from faceloom.schemas.masks import Mask, PictureMask
 from faceloom.schemas.recipe import parse_recipe
-from faceloom.transforms.masks.picture import ANCHORS, MaskPicture
+from faceloom.transforms.masks.picture import MaskPicture
 
 POINTS = {
     "left_top": [10, 30], "top": [100, 5], "right_top": [190, 30],
@@ -167,59 +166,3 @@ def test_files_are_loaded_once_and_again_when_they_change(
     draw_picture(Path(picture_mask["path"]), (20, 20, 250))
     assert not np.array_equal(paint(masks, face).image, first)
     assert len(loads) == 2
-
-
-def opaque(path: Path) -> None:
-    Image.new("RGB", (20, 20), "red").save(path)
-
-
-@pytest.mark.parametrize(
-    ("key", "spoil", "said"),
-    [
-        ("path", Path.unlink, "cannot be read (No such file"),
-        ("anchors", Path.unlink, "cannot be read (No such file"),
-        ("path", lambda path: path.write_bytes(b"no picture"), "not a picture"),
-        ("path", lambda path: path.write_bytes(path.read_bytes()[:100]), "not a picture"),
-        ("path", opaque, "no transparency"),
-        ("anchors", lambda path: path.write_text("{"), "not JSON or YAML"),
-        ("anchors", lambda path: path.write_bytes(b"\xff\xfe\xff"), "not JSON or YAML"),
-        ("anchors", lambda path: path.write_text("[1, 2]"), "must map anchor names"),
-        ("anchors", lambda path: path.write_text(json.dumps({**POINTS, "nose": [1, 2]})), ", ".join(ANCHORS)),
-        ("anchors", lambda path: path.write_text(json.dumps({**POINTS, "top": [1]})), "$.top an anchor is [x, y]"),
-        ("anchors", lambda path: path.write_text(json.dumps({**POINTS, "top": ["1", 2]})), "$.top an anchor is [x, y]"),
-    ],
-)
-def test_what_is_wrong_with_a_picture_is_told_with_its_path_in_the_recipe(
-    picture_mask: dict[str, Any], key: str, spoil: Callable[[Path], object], said: str
-) -> None:
-    spoil(Path(picture_mask[key]))
-    with pytest.raises(RecipeError) as caught:
-        load_painter(masks_of(POLYGON, picture_mask))
-    assert caught.value.where == f"$.masks[1].{key}"
-    assert said in caught.value.what
-
-
-def test_an_anchors_file_may_be_yaml(picture_mask: dict[str, Any]) -> None:
-    Path(picture_mask["anchors"]).write_text("".join(f"{name}: {xy}\n" for name, xy in POINTS.items()))
-    [mask] = masks_of(picture_mask)
-    assert isinstance(mask, PictureMask)
-    loaded = load_picture(0, mask)
-    assert loaded.anchors.tolist() == [POINTS[name] for name in ANCHORS]
-    assert loaded.rgba.shape == (150, 200, 4)
-    assert loaded.rgba[75, 100].tolist() == [200, 30, 30, 255]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"top": [2000, 10]}, r"top lies outside the picture"),
-        ({"left_top": [190, 30], "right_top": [10, 30]}, "from left to right"),
-        ({"left_bottom": [165, 95], "right_bottom": [35, 95]}, "from left to right"),
-        ({"top": [100, 145], "bottom": [100, 5]}, "top must lie above bottom"),
-    ],
-)
-def test_wild_anchors_are_refused(picture_mask: dict[str, Any], changes: dict[str, Any], message: str) -> None:
-    Path(picture_mask["anchors"]).write_text(json.dumps({**POINTS, **changes}))
-    with pytest.raises(RecipeError, match=message) as caught:
-        load_painter(masks_of(picture_mask))
-    assert caught.value.where == "$.masks[0].anchors"

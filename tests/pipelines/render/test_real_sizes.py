@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines.render import real_sizes
-from faceloom.pipelines.render.real_sizes import count_heights, expand_heights, real_heights
+from faceloom.pipelines.render.real_sizes import MOST_BYTES, count_heights, expand_heights, real_heights
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms import decode
@@ -83,3 +84,15 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
         real_heights(str(tmp_path / "nothing.txt"))
     with pytest.raises(RecipeError, match="no sizes"):
         real_heights(str(tmp_path))
+
+
+def test_pipes_devices_long_files_and_long_numbers_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "long").open("wb") as stream:
+        stream.truncate(MOST_BYTES + 1)
+    (tmp_path / "number").write_text("9" * 5000)
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    for path in ("pipe", "/dev/zero", "long", "number", "bytes", "x" * 300, "~no-such-user/x"):
+        with pytest.raises(RecipeError, match=r"cannot be read|is not a height") as caught:
+            real_heights(str(tmp_path / path))
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 800

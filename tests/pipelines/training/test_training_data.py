@@ -147,10 +147,10 @@ def test_a_preset_takes_the_size_of_the_build_or_refuses_it(pairs_build: Path) -
     ("change", "said"),
     [
         (
-            lambda record: record["recipe"]["align"].update(size=[16, 12]),
-            r"a multiple of 2, at most 1024 \(got 16x12\)",
+            lambda record: record["recipe"]["align"].update(size=[18, 16]),
+            r"a multiple of 2, at most 1024 \(got 18x16\)",
         ),
-        (lambda record: record["recipe"]["align"].update(size=17), r"a multiple of 2, at most 1024 \(got 17x17\)"),
+        (lambda record: record["recipe"]["align"].update(size=17), r"of 2, at most 1024 \(got 17x17\)"),
         (lambda record: record["recipe"].update(masks=[]), "has no masked faces.*lee2022.yaml"),
         (lambda record: record["by_split"].pop("train"), r"no split `train` \(got test\)"),
     ],
