@@ -26,8 +26,8 @@ from faceloom.schemas.index import IndexRow
 
 AGAIN = "Copy the shard and its index again, or run the same `faceloom build` again, which renders the shard anew"
 """What to do about a damaged shard."""
-_RUN = 1 << 22
-"""Bytes that are read at a time if samples are neighbours."""
+_RUN = 1 << 18
+"""Bytes that are read at a time if samples are neighbours; more would leave the cache of the processor."""
 
 
 def check_shards(storage: Storage, record: BuildRecord, split: str | None = None) -> tuple[ShardRecord, ...]:

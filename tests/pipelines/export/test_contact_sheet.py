@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -68,6 +69,29 @@ def read_picture(path: Path) -> Image:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     assert picture is not None
     return np.asarray(picture, np.uint8)
+
+
+def small(side: int, colours: bool = True) -> Image:
+    return np.zeros((side, side, 3) if colours else (side, side), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"mask.png": small(SIDE, False)},
+        {"face.png": small(SIDE), "mask.png": small(SIDE - 1, False)},
+        {"face.png": small(SIDE), "upper.png": small(SIDE // 2), "lower.png": small(SIDE // 2)},
+        {"face.png": small(SIDE), "upper.png": small(SIDE)},
+        {"face.png": small(SIDE), "lr_upsampled.png": small(8)},
+    ],
+)
+def test_pictures_that_do_not_fit_together_are_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, Image]
+) -> None:
+    data = {name: encode(picture, "png") for name, picture in files.items()}
+    monkeypatch.setattr(contact_sheet, "read_sample", lambda *_: data)
+    with pytest.raises(StorageError, match=r"^shards/x.tar::k: the pictures of a sample have other sizes"):
+        load_members(Storage("out"), "x", SimpleNamespace(key="k"))  # type: ignore[arg-type]
 
 
 SAMPLES = [("cloth", "a"), ("cloth", "a"), ("cloth", "b"), ("kn95", "a"), ("surgical", "a"), ("surgical", "b")]

@@ -11,6 +11,7 @@ import pytest
 from faceloom.pipelines.export.recordio_layout import RecordIoFormat
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.source_spec import SourceSpec
@@ -29,6 +30,22 @@ def row(key: str, identity: str, split: str) -> IndexRow:
         key=key, identity=identity, split=split, part="p", offset=0, length=1, mask="A", source="s", members=(),
         uri="a.jpg", photo_sha256="ab", face=0, parents=(), operations="[]", renderer="1", licence=None, consent=None,
     )  # fmt: skip
+
+
+def test_a_picture_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> None:
+    layout = RecordIoFormat(Storage(str(tmp_path)))
+    with pytest.raises(StorageError, match="a picture of the build cannot be read"):
+        layout.add(row("k", "Ada", "train"), {"masked.png": b"no picture"})
+    layout.abandon()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_split_of_any_name_stays_in_the_target(tmp_path: Path) -> None:
+    layout = RecordIoFormat(Storage(str(tmp_path / "to")))
+    layout.add(row("k", "Ada", "../x\0"), {"masked.png": png(1)})
+    layout.finish()
+    (folder,) = (tmp_path / "to").iterdir()
+    assert folder.name.startswith("x-") and (folder / "train.rec").exists() and len(list(tmp_path.iterdir())) == 1
 
 
 def exported(root: Path, picture: str | None = None) -> None:
