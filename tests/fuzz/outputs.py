@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.fuzz.mutate import EXTREMES, mutate, tweak
 from tests.fuzz.rules import Fault, Outcomes
 
 _PLAIN = ("build.json", "logs/last_run.json", "faceloom.json")
+_PRECIOUS, _LINK = "precious", "link.txt"
+"""A folder of someone else's files, and a file that names what shall be a link to it."""
 _TEXTS = ("", "\0", "a\0b", "../../outside", "/", "x" * 70_000, "\x1b[31m", "train", "é", "..", "a/b", "nan")
 _COUNTS = (0, -1, 1, 511, 512, 2**31, 2**62, 2**63 - 1, -(2**63), 10**6)
 
@@ -146,7 +149,15 @@ def seeds() -> dict[str, Case]:
         "work of others": _case({"build.json": None, _index(): None, "work/x.parquet": index, "work/x.tar": shard}),
     }  # fmt: skip
     made |= {f"record {n}": _case({"build.json": data}) for n, data in enumerate(notes.BAD_JSON)}
-    return made
+    folders = ("shards", "index", "rejects", "faces", "neighbours", "work", "logs")
+    files = (*_PLAIN, "README.md", ".lock", "work/x.tar", "neighbours/x.parquet", "shards/x.tar.partial-1")
+    return {**made, **{f"link {name}": _linked(name) for name in (*folders, *files)}}
+
+
+def _linked(name: str) -> Case:
+    """A build in which a file or folder is a link to what belongs to someone else."""
+    precious = {f"{_PRECIOUS}/{other}": b"precious" for other in ("a.txt", "x.tar", "x.parquet", "b.partial-9")}
+    return {**_case({}), **precious, _LINK: name.encode()}
 
 
 def make(rng: Random) -> Case:
@@ -200,20 +211,40 @@ def _changed(rng: Random, data: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def _make_link(folder: Path) -> None:
+    """Put the link where the input wants it, in place of what is there."""
+    link = folder / OUT / (folder / INPUT / _LINK).read_text()
+    target = folder / INPUT / _PRECIOUS
+    link.parent.mkdir(exist_ok=True)
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target if "." not in link.name else target / "a.txt")
+
+
+def _check_precious(folder: Path) -> None:
+    """Check that nothing was changed behind the link."""
+    files = {file.name: file.read_bytes() for file in (folder / INPUT / _PRECIOUS).iterdir()}
+    if len(files) != 4 or set(files.values()) != {b"precious"}:
+        raise Fault(f"changed files behind a link\n{sorted(files)}")
+
+
 def run(folder: Path, outcomes: Outcomes) -> None:
     """Show, export, draw, open and clean a tampered build, then build again on top of it."""
     from faceloom.pipelines import api
     from faceloom.pipelines.export.contact_sheet import write_contact_sheet
     from faceloom.pipelines.preview import all_rejects, look
-    from faceloom.pipelines.store.clean import find_leftovers
+    from faceloom.pipelines.store.clean import clean
     from faceloom.pipelines.store.storage import Storage
 
     out = folder / OUT
     (folder / INPUT / "out").rename(out)
+    linked = (folder / INPUT / _LINK).exists()
+    if linked:
+        _make_link(folder)
     storage = Storage(str(out))
     outcomes.attempt("show", lambda: look(storage))
     outcomes.attempt("rejects", lambda: all_rejects(storage))
-    outcomes.attempt("leftovers", lambda: find_leftovers(storage))
     outcomes.attempt("sheet", lambda: write_contact_sheet(out, folder / "sheet.png", count=4))
     outcomes.attempt("export", lambda: api.export(out, folder / EXPORT / "plain"))
     outcomes.attempt("records", lambda: api.export(out, folder / EXPORT / "records", layout="recordio"))
@@ -222,7 +253,12 @@ def run(folder: Path, outcomes: Outcomes) -> None:
         found = outcomes.attempt("read bytes", partial(_read, out, split, decode=False))
         with outcomes.noting_faults():
             _check_pixels(found or [])
+    outcomes.attempt("clean", lambda: clean(storage))
     build(folder, outcomes, lay_photos(folder / INPUT), step="build again")
+    outcomes.attempt("clean again", lambda: clean(storage))
+    if linked:
+        with outcomes.noting_faults():
+            _check_precious(folder)
 
 
 def _read(out: Path, split: str, *, decode: bool) -> list[dict[str, Any]]:

@@ -157,7 +157,7 @@ def limits(step: str, outcomes: Outcomes, *, seconds: float = SECONDS, most_byte
     # Threads and memory maps take addresses without memory, so half as much again is let through and then measured.
     _limit_addresses(most_bytes * 3 // 2, old[1])
     begin, taken = time.monotonic(), 0
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     except TooSlowError as error:
@@ -186,8 +186,10 @@ class _Clock:
 
 
 def _too_slow(clock: _Clock, number: int, frame: FrameType | None) -> None:
+    """Raise once if the time is up, and look again later if it is not."""
     if clock.is_over():
         raise TooSlowError
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
 
 
 def _limit_addresses(room: int, hard: int) -> None:
