@@ -91,8 +91,13 @@ def face_box_matrix(box: FaceBox, landmarks: Points, size: int, *, margin: float
 
     Returns:
         Matrix 2x3, photo to crop.
+
+    Raises:
+        PhotoError: `degenerate_points`, when the box has no size or is not finite.
     """
     side = max(box.right - box.left, box.bottom - box.top) * (1 + 2 * margin)
+    if not 0 < side < math.inf:
+        raise PhotoError("degenerate_points", "the box of the face has no size", value=side)
     angle = 0.0
     if level:
         x, y = np.subtract(*five_points(landmarks)[1::-1])
@@ -221,7 +226,10 @@ def _warp(picture: npt.NDArray[Any], matrix: Matrix, size: Size, border: int, en
 
 
 def _halvings(matrix: Matrix) -> int:
-    return max(0, math.floor(-math.log2(1.5 * scale_of(matrix))))
+    scale = scale_of(matrix)
+    if not 0 < scale < math.inf:
+        raise PhotoError("degenerate_points", "an alignment that flattens the picture cannot be used", value=scale)
+    return max(0, math.floor(-math.log2(1.5 * scale)))
 
 
 def _same_pixels(picture: npt.NDArray[Any], matrix: Matrix, size: Size) -> npt.NDArray[Any] | None:

@@ -6,7 +6,8 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -110,8 +111,7 @@ def write_blocks(storage: Storage, recipe: Recipe, morph: Morph, faces: Sequence
     crop_recipe = texture_recipe(recipe, morph)
     mean = b""
     if morph.texture == "mean_shape":
-        crops = (apply_affine(crop_matrix(crop_recipe, face), _landmarks(face)) for face in faces)
-        mean = mean_shape(crops).tobytes()
+        mean = mean_shape(_crop_landmarks(crop_recipe, faces)).tobytes()
     settings = RENDERER, crop_recipe.align.model_dump(mode="json"), recipe.faces.assume, morph.texture, mean.hex()
     tasks = []
     for start in range(0, len(faces), BLOCK):
@@ -120,6 +120,13 @@ def write_blocks(storage: Storage, recipe: Recipe, morph: Morph, faces: Sequence
         write_planned(storage, planned_faces(task.name), block)
         tasks.append(task)
     return tasks
+
+
+def _crop_landmarks(crop_recipe: Recipe, faces: Sequence[PlannedFace]) -> Iterator[npt.NDArray[np.floating]]:
+    """Landmarks of each face in its crop, except of faces that cannot be aligned; their textures fail later."""
+    for face in faces:
+        with suppress(PhotoError):
+            yield apply_affine(crop_matrix(crop_recipe, face), _landmarks(face))
 
 
 def face_facts(faces: Sequence[PlannedFace]) -> list[list[Any]]:

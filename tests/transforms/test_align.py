@@ -303,3 +303,10 @@ def test_a_crop_that_only_moves_whole_pixels_is_those_pixels() -> None:
     assert np.array_equal(warp_image(photo, translate(-7, -4), (20, 30)), photo[4:34, 7:27])
     outside = warp_image(photo, translate(3, 0), (20, 30), border="constant")
     assert not outside[:, :3].any() and np.array_equal(outside[:, 3:], photo[:30, :17])
+
+
+@pytest.mark.parametrize("box", [FaceBox(5, 5, 5, 5), FaceBox(0, 0, float("inf"), 9), FaceBox(9, 9, 3, 3)])
+def test_a_box_without_size_is_no_face(box: FaceBox) -> None:
+    with pytest.raises(PhotoError) as caught:
+        face_box_matrix(box, np.zeros((68, 2)), 112)
+    assert caught.value.code == "degenerate_points"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.guide import LANDMARK_REGIONS
 from faceloom.transforms.align import five_points
 from faceloom.transforms.masks.polygon import fill_outline
@@ -48,6 +49,7 @@ def outline_of(landmarks: Points, region: str) -> Outline:
 
     Raises:
         RecipeError: landmarks do not describe this part, such as hair.
+        PhotoError: `degenerate_points`, if the eyes coincide.
     """
     if region not in LANDMARK_REGIONS:
         raise RecipeError("this part has no outline in the landmarks", where="$.guide.parts", value=region)
@@ -83,8 +85,16 @@ def outline_of(landmarks: Points, region: str) -> Outline:
 def _wider(points: Points, factor: float, head: _Head) -> Outline:
     """Points stretched along the eyes, about their middle."""
     centre = points.mean(axis=0)
-    along = (points - centre) @ head.across / (head.across @ head.across)
+    along = (points - centre) @ head.across / _square(head.across)
     return np.asarray(points + (factor - 1) * along[:, None] * head.across)
+
+
+def _square(distance: Points) -> float:
+    """Square of the eye distance."""
+    square = float(distance @ distance)
+    if not 0 < square < math.inf:
+        raise PhotoError("degenerate_points", "the eyes coincide, so parts of the face have no outline")
+    return square
 
 
 def _brow(line: Points, head: _Head) -> Outline:
@@ -105,7 +115,7 @@ def _skin(p: Points, head: _Head) -> Outline:
     """The jaw and half an ellipse above it, because landmarks do not show the hairline."""
     middle, half = (p[0] + p[16]) / 2, (p[16] - p[0]) / 2
     height = FOREHEAD * float(np.linalg.norm(p[17:27].mean(axis=0) - p[8]))
-    up = -head.down / np.linalg.norm(head.down) * height
+    up = -head.down / math.sqrt(_square(head.down)) * height
     turn = np.linspace(0, np.pi, 17)[1:-1, None]
     return np.concatenate([p[:17], middle + 0.95 * np.cos(turn) * half + np.sin(turn) * up])
 

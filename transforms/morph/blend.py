@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import five_points
+from faceloom.transforms.memory import is_memory_fault
 from faceloom.transforms.morph.mesh import Mesh
 from faceloom.transforms.types import Coverage, Image, Size
 
@@ -91,6 +93,9 @@ def paste(target: Image, other: Image, inside: NDArray[np.uint8], alpha: Coverag
         inside: the hull, 255 inside.
         alpha: the hull softened; it fades the paste out towards its edge.
         weight: of the other face, 0..1.
+
+    Raises:
+        PhotoError: `degenerate_points`, when the hull is too thin.
     """
     import cv2
 
@@ -105,7 +110,13 @@ def paste(target: Image, other: Image, inside: NDArray[np.uint8], alpha: Coverag
     # The clone wants its mask well inside the picture, and the middle of the mask's box where it is.
     under, over = (cv2.copyMakeBorder(picture, 3, 3, 3, 3, cv2.BORDER_REPLICATE) for picture in (under, over))
     mask = cv2.copyMakeBorder(mask, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=0)
-    cloned = cv2.seamlessClone(over, under, mask, (left + 3 + width // 2, top + 3 + height // 2), cv2.NORMAL_CLONE)
+    middle = left + 3 + width // 2, top + 3 + height // 2
+    try:
+        cloned = cv2.seamlessClone(over, under, mask, middle, cv2.NORMAL_CLONE)
+    except cv2.error as error:
+        if is_memory_fault(error):
+            raise MemoryError(str(error)) from None
+        raise PhotoError("degenerate_points", "the face is too thin to be mixed", value=[width, height]) from None
     membrane = cv2.resize(cv2.subtract(cloned, over, dtype=cv2.CV_32F)[3:-3, 3:-3], inside.shape[::-1])
     membrane += cv2.subtract(mixed, target, dtype=cv2.CV_32F)
     membrane *= alpha[..., None]

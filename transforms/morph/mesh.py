@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import five_points
+from faceloom.transforms.memory import is_memory_fault
 from faceloom.transforms.types import Size
 
 Mesh = NDArray[np.float32]
@@ -18,6 +20,9 @@ SLACK = 0.02
 
 MARGIN = 0.25
 """Distance of the border from the picture, in its longer sides. Chins near an edge would fold the mesh otherwise."""
+
+FARTHEST = 1e6
+"""Limit on coordinates in pixels: OpenCV's triangulation works in float32."""
 
 _LIPS = (61, 67), (62, 66), (63, 65)
 """Upper and lower edge of the mouth's opening, one above the other."""
@@ -73,19 +78,32 @@ def triangulate(mesh: Mesh) -> Triangles:
 
     Returns:
         (T, 3), each triangle turning the same way, in a fixed order.
+
+    Raises:
+        PhotoError: `morph_folds`, when vertices are not finite or too far apart for a triangulation.
     """
     import cv2
 
+    if not np.abs(mesh).max() <= FARTHEST:
+        raise PhotoError("morph_folds", "vertices that are not finite or far away make no mesh")
     (x0, y0), (x1, y1) = np.floor(mesh.min(axis=0)) - 1, np.ceil(mesh.max(axis=0)) + 1
     plane = cv2.Subdiv2D((int(x0), int(y0), int(x1 - x0) + 1, int(y1 - y0) + 1))
-    plane.insert(mesh.tolist())
+    try:
+        plane.insert(mesh.tolist())
+    except cv2.error as error:
+        if is_memory_fault(error):
+            raise MemoryError(str(error)) from None
+        raise PhotoError("morph_folds", "the vertices make no mesh", value=error.err) from None
     number = {tuple(point): place for place, point in enumerate(mesh.tolist())}
     corners = np.asarray(plane.getTriangleList()).reshape(-1, 3, 2).tolist()
     found = [[number.get(tuple(corner), -1) for corner in triangle] for triangle in corners]
-    triangles = np.array([triangle for triangle in found if min(triangle) >= 0], np.intp)
+    triangles = np.array([triangle for triangle in found if min(triangle) >= 0], np.intp).reshape(-1, 3)
     backwards = signed_areas(mesh, triangles) < 0
     triangles[backwards] = triangles[backwards, ::-1]
-    return triangles[signed_areas(mesh, triangles) > 0]
+    triangles = triangles[signed_areas(mesh, triangles) > 0]
+    if not len(triangles):
+        raise PhotoError("morph_folds", "the vertices make no mesh")
+    return triangles
 
 
 def signed_areas(mesh: Mesh, triangles: Triangles) -> NDArray[np.float64]:

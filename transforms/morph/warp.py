@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import NEARLY_ONE
 from faceloom.transforms.geometry import apply_affine, compose, invert, scale_of
 from faceloom.transforms.morph.mesh import Mesh, Triangles, signed_areas
@@ -50,6 +51,9 @@ def remap_coordinates(
         source: vertices of the shape that is read.
         to_image: from the source's frame to the image that is read.
         corner: x, y of the part's first pixel.
+
+    Raises:
+        PhotoError: `morph_folds`, when a triangle is too thin to be mapped.
     """
     import cv2
 
@@ -57,7 +61,10 @@ def remap_coordinates(
     square = np.concatenate([corners, np.ones((len(triangles), 3, 1))], axis=2)
     target = source.astype(np.float64) if to_image is None else apply_affine(to_image, source.astype(np.float64))
     tables = np.zeros((2, 3, 256), np.float32)
-    tables[..., : len(triangles)] = np.linalg.solve(square, target[triangles]).transpose(2, 1, 0)
+    try:
+        tables[..., : len(triangles)] = np.linalg.solve(square, target[triangles]).transpose(2, 1, 0)
+    except np.linalg.LinAlgError:
+        raise PhotoError("morph_folds", "a triangle of the mesh has no area") from None
     height, width = labels.shape
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     read_x, read_y = (cv2.LUT(labels, a) * x + cv2.LUT(labels, b) * y + cv2.LUT(labels, c) for a, b, c in tables)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import JsonValue
 
+from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import (
@@ -25,6 +26,9 @@ from faceloom.transforms.types import Image, Landmarks, Matrix
 
 MASK_REACH = 0.6
 """Margin around the landmarks for a mask, its straps and its shadow, in sizes of the landmarks' extent."""
+
+FARTHEST = 100
+"""Limit on coordinates of landmarks, in widths plus heights of the photo."""
 
 MORPH_SLACK = 0.1
 """Maximum offset of a morph's crop from that of its first face, in sizes of the crop."""
@@ -59,10 +63,17 @@ class Working:
 
 
 def landmarks_of(face: PlannedFace) -> Landmarks | None:
-    """The face's landmarks (68, 2), pixels of the upright photo; None if no face was found there."""
+    """The face's landmarks (68, 2), pixels of the upright photo; None if no face was found there.
+
+    Raises:
+        PhotoError: `degenerate_points`, if one is not finite or so far away that outlines would take all memory.
+    """
     if not face.landmarks:
         return None
-    return np.frombuffer(face.landmarks, np.float32).reshape(68, 2)
+    points = np.frombuffer(face.landmarks, np.float32).reshape(68, 2)
+    if not np.abs(points).max() <= FARTHEST * (face.width + face.height):
+        raise PhotoError("degenerate_points", "landmarks that are not finite or lie far outside the photo make no face")
+    return points
 
 
 def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
@@ -70,6 +81,9 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
 
     A photo that is already an ArcFace crop is only scaled: aligning it again by predicted landmarks would shift it by a
     pixel without benefit. A photo without a detected face is used whole.
+
+    Raises:
+        PhotoError: `degenerate_points`.
     """
     align, landmarks = recipe.align, landmarks_of(face)
     width, height = align.width_height
@@ -97,7 +111,7 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
         recipe: sets the size of the crop.
 
     Raises:
-        PhotoError: `crop_outside`.
+        PhotoError: `crop_outside`, `degenerate_points`.
     """
     size = recipe.align.width_height
     to_crop = from_reduced(matrix, reduction)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.guide import LANDMARK_REGIONS, Region
 from faceloom.transforms.geometry import apply_affine, similarity
 from faceloom.transforms.guide.guide_mask import iou
@@ -93,3 +93,12 @@ def test_what_landmarks_do_not_reach_is_refused(landmarks: Draw) -> None:
 def test_outside_of_the_picture_is_nothing(landmarks: Draw) -> None:
     assert not landmark_mask(landmarks() + 1000, "skin", SIZE).any()
     assert landmark_mask(landmarks(), "nose", (60, 40)).shape == (40, 60)
+
+
+@pytest.mark.parametrize("region", ["l_eye", "skin", "mouth"])
+def test_eyes_that_coincide_make_no_outline(landmarks: Draw, region: str) -> None:
+    points = landmarks()
+    points[36:48] = points[27]
+    with pytest.raises(PhotoError) as caught:
+        outline_of(points, region)
+    assert caught.value.code == "degenerate_points"

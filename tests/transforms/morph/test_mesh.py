@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.morph.mesh import (
     SLACK,
     close_lips,
@@ -133,3 +134,18 @@ def test_the_landmarks_given_are_left_alone(person: Person) -> None:
     before = mouth.copy()
     close_lips(mouth)
     assert np.array_equal(mouth, before)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e7])
+def test_vertices_that_are_not_finite_or_far_away_make_no_mesh(value: float) -> None:
+    mesh = np.random.default_rng(0).uniform(0, 99, (76, 2)).astype(np.float32)
+    mesh[5, 1] = value
+    with pytest.raises(PhotoError) as caught:
+        triangulate(mesh)
+    assert caught.value.code == "morph_folds"
+
+
+def test_vertices_at_one_place_make_no_mesh() -> None:
+    with pytest.raises(PhotoError) as caught:
+        triangulate(np.full((76, 2), 7, np.float32))
+    assert caught.value.code == "morph_folds"
