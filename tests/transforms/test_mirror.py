@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -74,7 +74,7 @@ def test_the_outline_of_a_part_is_that_of_its_partner_in_the_flipped_face(region
     assert iou(landmark_mask(points, partner, SIZE)[:, ::-1], landmark_mask(flipped, region, SIZE)) > 0.93
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(faces, moves, seeds, st.sampled_from(LANDMARK_REGIONS))
 def test_parts_landmarks_and_masks_agree_after_any_geometric_step(
     points: np.ndarray, chosen: list[dict[str, Any]], seed: int, region: Region

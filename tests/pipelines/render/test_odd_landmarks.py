@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.transforms.texture import mean_shape_texture
-from tests.pipelines.conftest import FRONTAL, landmarks, planned
+from tests.pipelines.conftest import FRONTAL, encoded, landmarks, picture, planned
 
 MASKS: list[dict[str, Any]] = [
     {"kind": "template", "template": "surgical"},
@@ -82,43 +81,49 @@ RECIPES = [
 ]
 
 
-def made(scene: SimpleNamespace, faces: list[PlannedFace], other: PlannedFace, how: Recipe) -> list[Sample | Reject]:
-    photo = PhotoToRender(scene.data, faces, None, {other.key: scene.data})
+POINTS = landmarks((190, 160), 90, 0.2)
+DATA = encoded(picture(400, 380, 1))
+
+
+def made(faces: list[PlannedFace], other: PlannedFace, how: Recipe) -> list[Sample | Reject]:
+    photo = PhotoToRender(DATA, faces, None, {other.key: DATA})
     return [result for _, result in render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch())]
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(ODD, ODD, st.sampled_from(RECIPES), st.floats(0, 1), st.booleans())
 def test_odd_landmarks_are_samples_or_rejects(
-    scene: SimpleNamespace, one: Any, another: Any, how: Recipe, weight: float, swapped: bool
+    one: Any, another: Any, how: Recipe, weight: float, swapped: bool
 ) -> None:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        first, second = (odd(one), odd(another)) if swapped else (scene.points, odd(another))
-        face = planned(scene.data, first, (0, 1, 2, 3))
-        other = planned(scene.data, second, (), uri="b.png", identity="B")
+        first, second = (odd(one), odd(another)) if swapped else (POINTS, odd(another))
+        face = planned(DATA, first, (0, 1, 2, 3))
+        other = planned(DATA, second, (), uri="b.png", identity="B")
         morph = PlannedMorph(other, 1, 0.1, 0.1, 0.1, weight, 1 - weight)
-        results = made(scene, [face, replace(face, face=1, morph=morph)], other, how)
+        results = made([face, replace(face, face=1, morph=morph)], other, how)
     assert len(results) == 8
     codes = {result.code for result in results if isinstance(result, Reject)}
     assert codes <= {"degenerate_points", "crop_outside", "mask_fit", "mask_outside_crop", "morph_folds"}
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(ODD)
 def test_textures_of_odd_landmarks_are_pictures_or_rejects(one: Any) -> None:
     crop = np.zeros((64, 64, 3), np.uint8)
     with np.errstate(all="ignore"):
         try:
-            assert mean_shape_texture(crop, odd(one) / np.float32(6), landmarks((32, 28), 18)).shape == crop.shape
+            assert (
+                mean_shape_texture(crop, (odd(one) / 6).astype(np.float32), landmarks((32, 28), 18)).shape == crop.shape
+            )
         except PhotoError as error:
             assert error.code in ("morph_folds", "degenerate_points")
 
 
 @pytest.mark.parametrize("form", [same, lambda points: points * np.nan])
-def test_points_without_extent_make_no_morph(scene: SimpleNamespace, form: Any) -> None:
-    other = planned(scene.data, form(scene.points).astype(np.float32), (), uri="b.png", identity="B")
+def test_points_without_extent_make_no_morph(form: Any) -> None:
+    other = planned(DATA, form(POINTS).astype(np.float32), (), uri="b.png", identity="B")
     morph = PlannedMorph(other, 1, 0.1, 0.1, 0.1, 0.5, 0.5)
     for how in RECIPES:
-        (result,) = made(scene, [replace(scene.face, masks=(), morph=morph)], other, how)
+        (result,) = made([planned(DATA, POINTS, (), morph=morph)], other, how)
         assert isinstance(result, Reject) and result.code == "degenerate_points"
