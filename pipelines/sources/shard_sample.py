@@ -9,7 +9,7 @@ from typing import NamedTuple
 from faceloom.pipelines.sources.npy_note import read_npy_header, read_npy_numbers
 from faceloom.pipelines.sources.source import read_span
 from faceloom.pipelines.sources.tar_members import Member
-from faceloom.pipelines.sources.values import LONGEST_TEXT, as_landmarks, as_text
+from faceloom.pipelines.sources.values import LONGEST_TEXT, as_landmarks, as_role, as_text
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending, is_unsafe
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.json_text import parse_json
@@ -72,15 +72,20 @@ class SampleNotes(NamedTuple):
             PhotoError: `bad_metadata`, if the identity is longer than `LONGEST_TEXT`.
         """
         for field in ("identity", "label", "id"):
-            if (found := as_text(facts.get(field))) is not None:
-                if len(found) > LONGEST_TEXT:
-                    raise PhotoError("bad_metadata", f"the json has an identity of {len(found):,} characters")
+            if (found := self.role("identity", facts.get(field))) is not None:
                 return found
         for kind in ("cls", "txt"):
             note = as_text(self._read(kind).decode("utf-8", "replace"))
             if note is not None and len(note) <= LONGEST_TEXT and not is_unsafe(note):
                 return note
         return None
+
+    def role(self, role: str, value: object) -> str | None:
+        """As `as_role`. Raises PhotoError `bad_metadata`."""
+        try:
+            return as_role(role, value)
+        except ValueError as error:
+            raise PhotoError("bad_metadata", f"the json: {error}") from error
 
     def landmarks(self, facts: dict[str, object]) -> bytes | None:
         """Read `landmarks.npy`, a `npy` of shape (68, 2), or the json. Raises PhotoError `bad_landmarks`."""

@@ -13,11 +13,10 @@ from faceloom.pipelines.sources.table_cells import UNREADABLE
 from faceloom.pipelines.sources.table_columns import choose_columns
 from faceloom.pipelines.sources.table_file import Row, load_schema, load_table
 from faceloom.pipelines.sources.values import (
-    LONGEST_TEXT,
     as_attributes,
     as_landmarks,
     as_object,
-    as_text,
+    as_role,
     is_missing,
     notices_of,
     typed,
@@ -137,10 +136,10 @@ class Table:
 
 
 def _text(roles: Row, role: str) -> str | None:
-    text = as_text(roles.get(role))
-    if text is not None and len(text) > LONGEST_TEXT:
-        raise PhotoError("bad_row", f"the {role} has {len(text):,} characters; at most {LONGEST_TEXT:,} are used")
-    return text
+    try:
+        return as_role(role, roles.get(role))
+    except ValueError as error:
+        raise PhotoError("bad_row", str(error)) from error
 
 
 def _look_at(root: Path, uri: str) -> tuple[int, int]:

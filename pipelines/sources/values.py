@@ -15,6 +15,8 @@ from faceloom.schemas.photos import Scalar
 
 LONGEST_TEXT = 1_000
 """Characters of an identity, of the name of an attribute, and of its text."""
+LONGEST_TERMS = 10_000
+"""Characters of a licence or a consent, which may be its whole text."""
 MOST_ATTRIBUTES = 1_000
 """Attributes of one photo."""
 
@@ -34,6 +36,19 @@ def as_text(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return _plain(str(value).strip())
+
+
+def as_role(role: str, value: object) -> str | None:
+    """Return the identity, split, licence or consent as text; None if missing.
+
+    Raises:
+        ValueError: it is longer than `LONGEST_TEXT`, or `LONGEST_TERMS`.
+    """
+    text = as_text(value)
+    longest = LONGEST_TERMS if role in ("licence", "consent") else LONGEST_TEXT
+    if text is not None and len(text) > longest:
+        raise ValueError(f"the {role} has {len(text):,} characters; at most {longest:,} are used")
+    return text
 
 
 def as_landmarks(value: object) -> bytes | None:

@@ -10,7 +10,7 @@ from faceloom.pipelines.sources.shard_sample import Members, SampleNotes, photo_
 from faceloom.pipelines.sources.source import full_path, read_error, read_span, uri_filter
 from faceloom.pipelines.sources.tar_index import find_picture
 from faceloom.pipelines.sources.tar_members import Member, members
-from faceloom.pipelines.sources.values import as_attributes, as_text, notices_of
+from faceloom.pipelines.sources.values import as_attributes, notices_of
 from faceloom.pipelines.sources.walk import Found, is_unsafe, scan_reject
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo, Reject
@@ -103,9 +103,9 @@ class WebDatasetShards:
             source=self.name,
             uri=uri,
             identity=notes.identity(facts),
-            split=as_text(facts.get("split")),
-            licence=as_text(facts.get("licence", facts.get("license"))) or self.spec.licence,
-            consent=as_text(facts.get("consent")) or self.spec.consent,
+            split=notes.role("split", facts.get("split")),
+            licence=notes.role("licence", facts.get("licence", facts.get("license"))) or self.spec.licence,
+            consent=notes.role("consent", facts.get("consent")) or self.spec.consent,
             attributes=attributes,
             landmarks=notes.landmarks(facts),
             size=photo.size,

@@ -170,7 +170,7 @@ def test_notes_of_other_tools_are_read(tmp_path: Path) -> None:
 def test_a_long_text_is_no_identity(tmp_path: Path) -> None:
     long = "x" * 1_001
     assert notes(tmp_path, txt=long.encode()).identity({}) is None
-    with pytest.raises(PhotoError, match="identity of 1,001 characters") as caught:
+    with pytest.raises(PhotoError, match="the identity has 1,001 characters; at most 1,000") as caught:
         notes(tmp_path).identity({"label": long})
     assert caught.value.code == "bad_metadata"
 

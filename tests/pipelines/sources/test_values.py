@@ -12,6 +12,7 @@ from faceloom.pipelines.sources.values import (
     as_attributes,
     as_landmarks,
     as_object,
+    as_role,
     as_text,
     is_missing,
     notices_of,
@@ -88,6 +89,14 @@ def test_long_texts_are_no_attributes_and_counted() -> None:
     assert notices_of(Counter()) == ()
     assert "and 3 more names" in notices_of(Counter("abcdefgh"))[0]
     assert notices_of(Counter({"\x1b[2J\n": 1}))[0].isprintable()
+
+
+def test_roles_are_bounded() -> None:
+    assert as_role("identity", 7.0) == "7"
+    assert as_role("licence", "x" * 10_000) and as_role("split", None) is None
+    for role, text in (("identity", "x" * 1_001), ("split", "x" * 1_001), ("consent", "x" * 10_001)):
+        with pytest.raises(ValueError, match=f"the {role} has 1"):
+            as_role(role, text)
 
 
 def test_too_many_attributes() -> None:
