@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 RECOGNISED = ("identity", "split", "licence", "consent")
@@ -12,6 +13,7 @@ MOST_LETTERS = 20_000_000
 _MOST_NAMES = 100
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
+_WILD = ("(?P<", "[^/]+?")
 _PIECE = re.compile(r"\{(\w+)\}|(\*)|([^{}*]+)|(.)", re.DOTALL)
 
 
@@ -24,23 +26,43 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     Raises:
         ValueError: a brace that is not closed, a name that starts with a digit, or more than 100 names.
     """
+    names = [name for name, *_ in _PIECE.findall(text) if name]
     seen: set[str] = set()
-    expression = ""
+    segments: list[list[str]] = [[]]  # expressions between slashes; those of wildcards start with one of _WILD
+    backtracking: set[int] = set()
     for name, star, plain, other in _PIECE.findall(text):
         if other:
             raise ValueError(f"a pattern is a path with names in braces; '{other}' stands alone")
         if name and not name.isidentifier():
             raise ValueError(f"a name in a pattern starts with a letter, not '{name}'")
         if name in seen:
-            expression += f"(?P={name})"
+            segments[-1].append(f"(?P={name})")
         elif name:
             seen.add(name)
-            expression += f"(?P<{name}>[^/]+?)"
+            segments[-1].append(f"(?P<{name}>[^/]+?)")
+            if names.count(name) > 1:
+                backtracking.add(len(segments) - 1)
+        elif star:
+            segments[-1].append("[^/]+?")
         else:
-            expression += "[^/]+?" if star else re.escape(plain)
+            first, *more = plain.split("/")
+            segments[-1].append(re.escape(first))
+            segments += [[re.escape(part)] for part in more]
     if len(seen) > _MOST_NAMES:
         raise ValueError(f"a pattern has at most {_MOST_NAMES} names, not {len(seen)}")
-    return re.compile(expression)
+    whole = ["".join(parts if place in backtracking else _at_once(parts)) for place, parts in enumerate(segments)]
+    return re.compile("/".join(whole))
+
+
+def _at_once(parts: list[str]) -> list[str]:
+    """Bind each wildcard but the last of a segment to the text after it.
+
+    The first place of that text leaves the most for the rest, so trying the others could find nothing else, and would
+    take minutes for a name such as `______.jpg`.
+    """
+    wild = [place for place, part in enumerate(parts) if part.startswith(_WILD)]
+    bound = [f"(?>{''.join(parts[begin:end])})" for begin, end in itertools.pairwise(wild)]
+    return [*parts[: wild[0]], *bound, *parts[wild[-1] :]] if wild else parts
 
 
 def expand_braces(pattern: str) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -124,3 +125,39 @@ def test_any_pattern_of_names_is_an_expression_or_a_value_error(pattern: str) ->
 def test_too_many_names() -> None:
     with pytest.raises(ValueError, match="at most 100 names, not 101"):
         compile_pattern("/".join(f"{{n{number}}}" for number in range(101)))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{a}_{b}_{c}_{d}.jpg", "{a}{b}{c}{d}{e}{f}{g}{h}.jpg", "*_*_*_*_*_*.jpg", "{x}/{a}-{x}-{b}-{c}-{d}.jpg"]
+)
+@pytest.mark.parametrize("letter", ["_", "-", "x"])
+def test_no_name_of_a_file_takes_long(pattern: str, letter: str) -> None:
+    begin = time.monotonic()
+    for uri in (letter * 250 + ".png", f"{letter}/" + letter * 250 + ".png"):
+        assert compile_pattern(pattern).fullmatch(uri) is None
+    assert time.monotonic() - begin < 1
+
+
+def _as_few_as_possible(pattern: str) -> re.Pattern[str]:
+    """The expression that tries everything."""
+    expression = ""
+    for piece in re.findall(r"\{.\}|.", pattern):
+        name = piece[1:-1]
+        if piece == "*":
+            expression += "[^/]+?"
+        elif not name:
+            expression += re.escape(piece)
+        else:
+            expression += f"(?P={name})" if f"(?P<{name}>" in expression else f"(?P<{name}>[^/]+?)"
+    return re.compile(expression)
+
+
+PIECES = st.lists(st.sampled_from(["{a}", "{b}", "{c}", "*", "_", "x", "/", "_x"]), max_size=8).map("".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(PIECES, st.lists(st.text("_xy/", max_size=9), min_size=5, max_size=20))
+def test_names_are_as_short_as_possible(pattern: str, uris: list[str]) -> None:
+    for uri in uris:
+        found, expected = compile_pattern(pattern).fullmatch(uri), _as_few_as_possible(pattern).fullmatch(uri)
+        assert (found and found.groupdict()) == (expected and expected.groupdict())
