@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from faceloom.pipelines.analyse import photo_task as analysis
@@ -151,3 +153,13 @@ def test_one_photo_with_a_split_is_enough(photos: Path) -> None:
     ends = ("split", "train", *[""] * (len(lines) - 2))
     (photos / "photos.csv").write_text("".join(f"{line},{end}\n" for line, end in zip(lines, ends, strict=True)))
     assert survey(context(photos, split={"by": "source"}), workers=1, watcher=Told()).analysed_now == 6
+
+
+def test_columns_that_are_no_attributes_are_a_warning(photos: Path) -> None:
+    names = sorted(path.name for path in photos.glob("*.png"))
+    pq.write_table(pa.table({"uri": names, "emb": [[0.5]] * len(names)}), photos / "t.parquet")
+    watcher = Told()
+    sources = [{"path": str(photos / "t.parquet"), "name": "s"}]
+    found = survey(context(photos, sources=sources), workers=1, watcher=watcher)
+    assert found.warnings[0].startswith("source s: columns that are no text")
+    assert f"Warning: {found.warnings[0]}" in watcher.notes

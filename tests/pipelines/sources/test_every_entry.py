@@ -41,19 +41,25 @@ def grow(root: Path, entries: list[tuple[int, str, str]]) -> None:
         path = folders[where % len(folders)] / name
         if os.path.lexists(path):
             continue
-        make: dict[str, Callable[[], Any]] = {
-            "file": lambda path=path: path.write_bytes(b"x"),
-            "empty": path.touch,
-            "folder": path.mkdir,
-            "pipe": lambda path=path: os.mkfifo(path),
-            "socket": lambda path=path: os.mknod(path, stat.S_IFSOCK | 0o600),
-            "up": lambda path=path: path.symlink_to(path.parent),
-            "self": lambda path=path: path.symlink_to(path.name),
-            "dangling": lambda path=path: path.symlink_to("nowhere"),
-            "to_file": lambda path=path, where=where: path.symlink_to(files[where % len(files)]),
-            "to_folder": lambda path=path, where=where: path.symlink_to(folders[where % len(folders)]),
-        }
-        make[kind]()
+        if kind == "file":
+            path.write_bytes(b"x")
+        elif kind == "empty":
+            path.touch()
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "socket":
+            os.mknod(path, stat.S_IFSOCK | 0o600)
+        else:
+            targets = {
+                "up": path.parent,
+                "self": Path(name),
+                "dangling": Path("nowhere"),
+                "to_file": files[where % len(files)],
+                "to_folder": folders[where % len(folders)],
+            }
+            path.symlink_to(targets[kind])
         if kind == "folder":
             folders.append(path)
         elif kind == "file":
