@@ -223,7 +223,7 @@ class Storage:
     def names(self) -> _Paths:
         """Sorted names of everything that lies directly in the root; empty if it does not exist."""
         with _storage_errors("cannot be listed", self.root, reading=True):
-            return sorted(os.listdir(self.root)) if os.path.exists(self.root) else []  # noqa: PTH110, PTH208
+            return sorted(os.listdir(self.root)) if Path(self.root).is_dir() else []  # noqa: PTH208
 
     def sync_folders(self, *folders: str) -> None:
         """Sync folders to the disk, so that new file names survive a power cut. Call once after many writes."""

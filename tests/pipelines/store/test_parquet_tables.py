@@ -9,7 +9,6 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceloom.pipelines.store import parquet_tables as tables
-from faceloom.pipelines.store import table_reader
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
@@ -354,54 +352,3 @@ def test_tampered_metadata_is_called_damaged(storage: Storage, parts: str | None
     with pytest.raises(StorageError, match="damaged Parquet file") as caught:
         tables.read_metadata(storage, "t.parquet")
     assert caught.value.where == "t.parquet" and "\n" not in str(caught.value)
-
-
-def test_a_small_file_with_many_rows_is_refused_before_it_is_read(storage: Storage) -> None:
-    one = pa.DictionaryArray.from_arrays(pa.array(np.zeros(3_000_000, np.int8)), pa.array(["scan"])).cast(pa.string())
-    pq.write_table(pa.table({f.name: one for f in fields(Reject)}), storage.local("t.parquet"))
-    with pytest.raises(StorageError, match="18,000,000 values; at most"):
-        tables.read_rejects(storage, "t.parquet")
-
-
-def test_a_small_file_that_repeats_a_long_text_takes_no_memory(
-    storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(table_reader, "MOST_CONTENT", 10_000_000)
-    rows = [Reject("scan", "s", "u", "empty", "x" * 500_000)] * 200
-    tables.write_rejects(storage, "t.parquet", rows)
-    assert storage.size("t.parquet") < 50_000
-    pool, before = pa.system_memory_pool(), pa.default_memory_pool()
-    pa.set_memory_pool(pool)
-    try:
-        with pytest.raises(StorageError, match=r"100,0.* bytes in memory; at most"):
-            tables.read_rejects(storage, "t.parquet")
-    finally:
-        pa.set_memory_pool(before)
-    assert pool.max_memory() < 20_000_000
-
-
-def test_a_small_file_with_a_long_list_is_refused_before_it_is_read(storage: Storage) -> None:
-    tables.write_index(storage, "t.parquet", EXAMPLES["index"], {})
-    table = pq.read_table(storage.local("t.parquet"))
-    count = 5_000_000
-    field = table.schema.field("members").type.value_field
-    items = pa.nulls(count, field.type)
-    made = pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), items)
-    at = table.column_names.index("members")
-    table = table.set_column(at, "members", made.cast(table.schema.field("members").type))
-    pq.write_table(table, storage.local("t.parquet"))
-    assert storage.size("t.parquet") < 50_000
-    with pytest.raises(StorageError, match=r"20,000,00. list items; at most"):
-        tables.read_index(storage, "t.parquet")
-
-
-def test_a_pipe_and_a_huge_file_are_not_read(storage: Storage) -> None:
-    import os
-
-    os.mkfifo(storage.local("pipe.parquet"))
-    with storage.local("huge.parquet").open("wb") as stream:
-        stream.truncate(2**40)
-    for name in ("pipe", "huge"):
-        for read in (tables.read_index, tables.read_metadata, tables.read_rejects):
-            with pytest.raises(StorageError, match="cannot be read: it "):
-                read(storage, f"{name}.parquet")
