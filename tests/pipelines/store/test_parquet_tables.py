@@ -335,9 +335,13 @@ def test_a_tampered_table_is_called_damaged_in_one_line(kind: str, number: int, 
 def test_the_message_names_row_column_and_value(storage: Storage) -> None:
     rows = [replace(EXAMPLES["index"][0], key=f"k{number}") for number in range(3)]
     tables.write_index(storage, "t.parquet", [*rows[:2], replace(rows[2], length=2**62)], {})
-    for read in (tables.read_index, lambda *at: tables.read_index_columns(*at, ["key", "length"])):
+    reads: list[Callable[[], object]] = [
+        lambda: tables.read_index(storage, "t.parquet"),
+        lambda: tables.read_index_columns(storage, "t.parquet", ["key", "length"]),
+    ]
+    for read in reads:
         with pytest.raises(StorageError, match=r"row 2, column length: .* not 4611686018427387904"):
-            read(storage, "t.parquet")
+            read()
 
 
 @pytest.mark.parametrize(
