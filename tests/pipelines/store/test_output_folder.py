@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,10 @@ def test_a_marker_of_another_program_or_version_claims_nothing(
     (out / MARKER).write_bytes(content)
     (out / "work").mkdir()
     (out / "work" / "a.txt").write_text("precious")
-    for use in (lambda: check_output(recipe(photos), str(out)), lambda: locked_output(Storage(str(out))).__enter__()):
+    uses: list[Callable[[], object]] = [
+        lambda: check_output(recipe(photos), str(out)), lambda: locked_output(Storage(str(out))).__enter__()
+    ]  # fmt: skip
+    for use in uses:
         with pytest.raises(StorageError, match=why) as caught:
             use()
         assert caught.value.where.endswith(MARKER) and "\n" not in str(caught.value)
@@ -117,8 +121,12 @@ def test_a_marker_that_is_no_plain_file_claims_nothing(photos: Path, tmp_path: P
     out = tmp_path / "out"
     out.mkdir()
     (tmp_path / "marker").write_bytes(MARK)
-    make = {"link": lambda: (out / MARKER).symlink_to(tmp_path / "marker"), "pipe": lambda: os.mkfifo(out / MARKER)}
-    make.get(how, (out / MARKER).mkdir)()
+    if how == "link":
+        (out / MARKER).symlink_to(tmp_path / "marker")
+    elif how == "pipe":
+        os.mkfifo(out / MARKER)
+    else:
+        (out / MARKER).mkdir()
     with pytest.raises(StorageError, match=r"a link inside|it is no file"):
         check_output(recipe(photos), str(out))
 
