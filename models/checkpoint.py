@@ -96,7 +96,7 @@ def read_card(folder: Path) -> ModelCard:
         value = error.strerror or error
         raise CheckpointError(f"the {CARD} cannot be read", where=where, value=value, remedy=AGAIN) from None
     except ValueError as error:
-        raise CheckpointError(f"the {CARD} is damaged", where=where, value=error, remedy=AGAIN) from None
+        raise CheckpointError(f"the {CARD} is damaged: {error}", where=where, remedy=AGAIN) from None
     if not isinstance(plain, dict) or plain.get("what") != ModelCard.model_fields["what"].default:
         raise CheckpointError(f"its {CARD} is not a card of faceloom", where=where, remedy=_TRAIN)
     if plain.get("format") != CARD_FORMAT:

@@ -154,7 +154,12 @@ def check_build(
     if number < 1:
         raise RecipeError("the number of worker processes is at least 1", where="workers", value=number)
     start_workers(loaded, number)
-    return CheckedBuild(prepare(loaded, str(out)), number)
+    try:
+        return CheckedBuild(prepare(loaded, str(out)), number)
+    except RecipeError as error:
+        file = "" if isinstance(recipe, Recipe) or not error.where.startswith("$") else f"{recipe}: "
+        where = f"{file}{error.where}"
+        raise RecipeError(error.what, where=where, value=error.value, remedy=error.remedy) from None
 
 
 def run_plan(checked: CheckedBuild, watcher: Watcher) -> tuple[Preview, list[Reject]]:

@@ -81,7 +81,7 @@ def load_predictor(path: Path) -> Any:
         predictor = dlib.shape_predictor(str(path))
         points = predictor(np.zeros((64, 64), np.uint8), dlib.rectangle(8, 8, 56, 56)).num_parts
     except UnfitFileError as error:
-        raise ModelFileError("the landmark model cannot be read", where=str(path), value=error, remedy=remedy) from None
+        raise ModelFileError(f"the landmark model cannot be read: {error}", where=str(path), remedy=remedy) from None
     except (RuntimeError, ValueError, OSError, MemoryError) as error:  # whatever a length in the file leads dlib to
         what, value = "the file is not a dlib shape predictor", " ".join(str(error).split())[:200]
         raise ModelFileError(what, where=str(path), value=value, remedy=remedy) from None

@@ -34,8 +34,8 @@ def load_recipe(recipe: str | Path) -> Recipe:
         where = f"{path}: {error.where}" if error.where else str(path)
         raise RecipeError(error.what, where=where, value=error.value, remedy=error.remedy) from None
     except (OSError, UnfitFileError) as error:
-        value, remedy = getattr(error, "strerror", None) or error, "A recipe is a short YAML file"
-        raise RecipeError("cannot read the recipe", where=str(path), value=value, remedy=remedy) from None
+        why, remedy = getattr(error, "strerror", None) or error, "A recipe is a short YAML file"
+        raise RecipeError(f"cannot read the recipe: {why}", where=str(path), remedy=remedy) from None
     return _resolve_paths(parse_recipe(data, where=str(path)), path.parent)
 
 

@@ -59,5 +59,6 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError as error:
-        raise RecipeError("cannot read the recipe", where=str(path)[:200], value=error.strerror or error) from None
+        why, remedy = error.strerror or error, "Give the path of a YAML file"
+        raise RecipeError(f"cannot read the recipe: {why}", where=str(path)[:200], remedy=remedy) from None
     return True
