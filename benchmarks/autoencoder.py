@@ -42,6 +42,7 @@ def write_run(folder: Path, preset: Any) -> None:
     from faceloom.models.networks import make_network, parameter_count
     from faceloom.models.presets import preset_values
     from faceloom.schemas.model_card import DataCard, ModelCard
+    from faceloom.schemas.recipe import Align
 
     network: Any = make_network(preset)
     if hasattr(network, "looks"):
@@ -49,8 +50,8 @@ def write_run(folder: Path, preset: Any) -> None:
     folder.mkdir()
     files = {BEST: write_weights(folder / BEST, network.state_dict())}
     data = DataCard(
-        name="made-up", digest="", plan="", align={}, masks={}, licences={}, consents={}, train=0, held_out=0,
-        held_out_from="",
+        name="made-up", digest="0" * 64, plan="0" * 64, align=Align(size=preset.size), masks={}, licences={},
+        consents={}, train=0, held_out=0, held_out_from="",
     )  # fmt: skip
     card = ModelCard(
         preset=preset.name, size=preset.size, parameters=parameter_count(network), unstated_in_paper=preset.unstated,

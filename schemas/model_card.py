@@ -50,7 +50,7 @@ class DataCard(_Part):
 class FileCard(_Part):
     """Length and digest of one file beside the card."""
 
-    bytes: Annotated[int, Field(ge=8, le=2**40)]
+    bytes: Annotated[int, Field(ge=1, le=2**40)]
     sha256: _Digest
 
 

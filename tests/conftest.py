@@ -21,13 +21,14 @@ def write_run(
     from faceloom.models.networks import make_network
     from faceloom.models.presets import PRESETS, preset_values
     from faceloom.schemas.model_card import DataCard, ModelCard
+    from faceloom.schemas.recipe import Align
 
     torch.manual_seed(seed)
     chosen = PRESETS[preset]
     network = make_network(chosen)
     files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
     data = DataCard(
-        name="x", digest="0" * 64, plan="0" * 64, align={"mode": "eye_level", "size": chosen.size},
+        name="x", digest="0" * 64, plan="0" * 64, align=Align(mode="eye_level", size=chosen.size),
         masks={"surgical": 4}, licences={"CC0": 4}, consents={}, train=4, held_out=1, held_out_from="train",
     )  # fmt: skip
     card = ModelCard(

@@ -19,6 +19,7 @@ from faceloom.models.networks import CompactMasker, make_network, parameter_coun
 from faceloom.models.pairs import Pairs
 from faceloom.models.presets import PRESETS, preset_values
 from faceloom.schemas.model_card import DataCard, ModelCard
+from faceloom.schemas.recipe import Align
 
 
 def make_pairs(count: int, size: int, seed: int = 0) -> Pairs:
@@ -58,7 +59,7 @@ def make_card(preset: Any, files: dict[str, Any], **changes: Any) -> ModelCard:
     with torch.device("meta"):
         parameters = parameter_count(make_network(preset))
     data = DataCard(
-        name="made-up", digest="0" * 64, plan="1" * 64, align={"mode": "eye_level", "size": preset.size},
+        name="made-up", digest="0" * 64, plan="1" * 64, align=Align(mode="eye_level", size=preset.size),
         masks={"surgical": 8}, licences={"CC0": 8}, consents={"not stated": 8}, train=7, held_out=1,
         held_out_from="split val",
     )  # fmt: skip

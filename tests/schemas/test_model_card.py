@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from faceloom.schemas.model_card import CARD_FORMAT, DataCard, FileCard, ModelCard, ParentCard
+from faceloom.schemas.recipe import Align
 
 DATA = DataCard(
-    name="lee2022", digest="0" * 64, plan="1" * 64, align={"mode": "eye_level", "size": 64}, masks={"surgical": 3},
+    name="lee2022", digest="0" * 64, plan="1" * 64, align=Align(mode="eye_level", size=64), masks={"surgical": 3},
     licences={"not stated": 3}, consents={"not stated": 3}, train=2, held_out=1, held_out_from="split val",
 )  # fmt: skip
 FIELDS: dict[str, Any] = {

@@ -113,7 +113,7 @@ def test_a_key_given_twice_is_refused(text: str, path: str, tmp_path: Path) -> N
         load_recipe(recipe)
 
 
-BAD = {
+BAD: dict[str, str | bytes] = {
     "a date": "name: 2024-12-24",
     "an impossible date": "name: 2024-13-45",
     "a time": "name: x\ndescription: 2001-12-14t21:59:43.10-05:00",
@@ -233,10 +233,10 @@ FIELDS = [
 )
 @settings(max_examples=200, deadline=None)
 def test_no_value_of_any_field_ends_in_an_unforeseen_error(field: str, value: object) -> None:
-    for key in reversed(field.split(".")):
-        value = {key: value}
-    data: dict[str, object] = {"name": "x"}
-    data |= value  # type: ignore[operator]
+    first, _, second = field.partition(".")
+    second, _, third = second.partition(".")
+    value = {third: value} if third else value
+    data = {"name": "x", first: {second: value} if second else value}
     with contextlib.suppress(RecipeError):
         recipe = parse_recipe(data)
         assert Recipe.model_validate_json(recipe.model_dump_json(exclude_unset=True, by_alias=True)) == recipe
