@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from faceloom.pipelines.analyse.survey import Survey
 from faceloom.pipelines.plan.reuse import find_lifts
 from faceloom.pipelines.store.build_record import BuildRecord, count_rejects, read_record
+from faceloom.pipelines.store.checked_shards import check_shards
 from faceloom.pipelines.store.last_run import LastRun, read_last_run
 from faceloom.pipelines.store.parquet_tables import read_rejects
 from faceloom.pipelines.store.paths import (
@@ -112,7 +113,7 @@ class Preview:
 
 
 def look(storage: Storage) -> Shown:
-    """Read the counts and sizes of a finished build.
+    """Read the counts and sizes of a finished build. A shard of another length than listed becomes a warning.
 
     Raises:
         StorageError: there is no finished build.
@@ -121,6 +122,10 @@ def look(storage: Storage) -> Shown:
     last_run, notices = None, []
     try:
         last_run = read_last_run(storage)
+    except StorageError as error:
+        notices.append(str(error))
+    try:
+        check_shards(storage, record)
     except StorageError as error:
         notices.append(str(error))
     return Shown(record, _disk(storage, record), last_run, tuple(notices))
