@@ -272,7 +272,7 @@ def test_a_forged_index_is_named(tmp_path: Path) -> None:
     rows = read_index(storage, shard_index(shard.name))
     rows[3] = dataclasses.replace(rows[3], length=2**62)
     write_index(storage, shard_index(shard.name), rows, {"part": []}, length=shard.bytes)
-    with pytest.raises(StorageError, match=f"index/{shard.name}.parquet: the index cannot be right: row 3"):
+    with pytest.raises(StorageError, match=f"index/{shard.name}.parquet: .*row 3"):
         next(iter(open_split(tmp_path, "train", verify=False)))
 
 
