@@ -23,6 +23,7 @@ from faceloom.schemas.photos import Reject
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 10.0
 """Longest time for one input."""
+STAGES = ("scan", "analyse", "plan", "render")
 MOST_BYTES = 2 << 30
 """Most memory for one input, above what the process had before."""
 _LONGEST_MESSAGE = 2_000
@@ -121,15 +122,19 @@ def check_reject(reject: Reject) -> None:
 
 @cache
 def known_codes() -> dict[str, set[str]]:
-    """The codes of rejects by stage, as docs/output.md lists them."""
+    """The codes of rejects by stage, as the tables of docs/output.md list them."""
     text = (ROOT / "docs" / "output.md").read_text(encoding="utf-8").split("\n## Reject codes")[1]
-    stages = re.split(r"^### (\w+)", text, flags=re.MULTILINE)[1:]
-    codes = {
-        stage: set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`[^|]*) \|", body, re.MULTILINE))))
-        for stage, body in zip(stages[::2], stages[1::2])
-    }
-    # A photo that cannot be decoded may also show this while neighbours are sought.
-    return {**codes, "plan": codes["plan"] | codes["analyse"]}
+    codes: dict[str, set[str]] = {stage: set() for stage in STAGES}
+    heading = ""
+    for line in text.splitlines():
+        if line.startswith("### "):
+            heading = line.split()[1].rstrip(":")
+        elif line.startswith("| `"):
+            names, stages = line.split(" | ")[:2]
+            for stage in STAGES:
+                if stage == heading or stage in stages.split(", "):
+                    codes[stage].update(re.findall(r"`(\w+)`", names))
+    return codes
 
 
 def raised_at(error: BaseException) -> str:

@@ -175,12 +175,11 @@ def _run_process(report: Report, start: int, deadline: float, folder: Path) -> i
                 report.add(facts)
                 current, place = "", place + 1
         timer.stop()
+    if process.returncode > 0:  # an error of Python; native code ends a process by a signal
+        raise RuntimeError(f"the suite itself failed at {report.kind} {current}; see {errors.name}")
     if current and not timer.late:
         report.inputs += 1
-        why = "hung" if timer.hung else f"ended with {process.returncode}"
-        report.add_fault(current, f"the process {why}")
-    if not current and process.returncode and not timer.late:
-        raise RuntimeError(f"the process of {report.kind} cannot start; see {errors.name}")
+        report.add_fault(current, "the process hung" if timer.hung else f"the process ended with {process.returncode}")
     return report.wanted if timer.late else place + bool(current)
 
 
