@@ -248,7 +248,7 @@ def run(folder: Path, outcomes: Outcomes) -> None:
     outcomes.attempt("sheet", lambda: write_contact_sheet(out, folder / "sheet.png", count=4))
     outcomes.attempt("export", lambda: api.export(out, folder / EXPORT / "plain"))
     outcomes.attempt("records", lambda: api.export(out, folder / EXPORT / "records", layout="recordio"))
-    for split in ("train", "val", "test"):
+    for split in json.loads(finished_build()["build.json"])["by_split"]:
         outcomes.attempt("read", partial(_read, out, split, decode=True))
         found = outcomes.attempt("read bytes", partial(_read, out, split, decode=False))
         with outcomes.noting_faults():
