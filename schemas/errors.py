@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 
 from faceloom.schemas.reject_codes import check_code
+
+MOST_LETTERS = 300
+"""Letters of a value that a message shows."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def _line(text: str, most: int | None = None) -> str:
+    line = " ".join(text.split()) if "\n" in text else text
+    return line if most is None or len(line) <= most else f"{line[:most]}…"
 
 
 class FaceloomError(Exception):
@@ -23,11 +33,11 @@ class FaceloomError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        value = f" (got {self.value})" if self.value else ""
-        gap = "" if self.remedy.startswith("\n") else ". "
-        remedy = f"{gap}{self.remedy}" if self.remedy else ""
-        return f"{head}{value}{remedy}"
+        """One line, without control characters; a long value is cut short."""
+        head = f"{self.where}: {_line(self.what)}" if self.where else _line(self.what)
+        value = f" (got {_line(self.value, MOST_LETTERS)})" if self.value else ""
+        remedy = f". {_line(self.remedy)}" if self.remedy else ""
+        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", f"{head}{value}{remedy}")
 
 
 class RecipeError(FaceloomError):

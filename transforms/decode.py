@@ -30,6 +30,8 @@ _Read = TypeVar("_Read")
 
 MAX_PIXELS = 100_000_000
 """Default limit on the pixels of a photo; about 300 MB once decoded."""
+MOST_SIDE = 65_535
+"""Limit on a side in pixels, that of JPEG. Decoders take long over a picture of a few endless lines, or fail."""
 REDUCTIONS = (1, 2, 4, 8)
 """Reductions that the JPEG inverse transform computes at almost no cost."""
 
@@ -83,6 +85,9 @@ def read_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> PhotoHeader:
     header, cut_off = _jpeg_header(data) or _tolerant(_pillow_header, data)
     if header.width * header.height > max_pixels:
         raise _too_large(max_pixels, f"{header.width}x{header.height}")
+    if max(header.size) > MOST_SIDE:
+        what, remedy = f"a side has more than {MOST_SIDE:,} pixels", "Crop the picture"
+        raise PhotoError("unsupported", what, value=f"{header.width}x{header.height}", remedy=remedy)
     if cut_off:
         raise PhotoError("truncated", f"the end of the {header.format} file is missing", value=f"{len(data)} bytes")
     return header

@@ -69,7 +69,8 @@ def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
         watcher.note(source_summary(spec.source_name, kind_of(source), photos[before:]))
         notices += notices_of_scan(source)
     if not photos and not rejects:
-        raise SourceError("the source holds no files", where=", ".join(s.path for s in context.recipe.sources))
+        where, remedy = ", ".join(spec.path for spec in context.recipe.sources), "Check the path, or the table's rows"
+        raise SourceError("the source holds no files", where=where, remedy=remedy)
     _refuse_without_splits(context, photos)
     scanned = time.perf_counter()
     analyser = analysis.analyser_id(context.recipe.faces)

@@ -9,6 +9,7 @@ from faceloom.pipelines.sources.values import LONGEST_TEXT
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_UNHELD = (ValueError, OverflowError, LookupError, TypeError, NotImplementedError)  # Arrow's errors are among them
 _MOST_BYTES = 1_000_000  # of one list or object; 68 landmarks take 1,088
 
 
@@ -70,14 +71,13 @@ def as_scalars(column: pa.Array, *, longest: int | None = LONGEST_TEXT) -> pa.Ar
 
 def cells_of(column: pa.ChunkedArray) -> list[object]:
     """The cells of a column; `UNREADABLE` for each that Python cannot hold, or that is longer than a megabyte."""
-    import pyarrow as pa
     import pyarrow.types as pat
 
     nested = pat.is_nested(column.type)
     if not nested:
         try:
             cells: list[object] = column.to_pylist()
-        except (pa.ArrowException, ValueError):
+        except _UNHELD:
             pass
         else:
             return cells
@@ -85,12 +85,10 @@ def cells_of(column: pa.ChunkedArray) -> list[object]:
 
 
 def _cell(column: pa.ChunkedArray, nested: bool) -> object:
-    import pyarrow as pa
-
     if nested and column.nbytes > _MOST_BYTES:
         return UNREADABLE
     try:
         value: object = column[0].as_py()
-    except (pa.ArrowException, ValueError, OverflowError, KeyError, TypeError):
+    except _UNHELD:
         return UNREADABLE
     return value

@@ -111,6 +111,7 @@ def _table_errors(file: Path) -> Iterator[None]:
 def _load_parquet(stream: IO[bytes], chosen: ChosenColumns) -> TableFile:
     import pyarrow as pa
     import pyarrow.parquet as pq
+    import pyarrow.types as pat
 
     names = [*chosen.roles.values(), *chosen.others]
     file = pq.ParquetFile(stream)
@@ -126,6 +127,8 @@ def _load_parquet(stream: IO[bytes], chosen: ChosenColumns) -> TableFile:
             column = batch.column(name)
             if name in texts:
                 column = as_scalars(column, longest=None)
+            elif pat.is_string_view(column.type):
+                column = column.cast(pa.large_string())  # it cannot pick rows from a view
             elif name in chosen.others:
                 missing, column = column.null_count, as_scalars(column)
                 left_out[name] += column.null_count - missing

@@ -122,7 +122,7 @@ def _header_name(header: bytes) -> str:
 def _extension(content: bytes, name: str | None, size: int | None) -> tuple[str | None, int | None]:
     start = 0
     while found := _RECORD.match(content, start):
-        stop = start + int(found[1])
+        stop = start + min(int(found[1]), len(content))
         value = content[found.end() : stop - 1]
         if found[2] == b"path":
             name = value.decode("utf-8", "surrogateescape")

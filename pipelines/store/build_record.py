@@ -15,7 +15,7 @@ from faceloom.pipelines.store.parquet_tables import read_index_columns, read_met
 from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, WORK, shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.column_types import FileName, Finite, Offset, first_fault, place_text
-from faceloom.schemas.errors import FaceloomError, RecipeError, StorageError
+from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
@@ -200,8 +200,8 @@ def make_record(
 
 def _check_none_lost(lost: int, what: str) -> None:
     if lost:
-        remedy = "Run the same command with --no-resume, and report this"
-        raise FaceloomError(f"the counts of the build do not match: {what}", value=lost, remedy=remedy)
+        remedy = "An index may be damaged: run the same command with --no-resume. If that does not help, report this"
+        raise StorageError(f"the counts of the build do not match: {what}", where=INDEX, value=lost, remedy=remedy)
 
 
 def write_record(storage: Storage, record: BuildRecord) -> None:

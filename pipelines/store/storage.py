@@ -24,6 +24,7 @@ REPAIR = "Remove it and run the same `faceloom build` again, which makes it anew
 """What to do about a damaged file."""
 
 _PARTIAL = re.compile(r"\.partial-(probe|[0-9]+-[0-9]+)$")
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.ENOENT}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _IN_THE_WAY = "A file exists where a folder is needed; move it away or choose another output folder"
 _REMEDIES = {
@@ -90,7 +91,8 @@ class Storage:
         """
         pure = PurePosixPath(path)
         if pure.is_absolute() or ".." in pure.parts or "\0" in path:
-            raise StorageError("the path must be relative and stay inside the output folder", value=ascii(path))
+            what = "a path must be relative and stay inside the output folder"
+            raise StorageError(what, where=self.root, value=ascii(path), remedy=REPAIR)
         place = self.root
         for name in pure.parts:
             place = os.path.join(place, name)  # noqa: PTH118
@@ -334,10 +336,13 @@ def _raise_storage_error(
 
 
 def _sync_folder(folder: Path) -> None:
-    # Some file systems cannot sync a folder; a rerun makes what a power cut loses.
-    with contextlib.suppress(OSError):
+    try:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except OSError as error:
+        # Some systems cannot sync a folder; a rerun makes what a power cut loses there.
+        if error.errno not in _CANNOT_SYNC:
+            _raise_storage_error(error, "cannot be synced to the disk", str(folder), folder)

@@ -47,7 +47,7 @@ def kill(bench: Bench, out: Path, chance: random.Random, *, whom: str) -> tuple[
 
     ended = bench.run(out, disturb=disturb)
     codes = (0, 1) if whom == "one process" else (0, -signal.SIGKILL)
-    return f"after {wait:.2f} s", faults_of(ended, *codes)
+    return f"after {wait:.2f} s", faults_of(ended, 1 if failed else 0)
 
 
 def pause(bench: Bench, out: Path, chance: random.Random) -> tuple[str, list[str]]:
@@ -74,9 +74,6 @@ def fail(
     ended = bench.run(out, fault={"call": call, "at": at, "error": error, "folder": str(folder)})
     count = folder / call
     failed = count.exists() and count.stat().st_size >= at
-    codes = [1 if failed else 0]
-    if call == "fsync":
-        codes.append(0)  # of a folder, which some file systems cannot sync
     name = error if isinstance(error, str) else errno.errorcode[error]
     return f"{name} in call {at} of {call}", faults_of(ended, *codes)
 

@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from PIL import Image
 from faceloom.pipelines import demo
 from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.pipelines.recipe.yaml_text import parse_yaml
+from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.keys import generator
 from faceloom.schemas.recipe import parse_recipe
 
@@ -100,11 +100,13 @@ def test_recipes_in_documents_are_valid(name: str) -> None:
         parse_recipe({"name": "example", **document})
 
 
-def test_the_error_in_the_document_is_the_real_one() -> None:
+def test_the_error_in_the_document_is_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (shown,) = re.findall(r"^Error: (.*)$", text_of("recipes.md"), re.MULTILINE)
-    masks: list[dict[str, Any]] = [{"kind": "polygon", "shape": "A"}, {"kind": "polygon", "shape": "G"}]
-    with pytest.raises(Exception, match="shape") as caught:
-        parse_recipe({"name": "wrong", "masks": masks})
+    monkeypatch.chdir(tmp_path)
+    masks = "[{kind: polygon, shape: A}, {kind: polygon, shape: G}]"
+    Path("my-recipe.yaml").write_text(f"name: wrong\nmasks: {masks}\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("my-recipe.yaml")
     assert str(caught.value) == shown
 
 
@@ -136,10 +138,11 @@ def reject_codes() -> set[str]:
 
 
 def test_every_reject_code_is_explained() -> None:
-    from faceloom.pipelines.sources.walk import _MESSAGES
+    from faceloom.schemas.reject_codes import REJECT_CODES
 
-    codes = reject_codes() | set(_MESSAGES)
+    codes = reject_codes()
     assert {"no_face", "truncated", "duplicate_photo", "mask_fit", "damaged_shard"} <= codes
+    assert codes <= set(REJECT_CODES)
     explained = set(re.findall(r"`(\w+)`", text_of("output.md")))
     assert codes - explained == set()
 

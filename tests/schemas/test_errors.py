@@ -46,9 +46,11 @@ def test_every_error_of_ours_has_one_base() -> None:
         ({"value": 3}, "it broke (got 3)"),
         ({"remedy": "Mend it"}, "it broke. Mend it"),
         ({"where": "$.x", "value": "y", "remedy": "Use z"}, "$.x: it broke (got y). Use z"),
-        ({"remedy": "\n$.y: also this"}, "it broke\n$.y: also this"),
+        ({"remedy": "\n$.y: also this"}, "it broke. $.y: also this"),
         ({"value": 0}, "it broke (got 0)"),
         ({"value": ""}, "it broke"),
+        ({"value": "two\n  lines", "where": "a\nb \x1b[31m"}, "a\\x0ab \\x1b[31m: it broke (got two lines)"),
+        ({"value": "y" * 301}, f"it broke (got {'y' * 300}…)"),
     ],
 )
 def test_the_message_says_where_what_value_and_remedy(fields: dict[str, str], said: str) -> None:

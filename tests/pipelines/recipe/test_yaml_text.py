@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from faceloom.pipelines.recipe.yaml_text import MOST_BYTES, MOST_DEPTH, parse_yaml
+from faceloom.pipelines.recipe.yaml_text import MOST_BYTES, parse_yaml
 from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.plain_values import MOST_DEPTH
 
 
 def test_plain_values() -> None:

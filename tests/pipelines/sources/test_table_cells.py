@@ -69,11 +69,13 @@ def test_other_types_are_no_scalars(kind: pa.DataType) -> None:
         (pa.array([[[1.0, 2.0]], None]), [[[1.0, 2.0]], None]),
         (pa.array([[0] * 200_000, [1]]), [UNREADABLE, [1]]),
         (pa.array([[1_700_000_000_123_456_789], [1_000]], pa.list_(pa.timestamp("ns"))), None),
+        (pa.array([10**8, 1], pa.date32()), None),
+        (pa.array([0, 1], pa.timestamp("us", "Mars/X")), [UNREADABLE] * 2),
         (pa.array([{"day": 10**8}, {"day": 1}], pa.struct({"day": pa.date32()})), None),
     ],
     ids=str,
 )
-def test_lists_and_objects_are_read_one_by_one(column: pa.Array, found: Any) -> None:
+def test_cells_that_python_cannot_hold_are_marked_one_by_one(column: pa.Array, found: Any) -> None:
     values = cells_of(pa.chunked_array([column]))
     assert values == found if found else values[0] is UNREADABLE and values[1] is not UNREADABLE
 

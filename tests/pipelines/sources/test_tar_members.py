@@ -150,6 +150,18 @@ def test_pax_lengths_that_are_no_number_are_damage(tmp_path: Path, size: str) ->
         list(members(tmp_path / "a.tar"))
 
 
+def test_a_pax_record_of_endless_length_ends_with_its_header(tmp_path: Path) -> None:
+    record = b"1" + b"0" * 30 + b" path=b.jpg\n"
+    header = tarfile.TarInfo("x")
+    header.size, header.type = len(record), tarfile.XHDTYPE
+    file = tarfile.TarInfo("a.jpg")
+    data = (
+        header.tobuf(tarfile.USTAR_FORMAT) + record.ljust(512, b"\0") + file.tobuf(tarfile.USTAR_FORMAT) + bytes(1024)
+    )
+    (tmp_path / "a.tar").write_bytes(data)
+    assert len(list(members(tmp_path / "a.tar"))) == 1
+
+
 def test_joined_archives_are_read_to_the_end(tmp_path: Path) -> None:
     one, two = write(tmp_path / "1.tar", {"a.jpg": b"one"}), write(tmp_path / "2.tar", {"b.jpg": b"two"})
     (tmp_path / "both.tar").write_bytes(one.read_bytes() + two.read_bytes())

@@ -346,3 +346,20 @@ def test_it_pickles(storage: Storage) -> None:
 def test_other_roots_are_refused(root: str) -> None:
     with pytest.raises(StorageError):
         Storage(root)
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+def test_a_system_that_cannot_sync_folders_stops_nothing(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    put(storage, "a")
+    monkeypatch.setattr(os, "fsync", fails_with(code))
+    storage.sync_folders("")
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_a_folder_that_fails_to_sync_is_an_error(storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    put(storage, "a")
+    monkeypatch.setattr(os, "fsync", fails_with(code))
+    with pytest.raises(StorageError, match="cannot be synced|disk full"):
+        storage.sync_folders("")
