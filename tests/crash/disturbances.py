@@ -47,7 +47,7 @@ def kill(bench: Bench, out: Path, chance: random.Random, *, whom: str) -> tuple[
 
     ended = bench.run(out, disturb=disturb)
     codes = (0, 1) if whom == "one process" else (0, -signal.SIGKILL)
-    return f"after {wait:.2f} s", faults_of(ended, 1 if failed else 0)
+    return f"after {wait:.2f} s", faults_of(ended, *codes)
 
 
 def pause(bench: Bench, out: Path, chance: random.Random) -> tuple[str, list[str]]:
@@ -75,7 +75,7 @@ def fail(
     count = folder / call
     failed = count.exists() and count.stat().st_size >= at
     name = error if isinstance(error, str) else errno.errorcode[error]
-    return f"{name} in call {at} of {call}", faults_of(ended, *codes)
+    return f"{name} in call {at} of {call}", faults_of(ended, 1 if failed else 0)
 
 
 def fill(bench: Bench, out: Path, chance: random.Random) -> tuple[str, list[str]]:
