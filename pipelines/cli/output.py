@@ -70,9 +70,11 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         if stop.code:  # whatever the interruption was wrapped in, or became
             stop.depart()
         trace = getattr(error, "trace", "")
-        if isinstance(error, FaceloomError) and not trace:
-            fault = {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
-            _refuse(str(error), {"error": type(error).__name__, **fault}, code, as_json)
+        fault = {"error": type(error).__name__, "what": str(error)}
+        if isinstance(error, FaceloomError):
+            fault |= {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
+            if not trace:
+                _refuse(str(error), fault, code, as_json)
         if debug and not trace:
             raise
         what = str(error) if trace else f"{type(error).__name__}: {error}"
@@ -82,7 +84,7 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
             text = f"memory ran out (got {what.partition(chr(10))[0].rstrip(': ')}). {MEMORY_REMEDY}"
         if debug:
             text = f"{unexpected}{what}\n{trace.rstrip()}"
-        _refuse(text, {"error": type(error).__name__, "what": str(error)}, FAILED, as_json)
+        _refuse(text, fault, FAILED, as_json)
     finally:
         threading.excepthook = hook
 

@@ -361,5 +361,5 @@ def test_a_system_that_cannot_sync_folders_stops_nothing(
 def test_a_folder_that_fails_to_sync_is_an_error(storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     put(storage, "a")
     monkeypatch.setattr(os, "fsync", fails_with(code))
-    with pytest.raises(StorageError, match="cannot be synced|disk full"):
+    with pytest.raises(StorageError, match=r"cannot be synced|disk full"):
         storage.sync_folders("")
