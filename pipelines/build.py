@@ -201,11 +201,11 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
 
 def _forget_damaged(plan: Plan, storage: Storage, watcher: Watcher) -> None:
     """Delete the indexes of damaged shards, so that this run renders these shards again."""
-    finished = [shard.name for shard in plan.shards if is_finished(storage, shard.name)]
-    if not finished:
+    written = [shard.name for shard in plan.shards if storage.exists(shard_index(shard.name))]
+    if not written:
         return
-    watcher.stage("verify", len(finished), "shards")
-    for name, fault in find_damaged(storage, finished, watcher.done).items():
+    watcher.stage("verify", len(written), "shards")
+    for name, fault in find_damaged(storage, written, watcher.done).items():
         watcher.note(f"Warning: the shard {name} is damaged and is rendered again: {fault}")
         storage.remove(shard_index(name))
 

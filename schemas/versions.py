@@ -1,7 +1,7 @@
 """Versions of our operations, part of a build's identity. Raised when the same input gives other bytes."""
 
-ANALYSER = "1"
-"""Of analysis: face boxes, landmarks, quality figures."""
+ANALYSER = "2"
+"""Of analysis: face boxes, landmarks, quality figures, rejects."""
 
 RENDERER = "5"
 """Of rendering: masks, alignment, encoding, the record of a sample."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
 from faceloom.pipelines.store.paths import INDEX, shard_index, shard_of_index
-from faceloom.pipelines.store.shard_files import is_finished
+from faceloom.pipelines.store.shard_files import find_damaged, is_finished
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.plan import Shard
@@ -26,7 +26,7 @@ class Lift:
 def find_lifts(storage: Storage, missing: Iterable[Shard]) -> dict[str, Lift]:
     """Find the parts of missing shards in finished shards. Returns lifts by part digest.
 
-    An older shard whose index is damaged is left out: its parts are rendered again.
+    An older shard that is damaged, or whose index is, is left out: its parts are rendered again.
     """
     wanted = {part.digest for shard in missing for part in shard.parts}
     lifts: dict[str, Lift] = {}
@@ -35,7 +35,8 @@ def find_lifts(storage: Storage, missing: Iterable[Shard]) -> dict[str, Lift]:
     for path in storage.list(INDEX):
         with contextlib.suppress(StorageError):
             lifts |= _lifts_of(storage, path, wanted - set(lifts))
-    return lifts
+    damaged = find_damaged(storage, sorted({lift.shard for lift in lifts.values()}))
+    return {part: lift for part, lift in lifts.items() if lift.shard not in damaged}
 
 
 def _lifts_of(storage: Storage, path: str, wanted: set[str]) -> dict[str, Lift]:

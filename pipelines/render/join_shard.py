@@ -40,14 +40,15 @@ def _join_shard(task: ShardTask, context: Context) -> None:
     rows: list[IndexRow] = []
     found: list[tuple[str, IndexRow]] = []  # the tar file of each row, and the row of its index
     parts: dict[str, Any] = {}
-    read = cache(partial(read_index, storage))  # several parts may be lifted from one shard
+    # Several parts may be lifted from one shard.
+    read, read_facts = cache(partial(read_index, storage)), cache(partial(read_metadata, storage))
     offset = 0
     for part in task.parts:
         lift = lifts.get(part)
         index, tar = (shard_index(lift.shard), shard_tar(lift.shard)) if lift else (part_index(part), part_tar(part))
         begin = lift.offset if lift else 0
         part_rows = [row for row in read(index) if row.part == part]
-        parts[part] = read_metadata(storage, index)["parts"].get(part, [])  # counted later
+        parts[part] = read_facts(index)["parts"].get(part, [])  # counted later
         found += [(tar, row) for row in part_rows]
         rows += [_moved(row, offset - begin) for row in part_rows]
         offset += sum(row.length for row in part_rows)

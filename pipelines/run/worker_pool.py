@@ -24,7 +24,7 @@ _CONTEXT = multiprocessing.get_context("forkserver" if sys.platform == "linux" e
 
 _DIED, _NO_START = "a worker process died", "worker processes cannot start"
 _CHECK_SECONDS = 1.0
-START_SECONDS = 120.0
+START_SECONDS = 600.0
 """Time for worker processes to start. A process without memory for that may wait forever."""
 
 

@@ -228,12 +228,38 @@ def read_record(storage: Storage) -> BuildRecord:
     data = storage.read_bytes(BUILD_RECORD, _MOST_RECORD_BYTES)
     try:
         parse_json(data, _MOST_RECORD_BYTES)  # refuses what is too deep
-        return BuildRecord.model_validate_json(data, strict=True)
+        record = BuildRecord.model_validate_json(data, strict=True)
+        _check_sums(record)
+        return record
     except ValidationError as error:
         place, text = first_fault(error)
         raise _damaged_record(f"{place_text(place)}: {text}" if place else text) from None
     except ValueError as error:
         raise _damaged_record(error) from None
+
+
+def _check_sums(record: BuildRecord) -> None:
+    """Check that the numbers of a record agree, so that a shard that is taken off its list is missed.
+
+    Raises:
+        ValueError: they do not.
+    """
+    by_split: Counter[str] = Counter()
+    names: set[str] = set()
+    for shard in record.shards:
+        if shard.name in names:
+            raise ValueError(f"it lists the shard {shard.name} twice")
+        names.add(shard.name)
+        by_split[shard.split] += shard.samples
+    if by_split.total() != record.written or dict(by_split) != record.by_split:
+        listed = ", ".join(f"{split} {count:,}" for split, count in sorted(record.by_split.items()))[:200]
+        raise ValueError(f"its shards hold {by_split.total():,} samples, but it lists {record.written:,} ({listed})")
+    if {sum(record.by_mask.values()), sum(record.by_source.values())} != {record.written}:
+        raise ValueError(f"its samples by mask or by source are not {record.written:,} in all")
+    rejected = sum(record.rejects.get("render", {}).values())
+    if record.planned != record.written + rejected:
+        what = f"{record.planned:,} samples are planned, {record.written:,} written and {rejected:,} rejected"
+        raise ValueError(f"samples are lost: {what}")
 
 
 def _damaged_record(why: object) -> StorageError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -34,13 +33,8 @@ def check_shards(storage: Storage, record: BuildRecord, split: str | None = None
     """Return the shards of a record, or of one of its splits. Each exists with the length that the record lists.
 
     Raises:
-        StorageError: the record lists a shard twice, or a shard is missing, no regular file, or of another length.
+        StorageError: a shard is missing, no regular file, or of another length.
     """
-    counts = Counter(shard.name for shard in record.shards)
-    for name, count in counts.items():
-        if count > 1:
-            remedy = "Run the same `faceloom build` again, which writes a new record"
-            raise StorageError("the record lists a shard twice", where=BUILD_RECORD, value=name, remedy=remedy)
     shards = tuple(shard for shard in record.shards if split in (None, shard.split))
     for shard in shards:
         _check_length(storage, shard.name, shard.bytes, BUILD_RECORD)
@@ -206,8 +200,10 @@ def _check_length(storage: Storage, shard: str, length: int, listed: str) -> Non
     try:
         with reading(tar):
             status = storage.local(tar).lstat()
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise StorageError(f"the shard is missing ({error.strerror})", where=tar, remedy=AGAIN) from None
+    except OSError as error:
+        raise StorageError(f"cannot be read ({error.strerror})", where=tar, remedy="Check the disk") from error
     if not stat.S_ISREG(status.st_mode):
         raise StorageError("the shard is no regular file", where=tar, remedy=AGAIN)
     if status.st_size != length:

@@ -137,7 +137,7 @@ class Storage:
     def read_bytes(self, path: str, most_bytes: int = MOST_BYTES) -> bytes:
         """All bytes of a file. Errors as `open`."""
         with self.open(path, most_bytes) as stream, _storage_errors("cannot be read", path, reading=True):
-            return stream.read(most_bytes)
+            return stream.read(min(most_bytes, os.fstat(stream.fileno()).st_size))  # Python takes memory for it at once
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         """Exactly `length` bytes of a file from `offset`.
@@ -264,6 +264,9 @@ class Storage:
                     "another process is writing to this folder", where=self.root, remedy=remedy
                 ) from None
         try:
+            if not os.path.lexists(path):  # an empty build took it away while this process waited to lock it
+                remedy = "Run the same command again"
+                raise StorageError("another process was writing to this folder", where=self.root, remedy=remedy)
             yield
         finally:
             lock.release()

@@ -11,6 +11,7 @@ from faceloom.pipelines.plan.reuse import Lift, find_lifts
 from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.tar_writer import END, append_sample
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.plan import Part, Shard
 
@@ -20,18 +21,20 @@ def storage(tmp_path: Path) -> Storage:
     return Storage(str(tmp_path))
 
 
-def row(part: str, offset: int, length: int = 1024) -> IndexRow:
-    return IndexRow("k", "i", "train", part, offset, length, (), "", "s", "u", "h", 0, (), "[]", "1", None, None)
-
-
 def put_shard(storage: Storage, name: str, parts: dict[str, int]) -> None:
-    """A shard whose parts have so many samples each."""
+    """A shard whose parts have so many samples of 1024 bytes each."""
     rows: list[IndexRow] = []
-    for part, count in parts.items():
-        rows += [row(part, 1024 * (len(rows) + n)) for n in range(count)]
-    write_index(storage, shard_index(name), rows, {part: [] for part in parts}, length=1024 * len(rows))
     with storage.write(shard_tar(name)) as stream:
-        stream.write(bytes(1024 * len(rows)))
+        for part, count in parts.items():
+            for _ in range(count):
+                key, offset = f"k{len(rows)}", 1024 * len(rows)
+                members = append_sample(stream, offset, key, [("json", b"{}")])
+                row = IndexRow(
+                    key, "i", "train", part, offset, 1024, members, "", "s", "u", "h", 0, (), "[]", "1", None, None
+                )
+                rows.append(row)
+        stream.write(END)
+    write_index(storage, shard_index(name), rows, {part: [] for part in parts}, length=1024 * len(rows) + len(END))
 
 
 def wanted(*parts: str) -> list[Shard]:
@@ -81,6 +84,16 @@ def test_a_damaged_index_of_an_older_shard_stops_nothing(storage: Storage) -> No
     storage.local("index/bad.parquet").write_bytes(b"x")
     os.mkfifo(storage.local("index/pipe.parquet"))
     assert {*find_lifts(storage, wanted("a"))} == {"a"}
+
+
+@pytest.mark.parametrize("at", [100, 600, 1100])
+def test_a_part_of_a_damaged_shard_is_rendered_again(storage: Storage, at: int) -> None:
+    put_shard(storage, "old", {"a": 1, "b": 1})
+    put_shard(storage, "whole", {"c": 1})
+    data = bytearray(storage.read_bytes(shard_tar("old")))
+    data[at] ^= 1
+    storage.local(shard_tar("old")).write_bytes(data)
+    assert find_lifts(storage, wanted("a", "c")) == {"c": Lift("whole", 0, 1024)}
 
 
 def test_an_empty_output_has_nothing_to_lift(storage: Storage) -> None:

@@ -70,7 +70,8 @@ def make_build(root: Path, shards: Sequence[tuple[str, int]], without_landmarks:
         by_split[split] += samples
     record = BuildRecord(
         recipe={}, plan="0" * 64, analyser="1", renderer="1", photos=number, faces=number, planned=number,
-        written=number, rejects={}, by_split=dict(by_split), by_mask={}, by_source={}, shards=tuple(records),
+        written=number, rejects={}, by_split=dict(by_split), by_mask={"m": number}, by_source={"s": number},
+        shards=tuple(records),
     )  # fmt: skip
     write_record(storage, record)
     return root

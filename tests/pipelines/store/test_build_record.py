@@ -214,7 +214,7 @@ def example(**changes: Any) -> BuildRecord:
         "recipe": portable_recipe(Recipe(name="x", description="é")),
         "plan": "d", "analyser": "1", "renderer": "1", "photos": 1,
         "faces": 1, "planned": 1, "written": 1, "rejects": {}, "by_split": {"train": 1}, "by_mask": {"none": 1},
-        "by_source": {"s": 1}, "shards": (),
+        "by_source": {"s": 1}, "shards": ({"name": "train-all-abc", "split": "train", "samples": 1, "bytes": 1},),
     }  # fmt: skip
     return BuildRecord(**{**fields, **changes})
 
@@ -232,8 +232,8 @@ def test_an_unchanged_record_is_not_written_again(storage: Storage) -> None:
     before = storage.local(BUILD_RECORD).stat()
     write_record(storage, example())
     assert storage.local(BUILD_RECORD).stat().st_ino == before.st_ino
-    write_record(storage, example(written=0))
-    assert read_record(storage).written == 0
+    write_record(storage, example(photos=2))
+    assert read_record(storage).photos == 2
 
 
 def test_a_foreign_folder_has_no_finished_build(storage: Storage) -> None:
@@ -275,6 +275,8 @@ def test_a_record_with_keys_of_a_later_version_is_read(storage: Storage) -> None
      tampered(shard={"name": "/etc/passwd"}), tampered(shard={"name": "../x"}), tampered(shard={"name": "a\0"}),
      tampered(shard={"name": ""}), tampered(shard={"name": None}), tampered(shard={"split": "a/../b"}),
      tampered(shard={"bytes": 2**62}), tampered(shard={"samples": -1}), tampered(shard={"samples": True}),
+     tampered(shards=[]), tampered(written=9999), tampered(by_split={"val": 1}), tampered(by_mask={"none": 2}),
+     tampered(by_source={}), tampered(planned=2), tampered(shard={"split": "val"}),
      tampered(shard={"name": "\x1b[2J"}), tampered(photos=10**400)],
 )  # fmt: skip
 def test_a_damaged_record_is_called_damaged(storage: Storage, content: bytes) -> None:

@@ -131,11 +131,8 @@ def test_a_shard_is_a_regular_file_of_its_length(own: tuple[Storage, ShardRecord
         read_places(storage, shard.name)
 
 
-def test_a_shard_that_is_listed_twice_is_refused(build: Storage) -> None:
+def test_the_shards_of_a_split_are_chosen(build: Storage) -> None:
     record = read_record(build)
-    twice = record.model_copy(update={"shards": (*record.shards, record.shards[0])})
-    with pytest.raises(StorageError, match=rf"build.json: .*twice \(got {record.shards[0].name}\)"):
-        check_shards(build, twice)
     assert check_shards(build, record) == record.shards and check_shards(build, record, "test") == ()
 
 
