@@ -107,7 +107,7 @@ class RenderParts(_Stage, beam.PTransform):  # type: ignore[misc]
 
 def analyse_tasks(context: Context) -> list[AnalyseTask]:
     """Tasks for the photos that were not analysed before. The output folder becomes ours if it is new."""
-    with locked_output(context.storage):
+    with locked_output(context.storage, keep=True):
         rows = [row for spec in context.recipe.sources for row in context.source(spec.source_name).scan()]
     photos = [row for row in rows if isinstance(row, Photo)]
     if context.recipe.guide is None:

@@ -38,11 +38,15 @@ def check_output(recipe: Recipe, out: str) -> None:
 
 
 @contextlib.contextmanager
-def locked_output(storage: Storage) -> Iterator[None]:
+def locked_output(storage: Storage, *, keep: bool = False) -> Iterator[None]:
     """Lock an output folder for one build or plan. Writes the marker if it is missing; deletes partial files.
 
     A run that ends with nothing but the marker and the lock, such as one without photos, leaves neither them nor the
     folders that it created: they would claim the folder for faceloom.
+
+    Args:
+        storage: the output folder.
+        keep: leave the marker, because worker processes will write to the folder later.
 
     Raises:
         StorageError: another process holds the lock, the folder cannot be written, or it holds foreign files.
@@ -61,7 +65,8 @@ def locked_output(storage: Storage) -> Iterator[None]:
                 storage.check_writable()
                 yield
             finally:
-                _unclaim_if_empty(storage)
+                if not keep:
+                    _unclaim_if_empty(storage)
     finally:
         with contextlib.suppress(OSError):  # the first one that is not empty ends it
             for place in created:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.store.output_folder import check_output, locked_output
+from faceloom.pipelines.store.output_folder import check_output, is_marked, locked_output
 from faceloom.pipelines.store.paths import BUILD_RECORD, DATA_CARD, FOLDERS, LAST_RUN, MARKER
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, SourceError, StorageError
@@ -201,3 +201,10 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     storage = Storage(str(tmp_path / "out"))
     with locked_output(storage), pytest.raises(StorageError, match="another process"), locked_output(storage):
         pass
+
+
+def test_a_folder_that_is_kept_is_claimed_before_anything_is_written(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path / "out"))
+    with locked_output(storage, keep=True):
+        pass
+    assert is_marked(storage)
