@@ -86,6 +86,7 @@ def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) 
 
     Raises:
         FaceloomError: the target lies among the photos.
+        StorageError: the record of the build is damaged.
     """
     named = _naming_sources(record)
     for source, uri, sha256 in _first_photos(storage, record):
@@ -96,12 +97,10 @@ def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) 
 
 def _naming_sources(record: BuildRecord) -> set[str]:
     """Names of the sources that are files, or patterns of files. A record holds the last part of each path."""
-    sources = [source for source in record.recipe.get("sources") or () if isinstance(source, dict)]
     return {
-        str(source.get("name") or source.get("path"))
-        for source in sources
-        if source.get("kind", "auto") in ("table", "shards", "recordio")
-        or ending(str(source.get("path"))) in ("csv", "tsv", "parquet", "tar", "rec")
+        spec.source_name
+        for spec in record.settings.sources
+        if spec.kind in ("table", "shards", "recordio") or ending(spec.path) in ("csv", "tsv", "parquet", "tar", "rec")
     }
 
 

@@ -40,7 +40,8 @@ def built(tmp_path_factory: pytest.TempPathFactory, table: Path) -> tuple[Storag
 def listed(built: tuple[Storage, BuildRecord]) -> tuple[Storage, BuildRecord]:
     """The same build as if its source were the folder of the photos."""
     storage, record = built
-    return storage, record.model_copy(update={"recipe": {"sources": [{"kind": "flat", "path": "photos"}]}})
+    recipe = {"name": "try", "sources": [{"kind": "flat", "path": "photos"}]}
+    return storage, record.model_copy(update={"recipe": recipe})
 
 
 def files(folder: Path) -> dict[Path, bytes]:
@@ -140,6 +141,15 @@ def test_a_table_names_its_photos_so_a_target_may_lie_among_them(
     built: tuple[Storage, BuildRecord], table: Path
 ) -> None:
     check_target(Storage(str(table.parent / "files")), *built)
+
+
+@pytest.mark.parametrize("sources", [5, "photos", [7], [{"path": 5}], {"path": "photos"}])
+def test_a_record_with_damaged_sources_is_refused(
+    built: tuple[Storage, BuildRecord], tmp_path: Path, sources: object
+) -> None:
+    record = built[1].model_copy(update={"recipe": {"name": "try", "sources": sources}})
+    with pytest.raises(StorageError, match=r"damaged build record .*\$\.sources"):
+        check_target(Storage(str(tmp_path / "files")), built[0], record)
 
 
 def test_a_table_with_the_root_of_the_machine_leaves_every_target(
