@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -36,8 +35,8 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None
 
     Raises:
         FaceloomError: the target is a file, lies in the output folder or among the build's photos, holds files that no
-            export wrote, a link, or an export of another plan. Two plans in one folder would mix splits: a person may
-            be in train by one plan and in test by the other.
+            export wrote, or an export of another plan. Two plans in one folder would mix splits: a person may be in
+            train by one plan and in test by the other.
     """
     target.check_folder()
     folder, out = Path(target.root).resolve(), Path(storage.root).resolve()
@@ -53,11 +52,9 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None
 
 
 def _refuse_foreign(target: Storage, folder: Path) -> None:
-    """Refuse a folder whose files no export wrote, and links, through which an export would write elsewhere."""
+    """Refuse a folder whose files no export wrote. `Storage` refuses a link where an export would write."""
     try:
         there = sorted(path.name for path in folder.iterdir() if ".partial-" not in path.name)
-        links = (path for path, names, _ in os.walk(folder, onerror=_raise) for path in _links(path, names))
-        link = next(links, None)
     except OSError as error:
         remedy = "Choose another folder, or ask its owner for permission"
         what = f"the target cannot be listed ({error.strerror})"
@@ -66,17 +63,6 @@ def _refuse_foreign(target: Storage, folder: Path) -> None:
         remedy = "Choose a new or an empty folder"
         what = "the target holds files that no export wrote"
         raise StorageError(what, where=target.root, value=", ".join(there[:3]), remedy=remedy)
-    if link:
-        remedy = "Delete the link, or choose another folder"
-        raise StorageError("the target holds a link, which is not followed", where=link, remedy=remedy)
-
-
-def _links(place: str, names: list[str]) -> list[str]:
-    return [path for path in (os.path.join(place, name) for name in names) if os.path.islink(path)]  # noqa: PTH114, PTH118
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) -> None:

@@ -307,8 +307,9 @@ def is_partial(path: str) -> bool:
 
 
 def _link_error(place: str) -> StorageError:
-    remedy = "Put the file or folder itself there, or remove the link. Only the output folder as a whole may be a link"
-    return StorageError("a link inside an output folder, which faceloom does not follow", where=place, remedy=remedy)
+    remedy = "Put the file or folder itself there, or remove the link. Only the folder as a whole may be a link"
+    what = "a link inside an output folder or the target of an export, which faceloom does not follow"
+    return StorageError(what, where=place, remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -48,6 +48,11 @@ def export(storage: Storage, to: Path, split: str | None = None, limit: int | No
     return export_samples(storage, read_record(storage), layout, split=split, limit=limit, watcher=Watcher())
 
 
+def export_to(storage: Storage, to: Path, layout: str) -> None:
+    chosen = open_format(layout, Storage(str(to)))
+    export_samples(storage, read_record(storage), chosen, watcher=Watcher())
+
+
 def rows_of(storage: Storage) -> list[IndexRow]:
     return [row for path in storage.list("index") for row in read_index(storage, path)]
 
@@ -124,6 +129,24 @@ def test_a_second_export_writes_nothing(built: Storage, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert export(built, tmp_path) == Exported(written=0, skipped=6)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("layout", "level"), [("folder", 1), ("folder", 2), ("folder", 3), ("recordio", 1), ("recordio", 2)]
+)
+def test_a_link_in_the_target_is_refused_before_anything_is_written_through_it(
+    built: Storage, tmp_path: Path, layout: str, level: int
+) -> None:
+    target, other = tmp_path / "files", tmp_path / "other"
+    export_to(built, target, layout)
+    place = min(path for path in target.rglob("*") if len(path.relative_to(target).parts) == level)
+    place.rename(other)
+    place.symlink_to(other)
+    before = files(other) if other.is_dir() else other.read_bytes()
+    with pytest.raises(StorageError, match=r"a link inside .* the target of an export.*Only the folder") as caught:
+        export_to(built, target, layout)
+    assert caught.value.where == str(place)
+    assert (files(other) if other.is_dir() else other.read_bytes()) == before
 
 
 def test_what_is_missing_short_or_changed_is_written_again(built: Storage, tmp_path: Path) -> None:

@@ -95,17 +95,6 @@ def test_files_of_others_are_refused_unless_an_export_was_there_first(
     check_target(Storage(str(tmp_path)), *built)
 
 
-@pytest.mark.parametrize("where", ["train", "train/Ada"])
-def test_a_link_in_the_target_is_refused(built: tuple[Storage, BuildRecord], tmp_path: Path, where: str) -> None:
-    target, other = tmp_path / "files", tmp_path / "other"
-    other.mkdir()
-    mark_target(Storage(str(target)), built[1])
-    (target / where).parent.mkdir(exist_ok=True)
-    (target / where).symlink_to(other)
-    with pytest.raises(StorageError, match=f"{where}: the target holds a link.*Delete the link"):
-        check_target(Storage(str(target)), *built)
-
-
 def test_the_target_itself_may_be_a_link(built: tuple[Storage, BuildRecord], tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "files").symlink_to(tmp_path / "disk")
