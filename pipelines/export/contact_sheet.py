@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,8 @@ def write_contact_sheet(
     file = Path(picture)
     if file.suffix.lower() not in _ENDINGS:
         raise StorageError("unknown picture format", where=str(file), remedy="Use a name that ends in .png or .jpg")
-    if not file.absolute().parent.is_dir():
+    written = Path(os.path.realpath(file))  # the user's own path may be a link
+    if not written.parent.is_dir():
         raise StorageError("the folder of the picture does not exist", where=str(file), remedy="Create it first")
     storage = Storage(str(out))
     picked = pick_samples(storage, count)
@@ -181,7 +183,7 @@ def write_contact_sheet(
     if data is None:
         remedy = "Use a smaller `width` or `count`, or a name that ends in .png"
         raise StorageError("the sheet is too large for this format", where=str(file), value=sheet.shape, remedy=remedy)
-    with Storage(str(file.parent)).write(file.name) as stream:
+    with Storage(str(written.parent)).write(written.name) as stream:
         stream.write(data)
     return len(picked)
 

@@ -184,6 +184,27 @@ def test_a_sheet_shows_as_many_samples_as_asked_for(tmp_path: Path) -> None:
     assert read_picture(picture).shape == (3 * (SIDE + CAPTION + GAP), 3 * SIDE + GAP, 3)
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_the_name_of_a_sheet_may_be_a_link(tmp_path: Path, there: bool) -> None:
+    out, kept = make_build(tmp_path / "out", SAMPLES), tmp_path / "kept"
+    kept.mkdir()
+    if there:
+        (kept / "monday.png").write_bytes(b"an older sheet")
+    (tmp_path / "latest.png").symlink_to(kept / "monday.png")
+    write_contact_sheet(out, tmp_path / "latest.png")
+    assert (tmp_path / "latest.png").is_symlink()
+    assert read_picture(kept / "monday.png").shape[2] == 3
+
+
+@pytest.mark.parametrize("leads_to", ["no/such/folder/sheet.png", "sheet.png"])
+def test_a_sheet_whose_link_leads_nowhere_is_refused(tmp_path: Path, leads_to: str) -> None:
+    out, picture = make_build(tmp_path / "out", SAMPLES), tmp_path / "sheet.png"
+    picture.symlink_to(tmp_path / leads_to)
+    with pytest.raises(StorageError, match=r"does not exist|a link inside"):
+        write_contact_sheet(out, picture)
+    assert not (tmp_path / "no").exists() and picture.is_symlink()
+
+
 def test_a_sheet_that_is_too_high_for_jpeg_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = make_build(tmp_path / "out", SAMPLES)
     monkeypatch.setattr(contact_sheet, "draw_sheet", lambda *_: np.zeros((70_000, 2, 3), np.uint8))
