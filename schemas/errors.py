@@ -13,6 +13,15 @@ MOST_LETTERS = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+def printable(text: str) -> str:
+    """Text with its control characters escaped, so that it takes one line and cannot steer a terminal.
+
+    >>> printable("red\\x1b[31m")
+    'red\\\\x1b[31m'
+    """
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def _line(text: str, most: int | None = None) -> str:
     line = " ".join(text.split()) if "\n" in text else text
     return line if most is None or len(line) <= most else f"{line[:most]}…"
@@ -37,7 +46,7 @@ class FaceloomError(Exception):
         head = f"{self.where}: {_line(self.what)}" if self.where else _line(self.what)
         value = f" (got {_line(self.value, MOST_LETTERS)})" if self.value else ""
         remedy = f". {_line(self.remedy)}" if self.remedy else ""
-        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", f"{head}{value}{remedy}")
+        return printable(f"{head}{value}{remedy}")
 
 
 class RecipeError(FaceloomError):

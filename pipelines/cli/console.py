@@ -17,6 +17,7 @@ from rich.progress import (
 from rich.text import Text
 
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.schemas.errors import printable
 
 PLAIN_SECONDS = 10.0
 """Seconds between lines of a stage without a terminal; it also prints one when it begins."""
@@ -123,7 +124,7 @@ class LiveWatcher(Watcher):
             self._progress.update(self._progress.task_ids[-1], completed=count)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False, markup=False)
+        self._progress.console.print(printable(text), highlight=False, markup=False)
 
     def _finish(self) -> None:
         """Complete the current stage: counts may be lost, and a stage without a total ends with its own count."""
@@ -175,7 +176,7 @@ class PlainWatcher(Watcher):
         self.note(text)
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> PlainWatcher:
         return self

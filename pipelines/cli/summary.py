@@ -16,6 +16,7 @@ from faceloom.pipelines.preview import Preview, Shown
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.clean import Leftovers
 from faceloom.pipelines.store.last_run import LastRun
+from faceloom.schemas.errors import printable
 from faceloom.schemas.photos import Reject
 
 MOST_FILES = 20
@@ -84,8 +85,8 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
         *_counts(record.by_split, record.by_mask, record.by_source, record.rejects),
         facts_table("Disk", sizes),
     ]
-    warnings = [Text(f"Warning: {warning}") for warning in record.warnings]
-    notices = [Text(f"Notice: {notice}") for notice in shown.notices]
+    warnings = [_plain(f"Warning: {warning}") for warning in record.warnings]
+    notices = [_plain(f"Notice: {notice}") for notice in shown.notices]
     return blocks + (_times(shown.last_run) if shown.last_run else []) + warnings + notices
 
 
@@ -112,20 +113,20 @@ def export_summary(done: Exported, to: str) -> list[RenderableType]:
         lines.append(f"{done.no_picture:,} samples were left out because they do not have the picture")
     if done.members:
         lines.append(f"Members that records do not hold: {', '.join(done.members)}; use --format folder to export them")
-    return ["\n".join(lines)]
+    return [Group(*map(_plain, lines))]
 
 
 def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[RenderableType]:
     """Files that `clean` deleted or would delete."""
     if not found.files:
-        return [Text(f"{out} holds only its build." if found.finished else f"{out} holds nothing to delete.")]
+        return [_plain(f"{out} holds only its build." if found.finished else f"{out} holds nothing to delete.")]
     files = [(path, size_text(size)) for path, size in found.files.items()]
     if more := files[MOST_FILES:]:
         files = [*files[:MOST_FILES], (f"{len(more):,} more", "")]
     total = f"{len(found.files):,} files, {size_text(sum(found.files.values()))}"
     end = f"Deleted: {total}." if deleted else f"{total}. To delete them: faceloom clean {out} --yes"
     title = "Not part of the finished build" if found.finished else "Left by a build that did not finish"
-    return [table(title, ("file", "size"), files), Text(end)]
+    return [table(title, ("file", "size"), files), _plain(end)]
 
 
 def evaluation_summary(evaluation: Evaluation) -> list[RenderableType]:
@@ -140,11 +141,11 @@ def evaluation_summary(evaluation: Evaluation) -> list[RenderableType]:
 
 
 def print_blocks(console: Console, blocks: Sequence[RenderableType]) -> None:
-    """Print blocks with an empty line between them."""
+    """Print blocks with an empty line between them. A block that is a `str` is a line without markup."""
     for number, block in enumerate(blocks):
         if number:
             console.print()
-        console.print(block)
+        console.print(_plain(block) if isinstance(block, str) else block)
 
 
 def facts_table(title: str, facts: Mapping[str, object]) -> RenderableType:
@@ -190,8 +191,13 @@ def table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, wo
     for number, name in enumerate(names or rows[0]):
         made.add_column(name, justify="left" if number < words else "right", overflow="fold")
     for row in rows:
-        made.add_row(*map(Text, row))
-    return Group(Text(title, style="bold"), made)
+        made.add_row(*map(_plain, row))
+    return Group(_plain(title, style="bold"), made)
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Text without markup: names and messages may come from files of strangers."""
+    return Text(printable(text), style)
 
 
 def _counts(

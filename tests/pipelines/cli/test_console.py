@@ -142,7 +142,11 @@ def test_what_an_earlier_run_did_is_not_in_the_time_left() -> None:
 def test_notes_are_printed_as_they_are() -> None:
     watcher, lines = plain()
     watcher.note("[bold] is not markup, and a long line is not broken: " + "x" * 50)
-    assert lines() == ["[bold] is not markup, and a long line is not broken: " + "x" * 50]
+    watcher.note("and \x1b[31mcontrol characters\nare escaped")
+    assert lines() == [
+        "[bold] is not markup, and a long line is not broken: " + "x" * 50,
+        r"and \x1b[31mcontrol characters\x0aare escaped",
+    ]
 
 
 def test_bars_on_a_terminal_only() -> None:

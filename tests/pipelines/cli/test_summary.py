@@ -140,6 +140,27 @@ def test_names_are_not_markup() -> None:
     )
 
 
+def test_control_characters_are_escaped_wherever_text_enters() -> None:
+    bad = "a\x1b[31m\nb\x9b"
+    record = RECORD.model_copy(
+        update={
+            "recipe": {"name": bad}, "warnings": (bad,), "by_mask": {bad: 1}, "by_split": {bad: 1}, "recall": {bad: 1},
+            "by_source": {bad: 1}, "rejects": {bad: {bad: 1}},
+        }
+    )  # fmt: skip
+    found = Shown(record, Disk(0, 0, 0, 0, 0, 0, 0), None, (bad,))
+    blocks = [
+        *show_summary(found, bad),
+        *reject_examples([Reject("scan", bad, bad, "empty", bad)]),
+        *export_summary(Exported(4, 0, members=(bad,)), bad),
+        *clean_summary(Leftovers({bad: 1}, {}, {}), bad, deleted=False),
+        bad,
+    ]
+    lines = shown(*blocks, width=1000)
+    assert all(line.isprintable() for line in lines)
+    assert sum(line.count(r"a\x1b[31m\x0ab\x9b") for line in lines) == 18
+
+
 def test_nothing_counted_is_no_division_by_nothing() -> None:
     assert has(shown(counts_table("By mask", {"a": 0})), "a", "0")
     assert has(shown(seconds_table("Work", {"read": 0.0})), "read", "0.00")
