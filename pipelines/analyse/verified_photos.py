@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.run.unforeseen import refuse_machine_fault
 from faceloom.pipelines.sources.source import labels_of
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.labels import LabelFiles
@@ -18,8 +20,10 @@ def read_unchanged(context: Context, source: str, uri: str, sha256: str) -> byte
     Raises:
         PhotoError: `changed`, if they do not match the digest; or the photo cannot be read.
         SourceError: the whole source is gone.
+        WorkerError: the machine is to blame that it cannot be read; the photo may be unchanged.
     """
-    data = context.source(source).read(uri)
+    with _machine_faults_apart(f"{source}/{uri}"):
+        data = context.source(source).read(uri)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise PhotoError("changed", "the photo changed after it was analysed", where=f"{source}/{uri}")
     return data
@@ -30,14 +34,25 @@ def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
 
     Raises:
         PhotoError: `changed`, if they do not match the planned digest; or they cannot be read.
+        WorkerError: see `read_unchanged`.
     """
     if not face.labels:
         return None
-    labels = labels_of(context.source(face.source), face.uri)
+    where = f"{face.source}/{face.uri}"
+    with _machine_faults_apart(where):
+        labels = labels_of(context.source(face.source), face.uri)
     if labels is None or labels.sha256 != face.labels:
-        where = f"{face.source}/{face.uri}"
         raise PhotoError("changed", "the photo's label files changed after it was analysed", where=where)
     return labels
+
+
+@contextmanager
+def _machine_faults_apart(where: str) -> Iterator[None]:
+    try:
+        yield
+    except PhotoError as error:
+        refuse_machine_fault(where, error)
+        raise
 
 
 def bad_photos(context: Context, faces: Iterable[PlannedFace]) -> dict[str, str]:

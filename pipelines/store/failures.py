@@ -49,10 +49,9 @@ def refuse_failed(storage: Storage, what: str) -> None:
 def failed_error(failed: Mapping[str, str], what: str) -> SourceError:
     """Return the error of a run in which photos failed, by id with reasons."""
     shown = "; ".join(f"{photo}: {why}" for photo, why in list(failed.items())[:3])
-    remedy = "Run the same command again: it analyses those photos again and keeps everything else"
-    return SourceError(
-        f"{len(failed)} photos changed or vanished after they were analysed; {what}. {shown}", remedy=remedy
-    )
+    remedy = "Run the same command again: it analyses what changed again and keeps everything else"
+    which = "1 photo" if len(failed) == 1 else f"{len(failed)} photos"
+    return SourceError(f"{which} changed or vanished after the analysis; {what}. {shown}", remedy=remedy)
 
 
 def forget_failed(storage: Storage) -> None:

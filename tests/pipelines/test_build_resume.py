@@ -147,7 +147,7 @@ def test_a_photo_that_goes_or_changes_meanwhile_is_told_and_the_next_run_finishe
     meanwhile = victim.unlink if how == "vanished" else lambda: victim.write_bytes(other)
     with pytest.raises(SourceError) as caught:
         bench.run(watcher=OnStage("render", meanwhile))
-    assert caught.value.what.startswith("1 photos changed or vanished")
+    assert caught.value.what.startswith("1 photo changed or vanished after the analysis")
     assert "007.png" in str(caught.value)
     assert "Run the same command again" in caught.value.remedy
     assert not bench.storage().exists("build.json")

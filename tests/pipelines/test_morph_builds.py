@@ -197,7 +197,7 @@ def test_a_neighbour_that_changes_in_secret_ends_the_run_and_the_next_one_mends_
     good = (bench.table.parent / "005.png").read_bytes()
     bench.run()
     swap_a_photo(bench, "005.png")
-    with pytest.raises(SourceError, match=r"1 photos changed .* nothing was compared .*s/005\.png"):
+    with pytest.raises(SourceError, match=r"1 photo changed .* nothing was compared .*s/005\.png"):
         bench.run(morph={"neighbours": 3, "texture_size": 32})
     status = (bench.table.parent / "005.png").stat()
     (bench.table.parent / "005.png").write_bytes(good)
@@ -212,7 +212,7 @@ def test_a_neighbour_that_changes_before_the_render_fails_the_parts_that_mix_it(
                 (bench.table.parent / "005.png").unlink()
 
     context = prepare(bench.recipe(), str(bench.folder / "out"))
-    with pytest.raises(SourceError, match=r"1 photos changed or vanished .* shards are not written.*s/005\.png"):
+    with pytest.raises(SourceError, match=r"1 photo changed or vanished .* shards are not written.*s/005\.png"):
         run_build(context, workers=1, resume=True, watcher=Swap())
     record = bench.run().record
     assert record.rejects["scan"] == {"missing_file": 1} and record.faces == 45

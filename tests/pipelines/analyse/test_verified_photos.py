@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO, Any
 
 import numpy as np
 import pytest
 
 from faceloom.pipelines.analyse.verified_photos import bad_photos, read_labels, read_unchanged
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.sources import source
 from faceloom.pipelines.sources.source import labels_of
-from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.errors import PhotoError, WorkerError
 from faceloom.schemas.plan import PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import parse_recipe
+from faceloom.schemas.regular_files import open_regular_file
 
 
 @pytest.fixture
@@ -77,6 +81,20 @@ def test_all_that_is_bad_is_found_in_one_go(bench: SimpleNamespace) -> None:
     (bench.folder / "photos" / "002.png").unlink()
     bad = bad_photos(bench.context, bench.faces)
     assert set(bad) == {"s/000.png", "s/002.png"} and "changed" in bad["s/000.png"]
+
+
+@pytest.mark.parametrize("broken", ["photos", "labels"])
+def test_files_that_the_machine_cannot_read_are_not_bad(
+    bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def failing(path: Path, *args: Any, **named: Any) -> IO[bytes]:
+        if path.parent.name == broken:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return open_regular_file(path, *args, **named)
+
+    monkeypatch.setattr(source, "open_regular_file", failing)
+    with pytest.raises(WorkerError, match=r"^s/000\.png: unexpected OSError"):
+        bad_photos(bench.context, bench.faces)
 
 
 def test_neighbours_are_looked_at_too(bench: SimpleNamespace) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -23,10 +24,11 @@ from faceloom.pipelines.plan.textures import (
     texture_recipe,
     write_blocks,
 )
+from faceloom.pipelines.sources import source
 from faceloom.pipelines.store.failures import failed_photos
 from faceloom.pipelines.store.paths import texture_block, texture_facts
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import SourceError, StorageError
+from faceloom.schemas.errors import SourceError, StorageError, WorkerError
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -200,6 +202,21 @@ def test_a_photo_that_changed_fails_the_block_and_all_such_photos_are_noted(benc
     assert [has_textures(bench.storage, task.name) for task in tasks] == [False, False, True]
     assert set(failed_photos(bench.storage)) == {"s/000.png", "s/002.png", "s/004.png"}
     assert not bench.storage.partials()
+
+
+def test_a_disk_that_fails_is_distinguished_from_a_photo_that_changed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = bench.context()
+    [task, *_] = bench.tasks(context)
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(source, "open_regular_file", fail)
+    with pytest.raises(WorkerError, match=r"^s/000\.png: unexpected OSError \(got .*Input/output error"):
+        make_textures(task, context)
+    assert failed_photos(bench.storage) == {} and not has_textures(bench.storage, task.name)
 
 
 def test_a_source_that_is_gone_ends_the_run(bench: Bench) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -16,13 +17,21 @@ from faceloom.pipelines.render import part_task as parts
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.mask_painter import mask_digests
 from faceloom.pipelines.render.part_task import ShardTask, render_part
+from faceloom.pipelines.sources import source
 from faceloom.pipelines.store.failures import failed_photos
 from faceloom.pipelines.store.parquet_tables import read_index, read_metadata
 from faceloom.pipelines.store.paths import failure_note, part_index, part_tar, planned_faces
 from faceloom.pipelines.store.tar_writer import END, append_sample
-from faceloom.schemas.errors import RecipeError, SourceError, StorageError
+from faceloom.schemas.errors import RecipeError, SourceError, StorageError, WorkerError
 from faceloom.schemas.plan import PlannedFace
 from tests.pipelines.render.parts import everything, members, parts_bench, render_and_join
+
+
+def failing(code: int) -> Callable[..., NoReturn]:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    return fail
 
 
 @pytest.fixture
@@ -98,6 +107,17 @@ def test_a_photo_that_vanished_fails_its_part(bench: SimpleNamespace) -> None:
     render_part("bb", bench.context)
     assert failed_photos(bench.storage) == {"s/004.png": "listed before, but gone now"}
     assert bench.storage.list("work") == sorted([failure_note("bb"), *(planned_faces(part) for part in bench.groups)])
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO])
+def test_a_machine_that_fails_is_distinguished_from_a_photo_that_changed(
+    bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(source, "open_regular_file", failing(code))
+    with pytest.raises(WorkerError, match=r"^s/000\.png: unexpected OSError") as caught:
+        render_part("aa", bench.context)
+    assert os.strerror(code) in caught.value.value
+    assert failed_photos(bench.storage) == {} and not bench.storage.exists(part_index("aa"))
 
 
 @pytest.mark.parametrize("opened", [True, False])
