@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,11 +23,6 @@ DONE, FAILED, REFUSED = 0, 1, 2
 MEMORY_REMEDY = (
     "Use fewer workers or smaller batches, or allow this command more memory, see `ulimit -v`. "
     "Run the same command again; finished tasks are kept"
-)
-_NO_MEMORY = re.compile(
-    "MemoryError|bad_alloc|cannot allocate|unable to allocate|insufficient memory|out of memory"
-    "|failed to map segment|can't start new thread",
-    re.IGNORECASE,
 )
 
 LEAST_MEMORY = 400_000 * 1024
@@ -108,12 +102,11 @@ def check_memory_limit() -> None:
 
 
 def memory_ran_out(error: BaseException | None) -> bool:
-    """Whether an error, or the one that it was raised from, means that there is no more memory.
+    """Whether an error, or one that it was raised from, means that there is no more memory."""
+    from faceloom.transforms.memory import is_memory_fault  # here, so that the command line starts fast
 
-    Libraries have many ways to say so: a shared library that cannot be loaded, a thread that cannot start.
-    """
     while error is not None:
-        if isinstance(error, MemoryError) or _NO_MEMORY.search(f"{type(error).__name__}: {error}"):
+        if is_memory_fault(error):
             return True
         error = error.__cause__ or error.__context__
     return False

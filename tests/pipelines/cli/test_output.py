@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 
+import pyarrow as pa
 import pytest
 import typer
 
@@ -139,7 +140,7 @@ def test_a_worker_process_that_died_is_no_bug(capsys: pytest.CaptureFixture[str]
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), "x"),
         ImportError("x.so: failed to map segment from shared object"),
         RuntimeError("can't start new thread"),
-        type("ArrowMemoryError", (Exception,), {})("malloc of size 64 failed"),
+        pa.ArrowMemoryError("malloc of size 64 failed"),
         RuntimeError("std::bad_alloc"),
         RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
     ],
@@ -166,7 +167,7 @@ def test_no_memory_in_a_worker_process_is_the_same(capsys: pytest.CaptureFixture
 
 
 def test_other_errors_are_not_about_memory() -> None:
-    one, other = ValueError("remembers nothing"), KeyError("memory")
+    one, other = ValueError("no caption 'out of memory'"), KeyError("out of memory")
     one.__context__ = other
     assert not memory_ran_out(one) and not memory_ran_out(None)
 
