@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = {0xC0, 0xC1}
 _BARE = {0x00, 0x01, *range(0xD0, 0xD9)}
 _ORIENTATION = 0x0112
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+_SEGMENT = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
+"""The end, or a marker that a length follows; neither is part of compressed pixels."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,24 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
         return None
     bits, height, width, components = frame
     if place >= 0 and not (one_scan and data[place + 4 : place + 5] == bytes([components])):
-        scans = data.count(b"\xff\xda", place)
-        if scans > MOST_SCANS and scans * width * height > MOST_SCANNED:
+        most = max(MOST_SCANS, MOST_SCANNED // max(1, width * height))
+        # Few files have that many anywhere, so only these are walked.
+        if data.count(_SCAN, place) > most and (scans := _count_scans(data, place)) > most:
             raise PhotoError("unsupported", "a JPEG with too many scans", value=scans, remedy="Save it anew")
-    cut_off = place < 0 or data.rfind(b"\xff\xd9", place) < 0
+    cut_off = place < 0 or data.rfind(_END, place) < 0
     return JpegLayout(width, height, components, bits, orientation, cut_off)
+
+
+def _count_scans(data: bytes, begin: int) -> int:
+    """Number of scans up to the end of the picture; up to the end of the file if there are too many segments."""
+    scans, place = 0, begin
+    for _ in range(MOST_SEGMENTS):
+        found = _SEGMENT.search(data, place)
+        if found is None or found[0] == _END:
+            return scans
+        scans += found[0] == _SCAN
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return data.count(_SCAN, begin)
 
 
 def exif_orientation(exif: bytes) -> int:

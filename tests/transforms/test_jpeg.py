@@ -129,12 +129,30 @@ def test_very_many_segments_are_refused_at_once(piece: bytes) -> None:
     assert decode_rgb(data[:2] + piece * 400 + data[2:]).shape == (60, 90, 3)
 
 
-def test_scans_are_limited_where_they_would_take_minutes() -> None:
-    def repeated(data: bytes, times: int) -> bytes:
-        last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
-        return data[:end] + data[last:end] * times + data[end:]
+def repeated(data: bytes, times: int, between: bytes = b"") -> bytes:
+    """A JPEG whose last scan comes more often."""
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    return data[:end] + (between + data[last:end]) * times + data[end:]
 
-    small, large = (jpeg(size=(side, side), progressive=True) for side in (60, 6000))
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    return jpeg(size=(6000, 6000), progressive=True)
+
+
+@pytest.mark.parametrize("between", [b"", b"\xff\xfe\0\4\xff\xd9", b"\xff\xff", b"\xff\xd0", b"\xff\x02", b"\xff\0"])
+def test_scans_are_limited_where_they_would_take_minutes(large: bytes, between: bytes) -> None:
+    small = jpeg(size=(60, 60), progressive=True)
     assert decode_rgb(repeated(small, 200)).shape == (60, 60, 3)
     assert read_header(large).width == 6000
-    assert code_of(repeated(large, 20)) == "unsupported"
+    assert code_of(repeated(large, 20, between)) == "unsupported"
+
+
+@pytest.mark.parametrize("tail", [b"\xff\xda" * 100, b"video \xff\xda\0\2" * 100 + b"\xff\xd9"])
+def test_scans_count_up_to_the_end_of_the_picture(large: bytes, tail: bytes) -> None:
+    layout = jpeg_layout(large + tail)
+    assert layout is not None and (layout.width, layout.cut_off) == (6000, False)
+
+
+def test_scans_behind_very_many_segments_count(large: bytes) -> None:
+    assert code_of(repeated(large, 21, b"\xff\xfe\0\2" * 5_000)) == "unsupported"
