@@ -12,6 +12,7 @@ from typing import Any
 from faceloom.schemas.errors import ModelFileError
 from faceloom.schemas.plain_values import shown
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
+from faceloom.transforms.memory import require_memory
 
 LANDMARK_MODEL_VARIABLE = "FACELOOM_LANDMARK_MODEL"
 """Environment variable that names the landmark model file."""
@@ -71,6 +72,7 @@ def load_predictor(path: Path) -> Any:
 
     Raises:
         ModelFileError: the file is not a 68-point shape predictor, or longer than `MOST_BYTES`.
+        MemoryError: there is not enough memory to load it.
     """
     import dlib
     import numpy as np
@@ -83,6 +85,8 @@ def load_predictor(path: Path) -> Any:
     except UnfitFileError as error:
         raise ModelFileError(f"the landmark model cannot be read: {error}", where=str(path), remedy=remedy) from None
     except (RuntimeError, ValueError, OSError, MemoryError) as error:  # whatever a length in the file leads dlib to
+        if isinstance(error, MemoryError):
+            require_memory(2 * path.stat().st_size)
         what, value = "the file is not a dlib shape predictor", " ".join(str(error).split())[:200]
         raise ModelFileError(what, where=str(path), value=value, remedy=remedy) from None
     if points != 68:

@@ -149,5 +149,39 @@ def test_a_damaged_model_is_refused(tmp_path: Path, at: int) -> None:
         load_predictor(tmp_path / "model.dat")
 
 
+@pytest.mark.parametrize("there_is_memory", [True, False])
+def test_a_lack_of_memory_is_distinguished_from_a_file_that_asks_for_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there_is_memory: bool
+) -> None:
+    def fail(_: str) -> None:
+        raise MemoryError("std::bad_alloc")
+
+    asked: list[int] = []
+
+    def require(size: int) -> None:
+        asked.append(size)
+        if not there_is_memory:
+            raise MemoryError
+
+    monkeypatch.setattr("dlib.shape_predictor", fail)
+    monkeypatch.setattr(model_files, "require_memory", require)
+    (tmp_path / "model.dat").write_bytes(bytes(1000))
+    with pytest.raises(ModelFileError if there_is_memory else MemoryError):
+        load_predictor(tmp_path / "model.dat")
+    assert asked == [2000]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory")
+def test_the_packaged_model_is_not_at_fault_where_memory_is_short() -> None:
+    script = (
+        "import resource, dlib, numpy; from faceloom.pipelines.analyse import model_files;"
+        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize() + 40_000_000;"
+        "resource.setrlimit(resource.RLIMIT_AS, (size, size));"
+        "model_files.load_predictor(model_files.find_landmark_model())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stderr.strip().splitlines()[-1].startswith(("MemoryError", "numpy._core._exceptions._ArrayMemoryError"))
+
+
 def test_the_terms_of_the_model_are_told() -> None:
     assert "commercial" in model_files.LANDMARK_MODEL_TERMS
