@@ -94,7 +94,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
             in a source.
         StorageError: the output folder holds files that are not from faceloom.
         SourceError: a source does not exist.
-        ModelFileError: the landmark model is missing, or is none.
+        ModelFileError: the landmark model is missing or damaged.
     """
     if not recipe.sources:
         remedy = "Name a source in the recipe, or use --source FOLDER"

@@ -1,4 +1,4 @@
-"""Telling a lack of memory from a fault of the picture: libraries report both in the same way."""
+"""Distinguish a lack of memory from a fault of the picture: libraries report both in the same way."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def require_marker(storage: Storage) -> None:
     """Refuse a folder without the marker of faceloom.
 
     Raises:
-        StorageError: there is none, or it is no good one.
+        StorageError: it is missing or damaged.
     """
     if not is_marked(storage):
         remedy = "It is no output folder of faceloom; give the folder that `faceloom build` wrote"

@@ -1,4 +1,4 @@
-"""Builds whose output nobody reads, and commands whose output cannot be written."""
+"""Builds with a reader that went away, and commands whose output cannot be written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shards(out: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("workers", "streams"), [(2, "<&- >&- 2>&-"), (1, "2>&1 | head -1"), (2, ">/dev/full")])
-def test_a_build_ends_as_well_where_nobody_reads(
+def test_a_build_ends_as_well_with_a_reader_that_went_away(
     workers: int, streams: str, built: Any, photos: Path, recipe: Path, tmp_path: Path
 ) -> None:
     words = ("build", recipe, "--source", photos, "--out", tmp_path / "out", "--workers", workers)
@@ -52,7 +52,7 @@ def test_a_bar_on_a_terminal_that_hangs_up_does_not_stop_a_build(
     assert shards(tmp_path / "out") == shards(built.out)
 
 
-def test_what_show_cannot_write_is_a_failure_and_what_nobody_reads_is_none(built: Any) -> None:
+def test_what_show_cannot_write_is_a_failure_but_a_reader_that_went_away_is_none(built: Any) -> None:
     full = shell('"$@" >/dev/full', "show", built.out, "--json")
     assert full.returncode == 1 and "Error: stdout: the output cannot be written" in full.stderr
     assert full.stderr.count("\n") == 1

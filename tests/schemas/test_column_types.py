@@ -1,4 +1,4 @@
-"""Values from disk are checked by their type, and the first fault is told in one line."""
+"""Values from disk are checked by their type, and the message of the first fault is one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formats are told by their first bytes; missing ends by their own lengths."""
+"""Formats are recognised by their first bytes, and missing ends by their own lengths."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_other_files_have_no_format(data: bytes) -> None:
     assert format_of(data) == ""
 
 
-def test_heif_is_told_from_avif() -> None:
+def test_heif_is_distinguished_from_avif() -> None:
     assert format_of(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic") == "HEIF"
     assert format_of(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf") == "AVIF"
 

@@ -116,7 +116,7 @@ QUICK = ("--help", "--version", "schema", "recipes", "recipes --json", "recipes 
 
 
 @pytest.mark.parametrize("command", QUICK)
-def test_where_nobody_reads_the_code_is_that_of_the_work(command: str, tmp_path: Path) -> None:
+def test_the_code_is_that_of_the_work_with_a_reader_that_went_away(command: str, tmp_path: Path) -> None:
     streams = (">&-", "2>&-", "<&- >&- 2>&-", "| true", "| head -c 1 >/dev/null", "2>/dev/full")
     done = shell("; ".join(f"faceloom {command} {stream}; echo $? >>codes" for stream in streams), tmp_path)
     assert (tmp_path / "codes").read_text().split() == ["0"] * len(streams), done.stderr

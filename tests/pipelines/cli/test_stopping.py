@@ -57,7 +57,7 @@ def test_one_that_swallows_it_is_left_after_a_while_or_when_asked_twice(then: st
 
 
 @pytest.mark.parametrize("then", ["time.sleep(50)", AS_BEAM])
-def test_it_ends_in_time_with_its_code_where_nobody_reads_what_it_says(then: str) -> None:
+def test_it_ends_in_time_with_its_code_with_a_reader_that_went_away(then: str) -> None:
     code = SIGNALLED.format(signal="SIGTERM", then=then, debug=False, patience=0.2)
     reader, writer = os.pipe()
     os.close(reader)

@@ -178,7 +178,7 @@ def test_otherwise_nothing_is_told(how: dict[str, object], faces: list[tuple[str
     assert empty_splits(split(**how), faces) == ()
 
 
-def test_the_order_that_shares_are_written_in_moves_nobody() -> None:
+def test_the_order_of_the_shares_changes_no_split() -> None:
     people = [(f"person {number}", sha(number), None) for number in range(1000)]
     shares = {"train": 0.7, "val": 0.2, "test": 0.1}
     sides = assign_splits(split(shares=shares), 1, people)

@@ -62,5 +62,5 @@ def test_a_fault_of_disk_or_memory_is_none_of_the_photo(code: int) -> None:
 
 
 @pytest.mark.parametrize("cause", [PermissionError(errno.EACCES, "no"), OSError(errno.ENOENT, "gone"), ValueError("x")])
-def test_a_photo_that_nobody_may_read_is_at_fault_itself(cause: Exception) -> None:
+def test_a_photo_without_permission_to_read_is_at_fault_itself(cause: Exception) -> None:
     refuse_machine_fault("s/a.jpg", reading(cause))
