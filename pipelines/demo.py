@@ -6,13 +6,13 @@ Run as `faceloom demo FOLDER`. Nothing is downloaded.
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError
 from faceloom.schemas.keys import generator
 
@@ -126,24 +126,24 @@ def write_photos(folder: Path, seed: int = 0) -> int:
     """Write the demo's photos below a folder, replacing earlier ones, and return their number.
 
     Raises:
-        FaceloomError: the folder holds other files.
+        FaceloomError: the folder holds other files, is a file, or cannot be written.
     """
-    photos = demo_photos(seed)
+    photos, storage = demo_photos(seed), Storage(str(folder))
+    storage.check_folder()
     if folder.exists():
-        strangers = {entry.name for entry in folder.iterdir()} - {path.split("/")[0] for path in photos}
+        there = {place.relative_to(folder).as_posix() for place in folder.rglob("*")}
+        strangers = there - {*photos} - {path.split("/")[0] for path in photos}
         if strangers:
             remedy = "Choose another folder"
             raise FaceloomError(
                 "the folder holds files that are not from the demo",
                 where=str(folder),
-                value=", ".join(sorted(strangers)),
+                value=", ".join(sorted(strangers)[:3]),
                 remedy=remedy,
             )
-        shutil.rmtree(folder)
     for path, data in photos.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
+        with storage.write(path, durable=False) as stream:
+            stream.write(data)
     return len(photos)
 
 

@@ -8,7 +8,7 @@ recipes=$here/../../recipes
 bin=$here/../../.venv/bin
 python=$bin/python
 build() { "$bin/faceloom" build "$1" --source "$2" --out "$scratch/$3" --workers 1 >/dev/null; }
-sheet() { "$bin/faceloom" sheet "$scratch/$1" "$here/$1.jpg" --width "$2" --count "$3"; }
+sheet() { rm -f "$here/$1.jpg"; "$bin/faceloom" sheet "$scratch/$1" "$here/$1.jpg" --width "$2" --count "$3"; }
 
 mkdir -p "$scratch"
 "$bin/faceloom" demo "$scratch/photos"

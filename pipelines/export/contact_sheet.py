@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from faceloom.pipelines.export.export_samples import read_sample
+from faceloom.pipelines.export.target_folder import refuse_among_photos
 from faceloom.pipelines.read.sample_members import decode_member
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.checked_shards import check_shards, read_rows, reading
@@ -16,6 +18,7 @@ from faceloom.pipelines.store.paths import BUILD_RECORD, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.index import IndexRow
+from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 from faceloom.transforms.text import draw_text
 from faceloom.transforms.types import Image
 
@@ -30,6 +33,11 @@ GAP, CAPTION, TEXT = 6, 22, 14
 """Pixels between samples, height of a caption, and size of its letters."""
 _ENDINGS = (".png", ".jpg", ".jpeg")
 _JPEG_QUALITY = 85
+_TEXT = b"Comment\0faceloom sheet"
+_PNG_MARK = len(_TEXT).to_bytes(4) + b"tEXt" + _TEXT + zlib.crc32(b"tEXt" + _TEXT).to_bytes(4)
+_JPEG_MARK = b"\xff\xfe" + (len(_TEXT) + 2).to_bytes(2) + _TEXT
+_MARKS = {_PNG_MARK: 33, _JPEG_MARK: 20}
+"""The comment by which a sheet is recognised, with its offset: after the first block, as both formats require."""
 
 
 def pick_samples(storage: Storage, count: int) -> list[tuple[str, IndexRow]]:
@@ -164,8 +172,9 @@ def write_contact_sheet(
         The number of samples that the sheet shows.
 
     Raises:
-        StorageError: there is no finished build, a shard is damaged, or the picture cannot be written.
-        FaceloomError: the build has no samples.
+        StorageError: there is no finished build, a shard is damaged, or the picture cannot be written: a file that is
+            no contact sheet has its name, or it would lie in the output folder.
+        FaceloomError: the build has no samples, or the picture would lie among its photos.
     """
     file = Path(picture)
     if file.suffix.lower() not in _ENDINGS:
@@ -174,7 +183,9 @@ def write_contact_sheet(
     if not written.parent.is_dir():
         raise StorageError("the folder of the picture does not exist", where=str(file), remedy="Create it first")
     storage = Storage(str(out))
+    _check_target(written, storage)
     picked = pick_samples(storage, count)
+    refuse_among_photos(Storage(str(written.parent)), storage, read_record(storage))
     if not picked:
         raise FaceloomError("the build has no samples to show", where=storage.root)
     samples = [(_caption(row), load_members(storage, shard, row)) for shard, row in picked]
@@ -188,8 +199,28 @@ def write_contact_sheet(
     return len(picked)
 
 
+def _check_target(file: Path, storage: Storage) -> None:
+    """Refuse a file that is no sheet of ours, and one in the output folder."""
+    if file.parent.resolve().is_relative_to(Path(storage.root).resolve()):
+        remedy = "Choose a name outside it"
+        raise StorageError("the picture lies in the output folder of the build", where=str(file), remedy=remedy)
+    if os.path.lexists(file) and not _is_sheet(file):
+        remedy = "Choose a new name"
+        raise StorageError("a file that is no contact sheet has this name", where=str(file), remedy=remedy)
+
+
+def _is_sheet(file: Path) -> bool:
+    """Whether a file has the mark of a contact sheet. One that cannot be read has not."""
+    try:
+        with open_regular_file(file, follow_links=False) as stream:
+            head = stream.read(128)
+    except (OSError, UnfitFileError):
+        return False
+    return any(head.startswith(mark, offset) for mark, offset in _MARKS.items())
+
+
 def _encode(picture: Image, ending: str) -> bytes | None:
-    """The content of a picture file; None if the picture is too large for the format."""
+    """The content of a picture file with its mark; None if the picture is too large for the format."""
     import cv2
 
     options = [] if ending == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
@@ -197,4 +228,7 @@ def _encode(picture: Image, ending: str) -> bytes | None:
         done, data = cv2.imencode(ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     except cv2.error:
         return None
-    return data.tobytes() if done else None
+    if not done:
+        return None
+    plain, mark = data.tobytes(), _PNG_MARK if ending == ".png" else _JPEG_MARK
+    return plain[: _MARKS[mark]] + mark + plain[_MARKS[mark] :]

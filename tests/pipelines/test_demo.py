@@ -88,18 +88,27 @@ def test_the_turned_photo_stands_upright_once_its_exif_is_heeded(photos: dict[st
 def test_photos_are_written_and_old_ones_replaced(tmp_path: Path, photos: dict[str, bytes]) -> None:
     folder = tmp_path / "photos"
     assert demo.write_photos(folder) == len(photos)
-    (folder / "Grace_Hopper" / "left_over.jpg").write_bytes(b"old")
+    (folder / "Grace_Hopper" / "view_00.jpg").write_bytes(b"old")
+    (folder / "Grace_Hopper" / "view_01.jpg").unlink()
     demo.write_photos(folder)
     found = {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     assert found == photos
 
 
-def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
-    precious = tmp_path / "holiday.jpg"
+@pytest.mark.parametrize("name", ["holiday.jpg", "Grace_Hopper/holiday.jpg"])
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path, name: str) -> None:
+    precious = tmp_path / name
+    precious.parent.mkdir(exist_ok=True)
     precious.write_bytes(b"mine")
     with pytest.raises(FaceloomError, match=r"not from the demo.*holiday"):
         demo.write_photos(tmp_path)
     assert precious.read_bytes() == b"mine"
+
+
+def test_a_file_in_place_of_the_folder_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "photos").write_bytes(b"mine")
+    with pytest.raises(FaceloomError, match="a file exists where a folder is needed"):
+        demo.write_photos(tmp_path / "photos")
 
 
 def test_the_command_needs_one_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

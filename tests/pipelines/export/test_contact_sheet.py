@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from faceloom.pipelines.export import contact_sheet
 from faceloom.pipelines.export.contact_sheet import (
@@ -33,7 +35,7 @@ SIDE = 32
 COLOURS = {"surgical": (0, 0, 255), "cloth": (0, 255, 0), "kn95": (255, 255, 255)}
 
 
-def make_build(root: Path, samples: list[tuple[str, str]]) -> Path:
+def make_build(root: Path, samples: list[tuple[str, str]], photo: str = "0" * 64) -> Path:
     """A finished build of samples (mask, identity); the masked face is of one colour, which tells the mask."""
     storage, rows, offset = Storage(str(root)), [], 0
     face = np.full((SIDE, SIDE, 3), 100, np.uint8)
@@ -48,7 +50,7 @@ def make_build(root: Path, samples: list[tuple[str, str]]) -> Path:
             members = append_sample(stream, offset, key, files)
             rows.append(
                 IndexRow(
-                    key, identity, "train", "part", offset, sample_length(members), members, label, "s", "u", "0" * 64,
+                    key, identity, "train", "part", offset, sample_length(members), members, label, "s", "u", photo,
                     0, (), "[]", "1", None, None,
                 )
             )  # fmt: skip
@@ -252,6 +254,54 @@ def test_an_empty_build_shows_nothing(tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(StorageError):
         write_contact_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["sheet.png", "sheet.jpg"])
+def test_a_sheet_replaces_a_sheet_and_no_other_picture(tmp_path: Path, name: str) -> None:
+    out, file = make_build(tmp_path / "out", SAMPLES), tmp_path / name
+    assert (write_contact_sheet(out, file, count=1), write_contact_sheet(out, file, count=2)) == (1, 2)
+    photo = encode(np.full((SIDE, SIDE, 3), 7, np.uint8), "png")
+    file.write_bytes(photo)
+    with pytest.raises(
+        StorageError, match=rf"{name}: a file that is no contact sheet has this name. Choose a new name"
+    ):
+        write_contact_sheet(out, file)
+    assert file.read_bytes() == photo
+
+
+def test_a_link_is_not_replaced_by_a_sheet(tmp_path: Path) -> None:
+    out = make_build(tmp_path / "out", SAMPLES)
+    (tmp_path / "sheet.png").symlink_to(tmp_path / "nothing.png")
+    with pytest.raises(StorageError, match="Choose a new name"):
+        write_contact_sheet(out, tmp_path / "sheet.png")
+    assert not (tmp_path / "nothing.png").exists()
+
+
+def test_both_formats_hold_their_mark_as_a_comment(tmp_path: Path) -> None:
+    out = make_build(tmp_path / "out", SAMPLES)
+    for name, key in (("sheet.png", "Comment"), ("sheet.jpg", "comment")):
+        write_contact_sheet(out, tmp_path / name)
+        with Pillow.open(tmp_path / name) as picture:
+            picture.load()
+            assert "faceloom sheet" in str(picture.info[key])
+
+
+@pytest.mark.parametrize("folder", ["out", "out/shards", "link"])
+def test_no_sheet_is_written_into_the_output_folder(tmp_path: Path, folder: str) -> None:
+    out = make_build(tmp_path / "out", SAMPLES)
+    (tmp_path / "link").symlink_to(out)
+    with pytest.raises(StorageError, match="lies in the output folder"):
+        write_contact_sheet(out, tmp_path / folder / "sheet.png")
+    assert not list(out.rglob("sheet.png"))
+
+
+def test_no_sheet_is_written_among_the_photos(tmp_path: Path) -> None:
+    photo = b"a photo"
+    (tmp_path / "u").write_bytes(photo)
+    out = make_build(tmp_path / "out", SAMPLES, hashlib.sha256(photo).hexdigest())
+    with pytest.raises(FaceloomError, match="lies among the photos"):
+        write_contact_sheet(out, tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
 
 
 def test_a_sheet_of_one_sample_has_one_column(tmp_path: Path) -> None:
