@@ -58,21 +58,23 @@ class RecordIoFormat:
         """Add the picture of a sample to the records of its split.
 
         Raises:
-            StorageError: the first picture of a split cannot be read.
+            StorageError: the first picture of a split cannot be read, or a file cannot be written.
         """
         (name,) = self.takes(members)
+        folder = folder_name(row.split)
         if row.split not in self._splits:
-            folder = folder_name(row.split)
             streams = (
                 self._open.enter_context(self._storage.write(f"{folder}/{file}")) for file in ("train.rec", "train.idx")
             )
             self._splits[row.split] = _Split(*streams)
-        self._splits[row.split].add(row.identity, members[name])
+        with self._storage.write_errors(f"{folder}/train.rec"):
+            self._splits[row.split].add(row.identity, members[name])
 
     def finish(self) -> None:
         """Write `property` and `labels.csv`, and give all files their final names."""
         for name, split in self._splits.items():
-            split.finish()
+            with self._storage.write_errors(f"{folder_name(name)}/train.rec"):
+                split.finish()
             for file, data in (("property", split.property()), ("labels.csv", split.labels())):
                 with self._storage.write(f"{folder_name(name)}/{file}") as stream:
                     stream.write(data)

@@ -25,7 +25,7 @@ REPAIR = "Remove it and run the same `faceloom build` again, which makes it anew
 
 _PARTIAL = re.compile(r"\.partial-(probe|[0-9]+-[0-9]+)$")
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.ENOENT}
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 _IN_THE_WAY = "A file exists where a folder is needed; move it away or choose another output folder"
 _REMEDIES = {
     errno.EACCES: "Make it writable for this user, or choose another output folder",
@@ -35,6 +35,8 @@ _REMEDIES = {
     errno.EEXIST: _IN_THE_WAY,
     errno.EISDIR: "A folder exists where a file is needed; move it away or choose another output folder",
     errno.ENOENT: "Check that the output folder is still there and mounted, then run the same command again",
+    errno.EFBIG: "The file would be larger than the system allows, see `ulimit -f`; raise that limit, or choose a "
+    "folder on another file system",
 }
 _RETRY = "Check the disk, then run the same command again; finished tasks are kept"
 _INCOMPLETE = "Check that the output folder is still there, complete and mounted, then run the same command again"
@@ -217,6 +219,12 @@ class Storage:
                 partial.unlink(missing_ok=True)
             raise
 
+    @contextlib.contextmanager
+    def write_errors(self, path: str) -> Iterator[None]:
+        """Raise an OSError of writing to a file that `write` opened, outside of its block, as `write` does inside."""
+        with _storage_errors("cannot be written", path, Path(self.root)):
+            yield
+
     def partials(self) -> _Paths:
         """Sorted paths of all partial files, of running and of killed writers, in the root and in our folders."""
         own = [name for name in self.names() if is_partial(name) and self.exists(name)]
@@ -336,7 +344,9 @@ def _raise_storage_error(
             remedy="Free some space and run the same command again; finished tasks are kept",
         ) from error
     remedy = (_READ_REMEDIES if reading else _REMEDIES).get(error.errno or 0, _READ_AGAIN if reading else _RETRY)
-    raise StorageError(f"{what} ({error.strerror})", where=path, value=error.filename or "", remedy=remedy) from error
+    raise StorageError(
+        f"{what} ({error.strerror or error})", where=path, value=error.filename or "", remedy=remedy
+    ) from error
 
 
 def _sync_folder(folder: Path) -> None:

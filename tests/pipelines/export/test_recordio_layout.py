@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import struct
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from faceloom.pipelines.export.recordio_layout import RecordIoFormat
+from faceloom.pipelines.recordio.record_writer import RecordWriter
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
@@ -38,6 +42,26 @@ def test_a_picture_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> No
         layout.add(row("k", "Ada", "train"), {"masked.png": b"no picture"})
     layout.abandon()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("code", [errno.EFBIG, errno.ENOSPC])
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_records_that_cannot_be_written_are_an_error_with_their_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, at_the_end: bool
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    layout = RecordIoFormat(Storage(str(tmp_path)))
+    layout.add(row("k1", "Ada", "train"), {"face.png": png(1)})
+    monkeypatch.setattr(RecordWriter, "write", fail)
+    with pytest.raises(StorageError, match=r"^train/train.rec: .*(ulimit -f|Free some space)"):
+        if at_the_end:
+            layout.finish()
+        else:
+            layout.add(row("k2", "Ada", "train"), {"face.png": png(1)})
+    layout.abandon()
+    assert Storage(str(tmp_path)).list() == [] == Storage(str(tmp_path)).partials()
 
 
 def test_a_split_of_any_name_stays_in_the_target(tmp_path: Path) -> None:

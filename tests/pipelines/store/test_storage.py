@@ -170,6 +170,16 @@ def test_disk_full_at_the_last_flush(storage: Storage, monkeypatch: pytest.Monke
     assert everything(storage) == []
 
 
+def test_an_error_without_a_number_shows_its_text(storage: Storage) -> None:
+    with pytest.raises(StorageError, match=r"cannot be written \(10 requested and 3 written\)"), storage.write("a.npy"):
+        raise OSError("10 requested and 3 written")  # as numpy raises it
+
+
+def test_errors_outside_of_the_block_are_those_of_the_file(storage: Storage) -> None:
+    with pytest.raises(StorageError, match=r"^a.rec: disk full"), storage.write_errors("a.rec"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
 def test_a_device_that_is_really_full(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Path.open
@@ -181,7 +191,13 @@ def test_a_device_that_is_really_full(storage: Storage, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("code", "remedy"), [(errno.EACCES, "Make it writable"), (errno.EROFS, "read-only"), (errno.EIO, "Check the disk")]
+    ("code", "remedy"),
+    [
+        (errno.EACCES, "Make it writable"),
+        (errno.EROFS, "read-only"),
+        (errno.EIO, "Check the disk"),
+        (errno.EFBIG, r"cannot be written \(File too large\).*larger than the system allows, see `ulimit -f`"),
+    ],
 )
 def test_a_folder_that_cannot_be_written(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int, remedy: str
