@@ -21,6 +21,8 @@ from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, walk
 from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
 from faceloom.pipelines.store.paths import MARKER, SHARDS
 from faceloom.schemas.errors import SourceError
+from faceloom.schemas.json_text import parse_json
+from faceloom.schemas.regular_files import read_regular_file
 from faceloom.schemas.source_spec import SourceSpec, is_pattern
 
 _MARKS = {
@@ -28,6 +30,9 @@ _MARKS = {
     "tinyface": {"Training_Set", "Testing_Set"},
 }
 """Folder names that identify a data set."""
+_EXPORT = "export.json"
+"""Marks the target folder of `faceloom export`."""
+_MOST_EXPORT_BYTES = 1 << 16
 
 
 ADAPTERS: Mapping[str, Callable[[SourceSpec], Source]] = {
@@ -68,12 +73,26 @@ def open_source(spec: SourceSpec) -> Source:
     if kind not in ("table", "shards", "recordio") and not is_folder:
         remedy = "Give a folder, or set the kind to 'table', 'shards' or 'recordio'"
         raise SourceError(advice_on_source(path.name) or "not a folder", where=spec.path, remedy=remedy)
+    # A table, shards and records name their pictures; a folder of an export mixes masked faces, faces and masks.
+    if kind not in ("table", "shards", "recordio") and _is_in_export(path):
+        remedy = "Give the photos themselves, or the shards of the build: OUT/shards"
+        raise SourceError("this is an export of faceloom, not photos", where=spec.path, remedy=remedy)
     return ADAPTERS[kind](spec)
 
 
 def kind_of(source: Source) -> str:
     """The kind of an open source, a key of `ADAPTERS`."""
     return next(kind for kind, adapter in ADAPTERS.items() if type(source) is adapter)
+
+
+def _is_in_export(folder: Path) -> bool:
+    """Whether `faceloom export` wrote a folder: its target, or the folder of a split or of a person in it."""
+    for place in [folder, *folder.absolute().parents][:3]:
+        with contextlib.suppress(OSError, ValueError):
+            mark = parse_json(read_regular_file(place / _EXPORT, _MOST_EXPORT_BYTES), _MOST_EXPORT_BYTES)
+            if isinstance(mark, dict) and mark.keys() == {"plan"}:  # other programs use this file name too
+                return True
+    return False
 
 
 def _kind_at(path: Path) -> str:

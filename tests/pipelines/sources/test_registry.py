@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from faceloom.pipelines.export.target_folder import EXPORT
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.source_spec import SourceSpec
@@ -147,6 +148,28 @@ def test_an_output_folder_is_no_source_and_its_shards_are(tmp_path: Path, kind: 
     with pytest.raises(SourceError, match=f"output folder of faceloom.*give {tmp_path}/shards"):
         open_source(SourceSpec.model_validate({"path": str(tmp_path), "kind": kind}))
     assert type(open_source(SourceSpec(path=str(tmp_path / "shards")))).__name__ == "WebDatasetShards"
+
+
+@pytest.mark.parametrize("folder", ["to", "to/train", "to/train/Ada"])
+@pytest.mark.parametrize("kind", ["auto", "people", "flat"])
+def test_an_export_is_no_source(tmp_path: Path, folder: str, kind: str) -> None:
+    put(tmp_path, "to/train/Ada/k.jpg", "to/train/Ada/k.face.jpg")
+    (tmp_path / "to" / EXPORT).write_text(f'{{"plan": "{"0" * 64}"}}')
+    with pytest.raises(SourceError, match=r"an export of faceloom, not photos\. Give the photos .* OUT/shards"):
+        open_source(SourceSpec.model_validate({"path": str(tmp_path / folder), "kind": kind}))
+
+
+def test_records_of_an_export_are_a_source(tmp_path: Path) -> None:
+    put(tmp_path, "to/train/train.rec", "to/train/train.idx")
+    (tmp_path / "to" / EXPORT).write_text('{"plan": "0"}')
+    assert kind(tmp_path / "to" / "train") == kind(tmp_path / "to" / "train" / "train.rec") == "RecordIo"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"plan": "gold", "user": 1}', "[" * 99])
+def test_an_export_of_another_program_is_no_export_of_ours(tmp_path: Path, text: str) -> None:
+    put(tmp_path, "Ada/1.jpg")
+    (tmp_path / EXPORT).write_text(text)
+    assert kind(tmp_path) == "FolderOfPeople"
 
 
 @given(path=st.text(max_size=300) | st.text("{}[]*?~/.tar", max_size=60).map(lambda text: f"{text}.tar"))
