@@ -60,8 +60,9 @@ def main() -> None:
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else int(done.code is not None)
         if code == DONE and (fault := output_fault()):
-            say(f"Error: stdout: the output cannot be written (got {fault.strerror}). Print to another place")
             code = DONE if _writes_files(sys.argv[1:]) else FAILED
+            kind = "Error" if code else "Warning"
+            say(f"{kind}: stdout: the output cannot be written (got {fault.strerror}). Print to another place")
         leave(code)
 
 
