@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -76,6 +77,8 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         text = f"{unexpected}{what}\nRerun the command with --debug to see the traceback."
         if unexpected and memory_ran_out(error):
             text = f"memory ran out (got {what.partition(chr(10))[0].rstrip(': ')}). {MEMORY_REMEDY}"
+        elif isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            text = f"too many open files (got {error}). Raise the limit of open files, see `ulimit -n`"
         if debug:
             text = f"{unexpected}{what}\n{trace.rstrip()}"
         _refuse(text, fault, FAILED, as_json)

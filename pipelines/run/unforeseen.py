@@ -15,6 +15,9 @@ _OF_THE_MACHINE = frozenset(
     | {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH}
 )
 _MEMORY_REMEDY = "Use fewer workers or free memory, and run the same command again; what is finished is kept"
+_FILES_REMEDY = (
+    "Raise the limit of open files, see `ulimit -n`, and run the same command again; what is finished is kept"
+)
 _REMEDY = (
     "Run the same command again; what is finished is kept. If it fails again here, report the error with its traceback,"
     " and leave the photo out with `exclude` of its source in the recipe"
@@ -46,6 +49,8 @@ def unforeseen(where: str, error: Exception) -> WorkerError:
     kind = type(error).__name__
     if is_memory_fault(error):
         named = WorkerError("memory ran out", where=where, value=text, remedy=_MEMORY_REMEDY)
+    elif isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        named = WorkerError("too many open files", where=where, value=text, remedy=_FILES_REMEDY)
     else:
         named = WorkerError(f"unexpected {kind}", where=where, value=text, remedy=_REMEDY)
     named.trace = "".join(traceback.format_exception(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -145,8 +146,13 @@ def _worker_errors(what: str) -> Iterator[None]:
         value = "" if isinstance(error, BrokenProcessPool) else error
         if isinstance(error, EOFError):
             value = "the process that starts them ended"
-        remedy = "If memory ran out, use fewer workers. Run the same command again; finished tasks are kept"
+        cause = "Raise the limit of open files, see `ulimit -n`, or" if _lacks_files(error) else "If memory ran out,"
+        remedy = f"{cause} use fewer workers. Run the same command again; finished tasks are kept"
         raise WorkerError(what, value=value, remedy=remedy) from error
+
+
+def _lacks_files(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
 
 
 def _call(function: Callable[[Any], Any], argument: Any) -> tuple[Any, str]:

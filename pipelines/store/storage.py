@@ -26,8 +26,10 @@ REPAIR = "Remove it and run the same `faceloom build` again, which makes it anew
 _PARTIAL = re.compile(r"\.partial-(probe|[0-9]+-[0-9]+)$")
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.ENOENT}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_FILES = dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files, see `ulimit -n`")
 _IN_THE_WAY = "A file exists where a folder is needed; move it away or choose another output folder"
 _REMEDIES = {
+    **_FILES,
     errno.EACCES: "Make it writable for this user, or choose another output folder",
     errno.EPERM: "Make it writable for this user, or choose another output folder",
     errno.EROFS: "The disk is mounted read-only; choose another output folder",
@@ -41,6 +43,7 @@ _REMEDIES = {
 _RETRY = "Check the disk, then run the same command again; finished tasks are kept"
 _INCOMPLETE = "Check that the output folder is still there, complete and mounted, then run the same command again"
 _READ_REMEDIES = {
+    **_FILES,
     errno.EACCES: "Ask its owner for permission to read it",
     errno.EPERM: "Ask its owner for permission to read it",
     errno.ENOENT: _INCOMPLETE,

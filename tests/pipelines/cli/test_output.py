@@ -65,6 +65,12 @@ def test_an_unexpected_error_is_a_failure_whatever_was_expected(capsys: pytest.C
     assert "ZeroDivisionError: a bug" in said.err and "--debug" in said.err and "Traceback" not in said.err
 
 
+def test_a_lack_of_open_files_has_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(OSError(errno.EMFILE, "Too many open files", "a")) == FAILED
+    said = capsys.readouterr().err
+    assert said.startswith("Error: too many open files (got [Errno 24]") and said.endswith("see `ulimit -n`\n")
+
+
 def test_debug_lets_unexpected_errors_pass_and_no_others() -> None:
     with pytest.raises(ZeroDivisionError), ending(FAILED, False, debug=True):
         raise ZeroDivisionError

@@ -26,6 +26,11 @@ def test_a_lack_of_memory_has_a_remedy_of_its_own() -> None:
     assert "`exclude`" not in caught.value.remedy
 
 
+def test_a_lack_of_open_files_has_a_remedy_of_its_own() -> None:
+    with pytest.raises(WorkerError, match=r"^lfw/a.jpg: too many open files.*see `ulimit -n`"), naming("lfw/a.jpg"):
+        raise OSError(errno.EMFILE, "Too many open files", "a.jpg")
+
+
 @pytest.mark.parametrize(
     "error", [StorageError("disk full"), PhotoError("no_face", "no face"), ImportError("dlib"), KeyboardInterrupt()]
 )

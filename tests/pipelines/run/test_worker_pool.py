@@ -15,9 +15,11 @@ import time
 from concurrent.futures import CancelledError
 from multiprocessing import forkserver
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from faceloom.pipelines.run import worker_pool
 from faceloom.pipelines.run.worker_pool import WorkerPool, processors
 from faceloom.schemas.errors import StorageError, WorkerError
 from tests.pipelines.run.tasks import describe, double, fail_at, process_number, refuse, sleep, tick_and_wait
@@ -126,6 +128,16 @@ def test_a_process_that_cannot_be_prepared_is_an_error(tmp_path: Path, monkeypat
     with pytest.raises(WorkerError, match="cannot start"), pool:
         pytest.fail("entered")
     with pytest.raises(WorkerError, match=r"cannot start.*No such file"):
+        WorkerPool(1)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_have_their_own_remedy(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(worker_pool, "ProcessPoolExecutor", fail)
+    with pytest.raises(WorkerError, match=r"cannot start.*Raise the limit of open files, see `ulimit -n`"):
         WorkerPool(1)
 
 

@@ -196,6 +196,7 @@ def test_a_device_that_is_really_full(storage: Storage, monkeypatch: pytest.Monk
         (errno.EACCES, "Make it writable"),
         (errno.EROFS, "read-only"),
         (errno.EIO, "Check the disk"),
+        (errno.EMFILE, "ulimit -n"),
         (errno.EFBIG, r"cannot be written \(File too large\).*larger than the system allows, see `ulimit -f`"),
     ],
 )
