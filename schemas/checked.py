@@ -79,7 +79,7 @@ def _all_faults(model: type[BaseModel], data: Any, error: ValidationError) -> It
             if fault["type"] == "unknown_key":
                 unknown.add(path)
             value = "" if isinstance(fault["input"], Mapping | list | tuple) else shown(fault["input"])
-            yield Fault(path, _message_of(fault), value)
+            yield Fault(path, message_of(fault), value)
         if unknown <= known:
             return
         known |= unknown
@@ -124,7 +124,8 @@ def _path_of(data: Any, fault: Mapping[str, Any]) -> str:
     return path + step(extra[fault["type"]]) if fault["type"] in extra else path
 
 
-def _message_of(fault: Mapping[str, Any]) -> str:
+def message_of(fault: Mapping[str, Any]) -> str:
+    """One line about a fault, given an item of pydantic's `errors`, without the value."""
     kind, context = fault["type"], fault.get("ctx", {})
     if kind == "union_tag_not_found":
         return "missing; every entry needs its kind"
@@ -134,7 +135,9 @@ def _message_of(fault: Mapping[str, Any]) -> str:
     if kind == "literal_error":
         return str(fault["msg"]) + did_you_mean(fault["input"], re.findall(_QUOTED, context["expected"]))
     if kind == "string_pattern_mismatch" and context["pattern"] == NAME:
-        return f"{fault['msg']}: lower-case letters, digits, - and _, the first a letter or digit"
+        return "expected lower-case letters, digits, - and _, the first a letter or digit"
+    if kind == "missing":
+        return "missing"
     if kind == "extra_forbidden":
         return "unknown key"
     if kind in ("model_type", "model_attributes_type", "dict_type"):

@@ -7,14 +7,19 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
+from faceloom.schemas.checked import message_of
+
 MOST_OFFSET = 2**48
 """Bytes of a file, far beyond any disk; a larger number is damage."""
 
-Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,255}$")]
+_KEY, _FILE_NAME, _HEX = r"^[a-z0-9_-]{1,255}$", r"^[^/\\\x00-\x1f\x7f]{1,255}$", r"^([0-9a-f]{2}){0,32}$"
+_EXPECTED = {_KEY: "expected a key", _FILE_NAME: "expected a file name", _HEX: "expected a digest"}
+"""Words for a text that does not match a pattern."""
+Key = Annotated[str, StringConstraints(pattern=_KEY)]
 """Key of a sample or face."""
-FileName = Annotated[str, StringConstraints(pattern=r"^[^/\\\x00-\x1f\x7f]{1,255}$")]
+FileName = Annotated[str, StringConstraints(pattern=_FILE_NAME)]
 """A part of a path, such as a shard, a split or a member of a sample."""
-Hex = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){0,32}$")]
+Hex = Annotated[str, StringConstraints(pattern=_HEX)]
 """A digest, or nothing."""
 Offset = Annotated[int, Field(ge=0, le=MOST_OFFSET)]
 """A position in a file or a length, in bytes."""
@@ -41,9 +46,10 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 
 def first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
     """Where the first fault of a value lies, and one line about it with the value cut short."""
-    fault = error.errors(include_url=False, include_context=False)[0]
-    message = fault["msg"].removeprefix("Value error, ").splitlines()[0]
-    return fault["loc"], f"{message}, not {_short(fault['input'])}"
+    fault = error.errors(include_url=False)[0]
+    message = _EXPECTED.get(str(fault.get("ctx", {}).get("pattern")), message_of(fault))
+    absent = fault["type"] == "missing"  # its input is the whole around it
+    return fault["loc"], message if absent else f"{message}, not {_short(fault['input'])}"
 
 
 def place_text(loc: tuple[int | str, ...]) -> str:

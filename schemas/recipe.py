@@ -224,6 +224,9 @@ class Recipe(Model):
         return self
 
 
+_HELD: dict[type, str] = {str: "text", list: "a list", tuple: "a list"}
+
+
 def parse_recipe(data: object, *, where: str = "") -> Recipe:
     """Validate a recipe.
 
@@ -236,8 +239,9 @@ def parse_recipe(data: object, *, where: str = "") -> Recipe:
     """
     file = f"{where}: " if where else ""
     if not isinstance(data, Mapping):
-        remedy = "Start with `name: my-recipe`"
-        raise RecipeError("a recipe is a mapping of keys", where=where or "$", value=type(data).__name__, remedy=remedy)
+        held = _HELD.get(type(data), "one value")
+        what = f"the recipe holds {held}, not a mapping of keys" if data is not None else "the recipe is empty"
+        raise RecipeError(what, where=where or "$", remedy="Start with `name: my-recipe`")
     try:
         return checked(Recipe, data)
     except InvalidDataError as error:

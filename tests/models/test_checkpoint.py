@@ -122,7 +122,7 @@ def test_no_folder_and_no_card(tmp_path: Path) -> None:
         ("[1]", "not a card of faceloom"),
         ("{", "the card.json is damaged: not JSON"),
         ('{"what": "a masking network of faceloom", "format": 99}', r"another version of faceloom \(got 99\)"),
-        ('{"what": "a masking network of faceloom", "format": 1}', r"card.json: \$.preset: Field required"),
+        ('{"what": "a masking network of faceloom", "format": 1}', r"card.json: \$.preset: missing"),
         ("\udcff", "damaged: byte 0 is not UTF-8"),
         ("[" * 100_000, "damaged: it nests"),
         ('{"what": 1, "what": 2}', "given twice"),

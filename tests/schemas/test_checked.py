@@ -40,7 +40,7 @@ def test_sound_data_becomes_the_model() -> None:
     ("data", "text"),
     [
         ([], "$: expected a mapping of keys"),
-        ({}, "$.name: Field required"),
+        ({}, "$.name: missing"),
         ({"name": 3}, "$.name: Input should be a valid string (got 3)"),
         ({"name": "x", "parts": {}}, "$.parts: expected a list"),
         ({"name": "x", "parts": [{}, {"size": True}]}, "$.parts[1].size: Input should be a valid integer (got True)"),

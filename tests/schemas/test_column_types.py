@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from faceloom.schemas import column_types as types
 from faceloom.schemas.column_types import adapter, first_fault, place_text
@@ -43,6 +43,29 @@ def test_the_first_fault_names_its_place() -> None:
     place, text = first_fault(caught.value)
     assert place_text(place) == "a[1]"
     assert text.startswith("Input should be a valid integer") and text.endswith("xxx'") and len(text) < 160
+
+
+class _Named(BaseModel):
+    name: types.FileName
+    key: types.Key = "k"
+    digest: types.Hex = ""
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "text"),
+    [
+        ({}, "name", "missing"),
+        ({"name": "a/b"}, "name", "expected a file name, not 'a/b'"),
+        ({"name": "a", "key": "A"}, "key", "expected a key, not 'A'"),
+        ({"name": "a", "digest": "xy"}, "digest", "expected a digest, not 'xy'"),
+        ([1], "", "expected a mapping of keys, not list of length 1"),
+    ],
+)
+def test_the_words_are_not_those_of_pydantic(value: object, place: str, text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        _Named.model_validate(value)
+    found, words = first_fault(caught.value)
+    assert (place_text(found), words) == (place, text)
 
 
 def test_an_adapter_is_made_once() -> None:

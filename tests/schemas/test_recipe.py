@@ -54,12 +54,19 @@ def test_a_full_recipe() -> None:
     assert recipe.output.shards.bytes == 2**20
 
 
-@pytest.mark.parametrize("data", [None, [], "name: x", 3])
-def test_what_is_no_mapping(data: object) -> None:
-    with pytest.raises(RecipeError, match="a recipe is a mapping of keys") as caught:
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (None, "the recipe is empty"),
+        ([], "the recipe holds a list, not a mapping of keys"),
+        ("name: x", "the recipe holds text, not a mapping of keys"),
+        (3, "the recipe holds one value, not a mapping of keys"),
+    ],
+)
+def test_what_is_no_mapping(data: object, what: str) -> None:
+    with pytest.raises(RecipeError) as caught:
         parse_recipe(data, where="r.yaml")
-    assert caught.value.where == "r.yaml"
-    assert caught.value.value == type(data).__name__
+    assert str(caught.value) == f"r.yaml: {what}. Start with `name: my-recipe`"
 
 
 @pytest.mark.parametrize(
@@ -140,10 +147,10 @@ def test_unknown_keys_hide_no_other_fault() -> None:
 @pytest.mark.parametrize(
     ("changes", "path", "said"),
     [
-        ({"name": "Ünsafe name"}, "$.name", "match pattern"),
-        ({"name": ""}, "$.name", "match pattern"),
+        ({"name": "Ünsafe name"}, "$.name", "expected lower-case letters"),
+        ({"name": ""}, "$.name", "expected lower-case letters"),
         ({"name": "Faces"}, "$.name", "lower-case letters, digits, - and _"),
-        ({"name": "a\n"}, "$.name", "match pattern"),
+        ({"name": "a\n"}, "$.name", "expected lower-case letters"),
         ({"seed": -1}, "$.seed", "greater than or equal to 0 (got -1)"),
         ({"per_face": 0}, "$.per_face", "greater than or equal to 1"),
         ({"per_face": 1001}, "$.per_face", "less than or equal to 1000"),
@@ -161,14 +168,14 @@ def test_unknown_keys_hide_no_other_fault() -> None:
         ({"masks": [{**TEMPLATE, "spread": 4}]}, "$.masks[0].spread", "less than or equal to 3"),
         ({"masks": [{"shape": "A"}]}, "$.masks[0].kind", "missing; every entry needs its kind"),
         ({"masks": [{"kind": "poly"}]}, "$.masks[0].kind", "allowed: 'polygon', 'template', 'picture'"),
-        ({"masks": [{"kind": "polygon"}]}, "$.masks[0].shape", "Field required"),
-        ({"masks": [{"kind": "picture", "path": "m.png"}]}, "$.masks[0].anchors", "Field required"),
+        ({"masks": [{"kind": "polygon"}]}, "$.masks[0].shape", "missing"),
+        ({"masks": [{"kind": "picture", "path": "m.png"}]}, "$.masks[0].anchors", "missing"),
         ({"masks": [3]}, "$.masks[0]", "expected a mapping of keys (got 3)"),
         ({"masks": {"kind": "polygon"}}, "$.masks", "expected a list"),
         ({"masks": None}, "$.masks", "expected a list"),
         ({"sources": "photos"}, "$.sources", "expected a list (got 'photos')"),
         ({"sources": ["photos"]}, "$.sources[0]", "expected a mapping of keys (got 'photos')"),
-        ({"sources": [{}]}, "$.sources[0].path", "Field required"),
+        ({"sources": [{}]}, "$.sources[0].path", "missing"),
         ({"sources": [{"path": "a", "name": "a/b"}]}, "$.sources[0].name", "no '/'"),
         ({"sources": [{"path": "a", "kind": "zip"}]}, "$.sources[0].kind", "'people'"),
         ({"faces": {"select": "biggest"}}, "$.faces.select", "'largest', 'all' or 'centre'"),
@@ -177,7 +184,7 @@ def test_unknown_keys_hide_no_other_fault() -> None:
         ({"align": {"mode": "square"}}, "$.align.mode", "'arcface'"),
         ({"align": {"size": 8}}, "$.align.size", "greater than or equal to 16"),
         ({"align": {"size": 5000}}, "$.align.size", "less than or equal to 4096"),
-        ({"align": {"size": [112]}}, "$.align.size[1]", "Field required"),
+        ({"align": {"size": [112]}}, "$.align.size[1]", "missing"),
         ({"align": {"mode": "face_box", "size": [100, 90]}}, "$.align", "a face_box crop is square"),
         ({"align": {"margin": 0.1}}, "$.align", "only mode face_box has a margin"),
         ({"split": {"shares": {"train": 0.5}}}, "$.split", "shares must add up to 1, not 0.5"),

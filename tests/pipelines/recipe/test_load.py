@@ -94,7 +94,7 @@ def test_a_file_that_is_too_long_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_no_mapping(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="a recipe is a mapping of keys"):
+    with pytest.raises(RecipeError, match="the recipe is empty"):
         load_recipe(write(tmp_path, "# nothing yet\n"))
 
 
