@@ -57,6 +57,10 @@ class SourceError(FaceloomError):
     """A source of photos does not exist or cannot be listed."""
 
 
+class TableError(SourceError):
+    """A table of photos is damaged, so the argument that names it is wrong, although a scan finds it."""
+
+
 class StorageError(FaceloomError):
     """The output cannot be written or read: disk full, no permission, damaged file."""
 
@@ -104,8 +108,8 @@ _FIELDS = ("what", "where", "value", "remedy")
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(FaceloomError, RecipeError, SourceError, StorageError, ModelFileError, CheckpointError, TrainingError),
-        *(WorkerError, PhotoError),
+        *(FaceloomError, RecipeError, SourceError, TableError, StorageError, ModelFileError, CheckpointError),
+        *(TrainingError, WorkerError, PhotoError),
     )
 }
 """Errors that cross processes, by name."""

@@ -42,14 +42,14 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
     """End the process with a message without traceback, and an exit code.
 
     Args:
-        code: exit code of a FaceloomError.
+        code: exit code of a FaceloomError; a damaged table is always a wrong argument.
         as_json: also write the error as a JSON document.
         debug: show the traceback of unexpected errors.
 
     Raises:
         typer.Exit: with the code.
     """
-    from faceloom.schemas.errors import FaceloomError
+    from faceloom.schemas.errors import FaceloomError, TableError
 
     stop, hook = Stop(), threading.excepthook
     if not debug:
@@ -69,7 +69,7 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         if isinstance(error, FaceloomError):
             fault |= {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
             if not trace:
-                _refuse(str(error), fault, code, as_json)
+                _refuse(str(error), fault, REFUSED if isinstance(error, TableError) else code, as_json)
         if debug and not trace:
             raise
         what = str(error) if trace else f"{type(error).__name__}: {error}"

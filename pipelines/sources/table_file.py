@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from faceloom.pipelines.sources.table_cells import as_scalars, cells_of
 from faceloom.pipelines.sources.table_columns import TEXTS, ChosenColumns
 from faceloom.pipelines.sources.walk import ending
-from faceloom.schemas.errors import SourceError
+from faceloom.schemas.errors import SourceError, TableError
 from faceloom.schemas.regular_files import open_regular_file
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _table_errors(file: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:200]
-        raise SourceError(
+        kind = SourceError if isinstance(error, OSError) else TableError
+        raise kind(
             f"the table cannot be read ({reason})",
             where=str(file),
             remedy="Give a CSV file in UTF-8 with a header line, or a Parquet file",
@@ -186,9 +187,15 @@ def _csv_rows(text: IO[str]) -> tuple[Iterator[list[str]], list[str]]:
     names = next(reader, [])
 
     def rows() -> Iterator[list[str]]:
-        for row in reader:
-            lines.letters = 0
-            yield row
+        number = 1
+        try:
+            for row in reader:
+                lines.letters = 0
+                number += bool(row)
+                yield row
+        except csv.Error as error:
+            quote = ": a quote in it is not closed" if "unexpected end" in str(error) else ""
+            raise csv.Error(f"row {number}: {error}{quote}") from None
 
     lines.letters = 0
     return rows(), names

@@ -20,6 +20,7 @@ from faceloom.schemas.errors import (
     RecipeError,
     SourceError,
     StorageError,
+    TableError,
     TrainingError,
     WorkerError,
     error_from_json,
@@ -27,7 +28,16 @@ from faceloom.schemas.errors import (
 )
 from faceloom.schemas.reject_codes import REJECT_CODES
 
-KINDS = [FaceloomError, RecipeError, SourceError, StorageError, ModelFileError, CheckpointError, TrainingError]
+KINDS = [
+    FaceloomError,
+    RecipeError,
+    SourceError,
+    TableError,
+    StorageError,
+    ModelFileError,
+    CheckpointError,
+    TrainingError,
+]
 KINDS += [WorkerError]
 text = st.text(max_size=30)
 

@@ -24,7 +24,7 @@ from faceloom.pipelines.cli.output import (
     show_blocks,
     write_json,
 )
-from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
+from faceloom.schemas.errors import RecipeError, StorageError, TableError, WorkerError
 
 LEFT = """
 import threading
@@ -47,6 +47,10 @@ def test_an_error_of_ours_is_its_message_and_the_code(code: int, capsys: pytest.
     assert code_of(error, code=code) == code
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"Error: {error}\n")
+
+
+def test_a_damaged_table_is_a_wrong_argument_whenever_it_is_found() -> None:
+    assert code_of(TableError("the table cannot be read"), code=FAILED) == REFUSED
 
 
 def test_as_json_its_fields_are_the_only_thing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from faceloom.pipelines.sources import table_file
 from faceloom.pipelines.sources.table_columns import choose_columns
 from faceloom.pipelines.sources.table_file import TableFile, load_schema
-from faceloom.schemas.errors import SourceError
+from faceloom.schemas.errors import SourceError, TableError
 from faceloom.schemas.source_spec import TableColumns
 
 
@@ -77,7 +77,8 @@ def test_parquet_keeps_types(tmp_path: Path) -> None:
         ("file,who\na,1\n", "no column uri .*got file, who"),
         ("", "no column uri .*got no columns"),
         ("uri,who\na,caf\xe9\n".encode("latin-1"), "utf-8"),
-        ('uri,who\na,"never closed\nb,2\n', "unexpected end"),
+        ('uri,who\na,"never closed\nb,2\n', r"row 1: unexpected end of data: a quote in it is not closed"),
+        ('uri,who\na,1\n\nb,2\nc,"open\nd,3\n', "row 3: unexpected end"),
         ("uri,uri\na,b\n", "two columns have the same name"),
     ],
 )
@@ -86,6 +87,7 @@ def test_what_is_no_table_is_refused(tmp_path: Path, text: str | bytes, message:
         load(csv_file(tmp_path, text))
     assert caught.value.remedy
     assert caught.value.where.endswith("t.csv")
+    assert isinstance(caught.value, TableError) == ("column" not in message)
 
 
 def test_no_parquet_and_no_file(tmp_path: Path) -> None:
