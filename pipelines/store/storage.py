@@ -199,7 +199,7 @@ class Storage:
         # The name of a partial file must differ between writers of one file, and is never part of a result.
         partial = final.with_name(f"{final.name}.partial-{os.getpid()}-{threading.get_ident()}")
         with _storage_errors("cannot be written", path, final.parent):
-            final.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(final.parent)
             partial.unlink(
                 missing_ok=True
             )  # of a killed writer with the same numbers; or a link, which is not followed
@@ -263,7 +263,7 @@ class Storage:
         # A soft lock, which filelock uses where the system has no other, would outlive a killed process.
         lock = FileLock(path, blocking=False, fallback_to_soft=False)
         with _storage_errors("cannot be locked", str(path), path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             if os.path.lexists(path) and (not self.exists(LOCK) or self.size(LOCK)):
                 remedy = "Move it away, or choose another folder"  # filelock would cut it to no bytes
                 raise StorageError("this is no lock file of faceloom", where=str(path), remedy=remedy)
@@ -350,6 +350,14 @@ def _raise_storage_error(
     raise StorageError(
         f"{what} ({error.strerror or error})", where=path, value=error.filename or "", remedy=remedy
     ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # /proc and its like hold no folders of users
+        remedy = "Choose another output folder"
+        raise StorageError("this folder cannot be created", where=str(folder), remedy=remedy) from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -333,6 +333,15 @@ def test_a_folder_that_cannot_be_locked_is_an_error(storage: Storage, monkeypatc
         pytest.fail("not locked")
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, which Linux has")
+def test_a_folder_that_cannot_be_created_is_an_error_with_its_path() -> None:
+    message = r"^/proc/out: this folder cannot be created. Choose another output folder$"
+    with pytest.raises(StorageError, match=message), Storage("/proc/out").exclusive():
+        pytest.fail("locked")
+    with pytest.raises(StorageError, match=message):
+        put(Storage("/proc/out"), "a")
+
+
 def test_the_lock_file_is_no_link(storage: Storage, tmp_path: Path) -> None:
     Path(storage.root).mkdir()
     Path(storage.root, ".lock").symlink_to(tmp_path / "elsewhere")
