@@ -152,3 +152,5 @@ def clean(
             write_json({"out": str(out), "deleted": yes, "bytes": sum(found.files.values()), "files": found.files})
         else:
             show_blocks(clean_summary(found, str(out), deleted=yes))
+            if not yes and (found.work or (found.files and not found.finished)):
+                say("A build did not finish; the same `faceloom build` would go on from its files.")

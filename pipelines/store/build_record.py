@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints, V
 
 from faceloom.pipelines.store.output_folder import is_marked, require_marker
 from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
-from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, WORK, shard_index, shard_tar
+from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.column_types import FileName, Finite, Offset, first_fault, place_text
 from faceloom.schemas.errors import RecipeError, StorageError
@@ -220,10 +220,9 @@ def read_record(storage: Storage) -> BuildRecord:
     if not storage.exists(BUILD_RECORD):
         if not marked:
             require_marker(storage)
-        remedy = (
-            f"It holds {_unfinished(storage)}. Run the same `faceloom build` again to finish it, or delete what it "
-        )
-        remedy += "left with `faceloom clean`"
+        remedy = f"It holds {_unfinished(storage)}. Run the same `faceloom build` again to finish it"
+        if any(map(storage.list, (INDEX, SHARDS, NEIGHBOURS, WORK))) or storage.partials():  # what `clean` deletes
+            remedy += ", or delete what it left with `faceloom clean`"
         raise StorageError("no finished build in this folder", where=storage.root, remedy=remedy)
     data = storage.read_bytes(BUILD_RECORD, _MOST_RECORD_BYTES)
     try:

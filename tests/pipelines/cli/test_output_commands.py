@@ -49,9 +49,13 @@ def test_an_interrupted_first_build_is_shown_and_can_be_deleted(recipe: Path, ta
     assert shown.exit_code == 1 and "finished shards" in shown.stderr and "faceloom clean" in shown.stderr
     listed = run("clean", out)
     assert listed.exit_code == 0 and "Left by a build that did not finish" in listed.stdout
+    assert "the same `faceloom build` would go on from its files" in listed.stderr
     assert [*(out / "shards").iterdir()]
-    assert run("clean", out, "--yes").exit_code == 0
+    cleaned = run("clean", out, "--yes")
+    assert cleaned.exit_code == 0 and "go on" not in cleaned.stderr
     assert not [*(out / "shards").iterdir()] and [*(out / "faces").iterdir()]
+    again = run("show", out)
+    assert again.exit_code == 1 and "files of analysed photos" in again.stderr and "faceloom clean" not in again.stderr
 
 
 @pytest.mark.parametrize("damage", ["garbage", "{}", "[" * 9999, '{"workers": "x"}'])
