@@ -132,7 +132,9 @@ def check_weights(folder: Path, card: ModelCard, name: str = BEST, *, digest: bo
     if digest:
         if size > (most := _bytes_of(_tensors_of(card)) + MOST_HEADER):
             value = f"{size:,} bytes; at most {most:,} are read"
-            raise CheckpointError("is longer than the weights of its network", where=str(path), value=value)
+            raise CheckpointError(
+                "is longer than the weights of its network", where=str(path), value=value, remedy=AGAIN
+            )
         if _digest(path) != expected.sha256:
             raise CheckpointError(
                 "is damaged or belongs to another card: its sha256 differs", where=str(path), remedy=remedy

@@ -65,6 +65,11 @@ def checked(model: type[Checked], data: Any) -> Checked:
         return model.model_validate(data, strict=True)
     except PlainValueError as error:
         raise InvalidDataError((Fault(error.path, str(error), error.value),)) from None
+    except TypeError as error:
+        # A validator of our own met a type that it does not expect, such as a mapping where it hashes or compares.
+        raise InvalidDataError(
+            (Fault("$", f"a value has the wrong type: {' '.join(str(error).split())[:200]}"),)
+        ) from error
     except ValidationError as error:
         raise InvalidDataError(tuple(_deepest(islice(_all_faults(model, data, error), 1000)))[:MOST_FAULTS]) from None
 

@@ -105,7 +105,8 @@ class ModelCard(_Part):
     def _agrees_with_itself(self) -> ModelCard:
         if self.hyper_parameters.get("name", self.preset) != self.preset:
             raise ValueError("`preset` and the name in `hyper_parameters` differ")
-        if {self.size, *self.data.align.width_height} != {self.hyper_parameters.get("size", self.size)}:
+        size = self.hyper_parameters.get("size", self.size)
+        if any(side != size for side in (self.size, *self.data.align.width_height)):
             raise ValueError("`size`, `hyper_parameters.size` and `data.align.size` differ")
         if "best.safetensors" not in self.files:
             raise ValueError("`files` has no best.safetensors")

@@ -6,7 +6,7 @@ import time
 from typing import Any, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from faceloom.schemas.base import Model
 from faceloom.schemas.checked import MOST_FAULTS, InvalidDataError, checked
@@ -24,6 +24,17 @@ class Outer(Model):
 
     name: str
     parts: tuple[Inner, ...] = ()
+
+
+class Careless(Model):
+    """A model whose validator takes any value for one that can be hashed."""
+
+    value: Any = None
+
+    @model_validator(mode="after")
+    def _hashes(self) -> Careless:
+        hash(self.value)
+        return self
 
 
 def faults(data: Any) -> tuple[str, ...]:
@@ -52,6 +63,13 @@ def test_sound_data_becomes_the_model() -> None:
 def test_a_fault_has_its_path_its_value_and_what_is_allowed(data: Any, text: str) -> None:
     (said,) = faults(data)
     assert said == text.replace(" (got 'pats')", "")
+
+
+def test_a_validator_that_meets_an_unexpected_type_is_a_fault() -> None:
+    assert checked(Careless, {"value": 1}).value == 1
+    with pytest.raises(InvalidDataError, match=r"^\$: a value has the wrong type: unhashable type") as caught:
+        checked(Careless, {"value": {}})
+    assert len(caught.value.faults) == 1
 
 
 def test_faults_beside_an_unknown_key_are_named_too() -> None:

@@ -48,6 +48,12 @@ def test_what_is_no_card_is_refused(change: dict[str, Any]) -> None:
         ModelCard.model_validate({**FIELDS, **change})
 
 
+@pytest.mark.parametrize("size", [{}, [{}], [64], "64", None, 65])
+def test_a_size_of_another_kind_does_not_agree(size: object) -> None:
+    with pytest.raises(ValidationError, match=r"`size`, `hyper_parameters.size` and `data.align.size` differ"):
+        ModelCard.model_validate({**FIELDS, "hyper_parameters": {"size": size}})
+
+
 def test_a_card_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         ModelCard.model_validate(FIELDS).seed = 3
