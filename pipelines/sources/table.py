@@ -13,6 +13,7 @@ from faceloom.pipelines.sources.table_cells import UNREADABLE
 from faceloom.pipelines.sources.table_columns import choose_columns
 from faceloom.pipelines.sources.table_file import Row, load_schema, load_table
 from faceloom.pipelines.sources.values import (
+    MOST_ATTRIBUTES,
     as_attributes,
     as_landmarks,
     as_object,
@@ -118,7 +119,8 @@ class Table:
             left_out[name] += 1
             del extra[name]
         try:
-            attributes = as_attributes(as_object(roles.get("attributes")) | extra, left_out)
+            stated = as_object(roles.get("attributes"))
+            attributes = as_attributes(stated | _fitting(extra, stated, left_out), left_out)
         except ValueError as error:
             raise PhotoError("bad_attributes", str(error)) from error
         return Photo(
@@ -133,6 +135,16 @@ class Table:
             size=size,
             stamp=str(mtime_ns),
         )
+
+
+def _fitting(cells: Row, stated: Row, left_out: Counter[str]) -> Row:
+    """The cells that a photo has room for beside the attributes that its row states; a missing cell takes no room."""
+    if len(cells) + len(stated) <= MOST_ATTRIBUTES:
+        return cells
+    new = [name for name, cell in cells.items() if name not in stated and not is_missing(cell)]
+    over = set(new[max(0, MOST_ATTRIBUTES - len(stated)) :])
+    left_out.update(over)
+    return {name: cell for name, cell in cells.items() if name not in over}
 
 
 def _text(roles: Row, role: str) -> str | None:

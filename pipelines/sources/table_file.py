@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, object]
 
-_LONGEST_CELL = 1_000_000  # characters
+_LONGEST_CELL = 1_000_000  # characters of a cell of a CSV; a longer one is cut, and is too long for all uses
 _LONGEST_ROW = 16_000_000  # characters, of a row of a CSV
+_MOST_COLUMNS = 100_000
 _ROWS_PER_BYTE = 8  # of a Parquet file; more are a few pages that state many rows
 _BATCH = 5_000  # rows as Python objects at a time; 68 landmarks take some 10 KB per row
 _PARQUET_BATCH = 50_000
@@ -64,9 +65,12 @@ def load_schema(file: Path) -> pa.Schema:
         if _is_parquet(file):
             import pyarrow.parquet as pq
 
-            return pq.ParquetFile(stream).schema_arrow
+            schema = pq.ParquetFile(stream).schema_arrow
+            _check_width(len(schema))
+            return schema
         with _text_of(stream) as text:
             _, names = _csv_rows(text)
+        _check_width(len(names))
         return pa.schema([(name, pa.large_string()) for name in names])
 
 
@@ -80,13 +84,18 @@ def load_table(file: Path, chosen: ChosenColumns) -> TableFile:
         chosen: columns of the table.
 
     Raises:
-        SourceError: the file is not a table, is a pipe or device, or has a cell or row of an implausible size.
+        SourceError: the file is not a table, is a pipe or device, or has a row of an implausible size.
     """
     with _table_errors(file), open_regular_file(file) as stream:
         if _is_parquet(file):
             return _load_parquet(stream, chosen)
         with _text_of(stream) as text:
             return _load_csv(text, chosen)
+
+
+def _check_width(columns: int) -> None:
+    if columns > _MOST_COLUMNS:
+        raise ValueError(f"it has {columns:,} columns; at most {_MOST_COLUMNS:,} are read")
 
 
 def _is_parquet(file: Path) -> bool:
@@ -114,12 +123,13 @@ def _load_parquet(stream: IO[bytes], chosen: ChosenColumns) -> TableFile:
     import pyarrow.parquet as pq
     import pyarrow.types as pat
 
-    names = [*chosen.roles.values(), *chosen.others]
+    names = chosen.names
     file = pq.ParquetFile(stream)
     length = stream.seek(0, io.SEEK_END)
     if file.metadata.num_rows > 1_000 + _ROWS_PER_BYTE * length:
         raise ValueError(f"it states {file.metadata.num_rows:,} rows in {length:,} bytes")
     texts = {chosen.roles[role] for role in TEXTS if role in chosen.roles}
+    attributes = set(chosen.others) - set(chosen.roles.values())
     left_out: Counter[str] = Counter()
     batches = []
     for batch in file.iter_batches(_PARQUET_BATCH, columns=names):
@@ -130,7 +140,7 @@ def _load_parquet(stream: IO[bytes], chosen: ChosenColumns) -> TableFile:
                 column = as_scalars(column, longest=None)
             elif pat.is_string_view(column.type):
                 column = column.cast(pa.large_string())  # it cannot pick rows from a view
-            elif name in chosen.others:
+            elif name in attributes:
                 missing, column = column.null_count, as_scalars(column)
                 left_out[name] += column.null_count - missing
             columns.append(column)
@@ -147,26 +157,28 @@ def _load_csv(text: IO[str], chosen: ChosenColumns) -> TableFile:
     import pyarrow as pa
 
     rows, names = _csv_rows(text)
-    wanted = [names.index(name) for name in (*chosen.roles.values(), *chosen.others)]
-    schema = pa.schema([(names[place], pa.large_string()) for place in wanted])
-    empty: list[str | None] = [None] * len(names)
+    places = {name: place for place, name in enumerate(names)}
+    wanted = [places[name] for name in chosen.names]
+    schema = pa.schema([(name, pa.large_string()) for name in chosen.names])
+    empty: list[str | None] = [None] * len(wanted)
     ragged: set[int] = set()
     batches = []
     chunk: list[list[str | None]] = []
     count = 0
 
     def pack() -> None:
-        columns = list(zip(*chunk, strict=True))
-        arrays = [pa.array(columns[place], pa.large_string()) for place in wanted]
+        arrays = [pa.array(cells, pa.large_string()) for cells in zip(*chunk, strict=True)]
         batches.append(pa.record_batch(arrays, schema=schema))
         chunk.clear()
 
     for row in rows:
         if not row:
             continue
-        if len(row) != len(names):
+        if len(row) == len(names):
+            chunk.append([row[place][: _LONGEST_CELL + 1] for place in wanted])
+        else:
             ragged.add(count)
-        chunk.append(list(row) if len(row) == len(names) else empty)
+            chunk.append(empty)
         count += 1
         if len(chunk) == _BATCH:
             pack()
@@ -177,7 +189,7 @@ def _load_csv(text: IO[str], chosen: ChosenColumns) -> TableFile:
 
 def _csv_rows(text: IO[str]) -> tuple[Iterator[list[str]], list[str]]:
     """The rows below the header, and the header."""
-    csv.field_size_limit(_LONGEST_CELL)
+    csv.field_size_limit(_LONGEST_ROW)
     lines = _Lines(text)
     first = lines.line()
     text.seek(0)

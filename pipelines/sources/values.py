@@ -119,7 +119,10 @@ def notices_of(left_out: Counter[str]) -> tuple[str, ...]:
     names = sorted(left_out)
     shown = ", ".join(f"{ascii(name)[1:-1][:60]} ({left_out[name]:,})" for name in names[:5])
     more = f" and {len(names) - 5} more names" if len(names) > 5 else ""
-    what = f"values that are longer than {LONGEST_TEXT:,} characters or cannot be read are no attributes: {shown}{more}"
+    what = (
+        f"values that are longer than {LONGEST_TEXT:,} characters, cannot be read or exceed {MOST_ATTRIBUTES:,} of a "
+        f"photo are no attributes: {shown}{more}"
+    )
     return (what,) if names else ()
 
 

@@ -253,6 +253,42 @@ def test_columns_choose_the_attributes(folder: Path) -> None:
     assert photos(write_parquet(folder, cells, columns=[]))["a.jpg"].identity == "Ada"
 
 
+@pytest.mark.parametrize("columns", [{"identity": "uri"}, ["uri", "landmarks"], ["age", "age"]])
+def test_a_column_may_have_several_uses(folder: Path, columns: Any) -> None:
+    cells = {"uri": ["a.jpg"], "age": [36], "landmarks": [json.dumps(POINTS, indent=9)]}  # too long for an attribute
+    photo = photos(write_parquet(folder, cells, columns=columns))["a.jpg"]
+    assert photo.landmarks is not None
+    assert photo.identity == ("a.jpg" if "identity" in columns else None)
+    assert photo.attributes == ((("uri", "a.jpg"),) if "uri" in columns else (("age", 36),))
+
+
+def test_stated_attributes_come_before_those_of_columns(folder: Path) -> None:
+    names = [f"c{number:04d}" for number in range(999)]
+    table = write(
+        folder,
+        ["uri", "attributes", *names],
+        ["a.jpg", '{"x": 1, "y": 2, "c0000": 3}', *["7"] * 999],
+        ["b.jpg", '{"x": 1, "y": 2}', *["7"] * 998, ""],
+    )
+    found = photos(table)
+    assert [len(found[uri].attributes) for uri in ("a.jpg", "b.jpg")] == [1_000, 1_000]
+    assert dict(found["a.jpg"].attributes)["y"] == 2 and "c0998" not in dict(found["a.jpg"].attributes)
+    assert table.notices[-1].endswith("c0998 (1)")
+
+
+def test_a_cell_without_use_may_be_long(folder: Path) -> None:
+    write(folder, ["uri", "note", "text"], ["a.jpg", "x", "x" * 2_000_000], ["b.jpg", "y", ""])
+    spec = SourceSpec.model_validate({"path": str(folder / "t.csv"), "columns": ["note"]})
+    assert list(photos(Table(spec))) == ["a.jpg", "b.jpg"]
+    assert list(photos(Table(SourceSpec(path=str(folder / "t.csv"))))) == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("role", ["uri", "identity", "landmarks", "attributes", "licence"])
+def test_a_long_cell_of_a_role_spoils_its_row_alone(folder: Path, role: str) -> None:
+    cells: dict[str, object] = {"uri": "a.jpg", role: "1" * 2_000_000}
+    assert list(photos(write(folder, [*cells, "x"], [*cells.values(), ""], ["b.jpg", *[""] * len(cells)]))) == ["b.jpg"]
+
+
 def test_a_faulty_table_is_refused_before_it_is_scanned(folder: Path) -> None:
     twice = pa.Table.from_arrays([pa.array(["a.jpg"])] * 3, names=["uri", "identity", "identity"])
     pq.write_table(twice, folder / "t.parquet")

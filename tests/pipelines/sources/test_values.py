@@ -84,7 +84,8 @@ def test_long_texts_are_no_attributes_and_counted() -> None:
     assert left_out == {"b": 2, "c": 2}
     assert as_attributes({"b": "x" * 1_001}) == ()
     assert notices_of(left_out) == (
-        "values that are longer than 1,000 characters or cannot be read are no attributes: b (2), c (2)",
+        "values that are longer than 1,000 characters, cannot be read or exceed 1,000 of a photo are no attributes: "
+        "b (2), c (2)",
     )  # fmt: skip
     assert notices_of(Counter()) == ()
     assert "and 3 more names" in notices_of(Counter("abcdefgh"))[0]
