@@ -35,6 +35,7 @@ KNOWN_BAD |= {
     for first in (234, 3329, 5162, 6770, 7384, 7561, 12444, 12885, 13825, 15506, 19199, 20134, 24646)
 }
 
+_MOST_DIGITS = 18  # of a whole number, so that 64 bits hold it
 _LONGEST_TEXT_FILE = 1 << 28
 """Bytes; the longest of the dataset has 5 million."""
 _PART_FILE = re.compile(r"(\d+)_(\w+)\.png")
@@ -74,7 +75,7 @@ def read_notes(root: Path) -> Notes:
                 if len(names) > MOST_ATTRIBUTES:
                     raise ValueError(f"{len(names):,} names")
             elif number > 2:
-                pairs = [(name, int(cell)) for name, cell in zip(names, cells[1:], strict=True)]
+                pairs = [(name, _whole(cell)) for name, cell in zip(names, cells[1:], strict=True)]
                 facts.setdefault(_picture(cells[0]), []).extend(shared.setdefault(pair, pair) for pair in pairs)
     for number, cells in _lines(poses):
         with _line_errors(poses, number):
@@ -83,7 +84,7 @@ def read_notes(root: Path) -> Notes:
     for number, cells in _lines(mapping):
         with _line_errors(mapping, number):
             if number > 1 or cells[0].isdecimal():  # some copies lack the header line
-                picture, index = int(cells[0]), int(cells[1])
+                picture, index = _whole(cells[0]), _whole(cells[1])
                 facts.setdefault(picture, []).append(("celeba_index", index))
                 splits[picture] = "train" if index < FIRST_VAL else "val" if index < FIRST_TEST else "test"
     return Notes({picture: tuple(sorted(pairs)) for picture, pairs in facts.items()}, splits, _label_stamps(root))
@@ -97,7 +98,13 @@ def _finite(cell: str) -> float:
 
 
 def _picture(name: str) -> int:
-    return int(name.partition(".")[0])
+    return _whole(name.partition(".")[0])
+
+
+def _whole(cell: str) -> int:
+    if len(cell) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(cell):,} digits")
+    return int(cell)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:

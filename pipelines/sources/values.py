@@ -6,11 +6,12 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
-from faceloom.schemas.json_text import parse_json
+from faceloom.schemas.json_text import MOST_DIGITS, parse_json
 from faceloom.schemas.photos import Scalar
 
 LONGEST_TEXT = 1_000
@@ -21,6 +22,7 @@ MOST_ATTRIBUTES = 1_000
 """Attributes of one photo."""
 
 _LONGEST_JSON = 1_000_000  # bytes; 68 landmarks take some 3,000
+_NOT_NUMBERS = {bool, str, bytes, np.bool_, np.str_}
 _TYPED = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?|true|false")
 
 
@@ -68,9 +70,18 @@ def as_landmarks(value: object) -> bytes | None:
         raise ValueError("landmarks must be 68 pairs of numbers") from error
     if points.shape != (68, 2):
         raise ValueError(f"landmarks must be 68 pairs of numbers, not of shape {points.shape}")
+    if not _holds_numbers(value):
+        raise ValueError("landmarks must be 68 pairs of numbers, not of text or booleans")
     if not np.isfinite(points).all():
         raise ValueError("a landmark is not a finite number")
     return points.tobytes()
+
+
+def _holds_numbers(pairs: object) -> bool:
+    """Whether pairs are numbers already: NumPy converts text and booleans too."""
+    if isinstance(pairs, np.ndarray):
+        return pairs.dtype.kind in "iuf"
+    return isinstance(pairs, Sequence) and _NOT_NUMBERS.isdisjoint(map(type, chain.from_iterable(pairs)))
 
 
 def as_object(value: object) -> dict[str, object]:
@@ -98,7 +109,7 @@ def as_attributes(values: Mapping[str, object], left_out: Counter[str] | None = 
         left_out: counts, by name, the values that are longer than `LONGEST_TEXT` and become no attribute.
 
     Raises:
-        ValueError: more than `MOST_ATTRIBUTES`.
+        ValueError: more than `MOST_ATTRIBUTES`, or a whole number of more than `MOST_DIGITS` digits.
     """
     kept: list[tuple[str, Scalar]] = []
     for given, value in values.items():
@@ -134,6 +145,8 @@ def _plain(text: str) -> str:
 def _scalar(value: object) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, int) and not -(10 ** (MOST_DIGITS - 1)) < value < 10**MOST_DIGITS:
+        raise ValueError(f"a whole number has more than {MOST_DIGITS} digits")
     if isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):

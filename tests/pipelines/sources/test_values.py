@@ -18,6 +18,7 @@ from faceloom.pipelines.sources.values import (
     notices_of,
     typed,
 )
+from faceloom.schemas.json_text import parse_json
 
 POINTS = [[float(n), n / 2] for n in range(68)]
 
@@ -63,6 +64,14 @@ def test_landmarks_in_any_form(value: object) -> None:
         json.dumps(POINTS).replace("1.0", "1e39", 1),
         7.5,
         [],
+        [*POINTS[:67], ["1", 1.0]],
+        [*POINTS[:67], [True, 1.0]],
+        [*POINTS[:67], [b"1", 1.0]],
+        json.dumps(POINTS).replace("1.0", "true", 1),
+        json.dumps(POINTS).replace("1.0", '"1"', 1),
+        np.ones((68, 2), bool),
+        np.ones((68, 2), "U1"),
+        np.ones((68, 2), "S1"),
     ],
 )
 def test_other_landmarks_are_refused(value: object) -> None:
@@ -74,6 +83,17 @@ def test_attributes_are_sorted_scalars() -> None:
     values = {"smiling": True, "age": 36, "pose": [1, 2], "note": "x", "gone": None, "nan": float("nan")}
     assert as_attributes(values) == (("age", 36), ("note", "x"), ("pose", "[1, 2]"), ("smiling", True))
     assert as_attributes({"far": float("inf")}) == (("far", "inf"),)
+
+
+@pytest.mark.parametrize("number", [10**300, -(10**299), 10**5_000], ids=["positive", "negative", "long"])
+def test_numbers_of_very_many_digits_are_refused(number: int) -> None:
+    with pytest.raises(ValueError, match="more than 300 digits"):
+        as_attributes({"a": number})
+
+
+def test_numbers_that_json_can_hold_are_attributes() -> None:
+    numbers = {"a": 10**300 - 1, "b": 1 - 10**299}
+    assert parse_json(json.dumps(dict(as_attributes(numbers))), 1_000) == numbers
 
 
 def test_long_texts_are_no_attributes_and_counted() -> None:
