@@ -93,13 +93,21 @@ Colour = Annotated[tuple[int, int, int], BeforeValidator(_colour), WithJsonSchem
 """RGB, 0..255; written as [r, g, b], '#rrggbb' or a name of NAMED_COLOURS."""
 
 
-def _path(path: str) -> str:
+def _pattern(path: str) -> str:
     if "\0" in path:
         raise ValueError("a path holds no NUL character")
-    names = os.fsencode(path).split(b"/")
-    if (length := sum(map(len, names)) + len(names) - 1) > _LONGEST_PATH:
+    if (length := len(os.fsencode(path))) > _LONGEST_PATH:
         raise ValueError(f"a path has at most {_LONGEST_PATH:,} bytes, not {length:,}")
-    if (longest := max(map(len, names))) > LONGEST_NAME:
+    return path
+
+
+def check_names(path: str) -> str:
+    """The path, if a file system can hold each of its names.
+
+    Raises:
+        ValueError: a name is too long.
+    """
+    if (longest := max(map(len, os.fsencode(path).split(b"/")))) > LONGEST_NAME:
         raise ValueError(f"a file name has at most {LONGEST_NAME} bytes, not {longest}")
     return path
 
@@ -108,5 +116,7 @@ _LONGEST_PATH = 4_095
 LONGEST_NAME = 255
 """Bytes of a file name, as Linux and macOS have them."""
 
-PathText = Annotated[str, Field(min_length=1), AfterValidator(_path)]
+PatternText = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
+"""A pattern of paths; its parts may be longer than the names that it stands for."""
+PathText = Annotated[PatternText, AfterValidator(check_names)]
 """A path that an operating system can look up."""

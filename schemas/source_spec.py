@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from faceloom.schemas.base import LONGEST_NAME, Model, PathText
+from faceloom.schemas.base import Model, PathText, PatternText, check_names
 from faceloom.schemas.guide import LABEL_ORDERS, PARTS
 from faceloom.schemas.path_pattern import compile_pattern, expand_braces
 
@@ -40,7 +40,12 @@ def _local_path(path: str) -> str:
     return path
 
 
+def _names_of_files(path: str) -> str:
+    return path if is_pattern(path) else check_names(path)
+
+
 _Path = Annotated[PathText, AfterValidator(_local_path)]
+_PathOrPattern = Annotated[PatternText, AfterValidator(_names_of_files), AfterValidator(_local_path)]
 
 
 class TableColumns(Model):
@@ -75,7 +80,7 @@ class SourceSpec(Model):
         "datasets as they come; `label_maps`: pictures with label maps in another folder; `path_pattern`: folders with "
         "meaning; `auto`: detect the kind",
     )
-    path: _Path = Field(
+    path: _PathOrPattern = Field(
         description="the folder, the table, a tar or .rec file, or a pattern of tar files such as "
         "`set/shard-{0000..0041}.tar`"
     )
@@ -103,7 +108,7 @@ class SourceSpec(Model):
     exclude: tuple[_Text, ...] = Field(
         default=(), description="patterns of the uris to leave out; takes precedence over `include`"
     )
-    pattern: PathText | None = Field(
+    pattern: PatternText | None = Field(
         default=None,
         description="`path_pattern` only: the meaning of the parts of a path, such as `{identity}/{light}/{angle}.jpg`",
     )
@@ -119,8 +124,11 @@ class SourceSpec(Model):
     @field_validator("path")
     @classmethod
     def _sound_shards(cls, path: str) -> str:
-        if is_pattern(path) and any("**" in part and part != "**" for part in "/".join(expand_braces(path)).split("/")):
-            raise ValueError("in a pattern, '**' is a whole part of the path, as in 'set/**/*.tar'")
+        if is_pattern(path):
+            names = set("/".join(expand_braces(path)).split("/"))
+            check_names("/".join(name for name in names if not any(mark in name for mark in "*?[")))
+            if any("**" in name and name != "**" for name in names):
+                raise ValueError("in a pattern, '**' is a whole part of the path, as in 'set/**/*.tar'")
         return path
 
     @field_validator("name")
@@ -128,8 +136,6 @@ class SourceSpec(Model):
     def _plain_name(cls, name: str | None) -> str | None:
         if name is not None and (not name or "/" in name or not name.isprintable()):
             raise ValueError("a source's name has at least one character, all printable, and no '/'")
-        if name is not None and len(name) > LONGEST_NAME:
-            raise ValueError(f"a source's name has at most {LONGEST_NAME} characters, not {len(name):,}")
         return name
 
     @field_validator("pattern")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,13 +57,17 @@ def open_source(spec: SourceSpec) -> Source:
         SourceError: the path does not exist, or does not hold a source of that kind.
     """
     path = full_path(spec.path)
+    exists = is_folder = False
     try:
         exists, is_folder = path.exists(), path.is_dir()
         if is_folder and (path / MARKER).is_file():
             remedy = f"To use its pictures, give {path / SHARDS}"
             raise SourceError("this is an output folder of faceloom, not photos", where=spec.path, remedy=remedy)
     except OSError as error:
-        raise SourceError(f"cannot be accessed ({error.strerror})", where=spec.path, remedy="Check the path") from error
+        if not (error.errno == errno.ENAMETOOLONG and is_pattern(spec.path)):
+            raise SourceError(
+                f"cannot be accessed ({error.strerror})", where=spec.path, remedy="Check the path"
+            ) from error
     if not exists and not is_pattern(spec.path):
         remedy = "Give the path of a folder of photos, a table, tar shards or a .rec file"
         raise SourceError("no such file or folder", where=spec.path, remedy=remedy)
@@ -96,7 +101,7 @@ def _is_in_export(folder: Path) -> bool:
 
 
 def _kind_at(path: Path) -> str:
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises on a name that is too long
         return _kind_of_folder(path)
     by_ending = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards", "rec": "recordio"}
     kind = by_ending.get(ending(path.name))

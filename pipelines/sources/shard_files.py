@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +17,10 @@ _MARKS = "{*?["
 
 def root_of(path: Path) -> Path:
     """The folder that uris are relative to: the path, the folder of a tar file, or the fixed part of a pattern."""
-    if path.is_dir():
+    if _is_folder(path):
         return path
     root = path.parent
-    while not path.is_file() and any(mark in str(root) for mark in _MARKS):
+    while not _is_file(path) and any(mark in str(root) for mark in _MARKS):
         root = root.parent
     return root
 
@@ -31,12 +32,12 @@ def shard_files(path: Path, source: str) -> Iterator[Found | Reject]:
         path: absolute; a pattern may hold `{000..041}`, `{a,b}`, `*`, `?`, `[0-9]` and `**`.
         source: name of the source, for the rejects: other files in a folder, and missing shards of a brace pattern.
     """
-    if path.is_dir():
+    if _is_folder(path):
         yield from walk(path, source, endings=frozenset({"tar"}), other="not_a_shard")
         return
     root = root_of(path)
     pattern = path.relative_to(root).as_posix()
-    names = {pattern} if path.is_file() else {name for part in expand_braces(pattern) for name in _matches(root, part)}
+    names = {pattern} if _is_file(path) else {name for part in expand_braces(pattern) for name in _matches(root, part)}
     for name in names:
         try:
             found = (root / name).stat()
@@ -47,6 +48,15 @@ def shard_files(path: Path, source: str) -> Iterator[Found | Reject]:
             yield scan_reject(source, name, "not_a_file", f"{error}; not opened")
         else:
             yield Found(name, found.st_size, found.st_mtime_ns)
+
+
+# A pattern may be too long for the name of a file, at which Path.is_dir and Path.is_file raise.
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _matches(root: Path, pattern: str) -> list[str]:

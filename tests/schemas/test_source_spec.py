@@ -51,8 +51,9 @@ def test_bad_names(name: str) -> None:
 
 
 def test_a_name_is_short() -> None:
-    with pytest.raises(ValidationError, match="at most 255 characters, not 256"):
-        SourceSpec(path="photos", name="x" * 256)
+    assert SourceSpec(path="photos", name="x" * 200).source_name == "x" * 200
+    with pytest.raises(ValidationError, match="at most 200 characters"):
+        SourceSpec(path="photos", name="x" * 201)
 
 
 def test_a_list_of_columns_is_short_for_those_that_become_attributes() -> None:
@@ -113,6 +114,17 @@ def test_as_a_recipe_writes_it() -> None:
     assert spec.include == ("*.jpg",)
 
 
+def test_names_are_measured_after_their_pattern_is_expanded() -> None:
+    path = "/d/{" + ",".join(f"shard-{number:05d}" for number in range(30)) + "}.tar"
+    assert len(path) > 255 and SourceSpec(path=path).path == path
+    wild = "/d/[" + "x" * 300 + "]{1,2}.tar"
+    assert SourceSpec(path=wild).path == wild
+    pattern = "/".join(["{" + "i" * 200 + "}_{" + "j" * 200 + "}", "*.jpg"])
+    assert SourceSpec(path="a", kind="path_pattern", pattern=pattern).pattern == pattern
+    with pytest.raises(ValidationError, match="at most 255 bytes"):
+        SourceSpec(path="/d/{" + "x" * 300 + "}.jpg")
+
+
 @pytest.mark.parametrize(
     ("path", "several"),
     [("a.tar", False), ("a-{0..3}.tar", True), ("*.tar", True), ("a?.tar", True), ("*.jpg", False), ("a[0]", False)],
@@ -145,6 +157,8 @@ def test_what_cannot_be_a_path_is_refused(key: str, path: str, message: str) -> 
         ("set/{0..9999999999}.tar", "name too many files"),
         ("{a,b}" * 40 + ".tar", "name too many files"),
         ("set/**x/{1,2}.tar", r"'\*\*' is a whole part"),
+        ("set/{a," + "x" * 252 + "}.tar", "a file name has at most 255 bytes, not 256"),
+        ("set/{a,b}" + "/x" * 2_100 + ".tar", "a path has at most 4,095 bytes"),
     ],
 )
 def test_what_cannot_be_a_pattern_of_shards_is_refused(path: str, message: str) -> None:

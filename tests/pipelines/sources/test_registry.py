@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from faceloom.pipelines.export.target_folder import EXPORT
 from faceloom.pipelines.sources.registry import open_source
+from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.source_spec import SourceSpec
 
@@ -78,6 +79,22 @@ def test_auto_knows_patterns_and_names_that_only_look_like_one(tmp_path: Path) -
     assert kind(tmp_path / "set-{000..002}.tar") == "WebDatasetShards"
     put(tmp_path, "photos [a].tar/Ada/1.jpg")
     assert kind(tmp_path / "photos [a].tar") == "FolderOfPeople"
+
+
+@pytest.mark.parametrize("kind", ["auto", "shards"])
+def test_a_pattern_may_be_longer_than_the_name_of_a_file(tmp_path: Path, kind: str) -> None:
+    names = [f"shard-{number:05d}" for number in range(60)]
+    for name in names:
+        (tmp_path / f"{name}.tar").write_bytes(bytes(10_240))
+    for pattern in (",".join(names), "a/x," + ",".join(names)):
+        path = str(tmp_path / ("{" + pattern + "}.tar"))
+        source = open_source(SourceSpec.model_validate({"path": path, "kind": kind}))
+        assert isinstance(source, WebDatasetShards)
+        assert sum("missing" in str(row) for row in source.scan()) == ("a/x" in pattern)
+    with pytest.raises(SourceError):
+        open_source(SourceSpec(path=path, kind="table"))
+    with pytest.raises(SourceError):
+        list(open_source(SourceSpec(path=path, kind="recordio")).scan())
 
 
 def test_records_of_several_splits_are_taken_one_by_one(tmp_path: Path) -> None:
