@@ -158,13 +158,14 @@ def index_of(path: Path) -> Index:
 
     Raises:
         ValueError: the .idx file has a wrong format or an implausible size, or one of them is a pipe or device.
-        OSError: the file cannot be read.
+        OSError: one of them cannot be read.
     """
     beside = path.with_suffix(".idx")
-    stats = [(stat.st_size, stat.st_mtime_ns) for file in (path, beside) if file.exists() for stat in [file.stat()]]
-    if not stats or not path.exists():
-        raise FileNotFoundError(2, "No such file or directory", str(path))
-    return _index(path, tuple(stats))
+    files = [path]
+    # A link without a target is no reason to number the records anew.
+    if beside.exists() or beside.is_symlink():
+        files.append(beside)
+    return _index(path, tuple((stat.st_size, stat.st_mtime_ns) for stat in map(Path.stat, files)))
 
 
 @lru_cache(maxsize=_KEPT)

@@ -175,6 +175,14 @@ def test_a_wrong_idx_file_and_a_missing_file(file: Path) -> None:
         index_of(file)
 
 
+@pytest.mark.parametrize("target", ["nowhere.idx", "train.idx"])
+def test_an_idx_file_that_is_a_link_to_nothing_is_not_taken_for_absent(file: Path, target: str) -> None:
+    file.write_bytes(record(b"one"))
+    file.with_suffix(".idx").symlink_to(target)
+    with pytest.raises(OSError, match=r"\.idx"):
+        index_of(file)
+
+
 def test_numbers_of_any_length_spoil_nothing_else(file: Path) -> None:
     file.write_bytes(record(b"one") + record(b"two"))
     file.with_suffix(".idx").write_text(f"{2**70}\t0\n3\t{2**64}\n{-(2**63) - 1}\t0\n1\t{len(record(b'one'))}\n")
