@@ -24,7 +24,8 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     text again, as in `{identity}/{identity}_*.jpg`.
 
     Raises:
-        ValueError: a brace that is not closed, a name that starts with a digit, or more than 100 names.
+        ValueError: a brace that is not closed, a name that starts with a digit, more than 100 names, or a repeated name
+            in a folder with more than two wildcards, or in two folders with two each.
     """
     names = [name for name, *_ in _PIECE.findall(text) if name]
     seen: set[str] = set()
@@ -50,6 +51,12 @@ def compile_pattern(text: str) -> re.Pattern[str]:
             segments += [[re.escape(part)] for part in more]
     if len(seen) > _MOST_NAMES:
         raise ValueError(f"a pattern has at most {_MOST_NAMES} names, not {len(seen)}")
+    # Each wildcard but one of a folder multiplies what must be tried by the length of its name.
+    wild = [sum(part.startswith(_WILD) for part in segments[place]) for place in backtracking]
+    if sum(max(0, count - 1) for count in wild) > 1:
+        again = next(name for name in seen if names.count(name) > 1)
+        what = f"'{{{again}}}' is repeated, and the folders with repeated names have too many wildcards"
+        raise ValueError(f"{what}; write it once, then `*`")
     whole = ["".join(parts if place in backtracking else _at_once(parts)) for place, parts in enumerate(segments)]
     return re.compile("/".join(whole))
 
