@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.schemas.errors import ModelFileError
-from faceloom.schemas.plain_values import shown
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 from faceloom.transforms.memory import require_memory
 
@@ -45,7 +44,7 @@ def find_landmark_model(path: str | None = None) -> Path:
                 return Path(named)
             raise ModelFileError(
                 f"the landmark model that {by} names is not a file",
-                value=shown(given),
+                value=given,
                 remedy="Correct the path, or leave it out to use the packaged model",
             )
     spec = find_spec(_PACKAGE)

@@ -69,7 +69,7 @@ def test_the_terms_of_the_packaged_model_are_told_once_and_only_then(
         ("a\x01=photos", "all printable"),
         ("ph\udce4", "not UTF-8"),
         ("set=ph\udce4", "not UTF-8"),
-        ("s\udce4t=photos", "all printable"),
+        ("s\udce4t=photos", "its name is not UTF-8"),
     ],
 )
 def test_a_source_that_cannot_be_named_is_refused(
