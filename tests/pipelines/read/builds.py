@@ -69,7 +69,7 @@ def make_build(root: Path, shards: Sequence[tuple[str, int]], without_landmarks:
     for split, samples in shards:
         by_split[split] += samples
     record = BuildRecord(
-        recipe={}, plan="0" * 64, analyser="1", renderer="1", photos=number, faces=number, planned=number,
+        recipe={"name": "x"}, plan="0" * 64, analyser="1", renderer="1", photos=number, faces=number, planned=number,
         written=number, rejects={}, by_split=dict(by_split), by_mask={"m": number}, by_source={"s": number},
         shards=tuple(records),
     )  # fmt: skip
