@@ -60,8 +60,8 @@ def make_build(root: Path, samples: list[tuple[str, str]], photo: str = "0" * 64
     count = len(samples)
     shard = ShardRecord(name=name, split="train", samples=count, bytes=storage.size(shard_tar(name)))
     record = BuildRecord(
-        recipe={"name": "x"}, plan="0" * 64, analyser="1", renderer="1", photos=count, faces=count, planned=count, written=count,
-        rejects={}, by_split={"train": count}, by_mask={"m": count}, by_source={"s": count},
+        recipe={"name": "x"}, plan="0" * 64, analyser="1", renderer="1", photos=count, faces=count, planned=count,
+        written=count, rejects={}, by_split={"train": count}, by_mask={"m": count}, by_source={"s": count},
         shards=(shard,),
     )  # fmt: skip
     write_record(storage, record)

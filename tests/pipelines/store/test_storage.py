@@ -15,7 +15,6 @@ import pytest
 
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
-from faceloom.schemas.regular_files import read_regular_file
 
 
 @pytest.fixture
@@ -390,16 +389,3 @@ def test_a_folder_that_fails_to_sync_is_an_error(storage: Storage, monkeypatch: 
     monkeypatch.setattr(os, "fsync", fails_with(code))
     with pytest.raises(StorageError, match=r"cannot be synced|disk full"):
         storage.sync_folders("")
-
-
-def test_a_small_file_takes_little_memory(storage: Storage) -> None:
-    resource = pytest.importorskip("resource")
-    put(storage, "a", b"12345")
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    try:
-        resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), before[1]))
-        assert storage.read_bytes("a") == b"12345"
-        assert read_regular_file(storage.local("a"), 1 << 30) == b"12345"
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)

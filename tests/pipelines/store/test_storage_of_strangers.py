@@ -121,3 +121,17 @@ def test_a_reader_without_permission_is_advised_to_ask_for_it(
             with pytest.raises(StorageError) as caught:
                 use("index/a.parquet")
         assert caught.value.remedy == "Ask its owner for permission to read it"
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    storage = Storage(str(tmp_path))
+    (tmp_path / "a").write_bytes(b"12345")
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), before[1]))
+        assert storage.read_bytes("a") == b"12345"
+        assert read_regular_file(storage.local("a"), 1 << 30) == b"12345"
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
