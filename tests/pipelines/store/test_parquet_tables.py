@@ -23,6 +23,7 @@ from faceloom.schemas.index import IndexRow, Member, Parent
 from faceloom.schemas.keys import POSITION_BITS
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.schemas.reject_codes import REJECT_CODES
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 maybe = st.none() | text
@@ -49,7 +50,8 @@ unmixed = st.builds(
 )  # fmt: skip
 morphs = st.builds(PlannedMorph, unmixed, st.integers(0, 99), real, real, real, real, real)
 planned = st.builds(replace, unmixed, morph=st.none() | morphs)
-rejects = st.builds(Reject, st.sampled_from(["scan", "analyse", "plan", "render"]), text, text, text, text, text)
+codes = st.sampled_from(sorted(REJECT_CODES))
+rejects = st.builds(Reject, st.sampled_from(["scan", "analyse", "plan", "render"]), text, text, codes, text, text)
 faces = st.builds(FaceRow, box, landmarks, real, quality)
 well = st.builds(
     AnalysedPhoto, text, whole, text, digest, st.integers(0, 9), st.integers(0, 9), st.integers(1, 8),

@@ -13,6 +13,7 @@ import pytest
 from faceloom.pipelines.store.paths import FOLDERS
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
+from faceloom.schemas.regular_files import read_regular_file
 from tests.pipelines.store.test_storage import fails_with, put
 
 
