@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
 
 from faceloom.schemas.checked import message_of
+from faceloom.schemas.plain_values import shown
 
 MOST_OFFSET = 2**48
 """Bytes of a file, far beyond any disk; a larger number is damage."""
@@ -49,16 +50,9 @@ def first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
     fault = error.errors(include_url=False)[0]
     message = _EXPECTED.get(str(fault.get("ctx", {}).get("pattern")), message_of(fault))
     absent = fault["type"] == "missing"  # its input is the whole around it
-    return fault["loc"], message if absent else f"{message}, not {_short(fault['input'])}"
+    return fault["loc"], message if absent else f"{message}, not {shown(fault['input'])}"
 
 
 def place_text(loc: tuple[int | str, ...]) -> str:
     """A place inside a value, such as `shards[3].name`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
-
-
-def _short(value: object) -> str:
-    if isinstance(value, bytes | list | tuple | dict):
-        return f"{type(value).__name__} of length {len(value)}"
-    text = ascii(value) if not isinstance(value, str) else ascii(value[:60])
-    return text if len(text) <= 80 else f"{text[:80]}…"

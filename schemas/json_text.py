@@ -8,10 +8,10 @@ import re
 from collections import Counter
 from typing import Any, NoReturn
 
+from faceloom.schemas.plain_values import MOST_DIGITS, is_utf8
+
 MOST_DEPTH = 64
 """Lists and objects inside each other."""
-MOST_DIGITS = 300
-"""Digits of a whole number."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
@@ -98,10 +98,8 @@ def _refuse_surrogates(value: Any) -> None:
     while waiting:
         one = waiting.pop()
         if isinstance(one, str):
-            try:
-                one.encode("utf-8")
-            except UnicodeEncodeError:
-                raise ValueError("a text holds half of a surrogate pair") from None
+            if not is_utf8(one):
+                raise ValueError("a text holds half of a surrogate pair")
         elif isinstance(one, list):
             waiting += one
         elif isinstance(one, dict):

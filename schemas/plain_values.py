@@ -79,8 +79,15 @@ def _key(key: Any, path: str) -> str:
 def _sound(text: str, path: str) -> str:
     if "\0" in text:
         raise PlainValueError("text must not hold a null character", path, shown(text))
+    if not is_utf8(text):
+        raise PlainValueError("text must not hold half of a surrogate pair", path, shown(text))
+    return text
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8: it holds no half of a surrogate pair."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise PlainValueError("text must not hold half of a surrogate pair", path, shown(text)) from None
-    return text
+        return False
+    return True

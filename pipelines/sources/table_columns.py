@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from faceloom.pipelines.sources.values import MOST_ATTRIBUTES
 from faceloom.schemas.errors import SourceError
+from faceloom.schemas.plain_values import shown
 from faceloom.schemas.source_spec import TableColumns
 
 if TYPE_CHECKING:
@@ -98,5 +99,5 @@ def choose_columns(schema: pa.Schema, columns: TableColumns, where: str) -> Chos
 
 def _shown(names: list[str]) -> str:
     """The first names, on one line."""
-    text = ", ".join(ascii(name)[1:-1][:60] if not name.isprintable() else name[:60] for name in names[:10])
+    text = ", ".join(name if name.isprintable() and len(name) <= 60 else shown(name) for name in names[:10])
     return f"{text} and {len(names) - 10} more" if len(names) > 10 else text

@@ -11,8 +11,9 @@ from itertools import chain
 
 import numpy as np
 
-from faceloom.schemas.json_text import MOST_DIGITS, parse_json
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Scalar
+from faceloom.schemas.plain_values import MOST_DIGITS
 
 LONGEST_TEXT = 1_000
 """Characters of an identity, of the name of an attribute, and of its text."""

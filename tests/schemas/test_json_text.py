@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.schemas.json_text import MOST_DEPTH, MOST_DIGITS, parse_json
+from faceloom.schemas.json_text import MOST_DEPTH, parse_json
+from faceloom.schemas.plain_values import MOST_DIGITS
 
 TEXT = st.text(st.characters(codec="utf-8"))
 LEAVES = (

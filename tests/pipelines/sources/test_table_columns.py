@@ -44,7 +44,7 @@ def test_a_list_chooses() -> None:
         ({"identity": "emb"}, "the column emb is the photo's identity, and holds no text"),
         ({"uri": "jpg"}, "the column jpg is the photo's uri"),
         ({"identity": "who"}, "the table has no column who"),
-        ({"others": ("who", "x\x1b")}, r"no column who, x\\x1b"),
+        ({"others": ("who", "x\x1b")}, r"no column who, 'x\\x1b'"),
         ({"others": ("emb",)}, r"these columns cannot become attributes \(got emb"),
     ],
 )
