@@ -58,7 +58,7 @@ class _Named(BaseModel):
         ({"name": "a/b"}, "name", "expected a file name, not 'a/b'"),
         ({"name": "a", "key": "A"}, "key", "expected a key, not 'A'"),
         ({"name": "a", "digest": "xy"}, "digest", "expected a digest, not 'xy'"),
-        ([1], "", "expected a mapping of keys, not list of length 1"),
+        ([1], "", "expected a mapping of keys, not list of 1"),
     ],
 )
 def test_the_words_are_not_those_of_pydantic(value: object, place: str, text: str) -> None:
