@@ -13,6 +13,7 @@ from faceloom.pipelines.evaluation.evaluate import Evaluation
 from faceloom.pipelines.evaluation.figures import METRICS, Figure, Row
 from faceloom.pipelines.evaluation.task import Run, Task
 from faceloom.pipelines.export.target_folder import refuse_among_photos
+from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.json_text import parse_json
@@ -125,6 +126,7 @@ def check_report(folder: str, task: Task) -> None:
     """
     target = Storage(folder)
     target.check_folder()
+    refuse_inside(folder, Storage(task.out))
     refuse_among_photos(target, Storage(task.out), task.record)
     root = Path(folder)
     there = sorted(path.name for path in root.iterdir() if ".partial-" not in path.name) if root.is_dir() else []

@@ -14,6 +14,7 @@ from faceloom.pipelines.export.target_folder import refuse_among_photos
 from faceloom.pipelines.read.sample_members import decode_member
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.checked_shards import check_shards, read_rows, reading
+from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.paths import BUILD_RECORD, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
@@ -201,9 +202,7 @@ def write_contact_sheet(
 
 def _check_target(file: Path, storage: Storage) -> None:
     """Refuse a file that is no sheet of ours, and one in the output folder."""
-    if file.parent.resolve().is_relative_to(Path(storage.root).resolve()):
-        remedy = "Choose a name outside it"
-        raise StorageError("the picture lies in the output folder of the build", where=str(file), remedy=remedy)
+    refuse_inside(file.parent, storage)
     if os.path.lexists(file) and not _is_sheet(file):
         remedy = "Choose a new name"
         raise StorageError("a file that is no contact sheet has this name", where=str(file), remedy=remedy)

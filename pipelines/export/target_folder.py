@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from faceloom.pipelines.sources.walk import ending
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.checked_shards import reading
+from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
@@ -39,15 +40,12 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None
             train by one plan and in test by the other.
     """
     target.check_folder()
-    folder, out = Path(target.root).resolve(), Path(storage.root).resolve()
-    if folder.is_relative_to(out):
-        remedy = "Choose a folder outside it"
-        raise FaceloomError("the target lies in the output folder of the build", where=target.root, remedy=remedy)
+    refuse_inside(target.root, storage)
     refuse_among_photos(target, storage, record)
     if _plan_of(target) not in (None, record.plan):
         remedy = f"Choose another folder, or delete that one: rm -r {target.root}"
         raise FaceloomError("the target holds samples of another build", where=target.root, remedy=remedy)
-    if folder.is_dir():
+    if (folder := Path(target.root).resolve()).is_dir():
         _refuse_foreign(target, folder)
 
 

@@ -111,6 +111,17 @@ def require_marker(storage: Storage) -> None:
         raise StorageError("no finished build in this folder", where=storage.root, remedy=remedy)
 
 
+def refuse_inside(target: str | Path, storage: Storage) -> None:
+    """Refuse a target that lies in the output folder of a build, whose files `clean` deletes.
+
+    Raises:
+        StorageError: it does.
+    """
+    if Path(target).resolve().is_relative_to(Path(storage.root).resolve()):
+        remedy = "Choose a place outside it"
+        raise StorageError("the target lies in the output folder of the build", where=str(target), remedy=remedy)
+
+
 def _foreign_marker(storage: Storage, why: object) -> StorageError:
     remedy = "If the folder is not of faceloom, choose another; otherwise get an undamaged copy of the file"
     what = f"this is not the marker of an output folder of faceloom: {why}"

@@ -11,6 +11,7 @@ from typing import Any
 from faceloom.models.checkpoint import BEST, CARD, read_card, read_network
 from faceloom.models.devices import find_device
 from faceloom.models.presets import PRESETS, CompactPreset, PaperPreset, preset_values
+from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.training.run_folder import is_ours
 from faceloom.pipelines.training.training_data import build_digest, fit_preset
@@ -129,6 +130,7 @@ def _check_folder(checked: CheckedRequest) -> None:
     """Raise an error if the folder holds other files, or a different run that the request does not replace."""
     request, folder = checked.request, Path(checked.request.to)
     Storage(request.to).check_folder()
+    refuse_inside(request.to, Storage(str(request.data)))
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     if foreign := [name for name in names if not is_ours(name)]:
         what, remedy = "the folder holds files that no training run writes", "Choose a new or an empty folder"

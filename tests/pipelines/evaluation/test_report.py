@@ -181,6 +181,11 @@ def test_a_report_that_was_stopped_is_taken_up_and_one_among_other_files_is_not(
         check_report(str(tmp_path), evaluation.task)
 
 
+def test_a_report_in_the_output_folder_of_the_build_is_refused(evaluation: Evaluation) -> None:
+    with pytest.raises(StorageError, match="lies in the output folder"):
+        check_report(f"{evaluation.task.out}/shards/report", evaluation.task)
+
+
 @pytest.mark.parametrize("figures", [None, b"", b"[]", b"\xff", b'{"build": {}, "tables": {}}'])
 def test_files_of_others_are_refused_even_under_our_names(
     evaluation: Evaluation, tmp_path: Path, figures: bytes | None

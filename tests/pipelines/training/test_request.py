@@ -87,6 +87,13 @@ def test_a_folder_with_other_files_is_refused(pairs_build: Path, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("folder", ["run", "work/run"])
+def test_a_run_in_the_output_folder_of_the_build_is_refused(pairs_build: Path, folder: str) -> None:
+    with pytest.raises(StorageError, match="lies in the output folder"):
+        check_request(request(pairs_build, pairs_build / folder))
+    assert not (pairs_build / folder).exists()
+
+
 def test_a_run_with_a_report_of_an_evaluation_can_be_resumed(pairs_build: Path, tmp_path: Path) -> None:
     report = tmp_path / "evaluation" / "metrics.md"
     report.parent.mkdir()
