@@ -56,7 +56,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     ),
     "no_match": RejectCode("a picture whose path does not match the source's pattern or layout", _SCAN),
     "known_bad": RejectCode("a picture of CelebAMask-HQ with wrong part files, or a known duplicate", _SCAN),
-    "not_a_file": RejectCode("a pipe, socket or device; not opened", _SCAN),
+    "not_a_file": RejectCode("a pipe, socket or device, or a folder where a file is named; not opened", _SCAN),
     "bad_name": RejectCode("the name holds a control character or undecodable bytes; rename the file", _SCAN),
     "hidden_file": RejectCode("hidden: the name starts with a dot", _SCAN),
     "hidden_folder": RejectCode("hidden: the name starts with a dot; files in this folder are not listed", _SCAN),
@@ -71,7 +71,9 @@ REJECT_CODES: dict[str, RejectCode] = {
         "a second member with this key and ending",
     ),
     "empty_uri": RejectCode("a table row without the path of a photo", _SCAN),
-    "bad_row": RejectCode("a table row with more or fewer cells than the header", _SCAN),
+    "bad_row": RejectCode(
+        "a table row with more or fewer cells than the header, or with a cell that cannot be read or is too long", _SCAN
+    ),
     "outside_root": RejectCode("a path in the table leads outside the source's root", _SCAN),
     "bad_landmarks": RejectCode("the landmarks cannot be read", _SCAN),
     "bad_attributes": RejectCode("the attributes cannot be read", _SCAN),
@@ -82,7 +84,11 @@ REJECT_CODES: dict[str, RejectCode] = {
     "damaged_record": RejectCode("a truncated or damaged record of a `.rec` file", _SCAN),
     "truncated": RejectCode("the end of the picture file is missing", _DECODE),
     "not_an_image": RejectCode("the content is no picture", _DECODE),
-    "unsupported": RejectCode("a picture in a format, or with pixels, that faceloom does not read", _DECODE),
+    "unsupported": RejectCode(
+        "a picture in a format, or with pixels, that faceloom does not read; of very many pieces; or with a side of"
+        " more than 65,535 pixels",
+        _DECODE,
+    ),
     "decode_failed": RejectCode("a complete picture file with damaged data", _DECODE),
     "too_many_pixels": RejectCode("more pixels than `faces.max_pixels`", _DECODE),
     "too_many_bytes": RejectCode("an implausible file size", _ANALYSE),
