@@ -70,9 +70,7 @@ def test_a_damaged_shard_is_rendered_again_as_it_was(built: Bench, damage: str) 
     watcher = Notes()
     report = built.run(watcher=watcher)
     assert built.tree() == built.clean and 0 < report.rendered < PHOTOS
-    assert any(tar.stem in note and "rendered again" in note for note in watcher.notes) == (
-        damage not in ("longer", "shorter", "index")
-    )
+    assert any(tar.stem in note and "rendered again" in note for note in watcher.notes)
 
 
 def test_without_verifying_no_sample_is_read(built: Bench) -> None:
