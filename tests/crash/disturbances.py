@@ -34,7 +34,7 @@ def faults_of(ended: Ended, *codes: int) -> list[str]:
     return faults + ([f"{len(ended.left)} processes live on"] if ended.left else [])
 
 
-def kill(bench: Bench, out: Path, chance: random.Random, *, whom: str) -> tuple[str, list[str]]:
+def kill(bench: Bench, out: Path, chance: random.Random, *, victim: str) -> tuple[str, list[str]]:
     """Kill the whole group, its master, or one other process of it, at a moment of chance."""
     wait = chance.uniform(0, 1.1) * bench.seconds
 
@@ -43,15 +43,15 @@ def kill(bench: Bench, out: Path, chance: random.Random, *, whom: str) -> tuple[
         others = sorted(set(living(process.pid)) - {process.pid})
         if process.poll() is not None:
             return
-        if whom == "group":
+        if victim == "group":
             os.killpg(process.pid, signal.SIGKILL)
-        elif whom == "master":
+        elif victim == "master":
             process.kill()
         elif others:
             os.kill(chance.choice(others), signal.SIGKILL)
 
     ended = bench.run(out, disturb=disturb)
-    codes = (0, 1) if whom == "one process" else (0, -signal.SIGKILL)
+    codes = (0, 1) if victim == "one process" else (0, -signal.SIGKILL)
     return f"after {wait:.2f} s", faults_of(ended, *codes)
 
 
@@ -100,9 +100,9 @@ def shift_clock(bench: Bench, out: Path, chance: random.Random) -> tuple[str, li
 
 DISK: tuple[str, ...] = (*sabotage.DISK, sabotage.WRITE)
 KINDS: dict[str, Disturbance] = {
-    "kill group": partial(kill, whom="group"),
-    "kill master": partial(kill, whom="master"),
-    "kill one process": partial(kill, whom="one process"),
+    "kill group": partial(kill, victim="group"),
+    "kill master": partial(kill, victim="master"),
+    "kill one process": partial(kill, victim="one process"),
     "pause": pause,
     "EIO": partial(fail, calls=DISK, errors=(errno.EIO,)),
     "full disk": partial(fail, calls=(sabotage.WRITE, "fsync"), errors=(errno.ENOSPC, errno.EDQUOT)),
