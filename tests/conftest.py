@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 # How long one example takes says more about the machine's other work than about ours.
-settings.register_profile("faceloom", deadline=None)
-settings.load_profile("faceloom")
+settings.register_profile("faceloom", deadline=None, derandomize=True)
+# `HYPOTHESIS_PROFILE=random make test` looks for new examples.
+settings.register_profile("random", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "faceloom"))
 
 
 def write_run(

@@ -8,6 +8,7 @@ magic number at a multiple of 4 is split there into chunks, and the number is le
 from __future__ import annotations
 
 import os
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ _MOST_CHUNKS = 10_000  # of one record: pictures with the magic number are rare
 _MOST_INDEX = 1 << 30  # bytes of an .idx file: some 50 million records
 _INDEX_LINE = 6  # bytes of an .idx file for each of its .rec file; a record has 32 or more, its line 42 or fewer
 _BLOCK = 1 << 23
+_LONE_SIGN = re.compile(rb"[+-](?![0-9])")
 _NOT_AN_INDEX = "the .idx file is not lines of two whole numbers"
 _LIMITS = np.iinfo(np.int64)
 _KEPT = 64  # .rec files whose index a process holds; 16 bytes a record
@@ -203,6 +205,8 @@ def _whole_numbers(text: bytes) -> NDArray[Any]:
     """The numbers of a text: int64, or Python integers if one does not fit."""
     if not text.strip():
         return np.empty(0, np.int64)
+    if _LONE_SIGN.search(text):  # which NumPy takes for zero
+        raise ValueError(_NOT_AN_INDEX)
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # of text that is no number
         try:

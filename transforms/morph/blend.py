@@ -75,8 +75,9 @@ def mix(target: Image, other: Image, alpha: Coverage, weight: float, spread: flo
     size = max(1, alpha.shape[1] // step), max(1, alpha.shape[0] // step)
     share = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
     coarse = cv2.resize(difference * alpha[..., None], size, interpolation=cv2.INTER_AREA)
-    weights = cv2.GaussianBlur(share, (0, 0), spread / step)
-    tone = cv2.GaussianBlur(coarse, (0, 0), spread / step) / np.maximum(weights, 1e-4)[..., None]
+    sigma = max(spread / step, 0.01)  # OpenCV refuses none, which a face of no width asks for
+    weights = cv2.GaussianBlur(share, (0, 0), sigma)
+    tone = cv2.GaussianBlur(coarse, (0, 0), sigma) / np.maximum(weights, 1e-4)[..., None]
     difference -= cv2.resize(tone, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
     difference *= (alpha * np.float32(-weight))[..., None]
     return np.asarray(cv2.add(target, difference, dtype=cv2.CV_8U), np.uint8)

@@ -127,7 +127,7 @@ def test_a_folder_with_anything_but_a_report_is_refused_before_any_work(
     for to, said in (
         (tmp_path / "thesis", "no report of faceloom (got metrics.json). Choose a new or an empty folder"),
         (net, "no report of faceloom"),
-        (masked_build, "no report of faceloom"),
+        (masked_build, "the target lies in the output folder of the build"),
         (tmp_path / "thesis" / "metrics.json", "a file exists where a folder is needed"),
     ):
         done = run(net, "--data", masked_build, "--to", to, "--json")

@@ -279,3 +279,11 @@ def test_any_record_is_a_picture_or_a_value_error(
         for read in (read_head, picture_of):
             with contextlib.suppress(ValueError):
                 assert read(stream, offset) is not None
+
+
+@pytest.mark.parametrize("text", [b"0 +", b"- 0", b"0 -\n", b"+-1 0"])
+def test_a_sign_without_digits_is_no_number(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.rec").write_bytes(record(b"one"))
+    (tmp_path / "a.idx").write_bytes(text)
+    with pytest.raises(ValueError, match="whole numbers"):
+        index_of(tmp_path / "a.rec")

@@ -24,7 +24,7 @@ from faceloom.schemas.source_spec import SourceSpec
 
 NAMES = (
     st.sampled_from([f"{stem}.{ending}" for stem in ("a", "17", "closed") for ending in ("jpg", "bin", "tar", "rec")])
-    | st.sampled_from(["._x.jpg", ".hid", ".hid.jpg", "property", "labels.csv", "a.b.JPG", "b.idx", " ", "~", "\\x0a"])
+    | st.sampled_from(["._x.jpg", ".hid", ".hid.jpg", "property", "labels.csv", "a.b.JPG", "b.idx", " ", "~"])
     | st.text("a.\x01\n é\udcff", min_size=1, max_size=6).filter(lambda name: name.strip(".") != "")
 )
 PLAIN, LINKS = (
