@@ -139,7 +139,7 @@ class _Reader:
     def _read(self, pieces: list[Piece]) -> Iterator[dict[str, Any]]:
         listed = {shard.name: shard for shard in self.shards}
         left = Counter(piece.shard for piece in pieces)
-        places: dict[str, Places] = {}  # of shards of which pieces are left
+        places: dict[str, Places] = {}  # of each shard that has pieces left to read
         for piece in pieces:
             if piece.shard not in places:
                 places[piece.shard] = read_places(self.storage, piece.shard, listed[piece.shard])

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.crash.bench import living
+
 PHOTOS = 240
 
 
@@ -114,19 +116,6 @@ def until_there_is(pattern: str, out: Path, process: subprocess.Popen[bytes]) ->
         assert process.poll() is None, "the build ended before"
         assert time.monotonic() < end
         time.sleep(0.002)
-
-
-def living(group: int) -> list[int]:
-    """Processes of a group that run; those that only wait for somebody to ask how they ended do not."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, of_group = stat.read_text().rpartition(")")[2].split()[:3]
-        except OSError:  # ended meanwhile
-            continue
-        if int(of_group) == group and state not in "ZX":
-            found.append(int(stat.parent.name))
-    return found
 
 
 @pytest.mark.slow
