@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
 
 from faceloom.schemas.checked import message_of
+from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.plain_values import shown
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
 
 MOST_OFFSET = 2**48
 """Bytes of a file, far beyond any disk; a larger number is damage."""
@@ -56,3 +59,18 @@ def first_fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
 def place_text(loc: tuple[int | str, ...]) -> str:
     """A place inside a value, such as `shards[3].name`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).removeprefix(".")
+
+
+def parse_model(model: type[Parsed], data: bytes, most_bytes: int) -> Parsed:
+    """Parse a JSON document into a model, by strict rules.
+
+    Raises:
+        ValueError: the document is too long, too deep or not JSON, or a value is not what it should be. The message is
+            one line, and names the place of the value.
+    """
+    parse_json(data, most_bytes)  # refuses what is too deep
+    try:
+        return model.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        place, text = first_fault(error)
+        raise ValueError(f"{place_text(place)}: {text}" if place else text) from None

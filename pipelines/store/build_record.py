@@ -8,15 +8,14 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
 
 from faceloom.pipelines.store.output_folder import is_marked, require_marker
 from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
 from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.column_types import FileName, Finite, Offset, first_fault, place_text
+from faceloom.schemas.column_types import FileName, Finite, Offset, parse_model
 from faceloom.schemas.errors import RecipeError, StorageError
-from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -226,15 +225,12 @@ def read_record(storage: Storage) -> BuildRecord:
         raise StorageError("no finished build in this folder", where=storage.root, remedy=remedy)
     data = storage.read_bytes(BUILD_RECORD, _MOST_RECORD_BYTES)
     try:
-        parse_json(data, _MOST_RECORD_BYTES)  # refuses what is too deep
-        record = BuildRecord.model_validate_json(data, strict=True)
+        record = parse_model(BuildRecord, data, _MOST_RECORD_BYTES)
         _check_sums(record)
-        return record
-    except ValidationError as error:
-        place, text = first_fault(error)
-        raise _damaged_record(f"{place_text(place)}: {text}" if place else text) from None
     except ValueError as error:
-        raise _damaged_record(error) from None
+        remedy = "Run the same `faceloom build` again, which writes a new record, or get an undamaged copy"
+        raise StorageError(f"damaged build record: {error}", where=BUILD_RECORD, remedy=remedy) from None
+    return record
 
 
 def _check_sums(record: BuildRecord) -> None:
@@ -259,11 +255,6 @@ def _check_sums(record: BuildRecord) -> None:
     if record.planned != record.written + rejected:
         what = f"{record.planned:,} samples are planned, {record.written:,} written and {rejected:,} rejected"
         raise ValueError(f"samples are lost: {what}")
-
-
-def _damaged_record(why: object) -> StorageError:
-    remedy = "Run the same `faceloom build` again, which writes a new record, or get an undamaged copy"
-    return StorageError(f"damaged build record: {why}", where=BUILD_RECORD, remedy=remedy)
 
 
 def _unfinished(storage: Storage) -> str:

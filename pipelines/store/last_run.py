@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from faceloom.pipelines.store.paths import LAST_RUN
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.column_types import Finite, first_fault, place_text
+from faceloom.schemas.column_types import Finite, parse_model
 from faceloom.schemas.errors import StorageError
-from faceloom.schemas.json_text import parse_json
 
 _MOST_BYTES = 2**16
 
@@ -54,14 +53,7 @@ def read_last_run(storage: Storage) -> LastRun | None:
         return None
     data = storage.read_bytes(LAST_RUN, _MOST_BYTES)
     try:
-        parse_json(data, _MOST_BYTES)
-        return LastRun.model_validate_json(data, strict=True)
-    except ValidationError as error:
-        place, text = first_fault(error)
-        raise _damaged(f"{place_text(place)}: {text}" if place else text) from None
+        return parse_model(LastRun, data, _MOST_BYTES)
     except ValueError as error:
-        raise _damaged(error) from None
-
-
-def _damaged(why: object) -> StorageError:
-    return StorageError(f"damaged timings: {why}", where=LAST_RUN, remedy="The next build with work to do replaces it")
+        remedy = "The next build with work to do replaces it"
+        raise StorageError(f"damaged timings: {error}", where=LAST_RUN, remedy=remedy) from None

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from faceloom.schemas import column_types as types
-from faceloom.schemas.column_types import adapter, first_fault, place_text
+from faceloom.schemas.column_types import adapter, first_fault, parse_model, place_text
 
 GOOD: list[tuple[Any, Any]] = [
     (types.Key, "0123-f00-x-45-f01-m002"), (types.FileName, "landmarks.npy"), (types.FileName, "été"),
@@ -70,3 +70,20 @@ def test_the_words_are_not_those_of_pydantic(value: object, place: str, text: st
 
 def test_an_adapter_is_made_once() -> None:
     assert adapter(list[int]) is adapter(list[int])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"name": "a/b"}', "^name: expected a file name"),
+        (b"[1]", "^expected a mapping of keys"),
+        (b"[" * 100, "levels deep"),
+        (b'{"name": "' + b"a" * 200 + b'"}', "at most 200 are read"),
+        (b"{", "not JSON"),
+    ],
+)
+def test_a_document_that_is_no_model_is_one_line(data: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_model(_Named, data, 200)
+    assert "\n" not in str(caught.value)
+    assert parse_model(_Named, b'{"name": "a"}', 200) == _Named(name="a")
