@@ -112,10 +112,11 @@ def shell(line: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
 
 
-QUICK = ("--help", "--version", "schema", "recipes", "recipes --json", "recipes show masked-pairs", "build --help")
+QUICK = ("--help", "schema", "recipes --json")
+ALIKE = ("--version", "recipes", "recipes show masked-pairs", "build --help")
 
 
-@pytest.mark.parametrize("command", QUICK)
+@pytest.mark.parametrize("command", [*QUICK, *(pytest.param(command, marks=pytest.mark.slow) for command in ALIKE)])
 def test_the_code_is_that_of_the_work_with_a_reader_that_went_away(command: str, tmp_path: Path) -> None:
     streams = (">&-", "2>&-", "<&- >&- 2>&-", "| true", "| head -c 1 >/dev/null", "2>/dev/full")
     done = shell("; ".join(f"faceloom {command} {stream}; echo $? >>codes" for stream in streams), tmp_path)

@@ -248,7 +248,7 @@ def flip(folder: Path, at: int) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])  # torch waits long to end its workers
 @pytest.mark.parametrize(("at", "what"), [(520, "sha256 of its alpha.png"), (3, "tar header of its alpha.png")])
 def test_damage_is_named_with_shard_sample_and_member(tmp_path: Path, workers: int, at: int, what: str) -> None:
     make_build(tmp_path, [("train", 6)])
