@@ -20,6 +20,7 @@ from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.pipelines.run.watcher import Progress, Watcher, watcher_of
 from faceloom.pipelines.run.worker_pool import processors
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
+from faceloom.pipelines.store.other_recipe import refuse_other_recipe
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.photos import Reject
@@ -57,11 +58,13 @@ def build(
     workers: int | None = None,
     resume: bool = True,
     verify: bool = True,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> BuildResult:
     """Build a set: photos in, shards of samples out.
 
-    A build that was interrupted resumes where it stopped; a finished build is left as it is. Photos are analysed with
+    A build that was interrupted resumes where it stopped; a finished build is left as it is. Samples that do not change
+    are copied from the shards of earlier builds in the same folder. Photos are analysed with
     the landmark model that ships with faceloom, whose licence excludes commercial use, unless the recipe names another.
 
     Args:
@@ -72,6 +75,7 @@ def build(
         workers: number of worker processes; default: number of processors. Does not change the result.
         resume: reuse what earlier runs finished; otherwise build everything again.
         verify: read every byte of shards that earlier runs finished, and render damaged ones again.
+        replace: replace a finished build of another recipe or of other sources; otherwise such a folder is refused.
         progress: called with stage, items done and total while the build runs.
 
     Returns:
@@ -80,11 +84,12 @@ def build(
     Raises:
         RecipeError: the recipe is wrong.
         SourceError: a source does not exist or cannot be listed.
-        StorageError: the output cannot be written; what was finished is kept.
+        StorageError: the output cannot be written; what was finished is kept. Or the folder holds the build of another
+            recipe.
         ModelFileError: the landmark model is missing.
         WorkerError: a worker process died.
     """
-    checked = check_build(recipe, sources, out=out, workers=workers)
+    checked = check_build(recipe, sources, out=out, workers=workers, replace=replace)
     watcher = watcher_of(progress)
     return run_build(checked.context, workers=checked.workers, resume=resume, verify=verify, watcher=watcher)
 
@@ -143,7 +148,12 @@ def export(
 
 
 def check_build(
-    recipe: Recipe | str | Path, sources: Sources | None = None, *, out: str | Path, workers: int | None = None
+    recipe: Recipe | str | Path,
+    sources: Sources | None = None,
+    *,
+    out: str | Path,
+    workers: int | None = None,
+    replace: bool = True,
 ) -> CheckedBuild:
     """Check everything that can be checked before any work, and start the server of worker processes."""
     Storage(str(out))
@@ -155,7 +165,10 @@ def check_build(
         raise RecipeError("the number of worker processes is at least 1", where="workers", value=number)
     start_workers(loaded, number)
     try:
-        return CheckedBuild(prepare(loaded, str(out)), number)
+        context = prepare(loaded, str(out))
+        if not replace:
+            refuse_other_recipe(context.storage, loaded)
+        return CheckedBuild(context, number)
     except RecipeError as error:
         file = "" if isinstance(recipe, Recipe) or not error.where.startswith("$") else f"{recipe}: "
         where = f"{file}{error.where}"
@@ -166,7 +179,7 @@ def run_plan(checked: CheckedBuild, watcher: Watcher) -> tuple[Preview, list[Rej
     """Plan a checked build; returns what it would make, and the rejects."""
     context = checked.context
     survey, planned = plan_build(context, workers=checked.workers, watcher=watcher)
-    found = preview(context.storage, context.recipe, survey, planned)
+    found = preview(context, survey, planned)
     return found, [*survey.rejects, *planned.rejects]
 
 

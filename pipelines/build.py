@@ -14,7 +14,7 @@ from faceloom.pipelines.analyse.survey import Survey, survey
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.plan_morphs import with_morphs
-from faceloom.pipelines.plan.reuse import find_lifts
+from faceloom.pipelines.plan.reuse import Reuse, find_reuse
 from faceloom.pipelines.plan.shard_layout import make_plan
 from faceloom.pipelines.plan.splits import empty_splits
 from faceloom.pipelines.render.features import check_features
@@ -64,7 +64,7 @@ class BuildResult:
     Attributes:
         record: what the build holds: samples by split, mask and source, rejects, shards, warnings.
         analysed, rendered: photos and samples that this run worked on; earlier runs did the others.
-        lifted: parts copied from older shards.
+        reused: samples that this run copied from older shards.
         wall: seconds by stage on the clock.
         work: seconds by kind of work, summed over worker processes.
         out: the output folder.
@@ -73,7 +73,7 @@ class BuildResult:
     record: BuildRecord
     analysed: int
     rendered: int
-    lifted: int
+    reused: int
     wall: Mapping[str, float]
     work: Mapping[str, float]
     out: str = ""
@@ -176,7 +176,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
         begin = time.perf_counter()
         if verify:
             _forget_damaged(plan, storage, watcher)
-        rendered, lifted, seconds = _render(plan, context, workers=workers, resume=resume, watcher=watcher)
+        rendered, reused, seconds = _render(plan, context, workers=workers, resume=resume, watcher=watcher)
         finished = time.perf_counter()
         rejects = [*found.rejects, *plan.rejects, *render_rejects(storage, plan)]
         photos = len(found.photos) + len(found.rejects)
@@ -191,7 +191,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
         _forget(storage, storage.list(WORK))
         wall = {**found.wall, "render": finished - begin, "record": time.perf_counter() - finished}
         report = BuildResult(
-            record, found.analysed_now, rendered, lifted, wall, _added(found.seconds, seconds), storage.root
+            record, found.analysed_now, rendered, reused, wall, _added(found.seconds, seconds), storage.root
         )
         if report.analysed or report.rendered:
             with _only_informing(watcher):
@@ -227,60 +227,59 @@ class RenderTasks:
         missing: shards that are not finished.
         tasks: the costliest first; their planned faces are written below `work/`.
         samples: that they render.
-        lifted: parts that are copied from older shards.
+        reused: samples that they copy from older shards.
     """
 
     missing: list[Shard]
     tasks: list[PartTask]
     samples: int
-    lifted: int
+    reused: int
 
 
 def render_tasks(plan: Plan, context: Context, *, resume: bool = True) -> RenderTasks:
     """Find what of a plan is not rendered, write down what the tasks need, and delete work that no task uses.
 
     Args:
-        resume: copy parts that older shards hold; otherwise render them.
+        resume: copy samples that older shards hold; otherwise render them.
     """
     storage = context.storage
     missing = [shard for shard in plan.shards if not is_finished(storage, shard.name)]
     if not missing:
         return RenderTasks([], [], 0, 0)
     _forget(storage, [shard_index(shard.name) for shard in missing])  # damaged or deleted by hand
-    lifts = find_lifts(storage, missing) if resume else {}
+    reuse = find_reuse(context, missing) if resume else {}
     wanted = {part.digest for shard in missing for part in shard.parts}
     _forget(storage, [path for path in storage.list(WORK) if work_name(path) not in wanted])
     tasks: list[tuple[int, PartTask]] = []
+    reused = 0
     for shard in missing:
-        own = tuple((part.digest, lifts[part.digest]) for part in shard.parts if part.digest in lifts)
-        task = ShardTask(shard.name, tuple(part.digest for part in shard.parts), own)
-        to_do = [part for part in shard.parts if part.digest not in lifts]
-        for part in to_do:
+        task = ShardTask(shard.name, tuple(part.digest for part in shard.parts))
+        for part in shard.parts:
             write_planned(storage, planned_faces(part.digest), part.faces)
             done = is_rendered(storage, part.digest)  # the task looks whether it is whole
-            tasks.append((0 if done else part.samples, PartTask(task, part.digest)))
-        if not to_do:
-            tasks.append((0, PartTask(task, None)))
-    tasks.sort(key=lambda item: (-item[0], item[1].part or ""))
-    return RenderTasks(missing, [task for _, task in tasks], sum(count for count, _ in tasks), len(lifts))
+            held = Reuse((), 0) if done else reuse.get(part.digest, Reuse((), 0))
+            reused += held.samples
+            tasks.append((0 if done else part.samples - held.samples, PartTask(task, part.digest, held.shards)))
+    tasks.sort(key=lambda item: (-item[0], item[1].part))
+    return RenderTasks(missing, [task for _, task in tasks], sum(count for count, _ in tasks), reused)
 
 
 def _render(
     plan: Plan, context: Context, *, workers: int, resume: bool, watcher: Watcher
 ) -> tuple[int, int, dict[str, float]]:
-    """Render what is missing; returns samples rendered, parts lifted, and seconds by kind of work."""
+    """Render what is missing; returns samples rendered and reused, and seconds by kind of work."""
     todo = render_tasks(plan, context, resume=resume)
     if not todo.missing:
         return 0, 0, {}
-    watcher.stage("render", todo.samples, "samples")
+    watcher.stage("render", todo.samples + todo.reused, "samples")
     do, then = partial(_render_part, context=context), partial(join_shard, context=context)
     seconds = run_tasks(todo.tasks, do, workers=workers, then=then, on_count=watcher.done)
     _refuse_if_incomplete(context.storage, todo.missing)
-    return todo.samples, todo.lifted, seconds
+    return todo.samples, todo.reused, seconds
 
 
 def _render_part(task: PartTask, context: Context) -> tuple[str, ShardTask, dict[str, float]]:
-    return task.shard.shard, task.shard, render_part(task.part, context) if task.part else {}
+    return task.shard.shard, task.shard, render_part(task.part, context, task.older)
 
 
 def _refuse_if_incomplete(storage: Storage, shards: list[Shard]) -> None:
@@ -299,7 +298,7 @@ def _write_last_run(storage: Storage, report: BuildResult, workers: int) -> None
         workers=workers,
         photos_analysed=report.analysed,
         samples_rendered=report.rendered,
-        parts_lifted=report.lifted,
+        samples_reused=report.reused,
         wall_seconds={name: round(value, 3) for name, value in report.wall.items()},
         work_seconds={name: round(value, 3) for name, value in sorted(report.work.items())},
     )

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from faceloom.pipelines.analyse.survey import Survey
-from faceloom.pipelines.plan.reuse import find_lifts
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.plan.reuse import find_reuse
 from faceloom.pipelines.store.build_record import BuildRecord, count_rejects, read_record
 from faceloom.pipelines.store.checked_shards import check_shards
 from faceloom.pipelines.store.last_run import LastRun, read_last_run
@@ -27,7 +28,6 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
-from faceloom.schemas.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,9 @@ def all_rejects(storage: Storage) -> list[Reject]:
     return [reject for path in paths if storage.exists(path) for reject in read_rejects(storage, path)]
 
 
-def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Preview:
+def preview(context: Context, survey: Survey, plan: Plan) -> Preview:
     """Count what a plan would make, and what exists already."""
+    storage, recipe = context.storage, context.recipe
     by_split: Counter[str] = Counter()
     by_mask: Counter[str] = Counter()
     by_source: Counter[str] = Counter()
@@ -148,13 +149,9 @@ def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Pre
             by_source[face.source] += face.samples
             by_mask.update([recipe.masks[number].label for number in face.masks] or ["none"])
     missing = [shard for shard in plan.shards if not is_finished(storage, shard.name)]
-    lifts = find_lifts(storage, missing)
-    to_render = [
-        part
-        for shard in missing
-        for part in shard.parts
-        if part.digest not in lifts and not is_rendered(storage, part.digest)
-    ]
+    reuse = find_reuse(context, missing)
+    to_render = [part for shard in missing for part in shard.parts if not is_rendered(storage, part.digest)]
+    left = {part.digest: part.samples - reuse[part.digest].samples for part in to_render if part.digest in reuse}
     parts = [part for shard in plan.shards for part in shard.parts]
     return Preview(
         photos=len(survey.photos) + len(survey.rejects),
@@ -167,8 +164,8 @@ def preview(storage: Storage, recipe: Recipe, survey: Survey, plan: Plan) -> Pre
         shards=len(plan.shards),
         shards_ready=len(plan.shards) - len(missing),
         parts=len(parts),
-        parts_ready=len(parts) - len(to_render),
-        samples_ready=plan.samples - sum(part.samples for part in to_render),
+        parts_ready=len(parts) - sum(left.get(part.digest, 1) > 0 for part in to_render),
+        samples_ready=plan.samples - sum(left.get(part.digest, part.samples) for part in to_render),
         by_split=dict(sorted(by_split.items())),
         by_mask=dict(sorted(by_mask.items())),
         by_source=dict(sorted(by_source.items())),

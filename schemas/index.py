@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from faceloom.schemas.column_types import Count, FileName, Key, Offset
+from faceloom.schemas.column_types import Count, FileName, Hex, Key, Offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,10 @@ class IndexRow:
     Attributes:
         offset, length: the sample's byte range in the tar, first header to last padding.
         part: digest of the part that it was rendered in.
+        inputs: digest of everything that its bytes depend on: the same digest, the same bytes.
         mask: label of its mask, empty if it has none.
-        parents: the two faces of a morph, so that erasing a person finds their morphs too; otherwise empty.
+        people: identity of everyone whose face is in its pictures, at least one; both people of a morph.
+        parents: the two faces of a morph; otherwise empty.
         operations: JSON, every operation in order with its parameters and seed.
         renderer: version of the rendering code.
     """
@@ -45,6 +47,7 @@ class IndexRow:
     identity: str
     split: FileName
     part: str
+    inputs: Hex
     offset: Offset
     length: Offset
     members: tuple[Member, ...]
@@ -53,8 +56,16 @@ class IndexRow:
     uri: str
     photo_sha256: str
     face: Count
+    people: tuple[str, ...]
     parents: tuple[Parent, ...]
     operations: str
     renderer: str
     licence: str | None
     consent: str | None
+
+
+def moved(row: IndexRow, offset: int) -> IndexRow:
+    """The row of the same sample where it begins at byte `offset` of a tar file."""
+    by = offset - row.offset
+    members = tuple(replace(member, offset=member.offset + by) for member in row.members)
+    return replace(row, offset=offset, members=members)

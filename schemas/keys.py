@@ -73,6 +73,15 @@ def seed_of(recipe_seed: int, key: str, operation: str) -> int:
     return int(digest(recipe_seed, key, operation)[:16], 16)
 
 
+def hex_seed(seed: int) -> str:
+    """A 64-bit seed as text: JSON readers that use float64 would change the number.
+
+    >>> hex_seed(255)
+    '0x00000000000000ff'
+    """
+    return f"0x{seed:016x}"
+
+
 def unit_interval(*parts: object) -> float:
     """Hash some values to a number in [0, 1), uniformly distributed."""
     return int(digest(*parts)[:13], 16) / 16**13

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from faceloom.schemas.column_types import Count, Finite, Landmarks
-from faceloom.schemas.keys import face_key, morph_key
+from faceloom.schemas.keys import face_key, morph_key, variant_key
 from faceloom.schemas.photos import Reject, Scalar
 
 
@@ -76,6 +76,11 @@ class PlannedFace:
     def samples(self) -> int:
         """Number of samples planned for this face."""
         return max(1, len(self.masks))
+
+    @property
+    def sample_keys(self) -> list[str]:
+        """Keys of its samples, in the order of their variants."""
+        return [variant_key(self.key, variant) for variant in range(self.samples)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,13 @@ class Shards(Model):
     """Target size of a shard. A shard that exceeds either limit is divided."""
 
     samples: int = Field(default=5000, gt=0, le=10**9, description="maximum number of samples in a shard")
+    min_per_split: int = Field(
+        default=1,
+        ge=1,
+        le=100_000,
+        description="minimum number of shards in each split, if it has as many faces; a training job that reads with "
+        "plain webdataset needs one for each of its workers on all ranks",
+    )
     bytes: ByteCount = Field(
         default=256 * 2**20, description="maximum size of a shard: a number of bytes, or text such as `256MiB` or `1GB`"
     )
@@ -189,7 +196,7 @@ class Recipe(Model):
         pattern=NAME, max_length=200, description="name of the build: lower-case letters, digits, `-` and `_`"
     )
     description: str = Field(default="", description="text for people")
-    seed: int = Field(default=0, ge=0, description="seed of every random draw")
+    seed: int = Field(default=0, ge=0, lt=2**53, description="seed of every random draw")
     sources: tuple[SourceSpec, ...] = Field(
         default=(), description="where photos come from; `--source` on the command line replaces them"
     )

@@ -3,5 +3,5 @@
 ANALYSER = "2"
 """Of analysis: face boxes, landmarks, quality figures, rejects."""
 
-RENDERER = "5"
-"""Of rendering: masks, alignment, encoding, the record of a sample."""
+RENDERER = "6"
+"""Of rendering: masks, alignment, encoding, the record of a sample, and the defaults of a recipe's keys."""

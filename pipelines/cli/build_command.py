@@ -83,20 +83,25 @@ def build(
     verify: Annotated[
         bool, typer.Option(help="Read the shards of earlier runs to the last byte, and render damaged ones again.")
     ] = True,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a finished build of another recipe or of other sources.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Build a training set: photos in, shards of samples out."""
-    with _checked(context.args, recipe, source, out, workers, as_json, debug) as checked:
+    with _checked(context.args, recipe, source, out, workers, as_json, debug, replace=replace) as checked:
         from faceloom.pipelines.build import run_build
+        from faceloom.pipelines.cli.console import size_text
         from faceloom.pipelines.cli.summary import build_summary
+        from faceloom.pipelines.store.clean import find_leftovers
 
         with _watching(checked.context) as watcher:
             report = run_build(checked.context, workers=checked.workers, resume=resume, verify=verify, watcher=watcher)
         run = {
             "photos_analysed": report.analysed,
             "samples_rendered": report.rendered,
-            "parts_lifted": report.lifted,
+            "samples_reused": report.reused,
             "wall_seconds": dict(report.wall),
             "work_seconds": dict(report.work),
         }
@@ -104,6 +109,10 @@ def build(
             write_json({"out": out, "run": run, **report.record.model_dump(mode="json")})
         else:
             show_blocks(build_summary(report, out))
+        if old := find_leftovers(checked.context.storage).superseded:
+            size = size_text(sum(old.values()))
+            say(f"{size} of earlier builds remain, which tools that read shards/*.tar would read too.")
+            say(f"To delete them: faceloom clean {out} --yes")
         if report.record.rejects:
             say(f"Some photos were rejected. To see why: faceloom show {out} --rejects")
         if not report.record.written:
@@ -146,7 +155,15 @@ def plan(
 
 @contextlib.contextmanager
 def _checked(
-    extra: list[str], recipe: str, sources: list[str] | None, out: str, workers: int | None, as_json: bool, debug: bool
+    extra: list[str],
+    recipe: str,
+    sources: list[str] | None,
+    out: str,
+    workers: int | None,
+    as_json: bool,
+    debug: bool,
+    *,
+    replace: bool = True,
 ) -> Iterator[CheckedBuild]:
     """A checked build: errors up to here are wrong arguments, later ones are failures."""
     with ending(REFUSED, as_json, debug):
@@ -157,7 +174,7 @@ def _checked(
             remedy = f"Name each source by an option: {' '.join(f'--source {word}' for word in extra)}"
             raise FaceloomError("a command has one argument, the recipe", value=" ".join(extra), remedy=remedy)
         given = [_source_spec(source) for source in sources] if sources else None
-        checked = check_build(recipe, given, out=out, workers=workers)
+        checked = check_build(recipe, given, out=out, workers=workers, replace=replace)
     with ending(FAILED, as_json, debug):
         yield checked
 

@@ -29,9 +29,9 @@ def build_summary(report: BuildResult, out: str) -> list[RenderableType]:
     """Content of a build, and the work of this run."""
     record, seconds = report.record, sum(report.wall.values())
     did = "nothing; everything already exists"
-    if report.analysed or report.rendered or report.lifted:
+    if report.analysed or report.rendered or report.reused:
         did = f"{report.analysed:,} photos analysed, {report.rendered:,} samples rendered"
-        did += f", {report.lifted:,} parts reused from older shards" if report.lifted else ""
+        did += f", {report.reused:,} samples reused from older shards" if report.reused else ""
     facts = {
         "photos": record.photos,
         "faces": _faces(record),

@@ -63,12 +63,12 @@ class Pair:
             )
         shapes = {sample[name].shape[:2] for name in ("face", "masked", "mask")}
         facts = sample["json"]
-        parents = facts.get("parents") or [facts]
-        people = [one.get("identity") for one in parents if isinstance(one, dict)] if isinstance(parents, list) else []
+        people = facts["people"] if isinstance(facts.get("people"), list) else []
         if len(shapes) > 1 or not people or not all(isinstance(text, str) for text in (*people, facts.get("mask"))):
             what = "its pictures differ in size, or its record names no person or mask"
             remedy = "Build the dataset again with this version of faceloom"
             raise StorageError(f"the sample cannot be evaluated: {what}", where=sample["__key__"], remedy=remedy)
+        landmarks = sample.get("landmarks")
         return cls(
             key=sample["__key__"],
             people=frozenset(map(str, people)),
@@ -76,7 +76,7 @@ class Pair:
             face=sample["face"],
             target=sample["masked"],
             truth=sample["mask"] >= 128,
-            landmarks=sample.get("landmarks"),
+            landmarks=None if landmarks is None or np.isnan(landmarks).all() else landmarks,
         )
 
 

@@ -1,4 +1,4 @@
-"""Find parts to lift: parts that an older shard of this output holds, so that they are copied and not rendered."""
+"""Find samples of a plan that older shards of this output hold, so that they are copied and not rendered."""
 
 from __future__ import annotations
 
@@ -6,52 +6,55 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
+from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import INDEX, shard_index, shard_of_index
-from faceloom.pipelines.store.shard_files import find_damaged, is_finished
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.shard_files import is_finished
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.plan import Shard
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
-    """The byte range of a part in the tar of an older shard."""
+class Reuse:
+    """What a part can take from older shards: their names, and the number of samples."""
 
-    shard: str
-    offset: int
-    length: int
+    shards: tuple[str, ...]
+    samples: int
 
 
-def find_lifts(storage: Storage, missing: Iterable[Shard]) -> dict[str, Lift]:
-    """Find the parts of missing shards in finished shards. Returns lifts by part digest.
+def find_reuse(context: Context, missing: Iterable[Shard]) -> dict[str, Reuse]:
+    """Find samples of missing shards in finished ones.
 
-    An older shard that is damaged, or whose index is, is left out: its parts are rendered again.
+    Args:
+        context: of the build.
+        missing: shards that are not finished.
+
+    Returns:
+        By part digest; parts of which no sample is found are left out. A shard whose index is damaged counts as none.
+        The samples themselves are not read: whoever copies one must check it.
     """
-    wanted = {part.digest for shard in missing for part in shard.parts}
-    lifts: dict[str, Lift] = {}
-    if not wanted:
-        return lifts
-    for path in storage.list(INDEX):
-        with contextlib.suppress(StorageError):
-            lifts |= _lifts_of(storage, path, wanted - set(lifts))
-    damaged = find_damaged(storage, sorted({lift.shard for lift in lifts.values()}))
-    return {part: lift for part, lift in lifts.items() if lift.shard not in damaged}
-
-
-def _lifts_of(storage: Storage, path: str, wanted: set[str]) -> dict[str, Lift]:
-    shard = shard_of_index(path)
-    held = wanted.intersection(read_metadata(storage, path)["parts"])
-    if not held or path != shard_index(shard) or not is_finished(storage, shard):
+    storage = context.storage
+    older = storage.list(INDEX)
+    if not older:
         return {}
-    columns = read_index_columns(storage, path, ["part", "offset", "length"])
-    lifts = {}
-    for part in held:
-        spans = [
-            (offset, offset + length)
-            for name, offset, length in zip(columns["part"], columns["offset"], columns["length"], strict=True)
-            if name == part
-        ]
-        begin = min((start for start, _ in spans), default=0)
-        lifts[part] = Lift(shard, begin, max((stop for _, stop in spans), default=0) - begin)
-    return lifts
+    settings = settings_digest(context.recipe, context.file_digests)
+    part_of = {
+        inputs: part.digest
+        for shard in missing
+        for part in shard.parts
+        for face in part.faces
+        for inputs in sample_inputs(face, settings, context.mask_digests)
+    }
+    shards: dict[str, set[str]] = {}
+    counts: dict[str, int] = {}
+    for path in older if part_of else ():
+        shard = shard_of_index(path)
+        with contextlib.suppress(StorageError):
+            if path != shard_index(shard) or not is_finished(storage, shard):
+                continue
+            for inputs in read_index_columns(storage, path, ["inputs"])["inputs"]:
+                if part := part_of.pop(inputs, None):  # two shards may hold the same sample
+                    shards.setdefault(part, set()).add(shard)
+                    counts[part] = counts.get(part, 0) + 1
+    return {part: Reuse(tuple(sorted(names)), counts[part]) for part, names in shards.items()}

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from faceloom.pipelines.plan.choose import ChosenFaces
+from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
 from faceloom.pipelines.plan.prefix_tree import Leaf, leaves
 from faceloom.schemas.keys import POSITION_BITS, digest, prefix_name
-from faceloom.schemas.plan import Part, Plan, PlannedFace, PlannedMorph, Shard
+from faceloom.schemas.plan import Part, Plan, PlannedFace, Shard
 from faceloom.schemas.recipe import Recipe
-from faceloom.schemas.versions import RENDERER
-from faceloom.transforms.mirror import mirrors_parts
 
 PART_PHOTOS = 100
 PART_SAMPLES = 1000
@@ -42,7 +40,8 @@ def make_plan(
         by_split.setdefault(face.split, []).append(face)
     sample_bytes = estimate_sample_bytes(recipe)
     limit = max(1, min(recipe.output.shards.samples, recipe.output.shards.bytes // sample_bytes))
-    layout = _Layout(limit, _settings_digest(recipe, file_digests), mask_digests)
+    least = recipe.output.shards.min_per_split
+    layout = _Layout(limit, least, settings_digest(recipe, file_digests), mask_digests)
     shards = [shard for split in sorted(by_split) for shard in layout.shards(split, by_split[split])]
     rejects = sorted(chosen.rejects, key=lambda reject: (reject.source, reject.uri, reject.key))
     name = digest([shard.name for shard in shards])
@@ -72,32 +71,19 @@ def estimate_sample_bytes(recipe: Recipe) -> int:
     return int(width * height * pixels + extra + 700 + 1500 + 770 * members)
 
 
-def _settings_digest(recipe: Recipe, files: Sequence[str]) -> str:
-    """Digest of everything that the bytes of all samples depend on, except their faces and masks."""
-    steps = recipe.model_dump(
-        mode="json",
-        include={"seed", "align", "augment", "lowres", "output"},
-        exclude={"output": {"shards": True, "features": {"model"}}, "lowres": {"sizes_from"}},
-    )
-    recorded = {"lambda_", "texture", "texture_size", "texture_units", "background"}
-    morph = recipe.morph and recipe.morph.model_dump(mode="json", include=recorded)
-    guide = recipe.guide and recipe.guide.settings
-    if guide and mirrors_parts(recipe):
-        guide["flipped"] = "other side"  # samples of before, which showed the wrong side, keep their names
-    return digest(RENDERER, recipe.faces.assume, steps, morph, guide, files)
-
-
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """How faces are divided into shards and parts.
 
     Attributes:
         samples: most samples of a shard.
+        least: fewest shards of a split.
         settings: digest of the recipe's settings.
         mask_digests: of the recipe's masks.
     """
 
     samples: int
+    least: int
     settings: str
     mask_digests: Sequence[str]
 
@@ -109,7 +95,7 @@ class _Layout:
         first = [True, *(one.photo_sha256 != other.photo_sha256 for one, other in pairwise(faces))]
         load = [max(PART_SAMPLES // PART_PHOTOS * new, face.samples) for face, new in zip(faces, first, strict=True)]
         shards = []
-        for leaf in leaves(places, [face.samples for face in faces], self.samples, bits=POSITION_BITS):
+        for leaf in self._leaves(places, [face.samples for face in faces]):
             inside = slice(leaf.start, leaf.stop)
             root = Leaf(0, leaf.stop - leaf.start, leaf.prefix, leaf.length)
             parts = tuple(
@@ -120,42 +106,19 @@ class _Layout:
             shards.append(Shard(split, prefix_name(leaf.prefix, leaf.length), name, parts))
         return shards
 
+    def _leaves(self, places: Sequence[int], samples: Sequence[int]) -> list[Leaf]:
+        """Leaves of at most `self.samples` samples; smaller ones until there are enough.
+
+        The limit is halved, and is no function of the number of faces: few more photos leave most leaves as they are.
+        """
+        limit = self.samples
+        while True:
+            found = list(leaves(places, samples, limit, bits=POSITION_BITS))
+            if len(found) >= self.least or limit == 1:
+                return found
+            limit //= 2
+
     def part(self, faces: Sequence[PlannedFace]) -> Part:
         """A part. Its digest covers everything that its bytes depend on."""
-        rows = [
-            [
-                *(face.source, face.uri, face.photo_sha256, face.face, face.identity, face.split),
-                *(face.licence, face.consent, face.attributes),
-                *(face.width, face.height, face.landmarks.hex(), face.box),
-                [self.mask_digests[number] for number in face.masks],
-                face.labels,
-                None if face.morph is None else _morph_record(face.morph),
-            ]
-            for face in faces
-        ]
-        return Part(digest(self.settings, rows)[:24], tuple(faces))
-
-
-def _morph_record(morph: PlannedMorph) -> dict[str, Any]:
-    """The fields of a morph in the digest of its part. Any other name or field changes the names of shards."""
-    other = morph.other
-    return {
-        "key": other.key,
-        "source": other.source,
-        "uri": other.uri,
-        "photo_sha256": other.photo_sha256,
-        "face": other.face,
-        "identity": other.identity,
-        "licence": other.licence,
-        "consent": other.consent,
-        "width": other.width,
-        "height": other.height,
-        "landmarks": other.landmarks.hex(),
-        "box": other.box,
-        "rank": morph.rank,
-        "distance": morph.distance,
-        "landmark_distance": morph.landmark_distance,
-        "texture_distance": morph.texture_distance,
-        "shape_weight": morph.shape_weight,
-        "texture_weight": morph.texture_weight,
-    }
+        inputs = [sample_inputs(face, self.settings, self.mask_digests) for face in faces]
+        return Part(digest(inputs)[:24], tuple(faces))

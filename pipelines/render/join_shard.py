@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache, partial
+import hashlib
+from itertools import chain
 from typing import Any
 
 from faceloom.pipelines.context import Context
@@ -16,7 +16,7 @@ from faceloom.pipelines.store.shard_files import is_finished, is_rendered
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.tar_writer import END
 from faceloom.schemas.errors import StorageError
-from faceloom.schemas.index import IndexRow
+from faceloom.schemas.index import IndexRow, moved
 
 _REMEDY = "Delete this file and run the same command again, which renders its samples anew"
 
@@ -34,32 +34,28 @@ def _join_shard(task: ShardTask, context: Context) -> None:
     storage = context.storage
     if is_finished(storage, task.shard):
         return
-    lifts = dict(task.lifts)
-    if not all(part in lifts or is_rendered(storage, part) for part in task.parts):
+    if not all(is_rendered(storage, part) for part in task.parts):
         return
     rows: list[IndexRow] = []
     found: list[tuple[str, IndexRow]] = []  # the tar file of each row, and the row of its index
     parts: dict[str, Any] = {}
-    # Several parts may be lifted from one shard.
-    read, read_facts = cache(partial(read_index, storage)), cache(partial(read_metadata, storage))
     offset = 0
     for part in task.parts:
-        lift = lifts.get(part)
-        index, tar = (shard_index(lift.shard), shard_tar(lift.shard)) if lift else (part_index(part), part_tar(part))
-        begin = lift.offset if lift else 0
-        part_rows = [row for row in read(index) if row.part == part]
-        parts[part] = read_facts(index)["parts"].get(part, [])  # counted later
-        found += [(tar, row) for row in part_rows]
-        rows += [_moved(row, offset - begin) for row in part_rows]
-        offset += sum(row.length for row in part_rows)
+        parts[part] = read_metadata(storage, part_index(part))["parts"].get(part, [])  # counted later
+        for row in read_index(storage, part_index(part)):
+            found.append((part_tar(part), row))
+            rows.append(moved(row, offset))
+            offset += row.length
     if fault := find_misplaced(rows, offset):
         where = ", ".join(sorted({tar for tar, _ in found}))
         raise StorageError(f"damaged: an index cannot be right: {fault}", where=where, remedy=_REMEDY)
     with storage.write(shard_tar(task.shard)) as stream:
-        for tar, row in found:
-            stream.write(_sample_bytes(storage, tar, row))
-        stream.write(END)
-    write_index(storage, shard_index(task.shard), rows, parts, length=offset + len(END))
+        sha256 = hashlib.sha256()
+        for data in chain((_sample_bytes(storage, tar, row) for tar, row in found), (END,)):
+            sha256.update(data)
+            stream.write(data)
+    length, digest = offset + len(END), sha256.hexdigest()
+    write_index(storage, shard_index(task.shard), rows, parts, length=length, sha256=digest)
     for part in task.parts:
         for path in (part_tar(part), planned_faces(part), part_index(part)):
             storage.remove(path)
@@ -70,8 +66,3 @@ def _sample_bytes(storage: Storage, tar: str, row: IndexRow) -> bytes:
     if fault := find_damage(row, data, row.offset):
         raise StorageError(f"damaged: sample {row.key}: {fault}", where=tar, remedy=_REMEDY)
     return data
-
-
-def _moved(row: IndexRow, by: int) -> IndexRow:
-    members = tuple(replace(member, offset=member.offset + by) for member in row.members)
-    return replace(row, offset=row.offset + by, members=members)

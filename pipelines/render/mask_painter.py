@@ -27,12 +27,15 @@ _PATHS = ("path", "anchors", "checkpoint")
 
 
 def mask_digests(recipe: Recipe) -> tuple[str, ...]:
-    """Digest of each mask of a recipe, over everything that changes its samples: label, settings except weight, files.
+    """Digest of each mask of a recipe, over everything that changes its samples: label, settings except weight and
+    defaults, files.
 
     Raises:
         RecipeError: a file of a mask cannot be read.
     """
-    settings = [mask.model_dump(mode="json", exclude={"weight", *_PATHS}) for mask in recipe.masks]
+    settings = [
+        mask.model_dump(mode="json", exclude={"weight", *_PATHS}, exclude_defaults=True) for mask in recipe.masks
+    ]
     return tuple(
         digest(mask.label, settings[number], *_file_digests(number, mask)) for number, mask in enumerate(recipe.masks)
     )

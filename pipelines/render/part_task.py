@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from faceloom.pipelines.analyse.verified_photos import bad_photos, read_labels, read_unchanged
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.plan.reuse import Lift
+from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
+from faceloom.pipelines.render.old_samples import find_old_samples
 from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
 from faceloom.pipelines.render.resources import load_resources
-from faceloom.pipelines.render.sample import Sample, parents_of
+from faceloom.pipelines.render.sample import Sample, parents_of, people_of
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming
@@ -21,7 +22,7 @@ from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces
 from faceloom.pipelines.store.shard_files import is_whole
 from faceloom.pipelines.store.tar_writer import append_sample, sample_length
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.index import IndexRow, Member, moved
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
@@ -32,23 +33,32 @@ CHUNK_FACES = 24
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """One shard to join from its parts, in order. Parts that have a `Lift` are copied from an older shard."""
+    """One shard to join from its parts, in order."""
 
     shard: str
     parts: tuple[str, ...]
-    lifts: tuple[tuple[str, Lift], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PartTask:
-    """One part to render for a shard; its plan rows lie under `work/`. Without a part the task only joins."""
+    """One part to render for a shard; its plan rows lie under `work/`.
+
+    Attributes:
+        older: names of finished shards that hold some of its samples.
+    """
 
     shard: ShardTask
-    part: str | None
+    part: str
+    older: tuple[str, ...] = ()
 
 
-def render_part(part: str, context: Context) -> dict[str, float]:
+def render_part(part: str, context: Context, older: tuple[str, ...] = ()) -> dict[str, float]:
     """Render one part: tar first, index last. A photo that changed or vanished since it was analysed fails the part.
+
+    Args:
+        part: its digest.
+        context: of the build.
+        older: names of finished shards; samples that they hold are copied.
 
     Returns:
         Seconds by stage.
@@ -59,28 +69,37 @@ def render_part(part: str, context: Context) -> dict[str, float]:
         WorkerError: anything unforeseen, on a photo, sample or part that it names; the part is not written.
     """
     with naming(f"part {part}"):
-        return _render_part(part, context)
+        return _render_part(part, context, older)
 
 
-def _render_part(part: str, context: Context) -> dict[str, float]:
+def _render_part(part: str, context: Context, older: tuple[str, ...]) -> dict[str, float]:
     storage, watch = context.storage, Stopwatch()
     if is_whole(storage, part):
         return {}
     faces = read_planned(storage, planned_faces(part))
+    inputs = _inputs(faces, context)
     rows: list[IndexRow] = []
     rejects: list[Reject] = []
     try:
         # Not synced to the disk: a part is short-lived, and a later run checks it before use.
         with storage.write(part_tar(part), durable=False) as stream:
             offset = 0
-            for face, result in _render_faces(faces, context, watch):
+            with watch.time("copy"):
+                old = find_old_samples(storage, older, inputs)
+            rendered = _render_faces(faces, frozenset(old), context, watch)
+            for face, key in ((one, key) for one in faces for key in one.sample_keys):
                 tick()
-                if isinstance(result, Reject):
+                if key in old:
+                    with watch.time("copy"):
+                        stream.write(old[key].read(storage))
+                    rows.append(replace(moved(old[key].row, offset), part=part))
+                elif isinstance(result := next(rendered), Reject):
                     rejects.append(result)
                     continue
-                with watch.time("write"):
-                    members = append_sample(stream, offset, result.key, result.files)
-                rows.append(_index_row(part, face, result, offset, members))
+                else:
+                    with watch.time("write"):
+                        members = append_sample(stream, offset, result.key, result.files)
+                    rows.append(_index_row(part, inputs[key], face, result, offset, members))
                 offset += rows[-1].length
     except PhotoError as error:
         note_failure(storage, part, bad_photos(context, faces) or {error.where: error.what})
@@ -92,9 +111,12 @@ def _render_part(part: str, context: Context) -> dict[str, float]:
 
 
 def _render_faces(
-    faces: list[PlannedFace], context: Context, watch: Stopwatch
-) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
-    return render_photos(_read_photos(faces, context, watch), load_resources(context), watch)
+    faces: list[PlannedFace], skip: frozenset[str], context: Context, watch: Stopwatch
+) -> Iterator[Sample | Reject]:
+    wanted = [face for face in faces if not skip.issuperset(face.sample_keys)]
+    if not wanted:
+        return iter(())
+    return render_photos(_read_photos(wanted, skip, context, watch), load_resources(context), watch)
 
 
 def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:
@@ -105,23 +127,28 @@ def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:
             yield planned[start : start + CHUNK_FACES]
 
 
-def _read_photos(faces: list[PlannedFace], context: Context, watch: Stopwatch) -> Iterator[PhotoToRender]:
+def _read_photos(
+    faces: list[PlannedFace], skip: frozenset[str], context: Context, watch: Stopwatch
+) -> Iterator[PhotoToRender]:
     for planned in _chunks(faces):
         first = planned[0]
         with watch.time("read"), naming(f"{first.source}/{first.uri}"):
             data = read_unchanged(context, first.source, first.uri, first.photo_sha256)
             neighbours = [face.morph.other for face in planned if face.morph]
             others = {one.key: read_unchanged(context, one.source, one.uri, one.photo_sha256) for one in neighbours}
-            photo = PhotoToRender(data, planned, read_labels(context, first), others)
+            photo = PhotoToRender(data, planned, read_labels(context, first), others, skip)
         yield photo
 
 
-def _index_row(part: str, face: PlannedFace, sample: Sample, offset: int, members: tuple[Member, ...]) -> IndexRow:
+def _index_row(
+    part: str, inputs: str, face: PlannedFace, sample: Sample, offset: int, members: tuple[Member, ...]
+) -> IndexRow:
     return IndexRow(
         key=sample.key,
         identity=face.identity,
         split=face.split,
         part=part,
+        inputs=inputs,
         offset=offset,
         length=sample_length(members),
         members=members,
@@ -130,12 +157,23 @@ def _index_row(part: str, face: PlannedFace, sample: Sample, offset: int, member
         uri=face.uri,
         photo_sha256=face.photo_sha256,
         face=face.face,
+        people=people_of(face),
         parents=parents_of(face),
         operations=sample.operations,
         renderer=RENDERER,
         licence=face.licence,
         consent=face.consent,
     )
+
+
+def _inputs(faces: list[PlannedFace], context: Context) -> dict[str, str]:
+    """Digests of what the samples depend on, by sample key."""
+    settings = settings_digest(context.recipe, context.file_digests)
+    return {
+        key: digest
+        for face in faces
+        for key, digest in zip(face.sample_keys, sample_inputs(face, settings, context.mask_digests), strict=True)
+    }
 
 
 def _plain(reject: Reject) -> dict[str, str]:

@@ -14,7 +14,7 @@ from faceloom.pipelines.render.sample import Sample, SampleContent, compose_samp
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.keys import seed_of, variant_key
+from faceloom.schemas.keys import seed_of
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
@@ -42,26 +42,28 @@ class PhotoToRender:
         faces: its planned faces.
         labels: its label files, if the recipe needs them and the source has them.
         others: bytes of the photos of the faces' neighbours, by the neighbour's key.
+        skip: keys of planned samples that are not made.
     """
 
     data: bytes
     faces: Sequence[PlannedFace]
     labels: LabelFiles | None = None
     others: Mapping[str, bytes] = field(default_factory=dict)
+    skip: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class _CutFace:
-    """A planned face with its working picture, or with the fault of its photo."""
+    """A planned face with its working picture, or with the fault of its photo.
+
+    Attributes:
+        masks: for each sample to make, the number of its mask in the recipe; None for a sample without a mask.
+    """
 
     face: PlannedFace
+    masks: Mapping[str, int | None]
     working: Working | PhotoError
     labels: LabelMap | None = None
-
-    @property
-    def keys(self) -> list[str]:
-        """Of its samples."""
-        return [variant_key(self.face.key, variant) for variant in range(self.face.samples)]
 
     @property
     def memory(self) -> int:
@@ -88,8 +90,8 @@ class _Composed:
 
 def render_photos(
     photos: Iterable[PhotoToRender], resources: RenderResources, watch: Stopwatch
-) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
-    """Make all samples of some photos, decoding each photo once.
+) -> Iterator[Sample | Reject]:
+    """Make the samples of some photos, decoding each photo once.
 
     Args:
         photos: in the order of the samples.
@@ -97,8 +99,8 @@ def render_photos(
         watch: adds up the time of each stage.
 
     Yields:
-        For each face as many samples or rejects as planned, in the order of their keys. Only a PhotoError becomes a
-        reject.
+        For each face as many samples or rejects as planned, in the order of their keys, except those to skip. Only a
+        PhotoError becomes a reject.
 
     Raises:
         WorkerError: any other error, with the name of the photo or sample on which it happened.
@@ -124,7 +126,7 @@ def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatc
                 picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
                 labels = _decode_labels(photo.labels, recipe)
     except PhotoError as error:  # analysis read the photo in grey and cut no crop, so this is possible
-        yield from (_CutFace(face, error) for face in photo.faces)
+        yield from (_CutFace(face, _masks(face, photo.skip), error) for face in photo.faces)
         return
     for face, matrix in zip(photo.faces, matrices, strict=True):
         try:
@@ -135,9 +137,14 @@ def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatc
                     with watch.time("morph"):
                         working = morph_working(working, face, photo.others[face.morph.other.key], recipe)
         except PhotoError as error:
-            yield _CutFace(face, error)
+            yield _CutFace(face, _masks(face, photo.skip), error)
         else:
-            yield _CutFace(face, working, labels)
+            yield _CutFace(face, _masks(face, photo.skip), working, labels)
+
+
+def _masks(face: PlannedFace, skip: frozenset[str]) -> dict[str, int | None]:
+    numbers = face.masks or (None,)
+    return {key: number for key, number in zip(face.sample_keys, numbers, strict=True) if key not in skip}
 
 
 def _decode_labels(files: LabelFiles | None, recipe: Recipe) -> LabelMap | None:
@@ -146,24 +153,22 @@ def _decode_labels(files: LabelFiles | None, recipe: Recipe) -> LabelMap | None:
     return decode_labels(files, needed_parts(recipe.guide, both_sides=mirrors_parts(recipe)))
 
 
-def _render_batch(
-    batch: Sequence[_CutFace], resources: RenderResources, watch: Stopwatch
-) -> Iterator[tuple[PlannedFace, Sample | Reject]]:
+def _render_batch(batch: Sequence[_CutFace], resources: RenderResources, watch: Stopwatch) -> Iterator[Sample | Reject]:
     requests = _predict(batch, resources, watch)
     composed = [one for cut in batch for one in _compose(cut, requests, resources, watch)]
     features = _extract(composed, resources, watch)
     for one in composed:
         if isinstance(one.content, PhotoError):
-            yield one.face, _reject(one.face, one.key, one.content)
+            yield _reject(one.face, one.key, one.content)
             continue
         found = features.get(_features_key(one, resources))
         try:
             with naming(_name(one.face, one.key)):
                 sample = encode_sample(one.content, one.shared, found, resources, watch)
         except PhotoError as error:
-            yield one.face, _reject(one.face, one.key, error)
+            yield _reject(one.face, one.key, error)
         else:
-            yield one.face, sample
+            yield sample
 
 
 def _predict(batch: Sequence[_CutFace], resources: RenderResources, watch: Stopwatch) -> dict[str, MaskRequest]:
@@ -173,7 +178,8 @@ def _predict(batch: Sequence[_CutFace], resources: RenderResources, watch: Stopw
         key: MaskRequest(cut.working, recipe.masks[number], seed_of(recipe.seed, key, "paint"))
         for cut in batch
         if isinstance(cut.working, Working)
-        for key, number in zip(cut.keys, cut.face.masks, strict=False)
+        for key, number in cut.masks.items()
+        if number is not None
     }
     with watch.time("paint"), naming(_names([cut.face for cut in batch])):
         return dict(zip(requests, resources.painter.predict(list(requests.values())), strict=True))
@@ -193,9 +199,9 @@ def _compose(
             with watch.time("encode"):
                 shared = None if recipe.augment else face_files(bare.crops, recipe)
     except PhotoError as error:
-        yield from (_Composed(key, face, error) for key in cut.keys)
+        yield from (_Composed(key, face, error) for key in cut.masks)
         return
-    for key in cut.keys:
+    for key in cut.masks:
         try:
             with naming(_name(face, key)):
                 content = compose_sample(key, face, bare, working, requests.get(key), resources, watch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from faceloom.pipelines.render.mask_painter import MaskRequest
 from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.index import Parent
-from faceloom.schemas.keys import face_key, generator
+from faceloom.schemas.keys import face_key, generator, hex_seed
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.guide.guide_mask import covered_share
@@ -91,7 +91,7 @@ def compose_sample(
             painted = resources.painter.paint(request)
         with watch.time("align"):
             crops = masked_crops(bare, working, painted, recipe)
-        operations.insert(0, {"name": "mask", "mask": label, "seed": request.seed, **painted.parameters})
+        operations.insert(0, {"name": "mask", "mask": label, "seed": hex_seed(request.seed), **painted.parameters})
     if face.morph is not None:
         operations.insert(0, morph_record(face, recipe))
     if recipe.augment:
@@ -142,6 +142,11 @@ def encode_sample(
     return Sample(content.key, tuple(files), content.mask, json_bytes(operations).decode())
 
 
+def people_of(face: PlannedFace) -> tuple[str, ...]:
+    """Identity of everyone whose face is in the pictures of a face or morph."""
+    return tuple(dict.fromkeys(parent.identity for parent in parents_of(face))) or (face.identity,)
+
+
 def parents_of(face: PlannedFace) -> tuple[Parent, ...]:
     """The two faces that a morph is made from; empty for a face that is no morph."""
     if face.morph is None:
@@ -156,28 +161,29 @@ def parents_of(face: PlannedFace) -> tuple[Parent, ...]:
 
 
 def _record(content: SampleContent, operations: list[JsonValue]) -> dict[str, Any]:
+    """The record of a sample. All samples of a build have the same fields, and each field has one type."""
     face = content.face
+    own = Parent(face_key(face.photo_sha256, face.face), face.identity, face.source, face.uri, face.photo_sha256)
     return {
         "key": content.key,
         "identity": face.identity,
         "split": face.split,
-        "mask": content.mask or None,
+        "mask": content.mask,
         "source": {"name": face.source, "uri": face.uri, "sha256": face.photo_sha256, "face": face.face},
-        "face_box": [round(value, 2) for value in face.box],
+        "face_box": [round(float(value), 2) for value in face.box],
+        "has_landmarks": content.crops.landmarks is not None,
         "attributes": dict(face.attributes),
-        "licence": face.licence,
-        "consent": face.consent,
-        "parents": [_parent_record(parent) for parent in parents_of(face)],
-        "operations": operations,
+        "licence": face.licence or "",
+        "consent": face.consent or "",
+        "people": list(people_of(face)),
+        "faces": [asdict(parent) for parent in parents_of(face) or (own,)],
+        "operations": [_operation_record(operation) for operation in operations],
         "renderer": RENDERER,
     }
 
 
-def _parent_record(parent: Parent) -> dict[str, str]:
-    return {
-        "key": parent.key,
-        "identity": parent.identity,
-        "source": parent.source,
-        "uri": parent.uri,
-        "photo_sha256": parent.photo_sha256,
-    }
+def _operation_record(operation: JsonValue) -> dict[str, str]:
+    """An operation with its parameters as JSON text, since each kind has parameters of its own."""
+    assert isinstance(operation, dict)
+    parameters = {name: value for name, value in operation.items() if name != "name"}
+    return {"name": str(operation["name"]), "parameters": json_bytes(parameters).decode()}

@@ -6,6 +6,8 @@ import codecs
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from faceloom.pipelines.sources.npy_note import read_npy_header, read_npy_numbers
 from faceloom.pipelines.sources.source import read_span
 from faceloom.pipelines.sources.tar_members import Member
@@ -88,14 +90,19 @@ class SampleNotes(NamedTuple):
             raise PhotoError("bad_metadata", f"the json: {error}") from error
 
     def landmarks(self, facts: dict[str, object]) -> bytes | None:
-        """Read `landmarks.npy`, a `npy` of shape (68, 2), or the json. Raises PhotoError `bad_landmarks`."""
+        """Read `landmarks.npy`, a `npy` of shape (68, 2), or the json; None without them, or if all are NaN.
+
+        Raises:
+            PhotoError: `bad_landmarks`.
+        """
         try:
             for kind in ("landmarks.npy", "npy"):
                 if data := self._read(kind):
                     header = read_npy_header(data)
                     # A plain npy may hold anything, such as an embedding.
                     if kind == "landmarks.npy" or header.shape == (68, 2):
-                        return as_landmarks(read_npy_numbers(data, header))
+                        points = read_npy_numbers(data, header)
+                        return None if np.isnan(points).all() else as_landmarks(points)
             return as_landmarks(facts.get("landmarks"))
         except ValueError as error:
             raise PhotoError("bad_landmarks", str(error)) from error

@@ -73,22 +73,38 @@ def cells_of(column: pa.ChunkedArray) -> list[object]:
     """The cells of a column; `UNREADABLE` for each that Python cannot hold, or that is longer than a megabyte."""
     import pyarrow.types as pat
 
-    nested = pat.is_nested(column.type)
+    nested, kind = pat.is_nested(column.type), _without_nanoseconds(column.type)
     if not nested:
         try:
-            cells: list[object] = column.to_pylist()
+            cells: list[object] = column.cast(kind).to_pylist()
         except _UNHELD:
             pass
         else:
             return cells
-    return [_cell(column.slice(place, 1), nested) for place in range(len(column))]
+    return [_cell(column.slice(place, 1), kind, nested) for place in range(len(column))]
 
 
-def _cell(column: pa.ChunkedArray, nested: bool) -> object:
+def _without_nanoseconds(kind: pa.DataType) -> pa.DataType:
+    """The type with microseconds for nanoseconds: pyarrow gives these as objects of pandas where that is installed."""
+    import pyarrow as pa
+    import pyarrow.types as pat
+
+    if pat.is_timestamp(kind) and kind.unit == "ns":
+        return pa.timestamp("us", kind.tz)
+    if pat.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    if pat.is_list(kind):
+        return pa.list_(_without_nanoseconds(kind.value_type))
+    if pat.is_struct(kind):
+        return pa.struct([(field.name, _without_nanoseconds(field.type)) for field in kind])
+    return kind
+
+
+def _cell(column: pa.ChunkedArray, kind: pa.DataType, nested: bool) -> object:
     if nested and column.nbytes > _MOST_BYTES:
         return UNREADABLE
     try:
-        value: object = column[0].as_py()
+        value: object = column.cast(kind)[0].as_py()
     except _UNHELD:
         return UNREADABLE
     return value

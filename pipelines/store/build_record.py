@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
 
 from faceloom.pipelines.store.output_folder import is_marked, require_marker
 from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
-from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index, shard_tar
+from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.column_types import FileName, Finite, Offset, parse_model
+from faceloom.schemas.column_types import FileName, Finite, Hex, Offset, parse_model
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
@@ -25,25 +28,35 @@ _PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "
 """Keys of a recipe whose values are paths."""
 
 
+RECORD_FORMAT: Literal[2] = 2
+"""Increased when records of older formats can no longer be read."""
+_LIBRARIES = ("albumentations", "dlib-bin", "numpy", "opencv-python-headless", "pillow", "torch")
+"""Packages whose versions decide pixels."""
 _MOST_RECORD_BYTES = 2**26
-"""A shard takes 120 bytes of the record."""
+"""A shard takes 400 bytes of the record."""
 _NeighbourPath = Annotated[str, StringConstraints(pattern=rf"^{NEIGHBOURS}/[a-z0-9_.-]{{1,255}}$")]
 
 
 class ShardRecord(BaseModel):
-    """One shard of a build."""
+    """One shard of a build: its counts, and length and sha256 of its tar file and of its index."""
 
     model_config = ConfigDict(frozen=True)
     name: FileName
     split: FileName
     samples: NonNegativeInt
     bytes: Offset
+    sha256: Hex
+    index_bytes: Offset
+    index_sha256: Hex
 
 
 class BuildRecord(BaseModel):
     """A finished build.
 
     Attributes:
+        format: version of the record's schema.
+        code: version of faceloom.
+        libraries: versions of the libraries that decide pixels, by name.
         recipe: the keys that the recipe set, paths cut to file names; see `portable_recipe`.
         plan: sha256 of the plan.
         photos: number of entries that the sources listed, rejects of the scan included.
@@ -59,6 +72,9 @@ class BuildRecord(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True)
+    format: Literal[2]
+    code: str
+    libraries: dict[str, str]
     recipe: dict[str, Any]
     plan: str
     analyser: str
@@ -114,6 +130,15 @@ def portable_recipe(recipe: Recipe) -> dict[str, Any]:
     return plain
 
 
+def library_versions() -> dict[str, str]:
+    """Versions of the installed libraries that decide pixels, by name."""
+    found = {}
+    for name in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def render_rejects(storage: Storage, plan: Plan) -> list[Reject]:
     """Read the rejects of the render stage from the indexes of the plan's shards."""
     return [
@@ -131,6 +156,20 @@ def count_rejects(rejects: Iterable[Reject]) -> dict[str, dict[str, int]]:
     for (stage, code), count in sorted(counts.items()):
         by_stage.setdefault(stage, {})[code] = count
     return by_stage
+
+
+def shard_record(storage: Storage, name: str, split: str, samples: int) -> ShardRecord:
+    """Make the record of a finished shard from its index; the tar file itself is not read."""
+    facts, index = read_metadata(storage, shard_index(name)), storage.read_bytes(shard_index(name))
+    return ShardRecord(
+        name=name,
+        split=split,
+        samples=samples,
+        bytes=facts["bytes"],
+        sha256=facts["sha256"],
+        index_bytes=len(index),
+        index_sha256=hashlib.sha256(index).hexdigest(),
+    )
 
 
 def make_record(
@@ -160,14 +199,7 @@ def make_record(
         by_mask.update(mask or "none" for mask in columns["mask"])
         by_source.update(columns["source"])
         by_split[shard.split] += len(columns["mask"])
-        shards.append(
-            ShardRecord(
-                name=shard.name,
-                split=shard.split,
-                samples=len(columns["mask"]),
-                bytes=storage.size(shard_tar(shard.name)),
-            )
-        )
+        shards.append(shard_record(storage, shard.name, shard.split, len(columns["mask"])))
     written = sum(by_split.values())
     by_code = count_rejects(rejects)
     lost = plan.samples - written - sum(by_code.get("render", {}).values())
@@ -177,6 +209,9 @@ def make_record(
     unlisted = sum(by_code.get("scan", {}).values())
     _check_none_lost(photos - unlisted - len(kept | dropped), "photos are neither planned nor rejected")
     return BuildRecord(
+        format=RECORD_FORMAT,
+        code=version("faceloom"),
+        libraries=library_versions(),
         recipe=portable_recipe(recipe),
         plan=plan.digest,
         analyser=ANALYSER,

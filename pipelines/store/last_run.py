@@ -19,7 +19,7 @@ class LastRun(BaseModel):
 
     Attributes:
         workers: number of worker processes.
-        photos_analysed, samples_rendered, parts_lifted: by this run.
+        photos_analysed, samples_rendered, samples_reused: by this run.
         wall_seconds: by stage, on the clock.
         work_seconds: by kind of work, summed over worker processes.
     """
@@ -28,7 +28,7 @@ class LastRun(BaseModel):
     workers: NonNegativeInt
     photos_analysed: NonNegativeInt
     samples_rendered: NonNegativeInt
-    parts_lifted: NonNegativeInt
+    samples_reused: NonNegativeInt
     wall_seconds: dict[str, Finite]
     work_seconds: dict[str, Finite]
 

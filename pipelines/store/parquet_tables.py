@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from pydantic import ValidationError
 
@@ -20,7 +20,7 @@ from faceloom.pipelines.store.table_reader import (
     read_stored_metadata,
     read_table,
 )
-from faceloom.schemas.column_types import Offset, adapter, first_fault, place_text
+from faceloom.schemas.column_types import Hex, Offset, adapter, first_fault, place_text
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.index import IndexRow, Parent
 from faceloom.schemas.json_text import parse_json
@@ -31,6 +31,8 @@ from faceloom.transforms.neighbours.faces import Neighbour
 if TYPE_CHECKING:
     import pyarrow as pa
 
+INDEX_FORMAT: Literal[1] = 1
+"""Version of the schema of an index. Raised when a column changes or goes; readers accept added columns."""
 _DISTANCES = ("distance", "landmark_distance", "texture_distance")
 
 
@@ -44,7 +46,8 @@ def _schema(kind: type) -> pa.Schema:
         member = pa.struct([("name", text), ("offset", number), ("size", number), ("sha256", text)])
         special = {
             "offset": number, "length": number, "face": number,
-            "members": pa.list_(member), "parents": pa.list_(pa.struct([(f.name, text) for f in fields(Parent)])),
+            "members": pa.list_(member), "people": pa.list_(text),
+            "parents": pa.list_(pa.struct([(f.name, text) for f in fields(Parent)])),
         }  # fmt: skip
     elif kind is PlannedFace:
         special = {
@@ -111,17 +114,26 @@ def _hints(kind: type) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What is stored with an index: the rejects of each part, and the length of the tar."""
+    """What is stored with an index."""
 
+    format: Literal[1]
     parts: dict[str, list[Reject]]
     bytes: Offset
+    sha256: Hex
 
 
 def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
-    """Read what is stored with an index: `parts` with the rejects of each, and `bytes`, the length of the tar."""
+    """Read what is stored with an index.
+
+    Returns:
+        `format`: version of the index's schema. `parts`: the rejects of each part. `bytes` and `sha256`: length and
+        digest of the tar; the digest of a part is empty.
+    """
     texts = read_stored_metadata(storage, path)
     try:
-        found = {name: parse_json(texts[name.encode()], MOST_CONTENT) for name in ("parts", "bytes")}
+        found = {
+            name: parse_json(texts[name.encode()], MOST_CONTENT) for name in ("format", "parts", "bytes", "sha256")
+        }
         adapter(_Stored).validate_python(found)
     except KeyError as error:
         raise damaged(path, f"it does not state its {error.args[0].decode()}") from None
@@ -144,14 +156,22 @@ def write_index(
     parts: dict[str, Any],
     *,
     length: int = 0,
+    sha256: str = "",
     durable: bool = True,
 ) -> None:
     """Write a shard's or part's index.
 
-    `parts` maps each part to its rejects; `length` is the size of the whole tar in bytes.
+    Args:
+        storage: the output folder.
+        path: of the index.
+        rows: in the order of the tar.
+        parts: the rejects of each part.
+        length, sha256: of the whole tar; unknown for a part.
+        durable: whether the file must survive a power cut.
     """
     columns = _columns(rows, IndexRow)
     columns["parents"] = [[asdict(parent) for parent in row.parents] for row in rows]
+    columns["people"] = [list(row.people) for row in rows]
     columns["members"] = [
         [{"name": m.name, "offset": m.offset, "size": m.size, "sha256": m.sha256} for m in row.members] for row in rows
     ]
@@ -160,7 +180,12 @@ def write_index(
         path,
         IndexRow,
         columns,
-        {"parts": json.dumps(parts, sort_keys=True), "bytes": str(length)},
+        {
+            "format": str(INDEX_FORMAT),
+            "parts": json.dumps(parts, sort_keys=True),
+            "bytes": str(length),
+            "sha256": json.dumps(sha256),
+        },
         durable=durable,
     )
 
@@ -186,7 +211,7 @@ def read_index_columns(storage: Storage, path: str, names: Sequence[str]) -> dic
     columns = _read(storage, path, IndexRow, names)
     for name, values in columns.items():
         made = _column(IndexRow, name, values, path)
-        if name not in ("members", "parents"):  # these stay mappings
+        if name not in ("members", "people", "parents"):  # these stay mappings
             columns[name] = made
     return columns
 

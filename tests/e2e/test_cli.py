@@ -179,7 +179,7 @@ def test_export_does_not_mix_builds(own: Path, run: Any, photos: Path, tmp_path:
     assert run("export", own, "--to", files).code == 0
     before = {path: path.stat().st_mtime_ns for path in files.rglob("*")}
     changed.write_text("name: changed\nsplit: {shares: {train: 0, val: 1, test: 0}}\n")
-    assert run("build", changed, "--source", photos, "--out", own).code == 0
+    assert run("build", changed, "--source", photos, "--out", own, "--replace").code == 0
     refused(run("export", own, "--to", files), 2, "samples of another build", "rm -r")
     assert {path: path.stat().st_mtime_ns for path in files.rglob("*")} == before
     assert run("export", own, "--to", tmp_path / "other").code == 0
@@ -210,7 +210,11 @@ def test_clean_removes_what_a_changed_recipe_left(own: Path, run: Any, photos: P
     assert "holds only its build" in run("clean", own).out
     changed = tmp_path / "changed.yaml"
     changed.write_text("name: changed\nmasks: [{kind: polygon, shape: C}]\n")
-    assert run("build", changed, "--source", photos, "--out", own).code == 0
+    record = (own / "build.json").read_bytes()
+    refused(run("build", changed, "--source", photos, "--out", own), 2, "of another recipe", "$.masks", "--replace")
+    assert (own / "build.json").read_bytes() == record
+    replaced = run("build", changed, "--source", photos, "--out", own, "--replace")
+    assert replaced.code == 0 and "of earlier builds remain" in replaced.err
     (own / "shards" / "x.tar.partial-1-2").write_bytes(b"left by a crash")
     listed = run("clean", own, "--json").json
     assert not listed["deleted"] and all((own / path).exists() for path in listed["files"])

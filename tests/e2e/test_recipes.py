@@ -30,6 +30,7 @@ from faceloom.schemas.keys import generator
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.guide.guide_mask import iou
 from faceloom.transforms.guide.outlines import landmark_mask
+from tests.pipelines.rendering import steps_of
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("skimage")
@@ -51,7 +52,7 @@ class Built:
 
     def operations(self, name: str) -> list[dict[str, Any]]:
         """What each sample tells of a step, in order."""
-        return [step for _, members in self.samples for step in members["json"]["operations"] if step["name"] == name]
+        return [step for _, members in self.samples for step in steps_of(members["json"]) if step["name"] == name]
 
 
 Build = Callable[[str], Built]
@@ -118,7 +119,7 @@ def celebamask(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "marks.yaml").write_text("name: marks\nfaces: {min_size: 0}\nsplit: {shares: {train: 1}}\n")
     run("build", root / "marks.yaml", "--source", f"x={pictures}", "--out", root.with_name("marks"), "--workers", 1)
     for row, members in read(root.with_name("marks")).samples:
-        (alignment,) = (step for step in members["json"]["operations"] if step["name"] == "align")
+        (alignment,) = (step for step in steps_of(members["json"]) if step["name"] == "align")
         matrix = np.array(alignment["matrix"])
         points = (members["landmarks"] - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
         for part in ("u_lip", "mouth", "l_lip", "skin"):
@@ -243,7 +244,7 @@ def test_arcface_needs_no_detector_and_keeps_the_frame(built: Build) -> None:
     for _, members in built("arcface").samples:
         found = [members["landmarks"][points].mean(axis=0) for points in (slice(36, 42), slice(42, 48))]
         assert np.abs(np.array(found) - eyes).max() < 6
-        (alignment,) = (step for step in members["json"]["operations"] if step["name"] == "align")
+        (alignment,) = (step for step in steps_of(members["json"]) if step["name"] == "align")
         assert alignment["mode"] == "arcface"
         assert abs(np.array(alignment["matrix"])[:, :2] - np.eye(2)).max() < 0.05
 
@@ -365,9 +366,9 @@ def test_everything_has_every_member_on_one_crop(built: Build) -> None:
 
 def test_everything_tells_all_its_steps_in_their_order(built: Build) -> None:
     for row, members in built("everything").samples:
-        names = [step["name"] for step in members["json"]["operations"]]
+        names = [step["name"] for step in steps_of(members["json"])]
         assert names == [*(["morph"] if row.parents else []), "mask", "align", "augment", "guide", "lowres"]
-        (guide,) = (step for step in members["json"]["operations"] if step["name"] == "guide")
+        (guide,) = (step for step in steps_of(members["json"]) if step["name"] == "guide")
         wanted, mask = members["guide"] >= 128, members["mask"] == 255
         assert guide["covered"] == pytest.approx((wanted & mask).sum() / wanted.sum(), abs=1e-6)
         assert guide["covered"] > 0.5, row.mask

@@ -24,6 +24,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import parse_recipe
+from tests.pipelines.rendering import steps_of
 
 VARIABLE = "FACELOOM_TEST_PHOTOS"
 PHOTOS = Path(os.environ.get(VARIABLE) or Path(__file__).parents[2] / ".." / "shared" / "data")
@@ -120,7 +121,7 @@ def test_a_photo_that_lies_on_its_side_is_seen_upright(built: Built) -> None:
     sample = json.loads(read_sample(built.storage, shard, row)["json"])
     left, top, right, bottom = sample["face_box"]
     assert 0.6 < (right - left) / (bottom - top) < 1.6
-    (align,) = (step for step in sample["operations"] if step["name"] == "align")
+    (align,) = (step for step in steps_of(sample) if step["name"] == "align")
     turn = np.degrees(np.arctan2(align["matrix"][1][0], align["matrix"][0][0]))
     assert abs(turn) < 30  # a photo that was not turned would need 90 degrees
 

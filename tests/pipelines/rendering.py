@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,12 @@ def run(
     """What becomes of the faces of one photo."""
     resources = RenderResources(how or recipe(), Painter(function=painter))
     results = render_photos([PhotoToRender(data, faces)], resources, Stopwatch())
-    return [result for _, result in results]
+    return list(results)
+
+
+def steps_of(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The operations in the record of a sample, each with its parameters."""
+    return [{"name": step["name"], **json.loads(step["parameters"])} for step in record["operations"]]
 
 
 def one(result: list[Sample | Reject]) -> tuple[Sample, dict[str, bytes]]:

@@ -25,7 +25,7 @@ def test_a_build_holds_what_was_asked_for(bench: Bench) -> None:
     watcher = OnStage("", lambda: None)
     report = bench.run(watcher=watcher)
     record = report.record
-    assert (report.analysed, report.rendered, report.lifted) == (PHOTOS, PHOTOS, 0)
+    assert (report.analysed, report.rendered, report.reused) == (PHOTOS, PHOTOS, 0)
     assert watcher.stages == [("scan", None), ("analyse", PHOTOS), ("plan", None), ("render", PHOTOS)]
     assert (record.photos, record.faces, record.planned, record.written, record.rejects) == (PHOTOS,) * 4 + ({},)
     assert read_record(bench.storage()) == record
@@ -87,7 +87,7 @@ def test_a_second_run_does_no_work_wherever_it_was_moved(built: Bench, monkeypat
     before = built.files()
     no_work(monkeypatch)
     again = built.run()
-    assert (again.analysed, again.rendered, again.lifted) == (0, 0, 0)
+    assert (again.analysed, again.rendered, again.reused) == (0, 0, 0)
     assert again.record == record
     assert built.tree() == built.clean
     unchanged = {path for path, when in built.files().items() if before.get(path) == when}
@@ -143,9 +143,9 @@ def test_a_change_renders_only_what_it_touches_to_the_bytes_of_a_fresh_build(
     report = built.run(**changes)
     assert report.analysed == analysed
     assert least <= report.rendered <= most
-    assert report.lifted > 0
+    assert report.reused > 0
     fresh = built.run("fresh", **changes)
-    assert (fresh.lifted, fresh.rendered) == (0, fresh.record.planned)
+    assert (fresh.reused, fresh.rendered) == (0, fresh.record.planned)
     assert built.current() == built.tree("fresh")
 
 
@@ -177,10 +177,10 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_was(bench: Bench) -> 
 def test_no_resume_makes_everything_anew_to_the_same_bytes(built: Bench) -> None:
     before = built.tree()
     report = built.run(resume=False)
-    assert (report.analysed, report.rendered, report.lifted) == (PHOTOS, PHOTOS, 0)
+    assert (report.analysed, report.rendered, report.reused) == (PHOTOS, PHOTOS, 0)
     assert built.tree() == before
     other = built.run(resume=False, output={"shards": {"samples": 16}})
-    assert (other.rendered, other.lifted) == (PHOTOS, 0), "nothing is taken from the older shards either"
+    assert (other.rendered, other.reused) == (PHOTOS, 0), "nothing is taken from the older shards either"
 
 
 def spoil_photos(bench: Bench) -> None:

@@ -27,6 +27,7 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.recipe import parse_recipe
+from tests.pipelines.rendering import steps_of
 
 PHOTOS = 10
 WITHOUT = 7
@@ -93,7 +94,7 @@ def guide_of(sample: dict[str, bytes]) -> np.ndarray:
 
 
 def told(sample: dict[str, bytes]) -> dict[str, Any]:
-    return next(step for step in json.loads(sample["json"])["operations"] if step["name"] == "guide")
+    return next(step for step in steps_of(json.loads(sample["json"])) if step["name"] == "guide")
 
 
 def test_guides_are_those_of_the_label_files(bench: Bench) -> None:

@@ -21,6 +21,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from tests.pipelines.rendering import steps_of
 
 PHOTOS = 16
 Tree = dict[str, bytes]
@@ -99,8 +100,8 @@ def test_every_morph_is_in_the_index_with_both_parents(bench: Bench) -> None:
             )  # fmt: skip
             assert own.split == row.split
         told = json.loads(bench.files(row)["json"])
-        assert [parent["key"] for parent in told["parents"]] == [first.key, second.key]
-        [step] = [step for step in told["operations"] if step["name"] == "morph"]
+        assert [parent["key"] for parent in told["faces"]] == [first.key, second.key]
+        [step] = [step for step in steps_of(told) if step["name"] == "morph"]
         assert step["neighbour"] == second.key and step["rank"] in (0, 1)
         assert step["distance"] == pytest.approx(10 * step["landmark_distance"] + step["texture_distance"])
         assert (step["lambda"], step["texture_units"], step["texture_size"]) == (10, "unit", 32)
@@ -133,7 +134,7 @@ def test_a_finished_build_makes_no_texture_and_no_morph_again(bench: Bench, monk
     for place in ("build", "analyse.survey", "plan.neighbour_search"):
         monkeypatch.setattr(f"faceloom.pipelines.{place}.run_tasks", lambda *_, **__: pytest.fail("there is no work"))
     report = bench.run()
-    assert (report.analysed, report.rendered, report.lifted) == (0, 0, 0) and bench.tree() == before
+    assert (report.analysed, report.rendered, report.reused) == (0, 0, 0) and bench.tree() == before
 
 
 def test_anew_means_neighbours_too(bench: Bench) -> None:
@@ -153,8 +154,10 @@ def test_a_changed_photo_touches_its_own_split_and_there_only_parts_with_its_mor
     report = bench.run()
     after = bench.rows()
     assert {r.part for r in before if r.split != row.split} == {r.part for r in after if r.split != row.split}
-    changed = {r.part for r in after} - {r.part for r in before}
-    assert report.analysed == 1 and report.rendered == sum(r.part in changed for r in after)
+    old = {r.inputs for r in before}
+    fresh_samples = sum(r.inputs not in old for r in after)
+    assert report.analysed == 1 and report.rendered == fresh_samples and 0 < fresh_samples < len(after)
+    assert report.reused > 0
     kept = {r.part for r in after} & {r.part for r in before}
     assert kept and all("005.png" not in {r.uri, *(p.uri for p in r.parents)} for r in after if r.part in kept)
     fresh = Bench(bench.folder, bench.synthetic)

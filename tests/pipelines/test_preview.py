@@ -25,7 +25,7 @@ def recipe_for(table: Path, **changes: object) -> Recipe:
 def planned(recipe: Recipe, out: Path) -> Preview:
     context = prepare(recipe, str(out))
     survey, plan = plan_build(context, workers=1, watcher=Watcher())
-    return preview(context.storage, recipe, survey, plan)
+    return preview(context, survey, plan)
 
 
 def build(recipe: Recipe, out: Path) -> None:

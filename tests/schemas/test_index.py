@@ -15,7 +15,8 @@ MEMBERS = (Member("face.jpg", 512, 1000, "ab" * 32), Member("json", 2560, 30, "c
 
 def row(**changes: object) -> IndexRow:
     fields: dict[str, object] = {
-        "key": "k", "identity": "Ada", "split": "train", "part": "p", "offset": 0, "length": 3072, "members": MEMBERS,
+        "key": "k", "identity": "Ada", "split": "train", "part": "p", "inputs": "", "people": ("Ada",),
+        "offset": 0, "length": 3072, "members": MEMBERS,
         "mask": "surgical", "source": "s", "uri": "a.jpg", "photo_sha256": "ef" * 32, "face": 0, "parents": (),
         "operations": "[]", "renderer": "1", "licence": None, "consent": None,
     }  # fmt: skip
@@ -24,8 +25,8 @@ def row(**changes: object) -> IndexRow:
 
 def test_a_row_holds_what_the_house_promises() -> None:
     names = {field.name for field in dataclasses.fields(IndexRow)}
-    promised = {"key", "identity", "split", "members", "uri", "photo_sha256", "parents", "operations", "renderer"}
-    assert promised | {"licence", "consent", "offset", "length"} <= names
+    promised = {"key", "identity", "split", "members", "uri", "photo_sha256", "people", "operations", "renderer"}
+    assert promised | {"parents", "inputs", "licence", "consent", "offset", "length"} <= names
     assert {field.name for field in dataclasses.fields(Member)} == {"name", "offset", "size", "sha256"}
 
 

@@ -23,7 +23,7 @@ def test_another_renderer_makes_another_build(monkeypatch: pytest.MonkeyPatch) -
     found = AnalysedPhoto("s/a.jpg", 1, "t", "ab" * 32, 9, 9, 1, (FaceRow((0, 0, 80, 80), bytes(544), 1, ()),))
     recipe = Recipe(name="x")
     before = make_plan(recipe, choose_faces(recipe, [photo], {"s/a.jpg": found}), ())
-    monkeypatch.setattr("faceloom.pipelines.plan.shard_layout.RENDERER", versions.RENDERER + "0")
+    monkeypatch.setattr("faceloom.pipelines.plan.inputs.RENDERER", versions.RENDERER + "0")
     after = make_plan(recipe, choose_faces(recipe, [photo], {"s/a.jpg": found}), ())
     assert before.digest != after.digest
     assert before.shards[0].parts[0].faces == after.shards[0].parts[0].faces

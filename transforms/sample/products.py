@@ -14,22 +14,26 @@ from faceloom.transforms.sample.crops import Crops
 from faceloom.transforms.sample.encode import encode, npy
 
 Files = list[tuple[str, bytes]]
+_UNKNOWN = np.full((68, 2), np.nan, np.float32)
+"""Landmarks of a photo in which no face was found."""
 
 
 def face_files(crops: Crops, recipe: Recipe) -> Files:
-    """Files of the face without its mask: the face, its landmarks, its guide mask and its halves."""
+    """Files of the face without its mask: the face, its landmarks, its guide mask and its halves.
+
+    All samples of a recipe have the same files, since other tools refuse sets in which they differ. Landmarks are NaN
+    if no face was found.
+    """
     output = recipe.output
     files = [(f"face.{output.image}", encode(crops.face, output.image, output.quality))]
-    if crops.landmarks is not None:
-        files.append(("landmarks.npy", npy(crops.landmarks)))
+    files.append(("landmarks.npy", npy(_UNKNOWN if crops.landmarks is None else crops.landmarks)))
     if crops.guide is not None:
         files.append((f"guide.{output.mask}", encode(crops.guide, output.mask)))
     if output.halves:
         upper, lower, lower_landmarks = halves(crops.face, crops.landmarks, output.halves.split_row)
         files.append((f"upper.{output.image}", encode(upper, output.image, output.quality)))
         files.append((f"lower.{output.image}", encode(lower, output.image, output.quality)))
-        if lower_landmarks is not None:
-            files.append(("lower_landmarks.npy", npy(lower_landmarks)))
+        files.append(("lower_landmarks.npy", npy(_UNKNOWN if lower_landmarks is None else lower_landmarks)))
     return files
 
 

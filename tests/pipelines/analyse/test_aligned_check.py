@@ -151,7 +151,7 @@ def test_the_warning_is_told_and_stands_in_plan_and_record(
     plain = {"name": "x", "sources": [{"path": str(table), "name": "s"}], "faces": faces, "split": split}
     made = prepare(parse_recipe(plain), str(tmp_path / "out"))
     survey, plan = plan_build(made, workers=1, watcher=Told())
-    [warning] = preview(made.storage, made.recipe, survey, plan).warnings
+    [warning] = preview(made, survey, plan).warnings
     assert f"Warning: {warning}" in Told.notes
     first = run_build(made, workers=1, resume=True, watcher=Watcher())
     again = run_build(made, workers=1, resume=True, watcher=Watcher())

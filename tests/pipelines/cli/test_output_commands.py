@@ -27,7 +27,7 @@ def test_the_table_of_rejects_is_named_only_if_there_are_any(recipe: Path, table
     run("build", recipe, "--source", table, "--out", out, "--workers", 1)
     assert run("show", out).stderr == run("show", out, "--rejects").stderr == ""
     more.write_text("uri\nnot-there.png\n")
-    run("build", recipe, "--source", table, "--source", more, "--out", out, "--workers", 1)
+    run("build", recipe, "--source", table, "--source", more, "--out", out, "--workers", 1, "--replace")
     assert run("show", out).stderr == ""
     assert "Every reject" in run("show", out, "--rejects").stderr
 

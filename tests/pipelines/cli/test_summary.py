@@ -23,16 +23,18 @@ from faceloom.pipelines.cli.summary import (
 )
 from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.preview import Disk, Preview, Shown
-from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord
+from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, ShardRecord
 from faceloom.pipelines.store.clean import Leftovers
 from faceloom.pipelines.store.last_run import LastRun
 from faceloom.schemas.photos import Reject
 
 RECORD = BuildRecord(
-    recipe={"name": "try"}, plan="0123456789abcdef" * 4, analyser="1", renderer="1", photos=1234, faces=1100,
+    format=RECORD_FORMAT, code="1", libraries={}, recipe={"name": "try"},
+    plan="0123456789abcdef" * 4, analyser="1", renderer="1", photos=1234, faces=1100,
     planned=2200, written=2199, rejects={"analyse": {"no_face": 100, "truncated": 34}, "render": {"mask_fit": 1}},
     by_split={"train": 2000, "val": 199}, by_mask={"surgical": 2199}, by_source={"people": 2199},
-    shards=(ShardRecord(name="train-all-1", split="train", samples=2000, bytes=3 * 2**20),),
+    shards=(ShardRecord(name="train-all-1", split="train", samples=2000, bytes=3 * 2**20, sha256="", index_bytes=1,
+                        index_sha256=""),),
 )  # fmt: skip
 
 
@@ -43,7 +45,7 @@ def shown(*blocks: RenderableType, width: int = 100) -> list[str]:
 
 
 def report(**changes: object) -> BuildResult:
-    plain = {"analysed": 1234, "rendered": 2199, "lifted": 0, "wall": {"scan": 1.0, "render": 62.0}, "work": {}}
+    plain = {"analysed": 1234, "rendered": 2199, "reused": 0, "wall": {"scan": 1.0, "render": 62.0}, "work": {}}
     return BuildResult(RECORD, **{**plain, **changes})  # type: ignore[arg-type]
 
 
@@ -63,7 +65,7 @@ def test_a_build() -> None:
 
 def test_a_build_that_did_nothing_says_so() -> None:
     assert has(shown(*build_summary(report(analysed=0, rendered=0), "out")), "everything already exists")
-    assert has(shown(*build_summary(report(analysed=0, rendered=0, lifted=3), "out")), "3 parts reused")
+    assert has(shown(*build_summary(report(analysed=0, rendered=0, reused=3), "out")), "3 samples reused")
 
 
 def test_a_plan() -> None:
@@ -82,7 +84,7 @@ def test_a_plan() -> None:
 def test_what_an_output_holds() -> None:
     disk = Disk(shards=3 * 2**20, superseded=2**20, index=1024, faces=2048, rejects=100, neighbours=0, work=0)
     last = LastRun(
-        photos_analysed=5, samples_rendered=6, parts_lifted=0, workers=2,
+        photos_analysed=5, samples_rendered=6, samples_reused=0, workers=2,
         wall_seconds={"scan": 1.0, "render": 3.0}, work_seconds={"decode": 1.0, "paint": 4.0},
     )  # fmt: skip
     lines = shown(*show_summary(Shown(RECORD, disk, last), "out"))

@@ -21,7 +21,7 @@ from faceloom.pipelines.export.contact_sheet import (
     pick_samples,
     write_contact_sheet,
 )
-from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord, write_record
+from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, shard_record, write_record
 from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
@@ -50,17 +50,19 @@ def make_build(root: Path, samples: list[tuple[str, str]], photo: str = "0" * 64
             members = append_sample(stream, offset, key, files)
             rows.append(
                 IndexRow(
-                    key, identity, "train", "part", offset, sample_length(members), members, label, "s", "u", photo,
-                    0, (), "[]", "1", None, None,
+                    key, identity, "train", "part", "", offset, sample_length(members), members, label, "s", "u", photo,
+                    0, (identity,), (), "[]", "1", None, None,
                 )
             )  # fmt: skip
             offset += sample_length(members)
         stream.write(END)
-    write_index(storage, shard_index(name), rows, {"part": []}, length=offset + len(END))
+    sha256 = hashlib.sha256(storage.read_bytes(shard_tar(name))).hexdigest()
+    write_index(storage, shard_index(name), rows, {"part": []}, length=offset + len(END), sha256=sha256)
     count = len(samples)
-    shard = ShardRecord(name=name, split="train", samples=count, bytes=storage.size(shard_tar(name)))
+    shard = shard_record(storage, name, "train", count)
     record = BuildRecord(
-        recipe={"name": "x"}, plan="0" * 64, analyser="1", renderer="1", photos=count, faces=count, planned=count,
+        format=RECORD_FORMAT, code="1", libraries={}, recipe={"name": "x"},
+        plan="0" * 64, analyser="1", renderer="1", photos=count, faces=count, planned=count,
         written=count, rejects={}, by_split={"train": count}, by_mask={"m": count}, by_source={"s": count},
         shards=(shard,),
     )  # fmt: skip

@@ -81,7 +81,8 @@ def own(built: Storage, tmp_path: Path) -> Storage:
 def a_row(**changes: object) -> IndexRow:
     names = ("face.jpg", "json", "landmarks.npy", "mask.png", "masked.jpg")
     row = IndexRow(
-        key="ab-f00-m000", identity="Ada", split="train", part="p", offset=0, length=1, mask="A", source="s",
+        key="ab-f00-m000", identity="Ada", split="train", part="p", inputs="", people=("Ada",),
+        offset=0, length=1, mask="A", source="s",
         members=tuple(Member(name, 0, 1, "0") for name in names), uri="a.jpg", photo_sha256="ab", face=0, parents=(),
         operations="[]", renderer="1", licence=None, consent=None,
     )  # fmt: skip

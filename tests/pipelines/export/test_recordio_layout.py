@@ -31,7 +31,8 @@ def png(level: int) -> bytes:
 
 def row(key: str, identity: str, split: str) -> IndexRow:
     return IndexRow(
-        key=key, identity=identity, split=split, part="p", offset=0, length=1, mask="A", source="s", members=(),
+        key=key, identity=identity, split=split, part="p", inputs="", people=(identity,),
+        offset=0, length=1, mask="A", source="s", members=(),
         uri="a.jpg", photo_sha256="ab", face=0, parents=(), operations="[]", renderer="1", licence=None, consent=None,
     )  # fmt: skip
 

@@ -1,100 +1,113 @@
-"""Parts are found where older shards hold them, and nowhere else."""
+"""Samples are found where finished shards of older builds hold them, and nowhere else."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.plan.reuse import Lift, find_lifts
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
+from faceloom.pipelines.plan.reuse import Reuse, find_reuse
 from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.tar_writer import END, append_sample
 from faceloom.schemas.index import IndexRow
-from faceloom.schemas.plan import Part, Shard
+from faceloom.schemas.plan import Part, PlannedFace, Shard
+from faceloom.schemas.recipe import parse_recipe
+
+RECIPE = parse_recipe({"name": "x", "masks": [{"kind": "polygon", "shape": "A"}, {"kind": "polygon", "shape": "B"}]})
+DIGESTS = ("a mask", "another mask")
+
+
+def face(number: int, masks: tuple[int, ...] = (0, 1)) -> PlannedFace:
+    sha256 = f"{number:064x}"
+    return PlannedFace(
+        "s", f"{number}.jpg", sha256[::-1], 0, "Ada", "train", None, None, (), 9, 9, bytes(544), (0, 0, 8, 8), masks, 0
+    )
+
+
+@dataclass
+class Output:
+    """An output folder, and shards of faces in it."""
+
+    context: Context
+
+    @property
+    def storage(self) -> Storage:
+        return self.context.storage
+
+    def put(self, name: str, *faces: PlannedFace) -> None:
+        rows: list[IndexRow] = []
+        settings = settings_digest(RECIPE)
+        with self.storage.write(shard_tar(name)) as stream:
+            for one in faces:
+                for key, inputs in zip(one.sample_keys, sample_inputs(one, settings, DIGESTS), strict=True):
+                    offset = 1024 * len(rows)
+                    members = append_sample(stream, offset, key, [("json", b"{}")])
+                    rows.append(
+                        IndexRow(key, "Ada", "train", "p", inputs, offset, 1024, members, "", "s", one.uri, "h", 0,
+                                 ("Ada",), (), "[]", "1", None, None)
+                    )  # fmt: skip
+            stream.write(END)
+        write_index(self.storage, shard_index(name), rows, {"p": []}, length=1024 * len(rows) + len(END))
+
+    def find(self, **parts: tuple[PlannedFace, ...]) -> dict[str, Reuse]:
+        shard = Shard("train", "all", "new", tuple(Part(name, faces) for name, faces in parts.items()))
+        return find_reuse(self.context, [shard])
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(str(tmp_path))
+def output(tmp_path: Path) -> Output:
+    return Output(Context(RECIPE.model_dump_json(), str(tmp_path), DIGESTS))
 
 
-def put_shard(storage: Storage, name: str, parts: dict[str, int]) -> None:
-    """A shard whose parts have so many samples of 1024 bytes each."""
-    rows: list[IndexRow] = []
-    with storage.write(shard_tar(name)) as stream:
-        for part, count in parts.items():
-            for _ in range(count):
-                key, offset = f"k{len(rows)}", 1024 * len(rows)
-                members = append_sample(stream, offset, key, [("json", b"{}")])
-                row = IndexRow(
-                    key, "i", "train", part, offset, 1024, members, "", "s", "u", "h", 0, (), "[]", "1", None, None
-                )
-                rows.append(row)
-        stream.write(END)
-    write_index(storage, shard_index(name), rows, {part: [] for part in parts}, length=1024 * len(rows) + len(END))
+def test_samples_are_found_in_the_shards_that_hold_them(output: Output) -> None:
+    output.put("one", face(1), face(2))
+    output.put("two", face(3))
+    found = output.find(a=(face(1), face(3)), b=(face(2), face(9)), c=(face(8),))
+    assert found == {"a": Reuse(("one", "two"), 4), "b": Reuse(("one",), 2)}
 
 
-def wanted(*parts: str) -> list[Shard]:
-    return [Shard("train", "all", "new", tuple(Part(part, ()) for part in parts))]
+def test_a_sample_with_another_mask_is_another_sample(output: Output) -> None:
+    output.put("old", face(1, (0, 0)))
+    assert output.find(a=(face(1, (0, 1)),)) == {"a": Reuse(("old",), 1)}
 
 
-def test_parts_are_found_with_their_byte_ranges(storage: Storage) -> None:
-    put_shard(storage, "old", {"a": 2, "b": 1, "c": 3})
-    put_shard(storage, "older", {"d": 1})
-    assert find_lifts(storage, wanted("b", "c", "d", "e")) == {
-        "b": Lift("old", 2048, 1024),
-        "c": Lift("old", 3072, 3072),
-        "d": Lift("older", 0, 1024),
-    }
+@pytest.mark.parametrize(
+    "change",
+    [{"identity": "Bob"}, {"split": "test"}, {"licence": "CC0"}, {"consent": "yes"}, {"attributes": (("age", 3),)},
+     {"uri": "moved.jpg"}, {"box": (0, 0, 8, 9)}, {"landmarks": bytes(543) + b"1"}, {"labels": "ab"}],
+)  # fmt: skip
+def test_whatever_is_recorded_or_seen_makes_another_sample(output: Output, change: dict[str, object]) -> None:
+    output.put("old", face(1))
+    assert output.find(a=(replace(face(1), **change),)) == {}  # type: ignore[arg-type]
 
 
-def test_a_part_without_samples_is_found_too(storage: Storage) -> None:
-    put_shard(storage, "old", {"a": 2, "none": 0})
-    assert find_lifts(storage, wanted("none")) == {"none": Lift("old", 0, 0)}
+def test_a_sample_in_two_shards_counts_once(output: Output) -> None:
+    output.put("one", face(1))
+    output.put("two", face(1))
+    assert output.find(a=(face(1),)) == {"a": Reuse(("one",), 2)}
 
 
-def test_a_part_in_two_shards_is_taken_from_the_first_by_name(storage: Storage) -> None:
-    put_shard(storage, "z", {"a": 1})
-    put_shard(storage, "b", {"x": 2, "a": 1})
-    assert find_lifts(storage, wanted("a")) == {"a": Lift("b", 2048, 1024)}
+@pytest.mark.parametrize("lost", [shard_tar, shard_index])
+def test_half_a_shard_is_of_no_use(output: Output, lost: object) -> None:
+    output.put("old", face(1))
+    output.storage.remove((shard_tar if lost is shard_tar else shard_index)("old"))
+    assert output.find(a=(face(1),)) == {}
 
 
-def test_an_index_without_its_shard_is_of_no_use(storage: Storage) -> None:
-    put_shard(storage, "old", {"a": 1})
-    storage.remove(shard_tar("old"))
-    assert find_lifts(storage, wanted("a")) == {}
+def test_damaged_indexes_stop_nothing(output: Output) -> None:
+    output.put("old", face(1))
+    output.storage.local("index/bad.parquet").write_bytes(b"x")
+    os.mkfifo(output.storage.local("index/pipe.parquet"))
+    assert output.find(a=(face(1),)) == {"a": Reuse(("old",), 2)}
 
 
-def test_a_shard_without_its_index_is_not_finished(storage: Storage) -> None:
-    put_shard(storage, "old", {"a": 1})
-    storage.remove(shard_index("old"))
-    assert find_lifts(storage, wanted("a")) == {}
-
-
-def test_nothing_wanted_nothing_lifted(storage: Storage) -> None:
-    put_shard(storage, "old", {"a": 1})
-    assert find_lifts(storage, []) == {}
-
-
-def test_a_damaged_index_of_an_older_shard_stops_nothing(storage: Storage) -> None:
-    put_shard(storage, "old", {"a": 1})
-    storage.local("index/bad.parquet").write_bytes(b"x")
-    os.mkfifo(storage.local("index/pipe.parquet"))
-    assert {*find_lifts(storage, wanted("a"))} == {"a"}
-
-
-@pytest.mark.parametrize("at", [100, 600, 1100])
-def test_a_part_of_a_damaged_shard_is_rendered_again(storage: Storage, at: int) -> None:
-    put_shard(storage, "old", {"a": 1, "b": 1})
-    put_shard(storage, "whole", {"c": 1})
-    data = bytearray(storage.read_bytes(shard_tar("old")))
-    data[at] ^= 1
-    storage.local(shard_tar("old")).write_bytes(data)
-    assert find_lifts(storage, wanted("a", "c")) == {"c": Lift("whole", 0, 1024)}
-
-
-def test_an_empty_output_has_nothing_to_lift(storage: Storage) -> None:
-    assert find_lifts(storage, wanted("a")) == {}
+def test_nothing_wanted_and_nothing_there(output: Output) -> None:
+    assert output.find(a=(face(1),)) == {}
+    output.put("old", face(1))
+    assert output.find() == {} and find_reuse(output.context, []) == {}

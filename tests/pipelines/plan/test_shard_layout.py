@@ -20,7 +20,6 @@ from faceloom.pipelines.plan.shard_layout import estimate_sample_bytes
 from faceloom.schemas.keys import SAMPLE_KEY, digest, sample_key
 from faceloom.schemas.plan import PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe
-from faceloom.schemas.versions import RENDERER
 from tests.pipelines.planning import ITEMS, POLYGON, RECIPES, SMALL, Item, face_row, faces_of, item, many, plan, recipe
 
 
@@ -233,25 +232,26 @@ def test_a_parts_digest_is_that_of_earlier_versions() -> None:
         "s", "a.jpg", "ab" * 32, 0, "Ada+Bob", "train", "CC0", None, (("age", 36),), 320, 240, b"\x02" * 544, box, (0,),
         5, "labels", mixed,
     )  # fmt: skip
-    layout = planner._Layout(1, "settings", ["m"])
-    assert layout.part([face]).digest == "5011149ae98679c84bf3aebc"
-    assert layout.part([replace(face, morph=None)]).digest == "a0452b6878b2a64a21dd2831"
+    layout = planner._Layout(1, 1, "settings", ["m"])
+    assert layout.part([face]).digest == "4a1b6cf43d6555ff1e4b7004"
+    assert layout.part([replace(face, morph=None)]).digest == "85dfebad28214cf486b1f26b"
 
 
-def test_only_a_guide_of_one_side_that_is_flipped_changes_its_name() -> None:
-    """Samples of such recipes showed the other side once; all others keep their shards."""
-    flip: dict[str, Any] = {"kind": "HorizontalFlip"}
+@given(ITEMS, st.integers(1, 9))
+def test_each_split_has_enough_shards_if_it_has_enough_faces(items: list[Item], least: int) -> None:
+    how = recipe(output={"shards": {"min_per_split": least}})
+    by_split = Counter(shard.split for shard in plan(items, how).shards)
+    places = defaultdict(set)
+    for face in faces_of(plan(items, how)):
+        places[face.split].add(face.place)
+    for split, count in by_split.items():
+        assert count >= min(least, len(places[split]))
+    fewer = plan(items, recipe())
+    assert sum(by_split.values()) >= len(fewer.shards) and faces_of(plan(items, how)) == faces_of(fewer)
 
-    def marked(*parts: str, augment: Sequence[dict[str, Any]] = ()) -> bool:
-        how = recipe(guide={"parts": parts}, augment=list(augment))
-        assert how.guide is not None
-        steps = how.model_dump(
-            mode="json",
-            include={"seed", "align", "augment", "lowres", "output"},
-            exclude={"output": {"shards": True, "features": {"model"}}, "lowres": {"sizes_from"}},
-        )
-        plain = digest(RENDERER, how.faces.assume, steps, None, how.guide.settings, ())
-        return planner._settings_digest(how, ()) != plain
 
-    assert marked("l_eye", augment=[flip])
-    assert not marked("l_eye") and not marked("l_eye", "r_eye", augment=[flip]) and not marked("mouth", augment=[flip])
+def test_the_least_number_of_shards_changes_no_sample() -> None:
+    some = many(40)
+    one, several = plan(some, recipe()), plan(some, recipe(output={"shards": {"min_per_split": 4}}))
+    assert len(several.shards) > len(one.shards)
+    assert [face.key for face in faces_of(one)] == [face.key for face in faces_of(several)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord, write_record
+from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, shard_record, write_record
 from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
@@ -56,20 +57,22 @@ def make_build(root: Path, shards: Sequence[tuple[str, int]], without_landmarks:
                 length = sample_length(members)
                 rows.append(
                     IndexRow(
-                        key, "p", split, "part", offset, length, members, "", "s", "u", "0" * 64, 0, (), "[]", "1",
-                        None, None,
+                        key, "p", split, "part", "ab" * 12, offset, length, members, "", "s", "u", "0" * 64, 0,
+                        ("p",), (), "[]", "1", None, None,
                     )
                 )  # fmt: skip
                 offset += length
                 number += 1
             stream.write(END)
-        write_index(storage, shard_index(name), rows, {"part": []}, length=offset + len(END))
-        records.append(ShardRecord(name=name, split=split, samples=samples, bytes=storage.size(shard_tar(name))))
+        sha256 = hashlib.sha256(storage.read_bytes(shard_tar(name))).hexdigest()
+        write_index(storage, shard_index(name), rows, {"part": []}, length=offset + len(END), sha256=sha256)
+        records.append(shard_record(storage, name, split, samples))
     by_split: Counter[str] = Counter()
     for split, samples in shards:
         by_split[split] += samples
     record = BuildRecord(
-        recipe={"name": "x"}, plan="0" * 64, analyser="1", renderer="1", photos=number, faces=number, planned=number,
+        format=RECORD_FORMAT, code="1", libraries={}, recipe={"name": "x"},
+        plan="0" * 64, analyser="1", renderer="1", photos=number, faces=number, planned=number,
         written=number, rejects={}, by_split=dict(by_split), by_mask={"m": number}, by_source={"s": number},
         shards=tuple(records),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,7 +43,8 @@ def test_split_shards_lists_the_shards_of_a_split(tmp_path: Path) -> None:
     st.one_of(st.none(), st.integers(1, 10)),
 )
 def test_pieces_cover_all_samples_once_and_evenly(counts: list[int], readers: int, length: int | None) -> None:
-    shards = [ShardRecord(name=str(n), split="train", samples=count, bytes=0) for n, count in enumerate(counts)]
+    facts: dict[str, Any] = {"split": "train", "bytes": 0, "sha256": "", "index_bytes": 0, "index_sha256": ""}
+    shards = [ShardRecord(name=str(n), samples=count, **facts) for n, count in enumerate(counts)]
     per_reader = [own_pieces(shards, reader, readers, length) for reader in range(readers)]
     seen = [(piece.shard, at) for pieces in per_reader for piece in pieces for at in range(piece.start, piece.stop)]
     assert seen == [(shard.name, at) for shard in shards for at in range(shard.samples)]

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.render.join_shard import join_shard
+from faceloom.pipelines.render.mask_painter import mask_digests
 from faceloom.pipelines.render.part_task import ShardTask, render_part
 from faceloom.pipelines.store.parquet_tables import read_index, write_planned
 from faceloom.pipelines.store.paths import planned_faces, shard_index, shard_tar
@@ -27,7 +28,7 @@ def parts_bench(tmp_path: Path, synthetic: SimpleNamespace) -> SimpleNamespace:
         {"name": "x", "sources": [{"path": str(photos), "kind": "flat", "name": "s"}], "align": {"size": 32},
          "masks": [{"kind": "polygon", "shape": "A"}, {"kind": "polygon", "shape": "C", "colour": "red"}]}
     )  # fmt: skip
-    context = Context(recipe.model_dump_json(), str(tmp_path / "out"))
+    context = Context(recipe.model_dump_json(), str(tmp_path / "out"), mask_digests(recipe))
     faces = []
     for number in range(6):
         data = (photos / f"{number:03d}.png").read_bytes()

@@ -24,6 +24,7 @@ from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.transforms.guide.guide_mask import iou
+from tests.pipelines.rendering import steps_of
 
 MOUTH = {"attribute": "Mouth_Slightly_Open"}
 LIPS = ("u_lip", "mouth", "l_lip")
@@ -88,7 +89,7 @@ class Made:
     @property
     def told(self) -> dict[str, Any]:
         """What the sample tells of its guide."""
-        (step,) = [step for step in self.record["operations"] if step["name"] == "guide"]
+        (step,) = [step for step in steps_of(self.record) if step["name"] == "guide"]
         return dict(step)
 
 
@@ -109,7 +110,7 @@ def make(synthetic: SimpleNamespace, points: np.ndarray) -> Make:
         masks = tuple(range(len(how.masks)))[:1]
         face = synthetic.planned(data, points, masks, **{"width": SIZE[0], "height": SIZE[1], **changes})
         photo = PhotoToRender(data, [face], labels)
-        [(_, sample)] = render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch())
+        [sample] = render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch())
         if isinstance(sample, Reject):
             return sample
         assert isinstance(sample, Sample)
@@ -306,6 +307,6 @@ def test_labels_without_the_other_side_reject_flipped_samples_alone(make: Make, 
     labels = eye_files(points, ("l_eye",))
     how = recipe(guide={"parts": ["l_eye"]}, augment=[{"kind": "HorizontalFlip", "p": 0.5}])
     made = [make(how, labels, face=number) for number in range(12)]
-    flips = [bool(one.record["operations"][1]["steps"]) for one in made if isinstance(one, Made)]
+    flips = [bool(steps_of(one.record)[1]["steps"]) for one in made if isinstance(one, Made)]
     assert flips and not any(flips)
     assert {one.code for one in made if isinstance(one, Reject)} == {"no_labels"}

@@ -11,13 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from faceloom.pipelines.plan.reuse import Lift
 from faceloom.pipelines.render import join_shard as joining
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.part_task import ShardTask, render_part
 from faceloom.pipelines.store.parquet_tables import read_index, read_metadata, write_planned
 from faceloom.pipelines.store.paths import part_tar, planned_faces
-from faceloom.pipelines.store.tar_writer import END
 from faceloom.schemas.errors import StorageError
 from tests.pipelines.render.parts import check_index, everything, parts_bench, render_and_join
 
@@ -83,38 +81,15 @@ def test_a_join_waits_for_all_its_parts(bench: SimpleNamespace) -> None:
     assert everything(bench.storage) == before
 
 
-@pytest.mark.parametrize("order", [["bb"], ["aa", "bb"], ["bb", "aa"], ["bb", "cc", "aa"], ["cc", "aa", "bb"]])
-def test_lifted_parts_are_the_bytes_that_rendering_gives(bench: SimpleNamespace, order: list[str]) -> None:
-    render_and_join(bench, "fresh", order)
-    fresh = {path: bench.storage.read_bytes(path) for path in ("shards/fresh.tar", "index/fresh.parquet")}
-    for path in fresh:
-        bench.storage.remove(path)
-    render_and_join(bench, "old", ["aa", "bb"])
-    rows = read_index(bench.storage, "index/old.parquet")
-    lifts = []
-    for part in ("aa", "bb"):
-        own = [row for row in rows if row.part == part]
-        lifts.append((part, Lift("old", own[0].offset, sum(row.length for row in own))))
-    write_planned(bench.storage, planned_faces("cc"), bench.groups["cc"])
-    render_part("cc", bench.context)
-    join_shard(ShardTask("fresh", tuple(order), tuple(lifts)), bench.context)
-    assert {path: bench.storage.read_bytes(path) for path in fresh} == fresh
-    check_index(bench.storage, "fresh")
-    check_index(bench.storage, "old")
-
-
-@pytest.mark.parametrize("lifted", [False, True])
-def test_a_damaged_sample_is_never_joined(bench: SimpleNamespace, lifted: bool) -> None:
-    render_and_join(bench, "old", ["aa"])
+def test_a_damaged_sample_is_never_joined(bench: SimpleNamespace) -> None:
     for part in ("aa", "bb"):
         write_planned(bench.storage, planned_faces(part), bench.groups[part])
         render_part(part, bench.context)
-    tar = bench.storage.local("shards/old.tar" if lifted else part_tar("aa"))
+    tar = bench.storage.local(part_tar("aa"))
     data = tar.read_bytes()
     tar.write_bytes(data[:700] + bytes([data[700] ^ 1]) + data[701:])
-    lifts = (("aa", Lift("old", 0, len(data) - len(END))),) if lifted else ()
     with pytest.raises(StorageError, match="damaged: sample"):
-        join_shard(ShardTask("new", ("aa", "bb"), lifts), bench.context)
+        join_shard(ShardTask("new", ("aa", "bb")), bench.context)
     assert not bench.storage.exists("shards/new.tar") and not bench.storage.exists("index/new.parquet")
 
 
@@ -133,8 +108,6 @@ def test_samples_rejected_in_rendering_are_remembered_with_their_part(
     ] * 2
     assert [reject["code"] for reject in said["aa"]] == ["degenerate_points"] * 2
     assert said["cc"][0]["key"].endswith("-f00-m000")
-    join_shard(ShardTask("two", ("cc", "aa"), (("cc", Lift("one", 0, 0)), ("aa", Lift("one", 0, 0)))), bench.context)
-    assert read_metadata(bench.storage, "index/two.parquet")["parts"] == said, "lifted rejects come along"
 
 
 @pytest.mark.parametrize("after", range(4))

@@ -22,6 +22,7 @@ from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.transforms.lowres.degrade import degrade, small_mask
 from tests.known import known
+from tests.pipelines.rendering import steps_of
 
 GREEN = [20, 200, 40]
 MODES = ["askd", "fskd", "adaface", "area", "realistic"]
@@ -45,13 +46,13 @@ def make(synthetic: SimpleNamespace) -> Make:
     def render(how: Recipe, heights: tuple[int, ...] = (), **changes: Any) -> Any:
         face = synthetic.planned(data, points, (0,) if how.masks else (), **{"height": 380, **changes})
         resources = RenderResources(how, load_painter(how.masks), heights)
-        [(_, sample)] = render_photos([PhotoToRender(data, [face])], resources, Stopwatch())
+        [sample] = render_photos([PhotoToRender(data, [face])], resources, Stopwatch())
         if isinstance(sample, Reject):
             return sample
         assert isinstance(sample, Sample)
         files = dict(sample.files)
         members = {n.partition(".")[0]: synthetic.decoded(f) for n, f in files.items() if n.endswith(".png")}
-        steps = json.loads(files["json"])["operations"]
+        steps = steps_of(json.loads(files["json"]))
         drawn = next((step for step in steps if step["name"] == "lowres"), None)
         landmarks = np.load(io.BytesIO(files["landmarks.npy"]))
         return SimpleNamespace(

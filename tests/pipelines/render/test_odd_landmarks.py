@@ -87,7 +87,7 @@ DATA = encoded(picture(400, 380, 1))
 
 def made(faces: list[PlannedFace], other: PlannedFace, how: Recipe) -> list[Sample | Reject]:
     photo = PhotoToRender(DATA, faces, None, {other.key: DATA})
-    return [result for _, result in render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch())]
+    return list(render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch()))
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])

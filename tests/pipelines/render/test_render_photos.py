@@ -18,7 +18,7 @@ from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
 from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
-from faceloom.schemas.keys import generator, sample_key
+from faceloom.schemas.keys import face_key, generator, sample_key
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.versions import RENDERER
@@ -28,7 +28,7 @@ from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.sample.working import crop_matrix, cut_working
 from tests.known import known
-from tests.pipelines.rendering import GREEN, Painter, one, paint, recipe, run
+from tests.pipelines.rendering import GREEN, Painter, one, paint, recipe, run, steps_of
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_landmarks_lie_where_the_recorded_matrix_takes_them(
     points = np.load(io.BytesIO(files["landmarks.npy"]), allow_pickle=False)
     assert points.shape == (68, 2)
     assert points.dtype == np.float32
-    record = json.loads(files["json"])["operations"][-1]
+    record = steps_of(json.loads(files["json"]))[-1]
     assert (record["name"], record["mode"]) == ("align", how.align.mode)
     assert record["size"] == list(how.align.width_height)
     assert points == pytest.approx(apply_affine(np.array(record["matrix"]), scene.points), abs=1e-2)
@@ -226,8 +226,8 @@ def test_the_photo_is_decoded_once_for_all_faces_and_variants(
     watch = Stopwatch()
     results = list(render_photos([PhotoToRender(data, faces)], RenderResources(recipe(), Painter()), watch))
     assert len(calls) == 1
-    assert [face.face for face, _ in results] == [0, 0, 0, 1, 1, 1]
-    keys = [sample.key for _, sample in results]
+    assert len(results) == 6
+    keys = [sample.key for sample in results]
     assert keys == [sample_key(faces[0].photo_sha256, n, v) for n in (0, 1) for v in (0, 1, 2)]
     assert keys == sorted(keys)
     assert set(watch.seconds) == {"decode", "align", "paint", "encode"}
@@ -240,15 +240,17 @@ def test_variants_share_the_face_and_differ_in_the_draw(scene: SimpleNamespace, 
     assert len({f["face.png"] for f in files}) == len({f["landmarks.npy"] for f in files}) == 1
     records = [json.loads(f["json"]) for f in files]
     assert [record["mask"] for record in records] == ["polygon-E", "polygon-A", "polygon-A"]
-    assert len({record["operations"][0]["drawn"] for record in records}) == 3
+    assert len({steps_of(record)[0]["drawn"] for record in records}) == 3
 
 
 def test_draws_come_from_recipe_seed_key_and_operation_and_are_recorded(scene: SimpleNamespace) -> None:
     for seed in (0, 5):
         sample, files = one(run(scene.data, [scene.face], recipe(seed=seed)))
-        first = json.loads(files["json"])["operations"][0]
+        first = steps_of(json.loads(files["json"]))[0]
         assert first["drawn"] == generator(seed, sample.key, "paint").random()
-        assert np.random.default_rng(first["seed"]).random() == first["drawn"], "the record alone repeats the draw"
+        assert np.random.default_rng(int(first["seed"], 16)).random() == first["drawn"], (
+            "the record alone repeats the draw"
+        )
 
 
 def test_the_record(scene: SimpleNamespace) -> None:
@@ -259,19 +261,21 @@ def test_the_record(scene: SimpleNamespace) -> None:
     assert (record["identity"], record["split"], record["mask"]) == ("Ada", "train", "polygon-A")
     assert record["source"] == {"name": "s", "uri": "a.png", "sha256": scene.face.photo_sha256, "face": 0}
     assert record["face_box"] == pytest.approx(scene.face.box, abs=0.01)
-    assert (record["licence"], record["consent"], record["attributes"]) == ("CC0", None, {"age": 36})
-    assert record["parents"] == []
+    assert (record["licence"], record["consent"], record["attributes"]) == ("CC0", "", {"age": 36})
+    own = {"key": face_key(scene.face.photo_sha256, 0), "identity": "Ada", "source": "s", "uri": "a.png"}
+    assert record["faces"] == [{**own, "photo_sha256": scene.face.photo_sha256}] and record["people"] == ["Ada"]
+    assert record["has_landmarks"] is True
     assert record["renderer"] == RENDERER
     assert [operation["name"] for operation in record["operations"]] == ["mask", "align"]
-    assert {"mask", "seed", "drawn"} <= record["operations"][0].keys()
-    assert json.loads(sample.operations) == record["operations"]
+    assert {"mask", "seed", "drawn"} <= steps_of(record)[0].keys()
+    assert json.loads(sample.operations) == steps_of(record)
     assert sample.mask == "polygon-A"
 
 
 def test_the_record_of_a_sample_without_mask(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:
     sample, files = one(run(scene.data, [synthetic.planned(scene.data, scene.points, ())]))
     record = json.loads(files["json"])
-    assert (sample.mask, record["mask"]) == ("", None)
+    assert (sample.mask, record["mask"]) == ("", "")
     assert [operation["name"] for operation in record["operations"]] == ["align"]
 
 
@@ -351,7 +355,7 @@ def test_faces_are_prepared_together_and_come_out_the_same(
             return super().predict(requests)
 
     resources = RenderResources(recipe(), Counting(together=batch))
-    results = [result for _, result in render_photos(photos, resources, Stopwatch())]
+    results = list(render_photos(photos, resources, Stopwatch()))
     assert results == [result for photo in photos for result in run(photo.data, photo.faces)]
     assert [type(result) for result in results] == [Sample, Reject, *[Sample] * 6]
     assert sum(together) == 7 and max(together) <= 2 * batch, "one that cannot be cut is not painted"

@@ -26,6 +26,7 @@ from faceloom.transforms.augment import Layers, apply
 from faceloom.transforms.halves import halves
 from faceloom.transforms.lowres.degrade import degrade
 from tests.known import known
+from tests.pipelines.rendering import steps_of
 
 SIZE = (300, 280)
 AUGMENT = [
@@ -74,9 +75,7 @@ class Studio:
     def samples(self, how: Recipe, face: PlannedFace, seen: LabelFiles | None = None) -> list[Sample]:
         others = {face.morph.other.key: self.data[1]} if face.morph else {}
         photo = PhotoToRender(self.data[0], [face], seen, others)
-        made = [
-            sample for _, sample in render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch())
-        ]
+        made = list(render_photos([photo], RenderResources(how, load_painter(how.masks)), Stopwatch()))
         assert all(isinstance(sample, Sample) for sample in made), made
         return made  # type: ignore[return-value]
 
@@ -120,7 +119,7 @@ def test_what_is_stored_makes_the_same_sample_again(studio: Studio, of: str, mas
         old, new = studio.members(before), studio.members(after)
         steps = step(after, "augment")["steps"]
         assert [one["kind"] for one in steps][:2] == ["HorizontalFlip", "Affine"]
-        assert new["json"]["operations"] == json.loads(after.operations)
+        assert steps_of(new["json"]) == json.loads(after.operations)
         pictures: dict[str, Any] = {name: old[name] for name in ("face", "masked") if name in old}
         layers = apply(steps, Layers(pictures, {"guide": old["guide"]}, {}, {"landmarks": old["landmarks"]}))
         assert all(np.array_equal(layers.pictures[name], new[name]) for name in pictures)
@@ -176,7 +175,7 @@ def test_steps_stand_in_the_order_in_which_they_were_done(studio: Studio) -> Non
         assert names == ["morph", "mask", "align", "augment", "guide", "lowres"]
     [plain] = studio.samples(recipe(), replace(studio.face, masks=()))
     assert [one["name"] for one in json.loads(plain.operations)] == ["align"]
-    assert (plain.mask, studio.members(plain)["json"]["mask"]) == ("", None)
+    assert (plain.mask, studio.members(plain)["json"]["mask"]) == ("", "")
 
 
 def test_members_stand_in_the_order_of_their_names(studio: Studio) -> None:
@@ -192,7 +191,7 @@ def test_a_morph_names_both_its_parents(studio: Studio) -> None:
     assert second == Parent(studio.other.key, "Bob", "s", "b.png", studio.other.photo_sha256)
     [sample, _] = studio.samples(recipe(masks=MASKS, morph={}), studio.mixed)
     told = studio.members(sample)["json"]
-    assert [parent["identity"] for parent in told["parents"]] == ["Ada", "Bob"] and told["identity"] == "Ada+Bob"
+    assert [one["identity"] for one in told["faces"]] == ["Ada", "Bob"] and told["identity"] == "Ada+Bob"
     assert told["source"]["uri"] == "a.png" and sample.key == f"{first.key}-x-{second.key}-m000"
 
 

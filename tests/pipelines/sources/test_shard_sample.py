@@ -120,6 +120,8 @@ def test_landmarks(tmp_path: Path, given: dict[str, bytes]) -> None:
 def test_no_landmarks(tmp_path: Path) -> None:
     assert notes(tmp_path, npy=npy([[1.0]])).landmarks({}) is None
     assert notes(tmp_path).landmarks({}) is None
+    unknown = np.full((68, 2), np.nan)
+    assert notes(tmp_path, landmarks__npy=npy(unknown)).landmarks({}) is None, "as builds write it"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_no_landmarks(tmp_path: Path) -> None:
         {"npy": npy(POINTS)[:-1]},
         {"landmarks__npy": npy(np.zeros((68, 2), bool))},
         {"landmarks__npy": npy(np.full((68, 2), "1"))},
-        {"landmarks__npy": npy(np.full((68, 2), np.nan))},
+        {"landmarks__npy": npy(np.array([[np.nan, 1]] * 68))},
     ],
 )
 def test_bad_landmarks(tmp_path: Path, given: dict[str, bytes]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.pipelines.recipe.shipped import recipe_names
 from faceloom.pipelines.store.build_record import (
+    RECORD_FORMAT,
     BuildRecord,
     make_record,
     portable_recipe,
@@ -44,11 +45,13 @@ def face(masks: int) -> PlannedFace:
 
 def put(storage: Storage, shard: Shard, masks: list[str], rejects: int = 0, source: str = "s") -> None:
     rows = [
-        IndexRow(f"k{n}", "i", shard.split, "p", 0, 512, (), mask, source, "u", "h", 0, (), "[]", "1", None, None)
+        IndexRow(
+            f"k{n}", "i", shard.split, "p", "", 0, 512, (), mask, source, "u", "h", 0, ("i",), (), "[]", "1", None, None
+        )
         for n, mask in enumerate(masks)
     ]
     gone = [{"stage": "render", "source": "s", "uri": "u", "code": "mask_fit", "message": "m", "key": "k"}] * rejects
-    write_index(storage, shard_index(shard.name), rows, {"p": gone})
+    write_index(storage, shard_index(shard.name), rows, {"p": gone}, length=100 * len(masks), sha256="ab" * 32)
     with storage.write(shard_tar(shard.name)) as stream:
         stream.write(bytes(100 * len(masks)))
 
@@ -211,10 +214,12 @@ def test_settings_have_their_defaults_and_old_records_are_read() -> None:
 
 def example(**changes: Any) -> BuildRecord:
     fields: dict[str, Any] = {
+        "format": RECORD_FORMAT, "code": "1", "libraries": {"numpy": "2"},
         "recipe": portable_recipe(Recipe(name="x", description="é")),
         "plan": "d", "analyser": "1", "renderer": "1", "photos": 1,
         "faces": 1, "planned": 1, "written": 1, "rejects": {}, "by_split": {"train": 1}, "by_mask": {"none": 1},
-        "by_source": {"s": 1}, "shards": ({"name": "train-all-abc", "split": "train", "samples": 1, "bytes": 1},),
+        "by_source": {"s": 1}, "shards": ({"name": "train-all-abc", "split": "train", "samples": 1, "bytes": 1,
+                                           "sha256": "", "index_bytes": 1, "index_sha256": ""},),
     }  # fmt: skip
     return BuildRecord(**{**fields, **changes})
 
@@ -254,7 +259,7 @@ def test_an_interrupted_first_build_is_described(storage: Storage) -> None:
 
 
 def tampered(**changes: Any) -> bytes:
-    shard = {"name": "train-all-abc", "split": "train", "samples": 1, "bytes": 1}
+    shard = example().model_dump(mode="json")["shards"][0]
     if shards := changes.pop("shard", None):
         changes["shards"] = [{**shard, **shards}]
     return json.dumps({**example().model_dump(mode="json"), **changes}).encode()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS
-from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord
+from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, ShardRecord
 from faceloom.pipelines.store.data_card import card_text
 
 
 def record(**changes: object) -> BuildRecord:
     facts: dict[str, object] = {
         "recipe": {"name": "pairs", "description": "Pairs.", "seed": 7, "sources": [{"path": "photos"}]},
+        "format": RECORD_FORMAT,
+        "code": "1",
+        "libraries": {},
         "plan": "ab" * 32,
         "analyser": "1",
         "renderer": "1",
@@ -23,7 +26,11 @@ def record(**changes: object) -> BuildRecord:
         "by_split": {"train": 10, "test": 7},
         "by_mask": {"surgical": 17},
         "by_source": {"photos": 17},
-        "shards": (ShardRecord(name="train-all-0", split="train", samples=17, bytes=5),),
+        "shards": (
+            ShardRecord(
+                name="train-all-0", split="train", samples=17, bytes=5, sha256="", index_bytes=1, index_sha256=""
+            ),
+        ),
     }
     return BuildRecord(**{**facts, **changes})  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 
 RUN = LastRun(
-    workers=2, photos_analysed=3, samples_rendered=4, parts_lifted=0, wall_seconds={"scan": 0.5}, work_seconds={}
+    workers=2, photos_analysed=3, samples_rendered=4, samples_reused=0, wall_seconds={"scan": 0.5}, work_seconds={}
 )
 
 

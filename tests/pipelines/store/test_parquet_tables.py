@@ -41,8 +41,9 @@ digest = st.binary(max_size=32).map(bytes.hex)
 members = st.builds(Member, key, st.just(0), st.just(0), text)
 parents = st.builds(Parent, text, text, text, text, text)
 index_rows = st.builds(
-    IndexRow, key, text, key, text, st.just(0), whole, st.lists(members, max_size=3).map(tuple), text, text, text, text,
-    st.integers(0, 99), st.lists(parents, max_size=2).map(tuple), text, text, maybe, maybe,
+    IndexRow, key, text, key, text, digest, st.just(0), whole, st.lists(members, max_size=3).map(tuple),
+    text, text, text, text, st.integers(0, 99), st.lists(text, max_size=2).map(tuple),
+    st.lists(parents, max_size=2).map(tuple), text, text, maybe, maybe,
 )  # fmt: skip
 unmixed = st.builds(
     PlannedFace, text, text, text, st.integers(0, 99), text, text, maybe, maybe, attributes, small, small, landmarks,
@@ -125,8 +126,8 @@ def test_a_table_has_the_same_columns_whatever_is_in_it(kind: str, storage: Stor
 FACE = FaceRow((1.0, 2.0, 3.0, 4.0), bytes(544), 0.5, (("roll", 1.0),))
 EXAMPLES: dict[str, list[Any]] = {
     "index": [
-        IndexRow("k", "Ada", "train", "p", 0, 1024, (Member("json", 512, 3, "s"),), "", "s", "u", "h", 0, (), "[]", "1",
-                 None, "CC0"),
+        IndexRow("k", "Ada", "train", "p", "", 0, 1024, (Member("json", 512, 3, "s"),), "", "s", "u", "h", 0, ("Ada",),
+                 (), "[]", "1", None, "CC0"),
     ],
     "planned": [
         PlannedFace("s", "u", "h", 0, "Ada", "train", None, None, (("age", 3), ("ok", True)), 9, 9, bytes(544),
@@ -172,7 +173,9 @@ def test_attributes_keep_their_types(storage: Storage) -> None:
 def test_what_is_said_of_the_parts_comes_back_and_no_more(storage: Storage) -> None:
     said = {"p1": [], "p2": [asdict(Reject("render", "s", "u", "no_face", "é"))]}
     tables.write_index(storage, "t.parquet", EXAMPLES["index"], said)
-    assert tables.read_metadata(storage, "t.parquet") == {"parts": said, "bytes": 0}
+    assert tables.read_metadata(storage, "t.parquet") == {
+        "format": 1, "parts": said, "bytes": 0, "sha256": "",
+    }  # fmt: skip
     again = dict(reversed(said.items()))
     tables.write_index(storage, "u.parquet", EXAMPLES["index"], again)
     assert storage.read_bytes("t.parquet") == storage.read_bytes("u.parquet")

@@ -22,7 +22,7 @@ from faceloom.schemas.photos import Reject
 SCHEMA = pa.schema([("name", pa.string()), ("sizes", pa.list_(pa.int64()))])
 
 
-ROW = IndexRow("k", "Ada", "train", "p", 0, 0, (), "", "s", "u", "h", 0, (), "[]", "1", None, None)
+ROW = IndexRow("k", "Ada", "train", "p", "", 0, 0, (), "", "s", "u", "h", 0, ("Ada",), (), "[]", "1", None, None)
 
 
 @pytest.fixture

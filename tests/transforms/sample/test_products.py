@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,9 +53,12 @@ def test_a_face_has_its_landmarks_and_no_more_unless_asked(crops: Crops, synthet
     assert np.array_equal(array(found["landmarks.npy"]), known(crops.landmarks))
 
 
-def test_without_landmarks_there_are_none_of_the_lower_half_either(crops: Crops) -> None:
+def test_without_landmarks_the_files_are_the_same_and_hold_nan(crops: Crops) -> None:
     how = recipe(output={"halves": {}})
-    assert set(files(*face_files(Crops(crops.face, None), how))) == {"face.jpg", "upper.jpg", "lower.jpg"}
+    without, with_landmarks = (files(*face_files(one, how)) for one in (replace(crops, landmarks=None), crops))
+    assert set(without) == set(with_landmarks) and len(without["landmarks.npy"]) == len(with_landmarks["landmarks.npy"])
+    for name in ("landmarks.npy", "lower_landmarks.npy"):
+        assert np.isnan(np.load(io.BytesIO(without[name]))).all()
 
 
 @pytest.mark.parametrize(("row", "cut"), [(None, 24), (10, 10), (55, 55)])

@@ -1,0 +1,71 @@
+"""Samples of a part that older shards hold, so that they are copied and not rendered. Every byte is checked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from faceloom.pipelines.store.parquet_tables import read_index
+from faceloom.pipelines.store.paths import shard_index, shard_tar
+from faceloom.pipelines.store.sample_places import find_damage
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
+from faceloom.schemas.index import IndexRow
+
+
+@dataclass(frozen=True, slots=True)
+class OldSample:
+    """A sample in an older shard.
+
+    Attributes:
+        row: of the index of that shard.
+    """
+
+    shard: str
+    row: IndexRow
+
+    def read(self, storage: Storage) -> bytes:
+        """Read the bytes of the sample, tar headers and padding included.
+
+        Raises:
+            StorageError: a byte differs from the index, or the shard cannot be read.
+        """
+        tar, row = shard_tar(self.shard), self.row
+        data = storage.read_range(tar, row.offset, row.length)
+        if fault := find_damage(row, data, row.offset):
+            remedy = "Run the same command again, which renders the sample"
+            raise StorageError(f"sample {row.key} is damaged: {fault}", where=tar, remedy=remedy)
+        return data
+
+
+def find_old_samples(storage: Storage, shards: Sequence[str], inputs: Mapping[str, str]) -> dict[str, OldSample]:
+    """Find samples in older shards, by key, and check every byte of them. Damaged samples and shards are left out.
+
+    Args:
+        storage: the output folder.
+        shards: names of older shards.
+        inputs: digest of everything that each wanted sample depends on, by key.
+    """
+    found: dict[str, OldSample] = {}
+    for shard in shards:
+        with contextlib.suppress(StorageError, OSError):
+            status = storage.local(shard_index(shard)).lstat()
+            for row in _rows(storage, shard, (status.st_size, status.st_mtime_ns)):
+                if row.key not in found and inputs.get(row.key) == row.inputs and _is_whole(storage, shard, row):
+                    found[row.key] = OldSample(shard, row)
+    return found
+
+
+def _is_whole(storage: Storage, shard: str, row: IndexRow) -> bool:
+    try:
+        return bool(OldSample(shard, row).read(storage))
+    except StorageError:
+        return False
+
+
+@lru_cache(maxsize=2)
+def _rows(storage: Storage, shard: str, version: tuple[int, int]) -> list[IndexRow]:
+    """Rows of an index. Neighbouring parts of a shard need the same ones; `version` changes when the file does."""
+    return read_index(storage, shard_index(shard))

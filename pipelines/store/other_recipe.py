@@ -1,0 +1,56 @@
+"""Refuse to replace a finished build by that of another recipe unless the user asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from faceloom.pipelines.store.build_record import portable_recipe, read_record
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
+from faceloom.schemas.recipe import Recipe
+
+_SHOWN = 3
+
+
+def refuse_other_recipe(storage: Storage, recipe: Recipe) -> None:
+    """Refuse an output folder that holds the finished build of another recipe, or of other sources.
+
+    More or fewer photos in the same sources are no difference, and neither is the description.
+
+    Raises:
+        StorageError: it does; names the first keys that differ.
+    """
+    try:
+        held = read_record(storage).recipe
+    except StorageError:  # there is none, or nothing that a user could lose
+        return
+    differing = [path for path in differences(held, portable_recipe(recipe)) if path != "$.description"]
+    if differing:
+        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        remedy = "Choose another folder, or add --replace, which keeps the samples that do not change"
+        raise StorageError(
+            "the output folder holds a finished build of another recipe or of other sources",
+            where=storage.root,
+            value=f"{', '.join(differing[:_SHOWN])}{more}",
+            remedy=remedy,
+        )
+
+
+def differences(one: Any, other: Any, path: str = "$") -> Iterator[str]:
+    """Paths of the values in which two recipes differ, as plain values.
+
+    >>> list(differences({"seed": 1, "masks": [{"weight": 1}]}, {"seed": 2, "masks": [{"weight": 1}]}))
+    ['$.seed']
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in [*one, *(key for key in other if key not in one)]:
+            if key in one and key in other:
+                yield from differences(one[key], other[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key}"
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from differences(left, right, f"{path}[{number}]")
+    elif one != other:
+        yield path

@@ -1,0 +1,79 @@
+"""Digests of what samples depend on: everything that decides bytes counts, and defaults do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
+from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.schemas.recipe import Recipe, parse_recipe
+
+FACE = PlannedFace(
+    "s", "a.jpg", "ab" * 32, 0, "Ada", "train", None, None, (), 9, 9, bytes(544), (0, 0, 8, 8), (0, 1, 0), 0
+)
+MASKS = ("one", "other")
+
+
+def recipe(**changes: Any) -> Recipe:
+    return parse_recipe({"name": "x", **changes})
+
+
+def test_each_sample_has_a_digest_of_its_own() -> None:
+    found = sample_inputs(FACE, "settings", MASKS)
+    assert len(set(found)) == len(FACE.sample_keys) == 3, "a variant with the same mask draws other numbers"
+    assert all(len(one) == 24 and int(one, 16) >= 0 for one in found)
+    assert len(sample_inputs(replace(FACE, masks=()), "settings", ())) == 1
+
+
+def test_only_the_samples_of_a_changed_mask_change() -> None:
+    before, after = sample_inputs(FACE, "settings", MASKS), sample_inputs(FACE, "settings", ("one", "new"))
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_settings_and_the_neighbour_of_a_morph_count() -> None:
+    other = replace(FACE, uri="b.jpg", photo_sha256="cd" * 32, identity="Bob", masks=())
+    morph = PlannedMorph(other, 0, 1.0, 1.0, 1.0, 0.5, 0.5)
+    mixed = replace(FACE, morph=morph)
+    changed = [replace(morph, rank=1), replace(morph, shape_weight=0.4), replace(morph, other=replace(other, face=1))]
+    digests = [sample_inputs(face, "settings", MASKS)[0] for face in (FACE, mixed)]
+    digests += [sample_inputs(replace(FACE, morph=one), "settings", MASKS)[0] for one in changed]
+    digests.append(sample_inputs(FACE, "other settings", MASKS)[0])
+    assert len(set(digests)) == len(digests)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"align": {"size": 64}},
+        {"output": {"quality": 90}},
+        {"output": {"halves": {}}},
+        {"augment": [{"kind": "ToGray"}]},
+        {"lowres": {"mode": "area"}},
+        {"guide": {"parts": ["mouth"]}},
+        {"morph": {}},
+        {"faces": {"assume": "aligned"}},
+    ],
+)
+def test_settings_that_decide_bytes_count(change: dict[str, Any]) -> None:
+    assert settings_digest(recipe(**change)) != settings_digest(recipe())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "other", "description": "words"},
+        {"per_face": 3, "split": {"shares": {"train": 1}}},
+        {"output": {"shards": {"samples": 7, "min_per_split": 3}}},
+        {"seed": 0, "align": {"border": Recipe(name="x").align.border}, "output": {"image": "jpg", "quality": 95}},
+    ],
+)
+def test_defaults_and_the_layout_of_shards_do_not(change: dict[str, Any]) -> None:
+    assert settings_digest(recipe(**change)) == settings_digest(recipe())
+
+
+def test_files_count() -> None:
+    assert settings_digest(recipe(), ("a",)) != settings_digest(recipe(), ("b",))
