@@ -11,6 +11,7 @@ from functools import partial
 from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, check_landmark_model, is_packaged_model
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.analyse.survey import Survey, survey
+from faceloom.pipelines.cards.build_card import write_card
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.plan_morphs import with_morphs
@@ -28,7 +29,6 @@ from faceloom.pipelines.run.run_tasks import run_tasks
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.run.worker_pool import start_server
 from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
-from faceloom.pipelines.store.data_card import write_card
 from faceloom.pipelines.store.failures import failed_error, failed_photos, forget_failed
 from faceloom.pipelines.store.last_run import LastRun, write_last_run
 from faceloom.pipelines.store.output_folder import check_output, locked_output

@@ -1,0 +1,1 @@
+"""Cards of builds and releases, for people and for machines."""

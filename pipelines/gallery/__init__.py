@@ -1,0 +1,1 @@
+"""The gallery: a page that shows what shards hold."""
