@@ -12,6 +12,7 @@ from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, check_l
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.analyse.survey import Survey, survey
 from faceloom.pipelines.cards.build_card import write_card
+from faceloom.pipelines.cards.detector_misses import count_misses
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.plan_morphs import with_morphs
@@ -180,7 +181,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
         finished = time.perf_counter()
         rejects = [*found.rejects, *plan.rejects, *render_rejects(storage, plan)]
         photos = len(found.photos) + len(found.rejects)
-        record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings)
+        misses = count_misses(found.photos, rejects)
+        record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings, misses)
         _write_rejects(storage, rejects)
         storage.sync_folders(SHARDS, INDEX, REJECTS)
         packaged = is_packaged_model(context.recipe.faces.landmark_model)

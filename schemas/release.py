@@ -110,6 +110,21 @@ class ReleaseShard(_Part):
     index_sha256: Sha256
 
 
+class GroupMisses(_Part):
+    """Photos of one group in which the detector found no face.
+
+    Attributes:
+        attribute, value: that the source states of these photos.
+        photos: number of photos with that value.
+        missed: how many of them have no face that the detector found.
+    """
+
+    attribute: _Text
+    value: _Text
+    photos: _Number
+    missed: _Number
+
+
 class GateResult(_Part):
     """The result of one gate.
 
@@ -141,6 +156,7 @@ class Release(_Part):
         erased: number of samples that were erased since the build.
         by_mask: number of samples by mask; `none` without one.
         rejects: of the build, by stage and code.
+        misses: of the detector, by groups of photos; empty if it missed none, or if the sources state no attributes.
         warnings: of the build.
     """
 
@@ -165,6 +181,7 @@ class Release(_Part):
     erased: _Number = 0
     by_mask: dict[str, _Number]
     rejects: dict[str, dict[str, _Number]]
+    misses: tuple[GroupMisses, ...] = ()
     warnings: tuple[_Text, ...] = ()
     shards: tuple[ReleaseShard, ...]
     gates: tuple[GateResult, ...] = ()

@@ -85,6 +85,7 @@ def facts_of_build(
         sources=sources,
         members=members,
         rejects=record.rejects,
+        misses=record.misses,
         notes=_notes(record),
         models=[model_terms] if model_terms else [],
         made=[

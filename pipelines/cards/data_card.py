@@ -11,6 +11,7 @@ from faceloom.pipelines.cards.terms import CARE, LIMITS, NOT_STATED, REFUSED, US
 from faceloom.pipelines.store.paths import shard_tar
 from faceloom.schemas.errors import FaceloomError
 from faceloom.schemas.reject_codes import REJECT_CODES
+from faceloom.schemas.release import GroupMisses
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 _LICENCES = {
@@ -64,7 +65,7 @@ class CardFacts:
         by_mask: number of samples by mask; `none` without one.
         members: names of the files of a sample.
         rejects: number by stage and code.
-        misses: photos without a face that the detector found: attribute, value, photos with it, and missed ones.
+        misses: photos in which the detector found no face, by groups.
         notes: further known limits, one paragraph each.
         models: terms of the models that samples depend on.
         made: how it was made, one paragraph each.
@@ -83,7 +84,7 @@ class CardFacts:
     rejects: Mapping[str, Mapping[str, int]]
     made: Sequence[str]
     version: str = ""
-    misses: Sequence[tuple[str, str, int, int]] = ()
+    misses: Sequence[GroupMisses] = ()
     notes: Sequence[str] = ()
     models: Sequence[str] = ()
     checks: Sequence[tuple[str, str]] = field(default_factory=tuple)

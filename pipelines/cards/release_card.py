@@ -60,6 +60,7 @@ def _facts(storage: Storage, release: Release) -> CardFacts:
         ],
         members=release.members,
         rejects=release.rejects,
+        misses=release.misses,
         notes=release.warnings,
         models=[
             f"{use.role} model {use.name}, sha256 {use.sha256}: {use.licence or 'licence not stated'}"

@@ -22,6 +22,7 @@ from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from faceloom.schemas.release import GroupMisses
 from faceloom.schemas.versions import ANALYSER, RENDERER
 
 _PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "sizes_from", "model")
@@ -67,6 +68,7 @@ class BuildRecord(BaseModel):
         neighbours: paths of the files with each face's neighbours.
         planned, written: number of samples.
         rejects: number by stage and code.
+        misses: photos in which the detector found no face, by attribute and value.
         by_split, by_mask, by_source: number of samples written.
         warnings: messages about sources and splits.
     """
@@ -87,6 +89,7 @@ class BuildRecord(BaseModel):
     planned: NonNegativeInt
     written: NonNegativeInt
     rejects: dict[str, dict[str, NonNegativeInt]]
+    misses: tuple[GroupMisses, ...] = ()
     by_split: dict[str, NonNegativeInt]
     by_mask: dict[str, NonNegativeInt]
     by_source: dict[str, NonNegativeInt]
@@ -179,6 +182,7 @@ def make_record(
     photos: int,
     rejects: list[Reject],
     warnings: tuple[str, ...] = (),
+    misses: tuple[GroupMisses, ...] = (),
 ) -> BuildRecord:
     """Make the record of a build from the indexes of its shards.
 
@@ -186,6 +190,7 @@ def make_record(
         photos: entries that the sources listed.
         rejects: of all stages.
         warnings: messages about sources and splits.
+        misses: of the detector, by groups of photos.
 
     Raises:
         FaceloomError: planned differs from written plus rejected, or a photo is neither planned nor rejected.
@@ -224,6 +229,7 @@ def make_record(
         planned=plan.samples,
         written=written,
         rejects=by_code,
+        misses=misses,
         by_split=dict(sorted(by_split.items())),
         by_mask=dict(sorted(by_mask.items())),
         by_source=dict(sorted(by_source.items())),

@@ -9,6 +9,7 @@ import pytest
 from faceloom.pipelines.cards.data_card import CardFacts, SourceFacts, card_text, hub_licence, refuse_empty_sections
 from faceloom.pipelines.recipe.yaml_text import parse_yaml
 from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.release import GroupMisses
 
 FACTS = CardFacts(
     title="pairs",
@@ -94,7 +95,9 @@ def test_terms_are_those_of_the_photos() -> None:
 
 
 def test_limits_count_the_misses_of_the_detector_by_group() -> None:
-    limits = section(card_text(replace(FACTS, misses=(("Age", "old", 8, 2), ("Age", "young", 4, 0)))), "Known limits")
+    old = GroupMisses(attribute="Age", value="old", photos=8, missed=2)
+    young = GroupMisses(attribute="Age", value="young", photos=4, missed=0)
+    limits = section(card_text(replace(FACTS, misses=(old, young))), "Known limits")
     assert "no face in 2 of 12 files.\n" in limits
     assert "| Age | old | 8 | 2 | 25.0 % |" in limits and "| Age | young | 4 | 0 | 0.0 % |" in limits
     assert "state no attributes" in section(card_text(FACTS), "Known limits")
