@@ -36,6 +36,7 @@ from faceloom.pipelines.store.output_folder import check_output, locked_output
 from faceloom.pipelines.store.parquet_tables import write_planned, write_rejects
 from faceloom.pipelines.store.paths import (
     BUILD_RECORD,
+    GALLERY,
     INDEX,
     NEIGHBOURS,
     REJECTS,
@@ -184,6 +185,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
         misses = count_misses(found.photos, rejects)
         record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings, misses)
         _write_rejects(storage, rejects)
+        _forget(storage, [GALLERY])  # it may show samples that this build no longer holds
         storage.sync_folders(SHARDS, INDEX, REJECTS)
         packaged = is_packaged_model(context.recipe.faces.landmark_model)
         with _only_informing(watcher):

@@ -32,9 +32,11 @@ def test_every_package_is_installed() -> None:
     assert setuptools["package-dir"] == package_folders()
 
 
-def test_recipes_and_the_type_marker_are_installed() -> None:
+def test_recipes_templates_and_the_type_marker_are_installed() -> None:
     patterns = PROJECT["tool"]["setuptools"]["package-data"]["*"]
-    files = [*(ROOT / "recipes").glob("*.yaml"), ROOT / "faceloom" / "py.typed"]
+    templates = [path for path in (ROOT / "pipelines").rglob("*.*") if path.suffix not in (".py", ".pyc")]
+    assert {path.suffix for path in templates} == {".j2", ".css", ".js"}
+    files = [*(ROOT / "recipes").glob("*.yaml"), *templates, ROOT / "faceloom" / "py.typed"]
     assert len(files) > 5 and all(file.exists() for file in files)
     assert [file.name for file in files if not any(fnmatch(file.name, pattern) for pattern in patterns)] == []
 

@@ -15,6 +15,7 @@ from faceloom.pipelines.cli.output_commands import app as output_app
 from faceloom.pipelines.cli.recipe_commands import app as recipe_app
 from faceloom.pipelines.cli.streams import guard_streams, output_fault
 from faceloom.pipelines.cli.train_command import app as train_app
+from faceloom.pipelines.cli.view_command import app as view_app
 
 app = typer.Typer(
     help="Turn folders of face photos into versioned training sets for masked-face research.",
@@ -25,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for commands in (build_app, output_app, recipe_app):
+for commands in (build_app, output_app, view_app, recipe_app):
     app.add_typer(commands)
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")

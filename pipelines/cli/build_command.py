@@ -173,13 +173,13 @@ def _checked(
         if extra:
             remedy = f"Name each source by an option: {' '.join(f'--source {word}' for word in extra)}"
             raise FaceloomError("a command has one argument, the recipe", value=" ".join(extra), remedy=remedy)
-        given = [_source_spec(source) for source in sources] if sources else None
+        given = [source_of(source) for source in sources] if sources else None
         checked = check_build(recipe, given, out=out, workers=workers, replace=replace)
     with ending(FAILED, as_json, debug):
         yield checked
 
 
-def _source_spec(given: str) -> SourceSpec:
+def source_of(given: str) -> SourceSpec:
     """A source from the command line: a path, or NAME=PATH where two folders have the same last name."""
     from faceloom.pipelines.api import source_spec
 

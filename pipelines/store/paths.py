@@ -1,6 +1,6 @@
 """Where each file of an output folder lies. No other module spells these names.
 
-Paths are relative to the output folder, with forward slashes.
+Paths are relative to the output folder, with forward slashes. A folder of releases holds shards in the same places.
 """
 
 from __future__ import annotations
@@ -25,6 +25,19 @@ WORK = "work"
 FOLDERS = (SHARDS, INDEX, FACES, REJECTS, NEIGHBOURS, WORK, LOGS)
 """All folders of an output folder. Whatever else lies in it is the user's, and is left alone."""
 
+RELEASES = "releases"
+CHANNELS = "channels"
+ROOT_FOLDERS = (SHARDS, INDEX, RELEASES, CHANNELS)
+"""All folders of a folder of releases."""
+RELEASE = "release.json"
+"""Manifest of a release; written last."""
+CROISSANT = "croissant.json"
+GALLERY = "gallery.html"
+SUMS = "SHA256SUMS"
+"""Digests of the files beside it, as `sha256sum` writes them."""
+TOMBSTONE = "tombstone.json"
+"""What is left of a release whose files were purged."""
+
 STAGES = ("scan", "analyse", "plan", "render")
 """Stages that reject photos and samples, in order."""
 
@@ -44,6 +57,21 @@ def shard_index(shard: str) -> str:
 def shard_of_index(path: str) -> str:
     """Name of the shard that an index belongs to."""
     return path.removeprefix(f"{INDEX}/").removesuffix(".parquet")
+
+
+def release_folder(name: str, version: str) -> str:
+    """Folder of a release."""
+    return f"{RELEASES}/{name}/{version}"
+
+
+def release_file(name: str, version: str, file: str = RELEASE) -> str:
+    """A file of a release; by default its manifest, which is also its commit marker."""
+    return f"{release_folder(name, version)}/{file}"
+
+
+def channel_log(name: str) -> str:
+    """Log of the channels of a set."""
+    return f"{CHANNELS}/{name}.jsonl"
 
 
 def face_table(analyser: str) -> str:

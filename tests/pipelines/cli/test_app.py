@@ -14,7 +14,7 @@ import pytest
 from faceloom.pipelines.cli import app as cli
 from tests.pipelines.cli.running import run
 
-COMMANDS = ("build", "plan", "show", "export", "clean", "sheet", "recipes")
+COMMANDS = ("build", "plan", "show", "export", "clean", "sheet", "view", "recipes")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
