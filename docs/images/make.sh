@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the pictures of docs/recipes.md and docs/morphing.md from the demo's public-domain portraits:
+# Makes the pictures of docs/recipes.md, docs/morphing.md and docs/gallery.md from the demo's public-domain portraits:
 # sh docs/images/make.sh FOLDER_FOR_SCRATCH
 set -eu
 scratch=$1
@@ -48,3 +48,12 @@ for background in target gradient; do
     build "$scratch/morphs-$background.yaml" "$scratch/portraits" "morphs-$background"
 done
 "$python" "$here/morphs.py" "$scratch/morphs-target" "$scratch/morphs-gradient" "$here/morphs.jpg"
+
+# The page of a build in the browser of the system.
+{
+    printf 'name: masked-faces\nper_face: 2\nsplit: {per_identity: 0.7}\nalign: {mode: face_box, size: 192, margin: 0.3}\n'
+    printf 'masks: [{kind: template, template: surgical}, {kind: template, template: cloth}, {kind: template, template: kn95}]\n'
+} >"$scratch/gallery.yaml"
+build "$scratch/gallery.yaml" "$scratch/photos" gallery
+"$bin/faceloom" view "$scratch/gallery" --no-open
+"$python" "$here/gallery.py" "$scratch/gallery/gallery.html" "$here"
