@@ -13,6 +13,7 @@ from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.analyse.survey import Survey, survey
 from faceloom.pipelines.cards.build_card import write_card
 from faceloom.pipelines.cards.detector_misses import count_misses
+from faceloom.pipelines.cards.gallery_mark import forget_gallery
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.plan_morphs import with_morphs
@@ -36,7 +37,6 @@ from faceloom.pipelines.store.output_folder import check_output, locked_output
 from faceloom.pipelines.store.parquet_tables import write_planned, write_rejects
 from faceloom.pipelines.store.paths import (
     BUILD_RECORD,
-    GALLERY,
     INDEX,
     NEIGHBOURS,
     REJECTS,
@@ -185,7 +185,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
         misses = count_misses(found.photos, rejects)
         record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings, misses)
         _write_rejects(storage, rejects)
-        _forget(storage, [GALLERY])  # it may show samples that this build no longer holds
+        forget_gallery(storage)
         storage.sync_folders(SHARDS, INDEX, REJECTS)
         packaged = is_packaged_model(context.recipe.faces.landmark_model)
         with _only_informing(watcher):

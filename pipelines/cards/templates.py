@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MOST_LETTERS = 300
 """Letters of a text that a card shows."""
-_MARKUP = re.compile(r"([\\`*\[\]|~])")
+_MARKUP = re.compile(r"([\\`*\[\]|~#])")
 
 
 def visible(text: object, most: int | None = MOST_LETTERS) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faceloom.pipelines.cards.gallery_mark import is_gallery
 from faceloom.pipelines.cli.build_command import source_of
 from faceloom.pipelines.export.target_folder import refuse_among_photos
-from faceloom.pipelines.gallery.write_gallery import gallery_html, is_gallery
+from faceloom.pipelines.gallery.write_gallery import gallery_html
 from faceloom.pipelines.preview import all_rejects
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.registry import open_source
@@ -128,13 +129,15 @@ def _page_of_release(folder: str, wanted: Reference, to: Path | None, watcher: W
 def _place(to: Path | None, storage: Storage) -> Path:
     """Where the page goes: beside the build, or to the user's own path, which may be a link."""
     if to is None:
-        return _absolute(storage.local(GALLERY))
-    place = Path(os.path.realpath(to))
-    if not place.parent.is_dir():
-        raise StorageError("the folder of the page does not exist", where=str(to), remedy="Create it first")
-    refuse_inside(place.parent, storage)
+        place = _absolute(storage.local(GALLERY))
+    else:
+        place = Path(os.path.realpath(to))
+        if not place.parent.is_dir():
+            raise StorageError("the folder of the page does not exist", where=str(to), remedy="Create it first")
+        refuse_inside(place.parent, storage)
     if os.path.lexists(place) and not is_gallery(place):
-        raise StorageError("a file that is no gallery has this name", where=str(to), remedy="Choose a new name")
+        remedy = "Choose a new name with --to FILE"
+        raise StorageError("a file that is no gallery has this name", where=str(place), remedy=remedy)
     return place
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faceloom.pipelines.cards.gallery_mark import MARK
 from faceloom.pipelines.cards.templates import fill, read_template
 from faceloom.pipelines.gallery.charts import make_charts
 from faceloom.pipelines.gallery.overview import Overview, look_over
@@ -19,7 +19,6 @@ from faceloom.pipelines.store.checked_shards import read_places, read_samples
 from faceloom.pipelines.store.paths import shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.photos import Reject
-from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 
 if TYPE_CHECKING:
     from faceloom.pipelines.sources.source import Source
@@ -29,8 +28,6 @@ MOST_SAMPLES = 200
 MOST_SHARDS = 8
 """Shards that these are drawn from."""
 _PACKAGE = "faceloom.pipelines.gallery"
-_MARK, _HEAD = b'<meta name="generator" content="faceloom gallery">', 512
-"""What a page has in its first bytes, by which it is recognised before it is replaced."""
 
 
 def gallery_html(
@@ -66,6 +63,7 @@ def gallery_html(
     page = fill(
         _PACKAGE,
         "gallery.html.j2",
+        mark=MARK,
         title=title,
         overview=overview,
         shown=shown,
@@ -80,15 +78,6 @@ def gallery_html(
         script_sum=_csp_sum(script),
     )
     return page.encode("utf-8", "backslashreplace")
-
-
-def is_gallery(page: Path) -> bool:
-    """Whether a file has the mark of a gallery. One that cannot be read has not."""
-    try:
-        with open_regular_file(page, follow_links=False) as stream:
-            return _MARK in stream.read(_HEAD)
-    except (OSError, UnfitFileError):
-        return False
 
 
 def _show(storage: Storage, shards: Sequence[ShardRecord], overview: Overview, watcher: Watcher) -> list[Shown]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from faceloom.pipelines.store.paths import BUILD_RECORD, DATA_CARD, FOLDERS, LAST_RUN, LOCK, MARKER, REJECTS
+from faceloom.pipelines.store.paths import BUILD_RECORD, DATA_CARD, FOLDERS, GALLERY, LAST_RUN, LOCK, MARKER, REJECTS
 from faceloom.pipelines.store.storage import Storage, is_partial
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.json_text import parse_json
@@ -129,7 +129,7 @@ def _foreign_marker(storage: Storage, why: object) -> StorageError:
 
 
 def _refuse_if_foreign(storage: Storage) -> None:
-    for path in (BUILD_RECORD, DATA_CARD, LAST_RUN, LOCK, *FOLDERS):
+    for path in (BUILD_RECORD, DATA_CARD, GALLERY, LAST_RUN, LOCK, *FOLDERS):
         storage.local(path)  # a link is found now, not after an hour of work
     storage.list(REJECTS)
     if is_marked(storage):

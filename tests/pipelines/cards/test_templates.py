@@ -36,6 +36,7 @@ def test_a_long_text_is_cut_short_where_a_limit_is_given() -> None:
 def test_markdown_shows_markup_as_text() -> None:
     assert cell("<b>&a | [x](y) `c` *d*</b>") == r"&lt;b&gt;&amp;a \| \[x\](y) \`c\` \*d\*&lt;/b&gt;"
     assert prose("one\ntwo\n\n three") == "one two\n\nthree"
+    assert prose("## Licences\n\nnone") == "\\#\\# Licences\n\nnone"
 
 
 def test_a_yaml_scalar_holds_quotes_and_colons() -> None:

@@ -56,18 +56,3 @@ def test_wrong_arguments_and_missing_builds_end_with_their_codes(tmp_path: Path,
     assert wrong.exit_code == 2 and "Give it with --root ROOT or FACELOOM_ROOT" in wrong.stderr
     missing = run("view", tmp_path)
     assert missing.exit_code == 1 and "no finished build in this folder" in missing.stderr and opened == []
-
-
-def test_the_next_build_deletes_a_page_that_may_be_out_of_date(bench_out: Path, opened: list[str]) -> None:
-    assert not (bench_out / "gallery.html").exists()
-
-
-@pytest.fixture
-def bench_out(built: object) -> Path:
-    """A build with a page, built again."""
-    from tests.pipelines.building import Bench
-
-    assert isinstance(built, Bench)
-    (built.folder / "out" / "gallery.html").write_text("old")
-    built.run()
-    return built.folder / "out"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from faceloom.pipelines.cards.gallery_mark import is_gallery
 from faceloom.pipelines.cli.view_page import Target, open_sources, parse_target, write_page
-from faceloom.pipelines.gallery.write_gallery import is_gallery
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.paths import DATA_CARD, GALLERY, shard_index, shard_tar
 from faceloom.schemas.errors import FaceloomError, SourceError, StorageError
@@ -62,6 +62,10 @@ def test_no_file_of_anyone_is_replaced(out: Path, tmp_path: Path) -> None:
         write(out, out / DATA_CARD)
     with pytest.raises(StorageError, match="the folder of the page does not exist"):
         write(out, tmp_path / "none" / "page.html")
+    (out / GALLERY).write_text("mine too")
+    with pytest.raises(StorageError, match=r"gallery\.html: a file that is no gallery has this name"):
+        write(out)
+    (out / GALLERY).unlink()
     (out / GALLERY).symlink_to(tmp_path / "thesis.html")
     with pytest.raises(StorageError, match="a link inside an output folder"):
         write(out)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.gallery.write_gallery import gallery_html, is_gallery
+from faceloom.pipelines.cards.gallery_mark import is_gallery
+from faceloom.pipelines.gallery.write_gallery import gallery_html
 from faceloom.pipelines.preview import all_rejects
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
@@ -66,8 +67,6 @@ def test_a_build_without_samples_has_a_page(storage: Storage) -> None:
     assert "There are no samples." in text and "Nothing was rejected" in text
 
 
-def test_a_page_is_recognised_before_it_is_replaced(storage: Storage, tmp_path: Path) -> None:
+def test_a_page_has_the_mark_of_a_gallery(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text(page(storage, most=1))
-    (tmp_path / "other.html").write_text("<!DOCTYPE html><title>mine</title>")
     assert is_gallery(tmp_path / "page.html")
-    assert not is_gallery(tmp_path / "other.html") and not is_gallery(tmp_path / "none") and not is_gallery(tmp_path)

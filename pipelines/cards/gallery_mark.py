@@ -1,0 +1,34 @@
+"""The mark of a gallery, by which a page is recognised before it is replaced or deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from faceloom.pipelines.store.paths import GALLERY
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
+
+MARK = '<meta name="generator" content="faceloom gallery">'
+"""Stands in the first bytes of each page."""
+_HEAD = 512
+
+
+def is_gallery(page: Path) -> bool:
+    """Whether a file has the mark of a gallery. One that cannot be read has not."""
+    try:
+        with open_regular_file(page, follow_links=False) as stream:
+            return MARK.encode() in stream.read(_HEAD)
+    except (OSError, UnfitFileError):
+        return False
+
+
+def forget_gallery(storage: Storage) -> None:
+    """Delete the gallery of an output folder, which may show samples that the folder no longer holds.
+
+    A file of another origin with its name stays.
+
+    Raises:
+        StorageError: the page cannot be deleted.
+    """
+    if is_gallery(storage.local(GALLERY)):
+        storage.remove(GALLERY)
