@@ -45,7 +45,8 @@ def build_facts(storage: Storage, record: BuildRecord, model_terms: str = "") ->
             of_split[shard.split].update(people)
             licences.setdefault(source, Counter())[licence or ""] += 1
             consents.setdefault(source, Counter())[consent or ""] += 1
-    for shard in [shard for shard in record.shards if shard.samples][:1]:
+    filled = [shard for shard in record.shards if shard.samples]
+    for shard in sorted(filled, key=lambda shard: shard.samples)[:1]:  # all samples have the same members
         for files in read_index_columns(storage, shard_index(shard.name), ["members"])["members"]:
             members.update(member["name"] for member in files)
     sources = [

@@ -21,7 +21,8 @@ SIDE = 192
 _QUALITY, _LOSSLESS = 75, 101
 _MASK, _GUIDE, _POINT = (255, 64, 0), (0, 150, 255), (255, 255, 255)
 """Colours of the overlay, RGB."""
-_STRENGTH = 0.5
+_MASK_OPACITY, _GUIDE_OPACITY = 0.5, 0.6
+"""At most, over the picture; a guide is seen through the mask over it."""
 _SHOWN = ("face", "masked", "mask", "alpha", "guide", "landmarks", "json")
 _MOST_REJECT_PIXELS = 2**26
 
@@ -146,9 +147,9 @@ def _overlay(mask: Any, guide: Any, points: Any, size: tuple[int, int]) -> str:
     scale = min(1.0, SIDE / max(size))
     height, width = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     drawn = np.zeros((height, width, 4), np.uint8)
-    for layer, colour in ((mask, _MASK), (guide, _GUIDE)):
+    for layer, colour, opacity in ((mask, _MASK, _MASK_OPACITY), (guide, _GUIDE, _GUIDE_OPACITY)):
         if layer is not None and layer.shape == size:
-            weight = _STRENGTH * _shrunk(layer).reshape(height, width).astype(np.float32)
+            weight = opacity * _shrunk(layer).reshape(height, width).astype(np.float32)
             over = weight > drawn[..., 3]
             drawn[over, :3] = colour[::-1]
             drawn[over, 3] = np.rint(weight[over]).astype(np.uint8)

@@ -63,6 +63,14 @@ def test_a_mask_at_the_edge_is_shown_as_alpha(files: dict[str, bytes], synthetic
     assert pixels[2, 2, 3] == 50
 
 
+def test_a_guide_is_seen_under_the_mask(files: dict[str, bytes], synthetic: SimpleNamespace) -> None:
+    files["guide.png"] = synthetic.encoded(np.full((100, 80, 3), 255, np.uint8))
+    shown = show_sample(DRAWN, files, "s::k")
+    pixels = np.asarray(opened(shown.overlay).convert("RGBA"))
+    assert shown.marks == ("mask", "guide", "landmarks")
+    assert tuple(pixels[98, 2]) == tuple(pixels[2, 2]) == (0, 150, 255, 153)
+
+
 def test_a_sample_without_mask_has_no_masked_picture_whatever_its_members(files: dict[str, bytes]) -> None:
     shown = show_sample(DRAWN._replace(mask=""), files, "s::k")
     assert shown.masked == "" and shown.covered is None and shown.marks == ("landmarks",)
