@@ -57,7 +57,7 @@ def test_mlcroissant_iterates_over_indexes_pictures_and_records(laid: tuple[Path
         found = list(data.records(record_set=name))
         assert [one[f"{name}/key"].decode() for one in found] == [row.key for row in rows]
         assert [one[f"{name}/people"] for one in found] == [[p.encode() for p in row.people] for row in rows]
-        assert [one[f"{name}/offset"] for one in found] == [row.offset for row in rows]
+        assert [one[f"{name}/photo_sha256"].decode() for one in found] == [row.photo_sha256 for row in rows]
         keys |= {row.key for row in rows}
     pictures = list(data.records(record_set="masked"))
     assert {one["masked/key"].decode() for one in pictures} == keys
