@@ -123,7 +123,7 @@ def _page_of_release(folder: str, wanted: Reference, to: Path | None, watcher: W
         remedy = "Write another one with --to FILE"
         raise StorageError("the page of this release is missing", where=path, remedy=remedy)
     place = _place(to, storage)
-    return _write(place, gallery_html(storage, f"{name} {version}", found.shards, (), watcher))
+    return _write(place, gallery_html(storage, f"{name} {version}", found.shards, found.release.rejects, watcher))
 
 
 def _place(to: Path | None, storage: Storage) -> Path:

@@ -45,27 +45,33 @@ class Reason:
     examples: tuple[Example, ...]
 
 
-def list_reasons(rejects: Sequence[Reject], sources: Mapping[str, Source] | None) -> list[Reason]:
+Rejects = Sequence[Reject] | Mapping[str, Mapping[str, int]]
+"""Rejects of all stages, or their numbers by stage and code, as a release lists them."""
+
+
+def list_reasons(rejects: Rejects, sources: Mapping[str, Source] | None = None) -> list[Reason]:
     """Group rejects by stage and code.
 
     Args:
-        rejects: of all stages.
+        rejects: of all stages, or their numbers.
         sources: open sources by name, from which photos of examples are read; one that is gone gives no picture. None
             leaves all examples out, since names of files may name people who are in no sample.
     """
+    if isinstance(rejects, Mapping):
+        return [_reason(stage, code, count) for stage, codes in rejects.items() for code, count in codes.items()]
     groups: dict[tuple[str, str], list[Reject]] = {}
     for reject in rejects:
         groups.setdefault((reject.stage, reject.code), []).append(reject)
-    return [
-        Reason(
-            stage,
-            code,
-            REJECT_CODES[code].meaning,
-            len(found),
-            () if sources is None else tuple(_example(reject, sources) for reject in found[:MOST_EXAMPLES]),
-        )
-        for (stage, code), found in groups.items()
-    ]
+    reasons = []
+    for (stage, code), found in groups.items():
+        shown = [] if sources is None else [_example(reject, sources) for reject in found[:MOST_EXAMPLES]]
+        reasons.append(_reason(stage, code, len(found), tuple(shown)))
+    return reasons
+
+
+def _reason(stage: str, code: str, count: int, examples: tuple[Example, ...] = ()) -> Reason:
+    known = REJECT_CODES.get(code)  # a manifest may come from a later version
+    return Reason(stage, code, known.meaning if known else "", count, examples)
 
 
 def _example(reject: Reject, sources: Mapping[str, Source]) -> Example:

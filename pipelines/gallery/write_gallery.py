@@ -11,14 +11,13 @@ from faceloom.pipelines.cards.gallery_mark import MARK
 from faceloom.pipelines.cards.templates import fill, read_template
 from faceloom.pipelines.gallery.charts import make_charts
 from faceloom.pipelines.gallery.overview import Overview, look_over
-from faceloom.pipelines.gallery.reject_list import list_reasons
+from faceloom.pipelines.gallery.reject_list import Rejects, list_reasons
 from faceloom.pipelines.gallery.thumbnails import Shown, show_sample
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import ShardRecord
 from faceloom.pipelines.store.checked_shards import read_places, read_samples
 from faceloom.pipelines.store.paths import shard_tar
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.photos import Reject
 
 if TYPE_CHECKING:
     from faceloom.pipelines.sources.source import Source
@@ -34,7 +33,7 @@ def gallery_html(
     storage: Storage,
     title: str,
     shards: Sequence[ShardRecord],
-    rejects: Sequence[Reject],
+    rejects: Rejects,
     watcher: Watcher,
     *,
     sources: Mapping[str, Source] | None = None,
@@ -48,7 +47,7 @@ def gallery_html(
         storage: the folder of the shards.
         title: of the page.
         shards: as a record or a manifest lists them.
-        rejects: of all stages; without `sources` they are only counted.
+        rejects: of all stages, or their numbers by stage and code; without `sources` they are only counted.
         watcher: receives the progress.
         sources: open sources by name, which show examples of rejects, with pictures where a photo still exists. A
             mapping without sources shows their names and messages.
@@ -71,7 +70,6 @@ def gallery_html(
         people=sorted({person for one in shown for person in one.drawn.people}),
         charts=make_charts(overview, shown),
         reasons=list_reasons(rejects, sources),
-        rejected=len(rejects),
         style=style,
         script=script,
         style_sum=_csp_sum(style),

@@ -30,6 +30,15 @@ def test_reasons_are_counted_and_explained() -> None:
     assert found[1].meaning == "the end of the picture file is missing"
 
 
+def test_numbers_are_listed_as_they_are() -> None:
+    found = list_reasons({"analyse": {"no_face": 7, "of_a_later_version": 1}})
+    assert [(one.stage, one.code, one.count, one.examples) for one in found] == [
+        ("analyse", "no_face", 7, ()),
+        ("analyse", "of_a_later_version", 1, ()),
+    ]
+    assert found[0].meaning and not found[1].meaning
+
+
 def test_names_of_files_are_shown_only_where_sources_are_given() -> None:
     assert list_reasons([reject("Ada/1.jpg")], None)[0].examples == ()
     (example,) = list_reasons([reject("Ada/1.jpg")], {})[0].examples

@@ -52,6 +52,19 @@ def test_a_page_shows_no_more_samples_than_wanted(storage: Storage) -> None:
     assert "24 samples of 6 people.\nThis page shows 6 of them" in text
 
 
+def test_only_the_samples_on_the_page_are_read(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, original = [], Storage.read_range
+
+    def counted(self: Storage, path: str, offset: int, length: int) -> bytes:
+        read.append(length)
+        return original(self, path, offset, length)
+
+    monkeypatch.setattr(Storage, "read_range", counted)
+    page(storage, most=4)
+    tars = [storage.size(shard_tar(shard.name)) for shard in read_record(storage).shards]
+    assert 0 < sum(read) < sum(tars) / 4
+
+
 def test_a_flipped_bit_of_a_shown_sample_is_found(storage: Storage) -> None:
     shard = read_record(storage).shards[0]
     file = storage.local(shard_tar(shard.name))
@@ -64,7 +77,7 @@ def test_a_flipped_bit_of_a_shown_sample_is_found(storage: Storage) -> None:
 
 def test_a_build_without_samples_has_a_page(storage: Storage) -> None:
     text = gallery_html(storage, "none", (), (), Watcher()).decode()
-    assert "There are no samples." in text and "Nothing was rejected" in text
+    assert "There are no samples." in text and "Nothing was rejected." in text
 
 
 def test_a_page_has_the_mark_of_a_gallery(storage: Storage, tmp_path: Path) -> None:
