@@ -39,6 +39,7 @@ SLOW = (
 SLOW_AT_TOP = {
     **{name: {"torch"} for name in ("mask_cutouts.py", "losses.py", "networks.py", "pairs.py", "training.py")},
     "beam.py": {"apache_beam"},
+    "sized_pipeline.py": {"webdataset"},
 }
 """Files that are only ever imported once work begins, and what they may import at their top."""
 

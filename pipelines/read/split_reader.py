@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from faceloom.pipelines.read.sample_members import Missing, check_missing, pick_members
-from faceloom.pipelines.read.split_pieces import Piece, own_pieces, split_shards
-from faceloom.pipelines.store.build_record import ShardRecord
-from faceloom.pipelines.store.checked_shards import read_places, read_samples
-from faceloom.pipelines.store.paths import shard_tar
-from faceloom.pipelines.store.sample_places import Places
+from faceloom.pipelines.read.pipeline import ReadOptions, make_pipeline
+from faceloom.pipelines.read.sample_members import Missing
+from faceloom.pipelines.read.split_pieces import split_shards
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError
 
 if TYPE_CHECKING:
-    import webdataset
-
-PIECE = 32
-"""Neighbouring samples that a shuffled epoch reads at a time. One person's samples are neighbours, so a piece must be
-small against the shuffle buffer for a batch to hold many people, and large enough that seeking costs little."""
+    from faceloom.pipelines.read.sized_pipeline import SizedPipeline
 
 
 def open_split(
@@ -38,13 +26,14 @@ def open_split(
     members: Sequence[str] | None = None,
     missing: Missing = "error",
     verify: bool = True,
-) -> webdataset.FluidWrapper:
+    epoch: int | None = None,
+) -> SizedPipeline:
     """Open one split of a finished build for training.
 
     It reads the shards that OUT/build.json lists and ignores other files. Every sample comes exactly once per epoch,
     for any number of ranks and DataLoader workers: each reads its own run of neighbouring samples, and no two runs
     differ by more than one sample, even if there are fewer shards than workers. If all ranks need exactly the same
-    number of batches, end the pipeline with `.with_epoch(nsamples=...)`, which restarts a run that ends early.
+    number of samples, give `epoch`.
 
     A sample is a dict: `__key__`, then its members in alphabetical order.
 
@@ -85,77 +74,22 @@ def open_split(
             go into batches. With `skip`, the runs of readers may differ by more than one sample.
         verify: compare every byte that is read with the index: keys, names, and the sha256 of each member. Damage ends
             the epoch with an error that names shard, sample and member.
+        epoch: number of samples that each rank reads in an epoch, whatever the number of its workers. A rank reads its
+            own run round after round: less than one round if the run is longer, with `shuffle` other samples in each
+            epoch. `.with_epoch(nsamples=...)` on the result does the same.
 
     Returns:
-        A webdataset pipeline: an IterableDataset with `.map`, `.select`, `.batched`, `.with_epoch` and so on.
+        A webdataset pipeline: an IterableDataset with `.map`, `.select`, `.batched`, `.with_epoch` and so on. `len()`
+        is the number of samples that this rank reads in an epoch, as long as each stage maps one sample to one sample.
+        PyTorch computes `len(loader)` from it as if there were one worker: it is right if the epoch is a multiple of
+        batch size times workers.
 
     Raises:
         StorageError: there is no finished build, or a shard is missing or of another length than listed; while reading,
             a shard or its index is damaged.
         FaceloomError: the build has no such split, a sample lacks a member, `missing` is invalid or does not fit
-            `members`, or webdataset is not installed.
+            `members`, `epoch` is not positive, or webdataset is not installed.
     """
-    check_missing(missing, members)
-    try:
-        import webdataset
-    except ImportError as error:
-        remedy = "Run: pip install 'faceloom[torch]'"
-        raise FaceloomError("reading shards for training needs webdataset", value=error, remedy=remedy) from None
+    options = ReadOptions(shuffle, seed, decode, tensors, members, missing, verify, epoch)
     storage = Storage(str(out))
-    shards = split_shards(storage, split)
-    samples = webdataset.FluidWrapper(_Reader(storage, shards, shuffle, seed, verify))
-    wanted = None if members is None else tuple(members)
-    return samples.map(partial(pick_members, members=wanted, missing=missing, decode=decode, tensors=tensors))
-
-
-@dataclass(slots=True)
-class _Reader:
-    """First stage of the pipeline: the samples of this process, undecoded. One call is one epoch."""
-
-    storage: Storage
-    shards: tuple[ShardRecord, ...]
-    shuffle: int
-    seed: int
-    verify: bool
-    epoch: int = -1
-
-    def __call__(self) -> Iterator[dict[str, Any]]:
-        from webdataset import filters
-        from webdataset.utils import pytorch_worker_info
-
-        self.epoch += 1
-        rank, ranks, worker, workers = pytorch_worker_info()
-        reader, readers = rank * workers + worker, ranks * workers
-        if not self.shuffle:
-            yield from self._read(own_pieces(self.shards, reader, readers))
-            return
-        # A DataLoader starts new workers for every epoch, each with a fresh copy of this object. There only the seed
-        # that torch gives the worker differs between epochs; without workers only our own count does.
-        rng = random.Random(f"{self.seed} {self.epoch} {reader} {_worker_seed()}")
-        pieces = own_pieces(self.shards, reader, readers, PIECE)
-        rng.shuffle(pieces)
-        yield from filters.shuffle(self.shuffle, initial=self.shuffle, rng=rng)(self._read(pieces))
-
-    def _read(self, pieces: list[Piece]) -> Iterator[dict[str, Any]]:
-        listed = {shard.name: shard for shard in self.shards}
-        left = Counter(piece.shard for piece in pieces)
-        places: dict[str, Places] = {}  # of each shard that has pieces left to read
-        for piece in pieces:
-            if piece.shard not in places:
-                places[piece.shard] = read_places(self.storage, piece.shard, listed[piece.shard])
-            url = str(self.storage.local(shard_tar(piece.shard)))
-            wanted = map(places[piece.shard].__getitem__, range(piece.start, piece.stop))
-            for key, members in read_samples(self.storage, piece.shard, wanted, verify=self.verify):
-                yield {"__key__": key, "__url__": url, **members}
-            left[piece.shard] -= 1
-            if not left[piece.shard]:
-                del places[piece.shard]
-
-
-def _worker_seed() -> int:
-    try:
-        from torch.utils.data import get_worker_info
-    except ImportError:
-        return 0
-    info = get_worker_info()
-    return info.seed if info else 0
+    return make_pipeline(storage, split_shards(storage, split), options)

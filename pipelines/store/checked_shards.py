@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord
 from faceloom.pipelines.store.parquet_tables import read_index, read_index_columns, read_metadata
@@ -29,6 +30,26 @@ _RUN = 1 << 18
 """Bytes that are read at a time if samples are neighbours; more would leave the cache of the processor."""
 
 
+class Listed(Protocol):
+    """What a build record or a release manifest lists of a shard: a `ShardRecord`, or a `ReleaseShard`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the shard."""
+
+    @property
+    def split(self) -> str:
+        """The split of all its samples."""
+
+    @property
+    def samples(self) -> int:
+        """Number of its samples."""
+
+    @property
+    def bytes(self) -> int:
+        """Length of its tar file."""
+
+
 def check_shards(storage: Storage, record: BuildRecord, split: str | None = None) -> tuple[ShardRecord, ...]:
     """Return the shards of a record, or of one of its splits. Each exists with the length that the record lists.
 
@@ -41,7 +62,7 @@ def check_shards(storage: Storage, record: BuildRecord, split: str | None = None
     return shards
 
 
-def check_length(storage: Storage, shard: str, listed: ShardRecord | None = None) -> int:
+def check_length(storage: Storage, shard: str, listed: Listed | None = None) -> int:
     """Check that a shard is a regular file of the length that index and record list; returns the length in bytes.
 
     Raises:
@@ -59,7 +80,7 @@ def check_length(storage: Storage, shard: str, listed: ShardRecord | None = None
     return length
 
 
-def read_places(storage: Storage, shard: str, listed: ShardRecord | None = None) -> Places:
+def read_places(storage: Storage, shard: str, listed: Listed | None = None) -> Places:
     """Read where the samples of a shard lie, and check that they fill its tar file without gaps or overlap.
 
     Args:
@@ -84,7 +105,7 @@ def read_places(storage: Storage, shard: str, listed: ShardRecord | None = None)
     return Places.of(places)
 
 
-def read_rows(storage: Storage, listed: ShardRecord) -> list[IndexRow]:
+def read_rows(storage: Storage, listed: Listed) -> list[IndexRow]:
     """Read the index of a shard, checked as by `read_places`; all rows are of the shard's split.
 
     Raises:
@@ -110,7 +131,7 @@ def _true_rows(index: str) -> Iterator[None]:
         raise StorageError(f"the index cannot be right: {fault}", where=index, remedy=AGAIN) from None
 
 
-def _check_rows(rows: Sequence[Placed], length: int, listed: ShardRecord | None) -> None:
+def _check_rows(rows: Sequence[Placed], length: int, listed: Listed | None) -> None:
     if fault := find_misplaced(rows, length - len(END)):
         raise ValueError(fault)
     if listed and len(rows) != listed.samples:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, shard_record, write_record
+from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, ShardRecord, shard_record, write_record
 from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
@@ -78,3 +78,10 @@ def make_build(root: Path, shards: Sequence[tuple[str, int]], without_landmarks:
     )  # fmt: skip
     write_record(storage, record)
     return root
+
+
+def a_shard(name: str, samples: int, split: str = "train") -> ShardRecord:
+    """What a record lists of a shard that does not exist."""
+    return ShardRecord(
+        name=name, split=split, samples=samples, bytes=0, sha256="0" * 64, index_bytes=0, index_sha256="0" * 64
+    )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.pipelines.read.split_pieces import own_pieces, split_shards
-from faceloom.pipelines.store.build_record import ShardRecord
+from faceloom.pipelines.read.split_pieces import Piece, cut_pieces, own_pieces, own_run, split_shards
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
-from tests.pipelines.read.builds import make_build
+from tests.pipelines.read.builds import a_shard, make_build
 
 
 @pytest.mark.parametrize(
@@ -43,11 +41,27 @@ def test_split_shards_lists_the_shards_of_a_split(tmp_path: Path) -> None:
     st.one_of(st.none(), st.integers(1, 10)),
 )
 def test_pieces_cover_all_samples_once_and_evenly(counts: list[int], readers: int, length: int | None) -> None:
-    facts: dict[str, Any] = {"split": "train", "bytes": 0, "sha256": "", "index_bytes": 0, "index_sha256": ""}
-    shards = [ShardRecord(name=str(n), samples=count, **facts) for n, count in enumerate(counts)]
+    shards = [a_shard(str(number), count) for number, count in enumerate(counts)]
     per_reader = [own_pieces(shards, reader, readers, length) for reader in range(readers)]
     seen = [(piece.shard, at) for pieces in per_reader for piece in pieces for at in range(piece.start, piece.stop)]
     assert seen == [(shard.name, at) for shard in shards for at in range(shard.samples)]
     sizes = [sum(piece.stop - piece.start for piece in pieces) for pieces in per_reader]
     assert max(sizes) - min(sizes) <= 1
     assert all(0 < piece.stop - piece.start <= (length or 40) for pieces in per_reader for piece in pieces)
+
+
+def test_a_run_is_cut_out_of_pieces_in_their_order() -> None:
+    pieces = [Piece("b", 4, 8), Piece("a", 0, 3)]
+    assert cut_pieces(pieces, 2, 5) == [Piece("b", 6, 8), Piece("a", 0, 1)]
+    assert cut_pieces(pieces, -9, 99) == pieces
+    assert cut_pieces(pieces, 7, 9) == cut_pieces(pieces, 3, 3) == []
+
+
+def test_runs_follow_each_other() -> None:
+    assert [list(own_run(5, reader, 3)) for reader in range(3)] == [[0], [1, 2], [3, 4]]
+    assert [len(own_run(1, reader, 3)) for reader in range(3)] == [0, 0, 1]
+
+
+def test_all_splits_together(tmp_path: Path) -> None:
+    make_build(tmp_path, [("train", 5), ("test", 4)])
+    assert [shard.samples for shard in split_shards(Storage(str(tmp_path)), None)] == [5, 4]
