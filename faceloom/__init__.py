@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from faceloom.pipelines.beam import AnalysePhotos as AnalysePhotos
     from faceloom.pipelines.beam import RenderParts as RenderParts
     from faceloom.pipelines.evaluation.api import evaluate as evaluate
+    from faceloom.pipelines.read.sample_lookup import open_samples as open_samples
     from faceloom.pipelines.read.split_reader import open_split as open_split
     from faceloom.pipelines.recipe.load import load_recipe as load_recipe
     from faceloom.pipelines.training.api import train as train
@@ -41,6 +42,7 @@ _PLACES = {
     "evaluate": "faceloom.pipelines.evaluation.api",
     "export": "faceloom.pipelines.api",
     "load_recipe": "faceloom.pipelines.recipe.load",
+    "open_samples": "faceloom.pipelines.read.sample_lookup",
     "open_split": "faceloom.pipelines.read.split_reader",
     "plan": "faceloom.pipelines.api",
     "train": "faceloom.pipelines.training.api",
@@ -56,6 +58,7 @@ __all__ = [
     "evaluate",
     "export",
     "load_recipe",
+    "open_samples",
     "open_split",
     "plan",
     "train",

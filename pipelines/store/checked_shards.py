@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord
-from faceloom.pipelines.store.parquet_tables import read_index, read_index_columns, read_metadata
+from faceloom.pipelines.store.parquet_tables import (
+    check_index_columns,
+    parse_index,
+    parse_index_table,
+    parse_metadata,
+)
 from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index, shard_tar
 from faceloom.pipelines.store.sample_places import (
     Content,
@@ -18,6 +23,7 @@ from faceloom.pipelines.store.sample_places import (
     contents,
     find_damage,
     find_misplaced,
+    quick_places,
 )
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.tar_writer import END
@@ -70,9 +76,13 @@ def check_length(storage: Storage, shard: str, listed: Listed | None = None) -> 
     """
     index = shard_index(shard)
     with reading(index):
-        length = read_metadata(storage, index).get("bytes")
-    if not isinstance(length, int):
-        raise StorageError("the index does not list the length of its shard", where=index, remedy=AGAIN)
+        return _check_listed_length(storage, shard, storage.read_bytes(index), listed)
+
+
+def _check_listed_length(storage: Storage, shard: str, content: bytes, listed: Listed | None) -> int:
+    """As `check_length`, given the bytes of the index."""
+    index = shard_index(shard)
+    length: int = parse_metadata(content, index)["bytes"]
     _check_length(storage, shard, length, index)
     if listed and listed.bytes != length:
         what = f"the index lists {length:,} bytes of its shard, and {BUILD_RECORD} lists {listed.bytes:,}"
@@ -92,11 +102,16 @@ def read_places(storage: Storage, shard: str, listed: Listed | None = None) -> P
         StorageError: the tar file is missing, no regular file or of another length than index and record list, or a row
             of the index cannot be true.
     """
-    index, length = shard_index(shard), check_length(storage, shard, listed)
-    names = ("key", "offset", "length", "members")
+    index, names = shard_index(shard), ("key", "offset", "length", "members")
     with reading(index):
-        columns = read_index_columns(storage, index, names)
+        content = storage.read_bytes(index)
+    length = _check_listed_length(storage, shard, content, listed)
+    table = parse_index_table(content, index, names)
     with _true_rows(index):
+        if quick := quick_places(table, length - len(END)):
+            _check_count(quick, listed)
+            return quick
+        columns = check_index_columns(table, index)
         places = [
             Place(key, offset, size, tuple(Content(**member) for member in members))
             for key, offset, size, members in zip(*(columns[name] for name in names), strict=True)
@@ -111,9 +126,12 @@ def read_rows(storage: Storage, listed: Listed) -> list[IndexRow]:
     Raises:
         StorageError: as `read_places`.
     """
-    index, length = shard_index(listed.name), check_length(storage, listed.name, listed)
-    with reading(index), _true_rows(index):
-        rows = read_index(storage, index)
+    index = shard_index(listed.name)
+    with reading(index):
+        content = storage.read_bytes(index)
+    length = _check_listed_length(storage, listed.name, content, listed)
+    with _true_rows(index):
+        rows = parse_index(content, index)
         _check_rows(rows, length, listed)
         for number, row in enumerate(rows):
             if row.split != listed.split:
@@ -134,6 +152,10 @@ def _true_rows(index: str) -> Iterator[None]:
 def _check_rows(rows: Sequence[Placed], length: int, listed: Listed | None) -> None:
     if fault := find_misplaced(rows, length - len(END)):
         raise ValueError(fault)
+    _check_count(rows, listed)
+
+
+def _check_count(rows: Sequence[Placed], listed: Listed | None) -> None:
     if listed and len(rows) != listed.samples:
         raise ValueError(f"it has {len(rows)} rows, and {BUILD_RECORD} lists {listed.samples} samples")
 
@@ -175,14 +197,17 @@ def read_samples(
         StorageError: a byte differs, or the shard cannot be read.
     """
     tar = shard_tar(shard)
-    for run in _runs(places):
-        begin, last = run[0].offset, run[-1]
+    with ExitStack() as opened:
         with reading(tar):
-            data = storage.read_range(tar, begin, last.offset + last.length - begin)
-        for place in run:
-            if verify and (fault := find_damage(place, data, begin)):
-                raise StorageError(f"sample {place.key} is damaged: {fault}", where=tar, remedy=AGAIN)
-            yield place.key, contents(place, data, begin)
+            stream = opened.enter_context(storage.open(tar))
+        for run in _runs(places):
+            begin, last = run[0].offset, run[-1]
+            with reading(tar):
+                data = storage.range_of(stream, tar, begin, last.offset + last.length - begin)
+            for place in run:
+                if verify and (fault := find_damage(place, data, begin)):
+                    raise StorageError(f"sample {place.key} is damaged: {fault}", where=tar, remedy=AGAIN)
+                yield place.key, contents(place, data, begin)
 
 
 def _runs(places: Iterable[Placed]) -> Iterator[list[Placed]]:

@@ -17,7 +17,8 @@ from faceloom.pipelines.store.table_reader import (
     MOST_VALUES,
     checked,
     damaged,
-    read_stored_metadata,
+    parse_stored_metadata,
+    parse_table,
     read_table,
 )
 from faceloom.schemas.column_types import Hex, Offset, adapter, first_fault, place_text
@@ -129,7 +130,12 @@ def read_metadata(storage: Storage, path: str) -> dict[str, Any]:
         `format`: version of the index's schema. `parts`: the rejects of each part. `bytes` and `sha256`: length and
         digest of the tar; the digest of a part is empty.
     """
-    texts = read_stored_metadata(storage, path)
+    return parse_metadata(storage.read_bytes(path), path)
+
+
+def parse_metadata(content: bytes, path: str) -> dict[str, Any]:
+    """Read what is stored with an index from the bytes of its file, as `read_metadata`. `path` is for messages."""
+    texts = parse_stored_metadata(content, path)
     try:
         found = {
             name: parse_json(texts[name.encode()], MOST_CONTENT) for name in ("format", "parts", "bytes", "sha256")
@@ -197,8 +203,12 @@ def read_index(storage: Storage, path: str) -> list[IndexRow]:
         StorageError: it cannot be read or is damaged: a column is missing or of another type, a value is impossible, or
             a member lies outside its sample.
     """
-    schema = _schema(IndexRow)
-    rows: list[IndexRow] = checked(IndexRow, read_table(storage, path, schema, schema.names).to_pylist(), path)
+    return parse_index(storage.read_bytes(path), path)
+
+
+def parse_index(content: bytes, path: str) -> list[IndexRow]:
+    """Read an index from the bytes of its file, as `read_index`. `path` is for messages."""
+    rows: list[IndexRow] = checked(IndexRow, parse_index_table(content, path).to_pylist(), path)
     for number, row in enumerate(rows):
         end = row.offset + row.length
         if any(member.offset < row.offset or member.offset + member.size > end for member in row.members):
@@ -208,7 +218,18 @@ def read_index(storage: Storage, path: str) -> list[IndexRow]:
 
 def read_index_columns(storage: Storage, path: str, names: Sequence[str]) -> dict[str, list[Any]]:
     """Read some columns of an index, much faster than whole rows. Errors as `read_index`."""
-    columns = _read(storage, path, IndexRow, names)
+    return check_index_columns(parse_index_table(storage.read_bytes(path), path, names), path)
+
+
+def parse_index_table(content: bytes, path: str, names: Sequence[str] | None = None) -> pa.Table:
+    """Read columns of an index, all by default, from the bytes of its file. Types are checked, values are not."""
+    schema = _schema(IndexRow)
+    return parse_table(content, path, schema, names or schema.names)
+
+
+def check_index_columns(table: pa.Table, path: str) -> dict[str, list[Any]]:
+    """Columns of an index as lists, each value checked. `path` is for messages."""
+    columns: dict[str, list[Any]] = table.to_pydict()
     for name, values in columns.items():
         made = _column(IndexRow, name, values, path)
         if name not in ("members", "people", "parents"):  # these stay mappings

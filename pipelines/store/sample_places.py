@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol, overload
 
 from faceloom.pipelines.store.tar_writer import BLOCK, member_header
@@ -15,6 +16,7 @@ from faceloom.schemas.keys import SAMPLE_KEY
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
 
 MOST_BYTES = 1 << 29
 """A longer sample is refused; those of the largest crops are shorter."""
@@ -130,6 +132,58 @@ class Places(Sequence[Place]):
             members.append(Content(name, at, size, self.digests[32 * place : 32 * place + 32].hex()))
             at += size + -size % BLOCK + BLOCK
         return Place(self.keys[number].decode(), begin, end - begin, tuple(members))
+
+
+def quick_places(table: pa.Table, end: int) -> Places | None:
+    """Pack the places of samples if all are certainly right: what `find_misplaced` finds no fault with.
+
+    It takes a tenth of the time, and can neither name a fault nor judge the rare.
+
+    Args:
+        table: the columns key, offset, length and members of an index.
+        end: where the last sample ends, in bytes.
+
+    Returns:
+        The places; None if there may be a fault.
+    """
+    import numpy as np
+
+    key, offset, length, members = (
+        table.column(name).combine_chunks() for name in ("key", "offset", "length", "members")
+    )
+    parts = members.flatten()
+    name, *numbers, sha256 = (parts.field(place) for place in ("name", "offset", "size", "sha256"))
+    if not len(table) or any(one.null_count for one in (key, offset, length, members, parts, name, *numbers, sha256)):
+        return None
+    keys, texts = key.to_pylist(), sha256.to_pylist()
+    longest = max(map(len, keys))
+    if longest >= _LONGEST_NAME or len(set(keys)) < len(keys) or not all(map(SAMPLE_KEY.fullmatch, keys)):
+        return None
+    if any(map(_DEVICE.fullmatch, keys)) or set(map(len, texts)) - {64}:
+        return None
+    try:
+        digests = bytes.fromhex(joined := "".join(texts))
+    except ValueError:
+        return None
+    if digests.hex() != joined:  # fromhex takes spaces and capitals too
+        return None
+    begins, lengths, places, sizes = (one.to_numpy() for one in (offset, length, *numbers))
+    if not all(np.all((one >= 0) & (one <= MOST_BYTES)) for one in (lengths, sizes)) or not np.all(lengths):
+        return None
+    ends, filled = (
+        np.concatenate([[0], np.cumsum(one, dtype=np.int64)]) for one in (lengths, BLOCK + sizes + -sizes % BLOCK)
+    )
+    firsts = members.offsets.to_numpy().astype(np.int64) - members.offsets[0].as_py()
+    fits = np.array_equal(begins, ends[:-1]) and np.array_equal(ends, filled[firsts]) and ends[-1] == end
+    if not fits or not np.array_equal(places, filled[:-1] + BLOCK):
+        return None
+    names, at = name.to_pylist(), firsts.tolist()
+    kinds: dict[tuple[str, ...], int] = {}
+    number = [kinds.setdefault(tuple(names[one:other]), len(kinds)) for one, other in pairwise(at)]
+    if any(_name_fault(kind, longest) for kind in kinds):
+        return None
+    packed = np.array(keys).astype(np.bytes_)
+    return Places(packed, ends, tuple(kinds), np.array(number, np.int32), firsts, sizes, digests)
 
 
 def find_misplaced(places: Iterable[Placed], end: int) -> str:

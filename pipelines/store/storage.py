@@ -150,7 +150,12 @@ class Storage:
         Raises:
             StorageError: the file cannot be read, or is too short.
         """
-        with self.open(path) as stream, _storage_errors("cannot be read", path, reading=True):
+        with self.open(path) as stream:
+            return self.range_of(stream, path, offset, length)
+
+    def range_of(self, stream: IO[bytes], path: str, offset: int, length: int) -> bytes:
+        """As `read_range`, of a file that `open` opened."""
+        with _storage_errors("cannot be read", path, reading=True):
             # Before anything is read: a damaged index may ask for any number of bytes.
             inside = 0 <= offset <= offset + length <= os.fstat(stream.fileno()).st_size
             if inside:

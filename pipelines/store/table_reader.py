@@ -53,10 +53,17 @@ def read_table(
     Raises:
         StorageError: the file cannot be read, is damaged or too large, or lacks a column of this name and type.
     """
+    return parse_table(storage.read_bytes(path), path, schema, names, most_values)
+
+
+def parse_table(
+    content: bytes, path: str, schema: pa.Schema, names: Sequence[str], most_values: int = MOST_VALUES
+) -> pa.Table:
+    """Read columns of a table from the bytes of its file, as `read_table`. `path` is for messages."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    data = pa.BufferReader(storage.read_bytes(path))
+    data = pa.BufferReader(content)
     most_bytes = MOST_CONTENT * max(1, most_values // MOST_VALUES)
     with intact(path):
         footer = pq.ParquetFile(data)
@@ -75,12 +82,16 @@ def read_table(
 
 def read_stored_metadata(storage: Storage, path: str) -> dict[bytes, bytes]:
     """Read the texts that are stored with a table, by name."""
+    return parse_stored_metadata(storage.read_bytes(path), path)
+
+
+def parse_stored_metadata(content: bytes, path: str) -> dict[bytes, bytes]:
+    """Read the texts that are stored with a table, by name, from the bytes of its file. `path` is for messages."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    data = pa.BufferReader(storage.read_bytes(path))
     with intact(path):
-        return dict(pq.read_schema(data).metadata or {})
+        return dict(pq.read_schema(pa.BufferReader(content)).metadata or {})
 
 
 def checked(kind: Any, values: object, path: str, column: str = "") -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -228,3 +230,23 @@ def test_a_file_that_must_not_be_read_is_never_to_be_deleted(own: tuple[Storage,
     with pytest.raises(StorageError, match="Delete it"), reading("x"):
         raise StorageError("damaged", remedy="Delete it")
     assert len(places) == 4
+
+
+def test_an_index_is_read_once_and_a_shard_is_opened_once(build: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, original = [], Storage.open
+
+    def open_counted(self: Storage, path: str, most_bytes: int | None = None) -> AbstractContextManager[IO[bytes]]:
+        opened.append(path)
+        return original(self, path, most_bytes)
+
+    monkeypatch.setattr(Storage, "open", open_counted)
+    shard = read_record(build).shards[0]
+    opened.clear()
+    places = read_places(build, shard.name, shard)
+    assert opened == [shard_index(shard.name)]
+    opened.clear()
+    assert len(read_rows(build, shard)) == len(places)
+    assert opened == [shard_index(shard.name)]
+    opened.clear()
+    assert len(list(read_samples(build, shard.name, places[::2]))) == 20, "20 samples that are no neighbours"
+    assert opened == [shard_tar(shard.name)]
