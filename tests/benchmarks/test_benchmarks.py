@@ -115,3 +115,19 @@ def test_morphs_are_timed_whole_and_by_step() -> None:
         assert re.search(rf"  {name} +\d+\.\d\d ms processor, +\d+\.\d\d ms wall", printed), name
     for step in ("mesh", "fold check", "map", "read, cubic", "mix", "paste"):
         assert re.search(rf"  {step} +\d+\.\d\d ms processor\n", printed), step
+
+
+def test_the_reader_is_held_against_bare_webdataset() -> None:
+    pytest.importorskip("webdataset")
+    lines = run("read.py", "--megabytes", 2, "--rounds", 1).splitlines()
+    assert [line.split(", load")[0] for line in lines if "load" in line] == [
+        "4 samples of 250 kB",
+        "100 samples of 16 kB",
+    ]
+    ratios = re.compile(r"  (bare webdataset|verify=False|verify=True) .*; \d+\.\d\d and \d+\.\d\d of bare")
+    assert [match[1] for line in lines if (match := ratios.match(line))] == [
+        "bare webdataset",
+        "verify=False",
+        "verify=True",
+    ] * 2
+    assert len(re.findall(r"by key +\d+\.\d\d ms median", "\n".join(lines))) == 2
