@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from faceloom.pipelines.build import BuildResult, plan_build, prepare, run_build, start_workers
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.export import export_samples as samples
+from faceloom.pipelines.export.export_options import ExportOptions
 from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.export.target_folder import check_target, mark_target
 from faceloom.pipelines.preview import Preview, preview
@@ -47,7 +48,7 @@ class CheckedExport:
     record: BuildRecord
     target: Storage
     layout: samples.Format
-    split: str | None
+    options: ExportOptions
 
 
 def build(
@@ -118,20 +119,30 @@ def export(
     to: str | Path,
     *,
     split: str | None = None,
-    layout: Literal["folder", "recordio"] = "folder",
-    picture: str | None = None,
+    layout: Literal["folder", "imagefolder", "recordio"] = "folder",
+    pictures: Sequence[str] = (),
+    mix: float | None = None,
+    names: Literal["key", "source"] = "key",
+    labels: str | None = None,
     morphs: bool | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write the samples of a build as plain files or MXNet records, each checked against the index.
+    """Write the samples of a build as plain files, as an image folder or as MXNet records, checked against the index.
 
     Args:
         out: folder of the build.
         to: target folder. It is created if missing, and holds one build only.
         split: export this split only.
-        layout: `folder` for plain files, `recordio` for records of one picture each.
-        picture: for `recordio`, the member to export; default: `masked`, or `face` where there is no mask.
+        layout: `folder` for plain files, `imagefolder` for one picture per sample in the folder of its person,
+            `recordio` for records of one picture each.
+        pictures: for `imagefolder` one and for `recordio` one or more pictures to export; default: `masked`, or `face`
+            where there is no mask.
+        mix: for `recordio` with two pictures, the share of each person's records that hold the second one; otherwise
+            each sample gives both.
+        names: for `imagefolder`, name files after the sample's key, or after the photo in its source.
+        labels: for `recordio`, `source` to keep labels, `renumber` to count from 0 in each split, or the path of a CSV
+            table with the columns `label` and `identity`. Default: labels that come from a .rec file are kept.
         morphs: whether to export morphs; default: in plain files only.
         limit: export this many samples at most.
         progress: called with stage, items done and total.
@@ -143,8 +154,8 @@ def export(
         StorageError: there is no finished build, a shard is damaged, or the target cannot be written.
         FaceloomError: the build has no such split or picture, or the target holds something else.
     """
-    checked = check_export(*open_build(out), to, split=split, layout=layout, picture=picture)
-    return run_export(checked, morphs=morphs, limit=limit, watcher=watcher_of(progress))
+    options = ExportOptions(layout, split, morphs, tuple(pictures), mix, names, labels)
+    return run_export(check_export(*open_build(out), to, options), limit=limit, watcher=watcher_of(progress))
 
 
 def check_build(
@@ -189,34 +200,25 @@ def open_build(out: str | Path) -> tuple[Storage, BuildRecord]:
     return storage, read_record(storage)
 
 
-def check_export(
-    storage: Storage,
-    record: BuildRecord,
-    to: str | Path,
-    *,
-    split: str | None = None,
-    layout: str = "folder",
-    picture: str | None = None,
-) -> CheckedExport:
+def check_export(storage: Storage, record: BuildRecord, to: str | Path, options: ExportOptions) -> CheckedExport:
     """Check an export before anything is written."""
     target = Storage(str(to))
-    writer = samples.open_format(layout, target, picture)
-    samples.check_split(record, split)
-    samples.check_picture(storage, record, picture)
-    check_target(target, storage, record)
-    return CheckedExport(storage, record, target, writer, split)
+    samples.check_split(record, options.split)
+    samples.check_pictures(storage, record, options.pictures)
+    check_target(target, storage, record, options.description)
+    return CheckedExport(storage, record, target, samples.open_format(storage, record, target, options), options)
 
 
-def run_export(checked: CheckedExport, *, morphs: bool | None, limit: int | None, watcher: Watcher) -> Exported:
+def run_export(checked: CheckedExport, *, limit: int | None, watcher: Watcher) -> Exported:
     """Run a checked export."""
-    mark_target(checked.target, checked.record)
+    mark_target(checked.target, checked.record, checked.options.description)
     return samples.export_samples(
         checked.storage,
         checked.record,
         checked.layout,
-        split=checked.split,
+        split=checked.options.split,
         limit=limit,
-        morphs=morphs,
+        morphs=checked.options.morphs,
         watcher=watcher,
     )
 

@@ -61,45 +61,78 @@ def show(
     epilog="Examples:\n\n"
     "faceloom export out --to samples\n\n"
     "faceloom export out --to samples --split train\n\n"
-    "Writes samples/{split}/{identity}/{key}.jpg with {key}.mask.png, {key}.face.jpg, {key}.landmarks.npy and "
-    "{key}.json beside it. Rerun the same command to resume. A target folder holds one build only.\n\n"
-    "faceloom export out --to records --format recordio --picture face\n\n"
+    "Writes samples/{split}/{identity}/{key}.jpg, and the other members to samples/members/{split}/{identity}: "
+    "{key}.mask.png, {key}.face.jpg, {key}.landmarks.npy and {key}.json. Rerun the same command to resume. A target "
+    "folder holds one build in one layout.\n\n"
+    "faceloom export out --to images --layout imagefolder --names source\n\n"
+    "Writes one picture per sample for loaders of image folders, here under the file names of the photos.\n\n"
+    "faceloom export out --to records --layout recordio --pictures face,masked --mix 0.5\n\n"
     "Writes records/{split}/train.rec, train.idx, property and labels.csv, which maps labels to people. Each record "
-    "holds one picture and a label. Morphs are left out; with --morphs, each pair of morphed people is a class."
+    "holds one picture and a label; here half of each person's records show a mask. Morphs are left out; with "
+    "--morphs, each pair of morphed people is a class."
 )
 def export(
     out: Out,
     to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Target folder; created if missing.")],
     split: Annotated[str | None, typer.Option(help="Export this split only, such as train.")] = None,
-    layout: Annotated[str, typer.Option("--format", help="folder: plain files; recordio: MXNet records.")] = "folder",
-    picture: Annotated[
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--layout",
+            "--format",
+            help="folder: plain files; imagefolder: one picture per sample; recordio: MXNet records.",
+        ),
+    ] = "folder",
+    pictures: Annotated[
         str | None,
         typer.Option(
-            help="recordio: picture to export: face, masked, lr … Default: masked, or face where there is no mask."
+            "--pictures",
+            "--picture",
+            metavar="NAMES",
+            help="imagefolder, recordio: pictures to export, with commas: face, masked, lr … Default: masked, or face "
+            "where there is no mask.",
+        ),
+    ] = None,
+    mix: Annotated[
+        float | None,
+        typer.Option(help="recordio: share of each person's records that hold the second of two pictures."),
+    ] = None,
+    names: Annotated[
+        str, typer.Option(help="imagefolder: name files after the sample's key, or after the photo in its source.")
+    ] = "key",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="source|renumber|FILE",
+            help="recordio: keep labels of the source, number people from 0, or read a CSV file with the columns label "
+            "and identity. Default: labels of a .rec file are kept, other people are numbered.",
         ),
     ] = None,
     morphs: Annotated[
         bool | None,
-        typer.Option(help="Export morphs too. Default: yes for plain files, no for records.", show_default=False),
+        typer.Option(help="Export morphs too. Default: yes for plain files, no otherwise.", show_default=False),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Export at most this many samples.")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the samples of a build as plain files or records, checked against its index."""
+    """Write the samples of a build as plain files, an image folder or records, checked against its index."""
     with ending(FAILED, as_json, debug):
         from dataclasses import asdict
 
         from faceloom.pipelines.api import check_export, open_build, run_export
         from faceloom.pipelines.cli.console import watcher_for
         from faceloom.pipelines.cli.summary import export_summary
+        from faceloom.pipelines.export.export_options import ExportOptions
 
         storage, record = open_build(out)
     with ending(REFUSED, as_json, debug):
-        checked = check_export(storage, record, to, split=split, layout=layout, picture=picture)
+        chosen = () if pictures is None else tuple(pictures.split(","))
+        options = ExportOptions(layout, split, morphs, chosen, mix, names, labels)
+        checked = check_export(storage, record, to, options)
     with ending(FAILED, as_json, debug):
         with watcher_for(error_console()) as watcher:
-            done = run_export(checked, limit=limit, morphs=morphs, watcher=watcher)
+            done = run_export(checked, limit=limit, watcher=watcher)
         if as_json:
             write_json({"out": str(out), "to": to, **asdict(done)})
         else:

@@ -111,8 +111,11 @@ def export_summary(done: Exported, to: str) -> list[RenderableType]:
         lines.append(f"{done.morphs:,} samples were left out because they are morphs; use --morphs to export them")
     if done.no_picture:
         lines.append(f"{done.no_picture:,} samples were left out because they do not have the picture")
+    if len(done.pictures) > 1:
+        counts = ", ".join(f"{name} {count:,}" for name, count in done.pictures.items())
+        lines.append(f"Records by picture: {counts}")
     if done.members:
-        lines.append(f"Members that records do not hold: {', '.join(done.members)}; use --format folder to export them")
+        lines.append(f"Members that were left out: {', '.join(done.members)}; use --layout folder to export them")
     return [Group(*map(_plain, lines))]
 
 

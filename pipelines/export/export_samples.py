@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from faceloom.pipelines.export.folder_names import folder_name
-from faceloom.pipelines.export.recordio_layout import RecordIoFormat, is_picture, is_picture_named
+from faceloom.pipelines.export.export_options import ExportOptions
+from faceloom.pipelines.export.folder_layouts import FolderFormat, ImageFolderFormat
+from faceloom.pipelines.export.picture_mix import choose_second
+from faceloom.pipelines.export.record_labels import choose_labels
+from faceloom.pipelines.export.recordio_layout import RecordIoFormat
+from faceloom.pipelines.export.sample_facts import is_picture, is_picture_named, original_names, read_facts
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.checked_shards import check_shards, read_rows, read_samples
@@ -31,6 +34,10 @@ class Format(Protocol):
 
     threads: int
     morphs: bool
+
+    @property
+    def pictures(self) -> Mapping[str, int]:
+        """Number of pictures written, by name, if a sample may give one of several; else empty."""
 
     def takes(self, names: Collection[str]) -> Collection[str]:
         """Return the names of the members that the layout holds; none to leave the sample out."""
@@ -56,6 +63,7 @@ class Exported:
         written, skipped: number of samples written, and of samples that the target already held.
         morphs, no_picture: number of samples left out as morphs, or without the requested picture.
         members: sorted names of members that the layout does not hold.
+        pictures: number of records by picture, for `recordio`.
     """
 
     written: int
@@ -63,87 +71,53 @@ class Exported:
     morphs: int = 0
     no_picture: int = 0
     members: tuple[str, ...] = ()
+    pictures: Mapping[str, int] = field(default_factory=dict)
 
 
-class FolderFormat:
-    """Plain files: `{split}/{identity}/{key}.jpg` is the masked picture, or the face if the sample has no mask.
-
-    The other members are `{key}.mask.png`, `{key}.face.jpg`, `{key}.landmarks.npy`, `{key}.json` and so on.
-    """
-
-    threads = 8  # most of the time is spent on syncing each file
-    morphs = True
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def takes(self, names: Collection[str]) -> Collection[str]:
-        """Return all names."""
-        return names
-
-    def holds(self, row: IndexRow) -> bool:
-        """True if every file exists with the content that the index states."""
-        paths = file_paths(row)
-        return all(self._is(paths[member.name], member.size, member.sha256) for member in row.members)
-
-    def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
-        """Write the files of a sample, each atomically."""
-        for name, path in file_paths(row).items():
-            with self._storage.write(path) as stream:
-                stream.write(members[name])
-
-    def finish(self) -> None:
-        """Do nothing."""
-
-    def abandon(self) -> None:
-        """Do nothing: every file is complete."""
-
-    def _is(self, path: str, size: int, sha256: str) -> bool:
-        # The size is not enough: all landmarks have the same, and keys survive a change of the recipe.
-        storage = self._storage
-        return storage.exists(path) and storage.size(path) == size and _sha256(storage.read_bytes(path)) == sha256
-
-
-FORMATS = ("folder", "recordio")
-"""Layouts by name."""
-
-
-def open_format(name: str, to: Storage, picture: str | None = None) -> Format:
-    """Return the layout with this name for a target folder.
+def open_format(storage: Storage, record: BuildRecord, to: Storage, options: ExportOptions) -> Format:
+    """Return the layout of an export, ready to take samples.
 
     Args:
-        picture: the picture to export, for a layout with one picture per sample.
+        storage: the build's output folder.
+        record: the record of the build.
+        to: the target folder.
+        options: what to export.
 
     Raises:
-        FaceloomError: the layout does not exist, or holds all pictures.
+        FaceloomError: the labels cannot be kept, or their table cannot be read.
+        StorageError: an index is missing or damaged.
     """
-    if name not in FORMATS:
-        raise FaceloomError("unknown format", value=name, remedy=f"Choose from: {', '.join(FORMATS)}")
-    if name == "recordio":
-        return RecordIoFormat(to, picture)
-    if picture is not None:
-        remedy = "Omit --picture, or give --format recordio"
-        raise FaceloomError("plain files hold all pictures of a sample", value=picture, remedy=remedy)
-    return FolderFormat(to)
+    if options.layout == "folder":
+        return FolderFormat(to)
+    if options.layout == "imagefolder":
+        named = options.names == "source"
+        return ImageFolderFormat(
+            to, options.pictures, original_names(read_facts(storage, record.shards)) if named else None
+        )
+    shards = [shard for shard in record.shards if options.split in (None, shard.split)]
+    facts = [fact for fact in read_facts(storage, shards) if options.morphs or not fact.is_morph]
+    second = None
+    if options.mix is not None:
+        second = choose_second(facts, options.pictures, options.mix, record.settings.seed)
+    return RecordIoFormat(to, options.pictures, labels=choose_labels(facts, options.labels), second=second)
 
 
-def check_picture(storage: Storage, record: BuildRecord, picture: str | None) -> None:
+def check_pictures(storage: Storage, record: BuildRecord, wanted: Sequence[str]) -> None:
     """Refuse a picture that no sample of a build has.
 
     Raises:
         FaceloomError: no sample has it.
         StorageError: a shard or its index is missing or damaged.
     """
-    if picture is None:
-        return
-    pictures: set[str] = set()
-    for shard in record.shards:
-        for row in read_rows(storage, shard):
-            pictures |= {member.name for member in row.members if is_picture(member.name)}
-        if any(is_picture_named(name, picture) for name in pictures):
+    left, pictures = set(wanted), set[str]()
+    for fact in read_facts(storage, record.shards) if left else ():
+        pictures.update(filter(is_picture, fact.members))
+        left = {picture for picture in left if not any(is_picture_named(name, picture) for name in fact.members)}
+        if not left:
             return
-    remedy = f"It has: {', '.join(sorted(pictures)) or 'none'}"
-    raise FaceloomError("no sample of the build has such a picture", value=picture, remedy=remedy)
+    if left:
+        remedy = f"It has: {', '.join(sorted(pictures)) or 'none'}"
+        raise FaceloomError("no sample of the build has such a picture", value=min(left), remedy=remedy)
 
 
 def check_split(record: BuildRecord, split: str | None) -> None:
@@ -215,7 +189,7 @@ def export_samples(
         layout.abandon()
         raise
     counts = {name: seen[name] for name in ("written", "skipped", "morphs", "no_picture")}
-    return Exported(**counts, members=tuple(sorted(lost)))
+    return Exported(**counts, members=tuple(sorted(lost)), pictures=dict(sorted(layout.pictures.items())))
 
 
 def read_sample(storage: Storage, shard: str, row: IndexRow) -> dict[str, bytes]:
@@ -229,15 +203,3 @@ def read_sample(storage: Storage, shard: str, row: IndexRow) -> dict[str, bytes]
     """
     ((_, members),) = read_samples(storage, shard, [row])
     return members
-
-
-def file_paths(row: IndexRow) -> dict[str, str]:
-    """Return the path of each member of a sample in the target, by member name."""
-    names = [member.name for member in row.members]
-    main = next((name for kind in ("masked", "face") for name in names if is_picture_named(name, kind)), "")
-    stem = f"{folder_name(row.split)}/{folder_name(row.identity)}/{row.key}"
-    return {name: f"{stem}.{name.rpartition('.')[2] if name == main else name}" for name in names}
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -6,21 +6,19 @@ import contextlib
 import csv
 import io
 from array import array
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from itertools import starmap
 from typing import BinaryIO
 
 from faceloom.pipelines.export.folder_names import folder_name
+from faceloom.pipelines.export.record_labels import MOST_COUNTED
+from faceloom.pipelines.export.sample_facts import is_picture_named
 from faceloom.pipelines.recordio.record_writer import RecordWriter, index_line
-from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import PhotoError, StorageError
+from faceloom.schemas.errors import FaceloomError, PhotoError, StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.transforms.decode import read_header
 from faceloom.transforms.types import Size
-
-MOST_COUNTED = 1 << 24
-"""Whole numbers up to this are exact in float32, as labels are."""
 
 
 class _AbandonedError(Exception):
@@ -30,45 +28,67 @@ class _AbandonedError(Exception):
 class RecordIoFormat:
     """`{split}/train.rec`, `train.idx` and `property`, the files of ArcFace's training code, and `labels.csv`.
 
-    A record is one picture of a sample. Labels are whole numbers from 0 in each split, in the order of the first sample
-    of each identity; `labels.csv` maps them to identities. Each export writes all files again.
+    A record is one picture of a sample. Labels are given, or whole numbers from 0 in each split, in the order of the
+    first sample of each identity; `labels.csv` maps them to identities. Each export writes all files again.
+
+    Attributes:
+        pictures: number of records by picture.
     """
 
     threads = 1
     morphs = False  # each morph would be a class of its own, beside the classes of its two people
 
-    def __init__(self, storage: Storage, picture: str | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        pictures: tuple[str, ...] = (),
+        *,
+        labels: Mapping[str, int] | None = None,
+        second: Container[str] | None = None,
+    ) -> None:
         """Args:
-        picture: name of the picture, `face` or `face.jpg`; None for the masked one, or the face without a mask.
+        pictures: names of the pictures, such as `face` or `face.jpg`; empty for the masked one, or the face without a
+            mask.
+        labels: of each identity; None to count them from 0 in each split.
+        second: keys of the samples that give the second picture, if each sample gives one of two.
         """
         self._storage, self._open = storage, contextlib.ExitStack()
-        self._pictures = ("masked", "face") if picture is None else (picture,)
+        self._wanted, self._labels, self._second = pictures, labels, second
         self._splits: dict[str, _Split] = {}
+        self.pictures: dict[str, int] = {}
 
     def takes(self, names: Collection[str]) -> tuple[str, ...]:
-        """Return the name of the picture that a record holds, or nothing."""
-        wanted = (name for picture in self._pictures for name in names if is_picture_named(name, picture))
-        return tuple(wanted)[:1]
+        """Return the names of the pictures that records hold."""
+        found = (
+            name for picture in self._wanted or ("masked", "face") for name in names if is_picture_named(name, picture)
+        )
+        return tuple(found)[: len(self._wanted) or 1]
 
     def holds(self, row: IndexRow) -> bool:
         """Return False: a .rec file is always written as a whole."""
         return False
 
     def add(self, row: IndexRow, members: Mapping[str, bytes]) -> None:
-        """Add the picture of a sample to the records of its split.
+        """Add the pictures of a sample to the records of its split.
 
         Raises:
-            StorageError: the first picture of a split cannot be read, or a file cannot be written.
+            FaceloomError: a picture has another size than those before it.
+            StorageError: a picture cannot be read, or a file cannot be written.
         """
-        (name,) = self.takes(members)
+        names = self.takes(members)
+        if self._second is not None and len(names) > 1:
+            names = (names[row.key in self._second],)
         folder = folder_name(row.split)
         if row.split not in self._splits:
             streams = (
                 self._open.enter_context(self._storage.write(f"{folder}/{file}")) for file in ("train.rec", "train.idx")
             )
-            self._splits[row.split] = _Split(*streams)
+            records, index = streams
+            self._splits[row.split] = _Split(records, index, self._labels)
         with self._storage.write_errors(f"{folder}/train.rec"):
-            self._splits[row.split].add(row.identity, members[name])
+            for name in names:
+                self._splits[row.split].add(row, name, members[name])
+                self.pictures[name] = self.pictures.get(name, 0) + 1
 
     def finish(self) -> None:
         """Write `property` and `labels.csv`, and give all files their final names."""
@@ -86,20 +106,6 @@ class RecordIoFormat:
             raise _AbandonedError
 
 
-def is_picture(name: str) -> bool:
-    """True if a member of a sample is a picture."""
-    return ending(name) in PICTURE_ENDINGS
-
-
-def is_picture_named(name: str, picture: str) -> bool:
-    """True if a member is the picture with this name, given with or without its ending.
-
-    >>> [is_picture_named(name, "lr") for name in ("lr.png", "lr_mask.png", "lr.npy")]
-    [True, False, False]
-    """
-    return is_picture(name) and picture in (name, name.rpartition(".")[0])
-
-
 def _size(picture: bytes) -> Size:
     try:
         return read_header(picture).size
@@ -115,19 +121,26 @@ class _Split:
     that person's pictures. Labels are float32, so above `MOST_COUNTED` these records are left out.
     """
 
-    def __init__(self, records: BinaryIO, index: BinaryIO) -> None:
-        self._writer, self._index = RecordWriter(records), index
+    def __init__(self, records: BinaryIO, index: BinaryIO, labels: Mapping[str, int] | None = None) -> None:
+        self._writer, self._index, self._given = RecordWriter(records), index, labels
         self._labels: dict[str, int] = {}
-        self._begins: list[array[int]] = []  # of the records of each label
+        self._begins: dict[str, array[int]] = {}  # of the records of each person
         self._count, self._size = 0, (0, 0)
 
-    def add(self, identity: str, picture: bytes) -> None:
-        label = self._labels.setdefault(identity, len(self._labels))
-        if label == len(self._begins):
-            self._begins.append(array("q"))
+    def add(self, row: IndexRow, name: str, picture: bytes) -> None:
+        size = _size(picture)
         if self._count == 0:
-            self._size = _size(picture)
-        self._begins[label].append(self._writer.write(self._count, label, picture))
+            self._size = size
+        elif size != self._size:
+            what = f"the pictures have several sizes: {self._size[0]} x {self._size[1]}, then {size[0]} x {size[1]}"
+            remedy = "Export a picture that has one size, such as lr_upsampled, or give --layout imagefolder"
+            raise FaceloomError(what, where=row.key, value=name, remedy=remedy)
+        if row.identity not in self._labels:
+            number = len(self._labels)
+            self._labels[row.identity] = number if self._given is None else self._given[row.identity]
+            self._begins[row.identity] = array("q")
+        label = self._labels[row.identity]
+        self._begins[row.identity].append(self._writer.write(self._count, label, picture))
         self._count += 1
 
     def finish(self) -> None:
@@ -138,7 +151,8 @@ class _Split:
             self._index.write(index_line(0, self._writer.write(0, (persons, end), b"")))
         number = int(counted)
         ranges = []
-        for begins in self._begins:
+        for identity, _ in self._in_order():
+            begins = self._begins[identity]
             ranges.append((number, number + len(begins)))
             self._index.writelines(starmap(index_line, enumerate(begins, number)))
             number += len(begins)
@@ -146,10 +160,15 @@ class _Split:
             self._index.write(index_line(number, self._writer.write(number, of_person, b"")))
 
     def property(self) -> bytes:
-        return f"{len(self._labels)},{self._size[1]},{self._size[0]}\n".encode()
+        """Number of classes, height and width. Kept labels may have gaps, and a class is needed for each number."""
+        return f"{max(self._labels.values()) + 1},{self._size[1]},{self._size[0]}\n".encode()
 
     def labels(self) -> bytes:
         text = io.StringIO(newline="")
-        rows = [("label", "identity"), *((label, identity) for identity, label in self._labels.items())]
+        rows = [("label", "identity"), *((label, identity) for identity, label in self._in_order())]
         csv.writer(text, lineterminator="\n").writerows(rows)
         return text.getvalue().encode("utf-8", "backslashreplace")
+
+    def _in_order(self) -> list[tuple[str, int]]:
+        """Identities and labels, by label."""
+        return sorted(self._labels.items(), key=lambda item: item[1])

@@ -19,32 +19,37 @@ from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.regular_files import read_regular_file
 
 EXPORT = "export.json"
-"""Holds the plan of the samples in a folder. Written before the first sample, so a stopped export is recognised."""
+"""Holds plan and layout of a folder's samples. Written before the first sample, so a stopped export is recognised."""
 _MOST_BYTES = 1 << 16
 """Bytes of a longer `EXPORT` are not read."""
 _MOST_PHOTO = 1 << 28
 """A photo has fewer bytes."""
 
 
-def check_target(target: Storage, storage: Storage, record: BuildRecord) -> None:
+def check_target(target: Storage, storage: Storage, record: BuildRecord, layout: str = "folder") -> None:
     """Refuse a target folder that would damage the build, its sources or another export.
 
     Args:
         target: the target folder; it need not exist.
         storage: the build's output folder.
         record: the record of the build.
+        layout: description of the layout, the same for exports that may share a folder.
 
     Raises:
         FaceloomError: the target is a file, lies in the output folder or among the build's photos, holds files that no
-            export wrote, or an export of another plan. Two plans in one folder would mix splits: a person may be in
-            train by one plan and in test by the other.
+            export wrote, or an export of another plan or layout. Two plans in one folder would mix splits: a person may
+            be in train by one plan and in test by the other.
     """
     target.check_folder()
     refuse_inside(target.root, storage)
     refuse_among_photos(target, storage, record)
-    if _plan_of(target) not in (None, record.plan):
-        remedy = f"Choose another folder, or delete that one: rm -r {target.root}"
+    plan, there = _mark_of(target)
+    remedy = f"Choose another folder, or delete that one: rm -r {target.root}"
+    if plan not in (None, record.plan):
         raise FaceloomError("the target holds samples of another build", where=target.root, remedy=remedy)
+    if plan is not None and there != layout:
+        what = f"the target holds an export in another layout, {ascii(there)[1:-1]}"
+        raise FaceloomError(what, where=target.root, value=layout, remedy=remedy)
     if (folder := Path(target.root).resolve()).is_dir():
         _refuse_foreign(target, folder)
 
@@ -88,27 +93,27 @@ def _naming_sources(record: BuildRecord) -> set[str]:
     }
 
 
-def mark_target(target: Storage, record: BuildRecord) -> None:
-    """Write the plan of the build to the target folder.
+def mark_target(target: Storage, record: BuildRecord, layout: str = "folder") -> None:
+    """Write the plan of the build and the layout to the target folder.
 
     Raises:
         StorageError: the folder cannot be written.
     """
     if not target.exists(EXPORT):
         with target.write(EXPORT) as stream:
-            stream.write((json.dumps({"plan": record.plan}, indent=1) + "\n").encode())
+            stream.write((json.dumps({"plan": record.plan, "layout": layout}, indent=1) + "\n").encode())
 
 
-def _plan_of(target: Storage) -> str | None:
-    """Return the plan whose samples a folder holds; empty if unreadable, None without samples."""
+def _mark_of(target: Storage) -> tuple[str | None, str]:
+    """Return plan and layout of the samples in a folder; the plan is empty if unreadable, None without samples."""
     if not target.exists(EXPORT):
-        return None
+        return None, ""
     try:
-        return str(
-            parse_json(read_regular_file(target.local(EXPORT), _MOST_BYTES, follow_links=False), _MOST_BYTES)["plan"]
-        )
+        data = read_regular_file(target.local(EXPORT), _MOST_BYTES, follow_links=False)
+        mark = parse_json(data, _MOST_BYTES)
+        return str(mark["plan"]), str(mark.get("layout", "of an older version"))[:80]
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return "", ""
 
 
 def _first_photos(storage: Storage, record: BuildRecord) -> Iterator[tuple[str, str, str]]:

@@ -92,10 +92,13 @@ def kind_of(source: Source) -> str:
 
 def _is_in_export(folder: Path) -> bool:
     """Whether `faceloom export` wrote a folder: its target, or the folder of a split or of a person in it."""
-    for place in [folder, *folder.absolute().parents][:3]:
+    for place in [folder, *folder.absolute().parents][:4]:
         with contextlib.suppress(OSError, ValueError):
             mark = parse_json(read_regular_file(place / _EXPORT, _MOST_EXPORT_BYTES), _MOST_EXPORT_BYTES)
-            if isinstance(mark, dict) and mark.keys() == {"plan"}:  # other programs use this file name too
+            if isinstance(mark, dict) and {"plan"} <= mark.keys() <= {
+                "plan",
+                "layout",
+            }:  # other programs use this file name too
                 return True
     return False
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from faceloom.pipelines.export.export_samples import file_paths
+from faceloom.pipelines.export.folder_layouts import file_paths
 from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
 from faceloom.pipelines.store.storage import Storage
 
@@ -150,13 +150,15 @@ def test_export_gives_the_files_that_the_index_names(built: Any, run: Any, tmp_p
 
 def test_exported_pairs_are_pairs(built: Any, run: Any, tmp_path: Path) -> None:
     assert run("export", built.out, "--to", tmp_path, "--split", "train").code == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"export.json", "train"}
+    assert {path.name for path in tmp_path.iterdir()} == {"export.json", "members", "train"}
     truths = sorted(tmp_path.rglob("*.mask.png"))
     assert len(truths) == built.build.json["by_split"]["train"]
     for truth in truths:
         stem = truth.name.removesuffix(".mask.png")
         mask = picture(truth, cv2.IMREAD_GRAYSCALE) > 0
-        masked, face = (picture(truth.with_name(f"{stem}{end}")).astype(int) for end in (".jpg", ".face.jpg"))
+        place = tmp_path / truth.parent.relative_to(tmp_path / "members")
+        paths = place / f"{stem}.jpg", truth.with_name(f"{stem}.face.jpg")
+        masked, face = (picture(path).astype(int) for path in paths)
         changed = np.abs(masked - face).max(axis=2)
         assert 0.1 < mask.mean() < 0.7
         assert changed[mask].mean() > 5 * changed[~mask].mean()

@@ -15,7 +15,7 @@ def test_records_say_what_they_do_not_hold(recipe: Path, table: Path, tmp_path: 
     run("build", recipe, "--source", table, "--out", out, "--workers", 1)
     said = run("export", out, *records)
     assert said.exit_code == 0
-    assert "Members that records do not hold: face.jpg, json, landmarks.npy, mask.png;" in said.stdout
+    assert "Members that were left out: face.jpg, json, landmarks.npy, mask.png;" in said.stdout
     assert run("export", out, *records, "--picture", "face").exit_code == 0
     for wrong in ((*records, "--picture", "lr"), ("--to", tmp_path / "files", "--picture", "face")):
         assert run("export", out, *wrong).exit_code == 2

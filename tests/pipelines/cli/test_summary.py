@@ -187,6 +187,8 @@ def test_clean() -> None:
 def test_an_export_says_what_it_does_not_hold() -> None:
     whole = shown(*export_summary(Exported(1234, 5), "files"))
     assert whole == ["1,234 samples written to files, 5 skipped because they exist already"]
+    mixed = shown(*export_summary(Exported(4, 0, pictures={"face.jpg": 1200, "masked.jpg": 3}), "records"))
+    assert has(mixed, "Records by picture: face.jpg 1,200, masked.jpg 3")
     lines = shown(*export_summary(Exported(4, 0, 1200, 3, ("face.jpg", "json")), "records"))
     assert has(lines, "morphs", "1,200", "--morphs") and has(lines, "do not have the picture", "3")
-    assert has(lines, "do not hold", "face.jpg, json;", "--format folder")
+    assert has(lines, "left out", "face.jpg, json;", "--layout folder")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import shutil
 from collections.abc import Collection, Mapping
@@ -12,24 +11,24 @@ from types import SimpleNamespace
 import pytest
 
 from faceloom.pipelines.build import prepare, run_build
+from faceloom.pipelines.export.export_options import ExportOptions
 from faceloom.pipelines.export.export_samples import (
-    FORMATS,
     Exported,
-    FolderFormat,
-    check_picture,
+    Format,
+    check_pictures,
     check_split,
     export_samples,
-    file_paths,
     open_format,
     read_sample,
 )
+from faceloom.pipelines.export.folder_layouts import FolderFormat, file_paths
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
-from faceloom.schemas.index import IndexRow, Member
+from faceloom.schemas.index import IndexRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.schemas.source_spec import SourceSpec
@@ -48,9 +47,13 @@ def export(storage: Storage, to: Path, split: str | None = None, limit: int | No
     return export_samples(storage, read_record(storage), layout, split=split, limit=limit, watcher=Watcher())
 
 
+def opened(storage: Storage, to: Path, layout: str, *pictures: str, morphs: bool | None = None) -> Format:
+    options = ExportOptions(layout=layout, pictures=pictures, morphs=morphs)
+    return open_format(storage, read_record(storage), Storage(str(to)), options)
+
+
 def export_to(storage: Storage, to: Path, layout: str) -> None:
-    chosen = open_format(layout, Storage(str(to)))
-    export_samples(storage, read_record(storage), chosen, watcher=Watcher())
+    export_samples(storage, read_record(storage), opened(storage, to, layout), watcher=Watcher())
 
 
 def rows_of(storage: Storage) -> list[IndexRow]:
@@ -78,41 +81,6 @@ def own(built: Storage, tmp_path: Path) -> Storage:
     return Storage(str(tmp_path / "own"))
 
 
-def a_row(**changes: object) -> IndexRow:
-    names = ("face.jpg", "json", "landmarks.npy", "mask.png", "masked.jpg")
-    row = IndexRow(
-        key="ab-f00-m000", identity="Ada", split="train", part="p", inputs="", people=("Ada",),
-        offset=0, length=1, mask="A", source="s",
-        members=tuple(Member(name, 0, 1, "0") for name in names), uri="a.jpg", photo_sha256="ab", face=0, parents=(),
-        operations="[]", renderer="1", licence=None, consent=None,
-    )  # fmt: skip
-    return dataclasses.replace(row, **changes)  # type: ignore[arg-type]
-
-
-def test_the_masked_picture_bears_the_key_alone() -> None:
-    assert file_paths(a_row()) == {
-        "masked.jpg": "train/Ada/ab-f00-m000.jpg",
-        "face.jpg": "train/Ada/ab-f00-m000.face.jpg",
-        "mask.png": "train/Ada/ab-f00-m000.mask.png",
-        "landmarks.npy": "train/Ada/ab-f00-m000.landmarks.npy",
-        "json": "train/Ada/ab-f00-m000.json",
-    }
-
-
-def test_without_a_mask_the_face_does() -> None:
-    row = a_row(members=tuple(Member(name, 0, 1, "0") for name in ("face.webp", "json", "landmarks.npy")))
-    assert file_paths(row)["face.webp"] == "train/Ada/ab-f00-m000.webp"
-
-
-def test_a_split_of_any_name_stays_in_the_target() -> None:
-    assert file_paths(a_row(split="../x"))["json"].startswith("x-") and file_paths(a_row(split="nul"))["json"][3] == "-"
-
-
-def test_only_a_picture_bears_the_key_alone() -> None:
-    row = a_row(members=tuple(Member(name, 0, 1, "0") for name in ("face.jpg", "json", "masked.json")))
-    assert len(set(file_paths(row).values())) == 3
-
-
 def test_every_member_of_every_sample_is_written(built: Storage, tmp_path: Path) -> None:
     assert export(built, tmp_path) == Exported(written=6, skipped=0)
     found = files(tmp_path)
@@ -133,7 +101,8 @@ def test_a_second_export_writes_nothing(built: Storage, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "level"), [("folder", 1), ("folder", 2), ("folder", 3), ("recordio", 1), ("recordio", 2)]
+    ("layout", "level"),
+    [("folder", 1), ("folder", 2), ("folder", 3), ("imagefolder", 3), ("recordio", 1), ("recordio", 2)],
 )
 def test_a_link_in_the_target_is_refused_before_anything_is_written_through_it(
     built: Storage, tmp_path: Path, layout: str, level: int
@@ -164,7 +133,7 @@ def test_what_is_missing_short_or_changed_is_written_again(built: Storage, tmp_p
 def test_a_split_and_a_limit(built: Storage, tmp_path: Path) -> None:
     counts = read_record(built).by_split
     assert export(built, tmp_path / "a", split="test") == Exported(counts["test"], 0)
-    assert {path.name for path in (tmp_path / "a").iterdir()} == {"test"}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"members", "test"}
     assert export(built, tmp_path / "b", limit=4) == Exported(4, 0)
     assert export(built, tmp_path / "b", limit=100) == Exported(2, 4)
 
@@ -176,23 +145,13 @@ def test_an_unknown_split_is_refused_with_those_that_are(built: Storage) -> None
         check_split(read_record(built), "dev")
 
 
-def test_an_unknown_format_is_refused_with_those_that_are(tmp_path: Path) -> None:
-    assert isinstance(open_format("folder", Storage(str(tmp_path))), FolderFormat)
-    with pytest.raises(FaceloomError, match=r"got lmdb.*folder, recordio"):
-        open_format("lmdb", Storage(str(tmp_path)))
-    assert FORMATS == ("folder", "recordio")
-
-
-def test_a_picture_can_be_chosen_of_records_alone(built: Storage, tmp_path: Path) -> None:
+def test_a_picture_that_no_sample_has_is_refused(built: Storage) -> None:
     record = read_record(built)
-    for picture in (None, "face", "masked.jpg", "mask"):
-        check_picture(built, record, picture)
-        open_format("recordio", Storage(str(tmp_path)), picture)
+    for pictures in ((), ("face",), ("masked.jpg", "mask")):
+        check_pictures(built, record, pictures)
     for picture in ("lr", "landmarks", "face.png"):
         with pytest.raises(FaceloomError, match=rf"no sample.*{picture}.*face.jpg, mask.png, masked.jpg"):
-            check_picture(built, record, picture)
-    with pytest.raises(FaceloomError, match=r"all pictures.*--format recordio"):
-        open_format("folder", Storage(str(tmp_path)), "face")
+            check_pictures(built, record, ("face", picture))
 
 
 @pytest.mark.parametrize(
@@ -201,14 +160,16 @@ def test_a_picture_can_be_chosen_of_records_alone(built: Storage, tmp_path: Path
         ("folder", None, ()),
         ("recordio", None, ("face.jpg", "json", "landmarks.npy", "mask.png")),
         ("recordio", "face", ("json", "landmarks.npy", "mask.png", "masked.jpg")),
+        ("imagefolder", "face", ("json", "landmarks.npy", "mask.png", "masked.jpg")),
     ],
 )
 def test_what_a_layout_does_not_hold_is_told(
     built: Storage, tmp_path: Path, name: str, picture: str | None, left_out: tuple[str, ...]
 ) -> None:
-    layout = open_format(name, Storage(str(tmp_path)), picture)
+    layout = opened(built, tmp_path, name, *([picture] if picture else []))
     done = export_samples(built, read_record(built), layout, watcher=Watcher())
-    assert done == Exported(written=6, skipped=0, members=left_out)
+    records = {f"{picture or 'masked'}.jpg": 6} if name == "recordio" else {}
+    assert done == Exported(written=6, skipped=0, members=left_out, pictures=records)
 
 
 def test_samples_without_the_picture_are_left_out_and_counted(built: Storage, tmp_path: Path) -> None:
@@ -230,13 +191,13 @@ def morphed(tmp_path_factory: pytest.TempPathFactory, table: Path) -> Storage:
     return build(table, tmp_path_factory.mktemp("morphed"), masks=[], split=split, morph={"neighbours": 1})
 
 
-@pytest.mark.parametrize(("name", "usual"), [("folder", True), ("recordio", False)])
+@pytest.mark.parametrize(("name", "usual"), [("folder", True), ("imagefolder", False), ("recordio", False)])
 @pytest.mark.parametrize("asked", [None, True, False])
 def test_morphs_are_in_or_out(morphed: Storage, tmp_path: Path, name: str, usual: bool, asked: bool | None) -> None:
     rows = rows_of(morphed)
     mixed = [row for row in rows if row.parents]
     assert 0 < len(mixed) < len(rows)
-    layout = open_format(name, Storage(str(tmp_path)))
+    layout = opened(morphed, tmp_path, name, morphs=asked)
     done = export_samples(morphed, read_record(morphed), layout, morphs=asked, watcher=Watcher())
     wanted = rows if (usual if asked is None else asked) else [row for row in rows if not row.parents]
     assert (done.written, done.morphs) == (len(wanted), len(rows) - len(wanted))
@@ -246,7 +207,7 @@ def test_morphs_are_in_or_out(morphed: Storage, tmp_path: Path, name: str, usual
 
 
 def test_a_limit_counts_what_is_exported(morphed: Storage, tmp_path: Path) -> None:
-    layout = open_format("recordio", Storage(str(tmp_path)))
+    layout = opened(morphed, tmp_path, "recordio")
     done = export_samples(morphed, read_record(morphed), layout, limit=5, watcher=Watcher())
     assert done.written == 5 and done.morphs > 0
 
@@ -254,7 +215,7 @@ def test_a_limit_counts_what_is_exported(morphed: Storage, tmp_path: Path) -> No
 def test_records_hold_every_sample_and_come_back_as_a_source(built: Storage, tmp_path: Path) -> None:
     record = read_record(built)
     for _ in range(2):  # the second time they are written anew, and are the same
-        layout = open_format("recordio", Storage(str(tmp_path)))
+        layout = opened(built, tmp_path, "recordio")
         done = export_samples(built, record, layout, watcher=Watcher())
         assert (done.written, done.skipped) == (len(rows_of(built)), 0)
     for split, samples in record.by_split.items():
@@ -270,7 +231,7 @@ def test_records_hold_every_sample_and_come_back_as_a_source(built: Storage, tmp
 def test_face_png_and_alpha_keep_their_endings(table: Path, tmp_path: Path) -> None:
     storage = build(table, tmp_path / "out", output={"image": "png", "mask": "webp", "alpha": True}, per_face=2)
     export(storage, tmp_path / "files", limit=1)
-    ends = sorted(name.split(".", 1)[1] for name in files(tmp_path / "files"))
+    ends = sorted(name.rpartition("/")[2].split(".", 1)[1] for name in files(tmp_path / "files"))
     assert ends == ["alpha.webp", "face.png", "json", "landmarks.npy", "mask.webp", "png"]
 
 
@@ -323,6 +284,7 @@ def test_another_format_needs_five_methods(built: Storage) -> None:
     class Counting:
         threads = 1
         morphs = True
+        pictures: Mapping[str, int] = {}
 
         def __init__(self) -> None:
             self.keys: list[str] = []
@@ -359,5 +321,5 @@ def test_records_that_end_early_leave_no_half_files(own: Storage, tmp_path: Path
         row = read_index(own, f"index/{shard.name}.parquet")[-1]
         damage(own, row, shard.name, row.members[0].offset)
     with pytest.raises(StorageError, match="damaged"):
-        export_samples(own, record, open_format("recordio", Storage(str(tmp_path / "r")), None), watcher=Watcher())
+        export_samples(own, record, opened(own, tmp_path / "r", "recordio"), watcher=Watcher())
     assert [path for path in (tmp_path / "r").rglob("*") if path.is_file()] == []

@@ -7,7 +7,7 @@ import errno
 import os
 import struct
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,7 +15,7 @@ from faceloom.pipelines.export.recordio_layout import RecordIoFormat
 from faceloom.pipelines.recordio.record_writer import RecordWriter
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import StorageError
+from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.source_spec import SourceSpec
@@ -73,8 +73,8 @@ def test_a_split_of_any_name_stays_in_the_target(tmp_path: Path) -> None:
     assert folder.name.startswith("x-") and (folder / "train.rec").exists() and len(list(tmp_path.iterdir())) == 1
 
 
-def exported(root: Path, picture: str | None = None) -> None:
-    layout = RecordIoFormat(Storage(str(root)), picture)
+def exported(root: Path, *pictures: str, **options: Any) -> RecordIoFormat:
+    layout = RecordIoFormat(Storage(str(root)), pictures, **options)
     samples = [
         ("k1", "Grace", "train"),
         ("k2", "Ada, L.", "train"),
@@ -88,6 +88,7 @@ def exported(root: Path, picture: str | None = None) -> None:
         assert not layout.holds(row(key, identity, split))
         layout.add(row(key, identity, split), members)
     layout.finish()
+    return layout
 
 
 def test_an_export_has_every_sample_with_its_label(tmp_path: Path) -> None:
@@ -168,12 +169,11 @@ def test_the_picture_can_be_chosen(tmp_path: Path) -> None:
     [
         (None, "masked.jpg"), ("face", "face.jpg"), ("face.jpg", "face.jpg"), ("lr", "lr.png"),
         ("lr_masked", "lr_masked.png"), ("mask", "mask.png"), ("face.png", None), ("landmarks", None), ("json", None),
-        ("", None),
     ],
 )  # fmt: skip
 def test_a_record_takes_one_picture_or_none(tmp_path: Path, picture: str | None, taken: str | None) -> None:
     names = ["face.jpg", "json", "landmarks.npy", "lr.png", "lr_masked.png", "mask.png", "masked.jpg"]
-    layout = RecordIoFormat(Storage(str(tmp_path)), picture)
+    layout = RecordIoFormat(Storage(str(tmp_path)), () if picture is None else (picture,))
     assert layout.takes(names) == ((taken,) if taken else ())
 
 
@@ -188,3 +188,42 @@ def test_records_without_an_index_are_read_too(tmp_path: Path) -> None:
     (tmp_path / "train" / "train.idx").unlink()
     photos = list(open_source(SourceSpec(path=str(tmp_path / "train"))).scan())
     assert [photo.identity for photo in photos if isinstance(photo, Photo)] == ["0", "1", "0"]
+
+
+def test_labels_are_kept_and_property_counts_a_class_for_each_number(tmp_path: Path) -> None:
+    exported(tmp_path, labels={"Grace": 12, "Ada, L.": 4, "Nobody": 99})
+    assert train_on(tmp_path / "train") == [(4, png(1)), (12, png(0)), (12, png(2))]
+    assert train_on(tmp_path / "test") == [(4, png(3))]
+    assert (tmp_path / "train" / "labels.csv").read_text() == 'label,identity\n4,"Ada, L."\n12,Grace\n'
+    assert (tmp_path / "train" / "property").read_text() == "13,96,112\n"
+    assert (tmp_path / "test" / "property").read_text() == "5,96,112\n"
+
+
+def test_a_record_of_each_picture(tmp_path: Path) -> None:
+    layout = exported(tmp_path, "face", "masked")
+    assert sorted(train_on(tmp_path / "train")) == sorted(
+        [(0, png(200)), (0, png(0)), (0, png(200)), (0, png(2)), (1, png(200)), (1, png(1))]
+    )
+    assert train_on(tmp_path / "test") == [(0, png(3))], "it has no masked picture"
+    assert layout.pictures == {"face.png": 4, "masked.png": 3}
+
+
+def test_one_of_two_pictures(tmp_path: Path) -> None:
+    layout = exported(tmp_path, "face", "masked", second={"k3", "k4"})
+    assert train_on(tmp_path / "train") == [(0, png(200)), (0, png(2)), (1, png(200))]
+    assert train_on(tmp_path / "test") == [(0, png(3))]
+    assert layout.pictures == {"face.png": 3, "masked.png": 1}
+
+
+def test_pictures_of_several_sizes_are_refused(tmp_path: Path) -> None:
+    import cv2
+    import numpy as np
+
+    layout = RecordIoFormat(Storage(str(tmp_path)))
+    layout.add(row("k1", "Ada", "train"), {"face.png": png(1)})
+    small = bytes(cv2.imencode(".png", np.zeros((8, 9, 3), np.uint8))[1].tobytes())
+    layout.add(row("k2", "Ada", "test"), {"face.png": small})
+    with pytest.raises(FaceloomError, match=r"k3: .*several sizes: 112 x 96, then 9 x 8 \(got face.png\).*imagefolder"):
+        layout.add(row("k3", "Ada", "train"), {"face.png": small})
+    layout.abandon()
+    assert Storage(str(tmp_path)).list() == []

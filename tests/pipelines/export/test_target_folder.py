@@ -57,7 +57,7 @@ def test_a_folder_is_claimed_once_and_stays_open_to_the_same_plan(
     assert not Path(target.root).exists()
     mark_target(target, record)
     before = (tmp_path / "new" / "files" / EXPORT).stat()
-    assert json.loads(target.read_bytes(EXPORT)) == {"plan": record.plan}
+    assert json.loads(target.read_bytes(EXPORT)) == {"plan": record.plan, "layout": "folder"}
     check_target(target, storage, record)
     mark_target(target, record)
     after = (tmp_path / "new" / "files" / EXPORT).stat()
@@ -73,6 +73,14 @@ def test_another_plan_is_refused_and_nothing_is_touched(built: tuple[Storage, Bu
     with pytest.raises(FaceloomError, match=f"another build.*Choose another folder.*rm -r {tmp_path}"):
         check_target(Storage(str(tmp_path)), storage, other)
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("mark", ["folder", None])
+def test_another_layout_is_refused(built: tuple[Storage, BuildRecord], tmp_path: Path, mark: str | None) -> None:
+    target, (storage, record) = Storage(str(tmp_path)), built
+    (tmp_path / EXPORT).write_text(json.dumps({"plan": record.plan, **({"layout": mark} if mark else {})}))
+    with pytest.raises(FaceloomError, match=r"another layout, (folder|of an older version) \(got recordio\).*rm -r"):
+        check_target(target, storage, record, "recordio")
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff", b'{"plan": null}'])

@@ -1,0 +1,93 @@
+"""The labels of an export as RecordIO: those of the source, those of a table, or new ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from faceloom.pipelines.export.export_options import RENUMBER, SOURCE
+from faceloom.pipelines.export.sample_facts import SampleFacts
+from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.regular_files import read_regular_file
+
+MOST_COUNTED = 1 << 24
+"""Whole numbers up to this are exact in float32, as labels are."""
+_MOST_BYTES = 1 << 28
+"""Bytes of a table of labels: some ten million people."""
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+_RECORD = re.compile(r"\.rec::[0-9]{9,}$")
+_NEW = "Give --labels renumber to number people anew, or --labels FILE with the columns label and identity"
+
+
+def choose_labels(facts: Iterable[SampleFacts], labels: str | None) -> Mapping[str, int] | None:
+    """Return the label of each person, or None to number the people of each split from 0.
+
+    By default a person keeps the label that a .rec file gave: then the records can be joined with the original ones.
+
+    Args:
+        facts: of all samples that are exported.
+        labels: `source`, `renumber`, the path of a CSV table with the columns `label` and `identity`, or None.
+
+    Raises:
+        FaceloomError: only some samples have a label in their source; a label is no whole number that float32 holds; or
+            the table cannot be read, lacks a person or names one twice.
+    """
+    if labels == RENUMBER:
+        return None
+    if labels is not None and labels != SOURCE:
+        table = _read_labels(labels)
+        if lacking := next((fact for fact in facts if fact.identity not in table), None):
+            remedy = "Add a row for each person"
+            raise FaceloomError(
+                "the table has no label of a person", where=labels, value=lacking.identity, remedy=remedy
+            )
+        return table
+    people: dict[str, str] = {}  # a photo of each, in a .rec file if there is one
+    for fact in facts:
+        if fact.identity not in people or _RECORD.search(fact.uri):
+            people[fact.identity] = fact.uri
+    if labels is None and not any(map(_RECORD.search, people.values())):
+        return None
+    kept: dict[str, int] = {}
+    for identity, uri in people.items():
+        number = _whole(identity)
+        if number is None or (labels is None and not _RECORD.search(uri)):
+            what = "the source gives labels, but not to every person: this identity is no label of a .rec file"
+            if labels == SOURCE:
+                what = f"an identity cannot be kept as a label: it is no whole number below {MOST_COUNTED:,}"
+            raise FaceloomError(what, where=uri, value=identity, remedy=_NEW)
+        kept[identity] = number
+    return kept
+
+
+def _whole(text: str) -> int | None:
+    number = int(text) if _NUMBER.fullmatch(text) else -1
+    return number if 0 <= number < MOST_COUNTED else None
+
+
+def _read_labels(path: str) -> dict[str, int]:
+    try:
+        text = read_regular_file(Path(path), _MOST_BYTES).decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        remedy = "Give a CSV file with the columns label and identity, such as the labels.csv of an export"
+        raise FaceloomError(f"the table of labels cannot be read: {error}", where=path, remedy=remedy) from None
+    labels: dict[str, int] = {}
+    for line, row in enumerate(rows, 2):
+        identity, number = row.get("identity"), _whole(str(row.get("label")).strip())
+        fault = (
+            "needs the columns label and identity" if identity is None
+            else f"has a label that is no whole number below {MOST_COUNTED:,}" if number is None
+            else "names a person again" if identity in labels
+            else ""
+        )  # fmt: skip
+        if fault or identity is None or number is None:
+            value = ",".join(map(str, row.values()))[:80]
+            raise FaceloomError(f"a row {fault}", where=f"{path}:{line}", value=value, remedy="Correct the table")
+        labels[identity] = number
+    if len(set(labels.values())) < len(labels):
+        raise FaceloomError("two people have the same label", where=path, remedy="Give each person a label of its own")
+    return labels
