@@ -25,7 +25,7 @@ import numpy as np
 
 from faceloom.pipelines.read.sample_lookup import open_samples
 from faceloom.pipelines.read.split_reader import open_split
-from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, ShardRecord, read_record, write_record
+from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, read_record, shard_record, write_record
 from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
@@ -61,15 +61,9 @@ def write(root: Path, sizes: dict[str, int], samples: int, shards: int) -> None:
                 )  # fmt: skip
                 offset += length
             stream.write(END)
-        tar, index = (storage.local(place(name)) for place in (shard_tar, shard_index))
-        digest = hashlib.sha256(tar.read_bytes()).hexdigest()
+        digest = hashlib.sha256(storage.read_bytes(shard_tar(name))).hexdigest()
         write_index(storage, shard_index(name), rows, {"part": []}, length=offset + len(END), sha256=digest)
-        records.append(
-            ShardRecord(
-                name=name, split="train", samples=samples, bytes=offset + len(END), sha256=digest,
-                index_bytes=index.stat().st_size, index_sha256=hashlib.sha256(index.read_bytes()).hexdigest(),
-            )
-        )  # fmt: skip
+        records.append(shard_record(storage, name, "train", samples))
     total = samples * shards
     record = BuildRecord(
         format=RECORD_FORMAT, code="1", libraries={}, recipe={"name": "x"}, plan="0" * 64, analyser="1", renderer="1",

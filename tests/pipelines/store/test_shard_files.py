@@ -58,7 +58,7 @@ def test_a_shard_that_must_not_be_read_is_not_called_damaged(
     def refuse(*_: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Storage, "read_range", refuse)
+    monkeypatch.setattr(Storage, "range_of", refuse)
     with pytest.raises(StorageError, match="Ask the owner of the folder for permission"):
         find_damaged(bench.storage, ["one"])
 
