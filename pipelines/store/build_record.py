@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
 
 from faceloom.pipelines.store.output_folder import is_marked, require_marker
-from faceloom.pipelines.store.parquet_tables import read_index_columns, read_metadata
+from faceloom.pipelines.store.parquet_tables import parse_metadata, read_index_columns, read_metadata
 from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.column_types import FileName, Finite, Hex, Offset, parse_model
@@ -163,7 +163,8 @@ def count_rejects(rejects: Iterable[Reject]) -> dict[str, dict[str, int]]:
 
 def shard_record(storage: Storage, name: str, split: str, samples: int) -> ShardRecord:
     """Make the record of a finished shard from its index; the tar file itself is not read."""
-    facts, index = read_metadata(storage, shard_index(name)), storage.read_bytes(shard_index(name))
+    index = storage.read_bytes(shard_index(name))
+    facts = parse_metadata(index, shard_index(name))
     return ShardRecord(
         name=name,
         split=split,
