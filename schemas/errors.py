@@ -65,6 +65,14 @@ class StorageError(FaceloomError):
     """The output cannot be written or read: disk full, no permission, damaged file."""
 
 
+class ReleaseError(FaceloomError):
+    """A wrong argument: there is no such release, it exists already, or it is yanked."""
+
+
+class GateError(FaceloomError):
+    """A release did not pass its gates, so it is not published."""
+
+
 class ModelFileError(FaceloomError):
     """A model file is missing or is not what it should be."""
 
@@ -108,8 +116,8 @@ _FIELDS = ("what", "where", "value", "remedy")
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(FaceloomError, RecipeError, SourceError, TableError, StorageError, ModelFileError, CheckpointError),
-        *(TrainingError, WorkerError, PhotoError),
+        *(FaceloomError, RecipeError, SourceError, TableError, StorageError, ReleaseError, GateError),
+        *(ModelFileError, CheckpointError, TrainingError, WorkerError, PhotoError),
     )
 }
 """Errors that cross processes, by name."""

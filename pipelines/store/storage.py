@@ -25,6 +25,7 @@ REPAIR = "Remove it and run the same `faceloom build` again, which makes it anew
 
 _PARTIAL = re.compile(r"\.partial-(probe|[0-9]+-[0-9]+)$")
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.ENOENT}
+_CANNOT_LINK = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FILES = dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files, see `ulimit -n`")
 _IN_THE_WAY = "A file exists where a folder is needed; move it away or choose another output folder"
@@ -191,14 +192,16 @@ class Storage:
             return False  # writing it replaces it, or says what is wrong
 
     @contextlib.contextmanager
-    def write(self, path: str, *, durable: bool = True) -> Iterator[BinaryIO]:
+    def write(self, path: str, *, durable: bool = True, new: bool = False) -> Iterator[BinaryIO]:
         """Open a file for writing. It gets its final name if the block succeeds, and is deleted otherwise.
 
         The block must not close the file. An existing file is replaced atomically. A `durable` file is synced to the
-        disk before it gets its name, so a power cut leaves all of it or none; other files survive only a kill.
+        disk before it gets its name, so a power cut leaves all of it or none; other files survive only a kill. A `new`
+        file replaces none: of several writers at once, one succeeds.
 
         Raises:
-            StorageError: disk full, no permission, or another OSError of the file; other errors pass through.
+            StorageError: disk full, no permission, or another OSError of the file; a `new` file exists already. Other
+                errors pass through.
         """
         final = self.local(path)
         # The name of a partial file must differ between writers of one file, and is never part of a result.
@@ -219,7 +222,10 @@ class Storage:
                 if durable:
                     os.fsync(stream.fileno())
                 stream.close()
-                partial.replace(final)
+                if new:
+                    _link_new(partial, final)
+                else:
+                    partial.replace(final)
         except BaseException:
             with contextlib.suppress(OSError):
                 stream.close()
@@ -233,10 +239,10 @@ class Storage:
         with _storage_errors("cannot be written", path, Path(self.root)):
             yield
 
-    def partials(self) -> _Paths:
+    def partials(self, folders: tuple[str, ...] = FOLDERS) -> _Paths:
         """Sorted paths of all partial files, of running and of killed writers, in the root and in our folders."""
         own = [name for name in self.names() if is_partial(name) and self.exists(name)]
-        return sorted(own + [path for folder in FOLDERS for path in self._files(folder) if is_partial(path)])
+        return sorted(own + [path for folder in folders for path in self._files(folder) if is_partial(path)])
 
     def names(self) -> _Paths:
         """Sorted names of everything that lies directly in the root; empty if it does not exist."""
@@ -248,9 +254,9 @@ class Storage:
         for folder in folders:
             _sync_folder(self.local(folder))
 
-    def sweep_partials(self) -> _Paths:
+    def sweep_partials(self, folders: tuple[str, ...] = FOLDERS) -> _Paths:
         """Delete the partial files of killed writers and return their paths. Call only while nothing writes."""
-        leftovers = self.partials()
+        leftovers = self.partials(folders)
         for path in leftovers:
             self.remove(path)
         return leftovers
@@ -320,6 +326,23 @@ class Storage:
 def is_partial(path: str) -> bool:
     """Whether a path is that of a partial file."""
     return _PARTIAL.search(path) is not None
+
+
+def _link_new(partial: Path, final: Path) -> None:
+    """Rename a file to a name that must be free, by a hard link: unlike a rename, it never replaces a file."""
+    taken = os.path.lexists(final)
+    if not taken:
+        try:
+            os.link(partial, final)
+            partial.unlink()
+        except FileExistsError:
+            taken = True
+        except OSError as error:
+            if error.errno not in _CANNOT_LINK:
+                raise
+            partial.replace(final)  # here the lock of the folder alone keeps others out
+    if taken:
+        raise StorageError("this file exists already", where=str(final), remedy="See what it holds, and choose another")
 
 
 def _link_error(place: str) -> StorageError:

@@ -29,3 +29,9 @@ def test_failure_notes_are_recognised() -> None:
 def test_face_tables_of_two_analysers_lie_apart() -> None:
     assert paths.face_table_file("a", "t").startswith(paths.face_table("a") + "/")
     assert paths.face_table("a") != paths.face_table("b")
+
+
+def test_releases_and_channels() -> None:
+    assert paths.release_file("faces", "1.0.0") == "releases/faces/1.0.0/release.json"
+    assert paths.release_file("faces", "1.0.0", paths.SUMS) == "releases/faces/1.0.0/SHA256SUMS"
+    assert paths.channel_log("faces") == "channels/faces.jsonl"
