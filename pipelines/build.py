@@ -24,6 +24,7 @@ from faceloom.pipelines.render.features import check_features
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.learned_masks import check_checkpoint
 from faceloom.pipelines.render.mask_painter import load_painter, mask_digests
+from faceloom.pipelines.render.model_uses import model_uses
 from faceloom.pipelines.render.part_task import PartTask, ShardTask, render_part
 from faceloom.pipelines.render.real_sizes import count_heights
 from faceloom.pipelines.render.resources import file_digests
@@ -31,6 +32,7 @@ from faceloom.pipelines.run.run_tasks import run_tasks
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.run.worker_pool import start_server
 from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
+from faceloom.pipelines.store.checkout import checkout
 from faceloom.pipelines.store.failures import failed_error, failed_photos, forget_failed
 from faceloom.pipelines.store.last_run import LastRun, write_last_run
 from faceloom.pipelines.store.output_folder import check_output, locked_output
@@ -183,7 +185,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
         rejects = [*found.rejects, *plan.rejects, *render_rejects(storage, plan)]
         photos = len(found.photos) + len(found.rejects)
         misses = count_misses(found.photos, rejects)
-        record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings, misses)
+        models = model_uses(context.recipe)
+        record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings, misses, models)
         _write_rejects(storage, rejects)
         forget_gallery(storage)
         storage.sync_folders(SHARDS, INDEX, REJECTS)
@@ -298,6 +301,7 @@ def _write_rejects(storage: Storage, rejects: list[Reject]) -> None:
 
 
 def _write_last_run(storage: Storage, report: BuildResult, workers: int) -> None:
+    commit, dirty = checkout()
     run = LastRun(
         workers=workers,
         photos_analysed=report.analysed,
@@ -305,6 +309,8 @@ def _write_last_run(storage: Storage, report: BuildResult, workers: int) -> None
         samples_reused=report.reused,
         wall_seconds={name: round(value, 3) for name, value in report.wall.items()},
         work_seconds={name: round(value, 3) for name, value in sorted(report.work.items())},
+        commit=commit,
+        dirty=dirty,
     )
     write_last_run(storage, run)
 

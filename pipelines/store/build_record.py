@@ -22,7 +22,7 @@ from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
 from faceloom.schemas.recipe import Recipe, parse_recipe
-from faceloom.schemas.release import GroupMisses
+from faceloom.schemas.release import GroupMisses, ModelUse
 from faceloom.schemas.versions import ANALYSER, RENDERER
 
 _PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "sizes_from", "model")
@@ -71,6 +71,7 @@ class BuildRecord(BaseModel):
         misses: photos in which the detector found no face, by attribute and value.
         by_split, by_mask, by_source: number of samples written.
         warnings: messages about sources and splits.
+        models: trained models that samples depend on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,6 +95,7 @@ class BuildRecord(BaseModel):
     by_mask: dict[str, NonNegativeInt]
     by_source: dict[str, NonNegativeInt]
     warnings: tuple[str, ...] = ()
+    models: tuple[ModelUse, ...] = ()
     shards: tuple[ShardRecord, ...]
 
     @property
@@ -184,6 +186,7 @@ def make_record(
     rejects: list[Reject],
     warnings: tuple[str, ...] = (),
     misses: tuple[GroupMisses, ...] = (),
+    models: tuple[ModelUse, ...] = (),
 ) -> BuildRecord:
     """Make the record of a build from the indexes of its shards.
 
@@ -192,6 +195,7 @@ def make_record(
         rejects: of all stages.
         warnings: messages about sources and splits.
         misses: of the detector, by groups of photos.
+        models: trained models that samples depend on.
 
     Raises:
         FaceloomError: planned differs from written plus rejected, or a photo is neither planned nor rejected.
@@ -235,6 +239,7 @@ def make_record(
         by_mask=dict(sorted(by_mask.items())),
         by_source=dict(sorted(by_source.items())),
         warnings=warnings,
+        models=models,
         shards=tuple(shards),
     )
 

@@ -22,6 +22,7 @@ class LastRun(BaseModel):
         photos_analysed, samples_rendered, samples_reused: by this run.
         wall_seconds: by stage, on the clock.
         work_seconds: by kind of work, summed over worker processes.
+        commit, dirty: the checkout that it ran from; see `checkout`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +32,8 @@ class LastRun(BaseModel):
     samples_reused: NonNegativeInt
     wall_seconds: dict[str, Finite]
     work_seconds: dict[str, Finite]
+    commit: str = ""
+    dirty: bool = False
 
 
 def write_last_run(storage: Storage, run: LastRun) -> None:

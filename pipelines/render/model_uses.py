@@ -1,0 +1,40 @@
+"""The trained models that the samples of a recipe depend on, with their digests and terms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from faceloom.models.checkpoint import BEST, read_card
+from faceloom.pipelines.analyse.model_files import (
+    LANDMARK_MODEL_TERMS,
+    file_digest,
+    find_landmark_model,
+    is_packaged_model,
+)
+from faceloom.pipelines.render.features import features_digest
+from faceloom.schemas.masks import AutoencoderMask
+from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.release import ModelUse
+
+
+def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
+    """List the models of a recipe: the landmark model, the networks of its masks, the network of its features.
+
+    The licence of a mask network names the licences of the photos that it was trained on, as its card lists them.
+
+    Raises:
+        ModelFileError, CheckpointError, RecipeError: a model is missing.
+    """
+    given = recipe.faces.landmark_model
+    landmarks = find_landmark_model(given)
+    terms = LANDMARK_MODEL_TERMS if is_packaged_model(given) else ""
+    uses = [ModelUse(role="landmarks", name=landmarks.name, sha256=file_digest(landmarks), licence=terms)]
+    folders = dict.fromkeys(mask.checkpoint for mask in recipe.masks if isinstance(mask, AutoencoderMask))
+    for folder in map(Path, folders):
+        card = read_card(folder)
+        licence = ", ".join(sorted(card.data.licences))
+        trained = f"trained on photos with these licences: {licence}" if licence else ""
+        uses.append(ModelUse(role="mask", name=folder.name, sha256=card.files[BEST].sha256, licence=trained[:10_000]))
+    if features := recipe.output.features:
+        uses.append(ModelUse(role="features", name=Path(features.model).name, sha256=features_digest(features)))
+    return tuple(uses)
