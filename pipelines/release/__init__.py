@@ -1,0 +1,1 @@
+"""Releases: published, verified, handed over and withdrawn."""

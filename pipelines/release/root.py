@@ -1,0 +1,115 @@
+"""The folder of releases: its marker, its lock, and what killed processes left in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from faceloom.pipelines.store.paths import (
+    LOCK,
+    MARKER,
+    RELEASE,
+    RELEASES,
+    ROOT_FOLDERS,
+    TOMBSTONE,
+    release_file,
+    release_folder,
+)
+from faceloom.pipelines.store.storage import Storage, is_partial
+from faceloom.schemas.errors import ReleaseError, StorageError
+from faceloom.schemas.json_text import parse_json
+
+_MARK = {"what": "a folder of faceloom releases", "format": 1}
+_MOST_MARK_BYTES = 4096
+
+
+def open_root(path: str | os.PathLike[str]) -> Storage:
+    """Open a folder of releases.
+
+    Raises:
+        ReleaseError: the folder is none.
+        StorageError: its marker cannot be read.
+    """
+    storage = Storage(str(path))
+    if not _is_marked(storage):
+        remedy = "Give the folder that `faceloom release create` wrote, with --root or FACELOOM_ROOT"
+        raise ReleaseError("no releases in this folder", where=storage.root, remedy=remedy)
+    return storage
+
+
+@contextlib.contextmanager
+def locked_root(storage: Storage, *, create: bool = False) -> Iterator[None]:
+    """Lock a folder of releases for one process, and delete what killed processes left.
+
+    Args:
+        storage: the folder.
+        create: create the folder and its marker if they are missing.
+
+    Raises:
+        ReleaseError: the folder is none, and `create` is false or the folder holds other files.
+        StorageError: another process holds the lock, or the folder cannot be written or holds a link.
+    """
+    if create:
+        _refuse_if_foreign(storage)  # before the lock file is written
+    else:
+        open_root(storage.root)
+    with storage.exclusive():
+        if not _is_marked(storage):
+            _refuse_if_foreign(storage)
+            with storage.write(MARKER) as stream:
+                stream.write((json.dumps(_MARK) + "\n").encode())
+        storage.sweep_partials(ROOT_FOLDERS)
+        _sweep_unfinished(storage)
+        yield
+
+
+def _is_marked(storage: Storage) -> bool:
+    if not os.path.lexists(storage.local(MARKER)):
+        return False
+    where = str(storage.local(MARKER))
+    try:
+        mark = parse_json(storage.read_bytes(MARKER, _MOST_MARK_BYTES), _MOST_MARK_BYTES)
+    except ValueError as error:
+        remedy = "Get an undamaged copy of the file, or choose another folder"
+        raise StorageError(f"this is not the marker of a folder of releases: {error}", where=where,
+                           remedy=remedy) from None  # fmt: skip
+    if not isinstance(mark, dict) or mark.get("what") != _MARK["what"]:
+        what = "the folder belongs to something else, such as a build"
+        value = ascii(mark.get("what") if isinstance(mark, dict) else mark)[:80]
+        remedy = "Choose another folder for releases; a build goes into one with `faceloom release create`"
+        raise ReleaseError(what, where=where, value=value, remedy=remedy)
+    if mark.get("format") != _MARK["format"]:
+        what, value = "this version does not know the format of the folder", ascii(mark.get("format"))[:40]
+        remedy = "Use the version of faceloom that wrote it, or a later one"
+        raise ReleaseError(what, where=where, value=value, remedy=remedy)
+    return True
+
+
+def _refuse_if_foreign(storage: Storage) -> None:
+    storage.check_folder()
+    for path in (LOCK, *ROOT_FOLDERS):
+        storage.local(path)  # refuses a link
+    if _is_marked(storage):
+        return
+    if foreign := [name for name in storage.names() if name != LOCK and not is_partial(name)]:
+        what = "the folder holds files that are not of releases"
+        shown = ", ".join(foreign[:3])
+        raise ReleaseError(what, where=storage.root, value=shown, remedy="Choose a new or empty folder")
+
+
+def _sweep_unfinished(storage: Storage) -> None:
+    """Delete the folders of releases that were not finished: those without a manifest."""
+    by_folder: dict[tuple[str, ...], list[str]] = {}
+    for path in storage.list(RELEASES):
+        parts = Path(path).parts
+        if len(parts) == 4:
+            by_folder.setdefault(parts[1:3], []).append(path)
+    for (name, version), paths in by_folder.items():
+        if not {release_file(name, version, file) for file in (RELEASE, TOMBSTONE)} & {*paths}:
+            for path in paths:
+                storage.remove(path)
+            with contextlib.suppress(OSError):
+                storage.local(release_folder(name, version)).rmdir()
