@@ -329,20 +329,17 @@ def is_partial(path: str) -> bool:
 
 
 def _link_new(partial: Path, final: Path) -> None:
-    """Rename a file to a name that must be free, by a hard link: unlike a rename, it never replaces a file."""
-    taken = os.path.lexists(final)
-    if not taken:
-        try:
-            os.link(partial, final)
-            partial.unlink()
-        except FileExistsError:
-            taken = True
-        except OSError as error:
-            if error.errno not in _CANNOT_LINK:
-                raise
-            partial.replace(final)  # here the lock of the folder alone keeps others out
-    if taken:
-        raise StorageError("this file exists already", where=str(final), remedy="See what it holds, and choose another")
+    """Rename a file to a name that must be free. Unlike a rename, a hard link never replaces a file."""
+    try:
+        os.link(partial, final)
+        partial.unlink()
+    except OSError as error:
+        if os.path.lexists(final):
+            remedy = "See what it holds, and choose another"
+            raise StorageError("this file exists already", where=str(final), remedy=remedy) from None
+        if error.errno not in _CANNOT_LINK:
+            raise
+        partial.replace(final)  # here the lock of the folder alone keeps others out
 
 
 def _link_error(place: str) -> StorageError:
