@@ -51,12 +51,14 @@ def set_names(storage: Storage) -> list[str]:
 
 
 def read_versions(storage: Storage, name: str) -> Versions:
-    """The releases of a set; none if there is no such set.
+    """The releases of a set; none if there is no such set. A purge that was interrupted counts as one that ended.
 
     Raises:
         StorageError: the log of the set is damaged, or the folder cannot be read.
     """
-    found = [version for held, version, file in _files(storage, name) if held == name and file == RELEASE]
+    files = _files(storage, name)
+    purged = {version for _, version, file in files if file == TOMBSTONE}
+    found = [version for _, version, file in files if file == RELEASE and version not in purged]
     log = read_log(storage, name)
     return Versions(tuple(sorted(found, key=version_key)), yanked(log), channels(log))
 

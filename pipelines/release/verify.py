@@ -12,7 +12,7 @@ from faceloom.pipelines.release.publish import BESIDE
 from faceloom.pipelines.release.resolve import parsed_reference, resolve, short_name
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
-from faceloom.pipelines.store.file_faults import Fault, Listed, fault_of, find_fault, find_shard_faults
+from faceloom.pipelines.store.file_faults import Fault, ListedFile, fault_of, find_fault, find_shard_faults
 from faceloom.pipelines.store.paths import RELEASE, SUMS, release_file
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
@@ -138,7 +138,7 @@ def _faults_beside(storage: Storage, name: str, version: str) -> list[Fault]:
         except StorageError as error:
             faults.append(fault_of(error, AGAIN)._replace(file=path))
             continue
-        if fault := find_fault(storage, Listed(path, size, sha256), AGAIN):
+        if fault := find_fault(storage, ListedFile(path, size, sha256), AGAIN):
             faults.append(fault)
     return faults
 

@@ -30,7 +30,7 @@ class Fault(NamedTuple):
         return printable(" ".join(f"{self.file}: {self.what}. {self.remedy}".split()))
 
 
-class Listed(NamedTuple):
+class ListedFile(NamedTuple):
     """A file as it is listed. Without a digest, only its length is compared."""
 
     path: str
@@ -44,7 +44,7 @@ def fault_of(error: StorageError, remedy: str) -> Fault:
     return Fault(error.where, f"{error.what}{value}", error.remedy if is_unreadable(error) else remedy)
 
 
-def find_fault(storage: Storage, file: Listed, remedy: str) -> Fault | None:
+def find_fault(storage: Storage, file: ListedFile, remedy: str) -> Fault | None:
     """Compare one file with what is listed; None if it is the same."""
     try:
         if not storage.exists(file.path):
@@ -99,8 +99,8 @@ def find_shard_faults(
 
 
 def _shard_faults(storage: Storage, remedy: str, digests: bool, deep: bool, shard: ShardRecord) -> list[Fault]:
-    tar = Listed(shard_tar(shard.name), shard.bytes, shard.sha256 if deep else "")
-    index = Listed(shard_index(shard.name), shard.index_bytes, shard.index_sha256 if digests else "")
+    tar = ListedFile(shard_tar(shard.name), shard.bytes, shard.sha256 if deep else "")
+    index = ListedFile(shard_index(shard.name), shard.index_bytes, shard.index_sha256 if digests else "")
     found = list(_present(find_fault(storage, file, remedy) for file in (tar, index)))
     if not deep or any(fault.file == index.path for fault in found):
         return found

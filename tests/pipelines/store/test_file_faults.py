@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from faceloom.pipelines.store.build_record import read_record
-from faceloom.pipelines.store.file_faults import Fault, Listed, fault_of, find_fault, find_shard_faults
+from faceloom.pipelines.store.file_faults import Fault, ListedFile, fault_of, find_fault, find_shard_faults
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
@@ -26,22 +26,22 @@ def storage(tmp_path: Path) -> Storage:
 
 
 def test_the_same_file_has_no_fault(storage: Storage) -> None:
-    assert find_fault(storage, Listed("a", 4, SUM), "remedy") is None
-    assert find_fault(storage, Listed("a", 4), "remedy") is None
+    assert find_fault(storage, ListedFile("a", 4, SUM), "remedy") is None
+    assert find_fault(storage, ListedFile("a", 4), "remedy") is None
 
 
 @pytest.mark.parametrize(
     ("file", "what"),
     [
-        (Listed("b", 4), "missing"),
-        (Listed("a", 5, SUM), "has 4 bytes, and 5 are listed"),
-        (Listed("a", 4, "0" * 64), "sha256"),
-        (Listed("folder", 4), "no regular file"),
-        (Listed("link", 4), "a link"),
-        (Listed("a/b", 4), "missing"),
+        (ListedFile("b", 4), "missing"),
+        (ListedFile("a", 5, SUM), "has 4 bytes, and 5 are listed"),
+        (ListedFile("a", 4, "0" * 64), "sha256"),
+        (ListedFile("folder", 4), "no regular file"),
+        (ListedFile("link", 4), "a link"),
+        (ListedFile("a/b", 4), "missing"),
     ],
 )
-def test_a_difference_is_named_with_the_remedy(file: Listed, what: str, storage: Storage) -> None:
+def test_a_difference_is_named_with_the_remedy(file: ListedFile, what: str, storage: Storage) -> None:
     fault = find_fault(storage, file, "Do this")
     assert fault and fault.file == file.path and what in fault.what and fault.remedy == "Do this"
 
@@ -55,7 +55,7 @@ def test_permission_is_asked_for(storage: Storage, monkeypatch: pytest.MonkeyPat
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    fault = find_fault(storage, Listed("a", 4, SUM), "Delete it")
+    fault = find_fault(storage, ListedFile("a", 4, SUM), "Delete it")
     assert fault and "permission" in fault.remedy
     assert fault_of(StorageError("damaged", where="a"), "Delete it").remedy == "Delete it"
 
