@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from faceloom.pipelines.read.sample_lookup import open_samples as open_samples
     from faceloom.pipelines.read.split_reader import open_split as open_split
     from faceloom.pipelines.recipe.load import load_recipe as load_recipe
+    from faceloom.pipelines.release.open_release import open_release as open_release
     from faceloom.pipelines.training.api import train as train
     from faceloom.schemas.errors import FaceloomError as FaceloomError
     from faceloom.schemas.recipe import Recipe as Recipe
@@ -42,6 +43,7 @@ _PLACES = {
     "evaluate": "faceloom.pipelines.evaluation.api",
     "export": "faceloom.pipelines.api",
     "load_recipe": "faceloom.pipelines.recipe.load",
+    "open_release": "faceloom.pipelines.release.open_release",
     "open_samples": "faceloom.pipelines.read.sample_lookup",
     "open_split": "faceloom.pipelines.read.split_reader",
     "plan": "faceloom.pipelines.api",
@@ -58,6 +60,7 @@ __all__ = [
     "evaluate",
     "export",
     "load_recipe",
+    "open_release",
     "open_samples",
     "open_split",
     "plan",
