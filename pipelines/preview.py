@@ -9,7 +9,7 @@ from faceloom.pipelines.analyse.survey import Survey
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.reuse import find_reuse
 from faceloom.pipelines.store.build_record import BuildRecord, count_rejects, read_record
-from faceloom.pipelines.store.checked_shards import check_shards
+from faceloom.pipelines.store.file_faults import Fault, find_shard_faults
 from faceloom.pipelines.store.last_run import LastRun, read_last_run
 from faceloom.pipelines.store.parquet_tables import read_rejects
 from faceloom.pipelines.store.paths import (
@@ -28,6 +28,9 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
+
+BUILD_AGAIN = "Run the same `faceloom build` again, which makes it anew, or get an undamaged copy"
+"""What to do about a damaged file of a build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,14 @@ class Shown:
         disk: its size.
         last_run: the timings of the last run that did any work; None if there are none.
         notices: what is wrong with information that the build itself does not need.
+        faults: shards and indexes that are missing or of another length than listed.
     """
 
     record: BuildRecord
     disk: Disk
     last_run: LastRun | None
     notices: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class Preview:
 
 
 def look(storage: Storage) -> Shown:
-    """Read the counts and sizes of a finished build. A shard of another length than listed becomes a warning.
+    """Read the counts and sizes of a finished build. A file of another length than listed becomes a fault.
 
     Raises:
         StorageError: there is no finished build.
@@ -124,11 +129,8 @@ def look(storage: Storage) -> Shown:
         last_run = read_last_run(storage)
     except StorageError as error:
         notices.append(str(error))
-    try:
-        check_shards(storage, record)
-    except StorageError as error:
-        notices.append(str(error))
-    return Shown(record, _disk(storage, record), last_run, tuple(notices))
+    faults = find_shard_faults(storage, record.shards, BUILD_AGAIN, digests=False)
+    return Shown(record, _disk(storage, record), last_run, tuple(notices), tuple(faults))
 
 
 def all_rejects(storage: Storage) -> list[Reject]:

@@ -13,8 +13,10 @@ from faceloom.pipelines.cli.evaluate_command import app as evaluate_app
 from faceloom.pipelines.cli.output import DONE, FAILED, leave, say
 from faceloom.pipelines.cli.output_commands import app as output_app
 from faceloom.pipelines.cli.recipe_commands import app as recipe_app
+from faceloom.pipelines.cli.release_commands import release_app
 from faceloom.pipelines.cli.streams import guard_streams, output_fault
 from faceloom.pipelines.cli.train_command import app as train_app
+from faceloom.pipelines.cli.verify_command import app as verify_app
 from faceloom.pipelines.cli.view_command import app as view_app
 
 app = typer.Typer(
@@ -26,8 +28,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for commands in (build_app, output_app, view_app, recipe_app):
+for commands in (build_app, output_app, verify_app, view_app, recipe_app):
     app.add_typer(commands)
+app.add_typer(release_app, name="release")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 
@@ -69,9 +72,14 @@ def main() -> None:
 
 def _writes_files(words: list[str]) -> bool:
     """Whether the work of a command is to write files, so that what it prints is only a report."""
-    command = next((word for word in words if not word.startswith("-")), "")
+    named = [word for word in words if not word.startswith("-")]
+    command = " ".join(named[: 2 if named[:1] == ["release"] else 1])
     helps = bool({"-h", "--help"} & set(words))
-    return not helps and command in _WRITERS and (command != "clean" or "--yes" in words)
+    return not helps and command in _WRITERS and (command not in _ASKING or "--yes" in words)
 
 
-_WRITERS = frozenset({"build", "clean", "demo", "evaluate", "export", "sheet", "train"})
+_ASKING = frozenset({"clean", "release purge"})
+_WRITERS = frozenset(
+    {"build", "clean", "demo", "evaluate", "export", "sheet", "train"}
+    | {f"release {word}" for word in ("create", "erase", "pack", "promote", "purge", "unpack", "yank")}
+)

@@ -42,14 +42,15 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
     """End the process with a message without traceback, and an exit code.
 
     Args:
-        code: exit code of a FaceloomError; a damaged table is always a wrong argument.
+        code: exit code of a FaceloomError; a damaged table, or a release that does not exist, is always a wrong
+            argument.
         as_json: also write the error as a JSON document.
         debug: show the traceback of unexpected errors.
 
     Raises:
         typer.Exit: with the code.
     """
-    from faceloom.schemas.errors import FaceloomError, TableError
+    from faceloom.schemas.errors import FaceloomError, ReleaseError, TableError
 
     stop, hook = Stop(), threading.excepthook
     if not debug:
@@ -69,7 +70,7 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         if isinstance(error, FaceloomError):
             fault |= {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
             if not trace:
-                _refuse(str(error), fault, REFUSED if isinstance(error, TableError) else code, as_json)
+                _refuse(str(error), fault, REFUSED if isinstance(error, (ReleaseError, TableError)) else code, as_json)
         if debug and not trace:
             raise
         what = str(error) if trace else f"{type(error).__name__}: {error}"

@@ -31,11 +31,15 @@ def show(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Show what a build holds: samples, rejects, disk usage and timings."""
+    """Show what a build holds: samples, rejects, disk usage and timings.
+
+    If a shard is missing or has another length than it should, the exit code is 1. `verify` also compares contents.
+    """
     with ending(FAILED, as_json, debug):
         from dataclasses import asdict
 
         from faceloom.pipelines.api import open_build
+        from faceloom.pipelines.cli.release_summary import fault_lines
         from faceloom.pipelines.cli.summary import reject_examples, show_summary
         from faceloom.pipelines.preview import all_rejects, look
         from faceloom.pipelines.store.paths import REJECTS
@@ -48,13 +52,18 @@ def show(
             disk = {**asdict(shown.disk), "total": shown.disk.total}
             record = shown.record.model_dump(mode="json")
             last_run = shown.last_run and shown.last_run.model_dump(mode="json")
-            write_json({"out": str(out), **record, "disk": disk, "last_run": last_run, **listed})
+            faults = [fault._asdict() for fault in shown.faults]
+            write_json({"out": str(out), **record, "disk": disk, "last_run": last_run, "faults": faults, **listed})
             for notice in shown.notices:
                 say(f"Notice: {notice}")
         else:
             show_blocks([*show_summary(shown, str(out)), *reject_examples(dropped)])
             if dropped:
                 say(f"Every reject with its reason: {out}/{REJECTS}/*.parquet")
+        for line in fault_lines(shown.faults):
+            say(line)
+        if shown.faults:
+            raise typer.Exit(FAILED)
 
 
 @app.command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from faceloom.pipelines.preview import all_rejects
+from faceloom.pipelines.preview import BUILD_AGAIN, all_rejects
 from faceloom.pipelines.release.channel_log import read_log
 from faceloom.pipelines.release.manifest import AGAIN, Published, read_manifest
 from faceloom.pipelines.release.publish import BESIDE
@@ -19,7 +19,6 @@ from faceloom.schemas.errors import StorageError
 
 _MOST_SUMS = 4096
 _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._]{1,40})")
-BUILD_AGAIN = "Run the same `faceloom build` again, which makes it anew, or get an undamaged copy"
 
 
 class Verified(NamedTuple):

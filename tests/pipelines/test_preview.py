@@ -109,15 +109,18 @@ def test_superseded_shards_are_told_apart(table: Path, out: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("data", [None, b"short"])
-def test_a_shard_of_another_length_is_a_warning(out: Path, tmp_path: Path, data: bytes | None) -> None:
+def test_every_file_of_another_length_is_a_fault(out: Path, tmp_path: Path, data: bytes | None) -> None:
     shutil.copytree(out, tmp_path / "out")
-    assert look(Storage(str(tmp_path / "out"))).notices == ()
-    shard = min((tmp_path / "out" / "shards").iterdir())
-    shard.unlink()
-    if data:
-        shard.write_bytes(data)
-    (notice,) = look(Storage(str(tmp_path / "out"))).notices
-    assert notice.startswith(f"shards/{shard.name}: the shard ") and "`faceloom build` again" in notice
+    assert look(Storage(str(tmp_path / "out"))).faults == ()
+    damaged = [min((tmp_path / "out" / folder).iterdir()) for folder in ("shards", "index")]
+    for path in damaged:
+        path.unlink()
+        if data:
+            path.write_bytes(data)
+    faults = look(Storage(str(tmp_path / "out"))).faults
+    assert [fault.file for fault in faults] == [f"{path.parent.name}/{path.name}" for path in damaged]
+    assert all(("5 bytes" if data else "missing") in fault.what for fault in faults)
+    assert all("`faceloom build` again" in fault.remedy for fault in faults)
 
 
 def test_last_run_is_the_last_that_worked(table: Path, out: Path, tmp_path: Path) -> None:

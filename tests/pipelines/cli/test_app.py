@@ -14,7 +14,7 @@ import pytest
 from faceloom.pipelines.cli import app as cli
 from tests.pipelines.cli.running import run
 
-COMMANDS = ("build", "plan", "show", "export", "clean", "sheet", "view", "recipes")
+COMMANDS = ("build", "plan", "show", "export", "clean", "sheet", "verify", "view", "recipes")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -142,6 +142,8 @@ def test_a_report_that_cannot_be_written_is_no_failure_of_the_work(tmp_path: Pat
     [
         ("build r --out o", True), ("--version", False), ("plan r --out o", False), ("clean o", False),
         ("clean o --yes", True), ("build --help", False), ("show build", False), ("", False),
+        ("release create n 1.0.0 --from o", True), ("release list", False), ("release", False),
+        ("release purge n@1.0.0", False), ("release purge n@1.0.0 --yes", True),
     ],
 )  # fmt: skip
 def test_commands_whose_work_is_files(words: str, writes: bool) -> None:

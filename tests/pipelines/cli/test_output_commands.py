@@ -70,6 +70,19 @@ def test_damaged_timings_do_not_end_show(damage: str, recipe: Path, table: Path,
     assert json.loads(asked.stdout)["last_run"] is None and "damaged timings" in asked.stderr
 
 
+def test_missing_shards_do_not_pass_silently(recipe: Path, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    shard = min((out / "shards").iterdir())
+    shard.unlink()
+    shown = run("show", out)
+    assert shown.exit_code == 1 and f"shards/{shard.name}: the file is missing" in shown.stderr
+    assert "1 file is damaged or missing" in shown.stderr and "faceloom build" in shown.stderr
+    asked = run("show", out, "--json")
+    assert asked.exit_code == 1
+    assert [fault["file"] for fault in json.loads(asked.stdout)["faults"]] == [f"shards/{shard.name}"]
+
+
 def test_a_sheet_is_drawn(recipe: Path, table: Path, tmp_path: Path) -> None:
     import cv2
 
