@@ -131,3 +131,11 @@ def test_the_reader_is_held_against_bare_webdataset() -> None:
         "verify=True",
     ] * 2
     assert len(re.findall(r"by key +\d+\.\d\d ms median", "\n".join(lines))) == 2
+
+
+def test_verifying_a_release_is_timed() -> None:
+    lines = run("verify.py", "--shards", 20, "--samples", 10, "--rounds", 2).splitlines()
+    assert lines[0].startswith("20 shards of 10 samples, load ")
+    timed = [re.fullmatch(r"verified in (\d+\.\d\d) s, limit 5 s for 1,000 shards", line) for line in lines[1:3]]
+    assert all(match and float(match[1]) < 5 for match in timed)
+    assert re.fullmatch(r"--deep compares [\d,]+ MB/s with one thread", lines[3])
