@@ -29,7 +29,7 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 NAMES = [path.name for path in DOCUMENTS]
 BIN = Path(sys.executable).parent
-LONG = ["guide.md", "output.md"]
+LONG = ["guide.md", "output.md", "releases.md"]
 
 
 def text_of(name: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 import faceloom
 
 HEAVY = {"cv2", "apache_beam", "numpy", "pydantic", "pyarrow", "torch", "dlib", "typer", "rich", "ruamel"}
-PUBLIC = {"load_recipe", "plan", "build", "open_split", "export", "train", "evaluate", "__version__"}
+PUBLIC = {"load_recipe", "plan", "build", "open_split", "open_release", "export", "train", "evaluate", "__version__"}
 
 
 def test_the_public_names() -> None:
