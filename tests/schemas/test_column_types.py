@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -87,3 +88,19 @@ def test_a_document_that_is_no_model_is_one_line(data: bytes, message: str) -> N
         parse_model(_Named, data, 200)
     assert "\n" not in str(caught.value)
     assert parse_model(_Named, b'{"name": "a"}', 200) == _Named(name="a")
+
+
+def test_a_large_document_is_refused_at_once() -> None:
+    class Listed(BaseModel):
+        names: tuple[str, ...]
+        first: str
+        second: str
+
+    many = b'{"names": [' + b"1," * types.MOST_ITEMS + b"1]}"
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match="more than 500,000 values"):
+        parse_model(Listed, many, len(many))
+    long = b'{"names": [' + b'["x"],' * 50_000 + b'["x"]]}'
+    with pytest.raises(ValueError, match=r"^first: missing"):
+        parse_model(Listed, long, len(long))
+    assert time.perf_counter() - started < 8
