@@ -173,7 +173,7 @@ def make(rng: Random) -> Case:
         if name in _PLAIN and rng.random() < 0.8:
             changes[name] = notes.dump(tweak(rng, json.loads(data)))
         elif name.endswith(".parquet") and rng.random() < 0.7:
-            changes[name] = _changed(rng, data)
+            changes[name] = changed(rng, data)
         else:
             changes[name] = mutate(rng, data, list(finished_build().values()))
     if rng.random() < 0.1:
@@ -181,7 +181,8 @@ def make(rng: Random) -> Case:
     return _case(changes)
 
 
-def _changed(rng: Random, data: bytes) -> bytes:
+def changed(rng: Random, data: bytes) -> bytes:
+    """A Parquet file with a column or its metadata exchanged."""
     table = pq.read_table(io.BytesIO(data))
     column = rng.choice(table.column_names)
     at = table.column_names.index(column)
