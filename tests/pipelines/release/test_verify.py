@@ -20,7 +20,7 @@ from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError, StorageError
 
-as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+not_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
 
 
 def files(root: Storage) -> list[str]:
@@ -136,7 +136,7 @@ def test_an_unknown_release_is_refused(own_root: Storage) -> None:
             verify_release(own_root, reference)
 
 
-@as_root
+@not_root
 def test_a_reader_without_permission_is_advised_to_ask(own_root: Storage) -> None:
     index = own_root.local(shard_index(resolve_shard(own_root)))
     index.chmod(0)
