@@ -145,7 +145,8 @@ def fault_lines(faults: Sequence[Fault]) -> Iterable[str]:
     if len(faults) > MOST_FAULTS:
         yield f"and {len(faults) - MOST_FAULTS:,} more; --json lists all"
     if faults:
-        yield f"{len(faults):,} files are damaged or missing" if faults[1:] else "1 file is damaged or missing"
+        count = f"{len(faults):,} files differ" if faults[1:] else "1 file differs"
+        yield f"{count} from what is listed, or cannot be read"
 
 
 def show_verified(done: Verified, what: str, *, as_json: bool, deep: bool) -> None:

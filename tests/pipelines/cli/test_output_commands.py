@@ -77,7 +77,7 @@ def test_missing_shards_do_not_pass_silently(recipe: Path, table: Path, tmp_path
     shard.unlink()
     shown = run("show", out)
     assert shown.exit_code == 1 and f"shards/{shard.name}: the file is missing" in shown.stderr
-    assert "1 file is damaged or missing" in shown.stderr and "faceloom build" in shown.stderr
+    assert "1 file differs from what is listed, or cannot be read" in shown.stderr and "faceloom build" in shown.stderr
     asked = run("show", out, "--json")
     assert asked.exit_code == 1
     assert [fault["file"] for fault in json.loads(asked.stdout)["faults"]] == [f"shards/{shard.name}"]

@@ -94,7 +94,7 @@ def test_every_fault_is_named_and_the_code_is_1(root: Path) -> None:
     index.unlink()
     deep = run("release", "verify", "faces@1.0.0", "--deep", "--root", root)
     assert deep.exit_code == 1 and shard.name in deep.stderr and index.name in deep.stderr
-    assert "2 files are damaged or missing" in deep.stderr and "faceloom release unpack" in deep.stderr
+    assert "2 files differ from what is listed" in deep.stderr and "faceloom release unpack" in deep.stderr
     faults = json.loads(run("release", "verify", "faces@1.0.0", "--json", "--root", root).stdout)["faults"]
     assert [fault["file"] for fault in faults] == [f"index/{index.name}"]
     shown = run("release", "show", "faces@1.0.0", "--root", root)

@@ -17,7 +17,7 @@ from faceloom.pipelines.store.file_faults import Fault
 def test_faults_are_counted_and_long_lists_are_cut() -> None:
     assert [*fault_lines([])] == []
     one, last = fault_lines([Fault("a", "damaged", "Do this")])
-    assert one == "a: damaged. Do this" and last == "1 file is damaged or missing"
+    assert one == "a: damaged. Do this" and last == "1 file differs from what is listed, or cannot be read"
     lines = [*fault_lines([Fault("a", "damaged", "Do this")] * (MOST_FAULTS + 5))]
     assert len(lines) == MOST_FAULTS + 2 and "5 more" in lines[-2] and "105 files" in lines[-1]
 
