@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from faceloom.pipelines.preview import all_rejects
 from faceloom.pipelines.release.manifest import Published, pool_name, read_manifest
 from faceloom.pipelines.release.provenance import code_of, count_content, kinds_of
 from faceloom.pipelines.release.publish import free_unused, publish, refuse_existing
@@ -83,7 +82,7 @@ def create_release(
                 sizes[is_shared] += shard.bytes + shard.index_bytes
                 watcher.done(count)
             release = _manifest(storage, name, version, description, build, record, tuple(shards))
-            done = publish(storage, release, record=record, rejects=all_rejects(build), watcher=watcher)
+            done = publish(storage, release, record=record, watcher=watcher)
         finally:
             with contextlib.suppress(StorageError):  # verify names what is wrong
                 free_unused(storage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from faceloom.pipelines.release.manifest import Published, digest_of, manifest_bytes, published, read_manifest
 from faceloom.pipelines.release.resolve import read_versions, set_names
@@ -24,7 +24,6 @@ from faceloom.pipelines.store.paths import (
 )
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import GateError, ReleaseError, StorageError
-from faceloom.schemas.photos import Reject
 from faceloom.schemas.release import Release
 
 BESIDE = (CROISSANT, DATA_CARD, GALLERY)
@@ -36,7 +35,6 @@ def publish(
     release: Release,
     *,
     record: BuildRecord | None = None,
-    rejects: Sequence[Reject] = (),
     watcher: Watcher,
 ) -> Published:
     """Publish a release. Hold `locked_root`.
@@ -45,7 +43,6 @@ def publish(
         root: the folder of releases, whose pool holds the shards.
         release: the manifest without the results of gates; its parent, if any, is a release of the same folder.
         record: of the build that it comes from, if it comes from one.
-        rejects: of that build, for the gallery.
         watcher: receives the progress.
 
     Returns:
@@ -72,7 +69,7 @@ def publish(
     files = {
         CROISSANT: croissant_json(done.release),
         DATA_CARD: card_markdown(root, done.release).encode(),
-        GALLERY: gallery_html(root, f"{name} {version}", done.shards, rejects, watcher),
+        GALLERY: gallery_html(root, f"{name} {version}", done.shards, done.release.rejects, watcher),
     }
     write_release(root, done, files)
     return done
