@@ -237,6 +237,20 @@ def check_index_columns(table: pa.Table, path: str) -> dict[str, list[Any]]:
     return columns
 
 
+def read_index_table(storage: Storage, path: str, names: Sequence[str]) -> pa.Table:
+    """Read some columns of an index as an Arrow table, for work on millions of rows. Values are of the columns' types,
+    and not checked any further.
+
+    Raises:
+        StorageError: the index cannot be read or is damaged, or one of these columns lacks a value that it needs.
+    """
+    table = read_table(storage, path, _schema(IndexRow), names)
+    for name in names:
+        if name not in ("licence", "consent") and table.column(name).null_count:
+            raise damaged(path, f"column {name}: a row lacks a value")
+    return table
+
+
 def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) -> None:
     """Write a piece of the face table: a row per face, and one without landmarks per rejected photo."""
     shared = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
