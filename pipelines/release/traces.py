@@ -1,0 +1,128 @@
+"""What a person leaves in tables and texts: how an erasure recognises it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.photos import Reject
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = ("key", "split", "identity", "people", "source", "uri", "photo_sha256", "parents")
+"""Columns of an index that traces are found in."""
+REDACTED = "erased"
+"""What stands in a manifest in place of a text that names an erased person."""
+_KEY_LETTERS = 16  # of a photo's sha256 in the keys of its samples
+_STEP = re.compile(r"/|::")
+
+
+@dataclass(frozen=True)
+class Traces:
+    """A person, or photos, to erase, and how files refer to them.
+
+    Attributes:
+        identity: of the person; empty if only photos are erased.
+        asked: sha256 of the photos to erase, whoever is on them.
+        photos: sha256 of all photos concerned.
+        places: source and path of these photos.
+    """
+
+    identity: str = ""
+    asked: frozenset[str] = frozenset()
+    photos: frozenset[str] = frozenset()
+    places: frozenset[tuple[str, str]] = frozenset()
+
+    def rows(self, table: pa.Table) -> list[bool]:
+        """For each row of an index whether the person or a photo to erase is in its sample, as a parent too.
+
+        Args:
+            table: `COLUMNS` of an index.
+        """
+        columns = (table[name].to_pylist() for name in ("identity", "people", "photo_sha256", "parents"))
+        return [
+            self._shows(identity, people, photo) or any(self._is_parent(parent) for parent in parents)
+            for identity, people, photo, parents in zip(*columns, strict=True)
+        ]
+
+    def _shows(self, identity: str, people: Iterable[str], photo: str) -> bool:
+        return photo in self.asked or (bool(self.identity) and (identity == self.identity or self.identity in people))
+
+    def _is_parent(self, parent: Mapping[str, str]) -> bool:
+        return parent["photo_sha256"] in self.asked or (bool(self.identity) and parent["identity"] == self.identity)
+
+    def with_photos_of(self, tables: Iterable[pa.Table]) -> Traces:
+        """The same, with the photos that indexes list for it."""
+        photos, places = {*self.photos, *self.asked}, set(self.places)
+        for table in tables:
+            for photo, place in self._photos_in(table):
+                photos.add(photo)
+                places.add(place)
+        return Traces(self.identity, self.asked, frozenset(photos), frozenset(places))
+
+    def _photos_in(self, table: pa.Table) -> Iterator[tuple[str, tuple[str, str]]]:
+        import pyarrow as pa
+
+        for row in table.filter(pa.array(self.rows(table), pa.bool_())).to_pylist():
+            for parent in row["parents"]:
+                if self._is_parent(parent):
+                    yield parent["photo_sha256"], (parent["source"], parent["uri"])
+            if not row["parents"]:
+                yield row["photo_sha256"], (row["source"], row["uri"])
+
+    def rejects(self, reject: Reject) -> bool:
+        """Whether a reject is of the person or a photo. One too many does no harm: rejects only inform."""
+        of_photo = (reject.source, reject.uri) in self.places or self.names_path(reject.uri)
+        return of_photo or self.names(reject.key) or self.names(reject.message)
+
+    def names_path(self, path: str) -> bool:
+        """Whether the path of a photo has the identity as a folder or as its name, or is that of a photo."""
+        if any(path in (uri, f"{source}/{uri}") for source, uri in self.places):
+            return True
+        steps = _STEP.split(path)
+        return bool(self.identity) and self.identity in {*steps, *(step.rpartition(".")[0] for step in steps)}
+
+    def names(self, text: str) -> bool:
+        """Whether a text holds the identity as a word, the digest of a photo, or a key or path of one."""
+        return self._pattern.search(text) is not None
+
+    def redacted(self, value: Any) -> Any:
+        """A JSON value whose texts hold `REDACTED` in place of what `names` finds."""
+        if isinstance(value, str):
+            return self._pattern.sub(REDACTED, value)
+        if isinstance(value, dict):
+            return {self._pattern.sub(REDACTED, name): self.redacted(inner) for name, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.redacted(inner) for inner in value]
+        return value
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        parts = [rf"{photo[:_KEY_LETTERS]}(?:{photo[_KEY_LETTERS:]})?" for photo in sorted(self.photos)]
+        words = sorted({uri for _, uri in self.places}, key=len, reverse=True)
+        if any(letter.isalpha() for letter in self.identity):  # a number is found in any text
+            words.append(self.identity)
+        parts += [rf"(?<!\w){re.escape(word)}(?!\w)" for word in words]
+        return re.compile("|".join(parts) or r"(?!)")
+
+
+def traces_of(identity: str = "", photos: Iterable[str] = ()) -> Traces:
+    """The traces of a person, of photos, or of both.
+
+    Raises:
+        FaceloomError: neither is given, or a photo is no sha256.
+    """
+    asked = frozenset(photo.strip().lower() for photo in photos)
+    for photo in asked:
+        if not re.fullmatch(r"[0-9a-f]{64}", photo):
+            remedy = "Give the sha256 of the file, 64 hexadecimal digits, as `sha256sum` prints it"
+            raise FaceloomError("this is no digest of a photo", value=ascii(photo)[:80], remedy=remedy)
+    if not identity and not asked:
+        remedy = "Give --identity, --photo or both"
+        raise FaceloomError("nothing to erase is given", remedy=remedy)
+    return Traces(identity, asked, asked)

@@ -1,0 +1,70 @@
+"""A person is recognised in rows, rejects, paths and texts, and others are not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.pipelines.release.traces import REDACTED, Traces, traces_of
+from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.photos import Reject
+
+PHOTO, OTHER = "ab" * 32, "cd" * 32
+ADA = Traces("Ada", frozenset(), frozenset({PHOTO}), frozenset({("web", "people/ada-01.jpg")}))
+
+
+def reject(uri: str = "x.jpg", key: str = "", message: str = "too dark", source: str = "web") -> Reject:
+    return Reject("render", source, uri, "morph_folds", message, key)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        reject("people/ada-01.jpg"),
+        reject("Ada/7.jpg"),
+        reject("album.tar::Ada.jpg"),
+        reject(key=f"{PHOTO[:16]}-f00"),
+        reject(key=f"{OTHER[:16]}-f00-x-{PHOTO[:16]}-f00"),
+        reject(message="the mesh folds with people/ada-01.jpg"),
+        reject(message="too dark: Ada, photo 3"),
+    ],
+)
+def test_rejects_of_the_person(one: Reject) -> None:
+    assert ADA.rejects(one)
+
+
+@pytest.mark.parametrize(
+    "one", [reject(), reject("Adam/7.jpg"), reject(key=f"{OTHER[:16]}-f00"), reject(message="Adams")]
+)
+def test_rejects_of_others(one: Reject) -> None:
+    assert not ADA.rejects(one)
+
+
+def test_texts_are_redacted_at_any_depth() -> None:
+    plain = {"Ada": [f"of Ada, {PHOTO}", {"n": 1, "x": "Adam"}], "key": f"{PHOTO[:16]}-f00-m000", "none": None}
+    redacted = {
+        REDACTED: [f"of {REDACTED}, {REDACTED}", {"n": 1, "x": "Adam"}],
+        "key": f"{REDACTED}-f00-m000",
+        "none": None,
+    }
+    assert ADA.redacted(plain) == redacted
+
+
+def test_a_number_as_identity_is_no_word_of_a_text() -> None:
+    seven = traces_of("7")
+    assert not seven.names("7 samples") and seven.names_path("train/7/1.jpg") and not seven.names_path("train/77/1.jpg")
+
+
+@given(st.text(min_size=1), st.text())
+def test_odd_identities_break_nothing(identity: str, text: str) -> None:
+    traces = traces_of(identity)
+    assert not traces.names(traces.redacted(text)) or identity in REDACTED or REDACTED in identity
+    traces.rejects(reject(text or "x", message=identity))
+
+
+@pytest.mark.parametrize("photo", ["", "ab", "g" * 64, PHOTO + "0"])
+def test_a_photo_is_given_by_its_digest(photo: str) -> None:
+    with pytest.raises(FaceloomError, match="no digest of a photo"):
+        traces_of(photos=[photo])
+    assert traces_of(photos=[f" {PHOTO.upper()}\n"]).asked == {PHOTO}
