@@ -1,0 +1,110 @@
+"""What `release diff`, `release erase` and `release purge` print for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import RenderableType
+
+from faceloom.pipelines.cli.console import size_text
+from faceloom.pipelines.cli.summary import MOST_FILES, facts_table, table
+from faceloom.pipelines.release.build_erasure import BuildErasure
+from faceloom.pipelines.release.diff import Diff
+from faceloom.pipelines.release.erase import Erasure
+from faceloom.pipelines.release.purge import Purge
+
+MOST_PEOPLE = 20
+"""People that are listed; all of them come with --json."""
+MOST_CHANGES = 1000
+"""Changed samples that `--list` prints; all of them come with --json."""
+_NAMES = {"rerendered": "re-rendered", "lineage": "lineage only"}
+
+
+def diff_summary(found: Diff, *, listed: bool = False) -> list[RenderableType]:
+    """A diff: counts by kind and split, people, and, if they are asked for, the changed samples."""
+    shared, only_before, only_after = found.shards
+    facts = {
+        "before": f"{found.before}: {found.samples[0]:,} samples in {shared + only_before:,} shards",
+        "after": f"{found.after}: {found.samples[1]:,} samples in {shared + only_after:,} shards",
+        "shared shards": f"{shared:,}",
+    }
+    named = {
+        "splits added": found.splits_added, "splits removed": found.splits_removed,
+        "members added": found.members_added, "members removed": found.members_removed,
+    }  # fmt: skip
+    facts |= {name: ", ".join(values) for name, values in named.items() if values}
+    rows = [(_NAMES.get(kind, kind), f"{count:,}", _counts(found.by_split.get(kind, {}))) for kind, count in
+            found.counts.items()]  # fmt: skip
+    blocks = [facts_table("Compared", facts), table("Samples", ("change", "samples", "by split"), rows, words=3)]
+    if people := sorted(found.by_identity.items(), key=lambda item: (-sum(item[1].values()), item[0])):
+        title = f"People with changes ({len(people):,})"
+        shown = [
+            (name, _counts({_NAMES.get(k, k): n for k, n in kinds.items()})) for name, kinds in people[:MOST_PEOPLE]
+        ]
+        blocks.append(table(title, ("person", "changes"), shown, words=2))
+    if listed and len(found.changes):
+        names = ("kind", "key", "identity_before", "identity_after", "split_before", "split_after")
+        lines = [tuple(row[name] or "" for name in names) for row in found.changes.slice(0, MOST_CHANGES).to_pylist()]
+        blocks.append(table("Changes", tuple(name.replace("_", " ") for name in names), lines, words=len(names)))
+    return blocks
+
+
+def erasure_summary(done: Erasure) -> list[RenderableType]:
+    """A release that was made by an erasure."""
+    facts = {
+        "id": done.published.id,
+        "parent": done.published.release.parent,
+        "samples": f"{done.published.release.written:,}",
+        "erased": f"{done.samples:,} samples, {done.morphs:,} of them morphs",
+        "shards": f"{done.rewritten:,} written anew, {done.shared:,} shared",
+    }
+    return [facts_table("Erased", facts)]
+
+
+def erasure_facts(done: Erasure) -> dict[str, Any]:
+    """A release that was made by an erasure, as plain values; it does not repeat who was erased."""
+    return {
+        "id": done.published.id, "parent": done.published.release.parent, "samples": done.published.release.written,
+        "erased": done.samples, "morphs": done.morphs, "rewritten_shards": done.rewritten, "shared_shards": done.shared,
+        "still_in": list(done.still_in), "same_photos": done.same_photos, "named_in": list(done.named_in),
+    }  # fmt: skip
+
+
+def erasure_notices(done: Erasure) -> list[str]:
+    """What is left to do after an erasure."""
+    lines = [f"{name} still holds them. Next: faceloom release purge {name} --yes" for name in done.still_in]
+    if done.same_photos:
+        lines.append(
+            f"{done.same_photos:,} other samples come from the same photos, under other names. If they show the "
+            "person, erase them with --photo"
+        )
+    lines += [f"{path} still holds a text by which they may be recognised; read it" for path in done.named_in]
+    return [*lines, "Delete the photos from their source too; otherwise the next build holds them again."]
+
+
+def build_erasure_summary(done: BuildErasure, out: str) -> list[RenderableType]:
+    """What was deleted from a build."""
+    facts = {
+        "deleted": f"{len(done.deleted):,} files",
+        "tables": f"{done.rows:,} rows taken out of {len(done.rewritten):,} tables",
+        "next": "delete the photos from their source, and run the same `faceloom build` again",
+    }
+    return [facts_table(f"Erased from {out}", facts)]
+
+
+def purge_summary(found: Purge, *, deleted: bool) -> list[RenderableType]:
+    """The files that a purge deleted, or would delete."""
+    what = f"of {found.release}" if found.release else "that no release uses"
+    title = f"{'Deleted' if deleted else 'Would be deleted'}: files {what}"
+    rows = [(path, size_text(size)) for path, size in list(found.files.items())[:MOST_FILES]]
+    if (more := len(found.files) - MOST_FILES) > 0:
+        rows.append((f"and {more:,} more", ""))
+    rows.append((f"{len(found.files):,} files", size_text(sum(found.files.values()))))
+    blocks: list[RenderableType] = [table(title, ("file", "size"), rows)]
+    if found.kept:
+        blocks.append(f"{found.kept:,} shards stay, since other releases use them.")
+    return blocks
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

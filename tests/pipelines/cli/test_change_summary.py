@@ -1,0 +1,53 @@
+"""What the commands print about changes names what there is, and what to do next."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+
+from faceloom.pipelines.cli.change_summary import diff_summary, erasure_facts, erasure_notices, purge_summary
+from faceloom.pipelines.cli.summary import print_blocks
+from faceloom.pipelines.release.diff import diff, release_set
+from faceloom.pipelines.release.erase import Erasure
+from faceloom.pipelines.release.manifest import published
+from faceloom.pipelines.release.purge import Purge
+from faceloom.pipelines.release.traces import traces_of
+from faceloom.pipelines.store.storage import Storage
+from tests.pipelines.release.sets import One, people, write_set
+
+
+def printed(blocks: list[RenderableType]) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_blocks(console, blocks)
+    return console.export_text()
+
+
+def test_a_diff_is_printed_with_counts_people_and_samples(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    one = release_set(storage, write_set(storage, people(2)))
+    other = release_set(storage, write_set(storage, [*people(2)[1:], One(900, "[red]New", "val")], "1.1.0"))
+    found = diff(one, other)
+    short, long = printed([*diff_summary(found)]), printed([*diff_summary(found, listed=True)])
+    for words in ("faces@1.0.0: 4 samples in 2 shards", "splits added", "val", "[red]New", "People with changes (2)"):
+        assert words in short
+    key = One(900, "").key
+    assert key not in short and key in long
+
+
+def test_an_erasure_states_what_is_left_to_do(tmp_path: Path) -> None:
+    release = write_set(Storage(str(tmp_path)), people(2))
+    done = Erasure(published(release), traces_of("Ada"), 3, 1, 1, 2, ("faces@1.0.0",), 2, ("channels/faces.jsonl",))
+    notices = "\n".join(erasure_notices(done))
+    for words in ("faceloom release purge faces@1.0.0 --yes", "2 other samples", "channels/faces.jsonl", "source"):
+        assert words in notices
+    assert "Ada" not in str(erasure_facts(done)) and erasure_facts(done)["erased"] == 3
+
+
+def test_a_purge_lists_its_files() -> None:
+    files = {f"shards/{number:03d}.tar": 1000 for number in range(30)}
+    text = printed([*purge_summary(Purge("faces@1.0.0", files, 2), deleted=False)])
+    for words in ("Would be deleted: files of faces@1.0.0", "and 10 more", "30 files", "2 shards stay"):
+        assert words in text
+    assert "Deleted: files that no release uses" in printed([*purge_summary(Purge("", files, 0), deleted=True)])

@@ -1,0 +1,89 @@
+"""diff, erase and purge on the command line: results on stdout, messages on stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from faceloom.pipelines.cli.release_change_commands import change_app
+from faceloom.pipelines.release.channel_log import read_log
+from faceloom.pipelines.release.resolve import read_versions
+from faceloom.pipelines.store.storage import Storage
+from tests.pipelines.release.searching import naming
+from tests.pipelines.release.sets import One, people, release_in
+
+ONES = [*people(3), One(701, "Ada Lovelace"), One(702, "Grace", "test")]
+APP = typer.Typer()
+APP.add_typer(change_app)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    release_in(tmp_path / "root", ONES)
+    release_in(tmp_path / "root", [*ONES, One(900, "New", shard=9)], "1.1.0")
+    monkeypatch.setenv("FACELOOM_ROOT", str(tmp_path / "root"))
+    return tmp_path / "root"
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(APP, [str(word) for word in words])
+
+
+def test_a_diff_is_printed_and_written(root: Path, tmp_path: Path) -> None:
+    done = run("diff", "faces@1.0.0", "faces@latest", "--html", tmp_path / "diff.html")
+    assert done.exit_code == 0, done.output
+    assert "faces@1.1.0: 9 samples" in done.stdout and (tmp_path / "diff.html").read_bytes().count(b"<img") == 1
+    plain = json.loads(run("diff", "faces@1.0.0", "faces@1.1.0", "--json", "--list").stdout)
+    assert plain["counts"]["added"] == 1 and plain["changes"][0]["identity_after"] == "New"
+    assert "changes" not in json.loads(run("diff", "faces@1.0.0", "faces@1.1.0", "--json").stdout)
+
+
+def test_an_unknown_release_is_refused(root: Path) -> None:
+    done = run("diff", "faces@1.0.0", "faces@7.0.0", "--json")
+    assert done.exit_code == 1 and json.loads(done.stdout)["error"] == "ReleaseError" and "Traceback" not in done.stderr
+
+
+def test_a_person_is_erased_and_the_next_step_is_named(root: Path) -> None:
+    done = run("erase", "faces@1.1.0", "--identity", "Ada Lovelace", "--as", "1.1.1")
+    assert done.exit_code == 0, done.output
+    assert "faceloom release purge faces@1.1.0 --yes" in done.stderr and "1 samples, 0 of them morphs" in done.stdout
+    for version in ("1.0.0", "1.1.0"):
+        assert run("purge", f"faces@{version}", "--yes").exit_code == 0
+    assert naming(root, ["Ada Lovelace"]) == {} and read_versions(Storage(str(root)), "faces").versions == ("1.1.1",)
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "code"),
+    [
+        (["faces@1.0.0", "--as", "1.0.1"], "Give --identity, --photo or both", 2),
+        (["faces@1.0.0", "--identity", "Ada Lovelace"], "Give --as VERSION", 2),
+        (["--identity", "Ada Lovelace"], "nothing to erase them from", 2),
+        (["faces@1.0.0", "--identity", "Nemo", "--as", "1.0.1"], "no sample of this release holds", 1),
+        (["faces@1.0.0", "--identity", "Nemo", "--as", "1.0.1", "--build", "."], "no finished build", 2),
+    ],
+)
+def test_a_wrong_erasure_ends_with_a_message(root: Path, words: list[str], message: str, code: int) -> None:
+    done = run("erase", *words)
+    assert (done.exit_code, message in done.stderr) == (code, True), done.output
+    assert read_versions(Storage(str(root)), "faces").versions == ("1.0.0", "1.1.0")
+
+
+def test_a_purge_without_yes_deletes_nothing(root: Path) -> None:
+    done = run("purge", "faces@1.1.0")
+    assert done.exit_code == 0 and "Would be deleted" in done.stdout and "add --yes" in done.stderr
+    assert read_versions(Storage(str(root)), "faces").versions == ("1.0.0", "1.1.0")
+    done = run("purge", "faces@1.1.0", "--yes", "--json", "--reason", "too large")
+    assert json.loads(done.stdout)["deleted"] is True and read_log(Storage(str(root)), "faces")[0].why == "too large"
+
+
+def test_leftovers_are_swept_by_an_explicit_flag(root: Path) -> None:
+    left = root / "shards" / "train-0-0123456789ab.tar"
+    left.write_bytes(b"x")
+    assert run("purge").exit_code == 2 and run("purge", "faces@1.0.0", "--leftovers", "--yes").exit_code == 2
+    assert run("purge", "--leftovers").exit_code == 0 and left.exists()
+    assert run("purge", "--leftovers", "--yes").exit_code == 0 and not left.exists()
+    assert read_versions(Storage(str(root)), "faces").versions == ("1.0.0", "1.1.0")
