@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NEAR_DUPLICATES = 0.01
-"""Share of faces with a near-duplicate in another split from which on a release is refused."""
+"""Share of faces that may have a near-duplicate in another split, if the recipe does not state another."""
 _COLUMNS = ("key", "split", "mask", "people", "photo_sha256", "parents", "source", "licence")
 _MOST_CROISSANT = 2**28
 
@@ -36,8 +36,6 @@ def run_gates(
     record: BuildRecord | None,
     previous: tuple[Storage, Release] | None,
     watcher: Watcher,
-    *,
-    near_limit: float = NEAR_DUPLICATES,
 ) -> tuple[GateResult, ...]:
     """Check a release before it is published. Reads every byte of its shards.
 
@@ -49,7 +47,6 @@ def run_gates(
         record: of the build that the release comes from, if it comes from one.
         previous: the release that it follows, and the folder that holds it.
         watcher: receives the progress.
-        near_limit: most faces with a near-duplicate in another split, as a share.
 
     Returns:
         The result of each gate. The text of one that has passed names no person and no photo, since it is published.
@@ -73,12 +70,19 @@ def run_gates(
         shard_gates.counts(release, record, table),
         split_gates.identities(table, shared=_shares_people(release)),
         split_gates.photos(table),
-        split_gates.near_duplicates(hashed, near_limit),
+        split_gates.near_duplicates(hashed, near_limit(release)),
         split_gates.morphs(table),
         split_gates.licences(table),
         croissant(release),
         _version(storage, release, previous, watcher),
     )
+
+
+def near_limit(release: Release) -> float:
+    """The share of near-duplicates that the recipe allows with `release: {near_duplicates: 0.02}`."""
+    settings = release.recipe.get("release")
+    limit = settings.get("near_duplicates") if isinstance(settings, dict) else None
+    return float(limit) if isinstance(limit, (int, float)) and 0 <= limit <= 1 else NEAR_DUPLICATES
 
 
 def croissant(release: Release) -> GateResult:

@@ -104,7 +104,7 @@ def near_duplicates(hashed: Hashed, limit: float) -> GateResult:
     if failed := share > limit:
         pairs = [f"{hashed.keys[one]} and {hashed.keys[other]}" for one, other in found_near.examples]
         found += f": {named_examples(pairs)}, which differ in at most {DISTANCE} of 64 bits of their hashes"
-        found += ". Remove the copies from the source"
+        found += ". Remove the copies from the source, or allow more with `release: {near_duplicates: …}` in the recipe"
     return GateResult(gate="near-duplicates", passed=not failed, found=found, figures=figures)
 
 
