@@ -16,19 +16,21 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.pipelines.release.near_duplicates import DISTANCE, find_near, perceptual_hash
+from faceloom.pipelines.release.near_duplicates import BITS, DISTANCE, find_near, perceptual_hash
 
 LIMIT = 300
 
 
 def draw(count: int, chances: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.uint64]:
     """Hashes whose bits are set with given chances; the last thousandth are copies of the first, two bits flipped."""
-    bits = rng.random((count, 64), np.float32) < chances
+    bits = np.concatenate(
+        [rng.random((len(part), BITS), np.float32) < chances for part in np.array_split(range(count), 20)]
+    )
     copies = max(1, count // 1000)
     bits[-copies:] = bits[:copies]
     bits[-copies:, 5] ^= True
-    bits[-copies:, 40] ^= True
-    return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
+    bits[-copies:, 140] ^= True
+    return np.packbits(bits, axis=1).view(np.uint64)
 
 
 def main() -> None:
@@ -38,9 +40,9 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=200)
     asked = parser.parse_args()
     rng = np.random.default_rng(0)
-    print(f"{asked.hashes:,} hashes, distance {DISTANCE}, load {os.getloadavg()[0]:.1f}")
-    skewed = np.clip(rng.beta(2, 2, 64), 0.05, 0.95)
-    for name, chances in (("even bits", np.full(64, 0.5)), ("uneven bits", skewed)):
+    print(f"{asked.hashes:,} hashes of {BITS} bits, distance {DISTANCE}, load {os.getloadavg()[0]:.1f}")
+    skewed = np.clip(rng.beta(2, 2, BITS), 0.05, 0.95)
+    for name, chances in (("even bits", np.full(BITS, 0.5)), ("uneven bits", skewed)):
         hashes = draw(asked.hashes, chances, rng)
         splits = rng.choice(np.array([0, 1, 2], np.int8), asked.hashes, p=[0.8, 0.1, 0.1])
         copies = max(1, asked.hashes // 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faceloom.pipelines.release.near_duplicates import DISTANCE, Hashed, find_near
+from faceloom.pipelines.release.near_duplicates import BITS, DISTANCE, Hashed, find_near
 from faceloom.pipelines.release.shard_gates import named_examples
 from faceloom.schemas.release import GateResult
 
@@ -103,7 +103,7 @@ def near_duplicates(hashed: Hashed, limit: float) -> GateResult:
         found += f"; {hashed.flat + hashed.without:,} faces without structure or `face` are not compared"
     if failed := share > limit:
         pairs = [f"{hashed.keys[one]} and {hashed.keys[other]}" for one, other in found_near.examples]
-        found += f": {named_examples(pairs)}, which differ in at most {DISTANCE} of 64 bits of their hashes"
+        found += f": {named_examples(pairs)}, which differ in at most {DISTANCE} of {BITS} bits of their hashes"
         found += ". Remove the copies from the source, or allow more with `release: {near_duplicates: …}` in the recipe"
     return GateResult(gate="near-duplicates", passed=not failed, found=found, figures=figures)
 

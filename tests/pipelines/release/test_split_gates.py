@@ -86,12 +86,13 @@ def test_each_source_without_licences_is_counted(ones: list[One]) -> None:
 
 
 def test_near_duplicates_are_refused_above_the_limit_only() -> None:
-    hashes = np.array([0, 1, 2**40 - 1, 2**63 + 2**62 + 2**61 - 2**20], np.uint64)
+    hashes = np.zeros((4, 4), np.uint64)
+    hashes[1, 0], hashes[2, 1], hashes[3, 2] = 1, 2**40 - 1, 2**40 - 1
     hashed = Hashed(list("abcd"), np.array([0, 1, 0, 1], np.int8), hashes, flat=1, without=2)
     found = near_duplicates(hashed, 0.5)
     assert found.passed and (found.figures["near"], found.figures["share"]) == (2, 0.5)
     assert "3 faces without structure or `face` are not compared" in found.found and "a and b" not in found.found
     refused = near_duplicates(hashed, 0.4)
-    assert not refused.passed and "a and b, which differ in at most 4 of 64 bits" in refused.found
-    none = near_duplicates(Hashed([], np.zeros(0, np.int8), np.zeros(0, np.uint64), 0, 0), 0.0)
+    assert not refused.passed and "a and b, which differ in at most 16 of 256 bits" in refused.found
+    none = near_duplicates(Hashed([], np.zeros(0, np.int8), np.zeros((0, 4), np.uint64), 0, 0), 0.0)
     assert none.passed and none.found.startswith("0 of 0 faces")
