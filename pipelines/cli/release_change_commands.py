@@ -56,8 +56,7 @@ def diff(
 
         sides = open_side(before, root), open_side(after, root)
         with watcher_for(error_console()) as watcher:
-            watcher.stage("compare", None, "indexes")
-            found = compare(*sides, on_count=watcher.done)
+            found = compare(*sides, watcher)
         if html is not None:
             write_diff_page(html, diff_page(*sides, found))
         if as_json:

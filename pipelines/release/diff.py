@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord
 from faceloom.pipelines.store.parquet_tables import read_index_table
 from faceloom.pipelines.store.paths import shard_index
@@ -26,8 +27,9 @@ KINDS = ("added", "removed", "moved", "rerendered", "relabelled", "lineage")
 """Kinds of change. A sample with several is of the first one that fits."""
 _COMPARED = ("split", "pixels", "label", "inputs")
 _READ = ("key", "identity", "split", "mask", "people", "inputs", "members")
-_SHOWN = ("split", "identity", "mask", "shard")
+_SHOWN = ("split", "identity", "people", "mask", "shard")
 _DIGEST_BYTES = 16
+_BETWEEN = "\0"  # stands between the people of a sample
 _THREADS = 2  # decompression releases the interpreter's lock; more threads would only take memory
 _VERIFY = "Run `faceloom release verify`, or `faceloom verify` for a build, which names what is damaged"
 
@@ -59,7 +61,7 @@ class Diff:
         shards: numbers of shards that both share, that only the first has, and that only the second has.
         counts: number of samples by kind of change, and as `unchanged`.
         by_split: number of changed samples by kind and split, the later split where both have the sample.
-        by_identity: number of changed samples by identity and kind.
+        by_identity: number of changed samples by person and kind; a morph counts for both people.
         splits_added, splits_removed, members_added, members_removed: sorted names.
         changes: a row per changed sample, sorted by kind and key: `kind`, `key`, and split, identity, mask and shard as
             `split_before`, `split_after` …, null where the sample is not there.
@@ -114,7 +116,7 @@ def build_set(storage: Storage, record: BuildRecord) -> SampleSet:
     return SampleSet(storage.root, storage, record.shards, splits, frozenset(members))
 
 
-def diff(before: SampleSet, after: SampleSet, *, on_count: Callable[[int], None] = lambda _: None) -> Diff:
+def diff(before: SampleSet, after: SampleSet, watcher: Watcher | None = None) -> Diff:
     """Compare two sets of samples by their keys. Shards with equal digests are not read.
 
     A sample is `moved` if its split differs; otherwise `rerendered` if the content of a file other than `json` differs,
@@ -123,7 +125,7 @@ def diff(before: SampleSet, after: SampleSet, *, on_count: Callable[[int], None]
 
     Args:
         before, after: the sets.
-        on_count: called with the number of indexes that are read.
+        watcher: receives the progress.
 
     Raises:
         StorageError: an index is missing or damaged, or holds a key twice.
@@ -134,8 +136,10 @@ def diff(before: SampleSet, after: SampleSet, *, on_count: Callable[[int], None]
 
     shared = {_content(shard) for shard in before.shards} & {_content(shard) for shard in after.shards}
     own = [[shard for shard in one.shards if _content(shard) not in shared] for one in (before, after)]
-    old = _read(before, own[0], on_count, 0)
-    new = _read(after, own[1], on_count, len(own[0]))
+    watcher = watcher or Watcher()
+    watcher.stage("compare", len(own[0]) + len(own[1]), "indexes")
+    old = _read(before, own[0], watcher, 0)
+    new = _read(after, own[1], watcher, len(own[0]))
     at_new = pc.index_in(old["key"], value_set=new["key"])
     both = np.flatnonzero(at_new.is_valid().to_numpy(zero_copy_only=False))
     partner = at_new.drop_null().to_numpy().astype(np.int64)
@@ -159,13 +163,13 @@ def diff(before: SampleSet, after: SampleSet, *, on_count: Callable[[int], None]
         (sum(shard.samples for shard in before.shards), sum(shard.samples for shard in after.shards)),
         (len(before.shards) - len(own[0]), len(own[0]), len(own[1])),
         {name: counts[name] for name in (*KINDS, "unchanged")},
-        _pivot(changes, "kind", "split"),
-        _pivot(changes, "identity", "kind"),
+        _by_split(changes),
+        _by_person(changes),
         tuple(sorted(after.splits - before.splits)),
         tuple(sorted(before.splits - after.splits)),
         tuple(sorted(after.members - before.members)),
         tuple(sorted(before.members - after.members)),
-        changes,
+        changes.drop_columns(["people_before", "people_after"]),
     )
 
 
@@ -176,9 +180,7 @@ def _content(shard: ReleaseShard | ShardRecord) -> tuple[str, str]:
     return shard.sha256, shard.index_sha256
 
 
-def _read(
-    samples: SampleSet, shards: Iterable[ReleaseShard | ShardRecord], on_count: Callable[[int], None], done: int
-) -> pa.Table:
+def _read(samples: SampleSet, shards: Iterable[ReleaseShard | ShardRecord], watcher: Watcher, done: int) -> pa.Table:
     """A row per sample: its key, what is shown of it, and digests by which it is compared."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -187,7 +189,7 @@ def _read(
     with ThreadPoolExecutor(_THREADS) as pool:
         for number, table in enumerate(pool.map(partial(_compact, samples.storage), shards), done + 1):
             tables.append(table)
-            on_count(number)
+            watcher.done(number)
     table = pa.concat_tables(tables).combine_chunks()
     if pc.count_distinct(table["key"]).as_py() < len(table):
         counts = pc.value_counts(table["key"])
@@ -199,7 +201,7 @@ def _read(
 def _empty() -> pa.Table:
     import pyarrow as pa
 
-    texts = ("key", "identity", "split", "mask", "inputs", "shard")
+    texts = ("key", "identity", "split", "mask", "inputs", "people", "shard")
     return pa.schema(
         [(name, pa.string()) for name in texts] + [("pixels", pa.binary()), ("label", pa.string())]
     ).empty_table()
@@ -222,11 +224,12 @@ def _compact(storage: Storage, shard: ReleaseShard | ShardRecord) -> pa.Table:
     pixels, records = (
         _joined(sums.filter(wanted), of_row.filter(wanted), len(table)) for wanted in (pc.invert(is_record), is_record)
     )
-    people = pc.binary_join(column["people"], "\n")
+    people = pc.binary_join(column["people"], _BETWEEN)
     label = pc.binary_join_element_wise(column["identity"], column["mask"], people, records, "\0")
     return pa.table(
         {
             **{name: column[name] for name in ("key", "identity", "split", "mask", "inputs")},
+            "people": people,
             "shard": pa.array([shard.name] * len(table), pa.string()),
             "pixels": _digests(pixels),
             "label": label,
@@ -286,18 +289,34 @@ def _rows(
     return pa.table(columns)
 
 
-def _pivot(changes: pa.Table, outer: str, inner: str) -> dict[str, dict[str, int]]:
-    """Count changes by two columns; of split and identity the later value counts."""
+def _by_split(changes: pa.Table) -> dict[str, dict[str, int]]:
+    """Count changes by kind and split."""
+    return _pivot(changes["kind"], _later(changes, "split"))
+
+
+def _by_person(changes: pa.Table) -> dict[str, dict[str, int]]:
+    """Count changes by person and kind."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    def column(name: str) -> pa.ChunkedArray:
-        return changes[name] if name == "kind" else pc.coalesce(changes[f"{name}_after"], changes[f"{name}_before"])
+    people = pc.split_pattern(_later(changes, "people"), _BETWEEN).combine_chunks()
+    kinds = changes["kind"].take(pc.cast(pc.list_parent_indices(people), pa.int64()))
+    return _pivot(pc.list_flatten(people), kinds)
 
-    table = pa.table({"outer": column(outer), "inner": column(inner)}).group_by(["outer", "inner"])
+
+def _later(changes: pa.Table, name: str) -> pa.ChunkedArray:
+    """The later value of a column; the earlier one of removed samples."""
+    import pyarrow.compute as pc
+
+    return pc.coalesce(changes[f"{name}_after"], changes[f"{name}_before"])
+
+
+def _pivot(outer: pa.Array | pa.ChunkedArray, inner: pa.Array | pa.ChunkedArray) -> dict[str, dict[str, int]]:
+    """Count pairs of values."""
+    import pyarrow as pa
+
+    counts = pa.table({"outer": outer, "inner": inner}).group_by(["outer", "inner"]).aggregate([([], "count_all")])
     found: dict[str, dict[str, int]] = {}
-    for row in (
-        table.aggregate([([], "count_all")]).sort_by([("outer", "ascending"), ("inner", "ascending")]).to_pylist()
-    ):
+    for row in counts.sort_by([("outer", "ascending"), ("inner", "ascending")]).to_pylist():
         found.setdefault(row["outer"], {})[row["inner"]] = row["count_all"]
     return found

@@ -160,7 +160,6 @@ def _version(
     if previous is None:
         return GateResult(gate="version", passed=True, found=f"{release.version} follows no other release")
     before = release_set(*previous)
-    watcher.stage("compare", None, "indexes")
     erased = release.erased - previous[1].erased
-    needed = needed_level(diff(before, release_set(storage, release), on_count=watcher.done), erased)
+    needed = needed_level(diff(before, release_set(storage, release), watcher), erased)
     return version_gate(release.version, previous[1].version, needed)

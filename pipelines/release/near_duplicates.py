@@ -23,8 +23,8 @@ SIDE = 16
 """Frequencies of a perceptual hash along each side; a hash has SIDE² bits.
 
 The usual 8 are too few for large sets: hashes of aligned faces of different people then differ in 24 of 64 bits on
-average, with a standard deviation of 5, so that among a million faces each has a near one by chance. With 16 they differ
-in 109 of 256 bits, with a standard deviation of 14.
+average, with a standard deviation of 5, so that among a million faces each has a near one by chance. With 16 they
+differ in 109 of 256 bits, with a standard deviation of 14.
 """
 BITS = SIDE * SIDE
 DISTANCE = 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceloom.pipelines.release.diff import KINDS, Diff, SampleSet, build_set, diff, release_set
+from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
@@ -69,9 +71,17 @@ def test_shared_shards_are_not_read(tmp_path: Path) -> None:
     after = release_set(storage, write_set(storage, [*ones, One(999, "New", shard=9)]))
     for shard in before.shards:
         storage.remove(shard_index(shard.name))
-    read: list[int] = []
-    found = diff(before, after, on_count=read.append)
-    assert found.shards == (4, 0, 1) and read == [1]
+    seen: list[tuple[str, object]] = []
+
+    class Seeing(Watcher):
+        def stage(self, name: str, total: int | None, unit: str) -> None:
+            seen.append((name, total))
+
+        def done(self, count: int) -> None:
+            seen.append(("done", count))
+
+    found = diff(before, after, Seeing())
+    assert found.shards == (4, 0, 1) and seen == [("compare", 1), ("done", 1)]
     assert found.counts["added"] == 1 and found.counts["unchanged"] == len(ones)
 
 
@@ -133,7 +143,9 @@ def test_changes_partition_the_keys_and_mirror(
     ]
     order = lambda row: row["key"]  # noqa: E731
     assert sorted(swapped, key=order) == sorted(forth.changes.drop_columns("kind").to_pylist(), key=order)
-    assert sum(sum(of.values()) for of in forth.by_identity.values()) == len(forth.changes)
+    of_key = [{one.key: one for one in with_morphs(ones)} for ones in (before, after)]
+    people = [person for key in found for person in (of_key[1].get(key) or of_key[0][key]).people]
+    assert {name: sum(of.values()) for name, of in forth.by_identity.items()} == Counter(people)
 
 
 def test_a_build_can_be_compared(masked_build: Path) -> None:
