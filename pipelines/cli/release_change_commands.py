@@ -78,7 +78,7 @@ def erase(
     root: _SomeRoot = None,
     identity: Annotated[str, typer.Option(metavar="ID", help="The person, as the indexes name them.")] = "",
     photo: Annotated[
-        list[str] | None, typer.Option(metavar="SHA256", help="A photo, whoever is on it; may be given again.")
+        list[str] | None, typer.Option(metavar="SHA256", help="A photo of anyone; may be given again.")
     ] = None,
     version: Annotated[str, typer.Option("--as", metavar="VERSION", help="Version of the new release.")] = "",
     build: Annotated[

@@ -28,7 +28,7 @@ class Traces:
 
     Attributes:
         identity: of the person; empty if only photos are erased.
-        asked: sha256 of the photos to erase, whoever is on them.
+        asked: sha256 of the photos to erase, of any people.
         photos: sha256 of all photos concerned.
         places: source and path of these photos.
     """

@@ -83,7 +83,7 @@ def words(found: list[IndexRow]) -> set[str]:
 
 
 def looks(root: Path, keys: set[str]) -> list[Any]:
-    """The pictures of samples, without those of masks, which look alike for everybody."""
+    """The pictures of samples, without those of masks, which look alike for all people."""
     kinds = ("face", "masked", "upper", "lower")
     wanted = {f"{key}.{kind}" for key in keys for kind in kinds}
     shards = pictures(root / "shards")

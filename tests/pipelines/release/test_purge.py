@@ -9,6 +9,7 @@ import pytest
 
 from faceloom.pipelines.release.channel_log import append_entry, read_log
 from faceloom.pipelines.release.manifest import read_manifest
+from faceloom.pipelines.release.publish import refuse_existing
 from faceloom.pipelines.release.purge import find_leftovers, find_purge, purge, sweep
 from faceloom.pipelines.release.resolve import read_versions, resolve
 from faceloom.pipelines.release.root import locked_root
@@ -63,8 +64,10 @@ def test_the_last_release_frees_all_shards(root: Storage) -> None:
     assert not [path for path in files(root) if path.startswith(("shards/", "index/"))]
 
 
-def test_a_purged_version_cannot_be_opened(root: Storage) -> None:
+def test_a_purged_version_can_neither_be_opened_nor_used_again(root: Storage) -> None:
     purge(root, "faces@1.0.0")
+    with pytest.raises(ReleaseError, match="purged"):
+        refuse_existing(root, "faces", "1.0.0")
     with pytest.raises(ReleaseError, match="purged"):
         resolve(root, "faces@1.0.0")
 
