@@ -33,6 +33,17 @@ def test_a_sound_shard_has_no_faults(storage: Storage, release: Release) -> None
     assert checksums(release, [facts]).passed and samples([facts]).passed
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset leaves its file open
+def test_webdataset_finds_what_the_gate_counts(storage: Storage, release: Release) -> None:
+    wds = pytest.importorskip("webdataset")
+    (shard,) = release.shards
+    found = list(wds.WebDataset(str(storage.local(shard_tar(shard.name))), shardshuffle=False, empty_check=False))
+    facts = read_shard(storage, shard, release.members)
+    files = [name for sample in found for name in sample if not name.startswith("__")]
+    assert (len(found), len(files)) == (facts.samples, facts.files)
+    assert {tuple(sorted(name for name in sample if name[0] != "_")) for sample in found} == {release.members}
+
+
 def listed_as_is(storage: Storage, shard: ReleaseShard) -> ReleaseShard:
     """The shard with the digests that its files have now, so that only their content can give it away."""
     return shard.model_copy(update=digest_of_files(storage, shard.name))
