@@ -189,6 +189,17 @@ class Output(Model):
     shards: Shards = Field(default=Shards(), description="target size of a shard")
 
 
+class ReleaseLimits(Model):
+    """What `faceloom release create` allows. Decides nothing about samples."""
+
+    near_duplicates: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="share of the photos that may have a near-duplicate in another split, by perceptual hash",
+    )
+
+
 class Recipe(Model):
     """A recipe: all settings that decide the content of a build. Every key except `name` has a default."""
 
@@ -214,6 +225,7 @@ class Recipe(Model):
     lowres: LowRes | None = Field(default=None, description="add low-resolution partners of the pictures")
     split: Split = Field(default=Split(), description="how samples are divided")
     output: Output = Field(default=Output(), description="what a sample holds, and how it is encoded")
+    release: ReleaseLimits = Field(default=ReleaseLimits(), description="what a release of the build may hold")
 
     @model_validator(mode="after")
     def _faces_have_masks(self) -> Recipe:

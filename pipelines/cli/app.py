@@ -13,6 +13,7 @@ from faceloom.pipelines.cli.evaluate_command import app as evaluate_app
 from faceloom.pipelines.cli.output import DONE, FAILED, leave, say
 from faceloom.pipelines.cli.output_commands import app as output_app
 from faceloom.pipelines.cli.recipe_commands import app as recipe_app
+from faceloom.pipelines.cli.release_change_commands import change_app
 from faceloom.pipelines.cli.release_commands import release_app
 from faceloom.pipelines.cli.streams import guard_streams, output_fault
 from faceloom.pipelines.cli.train_command import app as train_app
@@ -30,6 +31,7 @@ app = typer.Typer(
 
 for commands in (build_app, output_app, verify_app, view_app, recipe_app):
     app.add_typer(commands)
+release_app.add_typer(change_app)
 app.add_typer(release_app, name="release")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")

@@ -152,7 +152,7 @@ def _manifest(
         libraries=record.libraries, recipe=record.recipe, plan=record.plan, seed=f"0x{recipe.seed:x}",
         models=record.models, sources=counts.sources, splits=counts.splits, members=counts.members,
         photos=record.photos, faces=record.faces, planned=record.planned, written=record.written,
-        by_mask=counts.by_mask, rejects=record.rejects, warnings=record.warnings, shards=shards,
+        by_mask=counts.by_mask, rejects=record.rejects, misses=record.misses, warnings=record.warnings, shards=shards,
     )  # fmt: skip
     try:
         return Release(**plain)
