@@ -150,9 +150,10 @@ def _manifest(
         name=name, version=version, parent=read_manifest(root, name, latest).id if latest else "",
         description=description or recipe.description, code=code_of(record, _last_run(build)),
         libraries=record.libraries, recipe=record.recipe, plan=record.plan, seed=f"0x{recipe.seed:x}",
-        models=record.models, sources=counts.sources, splits=counts.splits, members=counts.members,
-        photos=record.photos, faces=record.faces, planned=record.planned, written=record.written,
-        by_mask=counts.by_mask, rejects=record.rejects, misses=record.misses, warnings=record.warnings, shards=shards,
+        models=record.models, sources=counts.sources, splits=counts.splits,
+        members=counts.members, photos=record.photos, faces=record.faces, planned=record.planned,
+        written=record.written, by_mask=counts.by_mask, rejects=record.rejects, misses=record.misses,
+        warnings=record.warnings, shards=shards,
     )  # fmt: skip
     try:
         return Release(**plain)
