@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,13 @@ from faceloom.pipelines.export.folder_layouts import FolderFormat, ImageFolderFo
 from faceloom.pipelines.export.picture_mix import choose_second
 from faceloom.pipelines.export.record_labels import choose_labels
 from faceloom.pipelines.export.recordio_layout import RecordIoFormat
-from faceloom.pipelines.export.sample_facts import is_picture, is_picture_named, original_names, read_facts
+from faceloom.pipelines.export.sample_facts import (
+    SampleFacts,
+    is_picture,
+    is_picture_named,
+    original_names,
+    read_facts,
+)
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.checked_shards import check_shards, read_rows, read_samples
@@ -95,11 +101,14 @@ def open_format(storage: Storage, record: BuildRecord, to: Storage, options: Exp
             to, options.pictures, original_names(read_facts(storage, record.shards)) if named else None
         )
     shards = [shard for shard in record.shards if options.split in (None, shard.split)]
-    facts = [fact for fact in read_facts(storage, shards) if options.morphs or not fact.is_morph]
+
+    def facts() -> Iterator[SampleFacts]:  # read again rather than held: a million take a gigabyte
+        return (fact for fact in read_facts(storage, shards) if options.morphs or not fact.is_morph)
+
     second = None
     if options.mix is not None:
-        second = choose_second(facts, options.pictures, options.mix, record.settings.seed)
-    return RecordIoFormat(to, options.pictures, labels=choose_labels(facts, options.labels), second=second)
+        second = choose_second(facts(), options.pictures, options.mix, record.settings.seed)
+    return RecordIoFormat(to, options.pictures, labels=choose_labels(facts(), options.labels), second=second)
 
 
 def check_pictures(storage: Storage, record: BuildRecord, wanted: Sequence[str]) -> None:

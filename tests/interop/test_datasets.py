@@ -46,7 +46,12 @@ def load(out: Path, how: str, home: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.fixture(scope="module", params=["plain", "morphs", "lowres", "landmarks_missing", "no_attributes"])
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow) for name in ("plain", "lowres", "landmarks_missing", "no_attributes")
+]
+
+
+@pytest.fixture(scope="module", params=["morphs", *SLOW])
 def kind(request: pytest.FixtureRequest, photos: Path, built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Builds of several kinds."""
     if request.param == "morphs":

@@ -92,6 +92,7 @@ def test_bare_and_masked_faces_are_mixed_in_the_stated_ratio(built: Path, tmp_pa
     assert one == two and again == done
 
 
+@pytest.mark.slow
 def test_an_export_with_kept_labels_is_a_source_with_the_same_people(built: Path, tmp_path: Path) -> None:
     faceloom.export(built, tmp_path / "rec", layout="recordio")
     source = [{"kind": "recordio", "path": str(tmp_path / "rec" / "train")}]
@@ -103,6 +104,7 @@ def test_an_export_with_kept_labels_is_a_source_with_the_same_people(built: Path
     assert {sample["json"]["identity"] for sample in samples} == {"4", "6", "12"}
 
 
+@pytest.mark.slow
 def test_pictures_of_several_sizes_are_refused_and_leave_nothing(original: Path, tmp_path: Path) -> None:
     out = make_build(
         original, tmp_path / "out", sources=[{"kind": "recordio", "path": str(original)}], lowres={"sizes": [8, 12]},

@@ -62,6 +62,7 @@ def test_workers_and_ranks_share_the_shards(many: Path, workers: int, ranks: int
     assert len(keys) == len(set(keys)) == samples_of(many, "train")
 
 
+@pytest.mark.slow
 def test_a_shard_per_worker_is_all_that_two_workers_need(many: Path) -> None:
     urls = shard_paths(many, "train")
     samples = wds.WebDataset(urls, shardshuffle=False, workersplitter=wds.split_by_worker).to_tuple("__key__")

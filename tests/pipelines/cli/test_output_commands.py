@@ -22,6 +22,25 @@ def test_records_say_what_they_do_not_hold(recipe: Path, table: Path, tmp_path: 
     assert not (tmp_path / "files").exists()
 
 
+def test_options_of_layouts_reach_the_export(recipe: Path, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    done = run("export", out, "--to", tmp_path / "images", "--layout", "imagefolder", "--names", "source")
+    assert done.exit_code == 0, done.output
+    stems = {path.stem for path in (tmp_path / "images").rglob("*.jpg")}
+    assert stems and all("-" not in stem or "-f0" in stem for stem in stems)
+    records = ("export", out, "--to", tmp_path / "records", "--layout", "recordio", "--pictures", "face,masked")
+    mixed = json.loads(run(*records, "--mix", 0.5, "--labels", "renumber", "--json").stdout)
+    assert sum(mixed["pictures"].values()) == mixed["written"]
+    both = run(*records)
+    assert both.exit_code == 0 and "Records by picture: face.jpg" in both.stdout
+    for wrong in (("--mix", 2), ("--labels", "source"), ("--labels", tmp_path / "none.csv"), ("--names", "source")):
+        said = run(*records, *wrong)
+        assert said.exit_code == 2 and said.stderr.startswith("Error: "), wrong
+    again = run("export", out, "--to", tmp_path / "images")
+    assert again.exit_code == 2 and "another layout" in again.stderr
+
+
 def test_the_table_of_rejects_is_named_only_if_there_are_any(recipe: Path, table: Path, tmp_path: Path) -> None:
     out, more = tmp_path / "out", table.parent / "none.csv"
     run("build", recipe, "--source", table, "--out", out, "--workers", 1)
