@@ -15,8 +15,8 @@ from faceloom.schemas.regular_files import read_regular_file
 
 MOST_COUNTED = 1 << 24
 """Whole numbers up to this are exact in float32, as labels are."""
-_MOST_BYTES = 1 << 28
-"""Bytes of a table of labels: some ten million people."""
+_MOST_BYTES = 1 << 26
+"""Bytes of a table of labels: some three million people."""
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _RECORD = re.compile(r"\.rec::[0-9]{9,}$")
 _NEW = "Give --labels renumber to number people anew, or --labels FILE with the columns label and identity"
@@ -69,25 +69,23 @@ def _whole(text: str) -> int | None:
 
 
 def _read_labels(path: str) -> dict[str, int]:
+    labels: dict[str, int] = {}
+    line = 1
     try:
         text = read_regular_file(Path(path), _MOST_BYTES).decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        for line, row in enumerate(csv.DictReader(io.StringIO(text, newline=""), strict=True), 2):  # noqa: B007  # for the message
+            identity, number = row.get("identity"), _whole(str(row.get("label")).strip())
+            if identity is None:
+                raise ValueError("it needs the columns label and identity")
+            if number is None:
+                raise ValueError(f"the label of {identity[:80]!a} is no whole number below {MOST_COUNTED:,}")
+            if identity in labels:
+                raise ValueError(f"it names {identity[:80]!a} again")
+            labels[identity] = number
     except (OSError, ValueError, csv.Error) as error:
         remedy = "Give a CSV file with the columns label and identity, such as the labels.csv of an export"
-        raise FaceloomError(f"the table of labels cannot be read: {error}", where=path, remedy=remedy) from None
-    labels: dict[str, int] = {}
-    for line, row in enumerate(rows, 2):
-        identity, number = row.get("identity"), _whole(str(row.get("label")).strip())
-        fault = (
-            "needs the columns label and identity" if identity is None
-            else f"has a label that is no whole number below {MOST_COUNTED:,}" if number is None
-            else "names a person again" if identity in labels
-            else ""
-        )  # fmt: skip
-        if fault or identity is None or number is None:
-            value = ",".join(map(str, row.values()))[:80]
-            raise FaceloomError(f"a row {fault}", where=f"{path}:{line}", value=value, remedy="Correct the table")
-        labels[identity] = number
+        where = f"{path}:{line}" if line > 1 else path
+        raise FaceloomError(f"the table of labels cannot be used: {error}", where=where, remedy=remedy) from None
     if len(set(labels.values())) < len(labels):
         raise FaceloomError("two people have the same label", where=path, remedy="Give each person a label of its own")
     return labels
