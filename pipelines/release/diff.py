@@ -142,7 +142,9 @@ def diff(before: SampleSet, after: SampleSet, watcher: Watcher | None = None) ->
     both = np.flatnonzero(at_new.is_valid().to_numpy(zero_copy_only=False))
     partner = at_new.drop_null().to_numpy().astype(np.int64)
     removed = np.flatnonzero(at_new.is_null().to_numpy(zero_copy_only=False))
-    added = np.setdiff1d(np.arange(len(new)), partner)
+    is_new = np.ones(len(new), np.bool_)
+    is_new[partner] = False
+    added = np.flatnonzero(is_new)
 
     kind = _kinds(old.select(_COMPARED).take(pa.array(both)), new.select(_COMPARED).take(pa.array(partner)))
     changed = kind >= 0
