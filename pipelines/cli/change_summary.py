@@ -72,7 +72,7 @@ def erasure_facts(done: Erasure) -> dict[str, Any]:
 
 def erasure_notices(done: Erasure) -> list[str]:
     """What is left to do after an erasure."""
-    lines = [f"{name} still holds them. Next: faceloom release purge {name} --yes" for name in done.still_in]
+    lines = [f"{name} may still hold them. Next: faceloom release purge {name} --yes" for name in done.still_in]
     if done.same_photos:
         lines.append(
             f"{done.same_photos:,} other samples come from the same photos, under other names. If they show the "

@@ -46,7 +46,8 @@ class Erasure:
         samples: number of samples that it no longer holds, morphs included.
         morphs: how many of these are morphs.
         rewritten, shared: number of shards that were written anew, and that it shares with the older release.
-        still_in: other releases of the folder that hold the person or the photos, as `NAME@VERSION`.
+        still_in: other releases of the folder that hold the person or the photos, or are too damaged to know, as
+            `NAME@VERSION`.
         same_photos: number of its samples that come from a photo of the person, but show others by their `people`.
         named_in: files that still name the person: other words in them are the same, or a reason in a log does.
     """
@@ -293,16 +294,26 @@ def _mask(traces: Traces, table: pa.Table) -> pa.Array:
 
 
 def _still_in(root: Storage, traces: Traces) -> tuple[str, ...]:
-    """Releases that hold a sample of the person."""
+    """Releases that hold a sample of the person, or of which this is not known, since they are damaged."""
     holds: dict[str, bool] = {}
+
+    def may_hold(shard: str) -> bool:
+        if shard not in holds:
+            try:
+                holds[shard] = any(traces.rows(read_index_table(root, shard_index(shard), COLUMNS)))
+            except StorageError:
+                holds[shard] = True
+        return holds[shard]
+
     found = []
     for name in set_names(root):
         for version in read_versions(root, name).versions:
-            shards = read_manifest(root, name, version).release.shards
-            for shard in shards:
-                if shard.name not in holds:
-                    holds[shard.name] = any(traces.rows(read_index_table(root, shard_index(shard.name), COLUMNS)))
-            if any(holds[shard.name] for shard in shards):
+            try:
+                shards = read_manifest(root, name, version).release.shards
+            except StorageError:
+                found.append(f"{name}@{version}")
+                continue
+            if any(may_hold(shard.name) for shard in shards):
                 found.append(f"{name}@{version}")
     return tuple(found)
 

@@ -165,6 +165,15 @@ def test_a_damaged_sample_ends_the_erasure(root: Storage) -> None:
     assert tree(root) == before
 
 
+@pytest.mark.parametrize("path", ["releases/others/1.0.0/release.json", "index"])
+def test_a_damaged_release_may_still_hold_the_person(root: Storage, path: str) -> None:
+    other = release_in(Path(root.root), [One(90, "Zoe")], name="others")
+    file = path if path.endswith(".json") else shard_index(other.shards[0].name)
+    Path(root.root, file).write_bytes(b"{}")
+    done = erase(root, "faces@1.0.0", "1.0.1", identity=ADA)
+    assert done.still_in == ("faces@1.0.0", "others@1.0.0")
+
+
 def test_erasing_twice_counts_both(root: Storage) -> None:
     erase(root, "faces@1.0.0", "1.0.1", identity=ADA)
     again = erase(root, "faces@latest", "1.0.2", identity="Marie")
