@@ -171,7 +171,7 @@ def yank(
     reference: Reference,
     root: Root,
     reason: Annotated[str, typer.Option(help="Why, in one line; readers see it.")],
-    replacement: Annotated[str, typer.Option(metavar="NAME@VERSION", help="What to use in its place.")] = "",
+    replacement: Annotated[str, typer.Option(metavar="[NAME@]VERSION", help="What to use in its place.")] = "",
     by: By = None,
     as_json: Json = False,
     debug: Debug = False,

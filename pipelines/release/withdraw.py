@@ -9,7 +9,7 @@ from faceloom.pipelines.release.resolve import LATEST, parsed_reference, read_ve
 from faceloom.pipelines.release.root import locked_root
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError
-from faceloom.schemas.release import NAME_PATTERN
+from faceloom.schemas.release import NAME_PATTERN, VERSION_PATTERN
 
 
 def promote(root: Storage, reference: str, channel: str, *, why: str = "", who: str | None = None) -> Entry:
@@ -42,7 +42,8 @@ def yank(
         root: the folder of releases.
         reference: with a version, such as `masked-faces@1.0.0`.
         why: the reason, one line; readers see it.
-        replacement: what to use in its place, such as `masked-faces@1.0.1`; empty for nothing.
+        replacement: what to use in its place, such as `masked-faces@1.0.1`, or a version of the same set; empty for
+            nothing.
         who: name of the person; default: the user.
 
     Returns:
@@ -58,6 +59,8 @@ def yank(
         raise ReleaseError("a yank takes a version", value=reference, remedy=remedy)
     if not why.strip():
         raise ReleaseError("a yank takes a reason", where=reference, remedy="State it in one line: --reason TEXT")
+    if re.fullmatch(VERSION_PATTERN, replacement):
+        replacement = f"{wanted.name}@{replacement}"
     with locked_root(root):
         found = resolve(root, wanted)
         instead = usable(root, replacement).id if replacement else ""

@@ -35,6 +35,8 @@ def test_a_yanked_release_is_neither_latest_nor_promoted(own_root: Storage, buil
     promote(own_root, "faces@1.0.1", "stable")
     entry, pointing = yank(own_root, "faces@1.0.1", why=" broken ", replacement="faces@1.0.0", who="Ada")
     assert (entry.why, entry.who, entry.replacement) == ("broken", "Ada", resolve(own_root, "faces@1.0.0").id)
+    again, _ = yank(own_root, "faces@1.0.1", why="broken", replacement="1.0.0")
+    assert again.replacement == entry.replacement, "a version alone is one of the same set"
     assert pointing == ("stable",) and usable(own_root, "faces@latest").release.version == "1.0.0"
     with pytest.raises(ReleaseError, match=r"broken.*Use faces@1\.0\.0"):
         usable(own_root, "faces@stable")
