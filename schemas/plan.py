@@ -45,7 +45,8 @@ class PlannedFace:
         place: place in the prefix tree, which is also the order inside a shard.
         labels: sha256 of the label files of the photo; empty without them, or if the recipe does not need them.
         morph: the neighbour that is mixed into the face, if this is a morph. Identity, licence and consent are then
-            those of both people; the other fields are those of the face itself.
+            those of both people, and attributes those in which both agree; the other fields are those of the face
+            itself.
     """
 
     source: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,6 +62,12 @@ Sources = Annotated[
 NewOut = Annotated[str, typer.Option("--out", metavar="OUT", help="Output folder; created if missing.")]
 EXTRA = {"allow_extra_args": True}
 """Arguments after the recipe reach `_checked`, which knows better than the parser what was meant."""
+Licence = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Terms of the photos of --source, where the source states none.")
+]
+Consent = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Consent of the people in --source, where the source states none.")
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: number of processors.")]
 
 
@@ -78,6 +84,8 @@ def build(
     recipe: RecipeFile,
     out: NewOut,
     source: Sources = None,
+    licence: Licence = None,
+    consent: Consent = None,
     workers: Workers = None,
     resume: Annotated[bool, typer.Option(help="Reuse what earlier runs finished, or build everything again.")] = True,
     verify: Annotated[
@@ -90,7 +98,8 @@ def build(
     debug: Debug = False,
 ) -> None:
     """Build a training set: photos in, shards of samples out."""
-    with _checked(context.args, recipe, source, out, workers, as_json, debug, replace=replace) as checked:
+    terms = {"licence": licence, "consent": consent}
+    with _checked(context.args, recipe, source, out, workers, as_json, debug, terms, replace=replace) as checked:
         from faceloom.pipelines.build import run_build
         from faceloom.pipelines.cli.console import size_text
         from faceloom.pipelines.cli.summary import build_summary
@@ -131,12 +140,15 @@ def plan(
     recipe: RecipeFile,
     out: NewOut,
     source: Sources = None,
+    licence: Licence = None,
+    consent: Consent = None,
     workers: Workers = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Show what a build would write and how large it would be. Photos are analysed and cached; nothing is rendered."""
-    with _checked(context.args, recipe, source, out, workers, as_json, debug) as checked:
+    terms = {"licence": licence, "consent": consent}
+    with _checked(context.args, recipe, source, out, workers, as_json, debug, terms) as checked:
         from dataclasses import asdict
 
         from faceloom.pipelines.api import run_plan
@@ -162,6 +174,7 @@ def _checked(
     workers: int | None,
     as_json: bool,
     debug: bool,
+    terms: Mapping[str, str | None],
     *,
     replace: bool = True,
 ) -> Iterator[CheckedBuild]:
@@ -173,7 +186,11 @@ def _checked(
         if extra:
             remedy = f"Name each source by an option: {' '.join(f'--source {word}' for word in extra)}"
             raise FaceloomError("a command has one argument, the recipe", value=" ".join(extra), remedy=remedy)
-        given = [source_of(source) for source in sources] if sources else None
+        stated = {name: text for name, text in terms.items() if text is not None}
+        if stated and not sources:
+            remedy = "Write them beside each source in the recipe"
+            raise FaceloomError(f"--{' and --'.join(stated)} without --source", remedy=remedy)
+        given = [source_of(source).model_copy(update=stated) for source in sources] if sources else None
         checked = check_build(recipe, given, out=out, workers=workers, replace=replace)
     with ending(FAILED, as_json, debug):
         yield checked

@@ -75,8 +75,8 @@ def show(
     "folder holds one build in one layout.\n\n"
     "faceloom export out --to images --layout imagefolder --names source\n\n"
     "Writes one picture per sample for loaders of image folders, here under the file names of the photos.\n\n"
-    "faceloom export out --to records --layout recordio --pictures face,masked --mix 0.5\n\n"
-    "Writes records/{split}/train.rec, train.idx, property and labels.csv, which maps labels to people. Each record "
+    "faceloom export out --to rec --layout recordio --pictures face,masked --mix .5\n\n"
+    "Writes rec/{split}/train.rec, train.idx, property and labels.csv, which maps labels to people. Each record "
     "holds one picture and a label; here half of each person's records show a mask. Morphs are left out; with "
     "--morphs, each pair of morphed people is a class."
 )

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from faceloom.pipelines.plan.splits import assign_splits
-from faceloom.pipelines.plan.uniform_attributes import uniform_attributes
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest, face_key, generator, position, variant_key
 from faceloom.schemas.masks import serves_with_landmarks, serves_without_landmarks
@@ -100,7 +99,7 @@ def choose_faces(recipe: Recipe, photos: Iterable[Photo], analysed: Mapping[str,
             rejects.append(Reject("plan", one.photo.source, one.photo.uri, "no_split", message))
             continue
         planned += _planned_faces(recipe, one, _split_file_name(split))
-    return ChosenFaces(tuple(uniform_attributes(planned)), tuple(rejects))
+    return ChosenFaces(tuple(planned), tuple(rejects))
 
 
 def _select_faces(

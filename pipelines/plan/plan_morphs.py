@@ -99,7 +99,7 @@ def _morph(recipe: Recipe, morph: Morph, face: PlannedFace, other: PlannedFace, 
         identity=face.identity if face.identity == other.identity else f"{face.identity}+{other.identity}",
         licence=_both(face.licence, other.licence),
         consent=_both(face.consent, other.consent),
-        attributes=(),  # attributes of one person need not hold for a mix of two
+        attributes=tuple(pair for pair in face.attributes if pair in other.attributes),  # the others need not hold
         masks=draw_masks(recipe, key, landmarks=True),
         morph=mixed,
     )

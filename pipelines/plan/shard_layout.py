@@ -9,6 +9,7 @@ from itertools import pairwise
 from faceloom.pipelines.plan.choose import ChosenFaces
 from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
 from faceloom.pipelines.plan.prefix_tree import Leaf, leaves
+from faceloom.pipelines.plan.uniform_attributes import uniform_attributes
 from faceloom.schemas.keys import POSITION_BITS, digest, prefix_name
 from faceloom.schemas.plan import Part, Plan, PlannedFace, Shard
 from faceloom.schemas.recipe import Recipe
@@ -36,7 +37,7 @@ def make_plan(
         The plan; it does not depend on the order of the faces.
     """
     by_split: dict[str, list[PlannedFace]] = {}
-    for face in chosen.faces:
+    for face in uniform_attributes(chosen.faces):
         by_split.setdefault(face.split, []).append(face)
     sample_bytes = estimate_sample_bytes(recipe)
     limit = max(1, min(recipe.output.shards.samples, recipe.output.shards.bytes // sample_bytes))

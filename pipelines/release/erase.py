@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from faceloom.pipelines.release.channel_log import append_entry
@@ -26,7 +26,7 @@ from faceloom.pipelines.store.sample_places import find_damage
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.tar_writer import END
 from faceloom.schemas.errors import ReleaseError, StorageError
-from faceloom.schemas.index import IndexRow
+from faceloom.schemas.index import IndexRow, moved
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.release import Release, ReleaseShard
 
@@ -212,9 +212,7 @@ def _packed(rows: Iterable[IndexRow]) -> Iterator[IndexRow]:
     """Rows whose samples lie side by side from the start of a tar file."""
     at = 0
     for row in rows:
-        by = at - row.offset
-        members = tuple(replace(member, offset=member.offset + by) for member in row.members)
-        yield replace(row, offset=at, members=members)
+        yield moved(row, at)
         at += row.length
 
 

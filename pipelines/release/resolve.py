@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from faceloom.pipelines.release.channel_log import Entry, channels, read_log, yanked
 from faceloom.pipelines.release.manifest import Published, read_manifest
-from faceloom.pipelines.store.paths import RELEASE, RELEASES, TOMBSTONE, release_file
+from faceloom.pipelines.release.tombstone import refuse_purged
+from faceloom.pipelines.store.paths import RELEASE, RELEASES, TOMBSTONE
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, ReleaseError
 from faceloom.schemas.release import NAME_PATTERN, VERSION_PATTERN, Reference, parse_reference
@@ -142,9 +143,8 @@ def parsed_reference(text: str) -> Reference:
 
 def _unknown(storage: Storage, wanted: Reference, known: Versions) -> ReleaseError:
     where, shown = storage.root, f"{wanted.name}@{wanted.wanted}"
-    if wanted.is_version and storage.exists(release_file(*wanted, TOMBSTONE)):
-        remedy = f"Choose another release, see `faceloom release list {wanted.name}`"
-        return ReleaseError("the files of this release were purged", where=where, value=shown, remedy=remedy)
+    if wanted.is_version:
+        refuse_purged(storage, *wanted)
     if not known.versions:
         names = ", ".join(set_names(storage)[:_MOST_NAMED]) or "none"
         what = "there is no release of this name"

@@ -88,7 +88,6 @@ def test_every_json_alone_has_the_same_types(kind: Path) -> None:
     assert len(types) == 1 and "null" not in min(types)
 
 
-@pytest.mark.xfail(strict=True, reason="a sample of a morph has no attributes, where those of faces have some")
 def test_morphs_have_the_attributes_of_faces(built: Path) -> None:
     assert len({str(pa.array([record["attributes"]]).type) for record in records(built)}) == 1
 

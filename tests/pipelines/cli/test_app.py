@@ -56,7 +56,7 @@ def test_build_show_export_clean(recipe: Path, table: Path, tmp_path: Path) -> N
     assert json.loads(planned.stdout)["samples"] == json.loads(built.stdout)["written"] == 4
     assert json.loads(run("show", out, "--json").stdout)["written"] == 4
     exported = run("export", out, "--to", tmp_path / "files", "--limit", 3, "--json")
-    expected = {"out": str(out), "to": str(tmp_path / "files"), "written": 3, "skipped": 0}
+    expected = {"out": str(out), "to": str(tmp_path / "files"), "written": 3, "skipped": 0, "pictures": {}}
     assert json.loads(exported.stdout) == {**expected, "morphs": 0, "no_picture": 0, "members": []}
     assert json.loads(run("clean", out, "--json").stdout)["files"] == {}
     for command in ("show", "clean"):

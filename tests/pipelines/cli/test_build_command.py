@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from faceloom.pipelines import build as building
@@ -27,6 +28,18 @@ def test_sources_of_the_command_line_replace_those_of_the_recipe(
     said = run("build", recipe, *words)
     assert said.exit_code == 0, said.output
     assert json.loads(said.stdout)["by_source"] == {"other.csv": 3, "photos.csv": 4}
+
+
+def test_terms_of_the_command_line_are_those_of_its_sources(recipe: Path, table: Path, tmp_path: Path) -> None:
+    more = ("--out", tmp_path / "out", "--workers", 1, "--json")
+    said = run("build", recipe, "--source", table, "--licence", "CC0", "--consent", "written", *more)
+    assert said.exit_code == 0, said.output
+    [source] = json.loads(said.stdout)["recipe"]["sources"]
+    assert (source["licence"], source["consent"]) == ("CC0", "written")
+    for path in (tmp_path / "out" / "index").iterdir():
+        assert set(pq.read_table(path)["licence"].to_pylist()) == {"CC0"}
+    refused = run("build", recipe, "--licence", "CC0", *more)
+    assert refused.exit_code == 2 and "--licence without --source" in refused.stderr
 
 
 def test_a_relative_source_is_found_from_here(

@@ -44,7 +44,7 @@ def test_a_diff_is_printed_and_written(root: Path, tmp_path: Path) -> None:
 
 def test_an_unknown_release_is_refused(root: Path) -> None:
     done = run("diff", "faces@1.0.0", "faces@7.0.0", "--json")
-    assert done.exit_code == 1 and json.loads(done.stdout)["error"] == "ReleaseError" and "Traceback" not in done.stderr
+    assert done.exit_code == 2 and json.loads(done.stdout)["error"] == "ReleaseError" and "Traceback" not in done.stderr
 
 
 def test_a_person_is_erased_and_the_next_step_is_named(root: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_person_is_erased_and_the_next_step_is_named(root: Path) -> None:
         (["faces@1.0.0", "--as", "1.0.1"], "Give --identity, --photo or both", 2),
         (["faces@1.0.0", "--identity", "Ada Lovelace"], "Give --as VERSION", 2),
         (["--identity", "Ada Lovelace"], "nothing to erase them from", 2),
-        (["faces@1.0.0", "--identity", "Nemo", "--as", "1.0.1"], "no sample of this release holds", 1),
+        (["faces@1.0.0", "--identity", "Nemo", "--as", "1.0.1"], "no sample of this release holds", 2),
         (["faces@1.0.0", "--identity", "Nemo", "--as", "1.0.1", "--build", "."], "no finished build", 2),
     ],
 )

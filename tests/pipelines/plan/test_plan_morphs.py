@@ -57,7 +57,8 @@ def test_one_morph_with_each_neighbour(synthetic: SimpleNamespace) -> None:
         own, other, mixed = by_key[row.query], by_key[row.neighbour], face.morph
         assert mixed is not None
         assert (face.photo_sha256, face.uri, face.split, face.place) == (own.photo_sha256, own.uri, "train", own.place)
-        assert face.identity == f"{own.identity}+{other.identity}" and face.attributes == ()
+        assert face.identity == f"{own.identity}+{other.identity}"
+        assert face.attributes == tuple(pair for pair in own.attributes if pair in other.attributes)
         assert mixed.other == other
         assert (mixed.rank, mixed.distance) == (row.rank, row.distance)
         assert (mixed.shape_weight, mixed.texture_weight) == (0.25, 0.75)
