@@ -19,6 +19,7 @@ from faceloom.pipelines.release.resolve import (
     short_name,
     usable,
 )
+from faceloom.pipelines.release.tombstone import Tombstone
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError
 from faceloom.schemas.release import NAME_PATTERN, VERSION_PATTERN
@@ -91,9 +92,10 @@ def test_without_a_version_in_use_there_is_no_latest(own_root: Storage) -> None:
 
 def test_a_purged_release_is_named_as_such(own_root: Storage) -> None:
     manifest, stone = (own_root.local(f"releases/faces/1.0.0/{name}.json") for name in ("release", "tombstone"))
-    stone.write_bytes(b"{}")  # a purge that was interrupted
+    left = Tombstone(name="faces", version="1.0.0", digest="0" * 64, why="too large", when="2026-01-31T12:00:00Z")
+    stone.write_text(left.model_dump_json())  # a purge that was interrupted
     for _ in range(2):
-        with pytest.raises(ReleaseError, match="purged"):
+        with pytest.raises(ReleaseError, match=r"purged at 2026-01-31.*too large"):
             resolve(own_root, "faces@1.0.0")
         assert read_versions(own_root, "faces").versions == ()
         manifest.unlink(missing_ok=True)
