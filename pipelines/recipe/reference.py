@@ -16,7 +16,7 @@ from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
 from faceloom.schemas.masks import AutoencoderMask, PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.morph import Morph, Weights
-from faceloom.schemas.recipe import Align, Faces, Features, Halves, Output, Recipe, Shards, Split
+from faceloom.schemas.recipe import Align, Faces, Features, Halves, Output, Recipe, ReleaseLimits, Shards, Split
 from faceloom.schemas.source_spec import SourceSpec, TableColumns
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -39,6 +39,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("output.halves", Halves),
     ("output.features", Features),
     ("output.shards", Shards),
+    ("release", ReleaseLimits),
 )
 """Title and model of each section."""
 

@@ -185,7 +185,7 @@ def test_export_does_not_mix_builds(own: Path, run: Any, photos: Path, tmp_path:
     refused(run("export", own, "--to", files), 2, "samples of another build", "rm -r")
     assert {path: path.stat().st_mtime_ns for path in files.rglob("*")} == before
     assert run("export", own, "--to", tmp_path / "other").code == 0
-    assert {path.name for path in (tmp_path / "other").iterdir()} == {"export.json", "val"}
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {"export.json", "members", "val"}
 
 
 def test_export_spoils_neither_the_build_nor_its_source(own: Path, run: Any, photos: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -53,13 +54,13 @@ def test_a_page_shows_no_more_samples_than_wanted(storage: Storage) -> None:
 
 
 def test_only_the_samples_on_the_page_are_read(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, original = [], Storage.read_range
+    read, original = [], Storage.range_of
 
-    def counted(self: Storage, path: str, offset: int, length: int) -> bytes:
+    def counted(self: Storage, stream: IO[bytes], path: str, offset: int, length: int) -> bytes:
         read.append(length)
-        return original(self, path, offset, length)
+        return original(self, stream, path, offset, length)
 
-    monkeypatch.setattr(Storage, "read_range", counted)
+    monkeypatch.setattr(Storage, "range_of", counted)
     page(storage, most=4)
     tars = [storage.size(shard_tar(shard.name)) for shard in read_record(storage).shards]
     assert 0 < sum(read) < sum(tars) / 4
