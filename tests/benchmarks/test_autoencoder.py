@@ -45,6 +45,7 @@ def test_masking_loading_and_training_are_measured_for_every_network() -> None:
         assert float(row[3].replace(",", "")) == pytest.approx(160 * float(row[2]), abs=1)
 
 
+@pytest.mark.slow
 def test_training_can_be_left_out() -> None:
     printed = run("--presets", "tiny-paper", "--epochs", "0")
     assert len(tables(printed)) == 2 and "epoch of" not in printed

@@ -305,7 +305,10 @@ def test_unknown_split_and_format(built: Any, run: Any, tmp_path: Path) -> None:
     refused(run("export", built.out, "--to", tmp_path, "--format", "zip"), 2, "zip", "folder")
 
 
-@pytest.mark.parametrize(("workers", "wait"), [(1, 0.3), (2, 0), (2, 0.4)])
+@pytest.mark.parametrize(
+    ("workers", "wait"),
+    [pytest.param(1, 0.3, marks=pytest.mark.slow), pytest.param(2, 0, marks=pytest.mark.slow), (2, 0.4)],
+)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_build_says_how_to_go_on(
     number: int, code: int, workers: int, wait: float, photos: Path, recipe: Path, tmp_path: Path, run: Any

@@ -24,7 +24,10 @@ def shards(out: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.glob("shards/*")}
 
 
-@pytest.mark.parametrize(("workers", "streams"), [(2, "<&- >&- 2>&-"), (1, "2>&1 | head -1"), (2, ">/dev/full")])
+@pytest.mark.parametrize(
+    ("workers", "streams"),
+    [(2, "<&- >&- 2>&-"), (1, "2>&1 | head -1"), pytest.param(2, ">/dev/full", marks=pytest.mark.slow)],
+)
 def test_a_build_ends_as_well_with_a_reader_that_went_away(
     workers: int, streams: str, built: Any, photos: Path, recipe: Path, tmp_path: Path
 ) -> None:

@@ -180,12 +180,12 @@ def test_a_second_run_finds_everything_there(bench: Bench, monkeypatch: pytest.M
     ("change", "same"),
     [
         ({"draw": "random"}, True),
-        ({"weights": "uniform"}, True),
-        ({"background": "gradient"}, True),
+        pytest.param({"weights": "uniform"}, True, marks=pytest.mark.slow),
+        pytest.param({"background": "gradient"}, True, marks=pytest.mark.slow),
         ({"neighbours": 2}, False),
-        ({"lambda": 11.0}, False),
-        ({"texture_size": 40}, False),
-        ({"texture": "mean_shape"}, False),
+        pytest.param({"lambda": 11.0}, False, marks=pytest.mark.slow),
+        pytest.param({"texture_size": 40}, False, marks=pytest.mark.slow),
+        pytest.param({"texture": "mean_shape"}, False, marks=pytest.mark.slow),
         ({"texture_units": "levels"}, False),
         ({"same_identity": "allow"}, False),
     ],
@@ -262,8 +262,10 @@ def test_damaged_work_of_a_stopped_run_is_made_again(bench: Bench, monkeypatch: 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"{}", b"[" * 9999, b'{"failed": {}, "recall": "x"}', b'{"failed": {}, "recall": -1}',
-     b'{"failed": {"a": 1}, "recall": null}', b'{"failed": {"of another search": ["c", "m"]}, "recall": null}'],
+    [b"{", b"[" * 9999, b'{"failed": {"of another search": ["c", "m"]}, "recall": null}',
+     *(pytest.param(text, marks=pytest.mark.slow)
+       for text in (b"", b"[]", b"{}", b'{"failed": {}, "recall": "x"}', b'{"failed": {}, "recall": -1}',
+                    b'{"failed": {"a": 1}, "recall": null}'))],
 )  # fmt: skip
 def test_damaged_facts_of_a_search_have_it_searched_again(bench: Bench, content: bytes) -> None:
     whole = bench.find()
