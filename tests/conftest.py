@@ -9,8 +9,9 @@ import pytest
 from hypothesis import settings
 
 # How long one example takes says more about the machine's other work than about ours.
-settings.register_profile("faceloom", deadline=None, derandomize=True)
-# `HYPOTHESIS_PROFILE=random make test` looks for new examples.
+settings.register_profile("faceloom", deadline=None, derandomize=True, max_examples=40)
+# `HYPOTHESIS_PROFILE=thorough make test-all` tries more of them, and `random` looks for new ones.
+settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=200)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "faceloom"))
 

@@ -109,6 +109,7 @@ def card_text(facts: CardFacts) -> str:
         data_files=_data_files(facts.shards),
         members=[(member, _MEMBERS.get(member.partition(".")[0], "")) for member in sorted(facts.members)],
         no_face=no_face,
+        looked_at=facts.photos - sum(facts.rejects.get("scan", {}).values()),
         meanings={code: known.meaning for code, known in REJECT_CODES.items()},
         not_stated=NOT_STATED,
         care=CARE,

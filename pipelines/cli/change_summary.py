@@ -41,6 +41,8 @@ def diff_summary(found: Diff, *, listed: bool = False) -> list[RenderableType]:
         shown = [
             (name, _counts({_NAMES.get(k, k): n for k, n in kinds.items()})) for name, kinds in people[:MOST_PEOPLE]
         ]
+        if len(people) > MOST_PEOPLE:
+            shown.append((f"and {len(people) - MOST_PEOPLE:,} more; --json lists all", ""))
         blocks.append(table(title, ("person", "changes"), shown, words=2))
     if listed and len(found.changes):
         names = ("kind", "key", "identity_before", "identity_after", "split_before", "split_after")
@@ -70,9 +72,21 @@ def erasure_facts(done: Erasure) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def erasure_notices(done: Erasure) -> list[str]:
-    """What is left to do after an erasure."""
-    lines = [f"{name} may still hold them. Next: faceloom release purge {name} --yes" for name in done.still_in]
+def erasure_notices(done: Erasure, root: str, *, builds: bool) -> list[str]:
+    """What is left to do after an erasure.
+
+    Args:
+        done: the erasure.
+        root: the folder of releases.
+        builds: whether the output folders of builds were cleaned too.
+    """
+    lines = [
+        f"{name} may still hold them. Next: faceloom release purge {name} --root {root} --yes" for name in done.still_in
+    ]
+    if not builds:
+        lines.append(
+            "Output folders of builds may still hold them. Next: the same with --build OUT and without NAME@VERSION"
+        )
     if done.same_photos:
         lines.append(
             f"{done.same_photos:,} other samples come from the same photos, under other names. If they show the "

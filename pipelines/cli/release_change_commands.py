@@ -129,7 +129,7 @@ def erase(
                 )
             traces = done.traces
         cleaned = [erase_from_build(storage, traces) for storage in builds]
-        notices = summary.erasure_notices(done) if done else []
+        notices = summary.erasure_notices(done, str(root), builds=bool(builds)) if done else []
         if as_json:
             facts = [
                 {"out": storage.root, "deleted": list(one.deleted), "rewritten": list(one.rewritten), "rows": one.rows}

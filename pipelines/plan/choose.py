@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from faceloom.pipelines.plan.splits import assign_splits
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
-from faceloom.schemas.keys import digest, face_key, generator, position, variant_key
+from faceloom.schemas.keys import digest, face_key, position, variant_key
 from faceloom.schemas.masks import serves_with_landmarks, serves_without_landmarks
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import PlannedFace
@@ -175,20 +178,28 @@ def _planned_faces(recipe: Recipe, one: _ChosenPhoto, split: str) -> list[Planne
 
 
 def draw_masks(recipe: Recipe, key: str, *, landmarks: bool) -> tuple[int, ...]:
-    """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear."""
+    """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear.
+
+    Each mask waits for a random time at the rate of its weight, and the first one is drawn. The time depends on no
+    other mask, so a mask that is added, removed or moved in the recipe changes only the samples that wear it.
+    """
     fits = serves_with_landmarks if landmarks else serves_without_landmarks
-    numbers = [number for number, mask in enumerate(recipe.masks) if fits(mask)]
-    if not numbers:
+    seen: Counter[str] = Counter()
+    waiting: list[tuple[int, str, float]] = []
+    for number, mask in enumerate(recipe.masks):
+        label = mask.label
+        if fits(mask):
+            waiting.append((number, f"{label} {seen[label]}", mask.weight))
+        seen[label] += 1
+    if not waiting:
         return ()
-    total = sum(recipe.masks[number].weight for number in numbers)
-    drawn = []
-    for variant in range(recipe.per_face):
-        left = generator(recipe.seed, variant_key(key, variant), "choose_mask").random() * total
-        for number in numbers[:-1]:
-            left -= recipe.masks[number].weight
-            if left < 0:
-                drawn.append(number)
-                break
-        else:
-            drawn.append(numbers[-1])
-    return tuple(drawn)
+    return tuple(
+        min(waiting, key=lambda one: (_waits(f"{recipe.seed} {variant_key(key, variant)} {one[1]}", one[2]), one[0]))[0]
+        for variant in range(recipe.per_face)
+    )
+
+
+def _waits(name: str, rate: float) -> float:
+    """A random time from an exponential distribution, decided by a name."""
+    drawn = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) + 1
+    return -math.log(drawn / 2**48) / rate

@@ -119,7 +119,11 @@ def refuse_yanked(storage: Storage, found: Published) -> None:
     name, version = found.release.name, found.release.version
     if yank := yanked(read_log(storage, name)).get(version):
         instead = short_name(yank.replacement)
-        remedy = f"Use {instead}" if instead else f"Choose another release, see `faceloom release list {name}`"
+        remedy = (
+            f"Use {instead}"
+            if instead
+            else f"Choose another release, see `faceloom release list {name} --root {storage.root}`"
+        )
         what = f"the release is yanked: {yank.why or 'no reason is given'}"
         raise ReleaseError(what, where=f"{name}@{version}", remedy=remedy)
 

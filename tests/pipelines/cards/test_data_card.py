@@ -98,7 +98,7 @@ def test_limits_count_the_misses_of_the_detector_by_group() -> None:
     old = GroupMisses(attribute="Age", value="old", photos=8, missed=2)
     young = GroupMisses(attribute="Age", value="young", photos=4, missed=0)
     limits = section(card_text(replace(FACTS, misses=(old, young))), "Known limits")
-    assert "no face in 2 of 12 files.\n" in limits
+    assert "no face in 2 of 12 photos.\n" in limits
     assert "| Age | old | 8 | 2 | 25.0 % |" in limits and "| Age | young | 4 | 0 | 0.0 % |" in limits
     assert "state no attributes" in section(card_text(FACTS), "Known limits")
 

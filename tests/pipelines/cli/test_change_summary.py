@@ -39,8 +39,14 @@ def test_a_diff_is_printed_with_counts_people_and_samples(tmp_path: Path) -> Non
 def test_an_erasure_states_what_is_left_to_do(tmp_path: Path) -> None:
     release = write_set(Storage(str(tmp_path)), people(2))
     done = Erasure(published(release), traces_of("Ada"), 3, 1, 1, 2, ("faces@1.0.0",), 2, ("channels/faces.jsonl",))
-    notices = "\n".join(erasure_notices(done))
-    for words in ("faceloom release purge faces@1.0.0 --yes", "2 other samples", "channels/faces.jsonl", "source"):
+    notices = "\n".join(erasure_notices(done, "releases", builds=False))
+    assert "--build" in notices and "--build" not in "".join(erasure_notices(done, "releases", builds=True))
+    for words in (
+        "faceloom release purge faces@1.0.0 --root releases --yes",
+        "2 other samples",
+        "channels/faces.jsonl",
+        "source",
+    ):
         assert words in notices
     assert "Ada" not in str(erasure_facts(done)) and erasure_facts(done)["erased"] == 3
 

@@ -50,7 +50,10 @@ def test_an_unknown_release_is_refused(root: Path) -> None:
 def test_a_person_is_erased_and_the_next_step_is_named(root: Path) -> None:
     done = run("erase", "faces@1.1.0", "--identity", "Ada Lovelace", "--as", "1.1.1")
     assert done.exit_code == 0, done.output
-    assert "faceloom release purge faces@1.1.0 --yes" in done.stderr and "1 samples, 0 of them morphs" in done.stdout
+    assert (
+        f"faceloom release purge faces@1.1.0 --root {root} --yes" in done.stderr
+        and "1 samples, 0 of them morphs" in done.stdout
+    )
     for version in ("1.0.0", "1.1.0"):
         assert run("purge", f"faces@{version}", "--yes").exit_code == 0
     assert naming(root, ["Ada Lovelace"]) == {} and read_versions(Storage(str(root)), "faces").versions == ("1.1.1",)

@@ -28,11 +28,20 @@ def chosen(items: Sequence[Item], how: Recipe | None = None) -> tuple[PlannedFac
     return pick(items, how).faces
 
 
-def test_a_mask_added_behind_with_little_weight_leaves_most_draws_alone() -> None:
-    items = many(400)
-    less, more = (recipe(masks=[POLYGON, TEMPLATE, *extra]) for extra in ([], [{**TEMPLATE, "weight": 0.05}]))
-    one, other = ([face.masks for face in chosen(items, how)] for how in (less, more))
-    assert sum(a != b for a, b in zip(one, other, strict=True)) < 40
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_mask_added_anywhere_changes_only_the_samples_that_wear_it(place: int) -> None:
+    items, masks = many(400), [POLYGON, TEMPLATE]
+    more = [*masks[:place], {**POLYGON, "shape": "F", "weight": 0.5}, *masks[place:]]
+    before = {face.key: masks[face.masks[0]] for face in chosen(items, recipe(masks=masks))}
+    after = {face.key: more[face.masks[0]] for face in chosen(items, recipe(masks=more))}
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {key for key, mask in after.items() if mask is more[place]}
+    assert 40 < len(changed) < 130, "a fifth of the weight"
+
+
+def test_looks_of_a_mask_change_no_draw() -> None:
+    one, other = (recipe(masks=[{**POLYGON, "colour": colour}, TEMPLATE]) for colour in ("red", "navy"))
+    assert [face.masks for face in chosen(many(50), one)] == [face.masks for face in chosen(many(50), other)]
 
 
 def test_other_weights_change_draws() -> None:
