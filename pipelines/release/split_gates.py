@@ -127,7 +127,8 @@ def licences(table: pa.Table) -> GateResult:
     if bad:
         named = [f"{row['missing_sum']:,} of {row['missing_count']:,} samples of {row['source']}" for row in bad]
         found = f"these state no licence: {named_examples(named)}. Add `licence: …` to the source in the recipe, or "
-        found += "build with --licence TEXT and --replace: the terms of the photos, such as `CC BY 4.0` or `internal use only, agreed with the photographed`"
+        found += "build with --licence TEXT and --replace: "
+        found += "the terms of the photos, such as `CC BY 4.0` or `internal use only, agreed with the photographed`"
     return GateResult(
         gate="licences", passed=not bad, found=found,
         figures={"sources": len(rows), "without": len(bad), "samples_without": sum(row["missing_sum"] for row in bad)},
