@@ -117,13 +117,16 @@ def _page_of_release(folder: str, wanted: Reference, to: Path | None, watcher: W
     found = resolve(storage, wanted)
     name, version = found.release.name, found.release.version
     path = release_file(name, version, GALLERY)
-    if to is None and storage.exists(path):
-        return _absolute(storage.local(path))
-    if to is None:
-        remedy = "Write another one with --to FILE"
-        raise StorageError("the page of this release is missing", where=path, remedy=remedy)
-    place = _place(to, storage)
-    return _write(place, gallery_html(storage, f"{name} {version}", found.shards, found.release.rejects, watcher))
+    if to is not None:
+        place = _place(to, storage)
+    page = gallery_html(storage, f"{name} {version}", found.shards, found.release.rejects, watcher)
+    if to is not None:
+        return _write(place, page)
+    # A release may come from a stranger, whose page could run a script of its own.
+    if not storage.exists(path) or storage.read_bytes(path) != page:
+        what = "the page of this release is missing, or is not the one that this version makes of its samples"
+        raise StorageError(what, where=path, remedy="Write another one with --to FILE")
+    return _absolute(storage.local(path))
 
 
 def _place(to: Path | None, storage: Storage) -> Path:

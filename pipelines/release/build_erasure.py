@@ -63,7 +63,8 @@ def erase_from_build(storage: Storage, traces: Traces) -> BuildErasure:
 
     Whole shards go, since the next build makes them anew without the person; so do all unfinished work and the build's
     record, so that the folder counts as unfinished. A file that cannot be read goes too: it may hold the person.
-    Photos outside of the folder stay as they are.
+    Photos without samples are forgotten too, as their rows do not tell whose they are. Photos outside of the folder
+    stay as they are.
 
     Args:
         storage: the output folder.
@@ -75,7 +76,9 @@ def erase_from_build(storage: Storage, traces: Traces) -> BuildErasure:
     """
     require_marker(storage)  # before the lock file is written
     with storage.exclusive():
-        traces = traces.with_photos_of(_indexes(storage))
+        indexes = _indexes(storage)
+        traces = traces.with_photos_of(indexes)
+        known = {photo for table in indexes for photo in table["photo_sha256"].to_pylist()} - traces.photos
         goes = [path for path in (BUILD_RECORD, DATA_CARD, GALLERY) if storage.exists(path)]
         goes += [path for shard in _shards(storage, traces) for path in (shard_index(shard), shard_tar(shard))]
         goes += [path for path in storage.list(NEIGHBOURS) if _names_in(storage, path, traces)]
@@ -89,7 +92,7 @@ def erase_from_build(storage: Storage, traces: Traces) -> BuildErasure:
         for path in storage.list(FACES):
             rows += _without(
                 storage, path, read_faces, write_faces, goes, rewritten,
-                lambda photo: photo.sha256 in traces.photos or traces.names_path(photo.photo_id),
+                lambda photo: photo.sha256 not in known or traces.names_path(photo.photo_id),
             )  # fmt: skip
         for path in storage.list(REJECTS):
             rows += _without(storage, path, read_rejects, write_rejects, goes, rewritten, traces.rejects)

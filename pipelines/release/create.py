@@ -109,11 +109,21 @@ def add_to_pool(source: Storage, root: Storage, shard: ShardRecord) -> tuple[Rel
         (shard_tar(shard.name), shard_tar(name), shard.bytes, shard.sha256),
         (shard_index(shard.name), shard_index(name), shard.index_bytes, shard.index_sha256),
     )
-    if all(root.exists(to) and root.size(to) == size for _, to, size, _ in pairs):
+    if all(_holds(root, to, size, sha256) for _, to, size, sha256 in pairs):
         return named, True
     for path, to, size, sha256 in pairs:
         copy_file(source, path, root, to, size, sha256)
     return named, False
+
+
+def _holds(storage: Storage, path: str, size: int, sha256: str) -> bool:
+    if not storage.exists(path) or storage.size(path) != size:
+        return False
+    digest = hashlib.sha256()
+    with storage.open(path) as stream:
+        while data := stream.read(CHUNK):
+            digest.update(data)
+    return digest.hexdigest() == sha256
 
 
 def copy_file(source: Storage, path: str, target: Storage, to: str, size: int, sha256: str) -> None:
@@ -174,6 +184,15 @@ def _check_names(name: str, version: str) -> None:
     if not re.fullmatch(NAME_PATTERN, name):
         remedy = "Use lower-case letters, digits, `-` and `_`, at most 100, such as masked-faces"
         raise ReleaseError("this cannot be the name of a set", value=ascii(name)[:80], remedy=remedy)
+    check_version(version)
+
+
+def check_version(version: str) -> None:
+    """Refuse what is no version.
+
+    Raises:
+        ReleaseError: it is none.
+    """
     if not re.fullmatch(VERSION_PATTERN, version):
         remedy = "A version is three whole numbers, such as 1.0.0"
         raise ReleaseError("this is no version", value=ascii(version)[:80], remedy=remedy)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from faceloom.pipelines.release.channel_log import append_entry
+from faceloom.pipelines.release.create import check_version
 from faceloom.pipelines.release.manifest import Published, pool_name, read_manifest
 from faceloom.pipelines.release.provenance import count_content
 from faceloom.pipelines.release.publish import free_unused, publish, refuse_existing
@@ -106,6 +107,7 @@ def erase(
         StorageError: a file is damaged or cannot be written.
     """
     watcher, asked = watcher or Watcher(), traces_of(identity, photos)
+    check_version(version)
     with locked_root(root):
         old = resolve(root, reference)
         release = old.release
@@ -175,12 +177,13 @@ def rewrite_shard(storage: Storage, shard: ReleaseShard, kept: frozenset[str], t
     """
     old = read_rows(storage, ShardRecord(**shard.model_dump()))
     rows = [row for row in old if row.key in kept]
+    places = {(row.source, row.uri) for row in rows}
     digest = hashlib.sha256()
     for data in _contents(storage, shard.name, rows):
         digest.update(data)
     length, sha256 = sum(row.length for row in rows) + len(END), digest.hexdigest()
     parts = {
-        part: [reject for reject in found if not traces.rejects(Reject(**reject))]
+        part: [reject for reject in found if _stays(Reject(**reject), places, traces)]
         for part, found in read_metadata(storage, shard_index(shard.name))["parts"].items()
     }
     index = _index_bytes(list(_packed(rows)), parts, length, sha256)
@@ -195,6 +198,11 @@ def rewrite_shard(storage: Storage, shard: ReleaseShard, kept: frozenset[str], t
         name=name, split=shard.split, samples=len(rows), bytes=length, sha256=sha256, index_bytes=len(index),
         index_sha256=index_sha256,
     )  # fmt: skip
+
+
+def _stays(reject: Reject, places: set[tuple[str, str]], traces: Traces) -> bool:
+    """Whether a reject stays: it is of a photo that still has samples. No one knows whose the other photos are."""
+    return (reject.source, reject.uri) in places and not traces.rejects(reject)
 
 
 def _contents(storage: Storage, shard: str, rows: Sequence[IndexRow]) -> Iterator[bytes]:
@@ -229,7 +237,7 @@ def _rejects(root: Storage, shard: str) -> list[Reject]:
 
 
 def _refuse_nothing_or_all(release: Release, plans: Mapping[str, ShardPlan], where: str) -> None:
-    if not any(plan.gone for plan in plans.values()):
+    if not any(plan.rewritten for plan in plans.values()):
         what = "no sample of this release holds the person or the photo"
         remedy = "Identities are spelled as in the column `people` of the indexes; morphs count. Check the spelling"
         raise ReleaseError(what, where=where, remedy=remedy)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from faceloom.pipelines.release.manifest import Published, digest_of, manifest_bytes, published, read_manifest
 from faceloom.pipelines.release.resolve import read_versions, set_names
+from faceloom.pipelines.release.root import refuse_lost_manifests
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.paths import (
@@ -17,6 +18,7 @@ from faceloom.pipelines.store.paths import (
     SHARDS,
     SUMS,
     TOMBSTONE,
+    UNFINISHED,
     release_file,
     release_folder,
     shard_index,
@@ -87,13 +89,20 @@ def write_release(root: Storage, done: Published, files: Mapping[str, bytes]) ->
         StorageError: a file cannot be written, or the version exists already.
     """
     name, version = done.release.name, done.release.version
+    mark_unfinished(root, name, version)
     manifest = manifest_bytes(done.release)
     for file, data in {**files, SUMS: sums_bytes({**files, RELEASE: manifest})}.items():
         root.write_if_changed(release_file(name, version, file), data)
     root.sync_folders(SHARDS, INDEX, release_folder(name, version))
     with root.write(release_file(name, version), new=True) as stream:
         stream.write(manifest)
+    root.remove(release_file(name, version, UNFINISHED))
     root.sync_folders(release_folder(name, version))
+
+
+def mark_unfinished(root: Storage, name: str, version: str) -> None:
+    """Mark the folder of a release that is about to be written."""
+    root.write_if_changed(release_file(name, version, UNFINISHED), b"")
 
 
 def sums_bytes(files: Mapping[str, bytes]) -> bytes:
@@ -122,6 +131,7 @@ def free_unused(root: Storage) -> dict[str, int]:
     Raises:
         StorageError: a manifest is damaged, so that it is unknown what is used; or a file cannot be deleted.
     """
+    refuse_lost_manifests(root)
     used: set[str] = set()
     for name in set_names(root):
         for version in read_versions(root, name).versions:

@@ -9,7 +9,7 @@ from faceloom.pipelines.release.channel_log import append_entry, read_log, yanke
 from faceloom.pipelines.release.manifest import read_manifest
 from faceloom.pipelines.release.publish import free_unused
 from faceloom.pipelines.release.resolve import read_versions, resolve, set_names
-from faceloom.pipelines.release.root import locked_root
+from faceloom.pipelines.release.root import locked_root, refuse_lost_manifests
 from faceloom.pipelines.release.tombstone import Tombstone, read_tombstone
 from faceloom.pipelines.store.paths import (
     INDEX,
@@ -127,6 +127,7 @@ def _find(root: Storage, wanted: Reference) -> Purge:
 
 def _used(root: Storage, without: Reference | None) -> set[str]:
     """Paths of the pool that releases use, all but one."""
+    refuse_lost_manifests(root)
     return {
         path(shard.name)
         for name in set_names(root)

@@ -15,6 +15,7 @@ from faceloom.pipelines.store.paths import (
     RELEASES,
     ROOT_FOLDERS,
     TOMBSTONE,
+    UNFINISHED,
     release_file,
     release_folder,
 )
@@ -101,15 +102,35 @@ def _refuse_if_foreign(storage: Storage) -> None:
 
 
 def _sweep_unfinished(storage: Storage) -> None:
-    """Delete the folders of releases that were not finished: those without a manifest."""
-    by_folder: dict[tuple[str, ...], list[str]] = {}
+    """Delete what a killed process left of a release: a folder with the mark of an unfinished one and no manifest."""
+    for (name, version), files in release_folders(storage).items():
+        if UNFINISHED not in files:
+            continue
+        left = [UNFINISHED] if {RELEASE, TOMBSTONE} & files else sorted(files)
+        for file in left:
+            storage.remove(release_file(name, version, file))
+        with contextlib.suppress(OSError):  # a finished release stays
+            storage.local(release_folder(name, version)).rmdir()
+
+
+def refuse_lost_manifests(storage: Storage) -> None:
+    """Refuse to go on while a release has lost its manifest: it is unknown which shards it uses.
+
+    Raises:
+        StorageError: one has.
+    """
+    for (name, version), files in release_folders(storage).items():
+        if not {RELEASE, TOMBSTONE, UNFINISHED} & files:
+            remedy = "Unpack the release again, or delete the folder if you no longer need the release"
+            what, where = "the manifest of this release is missing", release_file(name, version)
+            raise StorageError(what, where=where, remedy=remedy)
+
+
+def release_folders(storage: Storage) -> dict[tuple[str, str], set[str]]:
+    """The files in each folder of a release, by name and version."""
+    found: dict[tuple[str, str], set[str]] = {}
     for path in storage.list(RELEASES):
         parts = Path(path).parts
         if len(parts) == 4:
-            by_folder.setdefault(parts[1:3], []).append(path)
-    for (name, version), paths in by_folder.items():
-        if not {release_file(name, version, file) for file in (RELEASE, TOMBSTONE)} & {*paths}:
-            for path in paths:
-                storage.remove(path)
-            with contextlib.suppress(OSError):
-                storage.local(release_folder(name, version)).rmdir()
+            found.setdefault((parts[1], parts[2]), set()).add(parts[3])
+    return found

@@ -13,9 +13,9 @@ from typing import IO
 from faceloom.pipelines.release.channel_log import MOST_LOG, Entry, append_entry, channels, parse_log, read_log, yanked
 from faceloom.pipelines.release.create import CHUNK
 from faceloom.pipelines.release.manifest import MOST_MANIFEST, Published, parse_manifest, read_manifest
-from faceloom.pipelines.release.publish import BESIDE, free_unused
+from faceloom.pipelines.release.publish import BESIDE, free_unused, mark_unfinished
 from faceloom.pipelines.release.root import locked_root
-from faceloom.pipelines.release.verify import parse_sums, read_sums
+from faceloom.pipelines.release.verify import MOST_SUMS, parse_sums, read_sums
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.tar_members import members
 from faceloom.pipelines.store.file_faults import ListedFile, find_fault, find_shard_faults
@@ -25,6 +25,7 @@ from faceloom.pipelines.store.paths import (
     SHARDS,
     SUMS,
     TOMBSTONE,
+    UNFINISHED,
     channel_log,
     release_file,
     release_folder,
@@ -36,6 +37,7 @@ from faceloom.schemas.errors import ReleaseError, StorageError
 from faceloom.schemas.regular_files import open_regular_file
 from faceloom.schemas.release import NAME_PATTERN, VERSION_PATTERN
 
+_MOST_ENTRIES = 64
 MOST_BESIDE = 2**28
 """Bytes of a file beside the manifest."""
 _MANIFEST = re.compile(rf"releases/({NAME_PATTERN[1:-1]})/({VERSION_PATTERN[1:-1]})/release\.json")
@@ -151,6 +153,8 @@ def _read(file: Path, stream: IO[bytes], watcher: Watcher) -> _Arrival:
     entries = parse_log(_bytes(stream, pieces[log]), log) if log in pieces else ()
     if any(entry.release != found.id or entry.action not in ("promote", "yank") for entry in entries):
         raise ValueError(f"{log} is about another release")
+    if len(entries) > _MOST_ENTRIES:
+        raise ValueError(f"{log} has {len(entries):,} lines; at most {_MOST_ENTRIES} are about one release")
     shards = [(listed, pieces[listed.path]) for listed in _shard_files(found)]
     watcher.stage("verify", len(shards), "files")
     for count, (listed, piece) in enumerate(shards, 1):
@@ -175,6 +179,7 @@ def _expected(found: Published) -> dict[str, int]:
     """Paths of all files that a packed release may hold, with their greatest length."""
     name, version = found.release.name, found.release.version
     most = {release_file(name, version, file): MOST_BESIDE for file in (*BESIDE, SUMS, RELEASE)}
+    most[release_file(name, version, SUMS)] = MOST_SUMS
     return most | {channel_log(name): MOST_LOG} | {file.path: file.bytes for file in _shard_files(found)}
 
 
@@ -218,13 +223,15 @@ def _write(storage: Storage, arrival: _Arrival, stream: IO[bytes], watcher: Watc
         watcher.done(count)
     if faults := find_shard_faults(storage, found.shards, _AGAIN, deep=True):
         raise StorageError(faults[0].what, where=faults[0].file, remedy=faults[0].remedy)
-    for entry in arrival.entries:
-        _take_over(storage, entry)
+    mark_unfinished(storage, name, version)
     for file, data in arrival.files.items():
         if file != RELEASE:
             storage.write_if_changed(release_file(name, version, file), data)
     storage.sync_folders(SHARDS, INDEX, release_folder(name, version))
     storage.write_if_changed(release_file(name, version), arrival.files[RELEASE])
+    storage.remove(release_file(name, version, UNFINISHED))
+    for entry in arrival.entries:
+        _take_over(storage, entry)
     storage.sync_folders(release_folder(name, version))
     return Unpacked(found, len(arrival.shards) - copied, copied)
 

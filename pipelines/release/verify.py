@@ -17,7 +17,7 @@ from faceloom.pipelines.store.paths import RELEASE, SUMS, release_file
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 
-_MOST_SUMS = 4096
+MOST_SUMS = 4096
 _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._]{1,40})")
 
 
@@ -106,7 +106,7 @@ def read_sums(storage: Storage, name: str, version: str) -> dict[str, str]:
         StorageError: the file is missing or damaged, or lists other files.
     """
     path = release_file(name, version, SUMS)
-    return parse_sums(storage.read_bytes(path, _MOST_SUMS), path)
+    return parse_sums(storage.read_bytes(path, MOST_SUMS), path)
 
 
 def parse_sums(data: bytes, where: str) -> dict[str, str]:

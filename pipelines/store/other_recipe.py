@@ -7,8 +7,8 @@ from typing import Any
 
 from faceloom.pipelines.store.build_record import portable_recipe, read_record
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import StorageError
-from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.errors import RecipeError, StorageError
+from faceloom.schemas.recipe import Recipe, parse_recipe
 
 _SHOWN = 3
 
@@ -25,7 +25,8 @@ def refuse_other_recipe(storage: Storage, recipe: Recipe) -> None:
         held = read_record(storage).recipe
     except StorageError:  # there is none, or nothing that a user could lose
         return
-    differing = [path for path in differences(held, portable_recipe(recipe)) if path != "$.description"]
+    found = differences(_with_defaults(held), _with_defaults(portable_recipe(recipe)))
+    differing = [path for path in found if path != "$.description" and not path.startswith("$.release")]
     if differing:
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         remedy = "Choose another folder, or add --replace, which keeps the samples that do not change"
@@ -35,6 +36,14 @@ def refuse_other_recipe(storage: Storage, recipe: Recipe) -> None:
             value=f"{', '.join(differing[:_SHOWN])}{more}",
             remedy=remedy,
         )
+
+
+def _with_defaults(plain: dict[str, Any]) -> dict[str, Any]:
+    """A recipe with its defaults, so that a default that is written down makes no difference."""
+    try:
+        return parse_recipe(plain).model_dump(mode="json")
+    except RecipeError:
+        return plain
 
 
 def differences(one: Any, other: Any, path: str = "$") -> Iterator[str]:

@@ -13,6 +13,7 @@ import pytest
 
 from faceloom.pipelines.release.create import create_release
 from faceloom.pipelines.release.manifest import read_manifest
+from faceloom.pipelines.release.publish import free_unused
 from faceloom.pipelines.release.verify import verify_release
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.paths import shard_index, shard_tar
@@ -159,9 +160,27 @@ def test_a_create_that_is_killed_leaves_no_release_or_a_whole_one(
 
 
 def test_leftovers_of_a_killed_create_are_deleted(built: Path, own_root: Storage) -> None:
-    for path in ("releases/faces/1.0.1/README.md", "shards/train-0-0123456789ab.tar", "index/x.parquet.partial-1-2"):
+    unfinished = ("releases/faces/1.0.1/README.md", "releases/faces/1.0.1/unfinished")
+    for path in (*unfinished, "shards/train-0-0123456789ab.tar", "index/x.parquet.partial-1-2"):
         own_root.local(path).parent.mkdir(exist_ok=True)
         own_root.local(path).write_bytes(b"left")
     create_release(own_root.root, "other", "1.0.0", out=built)
     assert not [path for path, data in tree(Path(own_root.root)).items() if data == b"left"]
     assert not own_root.local("releases/faces/1.0.1").exists()
+
+
+def test_a_release_that_lost_its_manifest_loses_nothing_more(built: Path, own_root: Storage) -> None:
+    own_root.local("releases/faces/1.0.0/release.json").rename(own_root.local("kept.json"))
+    before = tree(Path(own_root.root))
+    create_release(own_root.root, "other", "1.0.0", out=built)
+    assert before.items() <= tree(Path(own_root.root)).items(), "neither its other files nor its shards are swept"
+    with pytest.raises(StorageError, match=r"faces/1\.0\.0/release\.json: the manifest of this release is missing"):
+        free_unused(own_root)
+
+
+def test_a_damaged_file_of_the_pool_is_copied_again(built: Path, own_root: Storage) -> None:
+    shard = own_root.local(own_root.list("shards")[0])
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:600] + bytes([whole[600] ^ 1]) + whole[601:])
+    done = create_release(own_root.root, "other", "1.0.0", out=built)
+    assert done.copied == 1 and shard.read_bytes() == whole

@@ -92,9 +92,17 @@ def test_one_process_writes_at_a_time(tmp_path: Path) -> None:
 def test_unfinished_releases_and_partial_files_are_deleted(tmp_path: Path) -> None:
     root = make(tmp_path)
     whole = ("releases/a/1.0.0/release.json", "releases/a/1.1.0/tombstone.json", "releases/notes.txt")
-    for path in (*whole, "releases/a/2.0.0/README.md", "channels/a.jsonl.partial-1-2", "shards/x.tar.partial-3-4"):
+    lost, torn = "releases/a/3.0.0/README.md", ("releases/a/2.0.0/README.md", "releases/a/2.0.0/unfinished")
+    for path in (
+        *whole,
+        lost,
+        *torn,
+        "releases/a/1.0.0/unfinished",
+        "channels/a.jsonl.partial-1-2",
+        "shards/x.tar.partial-3-4",
+    ):
         root.local(path).parent.mkdir(parents=True, exist_ok=True)
         root.local(path).write_bytes(b"x")
     with locked_root(root):
         left = {path for path in root.list() if path not in (".lock", "faceloom.json")}
-    assert left == set(whole) and not root.local("releases/a/2.0.0").exists()
+    assert left == {*whole, lost} and not root.local("releases/a/2.0.0").exists()
