@@ -2,8 +2,8 @@
 
     python benchmarks/near_duplicates.py [--hashes 1000000] [--faces 200]
 
-Random hashes, of which one in a thousand is a near copy of one in another split; then hashes whose bits are as unequal
-as those of aligned faces, which fills some buckets far more than others. With `--faces` it also times the hash itself.
+The first run uses random hashes; one in a thousand has a near copy in another split. The second run uses bits as uneven
+as those of aligned faces, which fill some buckets far more than others. With `--faces` it also times the hash itself.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def find_reuse(context: Context, missing: Iterable[Shard]) -> dict[str, Reuse]:
         missing: shards that are not finished.
 
     Returns:
-        By part digest; parts of which no sample is found are left out. A shard whose index is damaged counts as none.
-        The samples themselves are not read: whoever copies one must check it.
+        A `Reuse` by part digest, for parts with at least one such sample. Shards with a damaged index are ignored.
+        The samples themselves are not read, so the copy must check them.
     """
     storage = context.storage
     older = storage.list(INDEX)

@@ -201,7 +201,7 @@ def rewrite_shard(storage: Storage, shard: ReleaseShard, kept: frozenset[str], t
 
 
 def _stays(reject: Reject, places: set[tuple[str, str]], traces: Traces) -> bool:
-    """Whether a reject stays: it is of a photo that still has samples. No one knows whose the other photos are."""
+    """Whether a reject stays: it is of a photo that still has samples. Other photos may be of the person."""
     return (reject.source, reject.uri) in places and not traces.rejects(reject)
 
 
@@ -300,7 +300,7 @@ def _mask(traces: Traces, table: pa.Table) -> pa.Array:
 
 
 def _still_in(root: Storage, traces: Traces) -> tuple[str, ...]:
-    """Releases that hold a sample of the person, or of which this is not known, since they are damaged."""
+    """Releases that hold a sample of the person, and damaged ones, which may hold one."""
     holds: dict[str, bool] = {}
 
     def may_hold(shard: str) -> bool:

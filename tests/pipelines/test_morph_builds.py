@@ -99,9 +99,9 @@ def test_every_morph_is_in_the_index_with_both_parents(bench: Bench) -> None:
                 parent.identity, parent.source, parent.uri, parent.photo_sha256,
             )  # fmt: skip
             assert own.split == row.split
-        told = json.loads(bench.files(row)["json"])
-        assert [parent["key"] for parent in told["faces"]] == [first.key, second.key]
-        [step] = [step for step in steps_of(told) if step["name"] == "morph"]
+        record = json.loads(bench.files(row)["json"])
+        assert [parent["key"] for parent in record["faces"]] == [first.key, second.key]
+        [step] = [step for step in steps_of(record) if step["name"] == "morph"]
         assert step["neighbour"] == second.key and step["rank"] in (0, 1)
         assert step["distance"] == pytest.approx(10 * step["landmark_distance"] + step["texture_distance"])
         assert (step["lambda"], step["texture_units"], step["texture_size"]) == (10, "unit", 32)

@@ -190,9 +190,9 @@ def test_a_morph_names_both_its_parents(studio: Studio) -> None:
     assert first == Parent(studio.face.key, "Ada", "s", "a.png", studio.face.photo_sha256)
     assert second == Parent(studio.other.key, "Bob", "s", "b.png", studio.other.photo_sha256)
     [sample, _] = studio.samples(recipe(masks=MASKS, morph={}), studio.mixed)
-    told = studio.members(sample)["json"]
-    assert [one["identity"] for one in told["faces"]] == ["Ada", "Bob"] and told["identity"] == "Ada+Bob"
-    assert told["source"]["uri"] == "a.png" and sample.key == f"{first.key}-x-{second.key}-m000"
+    record = studio.members(sample)["json"]
+    assert [one["identity"] for one in record["faces"]] == ["Ada", "Bob"] and record["identity"] == "Ada+Bob"
+    assert record["source"]["uri"] == "a.png" and sample.key == f"{first.key}-x-{second.key}-m000"
 
 
 @pytest.mark.parametrize(
