@@ -45,12 +45,12 @@ def open_split(
       size must be 1. `lr_mask`: uint8 (h, w), 0 or 255.
     - `lr_upsampled`, `lr_masked_upsampled`: the same enlarged, uint8 (H, W, 3), RGB.
     - `features`: float32 (D,), the output of the recipe's network for the face.
-    - `json`: a dict with identity, split, source, and every operation with its parameters and seed. Its fields vary,
-      so PyTorch cannot collate it into a batch: list the other members, or map it to what you need.
+    - `json`: a dict with identity, split, source, and every operation with its parameters and seed. It holds texts and
+      lists, which PyTorch cannot collate into a batch: list the other members, or map it to what you need.
 
-    In some builds only some samples have a member: if a mask with `when: landmarks_missing` uses photos in which no
-    face was found, these have no `landmarks`; if it is the only mask, the others have no `masked`, `mask` or `alpha`.
-    Without `members`, each sample comes with the members that it has; with `members`, `missing` decides.
+    All samples of a build have the same members. If a mask with `when: landmarks_missing` uses photos in which no face
+    was found, their `landmarks` are NaN and `has_landmarks` in `json` is false. With `members`, `missing` decides about
+    a member that a sample lacks.
 
     Example:
         samples = open_split("out", "train", shuffle=2000, members=["face", "masked", "mask"])

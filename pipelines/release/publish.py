@@ -131,16 +131,32 @@ def free_unused(root: Storage) -> dict[str, int]:
     Raises:
         StorageError: a manifest is damaged, so that it is unknown what is used; or a file cannot be deleted.
     """
-    refuse_lost_manifests(root)
-    used: set[str] = set()
-    for name in set_names(root):
-        for version in read_versions(root, name).versions:
-            for shard in read_manifest(root, name, version).release.shards:
-                used |= {shard_index(shard.name), shard_tar(shard.name)}
+    used = used_files(root)
     freed = {path: root.size(path) for path in [*root.list(INDEX), *root.list(SHARDS)] if path not in used}
     for path in freed:
         root.remove(path)
     return freed
+
+
+def used_files(root: Storage, *, without: tuple[str, str] | None = None) -> set[str]:
+    """Paths of the pool that releases use.
+
+    Args:
+        root: the folder of releases.
+        without: name and version of a release that does not count.
+
+    Raises:
+        StorageError: a manifest is damaged or missing, so that it is unknown what is used.
+    """
+    refuse_lost_manifests(root)
+    return {
+        path(shard.name)
+        for name in set_names(root)
+        for version in read_versions(root, name).versions
+        if (name, version) != without
+        for shard in read_manifest(root, name, version).release.shards
+        for path in (shard_index, shard_tar)
+    }
 
 
 def _previous(root: Storage, release: Release) -> tuple[Storage, Release] | None:

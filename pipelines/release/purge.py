@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from faceloom.pipelines.release.channel_log import append_entry, read_log, yanked
 from faceloom.pipelines.release.manifest import read_manifest
-from faceloom.pipelines.release.publish import free_unused
-from faceloom.pipelines.release.resolve import read_versions, resolve, set_names
-from faceloom.pipelines.release.root import locked_root, refuse_lost_manifests
+from faceloom.pipelines.release.publish import free_unused, used_files
+from faceloom.pipelines.release.resolve import read_versions, resolve
+from faceloom.pipelines.release.root import locked_root
 from faceloom.pipelines.release.tombstone import Tombstone, read_tombstone
 from faceloom.pipelines.store.paths import (
     INDEX,
@@ -78,7 +78,7 @@ def purge(root: Storage, reference: str, *, why: str = "") -> Purge:
 
 def find_leftovers(root: Storage) -> Purge:
     """Find the files of the pool that no release uses: what killed processes left. Writes nothing."""
-    used = _used(root, None)
+    used = used_files(root)
     pool = [*root.list(INDEX), *root.list(SHARDS)]
     return Purge("", {path: root.size(path) for path in pool if path not in used}, 0)
 
@@ -114,7 +114,7 @@ def _checked(root: Storage, reference: str) -> Reference:
 
 def _find(root: Storage, wanted: Reference) -> Purge:
     """The files in the order of deletion: the manifest first, so that no half of a release can be opened."""
-    used = _used(root, wanted)
+    used = used_files(root, without=wanted)
     manifest, stone = release_file(*wanted), release_file(*wanted, TOMBSTONE)
     own = [path for path in root.list(release_folder(*wanted)) if path != stone]
     own.sort(key=lambda path: path != manifest)
@@ -123,16 +123,3 @@ def _find(root: Storage, wanted: Reference) -> Purge:
     freed = [path for path in pool if path not in used and root.exists(path)]
     kept = sum(shard_tar(shard.name) in used for shard in shards)
     return Purge(f"{wanted.name}@{wanted.wanted}", {path: root.size(path) for path in [*own, *freed]}, kept)
-
-
-def _used(root: Storage, without: Reference | None) -> set[str]:
-    """Paths of the pool that releases use, all but one."""
-    refuse_lost_manifests(root)
-    return {
-        path(shard.name)
-        for name in set_names(root)
-        for version in read_versions(root, name).versions
-        if (name, version) != without
-        for shard in read_manifest(root, name, version).release.shards
-        for path in (shard_index, shard_tar)
-    }
