@@ -10,16 +10,21 @@ from faceloom.schemas.reject_codes import check_code
 
 MOST_LETTERS = 300
 """Letters of a value that a message shows."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line separators, and marks that turn the direction of text."""
 
 
 def printable(text: str) -> str:
     """Text with its control characters escaped, so that it takes one line and cannot steer a terminal.
 
+    Line separators and marks of direction of Unicode are escaped too.
+
     >>> printable("red\\x1b[31m")
     'red\\\\x1b[31m'
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _CONTROL.sub(
+        lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}", text
+    )
 
 
 def _line(text: str, most: int | None = None) -> str:
