@@ -39,6 +39,7 @@ def test_a_result_is_noted() -> None:
     [
         StorageError("is damaged", where="index/a.parquet", remedy="Remove it"),
         RecipeError("a number at least 1", where="$.per_face", value=0),
+        StorageError("is no file", where="line\nbreak", remedy="Remove it"),
         PhotoError("truncated", "the end is missing"),
     ],
 )
@@ -58,6 +59,7 @@ def test_errors_that_help_are_no_faults(error: FaceloomError) -> None:
         (StorageError("is damaged", remedy="Remove it"), "where"),
         (StorageError("is damaged", where="a"), "what to do"),
         (StorageError("is damaged", where="a", value="1 error\n  for X", remedy="b"), "several lines"),
+        (StorageError("is\u2028damaged\nhere", where="a", remedy="b"), "several lines"),
         (RecipeError("is wrong " * 300, where="$.name"), "more than 2000 letters"),
         (RecipeError("unexpected TypeError", where="$.name"), "not foreseen"),
     ],
