@@ -92,7 +92,9 @@ def build(
     """
     checked = check_build(recipe, sources, out=out, workers=workers, replace=replace)
     watcher = watcher_of(progress)
-    return run_build(checked.context, workers=checked.workers, resume=resume, verify=verify, watcher=watcher)
+    return run_build(
+        checked.context, workers=checked.workers, resume=resume, verify=verify, replace=replace, watcher=watcher
+    )
 
 
 def plan(

@@ -35,6 +35,7 @@ from faceloom.pipelines.store.build_record import BuildRecord, make_record, rend
 from faceloom.pipelines.store.checkout import checkout
 from faceloom.pipelines.store.failures import failed_error, failed_photos, forget_failed
 from faceloom.pipelines.store.last_run import LastRun, write_last_run
+from faceloom.pipelines.store.other_recipe import refuse_other_photos
 from faceloom.pipelines.store.output_folder import check_output, locked_output
 from faceloom.pipelines.store.parquet_tables import write_planned, write_rejects
 from faceloom.pipelines.store.paths import (
@@ -155,7 +156,9 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
     return found, make_plan(context.recipe, choice, context.mask_digests, context.file_digests)
 
 
-def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher, verify: bool = True) -> BuildResult:
+def run_build(
+    context: Context, *, workers: int, resume: bool, watcher: Watcher, verify: bool = True, replace: bool = True
+) -> BuildResult:
     """Build what the recipe asks for and earlier runs have not finished.
 
     Args:
@@ -164,6 +167,7 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
         resume: reuse what earlier runs finished; otherwise build everything again.
         watcher: receives the progress.
         verify: read every byte of shards that earlier runs finished, and render damaged ones again.
+        replace: whether a finished build of other photos may be replaced.
 
     Raises:
         SourceError, StorageError: the run could not finish; what it finished is kept.
@@ -174,6 +178,8 @@ def run_build(context: Context, *, workers: int, resume: bool, watcher: Watcher,
             folders = (WORK, NEIGHBOURS, face_table(analyser_id(context.recipe.faces)))
             _forget(storage, [path for folder in folders for path in storage.list(folder)])
         found, plan = _survey_and_plan(context, workers, watcher)
+        if not replace:
+            refuse_other_photos(storage, plan.digest, ((face.source, face.photo_sha256) for face in plan.faces))
         if not resume:
             finished_before = [path(s.name) for s in plan.shards for path in (shard_index, shard_tar)]
             _forget(storage, [BUILD_RECORD, *finished_before])  # the record first: it must never list what is not there

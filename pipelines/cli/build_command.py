@@ -106,7 +106,9 @@ def build(
         from faceloom.pipelines.store.clean import find_leftovers
 
         with _watching(checked.context) as watcher:
-            report = run_build(checked.context, workers=checked.workers, resume=resume, verify=verify, watcher=watcher)
+            report = run_build(
+                checked.context, workers=checked.workers, resume=resume, verify=verify, replace=replace, watcher=watcher
+            )
         run = {
             "photos_analysed": report.analysed,
             "samples_rendered": report.rendered,

@@ -1,16 +1,21 @@
-"""Refuse to replace a finished build by that of another recipe unless the user asks for it."""
+"""Refuse to replace a finished build by that of another recipe, or of other photos, unless the user asks for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from faceloom.pipelines.store.build_record import portable_recipe, read_record
+from faceloom.pipelines.store.parquet_tables import read_index_columns
+from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.recipe import Recipe, parse_recipe
 
 _SHOWN = 3
+_REMEDY = "Choose another folder, or add --replace, which keeps the samples that do not change"
 
 
 def refuse_other_recipe(storage: Storage, recipe: Recipe) -> None:
@@ -29,13 +34,49 @@ def refuse_other_recipe(storage: Storage, recipe: Recipe) -> None:
     differing = [path for path in found if path != "$.description" and not path.startswith("$.release")]
     if differing:
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-        remedy = "Choose another folder, or add --replace, which keeps the samples that do not change"
         raise StorageError(
             "the output folder holds a finished build of another recipe or of other sources",
             where=storage.root,
             value=f"{', '.join(differing[:_SHOWN])}{more}",
-            remedy=remedy,
+            remedy=_REMEDY,
         )
+
+
+def refuse_other_photos(storage: Storage, plan: str, photos: Iterable[tuple[str, str]]) -> None:
+    """Refuse an output folder whose finished build lost more than half of a source's photos.
+
+    A recipe in `build.json` holds no full paths, since a set may lie elsewhere on another machine. So two folders of
+    the same name differ by their photos alone.
+
+    Args:
+        storage: the output folder.
+        plan: digest of the new plan; the same plan has the same photos.
+        photos: source and sha256 of the photos of the new plan; one may come several times.
+
+    Raises:
+        StorageError: it has; names the source.
+    """
+    try:
+        record = read_record(storage)
+    except StorageError:
+        return
+    if record.plan == plan:
+        return
+    held: set[tuple[str, str]] = set()
+    for shard in record.shards:
+        with contextlib.suppress(StorageError):  # a damaged index; the build renders its shard again
+            columns = read_index_columns(storage, shard_index(shard.name), ["source", "photo_sha256"])
+            held.update(zip(columns["source"], columns["photo_sha256"], strict=True))
+    before = Counter(source for source, _ in held)
+    kept = Counter(source for source, _ in held.intersection(photos))
+    for source, count in sorted(before.items()):
+        if 2 * kept[source] < count:
+            raise StorageError(
+                f"the output folder holds a finished build of other photos: of the {count:,} that it has from the "
+                f"source {source}, {kept[source]:,} are still used",
+                where=storage.root,
+                remedy=_REMEDY,
+            )
 
 
 def _with_defaults(plain: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from faceloom.pipelines import build
-from faceloom.pipelines.build import plan_build, prepare
+from faceloom.pipelines.build import BuildResult, plan_build, prepare
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index, write_index
@@ -71,6 +71,28 @@ def test_a_damaged_shard_is_rendered_again_as_it_was(built: Bench, damage: str) 
     report = built.run(watcher=watcher)
     assert built.tree() == built.clean and 0 < report.rendered < PHOTOS
     assert any(tar.stem in note and "rendered again" in note for note in watcher.notes)
+
+
+def test_photos_of_another_folder_of_the_same_name_replace_no_build_unasked(built: Bench) -> None:
+    elsewhere = Bench(built.folder / "elsewhere", built.synthetic)
+    built.synthetic.lay_photos(elsewhere.photos, range(2 * PHOTOS))  # more photos beside the same ones
+    out = str(built.folder / "out")
+
+    def run(replace: bool) -> BuildResult:
+        context = prepare(elsewhere.recipe(), out)
+        return build.run_build(context, workers=1, resume=True, watcher=Watcher(), replace=replace)
+
+    run(replace=False)  # the photos of before are still there
+    both = built.tree()
+    for number in range(PHOTOS + 1):
+        photo = elsewhere.photos / f"{number:03d}.png"
+        photo.write_bytes(photo.read_bytes() + b"another file")
+    with pytest.raises(
+        StorageError, match=f"of the {2 * PHOTOS} that it has from the source s, {PHOTOS - 1} are still"
+    ):
+        run(replace=False)
+    assert built.tree() == both
+    assert run(replace=True).record.faces == 2 * PHOTOS
 
 
 def test_without_verifying_no_sample_is_read(built: Bench) -> None:

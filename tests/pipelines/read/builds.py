@@ -57,7 +57,7 @@ def make_build(root: Path, shards: Sequence[tuple[str, int]], without_landmarks:
                 length = sample_length(members)
                 rows.append(
                     IndexRow(
-                        key, "p", split, "part", "ab" * 12, offset, length, members, "", "s", "u", "0" * 64, 0,
+                        key, "p", split, "part", "ab" * 12, offset, length, members, "", "s", "u", f"{number:064x}", 0,
                         ("p",), (), "[]", "1", None, None,
                     )
                 )  # fmt: skip

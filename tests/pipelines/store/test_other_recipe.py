@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.pipelines.store.build_record import portable_recipe
-from faceloom.pipelines.store.other_recipe import differences, refuse_other_recipe
-from faceloom.pipelines.store.paths import BUILD_RECORD
+from faceloom.pipelines.store.build_record import portable_recipe, read_record
+from faceloom.pipelines.store.other_recipe import differences, refuse_other_photos, refuse_other_recipe
+from faceloom.pipelines.store.parquet_tables import read_index_columns
+from faceloom.pipelines.store.paths import BUILD_RECORD, shard_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -78,3 +79,32 @@ def test_differences_are_none_only_between_equals(one: object, other: object) ->
     found = list(differences(one, other))
     assert bool(found) == (one != other) and list(differences(one, one)) == []
     assert all(path.startswith("$") for path in found) and len(found) == len(set(found))
+
+
+def test_a_build_of_the_same_photos_is_no_other_build(built: Storage) -> None:
+    photos = photos_of(built)
+    refuse_other_photos(built, "other plan", photos)
+    refuse_other_photos(built, "other plan", [*photos[:2], ("s", "f" * 64)])  # one is gone, one is new
+    refuse_other_photos(built, read_record(built).plan, [])  # the same plan holds the same photos
+
+
+def test_other_photos_under_the_same_names_are_refused(built: Storage) -> None:
+    photos = photos_of(built)
+    (source,) = {source for source, _ in photos}
+    elsewhere = [(f"{source}2", sha256) for _, sha256 in photos]
+    for used, left in ((1, photos[:1]), (0, []), (0, [(source, "f" * 64)] * 9), (0, elsewhere)):
+        with pytest.raises(StorageError, match=f"of the 3 that it has from the source {source}, {used} are still used"):
+            refuse_other_photos(built, "other plan", left)
+
+
+def test_a_new_folder_and_damaged_indexes_refuse_no_photos(built: Storage, tmp_path: Path) -> None:
+    refuse_other_photos(Storage(str(tmp_path / "new")), "other plan", [])
+    (shard,) = read_record(built).shards
+    built.local(shard_index(shard.name)).write_bytes(b"no table")
+    refuse_other_photos(built, "other plan", [])
+
+
+def photos_of(storage: Storage) -> list[tuple[str, str]]:
+    (shard,) = read_record(storage).shards
+    columns = read_index_columns(storage, shard_index(shard.name), ["source", "photo_sha256"])
+    return list(zip(columns["source"], columns["photo_sha256"], strict=True))
