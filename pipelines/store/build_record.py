@@ -57,7 +57,7 @@ class BuildRecord(BaseModel):
     Attributes:
         format: version of the record's schema.
         code: version of faceloom.
-        libraries: versions of the libraries that decide pixels, by name.
+        libraries: versions of the libraries that decide pixels, by name; several joined by commas after an upgrade.
         recipe: the keys that the recipe set, paths cut to file names; see `portable_recipe`.
         plan: sha256 of the plan.
         photos: number of entries that the sources listed, rejects of the scan included.
@@ -144,6 +144,15 @@ def library_versions() -> dict[str, str]:
     return found
 
 
+def _all_versions(storage: Storage) -> dict[str, str]:
+    """Versions of the installed libraries, and of those that made the build before: its samples may be kept."""
+    versions = {name: {text} for name, text in library_versions().items()}
+    with contextlib.suppress(StorageError):
+        for name, text in read_record(storage).libraries.items():
+            versions.setdefault(name, set()).update(text.split(", "))
+    return {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())}
+
+
 def render_rejects(storage: Storage, plan: Plan) -> list[Reject]:
     """Read the rejects of the render stage from the indexes of the plan's shards."""
     return [
@@ -190,7 +199,10 @@ def make_record(
 ) -> BuildRecord:
     """Make the record of a build from the indexes of its shards.
 
+    A new version of a library re-renders nothing, so the record lists all versions whose samples may be kept.
+
     Args:
+        storage: the output folder, with the record of the build that this one replaces, if there is one.
         photos: entries that the sources listed.
         rejects: of all stages.
         warnings: messages about sources and splits.
@@ -221,7 +233,7 @@ def make_record(
     return BuildRecord(
         format=RECORD_FORMAT,
         code=version("faceloom"),
-        libraries=library_versions(),
+        libraries=_all_versions(storage),
         recipe=portable_recipe(recipe),
         plan=plan.digest,
         analyser=ANALYSER,

@@ -13,6 +13,7 @@ from faceloom.pipelines.recipe.shipped import recipe_names
 from faceloom.pipelines.store.build_record import (
     RECORD_FORMAT,
     BuildRecord,
+    library_versions,
     make_record,
     portable_recipe,
     read_record,
@@ -190,6 +191,16 @@ KINDS: dict[str, dict[str, Any]] = {
     "label_maps": {"labels": "/mnt/maps", "label_order": ["skin", "hair"]},
     "path_pattern": {"pattern": "{identity}/{split}/*.png"},
 }  # fmt: skip
+
+
+def test_versions_of_libraries_that_made_kept_samples_stay(storage: Storage, plan: Plan) -> None:
+    now = make_record(storage, RECIPE, plan, 3, rejects(storage, plan)).libraries
+    assert now == library_versions() and "numpy" in now
+    write_record(storage, example(libraries={"numpy": "1.9", "old": "3"}))
+    upgraded = make_record(storage, RECIPE, plan, 3, rejects(storage, plan))
+    assert upgraded.libraries == {**now, "numpy": f"1.9, {now['numpy']}", "old": "3"}
+    write_record(storage, upgraded)
+    assert make_record(storage, RECIPE, plan, 3, rejects(storage, plan)) == upgraded
 
 
 @pytest.mark.parametrize("kind", get_args(SourceKind))
