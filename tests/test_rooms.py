@@ -16,7 +16,19 @@ ROOMS = ("schemas", "transforms", "models", "pipelines", "faceloom")
 
 FLOW = (
     *("recipe", "store", "recordio", "run", "sources", "context", "analyse", "plan", "render"),
-    *("cards", "build", "preview", "read", "export", "gallery", "release", "training", "evaluation", "preload"),
+    *(
+        "cards",
+        "build",
+        "preview",
+        "estimate",
+        "read",
+        "export",
+        "gallery",
+        "release",
+        "training",
+        "evaluation",
+        "preload",
+    ),
     *("demo", "api", "beam", "cli"),
 )
 """The rooms of `pipelines/` in the order of the data flow: a room may import itself and the rooms before it."""

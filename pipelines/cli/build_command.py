@@ -25,6 +25,7 @@ from faceloom.pipelines.cli.output import (
 if TYPE_CHECKING:
     from faceloom.pipelines.api import CheckedBuild
     from faceloom.pipelines.context import Context
+    from faceloom.pipelines.estimate.cluster import Cluster
     from faceloom.pipelines.run.watcher import Watcher
     from faceloom.schemas.source_spec import SourceSpec
 
@@ -135,7 +136,8 @@ def build(
     context_settings=EXTRA,
     epilog="Examples:\n\n"
     "faceloom plan masked-pairs --source photos --out out\n\n"
-    "faceloom plan masked-pairs --source photos --out out --json",
+    "faceloom plan masked-pairs --source photos --out out --json\n\n"
+    "faceloom plan masked-pairs --source photos --out out --workers 200 --machine n2-standard-8",
 )
 def plan(
     context: typer.Context,
@@ -145,11 +147,28 @@ def plan(
     licence: Licence = None,
     consent: Consent = None,
     workers: Workers = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TYPE",
+            help="Estimate time, memory and storage on a cluster of this type of machine, such as n2-standard-8, or "
+            "8x32 for 8 cores and 32 GiB. A few photos are built as a trial. --workers is the number of machines.",
+        ),
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="Price of a machine for an hour, for the estimate of --machine.")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Show what a build would write and how large it would be. Photos are analysed and cached; nothing is rendered."""
     terms = {"licence": licence, "consent": consent}
+    if machine is not None or price is not None:
+        with ending(REFUSED, as_json, debug):
+            cluster = _cluster(machine, workers, price)
+        with _checked(context.args, recipe, source, out, None, as_json, debug, terms) as checked:
+            _estimate(checked, cluster, as_json)
+        return
     with _checked(context.args, recipe, source, out, workers, as_json, debug, terms) as checked:
         from dataclasses import asdict
 
@@ -165,6 +184,30 @@ def plan(
         if not found.samples:
             say("A build would write nothing, because every photo is rejected.")
             raise typer.Exit(FAILED)
+
+
+def _cluster(machine: str | None, machines: int | None, price: float | None) -> Cluster:
+    from faceloom.pipelines.estimate.cluster import Cluster
+    from faceloom.pipelines.estimate.machine import parse_machine
+    from faceloom.schemas.errors import FaceloomError
+
+    if machine is None:
+        raise FaceloomError("--price is of a machine", remedy="Name its type with --machine, such as n2-standard-8")
+    return Cluster(parse_machine(machine), machines or 1, price)
+
+
+def _estimate(checked: CheckedBuild, cluster: Cluster, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from faceloom.pipelines.cli.cluster_summary import cluster_summary
+    from faceloom.pipelines.estimate.cluster import estimate_cluster
+
+    with _watching(checked.context) as watcher:
+        found = estimate_cluster(checked.context, cluster, watcher)
+    if as_json:
+        write_json({"cluster": asdict(cluster), **asdict(found)})
+    else:
+        show_blocks(cluster_summary(found, cluster))
 
 
 @contextlib.contextmanager

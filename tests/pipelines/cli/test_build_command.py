@@ -42,6 +42,20 @@ def test_terms_of_the_command_line_are_those_of_its_sources(recipe: Path, table:
     assert refused.exit_code == 2 and "--licence without --source" in refused.stderr
 
 
+def test_a_plan_for_machines_estimates_and_writes_nothing(recipe: Path, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ("plan", recipe, "--source", table, "--out", out, "--workers", 3, "--price", 0.5)
+    said = run(*words, "--machine", "8x32", "--json")
+    assert said.exit_code == 0, said.output
+    found = json.loads(said.stdout)
+    assert (found["photos"], found["cluster"]["machines"], found["cluster"]["machine"]["cores"]) == (4, 3, 8)
+    assert found["money"] == pytest.approx(0.5 * found["machine_hours"]) and not out.exists()
+    assert "24 processes on 3 8x32" in run(*words, "--machine", "8x32").stdout
+    for wrong, about in ((("--machine", "big"), "unknown type of machine"), ((), "Name its type with --machine")):
+        refused = run(*words, *wrong)
+        assert refused.exit_code == 2 and about in refused.stderr
+
+
 def test_a_relative_source_is_found_from_here(
     recipe: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
