@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from faceloom.pipelines.run.run_tasks import _Run
+
+# Two processes run tests. Libraries with a thread for each processor would wait for each other.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 # How long one example takes says more about the machine's other work than about ours.
 settings.register_profile("faceloom", deadline=None, derandomize=True, max_examples=40)
@@ -14,6 +23,40 @@ settings.register_profile("faceloom", deadline=None, derandomize=True, max_examp
 settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=200)
 settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "faceloom"))
+
+_BEAM = _Run.pipeline
+
+
+def _loop(run: _Run, tasks: Sequence[Any], threads: int) -> dict[str, float]:
+    """What the pipeline does with one worker. Beam takes half a second of processor time for each pipeline."""
+    if run.pool:
+        return _BEAM(run, tasks, threads)
+    seconds: Counter[str] = Counter()
+    groups: dict[str, Any] = {}
+    with run._noting_errors():
+        for task in tasks:
+            key, value, spent = run._do(task)
+            groups.setdefault(key, value)
+            seconds.update(spent)
+        for value in groups.values():
+            if run._then:
+                run._then(value)
+    return dict(seconds)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_builds() -> Iterator[None]:
+    """Builds in this process do not wait for the disk, and with one worker do without Beam; see `beam`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        patch.setattr(_Run, "pipeline", _loop)
+        yield
+
+
+@pytest.fixture
+def beam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds run as they do for users."""
+    monkeypatch.setattr(_Run, "pipeline", _BEAM)
 
 
 def write_run(

@@ -16,6 +16,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, SourceError
 from faceloom.schemas.recipe import parse_recipe
 
+pytestmark = pytest.mark.usefixtures("beam")
 RECIPE = parse_recipe(
     {"name": "x", "faces": {"min_size": 0}, "align": {"size": 32}, "masks": [{"kind": "polygon", "shape": "A"}]}
 )
