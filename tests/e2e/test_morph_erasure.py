@@ -65,9 +65,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, run: Any) -> Path:
     folder = tmp_path_factory.mktemp("mixed")
     lay(folder / "photos")
     (folder / "mixed.yaml").write_text(RECIPE)
-    done = run(
-        "build", folder / "mixed.yaml", "--source", folder / "photos", "--out", folder / "out", "--json", workers=2
-    )
+    done = run("build", folder / "mixed.yaml", "--source", folder / "photos", "--out", folder / "out", "--json")
     assert done.code == 0, done.err
     return folder
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -59,14 +58,15 @@ def test_what_show_cannot_write_is_a_failure_but_a_reader_that_went_away_is_none
     full = shell('"$@" >/dev/full', "show", built.out, "--json")
     assert full.returncode == 1 and "Error: stdout: the output cannot be written" in full.stderr
     assert full.stderr.count("\n") == 1
-    for streams in (">&-", "<&- >&- 2>&-", "| head -c 1", "| true"):
+    for streams in ("<&- >&- 2>&-", "| head -c 1"):
         left = shell(f'"$@" {streams}', "show", built.out, "--json")
         assert left.returncode == 0 and not left.stderr, streams
 
 
-def test_a_piped_table_keeps_its_values_whole(built: Any, photos: Path) -> None:
+def test_a_piped_table_keeps_its_values_whole(built: Any, run: Any) -> None:
     done = shell('env -u COLUMNS "$@" | cat', "show", built.out, "--rejects")
     lines = done.stdout.splitlines()
-    rejects = json.loads(shell('"$@"', "show", built.out, "--rejects", "--json").stdout)["rejected"]
+    rejects = run("show", built.out, "--rejects", "--json").json["rejected"]
+    assert rejects
     for reject in rejects:
         assert any(reject["uri"] in line and reject["message"] in line for line in lines), reject
