@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +33,14 @@ def run(script: str, *arguments: object) -> str:
     return done.stdout
 
 
+def run_here(script: str, *arguments: object) -> str:
+    """Run a benchmark in this process, without the seconds that imports take."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setattr(sys, "argv", [script, *map(str, arguments)])
+        runpy.run_path(str(ROOT / "benchmarks" / script), run_name="__main__")
+    return printed.getvalue()
+
+
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
@@ -51,7 +62,7 @@ def test_speed_holds_builds_against_the_floor(photos: Path) -> None:
 
 
 def test_records_are_listed_and_read() -> None:
-    lines = run("recordio.py", "--records", 200, "--bytes", 50).splitlines()
+    lines = run_here("recordio.py", "--records", 200, "--bytes", 50).splitlines()
     assert lines[0].startswith("200 records of 50 bytes, load ")
     rates = re.compile(r"([\w ]+?) +([\d,]+) listed/s +([\d,]+) read/s +([\d,]+) both/s, limit 3,000")
     found = [match for line in lines[1:] if (match := rates.fullmatch(line))]
@@ -59,7 +70,7 @@ def test_records_are_listed_and_read() -> None:
 
 
 def test_every_way_of_making_pictures_small_is_timed() -> None:
-    lines = run("lowres.py", "--rounds", 3).splitlines()[1:]
+    lines = run_here("lowres.py", "--rounds", 3).splitlines()[1:]
     assert [line.split()[0] for line in lines] == ["askd", "fskd", "adaface", "area", "realistic"]
     assert all(float(line.split()[1]) > 0 for line in lines)
 
@@ -67,7 +78,7 @@ def test_every_way_of_making_pictures_small_is_timed() -> None:
 def test_guides_are_timed_and_compared_with_what_was_drawn(photos: Path, tmp_path: Path) -> None:
     for photo in photos.glob("*.jpg"):
         cv2.imwrite(str(tmp_path / f"{photo.stem}.png"), np.full((300, 240), 1, np.uint8))
-    lines = run("guide.py", "--rounds", 3, "--labelmaps", photos, tmp_path).splitlines()
+    lines = run_here("guide.py", "--rounds", 3, "--labelmaps", photos, tmp_path).splitlines()
     assert re.fullmatch(r"from labels +\d+\.\d+ ms, limit 2 ms", lines[1])
     assert "label maps: 3 faces" in lines
     (skin,) = [line.split() for line in lines if line.startswith("skin ")]
@@ -75,7 +86,7 @@ def test_guides_are_timed_and_compared_with_what_was_drawn(photos: Path, tmp_pat
 
 
 def test_a_floor_of_aligned_crops_needs_no_detector(photos: Path) -> None:
-    facts: dict[str, Any] = json.loads(run("floor.py", photos, "--aligned"))
+    facts: dict[str, Any] = json.loads(run_here("floor.py", photos, "--aligned"))
     assert facts["photos"] == facts["faces"] == 3 and facts["seconds"] > 0
 
 
@@ -104,13 +115,13 @@ def test_neighbours_are_held_against_the_loop(tmp_path: Path) -> None:
 
 
 def test_plans_are_timed() -> None:
-    printed = run("plan.py", "--faces", 60)
+    printed = run_here("plan.py", "--faces", 60)
     assert re.match(r"60 face rows, 120 samples in \d+ shards and \d+ parts, load \d", printed)
     assert re.search(r"both +\d+\.\d s processor, +\d+\.\d s wall, limit 60 s, \d+ MB more", printed)
 
 
 def test_morphs_are_timed_whole_and_by_step() -> None:
-    printed = run("morph.py", "--rounds", 2)
+    printed = run_here("morph.py", "--rounds", 2)
     for name in ("plain", "gradient", "plain, from 896 x 896"):
         assert re.search(rf"  {name} +\d+\.\d\d ms processor, +\d+\.\d\d ms wall", printed), name
     for step in ("mesh", "fold check", "map", "read, cubic", "mix", "paste"):
@@ -134,7 +145,7 @@ def test_the_reader_is_held_against_bare_webdataset() -> None:
 
 
 def test_verifying_a_release_is_timed() -> None:
-    lines = run("verify.py", "--shards", 20, "--samples", 10, "--rounds", 2).splitlines()
+    lines = run_here("verify.py", "--shards", 20, "--samples", 10, "--rounds", 2).splitlines()
     assert lines[0].startswith("20 shards of 10 samples, load ")
     timed = [re.fullmatch(r"verified in (\d+\.\d\d) s, limit 5 s for 1,000 shards", line) for line in lines[1:3]]
     assert all(match and float(match[1]) < 5 for match in timed)
