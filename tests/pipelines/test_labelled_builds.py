@@ -112,7 +112,7 @@ def test_guides_are_those_of_the_label_files(bench: Bench) -> None:
         assert told(sample)["label_order"] == ("celebamask_hq" if wanted.any() else None)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_real_sizes_are_read_once_for_all_workers(bench: Bench, workers: int) -> None:
     sizes = bench.folder / "sizes.txt"
     sizes.write_text("20\n28\n")

@@ -293,7 +293,7 @@ assert os.environ.get("NO_ALBUMENTATIONS_UPDATE") == before
 """
 
 
-@pytest.mark.parametrize("told", [None, "0", "1"])
+@pytest.mark.parametrize("told", [None, "0", pytest.param("1", marks=pytest.mark.slow)])
 def test_nothing_is_sent_anywhere_and_nothing_said(told: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_ALBUMENTATIONS_UPDATE", raising=False)
     if told:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -220,19 +221,36 @@ def members(out: Path, ending: str) -> dict[str, bytes]:
     return found
 
 
-def test_each_sample_holds_what_the_network_says_of_its_own_face(
+@pytest.fixture
+def built(
     synthetic: SimpleNamespace, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Callable[[int], Path]:
+    """A function that builds the same photos with a number of workers."""
     monkeypatch.setattr(analysis, "_predictor", lambda path: None)
     table = synthetic.lay_photos(tmp_path / "photos", range(10), people=5)
-    for workers in (1, 2):
-        context = prepare(recipe(table, network), str(tmp_path / f"out{workers}"))
-        run_build(context, workers=workers, resume=True, watcher=Watcher())
-    said, shown = members(tmp_path / "out1", ".features.npy"), members(tmp_path / "out1", ".face.png")
-    assert said == members(tmp_path / "out2", ".features.npy") and len(said) == len(shown) == 20
+
+    def build(workers: int) -> Path:
+        out = tmp_path / f"out{workers}"
+        run_build(prepare(recipe(table, network), str(out)), workers=workers, resume=True, watcher=Watcher())
+        return out
+
+    return build
+
+
+def test_each_sample_holds_what_the_network_says_of_its_own_face(
+    synthetic: SimpleNamespace, network: Path, built: Callable[[int], Path]
+) -> None:
+    out = built(1)
+    said, shown = members(out, ".features.npy"), members(out, ".face.png")
+    assert len(said) == len(shown) == 20
     extractor = loaded(network)
     for key, data in said.items():
         [row] = extractor.extract([np.ascontiguousarray(synthetic.decoded(shown[key]))])
         assert np.array_equal(np.load(io.BytesIO(data)), row), "of morphs too"
-    record = json.loads((tmp_path / "out1" / "build.json").read_text())
+    record = json.loads((out / "build.json").read_text())
     assert record["recipe"]["output"]["features"]["model"] == "network.pt", "no path of this machine"
+
+
+@pytest.mark.slow
+def test_one_and_two_workers_write_the_same_features(built: Callable[[int], Path]) -> None:
+    assert members(built(1), ".features.npy") == members(built(2), ".features.npy")
