@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -63,6 +64,12 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The parsed source of a file, which no test changes."""
+    return ast.parse(path.read_text())
+
+
 def imported(tree: ast.AST) -> set[str]:
     """All modules that a piece of source imports, inside functions too."""
     names = set()
@@ -96,7 +103,7 @@ def imported_at_once(module: ast.Module) -> set[str]:
 def test_imports_never_point_up(path: Path) -> None:
     room = path.relative_to(ROOT).parts[0]
     above = ROOMS[ROOMS.index(room) + 1 :]
-    ours = {name.split(".")[1] for name in imported(ast.parse(path.read_text())) if name.startswith("faceloom.")}
+    ours = {name.split(".")[1] for name in imported(tree_of(path)) if name.startswith("faceloom.")}
     assert not ours & set(above)
 
 
@@ -111,9 +118,7 @@ def test_imports_follow_the_data_flow(path: Path) -> None:
     if stage == "__init__":
         return
     later = FLOW[FLOW.index(stage) + 1 :]
-    ours = {
-        name.split(".")[2] for name in imported(ast.parse(path.read_text())) if name.startswith("faceloom.pipelines.")
-    }
+    ours = {name.split(".")[2] for name in imported(tree_of(path)) if name.startswith("faceloom.pipelines.")}
     assert not ours & set(later)
 
 
@@ -122,7 +127,7 @@ def test_no_two_modules_of_a_room_import_each_other() -> None:
     edges = {
         name: {other for other in module.values() if any(x == other or x.startswith(f"{other}.") for x in used)}
         for path, name in module.items()
-        for used in [imported(ast.parse(path.read_text()))]
+        for used in [imported(tree_of(path))]
     }
     done: set[str] = set()
 
@@ -139,7 +144,7 @@ def test_no_two_modules_of_a_room_import_each_other() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_our_modules_are_named_in_full(path: Path) -> None:
-    tops = {name.split(".")[0] for name in imported(ast.parse(path.read_text()))}
+    tops = {name.split(".")[0] for name in imported(tree_of(path))}
     assert not tops & (set(ROOMS) - {"faceloom"}), (
         "imports a room without `faceloom.`, which works only in the repository"
     )
@@ -147,7 +152,7 @@ def test_our_modules_are_named_in_full(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_slow_packages_are_imported_where_they_are_used(path: Path) -> None:
-    tops = {name.split(".")[0] for name in imported_at_once(ast.parse(path.read_text()))}
+    tops = {name.split(".")[0] for name in imported_at_once(tree_of(path))}
     assert not tops & set(SLOW) - SLOW_AT_TOP.get(path.name, set())
 
 
@@ -171,7 +176,7 @@ def test_every_source_file_has_its_test_file() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_public_things_say_what_they_are(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     assert ast.get_docstring(tree), "the module has no docstring"
     nodes = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     silent = [node.name for node in nodes if not node.name.startswith("_") and not ast.get_docstring(node)]
@@ -180,7 +185,7 @@ def test_public_things_say_what_they_are(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_nothing_is_printed_and_no_global_randomness_is_used(path: Path) -> None:
-    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    calls = {ast.unparse(node.func) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)}
     assert "print" not in calls
     drawn = {name for name in calls if name.startswith(("np.random.", "numpy.random."))}
     assert {name for name in drawn if not name.startswith("np.random.default_rng")} == set()
