@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import faceloom
-from faceloom.pipelines import beam as module
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, SourceError
 from faceloom.schemas.recipe import parse_recipe
@@ -37,6 +36,8 @@ def test_the_example_makes_what_a_build_makes(table: Path, tmp_path: Path) -> No
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from faceloom.pipelines import beam as module
+
     example = textwrap.dedent((module.__doc__ or "").split("Example:\n")[1])
     for shown, own in (('"masked-pairs"', "recipe"), ('"photos"', "table"), ('"out"', "out")):
         assert shown in example
@@ -53,10 +54,10 @@ def test_the_example_makes_what_a_build_makes(table: Path, tmp_path: Path) -> No
     assert files(tmp_path / "beam") == files(tmp_path / "plain")
 
 
-@pytest.mark.parametrize("kind", [faceloom.AnalysePhotos, faceloom.RenderParts])
-def test_they_are_frozen_and_checked_on_construction(kind: Any, table: Path, tmp_path: Path) -> None:
-    assert is_dataclass(kind)
-    make: Any = kind
+@pytest.mark.parametrize("name", ["AnalysePhotos", "RenderParts"])
+def test_they_are_frozen_and_checked_on_construction(name: str, table: Path, tmp_path: Path) -> None:
+    assert is_dataclass(getattr(faceloom, name))
+    make: Any = getattr(faceloom, name)
     made = make(RECIPE, table, out=tmp_path / "out")
     with pytest.raises(FrozenInstanceError):
         made.out = "elsewhere"
