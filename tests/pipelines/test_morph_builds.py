@@ -110,16 +110,19 @@ def test_every_morph_is_in_the_index_with_both_parents(bench: Bench) -> None:
 
 EVERYTHING: dict[str, Any] = {
     "masks": [{"kind": "polygon", "shape": "A"}, {"kind": "polygon", "shape": "C"}],
-    "augment": [{"kind": "HorizontalFlip"}, {"kind": "Affine", "p": 1.0}, {"kind": "GaussNoise", "p": 1.0}],
     "output": {"image": "png", "halves": {}, "shards": {"samples": 12}},
     "lowres": {"mode": "area", "sizes": [8, 16]},
     "morph": {"neighbours": 2, "texture_size": 32, "weights": "uniform", "background": "gradient"},
 }
 
 
-def test_the_same_bytes_for_any_number_of_workers(bench: Bench) -> None:
+AUGMENT = [{"kind": "HorizontalFlip"}, {"kind": "Affine", "p": 1.0}, {"kind": "GaussNoise", "p": 1.0}]
+
+
+@pytest.mark.parametrize("augment", [[], pytest.param(AUGMENT, marks=pytest.mark.slow)], ids=["plain", "augmented"])
+def test_the_same_bytes_for_any_number_of_workers(bench: Bench, augment: list[dict[str, Any]]) -> None:
     for name, workers in (("one", 1), ("two", 2)):
-        bench.run(name, workers=workers, **EVERYTHING)
+        bench.run(name, workers=workers, augment=augment, **EVERYTHING)
     one, two = bench.tree("one"), bench.tree("two")
     assert one == two and any(path.startswith("neighbours/") for path in one)
     names = {member.name for row in bench.rows("one") for member in row.members}
