@@ -43,11 +43,10 @@ def print_sizes(costs: Costs, machine: str, price: float) -> None:
     for photos in (10**6, 10**7, 10**8):
         for machines in (10, 100, 1000):
             found = estimate(recipe, photos, costs, Cluster(parse_machine(machine), machines, price))
-            low, high = found.analyse.low + found.render.low, found.analyse.high + found.render.high
             print(
                 f"| {photos:,} | {machines:,} | {found.analyse_tasks + found.parts:,} "
-                f"| {hours_text(low)} to {hours_text(high)} | {found.core_hours:,.0f} | {found.render.idle:.0%} "
-                f"| {found.money:,.0f} | {found.shard_bytes / 2**40:.1f} TiB |"
+                f"| {hours_text(found.low)} to {hours_text(found.high)} | {found.core_hours:,.0f} "
+                f"| {found.render.idle:.0%} | {found.money:,.0f} | {found.shard_bytes / 2**40:.1f} TiB |"
             )
 
 

@@ -12,7 +12,6 @@ from faceloom.pipelines.estimate.cluster import Cluster, ClusterEstimate
 def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[RenderableType]:
     """An estimate as a table."""
     costs, machine = found.costs, cluster.machine
-    low, high = found.analyse.low + found.render.low, found.analyse.high + found.render.high
     needs = f"{size_text(found.memory)} of {size_text(machine.memory)} per machine"
     facts = {
         "photos": f"{found.photos:,}; {costs.photos:,} of them were built as a trial",
@@ -20,8 +19,8 @@ def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[Renderable
         "cost": f"{1000 * costs.analyse:.1f} ms to analyse a photo, {1000 * costs.render:.1f} ms to render a sample",
         "tasks": f"{found.analyse_tasks:,} to analyse, about {found.parts:,} to render, into {found.shards:,} shards",
         "workers": f"{cluster.workers:,} processes on {cluster.machines:,} {machine.name}",
-        "time": f"about {hours_text(found.analyse.seconds + found.render.seconds)} "
-        f"({hours_text(low)} to {hours_text(high)})",
+        "time": f"about {hours_text(found.seconds)} ({hours_text(found.low)} to {hours_text(found.high)}), "
+        f"with {hours_text(found.start)} until the workers run",
         "work": f"{found.core_hours:,.1f} core-hours, in {found.machine_hours:,.1f} machine-hours",
         "waiting": f"{found.render.idle:.0%} of the workers' time while rendering, {found.analyse.idle:.0%} before",
         "done twice": f"{max(found.render.wasted, found.analyse.wasted):.1%} of the work, because workers are lost",

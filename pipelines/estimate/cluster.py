@@ -54,6 +54,7 @@ class ClusterEstimate:
         samples: estimated from the trial.
         costs: what the trial measured.
         analyse_tasks, parts, shards: numbers of tasks and files.
+        start: seconds until workers run, which is assumed and not measured.
         analyse, render: forecasts of the two stages.
         core_hours: of useful work.
         machine_hours: of the whole cluster, from start to end.
@@ -69,6 +70,7 @@ class ClusterEstimate:
     analyse_tasks: int
     parts: int
     shards: int
+    start: float
     analyse: Forecast
     render: Forecast
     core_hours: float
@@ -77,6 +79,21 @@ class ClusterEstimate:
     memory: int
     shard_bytes: int
     table_bytes: int
+
+    @property
+    def low(self) -> float:
+        """10th percentile of the seconds from start to end."""
+        return self.start + self.analyse.low + self.render.low
+
+    @property
+    def seconds(self) -> float:
+        """Median of the seconds from start to end."""
+        return self.start + self.analyse.seconds + self.render.seconds
+
+    @property
+    def high(self) -> float:
+        """90th percentile of the seconds from start to end."""
+        return self.start + self.analyse.high + self.render.high
 
 
 def estimate_cluster(context: Context, cluster: Cluster, watcher: Watcher) -> ClusterEstimate:
@@ -114,7 +131,8 @@ def estimate(
 
     analyse = forecast(analyse_tasks, photos * costs.analyse, TASK_PHOTOS)
     render = forecast(parts, samples * costs.render, photos / max(1, parts))
-    machine_hours = cluster.machines * (analyse.seconds + render.seconds) / _HOUR
+    start = (conditions or Conditions()).restart
+    machine_hours = cluster.machines * (start + analyse.seconds + render.seconds) / _HOUR
     return ClusterEstimate(
         photos=photos,
         samples=samples,
@@ -122,6 +140,7 @@ def estimate(
         analyse_tasks=analyse_tasks,
         parts=parts,
         shards=shards,
+        start=start,
         analyse=analyse,
         render=render,
         core_hours=(photos * costs.analyse + samples * costs.render) / _HOUR,
