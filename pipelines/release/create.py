@@ -11,13 +11,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from faceloom.pipelines.preview import BUILD_AGAIN
 from faceloom.pipelines.release.manifest import Published, pool_name, read_manifest
 from faceloom.pipelines.release.provenance import code_of, count_content, kinds_of
-from faceloom.pipelines.release.publish import free_unused, publish, refuse_existing
+from faceloom.pipelines.release.publish import free_unused, previous_of, publish, refuse_existing
 from faceloom.pipelines.release.resolve import read_versions, version_key
 from faceloom.pipelines.release.root import locked_root
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord, read_record
+from faceloom.pipelines.store.file_faults import find_shard_faults
 from faceloom.pipelines.store.last_run import LastRun, read_last_run
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
@@ -71,25 +73,46 @@ def create_release(
     _check_apart(build, storage)
     with locked_root(storage, create=True):
         _check_version(storage, name, version)
+        release = _manifest(storage, name, version, description, build, record)
+        _check_before_copying(build, storage, record, release, watcher)
         try:
             watcher.stage("copy", len(record.shards), "shards")
-            shards, shared = [], 0
-            sizes = {True: 0, False: 0}
+            shared, sizes = 0, {True: 0, False: 0}
             for count, shard in enumerate(record.shards, 1):
-                named, is_shared = add_to_pool(build, storage, shard)
-                shards.append(named)
+                is_shared = add_to_pool(build, storage, shard)
                 shared += is_shared
                 sizes[is_shared] += shard.bytes + shard.index_bytes
                 watcher.done(count)
-            release = _manifest(storage, name, version, description, build, record, tuple(shards))
             done = publish(storage, release, record=record, watcher=watcher)
         finally:
             with contextlib.suppress(StorageError):  # verify names what is wrong
                 free_unused(storage)
-    return Created(done, shared, len(shards) - shared, sizes[True], sizes[False])
+    return Created(done, shared, len(record.shards) - shared, sizes[True], sizes[False])
 
 
-def add_to_pool(source: Storage, root: Storage, shard: ShardRecord) -> tuple[ReleaseShard, bool]:
+def _check_before_copying(
+    build: Storage, root: Storage, record: BuildRecord, release: Release, watcher: Watcher
+) -> None:
+    """Run what needs no copy on the files of the build, since copying them may take hours.
+
+    Raises:
+        StorageError: a shard or an index is missing, has another length, or is damaged.
+        GateError: a gate on the indexes fails.
+        FaceloomError: a section of the data card would be empty.
+    """
+    from faceloom.pipelines.cards.release_card import card_markdown
+    from faceloom.pipelines.release.gates import refuse_failed, run_index_gates
+
+    watcher.stage("compare", len(record.shards), "shards")
+    if faults := find_shard_faults(build, record.shards, BUILD_AGAIN, on_count=watcher.done):
+        more = f"; {len(faults) - 1:,} other files differ too" if faults[1:] else ""
+        raise StorageError(f"{faults[0].what}{more}", where=f"{build.root}/{faults[0].file}", remedy=faults[0].remedy)
+    here = release.model_copy(update={"shards": tuple(ReleaseShard(**one.model_dump()) for one in record.shards)})
+    refuse_failed(release, run_index_gates(build, here, record, previous_of(root, release), watcher))
+    card_markdown(build, here)
+
+
+def add_to_pool(source: Storage, root: Storage, shard: ShardRecord) -> bool:
     """Copy a shard and its index into the pool, unless they are there. Hold `locked_root`.
 
     Args:
@@ -98,22 +121,27 @@ def add_to_pool(source: Storage, root: Storage, shard: ShardRecord) -> tuple[Rel
         shard: name, sizes and digests, as listed by the source.
 
     Returns:
-        The shard under its name in the pool, and whether the pool held it.
+        Whether the pool held the shard.
 
     Raises:
         StorageError: the shard is missing or damaged, or cannot be copied.
     """
-    name = pool_name(shard.name, shard.sha256, shard.index_sha256)
-    named = ReleaseShard(**{**shard.model_dump(), "name": name})
+    name = _in_pool(shard).name
     pairs = (
         (shard_tar(shard.name), shard_tar(name), shard.bytes, shard.sha256),
         (shard_index(shard.name), shard_index(name), shard.index_bytes, shard.index_sha256),
     )
     if all(_holds(root, to, size, sha256) for _, to, size, sha256 in pairs):
-        return named, True
+        return True
     for path, to, size, sha256 in pairs:
         copy_file(source, path, root, to, size, sha256)
-    return named, False
+    return False
+
+
+def _in_pool(shard: ShardRecord) -> ReleaseShard:
+    """A shard of a build under its name in the pool."""
+    name = pool_name(shard.name, shard.sha256, shard.index_sha256)
+    return ReleaseShard(**{**shard.model_dump(), "name": name})
 
 
 def _holds(storage: Storage, path: str, size: int, sha256: str) -> bool:
@@ -144,15 +172,7 @@ def copy_file(source: Storage, path: str, target: Storage, to: str, size: int, s
             raise StorageError(f"damaged: it has {fault}", where=f"{source.root}/{path}", remedy=remedy)
 
 
-def _manifest(
-    root: Storage,
-    name: str,
-    version: str,
-    description: str,
-    build: Storage,
-    record: BuildRecord,
-    shards: tuple[ReleaseShard, ...],
-) -> Release:
+def _manifest(root: Storage, name: str, version: str, description: str, build: Storage, record: BuildRecord) -> Release:
     recipe = record.settings
     counts = count_content(build, record.shards, kinds_of(recipe))
     latest = read_versions(root, name).latest
@@ -163,7 +183,7 @@ def _manifest(
         models=record.models, sources=counts.sources, splits=counts.splits,
         members=counts.members, photos=record.photos, faces=record.faces, planned=record.planned,
         written=record.written, by_mask=counts.by_mask, rejects=record.rejects, misses=record.misses,
-        warnings=record.warnings, shards=shards,
+        warnings=record.warnings, shards=tuple(map(_in_pool, record.shards)),
     )  # fmt: skip
     try:
         return Release(**plain)

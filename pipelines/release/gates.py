@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-import warnings
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from faceloom.pipelines.cards.croissant import croissant_json
+from faceloom.pipelines.cards.croissant_check import find_fault, library_fault
 from faceloom.pipelines.release import shard_gates, split_gates
 from faceloom.pipelines.release.diff import diff, release_set
 from faceloom.pipelines.release.near_duplicates import hash_faces
@@ -18,6 +17,7 @@ from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.parquet_tables import read_index_table
 from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import GateError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.release import GateResult, Release
 
@@ -28,6 +28,8 @@ NEAR_DUPLICATES = 0.01
 """Share of faces that may have a near-duplicate in another split, if the recipe does not state another."""
 _COLUMNS = ("key", "split", "mask", "people", "photo_sha256", "parents", "source", "licence")
 _MOST_CROISSANT = 2**28
+_BEFORE_NEAR = 3
+"""Gates on indexes that come before near-duplicates in a manifest."""
 
 
 def run_gates(
@@ -62,20 +64,46 @@ def run_gates(
     files = (shard_gates.checksums(release, facts), shard_gates.samples(facts))
     if not all(result.passed for result in files):
         return files
-    table = _read_columns(storage, release)
+    by_index = run_index_gates(storage, release, record, previous, watcher)
     watcher.stage("hash", len(release.shards), "shards")
-    hashed = hash_faces(storage, release.shards, watcher.done)
+    near = split_gates.near_duplicates(hash_faces(storage, release.shards, watcher.done), near_limit(release))
+    return (*files, *by_index[:_BEFORE_NEAR], near, *by_index[_BEFORE_NEAR:])
+
+
+def run_index_gates(
+    storage: Storage,
+    release: Release,
+    record: BuildRecord | None,
+    previous: tuple[Storage, Release] | None,
+    watcher: Watcher,
+) -> tuple[GateResult, ...]:
+    """Run the gates that need no tar file. Arguments and errors as `run_gates`.
+
+    Returns:
+        The results of counts, identities, photos, morphs, licences, croissant and version.
+    """
+    table = _read_columns(storage, release)
     return (
-        *files,
         shard_gates.counts(release, record, table),
         split_gates.identities(table, shared=_shares_people(release)),
         split_gates.photos(table),
-        split_gates.near_duplicates(hashed, near_limit(release)),
         split_gates.morphs(table),
         split_gates.licences(table),
         croissant(release),
         _version(storage, release, previous, watcher),
     )
+
+
+def refuse_failed(release: Release, results: Sequence[GateResult]) -> None:
+    """Refuse a release that fails a gate.
+
+    Raises:
+        GateError: a gate failed; names all that did.
+    """
+    if failed := [f"{result.gate}: {result.found}" for result in results if not result.passed]:
+        what = f"{len(failed)} of {len(results)} gates failed: {'; '.join(failed)}"
+        remedy = "Correct the build or choose another version, then run the same command again"
+        raise GateError(what, where=f"{release.name}@{release.version}", remedy=remedy)
 
 
 def near_limit(release: Release) -> float:
@@ -86,60 +114,21 @@ def near_limit(release: Release) -> float:
 
 
 def croissant(release: Release) -> GateResult:
-    """The Croissant description of a release is valid and lists the digests of every shard and index.
+    """The Croissant card of a release is valid and lists path, length and sha256 of every shard and index.
 
-    mlcroissant loads it too if it is installed. The result does not tell, as the digest of a release must not depend on
-    what is installed.
+    If mlcroissant is installed, it loads the card too, with the entries of a few shards: see `library_fault`. The
+    result does not depend on that, as the digest of a release must not depend on what is installed.
     """
     data = croissant_json(release)
     fault, by_library = "", importlib.util.find_spec("mlcroissant") is not None
     try:
-        plain = parse_json(data, _MOST_CROISSANT)
-        fault = _structure_fault(plain, release) or (_library_fault(plain) if by_library else "")
+        card = parse_json(data, _MOST_CROISSANT)
+        fault = find_fault(card, release) or (library_fault(card, release) if by_library else "")
     except ValueError as error:
         fault = f"it is no JSON: {error}"
     good = "croissant.json is valid and lists the digests of all files"
     found = f"croissant.json is not valid: {fault}" if fault else good
     return GateResult(gate="croissant", passed=not fault, found=found, figures={"bytes": len(data)})
-
-
-def _structure_fault(plain: Any, release: Release) -> str:
-    if not isinstance(plain, dict):
-        return "it is no object"
-    for key in ("@context", "@type", "conformsTo", "name", "version", "distribution", "recordSet"):
-        if not plain.get(key):
-            return f"it has no {key}"
-    sums = set(_values(plain["distribution"], "sha256"))
-    missing = [shard.name for shard in release.shards if not {shard.sha256, shard.index_sha256} <= sums]
-    return f"it lists no sha256 of {missing[0]} and {len(missing) - 1:,} other shards" if missing else ""
-
-
-def _values(plain: Any, key: str) -> Iterator[str]:
-    """All values of a key, at any depth."""
-    if isinstance(plain, dict):
-        if isinstance(plain.get(key), str):
-            yield plain[key]
-        plain = list(plain.values())
-    if isinstance(plain, list):
-        for one in plain:
-            yield from _values(one, key)
-
-
-def _library_fault(plain: dict[str, Any]) -> str:
-    """What mlcroissant finds wrong; empty if nothing."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import mlcroissant
-
-            mlcroissant.Dataset(jsonld=plain)
-    except Exception as error:  # its own errors have no common base
-        return " ".join(str(error).split())[:500]
-    finally:
-        logging.disable(level)
-    return ""
 
 
 def _read_columns(storage: Storage, release: Release) -> pa.Table:

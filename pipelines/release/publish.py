@@ -25,7 +25,7 @@ from faceloom.pipelines.store.paths import (
     shard_tar,
 )
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import GateError, ReleaseError, StorageError
+from faceloom.schemas.errors import ReleaseError, StorageError
 from faceloom.schemas.release import Release
 
 BESIDE = (CROISSANT, DATA_CARD, GALLERY)
@@ -58,15 +58,12 @@ def publish(
     from faceloom.pipelines.cards.croissant import croissant_json
     from faceloom.pipelines.cards.release_card import card_markdown
     from faceloom.pipelines.gallery.write_gallery import gallery_html
-    from faceloom.pipelines.release.gates import run_gates
+    from faceloom.pipelines.release.gates import refuse_failed, run_gates
 
     name, version = release.name, release.version
     refuse_existing(root, name, version)
-    results = run_gates(root, release, record, _previous(root, release), watcher)
-    if failed := [f"{result.gate}: {result.found}" for result in results if not result.passed]:
-        what = f"{len(failed)} of {len(results)} gates failed: {'; '.join(failed)}"
-        remedy = "Correct the build or choose another version, then run the same command again"
-        raise GateError(what, where=f"{name}@{version}", remedy=remedy)
+    results = run_gates(root, release, record, previous_of(root, release), watcher)
+    refuse_failed(release, results)
     done = published(release.model_copy(update={"gates": results}))
     files = {
         CROISSANT: croissant_json(done.release),
@@ -159,7 +156,12 @@ def used_files(root: Storage, *, without: tuple[str, str] | None = None) -> set[
     }
 
 
-def _previous(root: Storage, release: Release) -> tuple[Storage, Release] | None:
+def previous_of(root: Storage, release: Release) -> tuple[Storage, Release] | None:
+    """The release that another one follows, with the folder that holds it; None for the first.
+
+    Raises:
+        StorageError: its manifest is missing, damaged or changed.
+    """
     if not release.parent:
         return None
     name, _, version = release.parent.partition("+")[0].partition("/")

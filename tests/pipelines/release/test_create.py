@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from faceloom.pipelines.release import create, split_gates
 from faceloom.pipelines.release.create import create_release
 from faceloom.pipelines.release.manifest import read_manifest
 from faceloom.pipelines.release.publish import free_unused
@@ -20,6 +21,7 @@ from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import GateError, ReleaseError, StorageError
 from faceloom.schemas.recipe import parse_recipe
+from faceloom.schemas.release import GateResult
 from tests.pipelines.release.conftest import build_set
 
 CREATE = (
@@ -111,13 +113,38 @@ def test_a_damaged_build_is_not_released(own_build: Storage, tmp_path: Path) -> 
     assert not (tmp_path / "root" / "releases").exists() and not Storage(str(tmp_path / "root")).list("shards")
 
 
-def test_a_failed_gate_publishes_nothing(released_photos: Path, tmp_path: Path) -> None:
+def test_a_gate_on_indexes_fails_before_anything_is_copied(
+    released_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sources = [{"path": str(released_photos / "photos.csv"), "name": "s"}]  # without a licence
     out = build_set(tmp_path / "out", released_photos, sources=sources)
-    with pytest.raises(GateError, match=r"gates failed: .*licen"):
+    monkeypatch.setattr(create, "copy_file", lambda *_: pytest.fail("a file is copied"))
+    with pytest.raises(GateError, match=r"1 of 7 gates failed: licences: .*16 of 16 samples of s"):
         create_release(tmp_path / "root", "faces", "1.0.0", out=out)
     assert not (tmp_path / "root" / "releases").exists()
+
+
+def test_a_gate_on_pictures_publishes_nothing(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split_gates, "near_duplicates", lambda *_: GateResult(gate="near", passed=False, found="many"))
+    with pytest.raises(GateError, match=r"1 of 10 gates failed: near: many"):
+        create_release(tmp_path / "root", "faces", "1.0.0", out=built)
+    assert not (tmp_path / "root" / "releases").exists()
     assert not Storage(str(tmp_path / "root")).list("shards")
+
+
+@pytest.mark.parametrize(("harm", "words"), [("lost", "is missing"), ("short", "are listed"), ("index", "its sha256")])
+def test_damage_that_needs_no_copy_is_found_before_copying(
+    harm: str, words: str, own_build: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = read_record(own_build).shards[-1].name
+    path = own_build.local(shard_index(name) if harm == "index" else shard_tar(name))
+    data = path.read_bytes()
+    changed = data[:-1] if harm == "short" else data[:40] + bytes([data[40] ^ 1]) + data[41:]
+    path.unlink() if harm == "lost" else path.write_bytes(changed)
+    monkeypatch.setattr(create, "copy_file", lambda *_: pytest.fail("a file is copied"))
+    with pytest.raises(StorageError, match=words) as caught:
+        create_release(tmp_path / "root", "faces", "1.0.0", out=own_build.root)
+    assert name in str(caught.value) and "faceloom build" in caught.value.remedy
 
 
 def test_folders_inside_each_other_are_refused(built: Path, tmp_path: Path) -> None:

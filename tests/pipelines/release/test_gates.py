@@ -178,7 +178,7 @@ def test_a_description_that_is_not_valid_is_refused(storage: Storage, monkeypatc
     good = croissant_json(release)
     for data, words in (
         (b"{", "no JSON"),
-        (good.replace(release.shards[0].sha256.encode(), b"0" * 64), "no sha256 of"),
+        (good.replace(release.shards[0].sha256.encode(), b"0" * 64), "another sha256 of"),
         (b"[]", "no object"),
         (b'{"@context": {}}', "no @context"),
     ):
