@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 MOST_LETTERS = 300
 """Letters of a text that a card shows."""
-_MARKUP = re.compile(r"([\\`*\[\]|~#])")
+_JOINT = re.compile(r"([_/+-]+)(?=\w)")
+_MARKUP = re.compile(r"([\\`*\[\]|~#]|(?<!\w)_|_(?!\w))")  # `_` inside of a word is no markup
 
 
 def visible(text: object, most: int | None = MOST_LETTERS) -> str:
@@ -29,6 +30,13 @@ def visible(text: object, most: int | None = MOST_LETTERS) -> str:
     line = " ".join(str(text).split())
     line = line if most is None or len(line) <= most else f"{line[:most]}…"
     return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def breakable(text: object, most: int | None = MOST_LETTERS) -> str:
+    """A text as `visible`, as HTML that may wrap after signs such as `_` and `/`, before it wraps inside of a word."""
+    from markupsafe import Markup, escape
+
+    return Markup(_JOINT.sub(r"\1<wbr>", str(escape(visible(text, most)))))
 
 
 def cell(text: object, most: int | None = MOST_LETTERS) -> str:
@@ -70,5 +78,5 @@ def _environment(escaped: bool) -> Environment:
     made = Environment(
         autoescape=escaped, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    made.filters |= {"visible": visible, "cell": cell, "prose": prose, "quoted": quoted}
+    made.filters |= {"visible": visible, "breakable": breakable, "cell": cell, "prose": prose, "quoted": quoted}
     return made

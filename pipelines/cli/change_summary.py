@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from faceloom.pipelines.cli.console import size_text
 from faceloom.pipelines.cli.summary import MOST_FILES, facts_table, table
 from faceloom.pipelines.release.build_erasure import BuildErasure
-from faceloom.pipelines.release.diff import Diff
+from faceloom.pipelines.release.diff import KIND_NAMES, Diff, both_values
 from faceloom.pipelines.release.erase import Erasure
 from faceloom.pipelines.release.purge import Purge
 
@@ -17,7 +17,6 @@ MOST_PEOPLE = 20
 """People that are listed; all of them come with --json."""
 MOST_CHANGES = 1000
 """Changed samples that `--list` prints; all of them come with --json."""
-_NAMES = {"rerendered": "re-rendered", "lineage": "lineage only"}
 
 
 def diff_summary(found: Diff, *, listed: bool = False) -> list[RenderableType]:
@@ -33,21 +32,23 @@ def diff_summary(found: Diff, *, listed: bool = False) -> list[RenderableType]:
         "members added": found.members_added, "members removed": found.members_removed,
     }  # fmt: skip
     facts |= {name: ", ".join(values) for name, values in named.items() if values}
-    rows = [(_NAMES.get(kind, kind), f"{count:,}", _counts(found.by_split.get(kind, {}))) for kind, count in
+    rows = [(KIND_NAMES[kind], f"{count:,}", _counts(found.by_split.get(kind, {}))) for kind, count in
             found.counts.items()]  # fmt: skip
     blocks = [facts_table("Compared", facts), table("Samples", ("change", "samples", "by split"), rows, words=3)]
     if people := sorted(found.by_identity.items(), key=lambda item: (-sum(item[1].values()), item[0])):
         title = f"People with changes ({len(people):,})"
-        shown = [
-            (name, _counts({_NAMES.get(k, k): n for k, n in kinds.items()})) for name, kinds in people[:MOST_PEOPLE]
-        ]
+        shown = [(name, _counts({KIND_NAMES[k]: n for k, n in kinds.items()})) for name, kinds in people[:MOST_PEOPLE]]
         if len(people) > MOST_PEOPLE:
             shown.append((f"and {len(people) - MOST_PEOPLE:,} more; --json lists all", ""))
         blocks.append(table(title, ("person", "changes"), shown, words=2))
     if listed and len(found.changes):
-        names = ("kind", "key", "identity_before", "identity_after", "split_before", "split_after")
-        lines = [tuple(row[name] or "" for name in names) for row in found.changes.slice(0, MOST_CHANGES).to_pylist()]
-        blocks.append(table("Changes", tuple(name.replace("_", " ") for name in names), lines, words=len(names)))
+        lines = [
+            (KIND_NAMES[row["kind"]], *(both_values(row, name) for name in ("identity", "split", "mask")), row["key"])
+            for row in found.changes.slice(0, MOST_CHANGES).to_pylist()
+        ]
+        if (more := len(found.changes) - MOST_CHANGES) > 0:
+            lines.append((f"and {more:,} more; --json lists all", "", "", "", ""))
+        blocks.append(table("Changes", ("change", "person", "split", "mask", "key"), lines, words=5))
     return blocks
 
 

@@ -21,6 +21,7 @@ from faceloom.pipelines.store.parquet_tables import (
 from faceloom.pipelines.store.paths import (
     BUILD_RECORD,
     DATA_CARD,
+    ERASED,
     FACES,
     GALLERY,
     INDEX,
@@ -85,6 +86,7 @@ def erase_from_build(storage: Storage, traces: Traces) -> BuildErasure:
         goes += [path for path in storage.list(LOGS) if _names_in(storage, path, traces)]
         goes += [*storage.list(WORK), *storage.partials()]
         goes = [path for path in goes if storage.exists(path)]
+        storage.write_if_changed(ERASED, b"")
         for path in goes:  # the record first, an index before its tar file
             storage.remove(path)
         rewritten: list[str] = []

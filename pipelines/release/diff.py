@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 KINDS = ("added", "removed", "moved", "rerendered", "relabelled", "lineage")
 """Kinds of change. A sample with several is of the first one that fits."""
+KIND_NAMES = {
+    "added": "added", "removed": "removed", "moved": "moved to another split", "rerendered": "re-rendered",
+    "relabelled": "relabelled", "lineage": "lineage only", "unchanged": "unchanged",
+}  # fmt: skip
+"""Kinds of change as people read them."""
 _COMPARED = ("split", "pixels", "label", "inputs")
 _READ = ("key", "identity", "split", "mask", "people", "inputs", "members")
 _SHOWN = ("split", "identity", "people", "mask", "shard")
@@ -171,6 +176,17 @@ def diff(before: SampleSet, after: SampleSet, watcher: Watcher | None = None) ->
         tuple(sorted(before.members - after.members)),
         changes.drop_columns(["people_before", "people_after"]),
     )
+
+
+def both_values(row: Mapping[str, str | None], name: str) -> str:
+    """A value of a changed sample before and after, such as `train → test`; one value if it is the same.
+
+    Args:
+        row: of `Diff.changes`.
+        name: such as `split`; an empty value, such as the mask of a bare face, is shown as `none`.
+    """
+    there = [value for value in (row[f"{name}_before"], row[f"{name}_after"]) if value is not None]
+    return " → ".join(dict.fromkeys(value or "none" for value in there))
 
 
 _ALONE = ("added", "removed")

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
 
 from faceloom.pipelines.store.output_folder import is_marked, require_marker
 from faceloom.pipelines.store.parquet_tables import parse_metadata, read_index_columns, read_metadata
-from faceloom.pipelines.store.paths import BUILD_RECORD, FACES, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index
+from faceloom.pipelines.store.paths import BUILD_RECORD, ERASED, FACES, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.column_types import FileName, Finite, Hex, Offset, parse_model
 from faceloom.schemas.errors import RecipeError, StorageError
@@ -266,6 +266,8 @@ def write_record(storage: Storage, record: BuildRecord) -> None:
     """Write the record unless the same record exists already."""
     data = (json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
     storage.write_if_changed(BUILD_RECORD, data)
+    if storage.exists(ERASED):
+        storage.remove(ERASED)
 
 
 def read_record(storage: Storage) -> BuildRecord:
@@ -278,6 +280,10 @@ def read_record(storage: Storage) -> BuildRecord:
     if not storage.exists(BUILD_RECORD):
         if not marked:
             require_marker(storage)
+        if storage.exists(ERASED):
+            what = "people were erased from this build, and what is left of it is no whole build"
+            remedy = "Delete their photos from the source, then run the same `faceloom build` again, which completes it"
+            raise StorageError(what, where=storage.root, remedy=remedy)
         remedy = f"It holds {_unfinished(storage)}. Run the same `faceloom build` again to finish it"
         if any(map(storage.list, (INDEX, SHARDS, NEIGHBOURS, WORK))) or storage.partials():  # what `clean` deletes
             remedy += ", or delete what it left with `faceloom clean`"

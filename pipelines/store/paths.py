@@ -13,6 +13,8 @@ DATA_CARD = "README.md"
 LOGS = "logs"
 LAST_RUN = f"{LOGS}/last_run.json"
 """Timings of the last run that had something to do."""
+ERASED = f"{LOGS}/erased"
+"""Marks a build from which a person was erased; the next finished build deletes it."""
 LOCK = ".lock"
 
 SHARDS = "shards"

@@ -8,7 +8,16 @@ import pytest
 from jinja2 import UndefinedError
 
 from faceloom.pipelines.cards import templates
-from faceloom.pipelines.cards.templates import MOST_LETTERS, cell, fill, prose, quoted, read_template, visible
+from faceloom.pipelines.cards.templates import (
+    MOST_LETTERS,
+    breakable,
+    cell,
+    fill,
+    prose,
+    quoted,
+    read_template,
+    visible,
+)
 
 PACKAGE = "faceloom.pipelines.cards"
 
@@ -35,6 +44,7 @@ def test_a_long_text_is_cut_short_where_a_limit_is_given() -> None:
 
 def test_markdown_shows_markup_as_text() -> None:
     assert cell("<b>&a | [x](y) `c` *d*</b>") == r"&lt;b&gt;&amp;a \| \[x\](y) \`c\` \*d\*&lt;/b&gt;"
+    assert cell("_Ada_ Grace_Hopper_1") == r"\_Ada\_ Grace_Hopper_1"
     assert prose("one\ntwo\n\n three") == "one two\n\nthree"
     assert prose("## Licences\n\nnone") == "\\#\\# Licences\n\nnone"
 
@@ -59,3 +69,9 @@ def test_pages_escape_every_value_and_cards_do_not(monkeypatch: pytest.MonkeyPat
 
 def test_templates_are_installed_with_the_package() -> None:
     assert read_template(PACKAGE, "card.md.j2").startswith("{%- macro counts")
+
+
+def test_long_names_may_wrap_after_signs_and_stay_text() -> None:
+    assert breakable("surgical-nose_out") == "surgical-<wbr>nose_<wbr>out"
+    assert breakable("</a_b>") == "&lt;/<wbr>a_<wbr>b&gt;" and breakable("1.0.0&_#x") == "1.0.0&amp;_#x"
+    assert breakable("x" * 400) == "x" * 300 + "…"

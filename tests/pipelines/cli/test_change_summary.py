@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from rich.console import Console, RenderableType
 
+from faceloom.pipelines.cli import change_summary
 from faceloom.pipelines.cli.change_summary import diff_summary, erasure_facts, erasure_notices, purge_summary
 from faceloom.pipelines.cli.summary import print_blocks
 from faceloom.pipelines.release.diff import diff, release_set
@@ -34,6 +38,21 @@ def test_a_diff_is_printed_with_counts_people_and_samples(tmp_path: Path) -> Non
         assert words in short
     key = One(900, "").key
     assert key not in short and key in long
+
+
+def test_a_list_of_changes_is_a_table_with_each_column_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(str(tmp_path))
+    ones = people(2)
+    changed = [replace(ones[0], look=1), replace(ones[1], mask="", split="val"), *ones[2:]]
+    found = diff(release_set(storage, write_set(storage, ones)), release_set(storage, write_set(storage, changed)))
+    lines = [re.split(r" {2,}", line.strip()) for line in printed([*diff_summary(found, listed=True)]).splitlines()]
+    at = lines.index(["change", "person", "split", "mask", "key"])
+    assert sorted(lines[at + 1 : at + 3]) == [
+        ["moved to another split", "Person 0", "train → val", "A → none", ones[1].key],
+        ["re-rendered", "Person 0", "train", "A", ones[0].key],
+    ]
+    monkeypatch.setattr(change_summary, "MOST_CHANGES", 1)
+    assert "and 1 more; --json lists all" in printed([*diff_summary(found, listed=True)])
 
 
 def test_an_erasure_states_what_is_left_to_do(tmp_path: Path) -> None:

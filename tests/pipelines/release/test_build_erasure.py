@@ -15,6 +15,7 @@ from faceloom.pipelines.plan import textures
 from faceloom.pipelines.release.build_erasure import erase_from_build
 from faceloom.pipelines.release.traces import traces_of
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import write_rejects
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
@@ -149,3 +150,12 @@ def test_not_while_a_build_is_at_work(folder: Path) -> None:
     storage = Storage(str(folder / "out"))
     with storage.exclusive(), pytest.raises(StorageError, match="another process"):
         erase_from_build(storage, traces_of(ADA))
+
+
+def test_what_is_left_of_the_build_is_explained_until_the_next_build(folder: Path) -> None:
+    storage = Storage(str(folder / "out"))
+    erase_from_build(storage, traces_of(ADA))
+    with pytest.raises(StorageError, match=r"people were erased from this build.*same `faceloom build` again"):
+        read_record(storage)
+    build(folder)
+    assert read_record(storage).written and "erased" not in {path.name for path in (folder / "out").rglob("*")}

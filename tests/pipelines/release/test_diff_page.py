@@ -39,6 +39,7 @@ class Page(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.captions: list[str] = []
         self.feed(page.decode())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -46,6 +47,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        if self.elements and self.elements[-1][0] == "figcaption" and data.strip():
+            self.captions.append(data)
 
 
 def test_changes_are_shown_with_both_sides(tmp_path: Path) -> None:
@@ -53,9 +56,9 @@ def test_changes_are_shown_with_both_sides(tmp_path: Path) -> None:
     page = Page(diff_page(*pair, diff(*pair)))
     pictures = [attrs for tag, attrs in page.elements if tag == "img"]
     alts = [attrs["alt"] for attrs in pictures]
-    assert [alt for alt in alts if alt and BASE[0].key in alt] == [f"{s}: {BASE[0].key}" for s in ("before", "after")]
-    assert [alt for alt in alts if alt and BASE[5].key in alt] == [f"before: {BASE[5].key}"]
-    assert [alt for alt in alts if alt and AFTER[5].key in alt] == [f"after: {AFTER[5].key}"]
+    assert [alt for alt in alts if alt and BASE[0].key in alt] == [f"{s}: {BASE[0].key}" for s in ("Before", "After")]
+    assert [alt for alt in alts if alt and BASE[5].key in alt] == [f"Before: {BASE[5].key}"]
+    assert [alt for alt in alts if alt and AFTER[5].key in alt] == [f"After: {AFTER[5].key}"]
     assert not any(BASE[4].key in (alt or "") for alt in alts), "unchanged samples are not shown"
     both = [
         cv2.imdecode(np.frombuffer(base64.b64decode(str(attrs["src"]).partition(",")[2]), np.uint8), cv2.IMREAD_COLOR)
@@ -63,7 +66,8 @@ def test_changes_are_shown_with_both_sides(tmp_path: Path) -> None:
         if BASE[0].key in str(attrs["alt"])
     ]
     assert np.abs(np.asarray(both[0], int) - np.asarray(both[1], int)).mean() > 10
-    for words in ("split train → test", "mask A → B", "re-rendered", "lineage only"):
+    assert page.captions == [str(alt).partition(":")[0].lower() for alt in alts], "each picture has a caption"
+    for words in ("Split train → test", "Mask A → B", "re-rendered", "lineage only"):
         assert words in page.text
 
 
@@ -73,7 +77,7 @@ def test_it_stands_alone(tmp_path: Path) -> None:
     urls = {
         str(value) for tag, attrs in Page(page).elements for name, value in attrs.items() if name in ("src", "href")
     }
-    assert urls and all(url.startswith("data:image/jpeg;base64,") for url in urls)
+    assert urls and all(url == "data:," or url.startswith("data:image/webp;base64,") for url in urls)
     assert b"<script" not in page and not re.search(rb"https?://|url\(", page)
     assert b"default-src 'none'" in page
     assert page == diff_page(*pair, diff(*pair)), "the same seed, the same page"
@@ -92,6 +96,22 @@ def test_names_are_no_markup(tmp_path: Path) -> None:
     pair = sides(tmp_path, [One(1, "Ada")], [One(1, "Ada"), One(2, evil, mask='"><b>')])
     page = diff_page(*pair, diff(*pair))
     assert b"<script" not in page and b"<b>" not in page and evil in Page(page).text
+
+
+def test_long_names_are_cut_and_letters_that_turn_the_text_are_escaped(tmp_path: Path) -> None:
+    pair = sides(tmp_path, [One(1, "Ada")], [One(1, "Ada"), One(2, "n" * 4000), One(3, "Eve\u202egpj.exe")])
+    text = Page(diff_page(*pair, diff(*pair))).text
+    assert "n" * 300 in text and "n" * 301 not in text
+    assert "\u202e" not in text and "Eve\\u202egpj.exe" in text
+
+
+def test_counts_are_set_apart_by_commas(tmp_path: Path) -> None:
+    pair = sides(tmp_path, BASE, AFTER)
+    found = replace(
+        diff(*pair), by_split={"moved": {"test": 12345, "val": 6789}}, by_identity={"P1": {"moved": 1500, "added": 2}}
+    )
+    text = Page(diff_page(*pair, found)).text
+    assert "test 12,345, val 6,789" in text and "1,500 moved to another split, 2 added" in text
 
 
 def test_a_damaged_sample_is_named(tmp_path: Path) -> None:
