@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from rich.console import RenderableType
 
+from faceloom.pipelines.cards.templates import visible
 from faceloom.pipelines.cli.console import size_text
 from faceloom.pipelines.cli.output import FAILED, say, show_blocks, write_json
 from faceloom.pipelines.cli.summary import counts_table, facts_table, rejects_table, table
@@ -16,11 +17,14 @@ from faceloom.pipelines.release.manifest import Published, read_manifest
 from faceloom.pipelines.release.resolve import Versions, read_versions, set_names, short_name
 from faceloom.pipelines.release.verify import Verified
 from faceloom.pipelines.store.file_faults import Fault
+from faceloom.pipelines.store.paths import DATA_CARD, release_file
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError, StorageError
 
 MOST_FAULTS = 100
 """Faults that a command prints; all of them come with --json."""
+MOST_LETTERS = 60
+"""Letters of a licence that a command prints."""
 
 
 def created_facts(done: Created) -> dict[str, Any]:
@@ -123,7 +127,13 @@ def release_summary(found: Published, known: Versions) -> list[RenderableType]:
         blocks.append(f"YANKED: {state['yanked']}{instead}")
     splits = [(name, f"{use.samples:,}", f"{use.people:,}", f"{use.shards:,}") for name, use in release.splits.items()]
     sources = [
-        (use.name, _terms(use.licences), f"{use.samples:,}", f"{use.photos:,}", f"{use.people:,}")
+        (
+            use.name,
+            visible(_terms(use.licences), MOST_LETTERS),
+            f"{use.samples:,}",
+            f"{use.photos:,}",
+            f"{use.people:,}",
+        )
         for use in release.sources
     ]
     blocks += [
@@ -132,8 +142,14 @@ def release_summary(found: Published, known: Versions) -> list[RenderableType]:
         counts_table("By mask", release.by_mask),
     ]
     if release.models:
-        models = [(use.role, use.name, use.sha256[:16], use.licence or "not stated") for use in release.models]
+        models = [
+            (use.role, use.name, use.sha256[:16], visible(use.licence or "not stated", MOST_LETTERS))
+            for use in release.models
+        ]
         blocks.append(table("Models", ("role", "name", "sha256", "licence"), models, words=4))
+    terms = [*(use.licence for use in release.models), *(_terms(use.licences) for use in release.sources)]
+    if any(len(text) > MOST_LETTERS for text in terms):
+        blocks.append(f"Licences in full: {release_file(release.name, release.version, DATA_CARD)}, or --json")
     if release.rejects:
         blocks.append(rejects_table(release.rejects))
     return [*blocks, gates_table(found)]

@@ -1,10 +1,11 @@
-"""Distributions of a gallery as charts of bars."""
+"""Distributions of a gallery: tables of bars for names, histograms for figures."""
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,12 +13,14 @@ from faceloom.pipelines.gallery.overview import Overview
 from faceloom.pipelines.gallery.thumbnails import Shown
 
 MOST_BARS = 16
-"""Bars of a chart of names; the others become one bar."""
-_WIDTHS = (0, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-_YAWS = (-90, -60, -45, -30, -15, -5, 5, 15, 30, 45, 60)
-_COVERED = (0, 10, 20, 30, 40, 50, 60, 70)
-_SHARPNESS = (0, 25, 50, 100, 200, 400, 800, 1600, 3200, 6400)
-_PER_PERSON = (1, 2, 3, 5, 10, 20, 50, 100, 1000)
+"""Rows of a table of names; the others become one row."""
+_PER_PERSON = (*range(1, 11), 15, 20, 30, 50, 100, 200, 500, 1000)
+_BINS = 24
+"""Bins of a histogram, at most."""
+_TICKS = 7
+"""Labels below a histogram, at most."""
+_PER_DECADE = (1, 1.5, 2, 3, 5, 7)
+"""Edges of bins of nearly equal width on a logarithmic axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,35 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """A label of an axis, and its place in per cent from the left."""
+
+    label: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A chart.
 
     Attributes:
         title: what it counts.
         note: of what; empty if the title suffices.
+        bars: from the first to the last.
+        unit: of the axis below a histogram; empty for a table of names.
+        ticks: labels of that axis.
     """
 
     title: str
     note: str
     bars: tuple[Bar, ...]
+    unit: str = ""
+    ticks: tuple[Tick, ...] = ()
+
+    @property
+    def most(self) -> int:
+        """The largest number."""
+        return max((bar.count for bar in self.bars), default=0)
 
 
 def make_charts(overview: Overview, shown: Sequence[Shown]) -> list[Chart]:
@@ -52,24 +73,24 @@ def make_charts(overview: Overview, shown: Sequence[Shown]) -> list[Chart]:
     """
     people = {split: len(of_split) for split, of_split in overview.people.items()}
     per_person = [count for of_split in overview.people.values() for count in of_split.values()]
+    widths, yaws, sharpness = (
+        [value for one in shown if (value := getattr(one, name)) is not None and math.isfinite(value)]
+        for name in ("face_width", "yaw", "sharpness")
+    )
+    covered = [100 * one.covered for one in shown if one.covered is not None]
     drawn = f"of the {len(shown):,} samples shown"
     charts = [
         _of_names("Samples by split", overview.by_split),
         _of_names("People by split", people),
         _of_names("Samples by mask", overview.by_mask),
         _of_names("Samples by source", overview.by_source),
-        _histogram("Samples per person and split", "", per_person, _PER_PERSON, whole=True),
-        _histogram("Width of the face in the photo, pixels", drawn, [s.face_width for s in shown], _WIDTHS),
-        _histogram("Yaw of the head, degrees", drawn, [s.yaw for s in shown], _YAWS),
-        _histogram(
-            "Share of the crop that the mask covers, per cent",
-            drawn,
-            [None if s.covered is None else 100 * s.covered for s in shown],
-            _COVERED,
-        ),
-        _histogram("Sharpness, variance of the Laplacian", drawn, [s.sharpness for s in shown], _SHARPNESS),
+        _of_people("People by number of samples in a split", per_person),
+        _histogram("Width of the face in the photo", drawn, widths, "pixels"),
+        _histogram("Yaw of the head", drawn, yaws, "degrees, positive to the right edge"),
+        _histogram("Share of the crop that the mask covers", drawn, covered, "per cent"),
+        _histogram("Sharpness", drawn, sharpness, "variance of the Laplacian, logarithmic", logarithmic=True),
     ]
-    return [chart for chart in charts if any(bar.count for bar in chart.bars)]
+    return [chart for chart in charts if chart.most]
 
 
 def _of_names(title: str, counts: Mapping[str, int]) -> Chart:
@@ -80,24 +101,69 @@ def _of_names(title: str, counts: Mapping[str, int]) -> Chart:
     return Chart(title, "", _bars(shown))
 
 
-def _histogram(
-    title: str, note: str, values: Sequence[float | None], edges: Sequence[int], *, whole: bool = False
-) -> Chart:
-    """Count values between edges. The first bar has those below it too, and the last those above it.
+def _of_people(title: str, samples: Iterable[int]) -> Chart:
+    """Count people by their number of samples. Empty rows at both ends are left out."""
+    counts = Counter(bisect_right(_PER_PERSON, value) - 1 for value in samples)
+    labels = [f"{low:,}" if high - low == 1 else f"{low:,}–{high - 1:,}" for low, high in pairwise(_PER_PERSON)]
+    labels.append(f"{_PER_PERSON[-1]:,} or more")
+    rows = range(min(counts, default=0), max(counts, default=-1) + 1)
+    return Chart(title, "", _bars([(labels[row], counts[row]) for row in rows]))
 
-    Empty bars before the first value and after the last are left out.
+
+def _histogram(title: str, note: str, values: Sequence[float], unit: str, *, logarithmic: bool = False) -> Chart:
+    """Count values in bins of one width, which depends on the values.
 
     Args:
-        whole: values are whole numbers, so that `2-4` names a bar.
+        values: finite.
+        unit: of the values.
+        logarithmic: bins are of one width on a logarithmic axis; values below 1 are in the first bin.
     """
-    counts = Counter(max(0, bisect_right(edges, value) - 1) for value in values if value is not None)
-    labels = [
-        (str(low) if high - low == 1 else f"{low:,}–{high - 1:,}") if whole else f"{low:,} to {high:,}"
-        for low, high in pairwise(edges)
-    ]
-    labels.append(f"{edges[-1]:,} or more")
-    first, last = min(counts, default=0), max(counts, default=-1)
-    return Chart(title, note, _bars([(labels[number], counts[number]) for number in range(first, last + 1)]))
+    if not values:
+        return Chart(title, note, (), unit)
+    edges = _log_edges(values) if logarithmic else _even_edges(values)
+    counts = Counter(min(max(bisect_right(edges, value) - 1, 0), len(edges) - 2) for value in values)
+    labels = [f"{_number(low)} to {_number(high)}" for low, high in pairwise(edges)]
+    bars = _bars([(label, counts[number]) for number, label in enumerate(labels)])
+    return Chart(title, note, bars, unit, (_log_ticks if logarithmic else _even_ticks)(edges))
+
+
+def _even_edges(values: Sequence[float]) -> list[float]:
+    low, high = min(values), max(values)
+    wide = max(high - low, 1.0) / (_BINS - 1)  # one bin is left for rounding at both ends
+    tens = 10.0 ** math.floor(math.log10(wide))
+    step = max(1.0, next(tens * factor for factor in (1, 2, 5, 10) if tens * factor >= wide))
+    first = math.floor(low / step)
+    return [step * number for number in range(first, max(math.floor(high / step), first) + 2)]
+
+
+def _log_edges(values: Sequence[float]) -> list[float]:
+    low, high = (math.floor(math.log10(max(value, 1.0))) for value in (min(values), max(values)))
+    edges = [factor * 10.0**tens for tens in range(low, high + 2) for factor in _PER_DECADE]
+    first = max(bisect_right(edges, min(values)) - 1, 0)
+    last = max(bisect_right(edges, max(values)), first + 1)
+    return edges[first : last + 1]
+
+
+def _even_ticks(edges: Sequence[float]) -> tuple[Tick, ...]:
+    """Labels at multiples of a round number of bins."""
+    step = edges[1] - edges[0]
+    every = next(every for every in (1, 2, 4, 5, 10) if len(edges) <= _TICKS * every)
+    return _ticks(edges, [edge for edge in edges if round(edge / step) % every == 0])
+
+
+def _log_ticks(edges: Sequence[float]) -> tuple[Tick, ...]:
+    """Labels at 1, 2, 5, 10 and so on, or at powers of ten if these are too many."""
+    leading = {edge: edge / 10.0 ** math.floor(math.log10(edge)) for edge in edges}
+    some = [edge for edge in edges if leading[edge] in (1, 2, 5)]
+    return _ticks(edges, some if len(some) <= _TICKS else [edge for edge in edges if leading[edge] == 1])
+
+
+def _ticks(edges: Sequence[float], labelled: Sequence[float]) -> tuple[Tick, ...]:
+    return tuple(Tick(_number(edge), round(100 * edges.index(edge) / (len(edges) - 1), 2)) for edge in labelled)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.0e}"
 
 
 def _bars(counts: Sequence[tuple[str, int]]) -> tuple[Bar, ...]:

@@ -31,7 +31,7 @@
     }
   };
   const mark = () => {
-    for (const truth of document.querySelectorAll(".truth")) truth.hidden = !overlay.checked;
+    for (const truth of document.querySelectorAll(".truth, #legend")) truth.hidden = !overlay.checked;
   };
   const update = () => {
     filter();

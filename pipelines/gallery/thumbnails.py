@@ -168,7 +168,11 @@ def _measured(face: Image, points: Any) -> tuple[float | None, float | None]:
         quality = measure_face(np.asarray(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), np.uint8), points)
     except PhotoError:
         return None, None
-    return quality.yaw, quality.sharpness
+    return _finite(quality.yaw), _finite(quality.sharpness)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # points of a stranger may lie anywhere
 
 
 def _face_width(record: Any) -> float | None:

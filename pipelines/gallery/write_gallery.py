@@ -67,6 +67,7 @@ def gallery_html(
         overview=overview,
         shown=shown,
         choices=_choices(shown),
+        marks=list(dict.fromkeys(mark for one in shown for mark in one.marks)),
         people=sorted({person for one in shown for person in one.drawn.people}),
         charts=make_charts(overview, shown),
         reasons=list_reasons(rejects, sources),

@@ -263,7 +263,45 @@ def test_rejects_show_reason_and_photo(browser: Any) -> None:
     ]
 
 
+def described(browser: Any, chart: Any, attribute: str) -> str:
+    """The text that a program that reads pages aloud finds for a chart."""
+    return str(one(browser, f"#{chart.get_attribute(attribute)}").get_attribute("textContent"))
+
+
 def test_charts_have_words(browser: Any) -> None:
-    labels = [chart.get_attribute("aria-label") for chart in found(browser, "svg")]
-    assert "Samples by split: test: 12; train: 12" in labels
-    assert any(label.startswith("Yaw of the head, degrees: ") for label in labels)
+    tables = {described(browser, table, "aria-labelledby"): table for table in found(browser, "figure table")}
+    rows = [row.text.split() for row in tables["Samples by split"].find_elements("tag name", "tr")]
+    assert rows == [["test", "12"], ["train", "12"]]
+    pictures = {described(browser, picture, "aria-labelledby"): picture for picture in found(browser, "svg[role=img]")}
+    yaw = next(picture for title, picture in pictures.items() if title.startswith("Yaw of the head"))
+    bins = [part.rpartition(": ") for part in described(browser, yaw, "aria-describedby").split("; ")]
+    assert sum(int(count) for _, _, count in bins) == 24 and all(" to " in label for label, _, _ in bins)
+    texts = [text.get_attribute("textContent") for text in yaw.find_elements("tag name", "text")]
+    assert "degrees, positive to the right edge" in texts and "0" in texts
+    bars = yaw.find_elements("tag name", "rect")
+    assert len(bars) == len(bins) and max(bar.size["height"] for bar in bars) > 60
+
+
+def test_labels_are_whole_and_wrap_after_signs_before_they_wrap_inside_of_words(browser: Any) -> None:
+    assert {th.text for th in found(browser, "figure th")} >= {"surgical", "polygon-A", "<i>photos"}
+    assert "…" not in one(browser, "#distributions").text
+    emulate(browser, 320)
+    browser.execute_script(
+        "const name = document.querySelector('.card .name bdi'); name.textContent = '';"
+        "name.append('Konstantin_Alexandrowitsch', '_', document.createElement('wbr'), 'Constantinopolitanski')"
+    )
+    lines = browser.execute_script(
+        "const name = document.querySelector('.card .name bdi'); return [...name.childNodes].map((n) => {"
+        "const r = document.createRange(); r.selectNodeContents(n); return r.getClientRects().length})"
+    )
+    assert lines[0] == 1 == lines[-1]
+
+
+def test_a_legend_explains_the_overlay(browser: Any) -> None:
+    assert not one(browser, "#legend").is_displayed()
+    one(browser, "#overlay").click()
+    assert one(browser, "#legend").text.split() == ["Ground", "truth:", "mask", "guide", "landmarks"]
+    colours = [swatch.value_of_css_property("background-color") for swatch in found(browser, "#legend .swatch")]
+    assert [colour.replace("rgba(", "rgb(").replace(", 1)", ")") for colour in colours] == [
+        "rgb(255, 64, 0)", "rgb(0, 150, 255)", "rgb(255, 255, 255)",
+    ]  # fmt: skip
