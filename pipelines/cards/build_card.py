@@ -104,5 +104,5 @@ def _notes(record: BuildRecord) -> list[str]:
         if record.recall:
             found = ", ".join(f"{share:.1%} of them in {split}" for split, share in sorted(record.recall.items()))
             how = f"were found by an approximate index ({found}, measured on a sample of faces)"
-        notes.append(f"{record.morphs} of {record.faces} faces are morphs of two people. Nearest neighbours {how}.")
+        notes.append(f"{record.morphs:,} of {record.faces:,} faces are morphs of two people. Nearest neighbours {how}.")
     return notes

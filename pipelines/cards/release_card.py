@@ -44,7 +44,7 @@ def _facts(storage: Storage, release: Release) -> CardFacts:
     if release.parent:
         made.append(f"It follows {release.parent}.")
     if release.erased:
-        made.append(f"{release.erased} samples of people who withdrew were erased since the build.")
+        made.append(f"{release.erased:,} samples of people who withdrew were erased since the build.")
     return CardFacts(
         title=release.name,
         version=release.version,

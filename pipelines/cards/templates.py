@@ -78,5 +78,12 @@ def _environment(escaped: bool) -> Environment:
     made = Environment(
         autoescape=escaped, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    made.filters |= {"visible": visible, "breakable": breakable, "cell": cell, "prose": prose, "quoted": quoted}
+    made.filters |= {
+        "visible": visible,
+        "breakable": breakable,
+        "cell": cell,
+        "prose": prose,
+        "quoted": quoted,
+        "number": "{:,}".format,
+    }
     return made

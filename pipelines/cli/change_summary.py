@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from faceloom.pipelines.cards.templates import visible
 from faceloom.pipelines.cli.console import size_text
 from faceloom.pipelines.cli.summary import MOST_FILES, facts_table, table
 from faceloom.pipelines.release.build_erasure import BuildErasure
@@ -15,6 +16,8 @@ from faceloom.pipelines.release.purge import Purge
 
 MOST_PEOPLE = 20
 """People that are listed; all of them come with --json."""
+MOST_LETTERS = 80
+"""Letters of a name that are printed; all of them come with --json."""
 MOST_CHANGES = 1000
 """Changed samples that `--list` prints; all of them come with --json."""
 
@@ -37,13 +40,21 @@ def diff_summary(found: Diff, *, listed: bool = False) -> list[RenderableType]:
     blocks = [facts_table("Compared", facts), table("Samples", ("change", "samples", "by split"), rows, words=3)]
     if people := sorted(found.by_identity.items(), key=lambda item: (-sum(item[1].values()), item[0])):
         title = f"People with changes ({len(people):,})"
-        shown = [(name, _counts({KIND_NAMES[k]: n for k, n in kinds.items()})) for name, kinds in people[:MOST_PEOPLE]]
+        shown = [
+            (visible(name, MOST_LETTERS), _counts({KIND_NAMES[k]: n for k, n in kinds.items()}))
+            for name, kinds in people[:MOST_PEOPLE]
+        ]
         if len(people) > MOST_PEOPLE:
             shown.append((f"and {len(people) - MOST_PEOPLE:,} more; --json lists all", ""))
         blocks.append(table(title, ("person", "changes"), shown, words=2))
     if listed and len(found.changes):
+        names = ("identity", "split", "mask")
         lines = [
-            (KIND_NAMES[row["kind"]], *(both_values(row, name) for name in ("identity", "split", "mask")), row["key"])
+            (
+                KIND_NAMES[row["kind"]],
+                *(visible(both_values(row, name), 2 * MOST_LETTERS) for name in names),
+                row["key"],
+            )
             for row in found.changes.slice(0, MOST_CHANGES).to_pylist()
         ]
         if (more := len(found.changes) - MOST_CHANGES) > 0:

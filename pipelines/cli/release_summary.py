@@ -121,7 +121,7 @@ def release_summary(found: Published, known: Versions) -> list[RenderableType]:
     }
     blocks: list[RenderableType] = [facts_table(f"{release.name}@{release.version}", facts)]
     if release.description:
-        blocks.append(release.description)
+        blocks.append(visible(release.description))
     if state["yanked"] is not None:
         instead = f". Use {state['replacement']}" if state["replacement"] else ""
         blocks.append(f"YANKED: {state['yanked']}{instead}")

@@ -199,8 +199,9 @@ def table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], *, wo
 
 
 def _plain(text: str, style: str = "") -> Text:
-    """Text without markup: names and messages may come from files of strangers."""
-    return Text(printable(text), style)
+    """Text without markup: names and messages may come from files of strangers, and may turn the direction of text."""
+    line = printable(text)
+    return Text(line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), style)
 
 
 def _counts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -40,10 +41,28 @@ def test_says_what_it_holds() -> None:
     text = card_text(FACTS)
     assert "# pairs 1.0.0\n\nPairs of faces.\n\nFor training.\n" in text
     made_of = section(text, "Composition")
-    assert "17 samples of 5 people, from 12 files of 1 sources." in made_of
+    assert "17 samples of 5 people, from 12 files of 1 source." in made_of
     assert "| train | 10 | 4 |" in made_of and "| surgical | 17 |" in made_of
     assert "| `masked.jpg` | the same face with a mask |" in made_of
     assert "| photos | 17 | 5 | 9 |" in section(text, "Sources")
+
+
+def test_counts_are_set_apart_by_commas() -> None:
+    many = replace(
+        FACTS, splits={"train": (1_234_567, 8_900)}, by_mask={"surgical": 1_234_567}, photos=98_765,
+        sources=(replace(FACTS.sources[0], samples=1_234_567, photos=54_321, licences={"CC0": 1_234_567}),),
+        rejects={"analyse": {"no_face": 7_654}},
+    )  # fmt: skip
+    text = card_text(many)
+    for row in (
+        "| train | 1,234,567 | 8,900 |",
+        "| surgical | 1,234,567 |",
+        "| photos | CC0 | 1,234,567 |",
+        " 54,321 |",
+    ):
+        assert row in text
+    assert "1,234,567 samples of 5 people, from 98,765 files" in text and "no face in 7,654 of 98,765 photos" in text
+    assert not re.search(r"\b[0-9]{4,}\b", text.split("---")[2]), "no count without commas"
 
 
 def test_the_head_is_that_of_the_hub() -> None:

@@ -26,7 +26,7 @@ def storage(masked_build: Path) -> Storage:
 def test_states_counts_of_the_release(storage: Storage, release: Release) -> None:
     text = card_markdown(storage, release)
     assert "# masked-faces 1.0.0\n\nFaces, with and without masks.\n" in text
-    assert "18 samples of 12 people, from 18 files of 1 sources." in text
+    assert "18 samples of 12 people, from 18 files of 1 source." in text
     assert "| photos.csv | 18 | 12 | 18 |" in text or "| photos | 18 | 12 | 18 |" in text
 
 

@@ -55,6 +55,15 @@ def test_a_list_of_changes_is_a_table_with_each_column_once(tmp_path: Path, monk
     assert "and 1 more; --json lists all" in printed([*diff_summary(found, listed=True)])
 
 
+def test_names_of_strangers_are_cut_and_cannot_turn_the_text(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    ones = [One(1, "Ada"), One(2, "x" * 4000, mask="m" * 4000), One(3, "Eve\u202egpj")]
+    found = diff(release_set(storage, write_set(storage, ones[:1])), release_set(storage, write_set(storage, ones)))
+    text = printed([*diff_summary(found, listed=True)])
+    assert 240 <= text.count("x") < 300 and 160 <= text.count("m") < 300 and "…" in text
+    assert "\u202e" not in text and text.count(r"Eve\u202egpj") == 2
+
+
 def test_an_erasure_states_what_is_left_to_do(tmp_path: Path) -> None:
     release = write_set(Storage(str(tmp_path)), people(2))
     done = Erasure(published(release), traces_of("Ada"), 3, 1, 1, 2, ("faces@1.0.0",), 2, ("channels/faces.jsonl",))
