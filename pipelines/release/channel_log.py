@@ -1,6 +1,6 @@
 """The log of a set: who promoted or withdrew which release, when and why. Each line names the digest of the one before.
 
-A changed, moved or missing line is detected, except that the last lines can be cut off without a trace.
+A changed, moved or missing line is detected; lines that are missing at the end, by the marker of the folder.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
+from faceloom.pipelines.release.log_heads import Head, check_log, read_heads, write_head
 from faceloom.pipelines.release.manifest import digest_of
 from faceloom.pipelines.store.paths import channel_log
 from faceloom.pipelines.store.storage import Storage
@@ -150,13 +151,13 @@ def read_log(storage: Storage, name: str) -> tuple[Entry, ...]:
     """Read the log of a set; empty if there is none.
 
     Raises:
-        StorageError: as `parse_log`; or it cannot be read, or holds lines of another set.
+        StorageError: as `parse_log`; or it cannot be read, holds lines of another set, is cut off or lost.
     """
     path = channel_log(name)
-    if not storage.exists(path):
-        storage.local(path)  # refuses a link
-        return ()
-    entries = parse_log(storage.read_bytes(path, MOST_LOG), path)
+    storage.local(path)  # refuses a link
+    head = read_heads(storage).get(name)
+    entries = parse_log(storage.read_bytes(path, MOST_LOG), path) if storage.exists(path) else ()
+    check_log(path, [entry.sha256 for entry in entries], head)
     for entry in entries:
         if not entry.release.startswith(f"{name}/"):
             raise StorageError("the log is of another set", where=path, value=entry.release[:120])
@@ -176,7 +177,8 @@ def append_entry(
 ) -> Entry:
     """Append a line to the log of a set. Hold `locked_root`.
 
-    The file is replaced atomically, so that a killed process leaves no part of a line.
+    The file is replaced atomically, so that a killed process leaves no part of a line. Its end is noted afterwards, so
+    that such a process leaves one line too many at most.
 
     Raises:
         StorageError: the log is damaged, or cannot be written.
@@ -188,8 +190,11 @@ def append_entry(
     entry = make_entry(
         action, release, previous=previous, channel=channel, replacement=replacement, why=why, who=who, when=when
     )
+    if entries:
+        write_head(storage, name, Head(len(entries), previous))  # a killed process did not
     with storage.write(channel_log(name)) as stream:
         stream.write(log_bytes([*entries, entry]))
+    write_head(storage, name, Head(len(entries) + 1, entry.sha256))
     return entry
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from faceloom.pipelines.release.manifest import Published, digest_of, manifest_bytes, published, read_manifest
-from faceloom.pipelines.release.resolve import read_versions, set_names
+from faceloom.pipelines.release.resolve import listed_versions, set_names
 from faceloom.pipelines.release.root import refuse_lost_manifests
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord
@@ -145,11 +145,11 @@ def used_files(root: Storage, *, without: tuple[str, str] | None = None) -> set[
     Raises:
         StorageError: a manifest is damaged or missing, so that it is unknown what is used.
     """
-    refuse_lost_manifests(root)
+    refuse_lost_manifests(root, without=without)
     return {
         path(shard.name)
         for name in set_names(root)
-        for version in read_versions(root, name).versions
+        for version in listed_versions(root, name)
         if (name, version) != without
         for shard in read_manifest(root, name, version).release.shards
         for path in (shard_index, shard_tar)

@@ -57,11 +57,16 @@ def read_versions(storage: Storage, name: str) -> Versions:
     Raises:
         StorageError: the log of the set is damaged, or the folder cannot be read.
     """
+    log = read_log(storage, name)
+    return Versions(listed_versions(storage, name), yanked(log), channels(log))
+
+
+def listed_versions(storage: Storage, name: str) -> tuple[str, ...]:
+    """The versions of a set, ascending. Reads no log. A purge that was interrupted counts as one that ended."""
     files = _files(storage, name)
     purged = {version for _, version, file in files if file == TOMBSTONE}
     found = [version for _, version, file in files if file == RELEASE and version not in purged]
-    log = read_log(storage, name)
-    return Versions(tuple(sorted(found, key=version_key)), yanked(log), channels(log))
+    return tuple(sorted(found, key=version_key))
 
 
 def _files(storage: Storage, name: str = "") -> list[tuple[str, str, str]]:

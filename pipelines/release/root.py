@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from faceloom.pipelines.store.paths import (
     LOCK,
@@ -24,7 +25,8 @@ from faceloom.schemas.errors import ReleaseError, StorageError
 from faceloom.schemas.json_text import parse_json
 
 _MARK = {"what": "a folder of faceloom releases", "format": 1}
-_MOST_MARK_BYTES = 4096
+_KEYS = {*_MARK, "logs", "logs_sha256"}
+_MOST_MARK_BYTES = 2**20
 
 
 def open_root(path: str | os.PathLike[str]) -> Storage:
@@ -35,9 +37,7 @@ def open_root(path: str | os.PathLike[str]) -> Storage:
         StorageError: its marker cannot be read.
     """
     storage = Storage(str(path))
-    if not _is_marked(storage):
-        remedy = "Give the folder that `faceloom release create` wrote, with --root or FACELOOM_ROOT"
-        raise ReleaseError("no releases in this folder", where=storage.root, remedy=remedy)
+    read_mark(storage)
     return storage
 
 
@@ -58,18 +58,37 @@ def locked_root(storage: Storage, *, create: bool = False) -> Iterator[None]:
     else:
         open_root(storage.root)
     with storage.exclusive():
-        if not _is_marked(storage):
+        if _find_mark(storage) is None:
             _refuse_if_foreign(storage)
-            with storage.write(MARKER) as stream:
-                stream.write((json.dumps(_MARK) + "\n").encode())
+            write_mark(storage, {})
         storage.sweep_partials(ROOT_FOLDERS)
         _sweep_unfinished(storage)
         yield
 
 
-def _is_marked(storage: Storage) -> bool:
+def read_mark(storage: Storage) -> dict[str, Any]:
+    """Read the marker of a folder of releases.
+
+    Raises:
+        ReleaseError: the folder is none.
+        StorageError: its marker cannot be read.
+    """
+    mark = _find_mark(storage)
+    if mark is None:
+        remedy = "Give the folder that `faceloom release create` wrote, with --root or FACELOOM_ROOT"
+        raise ReleaseError("no releases in this folder", where=storage.root, remedy=remedy)
+    return mark
+
+
+def write_mark(storage: Storage, values: dict[str, Any]) -> None:
+    """Write the marker of a folder of releases, with further values. The folder must be locked."""
+    with storage.write(MARKER) as stream:
+        stream.write((json.dumps({**_MARK, **values}) + "\n").encode())
+
+
+def _find_mark(storage: Storage) -> dict[str, Any] | None:
     if not os.path.lexists(storage.local(MARKER)):
-        return False
+        return None
     where = str(storage.local(MARKER))
     try:
         mark = parse_json(storage.read_bytes(MARKER, _MOST_MARK_BYTES), _MOST_MARK_BYTES)
@@ -86,14 +105,17 @@ def _is_marked(storage: Storage) -> bool:
         what, value = "this version does not know the format of the folder", ascii(mark.get("format"))[:40]
         remedy = "Use the version of faceloom that wrote it, or a later one"
         raise ReleaseError(what, where=where, value=value, remedy=remedy)
-    return True
+    if unknown := sorted(mark.keys() - _KEYS):
+        remedy = "Get an undamaged copy of the file"
+        raise StorageError("damaged marker: an unknown key", where=where, value=ascii(unknown[0])[:40], remedy=remedy)
+    return mark
 
 
 def _refuse_if_foreign(storage: Storage) -> None:
     storage.check_folder()
     for path in (LOCK, *ROOT_FOLDERS):
         storage.local(path)  # refuses a link
-    if _is_marked(storage):
+    if _find_mark(storage) is not None:
         return
     if foreign := [name for name in storage.names() if name != LOCK and not is_partial(name)]:
         what = "the folder holds files that are not of releases"
@@ -113,14 +135,18 @@ def _sweep_unfinished(storage: Storage) -> None:
             storage.local(release_folder(name, version)).rmdir()
 
 
-def refuse_lost_manifests(storage: Storage) -> None:
+def refuse_lost_manifests(storage: Storage, *, without: tuple[str, str] | None = None) -> None:
     """Refuse to go on while a release has lost its manifest: it is unknown which shards it uses.
+
+    Args:
+        storage: the folder of releases.
+        without: name and version of a release that does not count.
 
     Raises:
         StorageError: one has.
     """
     for (name, version), files in release_folders(storage).items():
-        if not {RELEASE, TOMBSTONE, UNFINISHED} & files:
+        if (name, version) != without and not {RELEASE, TOMBSTONE, UNFINISHED} & files:
             remedy = "Unpack the release again, or delete the folder if you no longer need the release"
             what, where = "the manifest of this release is missing", release_file(name, version)
             raise StorageError(what, where=where, remedy=remedy)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,8 @@ from faceloom.pipelines.release.channel_log import (
     read_log,
     yanked,
 )
+from faceloom.pipelines.release.log_heads import read_heads
+from faceloom.pipelines.release.root import locked_root
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError, StorageError
 
@@ -30,6 +34,8 @@ LINE = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), max_
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
     storage = Storage(str(tmp_path))
+    with locked_root(storage, create=True):
+        pass
     append_entry(storage, "promote", ONE, channel="stable", why="first", who="Ada")
     append_entry(storage, "promote", TWO, channel="stable", why="better", who="Ada")
     append_entry(storage, "yank", ONE, replacement=TWO, why="a mask is upside down", who="Bob")
@@ -101,6 +107,40 @@ def test_a_link_is_refused(storage: Storage) -> None:
     storage.local("channels/others.jsonl").symlink_to(storage.local("channels/faces.jsonl"))
     with pytest.raises(StorageError, match="a link"):
         read_log(storage, "others")
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_lines_that_are_cut_off_are_detected(storage: Storage, left: int) -> None:
+    path = storage.local("channels/faces.jsonl")
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:left]))
+    for use in (lambda: read_log(storage, "faces"), lambda: append_entry(storage, "yank", TWO)):
+        with pytest.raises(StorageError, match=r"cut off: it has \d of its 3 lines|is lost") as caught:
+            use()
+        assert caught.value.where == "channels/faces.jsonl" and "faceloom.json" in caught.value.remedy
+
+
+def test_a_lost_log_is_detected(storage: Storage) -> None:
+    shutil.rmtree(storage.local("channels"))
+    with pytest.raises(StorageError, match=r"channels/faces\.jsonl: the log is lost \(got it had 3 lines\)"):
+        read_log(storage, "faces")
+
+
+def test_a_kill_between_a_line_and_its_end_leaves_a_whole_log(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Storage, path: str, **options: Any) -> Any:
+        if path == "faceloom.json":
+            raise KeyboardInterrupt
+        return honest(self, path, **options)
+
+    honest = Storage.write
+    for _ in range(2):  # the second one first notes the end that the first one did not
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Storage, "write", killed)
+            append_entry(storage, "yank", TWO)
+        assert len(read_log(storage, "faces")) == 4
+    append_entry(storage, "yank", TWO)
+    assert len(read_log(storage, "faces")) == 5 and read_heads(storage)["faces"].lines == 5
 
 
 @pytest.mark.parametrize("why", ["two\nlines", "\x1b[31m", "x" * 2001])

@@ -157,6 +157,13 @@ def test_with_a_damaged_manifest_nothing_is_deleted(root: Storage) -> None:
     assert files(root) == before
 
 
+def test_a_damaged_log_of_another_set_does_not_matter(root: Storage) -> None:
+    with locked_root(root):
+        append_entry(root, "promote", read_manifest(root, "others", "1.0.0").id, channel="stable")
+    root.local("channels/others.jsonl").unlink()
+    assert purge(root, "faces@1.0.0").files and not find_leftovers(root).files
+
+
 def test_not_while_another_process_writes(root: Storage) -> None:
     used: list[Any] = [lambda: purge(root, "faces@1.0.0"), lambda: sweep(root)]
     for use in used:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from faceloom.pipelines.release.channel_log import append_entry
 from faceloom.pipelines.release.create import create_release
-from faceloom.pipelines.release.resolve import resolve
+from faceloom.pipelines.release.resolve import resolve, usable
 from faceloom.pipelines.release.root import open_root
 from faceloom.pipelines.release.verify import parse_sums, verify_build, verify_release
 from faceloom.pipelines.store.build_record import read_record
@@ -105,6 +105,22 @@ def test_a_damaged_log_is_a_fault_and_the_rest_is_still_compared(own_root: Stora
     found = [fault.file for fault in verify_release(own_root, "faces@1.0.0").faults]
     assert found == ["channels/faces.jsonl", shard_tar(resolve_shard(own_root))]
     assert [fault.file for fault in verify_release(own_root, "faces@stable").faults] == ["channels/faces.jsonl"]
+
+
+@pytest.mark.parametrize(("left", "words"), [(0, "the log is lost"), (1, "cut off: it has 1 of its 2 lines")])
+def test_a_log_that_is_cut_off_or_lost_is_a_fault_and_opens_no_channel(
+    own_root: Storage, left: int, words: str
+) -> None:
+    for channel in ("stable", "beta"):
+        append_entry(own_root, "promote", resolve(own_root, "faces").id, channel=channel)
+    log = own_root.local("channels/faces.jsonl")
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:left])) if left else log.unlink()
+    for reference in ("faces@1.0.0", "faces@stable"):
+        (fault,) = verify_release(own_root, reference).faults
+        assert fault.file == "channels/faces.jsonl" and words in fault.what and "copy of the log" in fault.remedy
+        with pytest.raises(StorageError, match=words):
+            usable(own_root, reference)
 
 
 def resolve_shard(root: Storage) -> str:
