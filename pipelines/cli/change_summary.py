@@ -72,6 +72,8 @@ def erasure_summary(done: Erasure) -> list[RenderableType]:
         "erased": f"{done.samples:,} samples, {done.morphs:,} of them morphs",
         "shards": f"{done.rewritten:,} written anew, {done.shared:,} shared",
     }
+    if done.dropped:
+        facts["splits dropped"] = ", ".join(done.dropped)
     return [facts_table("Erased", facts)]
 
 
@@ -80,6 +82,7 @@ def erasure_facts(done: Erasure) -> dict[str, Any]:
     return {
         "id": done.published.id, "parent": done.published.release.parent, "samples": done.published.release.written,
         "erased": done.samples, "morphs": done.morphs, "rewritten_shards": done.rewritten, "shared_shards": done.shared,
+        "dropped_splits": list(done.dropped),
         "still_in": list(done.still_in), "same_photos": done.same_photos, "named_in": list(done.named_in),
     }  # fmt: skip
 

@@ -80,6 +80,9 @@ def erase(
     photo: Annotated[
         list[str] | None, typer.Option(metavar="SHA256", help="A photo of anyone; may be given again.")
     ] = None,
+    drop_split: Annotated[
+        bool, typer.Option("--drop-split", help="Let a split go if it loses all samples; takes a major version.")
+    ] = False,
     version: Annotated[str, typer.Option("--as", metavar="VERSION", help="Version of the new release.")] = "",
     build: Annotated[
         list[Path] | None,
@@ -125,8 +128,9 @@ def erase(
         if reference is not None:
             with watcher_for(error_console()) as watcher:
                 done = erasing.erase(
-                    open_root(root or ""), reference, version, identity=identity, photos=photo or (), watcher=watcher
-                )
+                    open_root(root or ""), reference, version, identity=identity, photos=photo or (),
+                    drop_split=drop_split, watcher=watcher,
+                )  # fmt: skip
             traces = done.traces
         cleaned = [erase_from_build(storage, traces) for storage in builds]
         notices = summary.erasure_notices(done, str(root), builds=bool(builds)) if done else []

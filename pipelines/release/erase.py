@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from faceloom.pipelines.release.channel_log import append_entry
+from faceloom.pipelines.release.channel_log import append_entry, read_log
 from faceloom.pipelines.release.create import check_version
-from faceloom.pipelines.release.manifest import Published, pool_name, read_manifest
+from faceloom.pipelines.release.manifest import Published, manifest_bytes, read_manifest
 from faceloom.pipelines.release.provenance import count_content
 from faceloom.pipelines.release.publish import free_unused, publish, refuse_existing
-from faceloom.pipelines.release.resolve import read_versions, resolve, set_names
+from faceloom.pipelines.release.resolve import listed_versions, resolve, set_names, short_name
+from faceloom.pipelines.release.rewrite_shard import rewrite_shard
 from faceloom.pipelines.release.root import locked_root
 from faceloom.pipelines.release.traces import COLUMNS, Traces, traces_of
+from faceloom.pipelines.release.version_bump import next_version
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import ShardRecord
-from faceloom.pipelines.store.checked_shards import AGAIN, read_rows
-from faceloom.pipelines.store.parquet_tables import read_index_table, read_metadata, write_index
-from faceloom.pipelines.store.paths import channel_log, release_folder, shard_index, shard_tar
-from faceloom.pipelines.store.sample_places import find_damage
+from faceloom.pipelines.store.parquet_tables import read_index_table, read_metadata
+from faceloom.pipelines.store.paths import channel_log, release_file, release_folder, shard_index
 from faceloom.pipelines.store.storage import Storage
-from faceloom.pipelines.store.tar_writer import END
 from faceloom.schemas.errors import ReleaseError, StorageError
-from faceloom.schemas.index import IndexRow, moved
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.release import Release, ReleaseShard
 
@@ -47,6 +43,7 @@ class Erasure:
         samples: number of samples that it no longer holds, morphs included.
         morphs: how many of these are morphs.
         rewritten, shared: number of shards that were written anew, and that it shares with the older release.
+        dropped: splits that it no longer has, as all of their samples are erased.
         still_in: other releases of the folder that hold the person or the photos, or are too damaged to know, as
             `NAME@VERSION`.
         same_photos: number of its samples that come from a photo of the person, but show others by their `people`.
@@ -59,6 +56,7 @@ class Erasure:
     morphs: int
     rewritten: int
     shared: int
+    dropped: tuple[str, ...]
     still_in: tuple[str, ...]
     same_photos: int
     named_in: tuple[str, ...]
@@ -86,11 +84,13 @@ def erase(
     *,
     identity: str = "",
     photos: Iterable[str] = (),
+    drop_split: bool = False,
     watcher: Watcher | None = None,
 ) -> Erasure:
     """Make a release that holds no sample with a person or a photo, and no morph that has them as a parent.
 
-    Only the shards that hold them are written anew. The older release stays until it is purged.
+    Only the shards that hold them are written anew. The older release stays until it is purged. An erasure that was
+    killed is finished by the same call.
 
     Args:
         root: the folder of releases.
@@ -98,20 +98,23 @@ def erase(
         version: of the new release.
         identity: the person, as `people` of the index names them.
         photos: sha256 of photos.
+        drop_split: let a split go if the erasure takes all of its samples; the version must rise by a major step.
         watcher: receives the progress.
 
     Raises:
         FaceloomError: neither identity nor photo is given, or a photo is no sha256.
-        ReleaseError: the version exists, the release holds nothing of them, or a split would be left empty.
+        ReleaseError: the version exists and is another release, the release holds nothing of them, or a split or the
+            whole release would be left empty.
         GateError: the new release does not pass its gates.
         StorageError: a file is damaged or cannot be written.
     """
     watcher, asked = watcher or Watcher(), traces_of(identity, photos)
     check_version(version)
     with locked_root(root):
-        old = resolve(root, reference)
+        old = _older(root, reference, version)
         release = old.release
-        refuse_existing(root, release.name, version)
+        if not _is_child(root, old, version):
+            refuse_existing(root, release.name, version)
         watcher.stage("search", len(release.shards), "indexes")
         tables = {}
         for count, shard in enumerate(release.shards, 1):
@@ -120,11 +123,13 @@ def erase(
         traces = asked.with_photos_of(tables.values())
         rejects = {shard.name: _rejects(root, shard.name) for shard in release.shards}
         plans = plan_erasure(tables, rejects, traces)
-        _refuse_nothing_or_all(release, plans, f"{release.name}@{release.version}")
+        dropped = _empty_splits(release, plans, drop_split=drop_split)
         try:
             shards = _write_shards(root, release, plans, traces, watcher)
-            done = publish(root, _manifest(root, old, version, shards, traces), watcher=watcher)
-            append_entry(root, "erase", done.id, why=f"made from {release.version} by an erasure")
+            made = _manifest(root, old, version, shards, traces)
+            done = _finished(root, made) or publish(root, made, watcher=watcher)
+            if not any((e.action, e.release) == ("erase", done.id) for e in read_log(root, release.name)):
+                append_entry(root, "erase", done.id, why=f"made from {release.version} by an erasure")
         finally:
             with contextlib.suppress(StorageError):  # verify names what is wrong
                 free_unused(root)
@@ -136,6 +141,7 @@ def erase(
             morphs=sum(1 for table in gone for parents in table["parents"].to_pylist() if parents),
             rewritten=sum(plan.rewritten and bool(plan.kept) for plan in plans.values()),
             shared=sum(not plan.rewritten for plan in plans.values()),
+            dropped=dropped,
             still_in=_still_in(root, traces),
             same_photos=_same_photos(tables, plans, traces),
             named_in=_named_in(root, done.release, traces),
@@ -161,74 +167,35 @@ def plan_erasure(
     return plans
 
 
-def rewrite_shard(storage: Storage, shard: ReleaseShard, kept: frozenset[str], traces: Traces) -> ReleaseShard:
-    """Write a shard with some of its samples, and its index without rejects that name the person, into the pool.
+def _older(root: Storage, reference: str, version: str) -> Published:
+    """The release to erase from. `latest` names the new release once it is there, and so does a channel."""
+    found = resolve(root, reference)
+    if found.release.version == version and found.release.parent:
+        name, before = short_name(found.release.parent).split("@")
+        if root.exists(release_file(name, before)):
+            return read_manifest(root, name, before)
+    return found
 
-    The tar file is read twice, because its name is a digest of its content.
 
-    Args:
-        storage: the folder of releases.
-        shard: the shard as it is.
-        kept: keys of the samples to keep, at least one.
-        traces: what to erase.
+def _is_child(root: Storage, old: Published, version: str) -> bool:
+    """Whether the version exists and was made from the older release."""
+    name = old.release.name
+    there = root.exists(release_file(name, version)) and version in listed_versions(root, name)
+    return there and read_manifest(root, name, version).release.parent == old.id
+
+
+def _finished(root: Storage, made: Release) -> Published | None:
+    """The release if it is there already, since the process that published it was killed; None if it is not.
 
     Raises:
-        StorageError: the shard is damaged, or the new one cannot be written.
+        ReleaseError: the version exists and is another release.
     """
-    old = read_rows(storage, ShardRecord(**shard.model_dump()))
-    rows = [row for row in old if row.key in kept]
-    places = {(row.source, row.uri) for row in rows}
-    digest = hashlib.sha256()
-    for data in _contents(storage, shard.name, rows):
-        digest.update(data)
-    length, sha256 = sum(row.length for row in rows) + len(END), digest.hexdigest()
-    parts = {
-        part: [reject for reject in found if _stays(Reject(**reject), places, traces)]
-        for part, found in read_metadata(storage, shard_index(shard.name))["parts"].items()
-    }
-    index = _index_bytes(list(_packed(rows)), parts, length, sha256)
-    index_sha256 = hashlib.sha256(index).hexdigest()
-    name = pool_name(shard.name, sha256, index_sha256)
-    with storage.write(shard_tar(name)) as stream:
-        for data in _contents(storage, shard.name, rows):
-            stream.write(data)
-    with storage.write(shard_index(name)) as stream:
-        stream.write(index)
-    return ReleaseShard(
-        name=name, split=shard.split, samples=len(rows), bytes=length, sha256=sha256, index_bytes=len(index),
-        index_sha256=index_sha256,
-    )  # fmt: skip
-
-
-def _stays(reject: Reject, places: set[tuple[str, str]], traces: Traces) -> bool:
-    """Whether a reject stays: it is of a photo that still has samples. Other photos may be of the person."""
-    return (reject.source, reject.uri) in places and not traces.rejects(reject)
-
-
-def _contents(storage: Storage, shard: str, rows: Sequence[IndexRow]) -> Iterator[bytes]:
-    """The bytes of some samples of a shard, each compared with the index, and the end of a tar file."""
-    tar = shard_tar(shard)
-    for row in rows:
-        data = storage.read_range(tar, row.offset, row.length)
-        if fault := find_damage(row, data, row.offset):
-            raise StorageError(f"sample {row.key} is damaged: {fault}", where=tar, remedy=AGAIN)
-        yield data
-    yield END
-
-
-def _packed(rows: Iterable[IndexRow]) -> Iterator[IndexRow]:
-    """Rows whose samples lie side by side from the start of a tar file."""
-    at = 0
-    for row in rows:
-        yield moved(row, at)
-        at += row.length
-
-
-def _index_bytes(rows: Sequence[IndexRow], parts: dict[str, Any], length: int, sha256: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:  # holds only what stays
-        passing = Storage(folder)
-        write_index(passing, shard_index("x"), rows, parts, length=length, sha256=sha256, durable=False)
-        return passing.read_bytes(shard_index("x"))
+    if not root.exists(release_file(made.name, made.version)):
+        return None
+    found = read_manifest(root, made.name, made.version)
+    if manifest_bytes(found.release.model_copy(update={"gates": ()})) != manifest_bytes(made):
+        refuse_existing(root, made.name, made.version)
+    return found
 
 
 def _rejects(root: Storage, shard: str) -> list[Reject]:
@@ -236,7 +203,9 @@ def _rejects(root: Storage, shard: str) -> list[Reject]:
     return [Reject(**reject) for of_part in parts.values() for reject in of_part]
 
 
-def _refuse_nothing_or_all(release: Release, plans: Mapping[str, ShardPlan], where: str) -> None:
+def _empty_splits(release: Release, plans: Mapping[str, ShardPlan], *, drop_split: bool) -> tuple[str, ...]:
+    """The splits that lose all samples. They are refused unless they may go, and so is an erasure of nothing or all."""
+    where = f"{release.name}@{release.version}"
     if not any(plan.rewritten for plan in plans.values()):
         what = "no sample of this release holds the person or the photo"
         remedy = "Identities are spelled as in the column `people` of the indexes; morphs count. Check the spelling"
@@ -244,12 +213,18 @@ def _refuse_nothing_or_all(release: Release, plans: Mapping[str, ShardPlan], whe
     left: Counter[str] = Counter()
     for shard in release.shards:
         left[shard.split] += len(plans[shard.name].kept)
-    if empty := [split for split, count in sorted(left.items()) if not count]:
-        what = "the erasure would leave a split without samples"
+    if not left.total():
+        remedy = f"Delete the release with `faceloom release purge {where}`"
+        raise ReleaseError("the erasure would leave no samples", where=where, remedy=remedy)
+    empty = tuple(split for split, count in sorted(left.items()) if not count)
+    if empty and not drop_split:
+        what, major = "the erasure would leave a split without samples", next_version(release.version, "major")
         remedy = (
-            "Build again without the person, with other shares or another seed, and release that; then purge this one"
+            f"Let the split go with --drop-split --as {major}, or build again without the person, with other shares or "
+            "another seed, release that, and purge this one"
         )
         raise ReleaseError(what, where=where, value=", ".join(empty), remedy=remedy)
+    return empty
 
 
 def _write_shards(
@@ -313,7 +288,7 @@ def _still_in(root: Storage, traces: Traces) -> tuple[str, ...]:
 
     found = []
     for name in set_names(root):
-        for version in read_versions(root, name).versions:
+        for version in listed_versions(root, name):
             try:
                 shards = read_manifest(root, name, version).release.shards
             except StorageError:

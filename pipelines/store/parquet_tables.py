@@ -84,15 +84,19 @@ def write_table(
     durable: bool = True,
 ) -> None:
     """Write columns as Parquet, atomically. `metadata` is stored with the schema."""
+    data = _table_bytes(kind, columns, metadata or {})
+    with storage.write(path, durable=durable) as stream:
+        stream.write(data)
+
+
+def _table_bytes(kind: type, columns: dict[str, list[Any]], metadata: dict[str, str]) -> memoryview:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = _schema(kind).with_metadata(metadata or {})
-    table = pa.table(columns, schema=schema)
     buffer = io.BytesIO()
+    table = pa.table(columns, schema=_schema(kind).with_metadata(metadata))
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-    with storage.write(path, durable=durable) as stream:
-        stream.write(buffer.getbuffer())
+    return buffer.getbuffer()
 
 
 def _read(storage: Storage, path: str, kind: type, names: Sequence[str] | None = None) -> dict[str, list[Any]]:
@@ -170,10 +174,21 @@ def write_index(
     Args:
         storage: the output folder.
         path: of the index.
+        rows, parts, length, sha256: as in `index_bytes`.
+        durable: whether the file must survive a power cut.
+    """
+    data = index_bytes(rows, parts, length=length, sha256=sha256)
+    with storage.write(path, durable=durable) as stream:
+        stream.write(data)
+
+
+def index_bytes(rows: Sequence[IndexRow], parts: dict[str, Any], *, length: int = 0, sha256: str = "") -> memoryview:
+    """A shard's or part's index as the bytes of its file.
+
+    Args:
         rows: in the order of the tar.
         parts: the rejects of each part.
         length, sha256: of the whole tar; unknown for a part.
-        durable: whether the file must survive a power cut.
     """
     columns = _columns(rows, IndexRow)
     columns["parents"] = [[asdict(parent) for parent in row.parents] for row in rows]
@@ -181,19 +196,11 @@ def write_index(
     columns["members"] = [
         [{"name": m.name, "offset": m.offset, "size": m.size, "sha256": m.sha256} for m in row.members] for row in rows
     ]
-    write_table(
-        storage,
-        path,
-        IndexRow,
-        columns,
-        {
-            "format": str(INDEX_FORMAT),
-            "parts": json.dumps(parts, sort_keys=True),
-            "bytes": str(length),
-            "sha256": json.dumps(sha256),
-        },
-        durable=durable,
-    )
+    stored = {
+        "format": str(INDEX_FORMAT), "parts": json.dumps(parts, sort_keys=True), "bytes": str(length),
+        "sha256": json.dumps(sha256),
+    }  # fmt: skip
+    return _table_bytes(IndexRow, columns, stored)
 
 
 def read_index(storage: Storage, path: str) -> list[IndexRow]:

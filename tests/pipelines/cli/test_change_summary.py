@@ -66,7 +66,9 @@ def test_names_of_strangers_are_cut_and_cannot_turn_the_text(tmp_path: Path) -> 
 
 def test_an_erasure_states_what_is_left_to_do(tmp_path: Path) -> None:
     release = write_set(Storage(str(tmp_path)), people(2))
-    done = Erasure(published(release), traces_of("Ada"), 3, 1, 1, 2, ("faces@1.0.0",), 2, ("channels/faces.jsonl",))
+    done = Erasure(
+        published(release), traces_of("Ada"), 3, 1, 1, 2, ("test",), ("faces@1.0.0",), 2, ("channels/faces.jsonl",)
+    )
     notices = "\n".join(erasure_notices(done, "releases", builds=False))
     assert "--build" in notices and "--build" not in "".join(erasure_notices(done, "releases", builds=True))
     for words in (

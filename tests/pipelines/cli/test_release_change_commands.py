@@ -75,6 +75,15 @@ def test_a_wrong_erasure_ends_with_a_message(root: Path, words: list[str], messa
     assert read_versions(Storage(str(root)), "faces").versions == ("1.0.0", "1.1.0")
 
 
+def test_a_split_goes_by_an_explicit_flag(root: Path) -> None:
+    photos = [word for one in ONES if one.split == "test" for word in ("--photo", one.sha256)]
+    words = ("erase", "faces@1.0.0", *photos, "--as", "2.0.0", "--json")
+    done = run(*words)
+    assert done.exit_code == 2 and "--drop-split" in done.stderr
+    done = run(*words, "--drop-split")
+    assert json.loads(done.stdout)["release"]["dropped_splits"] == ["test"], done.output
+
+
 def test_a_purge_without_yes_deletes_nothing(root: Path) -> None:
     done = run("purge", "faces@1.1.0")
     assert done.exit_code == 0 and "Would be deleted" in done.stdout and "add --yes" in done.stderr

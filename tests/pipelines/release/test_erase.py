@@ -19,6 +19,7 @@ from faceloom.pipelines.release.purge import purge
 from faceloom.pipelines.release.resolve import read_versions
 from faceloom.pipelines.release.root import locked_root
 from faceloom.pipelines.release.traces import COLUMNS, traces_of
+from faceloom.pipelines.release.verify import verify_release
 from faceloom.pipelines.store.build_record import ShardRecord
 from faceloom.pipelines.store.checked_shards import check_every_byte, read_rows
 from faceloom.pipelines.store.parquet_tables import read_index_table
@@ -200,6 +201,52 @@ def test_a_killed_erasure_leaves_no_release(root: Storage, monkeypatch: pytest.M
         pass
     assert tree(root) == before
     assert erase(root, "faces@1.0.0", "1.0.1", identity=ADA).samples == 3
+
+
+def test_an_erasure_that_was_killed_before_its_line_in_the_log_is_finished_by_the_same_call(
+    root: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    for reference in ("faces@1.0.0", "faces@latest"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("faceloom.pipelines.release.erase.append_entry", killed)
+            erase(root, "faces@1.0.0", "1.0.1", identity=ADA)
+        before = tree(root)
+        assert read_versions(root, "faces").versions == ("1.0.0", "1.0.1") and read_log(root, "faces") == ()
+        with pytest.raises(ReleaseError, match="exists already"):
+            erase(root, reference, "1.0.1", identity="Grace")
+        assert tree(root) == before
+    for reference in ("faces@latest", "faces@1.0.0"):
+        done = erase(root, reference, "1.0.1", identity=ADA)
+        assert (done.samples, done.rewritten, done.still_in) == (3, 1, ("faces@1.0.0",))
+        assert [entry.release for entry in read_log(root, "faces")] == [done.published.id]
+        assert {path: data for path, data in tree(root).items() if path in before and path != "faceloom.json"} == {
+            path: data for path, data in before.items() if path != "faceloom.json"
+        }
+
+
+def test_a_split_of_one_person_goes_if_it_may(root: Storage) -> None:
+    photos = [ONES[5].sha256, ONES[6].sha256]
+    with pytest.raises(
+        ReleaseError, match=r"without samples \(got test\)\. Let the split go with --drop-split --as 2\.0"
+    ):
+        erase(root, "faces@1.0.0", "2.0.0", photos=photos)
+    with pytest.raises(GateError, match=r"the split test is gone\. Use 2\.0\.0"):
+        erase(root, "faces@1.0.0", "1.1.0", photos=photos, drop_split=True)
+    done = erase(root, "faces@1.0.0", "2.0.0", photos=photos, drop_split=True)
+    release = done.published.release
+    assert done.dropped == ("test",) and set(release.splits) == {"train"} and release.erased == 2
+    assert {shard.split for shard in release.shards} == {"train"}
+    assert not verify_release(root, "faces@2.0.0", deep=True).faults
+    purge(root, "faces@1.0.0")
+    assert naming(Path(root.root), [*photos, *(photo[:16] for photo in photos), "Emmy", "Lise"]) == {}
+
+
+def test_an_erasure_of_everything_is_refused(root: Storage) -> None:
+    with pytest.raises(ReleaseError, match="release purge faces@1.0.0"):
+        erase(root, "faces@1.0.0", "2.0.0", photos=[one.sha256 for one in ONES], drop_split=True)
 
 
 @pytest.fixture(scope="module")
