@@ -188,5 +188,7 @@ def purge(
                         "files": found.files, "shared_shards": found.kept})  # fmt: skip
         else:
             show_blocks(purge_summary(found, deleted=yes))
+            if found.unknown:
+                say(f"Shards that no whole release uses stay, since {found.unknown} is damaged or missing.")
             if not yes:
                 say("Nothing is deleted yet; add --yes.")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 
 from faceloom.pipelines.release.channel_log import append_entry, read_log, yanked
-from faceloom.pipelines.release.manifest import read_manifest
+from faceloom.pipelines.release.manifest import MOST_MANIFEST, digest_of, read_manifest
 from faceloom.pipelines.release.publish import free_unused, used_files
 from faceloom.pipelines.release.resolve import read_versions, resolve
-from faceloom.pipelines.release.root import locked_root
+from faceloom.pipelines.release.root import locked_root, release_folders
 from faceloom.pipelines.release.tombstone import Tombstone, read_tombstone
+from faceloom.pipelines.release.verify import read_sums
 from faceloom.pipelines.store.paths import (
     INDEX,
+    RELEASE,
     SHARDS,
     TOMBSTONE,
     release_file,
@@ -21,8 +24,8 @@ from faceloom.pipelines.store.paths import (
     shard_tar,
 )
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import ReleaseError
-from faceloom.schemas.release import Reference, parse_reference
+from faceloom.schemas.errors import ReleaseError, StorageError
+from faceloom.schemas.release import Reference, ReleaseShard, parse_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,15 @@ class Purge:
     Attributes:
         release: as `NAME@VERSION`; empty if only leftovers are deleted.
         files: of the release, and of the pool that no other release uses, with their sizes in bytes.
-        kept: number of its shards that other releases use.
+        kept: number of its shards that other releases use; 0 if its manifest is damaged.
+        unknown: the damaged manifest of another release, so that shards stay that no whole release uses; empty if all
+            are known.
     """
 
     release: str
     files: dict[str, int]
     kept: int
+    unknown: str = ""
 
 
 def find_purge(root: Storage, reference: str) -> Purge:
@@ -49,7 +55,8 @@ def purge(root: Storage, reference: str, *, why: str = "") -> Purge:
     """Delete a release, and the files of the pool that no other release uses. Leaves a tombstone and a line in the log.
 
     The tombstone comes first: from then on the release cannot be opened. A purge that was killed is finished by the
-    same call.
+    same call. A release whose manifest is damaged or lost can be purged too: its shards are those that no other one
+    uses.
 
     Args:
         root: the folder of releases.
@@ -58,29 +65,50 @@ def purge(root: Storage, reference: str, *, why: str = "") -> Purge:
 
     Raises:
         ReleaseError: there is no such release, or a channel points to it.
-        StorageError: a manifest is damaged, so that it is unknown what is used; or a file cannot be deleted.
+        StorageError: the manifest of another release is damaged, so that it is unknown what is used; or a file cannot
+            be deleted.
     """
     with locked_root(root):
         wanted = _checked(root, reference)
         found = _find(root, wanted)
         if read_tombstone(root, *wanted) is None:
-            old = read_manifest(root, *wanted)
-            entry = append_entry(root, "purge", old.id, why=why)
-            stone = Tombstone(name=wanted.name, version=wanted.wanted, digest=old.digest, why=why, when=entry.when)
-            with root.write(release_file(*wanted, TOMBSTONE)) as stream:
-                stream.write((json.dumps(stone.model_dump(), indent=1) + "\n").encode())
-            root.sync_folders(release_folder(*wanted))
+            _bury(root, wanted, why)
         for path in found.files:
             root.remove(path)
-        free_unused(root)
+        if not found.unknown:
+            free_unused(root)
     return found
 
 
+def _bury(root: Storage, wanted: Reference, why: str) -> None:
+    """Write the line in the log and the tombstone. A purge that was killed may have written the line."""
+    digest = _digest(root, wanted)
+    release = f"{wanted.name}/{wanted.wanted}+{digest}"
+    written = [one for one in read_log(root, wanted.name) if (one.action, one.release) == ("purge", release)]
+    entry = written[-1] if written else append_entry(root, "purge", release, why=why)
+    stone = Tombstone(name=wanted.name, version=wanted.wanted, digest=digest, why=entry.why, when=entry.when)
+    with root.write(release_file(*wanted, TOMBSTONE)) as stream:
+        stream.write((json.dumps(stone.model_dump(), indent=1) + "\n").encode())
+    root.sync_folders(release_folder(*wanted))
+
+
+def _digest(root: Storage, wanted: Reference) -> str:
+    """sha256 of the manifest; of a damaged or lost one as its folder lists it, or of what is left."""
+    with contextlib.suppress(StorageError):
+        return read_manifest(root, *wanted).digest
+    with contextlib.suppress(StorageError):
+        return read_sums(root, *wanted)[RELEASE]
+    with contextlib.suppress(StorageError):
+        return digest_of(root.read_bytes(release_file(*wanted), MOST_MANIFEST))
+    return digest_of(b"")
+
+
 def find_leftovers(root: Storage) -> Purge:
-    """Find the files of the pool that no release uses: what killed processes left. Writes nothing."""
-    used = used_files(root)
-    pool = [*root.list(INDEX), *root.list(SHARDS)]
-    return Purge("", {path: root.size(path) for path in pool if path not in used}, 0)
+    """Find the files of the pool that no release uses, such as those of a killed `create`. Writes nothing.
+
+    Errors as `sweep`.
+    """
+    return Purge("", {path: root.size(path) for path in _unused(root, _used(root))}, 0)
 
 
 def sweep(root: Storage) -> Purge:
@@ -90,6 +118,7 @@ def sweep(root: Storage) -> Purge:
         StorageError: a manifest is damaged, so that it is unknown what is used; or a file cannot be deleted.
     """
     with locked_root(root):
+        _used(root)
         return Purge("", free_unused(root), 0)
 
 
@@ -101,7 +130,8 @@ def _checked(root: Storage, reference: str) -> Reference:
         raise ReleaseError("a purge takes a version", value=reference, remedy=remedy)
     if read_tombstone(root, *wanted) is not None:
         return wanted
-    resolve(root, wanted)
+    if _shards(root, wanted) is not None or wanted not in release_folders(root):
+        resolve(root, wanted)
     versions = read_versions(root, wanted.name)
     pointing = sorted(name for name, entry in versions.channels.items() if entry.version == wanted.wanted)
     if pointing and wanted.wanted not in yanked(read_log(root, wanted.name)):
@@ -114,12 +144,47 @@ def _checked(root: Storage, reference: str) -> Reference:
 
 def _find(root: Storage, wanted: Reference) -> Purge:
     """The files in the order of deletion: the manifest first, so that no half of a release can be opened."""
-    used = used_files(root, without=wanted)
     manifest, stone = release_file(*wanted), release_file(*wanted, TOMBSTONE)
     own = [path for path in root.list(release_folder(*wanted)) if path != stone]
     own.sort(key=lambda path: path != manifest)
-    shards = read_manifest(root, *wanted).release.shards if manifest in own else ()
-    pool = [path(shard.name) for shard in shards for path in (shard_index, shard_tar)]
-    freed = [path for path in pool if path not in used and root.exists(path)]
-    kept = sum(shard_tar(shard.name) in used for shard in shards)
-    return Purge(f"{wanted.name}@{wanted.wanted}", {path: root.size(path) for path in [*own, *freed]}, kept)
+    shards, used, unknown = _shards(root, wanted), None, ""
+    try:
+        used = _used(root, without=wanted)
+    except StorageError as error:
+        if shards is not None:
+            raise
+        unknown = error.where  # of two damaged manifests, either release can be given up first
+    freed = _unused(root, used) if used is not None else []
+    if shards is not None:
+        its = {path(shard.name) for shard in shards for path in (shard_index, shard_tar)}
+        freed = [path for path in freed if path in its]
+    kept = sum(shard_tar(shard.name) in (used or ()) for shard in shards or ())
+    name = f"{wanted.name}@{wanted.wanted}"
+    return Purge(name, {path: root.size(path) for path in [*own, *freed]}, kept, unknown)
+
+
+def _shards(root: Storage, wanted: Reference) -> tuple[ReleaseShard, ...] | None:
+    """The shards that a release lists; None if its manifest is damaged or missing."""
+    try:
+        return read_manifest(root, *wanted).release.shards
+    except StorageError:
+        return None
+
+
+def _unused(root: Storage, used: set[str]) -> list[str]:
+    return [path for path in [*root.list(INDEX), *root.list(SHARDS)] if path not in used]
+
+
+def _used(root: Storage, *, without: Reference | None = None) -> set[str]:
+    """As `used_files`. The error names the way out."""
+    try:
+        return used_files(root, without=without)
+    except StorageError as error:
+        parts = error.where.split("/")
+        release = "@".join(parts[1:3]) if len(parts) == 4 else "NAME@VERSION"
+        remedy = (
+            "It is unknown which shards this release uses, so none is deleted. Put the manifest back with `faceloom "
+            f"release unpack FILE --to {root.root}`, or give the release up with `faceloom release purge {release} "
+            f"--root {root.root} --yes`"
+        )
+        raise StorageError(error.what, where=error.where, value=error.value, remedy=remedy) from None

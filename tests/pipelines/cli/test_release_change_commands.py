@@ -92,6 +92,15 @@ def test_a_purge_without_yes_deletes_nothing(root: Path) -> None:
     assert json.loads(done.stdout)["deleted"] is True and read_log(Storage(str(root)), "faces")[0].why == "too large"
 
 
+def test_shards_that_stay_are_mentioned(root: Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        (root / "releases" / "faces" / version / "release.json").write_bytes(b"{}")
+    done = run("purge", "faces@1.0.0", "--yes")
+    assert done.exit_code == 0 and "stay, since releases/faces/1.1.0/release.json is damaged" in done.stderr
+    done = run("purge", "faces@1.1.0", "--yes", "--json")
+    assert done.exit_code == 0 and not [*(root / "shards").iterdir()]
+
+
 def test_leftovers_are_swept_by_an_explicit_flag(root: Path) -> None:
     left = root / "shards" / "train-0-0123456789ab.tar"
     left.write_bytes(b"x")

@@ -202,7 +202,8 @@ def release_in(root: Path, ones: Iterable[One], version: str = "1.0.0", **change
     storage = Storage(str(root))
     with locked_root(storage, create=True):
         release = write_set(storage, ones, version, **changes)
-        write_release(storage, published(release), {"README.md": b"# card\n", "gallery.html": b"<p>gallery"})
+        files = {"README.md": b"# card\n", "croissant.json": b"{}", "gallery.html": b"<p>gallery"}
+        write_release(storage, published(release), files)
     return release
 
 

@@ -245,7 +245,7 @@ def test_a_split_of_one_person_goes_if_it_may(root: Storage) -> None:
 
 
 def test_an_erasure_of_everything_is_refused(root: Storage) -> None:
-    with pytest.raises(ReleaseError, match="release purge faces@1.0.0"):
+    with pytest.raises(ReleaseError, match=r"release purge faces@1\.0\.0"):
         erase(root, "faces@1.0.0", "2.0.0", photos=[one.sha256 for one in ONES], drop_split=True)
 
 

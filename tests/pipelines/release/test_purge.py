@@ -157,6 +157,68 @@ def test_with_a_damaged_manifest_nothing_is_deleted(root: Storage) -> None:
     assert files(root) == before
 
 
+def test_a_damaged_manifest_is_named_with_both_ways_out(root: Storage) -> None:
+    Path(root.root, "releases/others/1.0.0/release.json").write_bytes(b"{}")
+    ways: list[Any] = [lambda: purge(root, "faces@1.0.0"), lambda: sweep(root), lambda: find_leftovers(root)]
+    for use in ways:
+        with pytest.raises(StorageError) as caught:
+            use()
+        assert caught.value.where == "releases/others/1.0.0/release.json"
+        assert f"release unpack FILE --to {root.root}" in caught.value.remedy
+        assert f"release purge others@1.0.0 --root {root.root} --yes" in caught.value.remedy
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_release_with_a_damaged_manifest_can_be_given_up(root: Storage, lost: bool) -> None:
+    whole, own = files(root), own_shard(root, "1.0.0")
+    digest = read_manifest(root, "faces", "1.0.0").digest
+    manifest = root.local("releases/faces/1.0.0/release.json")
+    manifest.unlink() if lost else manifest.write_bytes(b"{}")
+    found = find_purge(root, "faces@1.0.0")
+    assert own < set(found.files) and found.unknown == ""
+    assert purge(root, "faces@1.0.0", why="damaged") == found
+    folder = "releases/faces/1.0.0/"
+    assert files(root) == {path for path in whole - own if not path.startswith(folder)} | {
+        f"{folder}tombstone.json", "channels/faces.jsonl",
+    }  # fmt: skip
+    stone = read_tombstone(root, "faces", "1.0.0")
+    assert stone and stone.digest == digest, "the list of digests names it"
+    assert purge(root, "faces@2.0.0").files, "the others can be purged again"
+
+
+def test_of_two_damaged_manifests_each_can_be_given_up_and_shards_stay(root: Storage) -> None:
+    for release in ("faces/1.0.0", "others/1.0.0"):
+        for name in ("release.json", "SHA256SUMS"):
+            root.local(f"releases/{release}/{name}").write_bytes(b"{}")
+    pool = {path for path in files(root) if path.startswith(("shards/", "index/"))}
+    assert purge(root, "faces@1.0.0").unknown == "releases/others/1.0.0/release.json"
+    assert pool < files(root), "they may be of the other one"
+    assert purge(root, "others@1.0.0").unknown == ""
+    used = {
+        path(s.name) for s in read_manifest(root, "faces", "2.0.0").release.shards for path in (shard_tar, shard_index)
+    }
+    assert {path for path in files(root) if path.startswith(("shards/", "index/"))} == used
+
+
+def test_a_purge_that_was_killed_after_its_line_in_the_log_writes_no_second_one(
+    root: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Storage, path: str, **options: Any) -> Any:
+        if path.endswith("tombstone.json"):
+            raise KeyboardInterrupt
+        return honest(self, path, **options)
+
+    honest = Storage.write
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Storage, "write", killed)
+        purge(root, "faces@1.0.0", why="first")
+    assert read_versions(root, "faces").versions == ("1.0.0", "2.0.0"), "it is still whole"
+    purge(root, "faces@1.0.0", why="second")
+    stone = read_tombstone(root, "faces", "1.0.0")
+    (entry,) = read_log(root, "faces")
+    assert stone and (stone.why, stone.when) == ("first", entry.when)
+
+
 def test_a_damaged_log_of_another_set_does_not_matter(root: Storage) -> None:
     with locked_root(root):
         append_entry(root, "promote", read_manifest(root, "others", "1.0.0").id, channel="stable")
