@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from faceloom.pipelines.release.traces import COLUMNS, Traces
 from faceloom.pipelines.store.output_folder import require_marker
@@ -14,9 +13,7 @@ from faceloom.pipelines.store.parquet_tables import (
     read_index_table,
     read_metadata,
     read_neighbours,
-    read_rejects,
     write_faces,
-    write_rejects,
 )
 from faceloom.pipelines.store.paths import (
     BUILD_RECORD,
@@ -41,7 +38,6 @@ from faceloom.schemas.photos import Reject
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Row = TypeVar("Row")
 _MOST_TEXT = 2**28
 
 
@@ -64,8 +60,11 @@ def erase_from_build(storage: Storage, traces: Traces) -> BuildErasure:
 
     Whole shards go, since the next build makes them anew without the person; so do all unfinished work and the build's
     record, so that the folder counts as unfinished. A file that cannot be read goes too: it may hold the person.
-    Photos without samples are forgotten too, as their rows do not tell whose they are. Photos outside of the folder
-    stay as they are.
+    Photos without samples are forgotten too, as their rows do not state whose they are, and so are all rejects, which
+    the next build writes again. Photos outside of the folder stay as they are.
+
+    The indexes go last, since they list the photos of the person: an erasure that was killed is finished by the same
+    call.
 
     Args:
         storage: the output folder.
@@ -79,26 +78,17 @@ def erase_from_build(storage: Storage, traces: Traces) -> BuildErasure:
     with storage.exclusive():
         indexes = _indexes(storage)
         traces = traces.with_photos_of(indexes)
-        known = {photo for table in indexes for photo in table["photo_sha256"].to_pylist()} - traces.photos
-        goes = [path for path in (BUILD_RECORD, DATA_CARD, GALLERY) if storage.exists(path)]
-        goes += [path for shard in _shards(storage, traces) for path in (shard_index(shard), shard_tar(shard))]
-        goes += [path for path in storage.list(NEIGHBOURS) if _names_in(storage, path, traces)]
-        goes += [path for path in storage.list(LOGS) if _names_in(storage, path, traces)]
-        goes += [*storage.list(WORK), *storage.partials()]
-        goes = [path for path in goes if storage.exists(path)]
+        goes = [BUILD_RECORD, DATA_CARD, GALLERY, *storage.list(LOGS), *storage.list(REJECTS), *storage.list(WORK)]
+        goes += [*storage.partials(), *(path for path in storage.list(NEIGHBOURS) if _names_in(storage, path, traces))]
+        last = [path for shard in _shards(storage, traces) for path in (shard_index(shard), shard_tar(shard))]
+        goes, last = ([path for path in paths if path != ERASED and storage.exists(path)] for paths in (goes, last))
         storage.write_if_changed(ERASED, b"")
-        for path in goes:  # the record first, an index before its tar file
+        for path in goes:  # the record first
             storage.remove(path)
-        rewritten: list[str] = []
-        rows = 0
-        for path in storage.list(FACES):
-            rows += _without(
-                storage, path, read_faces, write_faces, goes, rewritten,
-                lambda photo: photo.sha256 not in known or traces.names_path(photo.photo_id),
-            )  # fmt: skip
-        for path in storage.list(REJECTS):
-            rows += _without(storage, path, read_rejects, write_rejects, goes, rewritten, traces.rejects)
-    return BuildErasure(tuple(goes), tuple(rewritten), rows)
+        rewritten, deleted, rows = _clean_faces(storage, traces)
+        for path in last:  # an index before its tar file
+            storage.remove(path)
+    return BuildErasure((*goes, *deleted, *last), tuple(rewritten), rows)
 
 
 def _indexes(storage: Storage) -> list[pa.Table]:
@@ -115,7 +105,8 @@ def _shards(storage: Storage, traces: Traces) -> list[str]:
     for path in storage.list(INDEX):
         try:
             parts = read_metadata(storage, path)["parts"].values()
-            named = any(traces.rejects(Reject(**reject)) for of_part in parts for reject in of_part)
+            rejects = [Reject(**reject) for of_part in parts for reject in of_part]
+            named = any(traces.rejects(one) or traces.may_name(one, shard_of_index(path)) for one in rejects)
             keep = not named and not any(traces.rows(read_index_table(storage, path, COLUMNS)))
         except StorageError:
             keep = False
@@ -127,33 +118,36 @@ def _shards(storage: Storage, traces: Traces) -> list[str]:
 
 
 def _names_in(storage: Storage, path: str, traces: Traces) -> bool:
-    """Whether a file of neighbours or a log names a photo or the person, or cannot be read."""
+    """Whether a file of neighbours names the person, a photo or one without samples, or cannot be read."""
     try:
         if path.endswith(".parquet"):
-            return any(traces.names(f"{row.query} {row.neighbour}") for row in read_neighbours(storage, path))
-        return traces.names(storage.read_bytes(path, _MOST_TEXT).decode(errors="replace"))
+            texts = [f"{row.query} {row.neighbour}" for row in read_neighbours(storage, path)]
+        else:
+            texts = [storage.read_bytes(path, _MOST_TEXT).decode(errors="replace")]
     except StorageError:
         return True
+    return any(traces.names(text) or traces.names_unknown(text) for text in texts)
 
 
-def _without(
-    storage: Storage,
-    path: str,
-    read: Callable[[Storage, str], list[Row]],
-    write: Callable[[Storage, str, Sequence[Row]], None],
-    deleted: list[str],
-    rewritten: list[str],
-    is_gone: Callable[[Row], bool],
-) -> int:
-    """Write a table without some of its rows; returns their number. A table that cannot be read is deleted."""
-    try:
-        rows = read(storage, path)
-    except StorageError:
-        storage.remove(path)
-        deleted.append(path)
-        return 0
-    kept = [row for row in rows if not is_gone(row)]
-    if len(kept) < len(rows):
-        write(storage, path, kept)
-        rewritten.append(path)
-    return len(rows) - len(kept)
+def _clean_faces(storage: Storage, traces: Traces) -> tuple[list[str], list[str], int]:
+    """Take photos of the person, and those without samples, out of the face table. A damaged table is deleted.
+
+    Returns:
+        Tables that were written anew, those that were deleted, and the number of rows that were taken out.
+    """
+    rewritten: list[str] = []
+    deleted: list[str] = []
+    count = 0
+    for path in storage.list(FACES):
+        try:
+            photos = read_faces(storage, path)
+        except StorageError:
+            storage.remove(path)
+            deleted.append(path)
+            continue
+        kept = [one for one in photos if one.sha256 in traces.others and not traces.names_path(one.photo_id)]
+        if len(kept) < len(photos):
+            write_faces(storage, path, kept)
+            rewritten.append(path)
+            count += len(photos) - len(kept)
+    return rewritten, deleted, count

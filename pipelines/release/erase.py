@@ -162,7 +162,7 @@ def plan_erasure(
     for name, table in tables.items():
         goes = traces.rows(table)
         kept = frozenset(key for key, leaves in zip(table["key"].to_pylist(), goes, strict=True) if not leaves)
-        named = any(map(traces.rejects, rejects.get(name, ())))
+        named = any(traces.rejects(one) or traces.may_name(one, name) for one in rejects.get(name, ()))
         plans[name] = ShardPlan(kept, sum(goes), named or any(goes))
     return plans
 

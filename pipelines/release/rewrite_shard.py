@@ -42,7 +42,7 @@ def rewrite_shard(storage: Storage, shard: ReleaseShard, kept: frozenset[str], t
         digest.update(data)
     length, sha256 = sum(row.length for row in rows) + len(END), digest.hexdigest()
     parts = {
-        part: [reject for reject in found if _stays(Reject(**reject), places, traces)]
+        part: [reject for reject in found if _stays(Reject(**reject), shard.name, places, traces)]
         for part, found in read_metadata(storage, shard_index(shard.name))["parts"].items()
     }
     index = bytes(index_bytes(list(_packed(rows)), parts, length=length, sha256=sha256))
@@ -59,9 +59,10 @@ def rewrite_shard(storage: Storage, shard: ReleaseShard, kept: frozenset[str], t
     )  # fmt: skip
 
 
-def _stays(reject: Reject, places: set[tuple[str, str]], traces: Traces) -> bool:
+def _stays(reject: Reject, shard: str, places: set[tuple[str, str]], traces: Traces) -> bool:
     """Whether a reject stays: it is of a photo that still has samples. Other photos may be of the person."""
-    return (reject.source, reject.uri) in places and not traces.rejects(reject)
+    has_samples = (reject.source, reject.uri) in places
+    return has_samples and not traces.rejects(reject) and not traces.may_name(reject, shard)
 
 
 def _contents(storage: Storage, shard: str, rows: Sequence[IndexRow]) -> Iterator[bytes]:

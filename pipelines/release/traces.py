@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.keys import IDENTITY_BITS, POSITION_BITS, position
 from faceloom.schemas.photos import Reject
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ COLUMNS = ("key", "split", "identity", "people", "source", "uri", "photo_sha256"
 REDACTED = "erased"
 """What stands in a manifest in place of a text that names an erased person."""
 _KEY_LETTERS = 16  # of a photo's sha256 in the keys of its samples
+_PHOTO = re.compile(rf"[0-9a-f]{{{_KEY_LETTERS}}}(?=-f\d\d)")
 _STEP = re.compile(r"/|::")
 
 
@@ -31,12 +33,16 @@ class Traces:
         asked: sha256 of the photos to erase, of any people.
         photos: sha256 of all photos concerned.
         places: source and path of these photos.
+        others: sha256 of the photos that have samples which stay.
+        other_places: source and path of these photos.
     """
 
     identity: str = ""
     asked: frozenset[str] = frozenset()
     photos: frozenset[str] = frozenset()
     places: frozenset[tuple[str, str]] = frozenset()
+    others: frozenset[str] = frozenset()
+    other_places: frozenset[tuple[str, str]] = frozenset()
 
     def rows(self, table: pa.Table) -> list[bool]:
         """For each row of an index whether the person or a photo to erase is in its sample, as a parent too.
@@ -57,18 +63,28 @@ class Traces:
         return parent["photo_sha256"] in self.asked or (bool(self.identity) and parent["identity"] == self.identity)
 
     def with_photos_of(self, tables: Iterable[pa.Table]) -> Traces:
-        """The same, with the photos that indexes list for it."""
+        """The same, with the photos that indexes list for it, and those of others."""
         photos, places = {*self.photos, *self.asked}, set(self.places)
+        others, other_places = set(self.others), set(self.other_places)
         for table in tables:
-            for photo, place in self._photos_in(table):
+            goes = self.rows(table)
+            for photo, place in self._photos_in(table, goes):
                 photos.add(photo)
                 places.add(place)
-        return Traces(self.identity, self.asked, frozenset(photos), frozenset(places))
+            columns = (table[name].to_pylist() for name in ("photo_sha256", "source", "uri"))
+            for leaves, photo, *place in zip(goes, *columns, strict=True):
+                if not leaves:
+                    others.add(photo)
+                    other_places.add((place[0], place[1]))
+        return Traces(
+            self.identity, self.asked, frozenset(photos), frozenset(places), frozenset(others - photos),
+            frozenset(other_places - places),
+        )  # fmt: skip
 
-    def _photos_in(self, table: pa.Table) -> Iterator[tuple[str, tuple[str, str]]]:
+    def _photos_in(self, table: pa.Table, goes: list[bool]) -> Iterator[tuple[str, tuple[str, str]]]:
         import pyarrow as pa
 
-        for row in table.filter(pa.array(self.rows(table), pa.bool_())).to_pylist():
+        for row in table.filter(pa.array(goes, pa.bool_())).to_pylist():
             for parent in row["parents"]:
                 if self._is_parent(parent):
                     yield parent["photo_sha256"], (parent["source"], parent["uri"])
@@ -79,6 +95,30 @@ class Traces:
         """Whether a reject is of the person or a photo. One too many does no harm: rejects only inform."""
         of_photo = (reject.source, reject.uri) in self.places or self.names_path(reject.uri)
         return of_photo or self.names(reject.key) or self.names(reject.message)
+
+    def may_name(self, reject: Reject, shard: str) -> bool:
+        """Whether a reject in the index of a shard may be of a photo of the person that has no samples.
+
+        Nothing states whose such a photo is. But all photos of a person lie at one place of the prefix tree.
+        """
+        if not self.identity:
+            return False
+        own = (reject.source, reject.uri) not in self.other_places and self._may_lie_in(shard)
+        return own or self.names_unknown(f"{reject.key[_KEY_LETTERS:]} {reject.message}")
+
+    def names_unknown(self, text: str) -> bool:
+        """Whether a text holds the key of a face in a photo without samples of others."""
+        return not self._other_keys.issuperset(_PHOTO.findall(text))
+
+    def _may_lie_in(self, shard: str) -> bool:
+        steps = shard.split("-")
+        bits = steps[-2] if len(steps) > 2 else ""
+        place = f"{position(self.identity, '0' * 64):0{POSITION_BITS}b}"
+        return not {*bits} <= {"0", "1"} or place[:IDENTITY_BITS].startswith(bits[:IDENTITY_BITS])  # the root is `all`
+
+    @cached_property
+    def _other_keys(self) -> frozenset[str]:
+        return frozenset(photo[:_KEY_LETTERS] for photo in self.others)
 
     def names_path(self, path: str) -> bool:
         """Whether the path of a photo has the identity as a folder or as its name, or is that of a photo."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,15 +13,15 @@ import pytest
 
 from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.build import BuildResult, prepare, run_build
+from faceloom.pipelines.gallery.write_gallery import gallery_html
 from faceloom.pipelines.plan import textures
 from faceloom.pipelines.release.build_erasure import erase_from_build
 from faceloom.pipelines.release.traces import traces_of
+from faceloom.pipelines.render import render_photos
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
-from faceloom.pipelines.store.parquet_tables import write_rejects
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import StorageError
-from faceloom.schemas.photos import Reject
+from faceloom.schemas.errors import PhotoError, StorageError
 from faceloom.schemas.recipe import parse_recipe
 from tests.pipelines.release.searching import alike, look, naming, pictures
 
@@ -61,8 +63,6 @@ def folder(first: Path, tmp_path: Path) -> Path:
 
 def words(folder: Path) -> list[str]:
     """What names the photos of the person: the name, paths, digests, keys."""
-    from hashlib import sha256
-
     digests = [sha256((folder / "photos" / uri).read_bytes()).hexdigest() for uri in ("000.png", "006.png")]
     return [ADA, "000.png", "006.png", *digests, *(digest[:16] for digest in digests)]
 
@@ -121,13 +121,63 @@ def test_an_interrupted_build_is_cleaned_too(folder: Path) -> None:
     assert naming(out, of_person) == {}
 
 
-def test_rejects_of_the_person_go_and_others_stay(folder: Path) -> None:
-    out = folder / "out"
-    rows = [Reject("scan", "s", uri, "unreadable", "x") for uri in (f"{ADA}/9.png", "000.png", "zoe.png")]
-    write_rejects(Storage(str(out)), "rejects/scan.parquet", rows)
-    done = erase_from_build(Storage(str(out)), traces_of(ADA))
-    assert "rejects/scan.parquet" in done.rewritten
-    assert naming(out, words(folder)) == {} and naming(out, ["zoe.png"])
+def test_photos_of_the_person_that_were_rejected_at_any_stage_are_forgotten(
+    tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of the face table and of rejects do not state whose such a photo is."""
+    photos, rejected = tmp_path / "photos", [f"{number}.png" for number in (700, 701, 702, 703)]
+    synthetic.lay_photos(photos, range(12), people=6)
+    table, (broken, copied, folding) = photos / "photos.csv", rejected[1:]  # the first one is missing
+    line = table.read_text().splitlines()[1]
+    table.write_text(table.read_text() + "".join(line.replace("000.png", uri) + "\n" for uri in rejected))
+    (photos / broken).write_bytes(b"no picture")
+    (photos / copied).write_bytes((photos / "000.png").read_bytes())
+    synthetic.lay_photos(tmp_path / "more", [703], people=1)
+    (tmp_path / "more" / folding).rename(photos / folding)
+
+    def compose(key: str, face: Any, *rest: Any) -> Any:
+        if folding in (face.uri, face.morph and face.morph.other.uri):
+            raise PhotoError("morph_folds", "the mesh folds over", where=key)
+        return honest(key, face, *rest)
+
+    honest = render_photos.compose_sample
+    monkeypatch.setattr(render_photos, "compose_sample", compose)
+    record, out = build(tmp_path).record, tmp_path / "out"
+    assert {stage for stage, codes in record.rejects.items() if codes} == {"scan", "analyse", "plan", "render"}
+    digests = [sha256((photos / uri).read_bytes()).hexdigest() for uri in (broken, copied, folding)]
+    of_person = [*words(tmp_path), *rejected, *digests, *(digest[:16] for digest in digests)]
+    storage = Storage(str(out))
+    (out / "gallery.html").write_bytes(gallery_html(storage, "x", record.shards, record.rejects, Watcher()))
+    before = naming(out, of_person)
+    assert {path.split("/")[0] for path in before} >= {"faces", "index", "neighbours", "shards", "rejects"}
+    erase_from_build(Storage(str(out)), traces_of(ADA))
+    assert naming(out, of_person) == {} and naming(out, ["005.png"])
+
+
+def test_an_erasure_that_was_killed_at_any_file_is_finished_by_the_same_call(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the indexes nothing would state which neighbours are of photos of the person."""
+
+    def killed(self: Storage, path: str) -> None:
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        honest(self, path)
+
+    out, of_person, honest, count = folder / "out", words(folder), Storage.remove, 0
+    while True:
+        left, count = count, count + 1
+        shutil.copytree(out, folder / "copy")
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(Storage, "remove", killed)
+            erase_from_build(Storage(str(folder / "copy")), traces_of(ADA))
+            break
+        erase_from_build(Storage(str(folder / "copy")), traces_of(ADA))
+        assert naming(folder / "copy", of_person) == {}, count
+        shutil.rmtree(folder / "copy")
+    assert count > 5
 
 
 @pytest.mark.parametrize("top", ["index", "faces", "neighbours", "rejects"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from faceloom.pipelines.release.traces import REDACTED, Traces, traces_of
 from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Reject
 
 PHOTO, OTHER = "ab" * 32, "cd" * 32
@@ -39,6 +40,22 @@ def test_rejects_of_the_person(one: Reject) -> None:
 )
 def test_rejects_of_others(one: Reject) -> None:
     assert not ADA.rejects(one)
+
+
+def test_a_reject_of_an_unknown_photo_may_be_of_the_person_where_their_photos_lie() -> None:
+    """All photos of a person lie at one place of the prefix tree, so other shards hold none of them."""
+    traces = Traces("Ada", others=frozenset({OTHER}), other_places=frozenset({("web", "known.jpg")}))
+    bits = f"{int(digest('Ada')[:8], 16):032b}"
+    other = "".join("10"[int(bit)] for bit in bits)
+    for home in ("all", bits[:1], bits[:9], f"{bits}0101"):
+        assert traces.may_name(reject("x.jpg"), f"train-{home}-abcdefabcdef")
+        assert not traces.may_name(reject("known.jpg"), f"train-{home}-abcdefabcdef")
+    for elsewhere in (other[:1], bits[:8] + other[8], other):
+        shard = f"train-{elsewhere}-abcdefabcdef"
+        assert not traces.may_name(reject("x.jpg", key=f"{PHOTO[:16]}-f00"), shard)
+        assert not traces.may_name(reject("x.jpg", key=f"{PHOTO[:16]}-f00-x-{OTHER[:16]}-f00"), shard)
+        assert traces.may_name(reject("x.jpg", key=f"{OTHER[:16]}-f00-x-{PHOTO[:16]}-f00"), shard)
+        assert not traces_of(photos=[PHOTO]).may_name(reject("x.jpg"), shard)
 
 
 def test_texts_are_redacted_at_any_depth() -> None:
