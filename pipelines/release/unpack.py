@@ -14,8 +14,9 @@ from faceloom.pipelines.release.channel_log import MOST_LOG, Entry, append_entry
 from faceloom.pipelines.release.create import CHUNK
 from faceloom.pipelines.release.manifest import MOST_MANIFEST, Published, parse_manifest, read_manifest
 from faceloom.pipelines.release.publish import BESIDE, free_unused, mark_unfinished
+from faceloom.pipelines.release.resolve import listed_versions, set_names
 from faceloom.pipelines.release.root import locked_root
-from faceloom.pipelines.release.verify import MOST_SUMS, parse_sums, read_sums
+from faceloom.pipelines.release.verify import MOST_BESIDE, MOST_SUMS, digests_differ, parse_sums, read_sums
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.tar_members import members
 from faceloom.pipelines.store.file_faults import ListedFile, find_fault, find_shard_faults
@@ -38,8 +39,6 @@ from faceloom.schemas.regular_files import open_regular_file
 from faceloom.schemas.release import NAME_PATTERN, VERSION_PATTERN
 
 _MOST_ENTRIES = 64
-MOST_BESIDE = 2**28
-"""Bytes of a file beside the manifest."""
 _MANIFEST = re.compile(rf"releases/({NAME_PATTERN[1:-1]})/({VERSION_PATTERN[1:-1]})/release\.json")
 _AGAIN = "Ask for the file again; nothing of it is used"
 
@@ -86,7 +85,8 @@ class _Arrival:
 def unpack_release(file: str | Path, root: str | Path, *, watcher: Watcher | None = None) -> Unpacked:
     """Unpack a release into a folder of releases. Files of the same release that are missing or damaged are replaced.
 
-    A yank travels with the release. A channel that the folder does not have yet is taken over.
+    No file that another release lists is replaced by one with another content. A yank travels with the release. A
+    channel that the folder does not have yet is taken over.
 
     Args:
         file: the tar file that `pack_release` wrote.
@@ -94,7 +94,8 @@ def unpack_release(file: str | Path, root: str | Path, *, watcher: Watcher | Non
         watcher: receives the progress.
 
     Raises:
-        ReleaseError: the folder has another release of this version, or is none.
+        ReleaseError: the folder has another release of this version, or one that lists another content under the name
+            of a shard; or it is no folder of releases.
         StorageError: the tar file is damaged, lacks a file, or holds one that does not belong to the release; or the
             folder cannot be written.
     """
@@ -104,6 +105,7 @@ def unpack_release(file: str | Path, root: str | Path, *, watcher: Watcher | Non
             arrival = _read(Path(file), stream, watcher)
             with locked_root(storage, create=True):
                 _refuse_other(storage, arrival.found)
+                _refuse_same_names(storage, arrival.found)
                 try:
                     return _write(storage, arrival, stream, watcher)
                 finally:
@@ -148,8 +150,12 @@ def _read(file: Path, stream: IO[bytes], watcher: Watcher) -> _Arrival:
         raise ValueError(f"it lacks {absent[0]}" + (f" and {len(absent) - 1:,} more files" if absent[1:] else ""))
     own = {file: _bytes(stream, pieces[release_file(name, version, file)]) for file in (RELEASE, SUMS, *BESIDE)}
     for one, sha256 in parse_sums(own[SUMS], release_file(name, version, SUMS)).items():
-        if hashlib.sha256(own[one]).hexdigest() != sha256:
-            raise ValueError(f"{release_file(name, version, one)} is damaged: its sha256 is not the one that is listed")
+        digest = hashlib.sha256(own[one]).hexdigest()
+        if digest != sha256:
+            at_fault = one if digests_differ(digest, sha256) else SUMS
+            raise ValueError(
+                f"{release_file(name, version, at_fault)} is damaged: the sha256 of {one} is not the one that is listed"
+            )
     entries = parse_log(_bytes(stream, pieces[log]), log) if log in pieces else ()
     if any(entry.release != found.id or entry.action not in ("promote", "yank") for entry in entries):
         raise ValueError(f"{log} is about another release")
@@ -209,6 +215,26 @@ def _refuse_other(storage: Storage, found: Published) -> None:
         digests = {read_manifest(storage, name, version).digest}
     if digests - {found.digest}:
         raise ReleaseError("the folder has another release of this version", where=where, remedy=remedy)
+
+
+def _refuse_same_names(storage: Storage, found: Published) -> None:
+    """Refuse to replace shards of other releases. Names in the pool hold 48 bits of a digest, which can be forged.
+
+    What a damaged manifest lists is unknown; it does not keep a release that arrives from repairing the pool.
+    """
+    own, wanted = found.release, {listed.path: listed.sha256 for listed in _shard_files(found)}
+    for name in set_names(storage):
+        for version in listed_versions(storage, name):
+            if (name, version) == (own.name, own.version):
+                continue
+            with contextlib.suppress(StorageError):
+                for listed in _shard_files(read_manifest(storage, name, version)):
+                    if wanted.get(listed.path, listed.sha256) != listed.sha256:
+                        what = (
+                            f"{name}@{version} has another file under the name of a shard, so neither can be replaced"
+                        )
+                        remedy = "Unpack into another folder"
+                        raise ReleaseError(what, where=f"{own.name}@{own.version}", value=listed.path, remedy=remedy)
 
 
 def _write(storage: Storage, arrival: _Arrival, stream: IO[bytes], watcher: Watcher) -> Unpacked:

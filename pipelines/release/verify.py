@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from faceloom.pipelines.preview import BUILD_AGAIN, all_rejects
 from faceloom.pipelines.release.channel_log import read_log
-from faceloom.pipelines.release.manifest import AGAIN, Published, read_manifest
+from faceloom.pipelines.release.manifest import AGAIN, Published, digest_of, read_manifest
 from faceloom.pipelines.release.publish import BESIDE
 from faceloom.pipelines.release.resolve import parsed_reference, resolve, short_name
 from faceloom.pipelines.run.watcher import Watcher
@@ -18,6 +18,9 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 
 MOST_SUMS = 4096
+MOST_BESIDE = 2**28
+"""Bytes of a file beside the manifest."""
+_EQUAL_DIGITS = 32
 _SUM = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._]{1,40})")
 
 
@@ -123,6 +126,14 @@ def parse_sums(data: bytes, where: str) -> dict[str, str]:
     return sums
 
 
+def digests_differ(digest: str, listed: str) -> bool:
+    """Whether two sha256 are of different contents. If not, few digits of one of them were changed.
+
+    Of the 64 digits of two contents some 4 are equal; that half of them are happens once in 10**20 cases.
+    """
+    return sum(one == other for one, other in zip(digest, listed, strict=True)) < _EQUAL_DIGITS
+
+
 def _faults_beside(storage: Storage, name: str, version: str) -> list[Fault]:
     """Faults of the files in the folder of a release."""
     try:
@@ -138,8 +149,20 @@ def _faults_beside(storage: Storage, name: str, version: str) -> list[Fault]:
             faults.append(fault_of(error, AGAIN)._replace(file=path))
             continue
         if fault := find_fault(storage, ListedFile(path, size, sha256), AGAIN):
-            faults.append(fault)
+            faults.append(_fault_of_list(storage, name, version, file, sha256) or fault)
     return faults
+
+
+def _fault_of_list(storage: Storage, name: str, version: str, file: str, listed: str) -> Fault | None:
+    """The fault of the list itself if it almost names the digest of a file, which then is whole."""
+    path, sums = release_file(name, version, file), release_file(name, version, SUMS)
+    try:
+        digest = digest_of(storage.read_bytes(path, MOST_BESIDE))
+    except StorageError:
+        return None
+    if digests_differ(digest, listed):
+        return None
+    return Fault(sums, f"the list of digests is damaged: the sha256 of {file} has other digits", AGAIN)
 
 
 def _other_digests(storage: Storage, found: Published) -> list[Fault]:

@@ -25,6 +25,7 @@ from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError, StorageError
 from faceloom.schemas.release import Release
+from tests.pipelines.release import sets
 
 Files = list[tuple[tarfile.TarInfo, bytes]]
 
@@ -122,8 +123,44 @@ def test_another_release_of_the_same_version_is_not_replaced(packed: Path, own_r
         unpack_release(packed, own_root.root)
 
 
+def test_a_shard_of_another_release_is_never_replaced(packed: Path, own_root: Storage, tmp_path: Path) -> None:
+    """Names in the pool are short: another content can be made that has the same name."""
+    from faceloom.pipelines.release import manifest
+
+    shutil.rmtree(own_root.local("releases"))
+    mine = tmp_path / "other"
+    with pytest.MonkeyPatch.context() as patch:  # all shards of a place have one name
+        for module in (manifest, sets):
+            patch.setattr(module, "pool_name", lambda shard, *digests: f"{shard.rpartition('-')[0]}-{'0' * 12}")
+        sets.release_in(mine, [sets.One(1, "Ada")], name="mine")
+        sets.release_in(tmp_path / "theirs", [sets.One(2, "Eve")], name="theirs")
+        theirs = Storage(str(tmp_path / "theirs"))
+        pack_release(theirs, "theirs", tmp_path / "theirs.tar")
+        before = tree(mine)
+        with pytest.raises(
+            ReleaseError, match=r"mine@1\.0\.0 has another file under the name of a shard.*another folder"
+        ):
+            unpack_release(tmp_path / "theirs.tar", mine)
+        assert tree(mine) == before
+        assert unpack_release(tmp_path / "theirs.tar", tmp_path / "there").copied == 2
+        Storage(str(mine)).local("releases/mine/1.0.0/release.json").write_bytes(b"{}")
+
+
 FIRST = "releases/faces/1.0.0/release.json"
+
+
+def swapped(sums: bytes, name: bytes) -> bytes:
+    """A list of digests with another first digit of one file."""
+    lines = sums.split(b"\n")
+    return b"\n".join(
+        (b"0" if line[:1] != b"0" else b"1") + line[1:] if line.endswith(name) else line for line in lines
+    )
+
+
 ODD: dict[str, Callable[[Files], Files]] = {
+    "SHA256SUMS is damaged: the sha256 of README.md": lambda files: [
+        (one, swapped(data, b"README.md") if one.name.endswith("SHA256SUMS") else data) for one, data in files
+    ],
     "does not belong": lambda files: [*files, (member("../escaped"), b"x")],
     "escaped.* does not belong": lambda files: [*files, (member("/tmp/escaped"), b"x")],
     "shards/x.* does not belong": lambda files: [*files, (member("shards/x.tar"), b"x")],
@@ -146,7 +183,10 @@ ODD: dict[str, Callable[[Files], Files]] = {
     ],
     "damaged manifest": lambda files: [(files[0][0], files[0][1].replace(b"made-up", b"made up, ")[:-3]), *files[1:]],
     "list of digests": lambda files: [(one, b"x" if one.name.endswith("SHA256SUMS") else data) for one, data in files],
-    "SHA|sha256 is not the one": lambda files: [(files[0][0], files[0][1].replace(b"made-up", b"made_up")), *files[1:]],
+    r"sha256 of release\.json is not the one": lambda files: [
+        (files[0][0], files[0][1].replace(b"made-up", b"made_up")),
+        *files[1:],
+    ],
 }
 
 

@@ -123,6 +123,21 @@ def test_a_log_that_is_cut_off_or_lost_is_a_fault_and_opens_no_channel(
             usable(own_root, reference)
 
 
+@pytest.mark.parametrize("file", ["README.md", "croissant.json", "gallery.html", "release.json"])
+def test_a_changed_digit_of_a_digest_is_a_fault_of_the_list(own_root: Storage, file: str) -> None:
+    sums = own_root.local("releases/faces/1.0.0/SHA256SUMS")
+    whole = sums.read_text()
+    place = whole.index(f"  {file}") - 30
+    sums.write_text(f"{whole[:place]}{(int(whole[place], 16) ^ 1):x}{whole[place + 1 :]}")
+    (fault,) = verify_release(own_root, "faces@1.0.0").faults
+    assert fault.file.endswith("/SHA256SUMS") and file in fault.what
+    sums.write_text(whole)
+    if file != "release.json":
+        flip(own_root.local(f"releases/faces/1.0.0/{file}"), 20)
+        (fault,) = verify_release(own_root, "faces@1.0.0").faults
+        assert fault.file.endswith(f"/{file}"), "a changed file is a fault of its own"
+
+
 def resolve_shard(root: Storage) -> str:
     from faceloom.pipelines.release.manifest import read_manifest
 
