@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -105,3 +106,21 @@ def test_every_sample_is_loaded_with_its_json(kind: Path, how: str, tmp_path: Pa
             assert sample["json"]["key"] == sample["key"] and sample["json"]["split"] == split
             assert all(isinstance(operation["name"], str) for operation in sample["json"]["operations"])
             assert sample["members"]["face.jpg"] == [48, 48]
+
+
+def test_the_folder_of_a_build_opens_by_the_head_of_its_card(built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    (out / "shards" / "train-0-of-an-older-recipe.tar").write_bytes(b"x")
+    program = (
+        "import json, sys; from datasets import load_dataset; loaded = load_dataset(sys.argv[1], streaming=True);"
+        "print(json.dumps({split: [one['__key__'] for one in samples] for split, samples in loaded.items()}))"
+    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", program, str(out)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-3000:]
+    keys = json.loads(done.stdout.splitlines()[-1])
+    assert {split: len(set(found)) for split, found in keys.items()} == {
+        split: samples_of(built, split) for split in ("train", "test")
+    }
