@@ -71,12 +71,16 @@ def original_names(facts: Iterable[SampleFacts]) -> dict[str, str]:
     for fact in facts:
         stem = _stem(fact.uri)
         groups.setdefault((fact.split, fact.identity, stem.casefold()), []).append((fact.key, stem))
-    names = {}
-    for group in groups.values():
+    names: dict[str, str] = {}
+    taken: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for (split, identity, _), group in groups.items():
         ends = [key.partition("-")[2] for key, _ in group]
         for (key, stem), end in zip(group, ends, strict=True):
             more = "" if len(group) == 1 else f"-{end}" if len(set(ends)) == len(ends) else f"-{key}"
             names[key] = f"{stem}{more}"
+            taken.setdefault((split, identity, names[key].casefold()), []).append((key, stem))
+    for key, stem in (one for group in taken.values() if len(group) > 1 for one in group):
+        names[key] = f"{stem}-{key}"  # a photo may be called as another one with the end of a key
     return names
 
 

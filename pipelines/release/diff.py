@@ -112,7 +112,7 @@ def build_set(storage: Storage, record: BuildRecord) -> SampleSet:
         StorageError: an index is missing or damaged.
     """
     members: set[str] = set()
-    for shard in record.shards[:1]:
+    for shard in [shard for shard in record.shards if shard.samples][:1]:
         first = read_index_table(storage, shard_index(shard.name), ("members",)).column(0)
         members = {member["name"] for member in (first[0].as_py() if len(first) else ())}
     splits = frozenset(split for split, count in record.by_split.items() if count)

@@ -38,6 +38,13 @@ def test_names_that_are_not_unique_get_the_end_of_the_key() -> None:
     assert list(original_names(facts).values()) == ["A-f00-m000", "a-f01-m000"], "one file on some systems"
 
 
+def test_a_photo_that_is_called_as_another_one_with_the_end_of_a_key_keeps_its_own_file() -> None:
+    facts = [fact("aa-f00-m000", "x.jpg"), fact("aa-f00-m001", "x.jpg"), fact("bb-f00-m000", "X-f00-m001.png")]
+    names = [*original_names(facts).values()]
+    assert names == ["x-f00-m000", "x-aa-f00-m001", "X-f00-m001-bb-f00-m000"]
+    assert len({name.casefold() for name in names}) == 3
+
+
 def test_other_people_and_splits_have_their_own_folders() -> None:
     facts = [fact("a", "1.jpg"), fact("b", "1.jpg", identity="Bea"), fact("c", "1.jpg", split="test")]
     assert set(original_names(facts).values()) == {"1"}

@@ -155,3 +155,6 @@ def test_a_build_can_be_compared(masked_build: Path) -> None:
     one = build_set(storage, read_record(storage))
     assert one.splits == {"train", "test"} and {"face.png", "json"} <= one.members
     assert diff(one, one).counts["unchanged"] == 18
+    record = read_record(storage)
+    empty = record.shards[0].model_copy(update={"name": "train-0-empty", "samples": 0})
+    assert build_set(storage, record.model_copy(update={"shards": (empty, *record.shards)})).members == one.members
