@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -37,21 +38,21 @@ def _join_shard(task: ShardTask, context: Context) -> None:
     if not all(is_rendered(storage, part) for part in task.parts):
         return
     rows: list[IndexRow] = []
-    found: list[tuple[str, IndexRow]] = []  # the tar file of each row, and the row of its index
+    found: dict[str, list[IndexRow]] = {}  # the rows of each part's index, by its tar file
     parts: dict[str, Any] = {}
     offset = 0
     for part in task.parts:
         parts[part] = read_metadata(storage, part_index(part))["parts"].get(part, [])  # counted later
-        for row in read_index(storage, part_index(part)):
-            found.append((part_tar(part), row))
+        found[part_tar(part)] = read_index(storage, part_index(part))
+        for row in found[part_tar(part)]:
             rows.append(moved(row, offset))
             offset += row.length
     if fault := find_misplaced(rows, offset):
-        where = ", ".join(sorted({tar for tar, _ in found}))
+        where = ", ".join(sorted(tar for tar, held in found.items() if held))
         raise StorageError(f"damaged: an index cannot be right: {fault}", where=where, remedy=_REMEDY)
     with storage.write(shard_tar(task.shard)) as stream:
         sha256 = hashlib.sha256()
-        for data in chain((_sample_bytes(storage, tar, row) for tar, row in found), (END,)):
+        for data in chain(_contents(storage, found), (END,)):
             sha256.update(data)
             stream.write(data)
     length, digest = offset + len(END), sha256.hexdigest()
@@ -61,8 +62,12 @@ def _join_shard(task: ShardTask, context: Context) -> None:
             storage.remove(path)
 
 
-def _sample_bytes(storage: Storage, tar: str, row: IndexRow) -> bytes:
-    data = storage.read_range(tar, row.offset, row.length)
-    if fault := find_damage(row, data, row.offset):
-        raise StorageError(f"damaged: sample {row.key}: {fault}", where=tar, remedy=_REMEDY)
-    return data
+def _contents(storage: Storage, found: Mapping[str, Sequence[IndexRow]]) -> Iterator[bytes]:
+    """The bytes of all samples, each compared with its row."""
+    for tar, rows in found.items():
+        with storage.open(tar) as stream:
+            for row in rows:
+                data = storage.range_of(stream, tar, row.offset, row.length)
+                if fault := find_damage(row, data, row.offset):
+                    raise StorageError(f"damaged: sample {row.key}: {fault}", where=tar, remedy=_REMEDY)
+                yield data

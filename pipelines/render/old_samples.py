@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import IO
 
 from faceloom.pipelines.store.parquet_tables import read_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
@@ -52,15 +53,16 @@ def find_old_samples(storage: Storage, shards: Sequence[str], inputs: Mapping[st
     for shard in shards:
         with contextlib.suppress(StorageError, OSError):
             status = storage.local(shard_index(shard)).lstat()
-            for row in _rows(storage, shard, (status.st_size, status.st_mtime_ns)):
-                if row.key not in found and inputs.get(row.key) == row.inputs and _is_whole(storage, shard, row):
-                    found[row.key] = OldSample(shard, row)
+            rows = _rows(storage, shard, (status.st_size, status.st_mtime_ns))
+            wanted = [row for row in rows if row.key not in found and inputs.get(row.key) == row.inputs]
+            with storage.open(shard_tar(shard)) as stream:
+                found |= {row.key: OldSample(shard, row) for row in wanted if _is_whole(storage, shard, stream, row)}
     return found
 
 
-def _is_whole(storage: Storage, shard: str, row: IndexRow) -> bool:
+def _is_whole(storage: Storage, shard: str, stream: IO[bytes], row: IndexRow) -> bool:
     try:
-        return bool(OldSample(shard, row).read(storage))
+        return not find_damage(row, storage.range_of(stream, shard_tar(shard), row.offset, row.length), row.offset)
     except StorageError:
         return False
 
