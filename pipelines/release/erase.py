@@ -311,4 +311,7 @@ def _named_in(root: Storage, release: Release, traces: Traces) -> tuple[str, ...
     """Files of the new release, and the log of its set, in which the person is named."""
     log = channel_log(release.name)
     paths = [*root.list(release_folder(release.name, release.version)), *([log] if root.exists(log) else [])]
-    return tuple(path for path in paths if traces.names(root.read_bytes(path, _MOST_TEXT).decode(errors="replace")))
+    found = [path for path in paths if traces.names_word(root.read_bytes(path, _MOST_TEXT).decode(errors="replace"))]
+    if log not in found and any(traces.names(entry.why) for entry in read_log(root, release.name)):
+        found.append(log)  # a page is full of quoted figures, so a number is looked for in reasons alone
+    return tuple(found)

@@ -72,10 +72,10 @@ class Traces:
                 photos.add(photo)
                 places.add(place)
             columns = (table[name].to_pylist() for name in ("photo_sha256", "source", "uri"))
-            for leaves, photo, *place in zip(goes, *columns, strict=True):
+            for leaves, photo, source, uri in zip(goes, *columns, strict=True):
                 if not leaves:
                     others.add(photo)
-                    other_places.add((place[0], place[1]))
+                    other_places.add((source, uri))
         return Traces(
             self.identity, self.asked, frozenset(photos), frozenset(places), frozenset(others - photos),
             frozenset(other_places - places),
@@ -128,18 +128,44 @@ class Traces:
         return bool(self.identity) and self.identity in {*steps, *(step.rpartition(".")[0] for step in steps)}
 
     def names(self, text: str) -> bool:
-        """Whether a text holds the identity as a word, the digest of a photo, or a key or path of one."""
+        """Whether a text holds the identity as a word, the digest of a photo, or a key or path of one.
+
+        An identity without letters, such as a label of RecordIO, is found where a text names it as one: quoted, after a
+        word such as `identity`, as a step of a path, or alone. Elsewhere it is a figure.
+        """
+        return self.names_word(text) or text == self.identity != "" or self._number.search(text) is not None
+
+    def names_word(self, text: str) -> bool:
+        """As `names`, but without identities that have no letters."""
         return self._pattern.search(text) is not None
 
     def redacted(self, value: Any) -> Any:
         """A JSON value whose texts hold `REDACTED` in place of what `names` finds."""
         if isinstance(value, str):
-            return self._pattern.sub(REDACTED, value)
+            return REDACTED if value == self.identity else self._redact(value)
         if isinstance(value, dict):
-            return {self._pattern.sub(REDACTED, name): self.redacted(inner) for name, inner in value.items()}
+            return {self._redact(name): self.redacted(inner) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.redacted(inner) for inner in value]
         return value
+
+    def _redact(self, text: str) -> str:
+        return self._number.sub(REDACTED, self._pattern.sub(REDACTED, text))
+
+    @cached_property
+    def _number(self) -> re.Pattern[str]:
+        """Where a text names an identity without letters."""
+        if not self.identity or any(letter.isalpha() for letter in self.identity):
+            return re.compile(r"(?!)")
+        word, start, end = re.escape(self.identity), r"(?<![\w.,/-])", r"(?![\w]|[.,]\d)"
+        ways = [
+            rf"([\"'`]){word}\1",
+            rf"(?i:\b(?:identity|person|label|subject|class)[ :=]{{1,2}}){word}{end}",
+            rf"(?<=/){word}(?=/\S*[^\W\d]|::)",
+            rf"{start}{word}(?=/\S*[^\W\d])",
+            rf"(?:(?<=\()|(?<=, )){word}(?= in \S+ and )",  # a warning about several sources
+        ]
+        return re.compile("|".join(ways))
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -17,7 +17,7 @@ from faceloom.pipelines.gallery.write_gallery import gallery_html
 from faceloom.pipelines.plan import textures
 from faceloom.pipelines.release.build_erasure import erase_from_build
 from faceloom.pipelines.release.traces import traces_of
-from faceloom.pipelines.render import render_photos
+from faceloom.pipelines.render import sample
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.storage import Storage
@@ -140,8 +140,8 @@ def test_photos_of_the_person_that_were_rejected_at_any_stage_are_forgotten(
             raise PhotoError("morph_folds", "the mesh folds over", where=key)
         return honest(key, face, *rest)
 
-    honest = render_photos.compose_sample
-    monkeypatch.setattr(render_photos, "compose_sample", compose)
+    honest = sample.compose_sample
+    monkeypatch.setattr("faceloom.pipelines.render.render_photos.compose_sample", compose)
     record, out = build(tmp_path).record, tmp_path / "out"
     assert {stage for stage, codes in record.rejects.items() if codes} == {"scan", "analyse", "plan", "render"}
     digests = [sha256((photos / uri).read_bytes()).hexdigest() for uri in (broken, copied, folding)]
@@ -159,6 +159,9 @@ def test_an_erasure_that_was_killed_at_any_file_is_finished_by_the_same_call(
 ) -> None:
     """Without the indexes nothing would state which neighbours are of photos of the person."""
 
+    out, of_person, honest = folder / "out", words(folder), Storage.remove
+    left = 0
+
     def killed(self: Storage, path: str) -> None:
         nonlocal left
         if not left:
@@ -166,9 +169,8 @@ def test_an_erasure_that_was_killed_at_any_file_is_finished_by_the_same_call(
         left -= 1
         honest(self, path)
 
-    out, of_person, honest, count = folder / "out", words(folder), Storage.remove, 0
-    while True:
-        left, count = count, count + 1
+    for count in range(100):
+        left = count
         shutil.copytree(out, folder / "copy")
         with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
             patch.setattr(Storage, "remove", killed)

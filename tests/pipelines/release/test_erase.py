@@ -26,6 +26,7 @@ from faceloom.pipelines.store.parquet_tables import read_index_table
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, GateError, ReleaseError, StorageError
+from faceloom.schemas.index import IndexRow
 from faceloom.schemas.release import Release
 from tests.pipelines.release.searching import alike, look, naming
 from tests.pipelines.release.sets import One, picture, release_in, with_morphs, write_set
@@ -47,8 +48,12 @@ def root(tmp_path: Path) -> Storage:
     return Storage(str(tmp_path / "root"))
 
 
+def rows_of(root: Storage, release: Release) -> list[IndexRow]:
+    return [row for shard in release.shards for row in read_rows(root, ShardRecord(**shard.model_dump()))]
+
+
 def keys(root: Storage, release: Release) -> set[str]:
-    return {row.key for shard in release.shards for row in read_rows(root, ShardRecord(**shard.model_dump()))}
+    return {row.key for row in rows_of(root, release)}
 
 
 def test_the_new_release_holds_all_but_the_person(root: Storage) -> None:
@@ -127,6 +132,23 @@ def test_a_log_that_names_the_person_is_reported(root: Storage) -> None:
     with locked_root(root):
         append_entry(root, "promote", f"faces/1.0.0+{'0' * 64}", channel="stable", why=f"with {ADA}")
     assert erase(root, "faces@1.0.0", "1.0.1", identity=ADA).named_in == ("channels/faces.jsonl",)
+
+
+def test_a_label_of_recordio_goes_out_of_texts_and_figures_stay(tmp_path: Path) -> None:
+    ones = [One(1, "12"), One(2, "0"), One(3, "3"), One(12, "7", "test")]
+    warnings = ("1 identity is in several sources (12 in a and b)", "12 photos are small")
+    recipe = {"name": "x", "sources": [{"path": "12", "name": "s"}, {"path": "train.rec", "name": "t"}], "seed": 12}
+    release_in(tmp_path, ones, recipe=recipe, description="12 people, without label 12", warnings=warnings)
+    root = Storage(str(tmp_path))
+    with locked_root(root):
+        append_entry(root, "promote", f"faces/1.0.0+{'0' * 64}", channel="stable", why="12 of 20 were looked at")
+    release = erase(root, "faces@1.0.0", "1.0.1", identity="12").published.release
+    assert release.warnings == ("12 photos are small",) and release.description == "12 people, without erased"
+    assert [source["path"] for source in release.recipe["sources"]] == ["erased", "train.rec"]
+    assert release.recipe["seed"] == 12 and "12" not in {row.identity for row in rows_of(root, release)}
+    with locked_root(root):
+        append_entry(root, "promote", f"faces/1.0.0+{'0' * 64}", channel="stable", why="identity 12 is gone")
+    assert erase(root, "faces@1.0.0", "1.0.2", identity="12").named_in == ("channels/faces.jsonl",)
 
 
 def tree(root: Storage) -> dict[str, bytes]:

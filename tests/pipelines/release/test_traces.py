@@ -68,9 +68,36 @@ def test_texts_are_redacted_at_any_depth() -> None:
     assert ADA.redacted(plain) == redacted
 
 
-def test_a_number_as_identity_is_no_word_of_a_text() -> None:
+def test_a_number_as_identity_is_a_step_of_a_path() -> None:
     seven = traces_of("7")
-    assert not seven.names("7 samples") and seven.names_path("train/7/1.jpg") and not seven.names_path("train/77/1.jpg")
+    assert seven.names_path("train/7/1.jpg") and not seven.names_path("train/77/1.jpg")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "identity 12 has one photo", "the label: 12", "Person 12, photo 3", "label=12", "no photo of '12'", 'of "12".',
+        "train/12/0001.jpg is too dark", "12/0001.jpg is too dark", "album/12::3.jpg", "12",
+        "2 identities are in several sources (7 in web and rec, 12 in web and rec), and each counts as one person",
+        "1 identity is in several sources (12 in web and rec)",
+    ],
+)  # fmt: skip
+def test_a_number_as_identity_is_found_where_a_text_names_it(text: str) -> None:
+    label = traces_of("12")
+    assert label.names(text) and not traces_of("1").names(text) and not traces_of("2").names(text)
+    assert "12" not in label.redacted(text).split("/0")[0] and not label.names(label.redacted(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12 samples", "12 people have one photo", "identity 121", "identity 12.5", "at 12:30", "3/12/2026", "12/24",
+        "label 1,12", "0.12 of them", "size 12", "photo 12 of 20", "(12 in all)", "train.rec::000000012",
+    ],
+)  # fmt: skip
+def test_an_ordinary_figure_is_no_identity(text: str) -> None:
+    label = traces_of("12")
+    assert not label.names(text) and label.redacted(text) == text and label.redacted({"12": 12}) == {"12": 12}
 
 
 @given(st.text(min_size=1), st.text())
