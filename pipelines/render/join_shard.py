@@ -28,7 +28,11 @@ def join_shard(task: ShardTask, context: Context) -> None:
     If a part is missing because its render failed, nothing is written.
     """
     with naming(f"shard {task.shard}"):
-        _join_shard(task, context)
+        try:
+            _join_shard(task, context)
+        except StorageError:
+            if not is_finished(context.storage, task.shard):  # by another process, which then deleted the parts
+                raise
 
 
 def _join_shard(task: ShardTask, context: Context) -> None:
