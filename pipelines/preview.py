@@ -180,7 +180,7 @@ def _disk(storage: Storage, record: BuildRecord) -> Disk:
     used = {shard_tar(shard.name) for shard in record.shards}
 
     def size(folder: str, *, without: frozenset[str] | set[str] = frozenset()) -> int:
-        return sum(storage.size(path) for path in storage.list(folder) if path not in without)
+        return sum(size for path, size in storage.sizes(folder).items() if path not in without)
 
     superseded = size(SHARDS, without=used)
     return Disk(

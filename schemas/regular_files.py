@@ -57,8 +57,17 @@ def check_regular(status: os.stat_result, most_bytes: int | None = None) -> None
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         raise UnfitFileError(f"it is {kind}, not a file")
-    if most_bytes is not None and status.st_size > most_bytes:
-        raise UnfitFileError(_too_long(status.st_size, most_bytes))
+    check_length(status.st_size, most_bytes)
+
+
+def check_length(length: int, most_bytes: int | None) -> None:
+    """Check the length of a file in bytes; None sets no limit.
+
+    Raises:
+        UnfitFileError: it is too long.
+    """
+    if most_bytes is not None and length > most_bytes:
+        raise UnfitFileError(_too_long(length, most_bytes))
 
 
 def _too_long(length: int, most_bytes: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceloom.pipelines.store.paths import GALLERY
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.storage import Storage, url_of
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 
 MARK = '<meta name="generator" content="faceloom gallery">'
@@ -30,5 +30,5 @@ def forget_gallery(storage: Storage) -> None:
     Raises:
         StorageError: the page cannot be deleted.
     """
-    if is_gallery(storage.local(GALLERY)):
+    if not url_of(storage.root) and is_gallery(storage.local(GALLERY)):  # pages are written to this machine alone
         storage.remove(GALLERY)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from faceloom.pipelines.cli.existing_folder import existing_folder
 from faceloom.pipelines.cli.output import (
     FAILED,
     REFUSED,
@@ -19,7 +20,10 @@ from faceloom.pipelines.cli.output import (
     write_json,
 )
 
-Out = Annotated[Path, typer.Argument(metavar="OUT", exists=True, file_okay=False, help="Output folder of a build.")]
+Out = Annotated[
+    Path,
+    typer.Argument(metavar="OUT", callback=existing_folder, file_okay=False, help="Output folder of a build."),
+]
 
 app = typer.Typer()
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from faceloom.pipelines.cli.existing_folder import existing_folders
 from faceloom.pipelines.cli.output import (
     FAILED,
     REFUSED,
@@ -89,7 +90,7 @@ def erase(
         typer.Option(
             "--build",
             metavar="OUT",
-            exists=True,
+            callback=existing_folders,
             file_okay=False,
             help="Also erase them from this build and its caches.",
         ),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from faceloom.pipelines.cli.existing_folder import existing_folder
 from faceloom.pipelines.cli.output import (
     FAILED,
     Debug,
@@ -41,7 +42,10 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the set, such as masked-faces.")],
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Three whole numbers, such as 1.0.0.")],
     out: Annotated[
-        Path, typer.Option("--from", metavar="OUT", exists=True, file_okay=False, help="Output folder of a build.")
+        Path,
+        typer.Option(
+            "--from", metavar="OUT", callback=existing_folder, file_okay=False, help="Output folder of a build."
+        ),
     ],
     root: NewRoot,
     description: Annotated[str, typer.Option(help="One line for readers. Default: that of the recipe.")] = "",

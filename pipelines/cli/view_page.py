@@ -19,7 +19,7 @@ from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.checked_shards import check_shards
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.paths import GALLERY
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.storage import Storage, url_of
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.release import Reference, parse_reference
 
@@ -50,7 +50,7 @@ def parse_target(what: str, root: Path | None) -> Target:
     Raises:
         FaceloomError: it is neither.
     """
-    if os.path.isdir(what):  # noqa: PTH112  # Path.is_dir raises on a name that is too long
+    if os.path.isdir(what) or ("@" not in what and url_of(what)):  # noqa: PTH112  # Path.is_dir raises on a name that is too long
         return Target(what, None)
     folder, _, name = what.rpartition("/")
     if "@" not in name:
@@ -126,12 +126,14 @@ def _page_of_release(folder: str, wanted: Reference, to: Path | None, watcher: W
     if not storage.exists(path) or storage.read_bytes(path) != page:
         what = "the page of this release is missing, or is not the one that this version makes of its samples"
         raise StorageError(what, where=path, remedy="Write another one with --to FILE")
+    _refuse_url(storage)
     return _absolute(storage.local(path))
 
 
 def _place(to: Path | None, storage: Storage) -> Path:
     """Where the page goes: beside the build, or to the user's own path, which may be a link."""
     if to is None:
+        _refuse_url(storage)
         place = _absolute(storage.local(GALLERY))
     else:
         place = Path(os.path.realpath(to))
@@ -142,6 +144,12 @@ def _place(to: Path | None, storage: Storage) -> Path:
         remedy = "Choose a new name with --to FILE"
         raise StorageError("a file that is no gallery has this name", where=str(place), remedy=remedy)
     return place
+
+
+def _refuse_url(storage: Storage) -> None:
+    if url_of(storage.root):
+        what, remedy = "a browser opens pages of this machine", "Name a page to write with --to FILE"
+        raise StorageError(what, where=storage.root, remedy=remedy)
 
 
 def _write(place: Path, page: bytes) -> Path:

@@ -17,7 +17,6 @@ from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.json_text import parse_json
-from faceloom.schemas.regular_files import read_regular_file
 from faceloom.transforms.sample.encode import encode
 
 FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
@@ -141,8 +140,8 @@ def check_report(folder: str, task: Task) -> None:
 def _is_report(target: Storage) -> bool:
     """Whether a folder holds the figures of a report, which are written first. Other tools use that file name too."""
     try:
-        plain = parse_json(read_regular_file(target.local(FIGURES), _MOST_BYTES, follow_links=False), _MOST_BYTES)
-    except (OSError, ValueError):
+        plain = parse_json(target.read_bytes(FIGURES, _MOST_BYTES), _MOST_BYTES)
+    except (StorageError, ValueError):
         return False
     return isinstance(plain, dict) and {"build", "protocol", "networks", "tables"} <= plain.keys()
 

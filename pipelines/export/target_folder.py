@@ -13,7 +13,7 @@ from faceloom.pipelines.store.checked_shards import reading
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import shard_index
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.storage import Storage, url_of
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.regular_files import read_regular_file
@@ -40,6 +40,8 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord, layout:
             export wrote, or an export of another plan or layout. Two plans in one folder would mix splits: a person may
             be in train by one plan and in test by the other.
     """
+    if url_of(target.root):
+        raise FaceloomError("an export goes to a folder of this machine", where=target.root, remedy="Give its path")
     target.check_folder()
     refuse_inside(target.root, storage)
     refuse_among_photos(target, storage, record)
@@ -77,6 +79,8 @@ def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) 
         FaceloomError: the target lies among the photos.
         StorageError: the record of the build is damaged.
     """
+    if url_of(target.root):
+        return
     named = _naming_sources(record)
     for source, uri, sha256 in _first_photos(storage, record):
         if source not in named and (place := _holder(Path(target.root).resolve(), uri, sha256)):
@@ -109,10 +113,9 @@ def _mark_of(target: Storage) -> tuple[str | None, str]:
     if not target.exists(EXPORT):
         return None, ""
     try:
-        data = read_regular_file(target.local(EXPORT), _MOST_BYTES, follow_links=False)
-        mark = parse_json(data, _MOST_BYTES)
+        mark = parse_json(target.read_bytes(EXPORT, _MOST_BYTES), _MOST_BYTES)
         return str(mark["plan"]), str(mark.get("layout", "of an older version"))[:80]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (StorageError, ValueError, KeyError, TypeError):
         return "", ""
 
 

@@ -219,7 +219,7 @@ def open_block(storage: Storage, block: str) -> Faces:
     """Open a block for the neighbour search. Its textures stay on disk."""
     facts = _facts(storage, block)
     keys, photos, identities = ([row[column] for row in facts.names] for column in range(3))
-    path = storage.local(texture_block(block))
+    path = storage.fetch(texture_block(block))
     textures = StoredTextures([(path, number) for number in range(len(keys))], facts.side)
     return Faces(keys, photos, identities, facts.landmarks, textures, facts.sketches)
 

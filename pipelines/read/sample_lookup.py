@@ -118,7 +118,7 @@ class Samples:
                 begin, end = wanted[0].offset - BLOCK, wanted[-1].offset + wanted[-1].size + -wanted[-1].size % BLOCK
             place = Place(place.key, begin, end - begin, wanted)
         ((key, members),) = read_samples(self._storage, shard, [place], verify=self._options.verify)
-        raw = {"__key__": key, "__url__": str(self._storage.local(shard_tar(shard))), **members}
+        raw = {"__key__": key, "__url__": self._storage.place(shard_tar(shard)), **members}
         options = self._options
         picked = pick_members(
             raw, members=self._members, missing=options.missing, decode=options.decode, tensors=options.tensors

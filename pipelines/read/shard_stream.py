@@ -91,7 +91,7 @@ class ShardStream:
         for piece in pieces:
             if piece.shard not in places:
                 places[piece.shard] = read_places(self.storage, piece.shard, listed[piece.shard])
-            url = str(self.storage.local(shard_tar(piece.shard)))
+            url = self.storage.place(shard_tar(piece.shard))
             wanted = map(places[piece.shard].__getitem__, range(piece.start, piece.stop))
             for key, members in read_samples(self.storage, piece.shard, wanted, verify=self.verify):
                 yield {"__key__": key, "__url__": url, **members}

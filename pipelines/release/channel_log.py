@@ -154,7 +154,7 @@ def read_log(storage: Storage, name: str) -> tuple[Entry, ...]:
         StorageError: as `parse_log`; or it cannot be read, holds lines of another set, is cut off or lost.
     """
     path = channel_log(name)
-    storage.local(path)  # refuses a link
+    storage.place(path)  # refuses a link
     head = read_heads(storage).get(name)
     entries = parse_log(storage.read_bytes(path, MOST_LOG), path) if storage.exists(path) else ()
     check_log(path, [entry.sha256 for entry in entries], head)

@@ -227,7 +227,6 @@ def _check_version(root: Storage, name: str, version: str) -> None:
 
 
 def _check_apart(build: Storage, root: Storage) -> None:
-    inside, outside = Path(root.root).resolve(), Path(build.root).resolve()
-    if inside.is_relative_to(outside) or outside.is_relative_to(inside):
+    if build.holds(root.root) or root.holds(build.root):
         what = "the folder of releases and the output folder of the build lie in each other"
         raise ReleaseError(what, where=root.root, value=build.root, remedy="Choose another folder for releases")

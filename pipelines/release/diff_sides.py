@@ -9,7 +9,7 @@ from faceloom.pipelines.release.diff import SampleSet, build_set, release_set
 from faceloom.pipelines.release.resolve import resolve
 from faceloom.pipelines.release.root import open_root
 from faceloom.pipelines.store.build_record import read_record
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.storage import Storage, url_of
 from faceloom.schemas.errors import ReleaseError
 
 
@@ -24,7 +24,7 @@ def open_side(text: str, root: str | Path | None) -> SampleSet:
         ReleaseError: there is no such release, or no folder of releases is given.
         StorageError: the folder is no finished build, or something of it is damaged.
     """
-    if os.path.isdir(text):  # noqa: PTH112 - Path.is_dir raises on a name that is too long
+    if os.path.isdir(text) or ("@" not in text and url_of(text)):  # noqa: PTH112 - Path.is_dir raises on a name that is too long
         storage = Storage(text)
         return build_set(storage, read_record(storage))
     if root is None:

@@ -54,7 +54,7 @@ def pack_release(root: Storage, reference: str, file: str | Path, *, watcher: Wa
     """
     watcher, path = watcher or Watcher(), Path(file)
     found = resolve(root, reference)
-    if path.resolve().is_relative_to(Path(root.root).resolve()):
+    if root.holds(path):
         what = "the file lies in the folder of releases"
         raise ReleaseError(what, where=str(file), remedy="Choose a place outside it")
     if os.path.lexists(path):

@@ -87,9 +87,9 @@ def write_mark(storage: Storage, values: dict[str, Any]) -> None:
 
 
 def _find_mark(storage: Storage) -> dict[str, Any] | None:
-    if not os.path.lexists(storage.local(MARKER)):
+    if not storage.is_taken(MARKER):
         return None
-    where = str(storage.local(MARKER))
+    where = storage.place(MARKER)
     try:
         mark = parse_json(storage.read_bytes(MARKER, _MOST_MARK_BYTES), _MOST_MARK_BYTES)
     except ValueError as error:
@@ -114,7 +114,7 @@ def _find_mark(storage: Storage) -> dict[str, Any] | None:
 def _refuse_if_foreign(storage: Storage) -> None:
     storage.check_folder()
     for path in (LOCK, *ROOT_FOLDERS):
-        storage.local(path)  # refuses a link
+        storage.place(path)  # refuses a link
     if _find_mark(storage) is not None:
         return
     if foreign := [name for name in storage.names() if name != LOCK and not is_partial(name)]:
@@ -131,8 +131,7 @@ def _sweep_unfinished(storage: Storage) -> None:
         left = [UNFINISHED] if {RELEASE, TOMBSTONE} & files else sorted(files)
         for file in left:
             storage.remove(release_file(name, version, file))
-        with contextlib.suppress(OSError):  # a finished release stays
-            storage.local(release_folder(name, version)).rmdir()
+        storage.remove_folder(release_folder(name, version))  # a finished release stays
 
 
 def refuse_lost_manifests(storage: Storage, *, without: tuple[str, str] | None = None) -> None:

@@ -9,7 +9,7 @@ from faceloom.pipelines.release.resolve import usable
 from faceloom.pipelines.store.build_record import ShardRecord
 from faceloom.pipelines.store.file_faults import find_shard_faults
 from faceloom.pipelines.store.paths import shard_tar
-from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.storage import Storage, url_of
 from faceloom.schemas.errors import ReleaseError, StorageError
 
 
@@ -40,5 +40,5 @@ def release_urls(root: Storage, reference: str, split: str) -> list[str]:
 
     webdataset takes the list as it is; a path with braces must not be given alone, since braces in a text are expanded.
     """
-    folder = Path(root.root).absolute()
-    return [str(folder / shard_tar(shard.name)) for shard in usable_shards(root, reference, split)]
+    folder = root.root if url_of(root.root) else Path(root.root).absolute()
+    return [f"{folder}/{shard_tar(shard.name)}" for shard in usable_shards(root, reference, split)]

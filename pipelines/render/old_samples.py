@@ -52,8 +52,7 @@ def find_old_samples(storage: Storage, shards: Sequence[str], inputs: Mapping[st
     found: dict[str, OldSample] = {}
     for shard in shards:
         with contextlib.suppress(StorageError, OSError):
-            status = storage.local(shard_index(shard)).lstat()
-            rows = _rows(storage, shard, (status.st_size, status.st_mtime_ns))
+            rows = _rows(storage, shard, storage.stamp(shard_index(shard)))
             wanted = [row for row in rows if row.key not in found and inputs.get(row.key) == row.inputs]
             with storage.open(shard_tar(shard)) as stream:
                 found |= {row.key: OldSample(shard, row) for row in wanted if _is_whole(storage, shard, stream, row)}
@@ -68,6 +67,6 @@ def _is_whole(storage: Storage, shard: str, stream: IO[bytes], row: IndexRow) ->
 
 
 @lru_cache(maxsize=2)
-def _rows(storage: Storage, shard: str, version: tuple[int, int]) -> list[IndexRow]:
+def _rows(storage: Storage, shard: str, version: tuple[object, ...]) -> list[IndexRow]:
     """Rows of an index. Neighbouring parts of a shard need the same ones; `version` changes when the file does."""
     return read_index(storage, shard_index(shard))

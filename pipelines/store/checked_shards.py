@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
 from typing import Protocol
 
 from faceloom.pipelines.store.build_record import BuildRecord, ShardRecord
@@ -196,14 +196,20 @@ def read_samples(
     Raises:
         StorageError: a byte differs, or the shard cannot be read.
     """
-    tar = shard_tar(shard)
+    tar, runs = shard_tar(shard), _runs(places)
+    first = [*islice(runs, 2)]
     with ExitStack() as opened:
-        with reading(tar):
-            stream = opened.enter_context(storage.open(tar))
-        for run in _runs(places):
-            begin, last = run[0].offset, run[-1]
+        stream = None
+        if len(first) > 1:  # a single range takes one request less without a stream
             with reading(tar):
-                data = storage.range_of(stream, tar, begin, last.offset + last.length - begin)
+                stream = opened.enter_context(storage.open(tar))
+        for run in chain(first, runs):
+            begin, length = run[0].offset, run[-1].offset + run[-1].length - run[0].offset
+            with reading(tar):
+                if stream is None:
+                    data = storage.read_range(tar, begin, length)
+                else:
+                    data = storage.range_of(stream, tar, begin, length)
             for place in run:
                 if verify and (fault := find_damage(place, data, begin)):
                     raise StorageError(f"sample {place.key} is damaged: {fault}", where=tar, remedy=AGAIN)
@@ -245,13 +251,14 @@ def _check_length(storage: Storage, shard: str, length: int, listed: str) -> Non
     tar = shard_tar(shard)
     try:
         with reading(tar):
-            status = storage.local(tar).lstat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise StorageError(f"the shard is missing ({error.strerror})", where=tar, remedy=AGAIN) from None
-    except OSError as error:
-        raise StorageError(f"cannot be read ({error.strerror})", where=tar, remedy="Check the disk") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise StorageError("the shard is no regular file", where=tar, remedy=AGAIN)
-    if status.st_size != length:
-        what = f"the shard has {status.st_size:,} bytes, and {listed} lists {length:,}"
+            found = storage.size(tar)
+    except StorageError as error:
+        cause = error.__cause__
+        if isinstance(cause, FileNotFoundError | NotADirectoryError):
+            raise StorageError(f"the shard is missing ({cause.strerror})", where=tar, remedy=AGAIN) from None
+        if cause is None and storage.is_taken(tar):
+            raise StorageError("the shard is no regular file", where=tar, remedy=AGAIN) from None
+        raise
+    if found != length:
+        what = f"the shard has {found:,} bytes, and {listed} lists {length:,}"
         raise StorageError(what, where=tar, remedy=AGAIN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from faceloom.pipelines.store.build_record import read_record
@@ -41,15 +40,15 @@ def find_leftovers(storage: Storage) -> Leftovers:
     """
     require_marker(storage)
     listed: set[str] = set()
-    if finished := os.path.lexists(storage.local(BUILD_RECORD)):
+    if finished := storage.is_taken(BUILD_RECORD):
         record = read_record(storage)
         listed |= {path(shard.name) for shard in record.shards for path in (shard_index, shard_tar)}
         listed |= {*record.neighbours}
-    held = storage.list(INDEX) + storage.list(NEIGHBOURS) + storage.list(SHARDS)
+    held = storage.sizes(INDEX) | storage.sizes(NEIGHBOURS) | storage.sizes(SHARDS)
     return Leftovers(
-        superseded=_sizes(storage, [path for path in held if path not in listed]),
-        work=_sizes(storage, storage.list(WORK)),
-        partial=_sizes(storage, storage.partials()),
+        superseded={path: size for path, size in held.items() if path not in listed},
+        work=storage.sizes(WORK),
+        partial={path: storage.size(path) for path in storage.partials()},
         finished=finished,
     )
 
@@ -66,7 +65,3 @@ def clean(storage: Storage) -> Leftovers:
         for path in found.files:
             storage.remove(path)
     return found
-
-
-def _sizes(storage: Storage, paths: list[str]) -> dict[str, int]:
-    return {path: storage.size(path) for path in paths}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -48,8 +47,9 @@ def find_fault(storage: Storage, file: ListedFile, remedy: str) -> Fault | None:
     """Compare one file with what is listed; None if it is the same."""
     try:
         if not storage.exists(file.path):
-            there = os.path.lexists(storage.local(file.path))
-            return Fault(file.path, "this is no regular file" if there else "the file is missing", remedy)
+            return Fault(
+                file.path, "this is no regular file" if storage.is_taken(file.path) else "the file is missing", remedy
+            )
         found = storage.size(file.path)
         if found != file.bytes:
             return Fault(file.path, f"the file has {found:,} bytes, and {file.bytes:,} are listed", remedy)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faceloom.pipelines.store.paths import BUILD_RECORD, DATA_CARD, FOLDERS, GALLERY, LAST_RUN, LOCK, MARKER, REJECTS
-from faceloom.pipelines.store.storage import Storage, is_partial
+from faceloom.pipelines.store.storage import Storage, is_partial, url_of
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.recipe import Recipe
@@ -30,7 +30,7 @@ def check_output(recipe: Recipe, out: str) -> None:
     for number, spec in enumerate(recipe.sources):
         source = Path(spec.path).expanduser().resolve()
         # Path.is_dir raises on a name that is too long.
-        if os.path.isdir(source) and Path(out).resolve().is_relative_to(source):  # noqa: PTH112
+        if os.path.isdir(source) and not url_of(out) and Path(out).resolve().is_relative_to(source):  # noqa: PTH112
             remedy = "Choose a folder outside the source"
             where = f"$.sources[{number}].path"
             raise RecipeError("the output folder lies inside this source", where=where, value=out, remedy=remedy)
@@ -51,9 +51,8 @@ def locked_output(storage: Storage, *, keep: bool = False) -> Iterator[None]:
     Raises:
         StorageError: another process holds the lock, the folder cannot be written, or it holds foreign files.
     """
-    root = Path(storage.root)
     _refuse_if_foreign(storage)  # before the lock file is written
-    created = [place for place in (root, *root.parents) if not place.exists()]
+    created = storage.missing_folders()
     try:
         with storage.exclusive():
             try:
@@ -70,7 +69,7 @@ def locked_output(storage: Storage, *, keep: bool = False) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):  # the first one that is not empty ends it
             for place in created:
-                place.rmdir()
+                os.rmdir(place)  # noqa: PTH106
 
 
 def is_marked(storage: Storage) -> bool:
@@ -80,7 +79,7 @@ def is_marked(storage: Storage) -> bool:
         StorageError: its marker is damaged, is of another program, or is of a later version.
     """
     if not storage.exists(MARKER):
-        if os.path.lexists(storage.local(MARKER)):
+        if storage.is_taken(MARKER):
             raise _foreign_marker(storage, "it is no file")
         return False
     try:
@@ -93,7 +92,7 @@ def is_marked(storage: Storage) -> bool:
         remedy = "Use the version of faceloom that wrote it, or a later one"
         raise StorageError(
             "the output folder has a format that this version does not know",
-            where=str(storage.local(MARKER)),
+            where=storage.place(MARKER),
             value=ascii(mark.get("format"))[:40],
             remedy=remedy,
         )
@@ -117,7 +116,7 @@ def refuse_inside(target: str | Path, storage: Storage) -> None:
     Raises:
         StorageError: it does.
     """
-    if Path(target).resolve().is_relative_to(Path(storage.root).resolve()):
+    if storage.holds(target):
         remedy = "Choose a place outside it"
         raise StorageError("the target lies in the output folder of the build", where=str(target), remedy=remedy)
 
@@ -125,12 +124,12 @@ def refuse_inside(target: str | Path, storage: Storage) -> None:
 def _foreign_marker(storage: Storage, why: object) -> StorageError:
     remedy = "If the folder is not of faceloom, choose another; otherwise get an undamaged copy of the file"
     what = f"this is not the marker of an output folder of faceloom: {why}"
-    return StorageError(what, where=str(storage.local(MARKER)), remedy=remedy)
+    return StorageError(what, where=storage.place(MARKER), remedy=remedy)
 
 
 def _refuse_if_foreign(storage: Storage) -> None:
     for path in (BUILD_RECORD, DATA_CARD, GALLERY, LAST_RUN, LOCK, *FOLDERS):
-        storage.local(path)  # a link is found now, not after an hour of work
+        storage.place(path)  # a link is found now, not after an hour of work
     storage.list(REJECTS)
     if is_marked(storage):
         return

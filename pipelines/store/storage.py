@@ -6,17 +6,17 @@ import contextlib
 import errno
 import os
 import re
-import shutil
 import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, NoReturn
+from typing import IO, BinaryIO
 
 from faceloom.pipelines.store.paths import FOLDERS, LOCK
+from faceloom.pipelines.store.storage_errors import raise_storage_error, storage_errors
 from faceloom.schemas.errors import StorageError
-from faceloom.schemas.regular_files import UnfitFileError, check_regular, open_regular_file
+from faceloom.schemas.regular_files import check_regular, open_regular_file
 
 MOST_BYTES = 2**30
 """Bytes of a file that is read at once: tables and parts have tens of megabytes; larger files are read in ranges."""
@@ -26,42 +26,26 @@ REPAIR = "Remove it and run the same `faceloom build` again, which makes it anew
 _PARTIAL = re.compile(r"\.partial-(probe|[0-9]+-[0-9]+)$")
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.ENOENT}
 _CANNOT_LINK = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_FILES = dict.fromkeys((errno.EMFILE, errno.ENFILE), "Raise the limit of open files, see `ulimit -n`")
-_IN_THE_WAY = "A file exists where a folder is needed; move it away or choose another output folder"
-_REMEDIES = {
-    **_FILES,
-    errno.EACCES: "Make it writable for this user, or choose another output folder",
-    errno.EPERM: "Make it writable for this user, or choose another output folder",
-    errno.EROFS: "The disk is mounted read-only; choose another output folder",
-    errno.ENOTDIR: _IN_THE_WAY,
-    errno.EEXIST: _IN_THE_WAY,
-    errno.EISDIR: "A folder exists where a file is needed; move it away or choose another output folder",
-    errno.ENOENT: "Check that the output folder is still there and mounted, then run the same command again",
-    errno.EFBIG: "The file would be larger than the system allows, see `ulimit -f`; raise that limit, or choose a "
-    "folder on another file system",
-}
-_RETRY = "Check the disk, then run the same command again; finished tasks are kept"
-_INCOMPLETE = "Check that the output folder is still there, complete and mounted, then run the same command again"
-_READ_REMEDIES = {
-    **_FILES,
-    errno.EACCES: "Ask its owner for permission to read it",
-    errno.EPERM: "Ask its owner for permission to read it",
-    errno.ENOENT: _INCOMPLETE,
-    errno.ENOTDIR: _INCOMPLETE,
-}
-_READ_AGAIN = "Check the disk, then run the same command again"
 _Paths = list[str]  # the class has a method called list
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")
+URL_KINDS: list[type[Storage]] = []
+"""What serves URLs: `ObjectStorage`, which puts itself here."""
+
+
+def url_of(place: str | os.PathLike[str]) -> str | None:
+    """A place as a URL, such as `s3://bucket/folder`; None for a path. `pathlib` leaves one of its two slashes."""
+    text = os.fspath(place)
+    found = _URL.match(text)
+    return f"{found[1]}://{text[found.end() :]}" if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A folder of results.
+    """A folder of results, on this machine. `Storage("s3://bucket/folder")` makes an `ObjectStorage`.
 
     Paths are relative to the root, with forward slashes, and never leave it: the root may be a link, and no link below
     it is followed. A file under its final name is complete: it is written in the same folder under a name that ends in
-    `.partial-` and two numbers, then renamed. An object store can serve all these calls, so it can replace the folder.
-    Pickles as its root.
+    `.partial-` and two numbers, then renamed. Pickles as its root.
 
     Attributes:
         root: the folder; it need not exist yet.
@@ -69,9 +53,11 @@ class Storage:
 
     root: str
 
+    def __new__(cls, root: str = "") -> Storage:
+        """Choose the class by the root, as `pathlib.Path` does by the system."""
+        return object.__new__(URL_KINDS[0] if cls is Storage and url_of(root) else cls)
+
     def __post_init__(self) -> None:
-        if "://" in self.root:
-            raise StorageError("output to a URL is not supported", where=self.root, remedy="Give the path of a folder")
         if not self.root:
             raise StorageError("the path of the output folder is empty", remedy="Give the path of a folder")
 
@@ -87,8 +73,31 @@ class Storage:
             remedy = "Move it away, or choose another folder"
             raise StorageError("a file exists where a folder is needed", where=str(there), remedy=remedy)
 
+    def missing_folders(self) -> _Paths:
+        """The root and the folders above it that do not exist, the deepest first."""
+        root = Path(self.root)
+        return [str(place) for place in (root, *root.parents) if not place.exists()]
+
+    def holds(self, place: str | os.PathLike[str]) -> bool:
+        """Whether a place, given by path or URL, is the root or lies in it."""
+        return url_of(place) is None and Path(place).resolve().is_relative_to(Path(self.root).resolve())
+
+    def place(self, path: str) -> str:
+        """Path of a file with its root, or its URL, for messages and for people. Errors as `local`."""
+        return str(self.local(path))
+
+    def fetch(self, path: str) -> Path:
+        """A file on this machine with the content of a file, for libraries that read no streams.
+
+        It is the file itself, or a copy of an object, which is deleted when the process ends.
+
+        Raises:
+            StorageError: as `local`; an object cannot be read.
+        """
+        return self.local(path)
+
     def local(self, path: str) -> Path:
-        """Path of a file on this machine.
+        """Path of a file on this machine. Code that should also work with object stores uses `open` or `fetch`.
 
         A link that another program puts there later, before the file is opened, is not seen.
 
@@ -115,15 +124,25 @@ class Storage:
     def exists(self, path: str) -> bool:
         """True if a complete file of this name exists."""
         place = self.local(path)
-        with _storage_errors("cannot be accessed", path, reading=True):
+        with storage_errors("cannot be accessed", path, reading=True):
             try:
                 return stat.S_ISREG(os.lstat(place).st_mode)
             except (FileNotFoundError, NotADirectoryError):
                 return False
 
+    def is_taken(self, path: str) -> bool:
+        """True if anything has this name: a file, a folder, a pipe. Errors as `local`."""
+        return os.path.lexists(self.local(path))
+
+    def stamp(self, path: str) -> tuple[object, ...]:
+        """A value that changes when the file does. Errors as `size`."""
+        with storage_errors("cannot be accessed", path, reading=True):
+            status = os.lstat(self.local(path))
+            return status.st_size, status.st_mtime_ns
+
     def size(self, path: str) -> int:
         """Length of a file in bytes."""
-        with _storage_errors("cannot be accessed", path, reading=True):
+        with storage_errors("cannot be accessed", path, reading=True):
             status = os.lstat(self.local(path))
             check_regular(status)
             return status.st_size
@@ -135,14 +154,14 @@ class Storage:
         Raises:
             StorageError: it cannot be read, is no regular file, or has more than `most_bytes`.
         """
-        with _storage_errors("cannot be read", path, reading=True):
+        with storage_errors("cannot be read", path, reading=True):
             stream = open_regular_file(self.local(path), most_bytes, follow_links=False)
         with stream:
             yield stream
 
     def read_bytes(self, path: str, most_bytes: int = MOST_BYTES) -> bytes:
         """All bytes of a file. Errors as `open`."""
-        with self.open(path, most_bytes) as stream, _storage_errors("cannot be read", path, reading=True):
+        with self.open(path, most_bytes) as stream, storage_errors("cannot be read", path, reading=True):
             return stream.read(min(most_bytes, os.fstat(stream.fileno()).st_size))  # Python takes memory for it at once
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
@@ -156,7 +175,7 @@ class Storage:
 
     def range_of(self, stream: IO[bytes], path: str, offset: int, length: int) -> bytes:
         """As `read_range`, of a file that `open` opened."""
-        with _storage_errors("cannot be read", path, reading=True):
+        with storage_errors("cannot be read", path, reading=True):
             # Before anything is read: a damaged index may ask for any number of bytes.
             inside = 0 <= offset <= offset + length <= os.fstat(stream.fileno()).st_size
             if inside:
@@ -174,10 +193,19 @@ class Storage:
         """
         return [path for path in self._files(prefix) if not is_partial(path)]
 
+    def sizes(self, prefix: str = "") -> dict[str, int]:
+        """Sizes in bytes of all complete files in a folder and below it, by path, sorted. Errors as `list`."""
+        return {path: self.size(path) for path in self.list(prefix)}
+
     def remove(self, path: str) -> None:
         """Delete a file; no error if it does not exist."""
-        with _storage_errors("cannot be removed", path):
+        with storage_errors("cannot be removed", path):
             self.local(path).unlink(missing_ok=True)
+
+    def remove_folder(self, folder: str) -> None:
+        """Delete a folder if it is empty. Errors as `local`; one that cannot be deleted stays."""
+        with contextlib.suppress(OSError):
+            self.local(folder).rmdir()
 
     def write_if_changed(self, path: str, data: bytes) -> None:
         """Write a file unless it holds these bytes already."""
@@ -206,7 +234,7 @@ class Storage:
         final = self.local(path)
         # The name of a partial file must differ between writers of one file, and is never part of a result.
         partial = final.with_name(f"{final.name}.partial-{os.getpid()}-{threading.get_ident()}")
-        with _storage_errors("cannot be written", path, final.parent):
+        with storage_errors("cannot be written", path, final.parent):
             _make_folder(final.parent)
             partial.unlink(
                 missing_ok=True
@@ -216,8 +244,8 @@ class Storage:
             try:
                 yield stream
             except OSError as error:  # of the file: code that reads photos raises its own errors
-                _raise_storage_error(error, "cannot be written", path, final.parent)
-            with _storage_errors("cannot be written", path, final.parent):
+                raise_storage_error(error, "cannot be written", path, final.parent)
+            with storage_errors("cannot be written", path, final.parent):
                 stream.flush()
                 if durable:
                     os.fsync(stream.fileno())
@@ -236,7 +264,7 @@ class Storage:
     @contextlib.contextmanager
     def write_errors(self, path: str) -> Iterator[None]:
         """Raise an OSError of writing to a file that `write` opened, outside of its block, as `write` does inside."""
-        with _storage_errors("cannot be written", path, Path(self.root)):
+        with storage_errors("cannot be written", path, Path(self.root)):
             yield
 
     def partials(self, folders: tuple[str, ...] = FOLDERS) -> _Paths:
@@ -246,7 +274,7 @@ class Storage:
 
     def names(self) -> _Paths:
         """Sorted names of everything that lies directly in the root; empty if it does not exist."""
-        with _storage_errors("cannot be listed", self.root, reading=True):
+        with storage_errors("cannot be listed", self.root, reading=True):
             return sorted(os.listdir(self.root)) if Path(self.root).is_dir() else []  # noqa: PTH208
 
     def sync_folders(self, *folders: str) -> None:
@@ -273,7 +301,7 @@ class Storage:
         path = self.local(LOCK)
         # A soft lock, which filelock uses where the system has no other, would outlive a killed process.
         lock = FileLock(path, blocking=False, fallback_to_soft=False)
-        with _storage_errors("cannot be locked", str(path), path.parent):
+        with storage_errors("cannot be locked", str(path), path.parent):
             _make_folder(path.parent)
             if os.path.lexists(path) and (not self.exists(LOCK) or self.size(LOCK)):
                 remedy = "Move it away, or choose another folder"  # filelock would cut it to no bytes
@@ -306,7 +334,7 @@ class Storage:
 
     def _files(self, folder: str) -> _Paths:
         waiting, found = [self.local(folder)], []
-        with _storage_errors("cannot be listed", folder or self.root, reading=True):
+        with storage_errors("cannot be listed", folder or self.root, reading=True):
             while waiting:
                 try:
                     entries = os.scandir(waiting.pop())
@@ -348,35 +376,6 @@ def _link_error(place: str) -> StorageError:
     return StorageError(what, where=place, remedy=remedy)
 
 
-@contextlib.contextmanager
-def _storage_errors(what: str, path: str, folder: Path | None = None, *, reading: bool = False) -> Iterator[None]:
-    try:
-        yield
-    except UnfitFileError as error:
-        remedy = "Move it away; if the build needs it, the same `faceloom build` makes it anew"
-        raise StorageError(f"{what}: {error}", where=path, remedy=remedy) from None
-    except OSError as error:
-        _raise_storage_error(error, what, path, folder, reading=reading)
-
-
-def _raise_storage_error(
-    error: OSError, what: str, path: str, folder: Path | None, *, reading: bool = False
-) -> NoReturn:
-    if error.errno in _FULL and not reading:
-        left = "unknown"
-        with contextlib.suppress(OSError):
-            left = f"{shutil.disk_usage(folder or '.').free / 1e6:.0f} MB"
-        raise StorageError(
-            f"disk full while writing ({error.strerror}; free now: {left})",
-            where=path,
-            remedy="Free some space and run the same command again; finished tasks are kept",
-        ) from error
-    remedy = (_READ_REMEDIES if reading else _REMEDIES).get(error.errno or 0, _READ_AGAIN if reading else _RETRY)
-    raise StorageError(
-        f"{what} ({error.strerror or error})", where=path, value=error.filename or "", remedy=remedy
-    ) from error
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -395,4 +394,4 @@ def _sync_folder(folder: Path) -> None:
     except OSError as error:
         # Some systems cannot sync a folder; a rerun makes what a power cut loses there.
         if error.errno not in _CANNOT_SYNC:
-            _raise_storage_error(error, "cannot be synced to the disk", str(folder), folder)
+            raise_storage_error(error, "cannot be synced to the disk", str(folder), folder)

@@ -368,7 +368,7 @@ def test_it_pickles(storage: Storage) -> None:
     assert pickle.loads(pickle.dumps(storage)) == storage
 
 
-@pytest.mark.parametrize("root", ["gs://bucket/out", "s3://bucket/out", ""])
+@pytest.mark.parametrize("root", ["ftp://host/out", ""])
 def test_other_roots_are_refused(root: str) -> None:
     with pytest.raises(StorageError):
         Storage(root)

@@ -1,0 +1,196 @@
+"""A lock for object stores, which have none: an object that its holder renews.
+
+No clock of a machine matters. How old a lease is, the store's own times tell: that of the lease, and that of a small
+object written just now. A holder counts on its own clock since it last renewed, and stops writing long before others
+may take the lease over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from faceloom.pipelines.store.object_client import object_errors
+from faceloom.schemas.errors import StorageError, printable
+from faceloom.schemas.json_text import parse_json
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+SECONDS = 60.0
+"""A lease that was not renewed for so long may be taken over."""
+RENEWALS = 6
+"""Renewals in that time. A holder that misses four of them stops writing until one succeeds."""
+_MOST_BYTES = 4096
+_AWAY = "it could not be renewed for too long"
+_HELD: dict[str, tuple[float, str]] = {}
+"""Roots whose lease this process holds: until when, on its own clock, it may write, and why no longer."""
+
+
+def refuse_lost(root: str) -> None:
+    """Refuse to write to a root whose lease this process has lost.
+
+    Raises:
+        StorageError: it has.
+    """
+    until, why = _HELD.get(root, (math.inf, ""))
+    if time.monotonic() > until:
+        remedy = "Run the same command again; finished tasks are kept"
+        raise StorageError(f"this process no longer holds the lock: {why}", where=root, remedy=remedy)
+
+
+@contextlib.contextmanager
+def hold_lease(store: ObjectStore, root: str, name: str) -> Iterator[None]:
+    """Hold a lease while the block runs, and renew it in a thread. Does not wait for another holder.
+
+    Of several processes that create it, or that take over the same old lease, one succeeds: the store compares ETags or
+    generations. If the lease is lost, or may be, `refuse_lost` raises.
+
+    Args:
+        store: the root.
+        root: its URL, for messages.
+        name: of the object.
+
+    Raises:
+        StorageError: another process holds it, or the root cannot be written.
+    """
+    import obstore
+
+    with object_errors("cannot be locked", f"{root}/{name}"):
+        lease = _acquire(store, root, name)
+    lease.extend(time.monotonic())
+    thread = threading.Thread(target=lease.keep, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        lease.ended.set()
+        thread.join()
+        until, _ = _HELD.pop(root)
+        if time.monotonic() < until:
+            with contextlib.suppress(Exception):  # it ends by itself
+                obstore.delete(store, name)
+
+
+@dataclass
+class _Lease:
+    """A lease that this process holds.
+
+    Attributes:
+        version: ETag or generation of the object, by which the store compares.
+        owner: random, so that each holder writes other bytes and so another ETag.
+    """
+
+    store: ObjectStore
+    root: str
+    name: str
+    seconds: float
+    version: Any = None
+    owner: str = field(default_factory=lambda: secrets.token_hex(8))
+    count: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, mode: Any) -> None:
+        import obstore
+
+        self.count += 1
+        holder = {
+            "host": socket.gethostname(), "process": os.getpid(), "owner": self.owner, "renewal": self.count,
+            "seconds": self.seconds,
+        }  # fmt: skip
+        done = obstore.put(self.store, self.name, json.dumps(holder).encode(), mode=mode, use_multipart=False)
+        self.version = version_of(done)
+
+    def extend(self, renewed: float) -> None:
+        """Allow this process to write, given when it began to renew the lease."""
+        _HELD[self.root] = renewed + self.seconds * 4 / RENEWALS, _AWAY
+
+    def keep(self) -> None:
+        """Renew the lease until the block ends."""
+        from obstore.exceptions import PreconditionError
+
+        while not self.ended.wait(self.seconds / RENEWALS):
+            begin = time.monotonic()
+            try:
+                self.put(self.version)
+                self.extend(begin)
+            except (PreconditionError, FileNotFoundError):
+                if not self._is_ours():
+                    _HELD[self.root] = -math.inf, "another process took it over, or deleted it"
+                    return
+            except Exception:
+                continue  # the store is away; the next renewal may reach it
+
+    def _is_ours(self) -> bool:
+        """Whether the lease is a renewal of ours whose answer was lost."""
+        import obstore
+
+        try:
+            found = obstore.get(self.store, self.name)
+            holder, self.version = _parsed(bytes(found.bytes())), version_of(found.meta)
+        except Exception:
+            return False
+        return holder.get("owner") == self.owner
+
+
+def version_of(found: Any) -> dict[str, str]:
+    """ETag and generation of an object, as far as the store has them."""
+    return {name: found[name] for name in ("e_tag", "version") if found[name]}
+
+
+def _acquire(store: ObjectStore, root: str, name: str) -> _Lease:
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+    lease = _Lease(store, root, name, SECONDS)
+    with contextlib.suppress(AlreadyExistsError, PreconditionError):
+        lease.put("create")
+        return lease
+    remedy = "Run the same command again"
+    try:
+        found = obstore.get(store, name)
+        holder = _parsed(bytes(found.bytes()))
+        if not holder:
+            what, move = "this is no lock file of faceloom", "Move it away, or choose another folder"
+            raise StorageError(what, where=f"{root}/{name}", remedy=move)
+        age = (_now(store, name) - found.meta["last_modified"]).total_seconds()
+        if age < (seconds := float(holder["seconds"])):
+            who = printable(f"process {holder.get('process')} on {holder.get('host')}")[:120]
+            wait = f"Wait until it has finished. If it was killed, wait {seconds - age:.0f} seconds"
+            what = f"another process is writing to this folder: {who}, seen {max(0.0, age):.0f} seconds ago"
+            raise StorageError(what, where=root, remedy=wait)
+        lease.put(version_of(found.meta))
+    except (FileNotFoundError, PreconditionError):
+        what = "another process was writing to this folder"
+        raise StorageError(what, where=root, remedy=remedy) from None
+    return lease
+
+
+def _now(store: ObjectStore, name: str) -> datetime:
+    """The store's time, by an object that is written now."""
+    import obstore
+
+    probe = f"{name}.partial-{os.getpid()}-{secrets.randbelow(10**12)}"
+    obstore.put(store, probe, b"", use_multipart=False)
+    try:
+        return obstore.head(store, probe)["last_modified"]
+    finally:
+        obstore.delete(store, probe)
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        holder = parse_json(data, _MOST_BYTES)
+        return holder if 0 < holder["seconds"] < 3600 and isinstance(holder["owner"], str) else {}
+    except (ValueError, TypeError, KeyError):
+        return {}

@@ -1,0 +1,192 @@
+"""Open object stores by URL, and raise what goes wrong there as an OSError, as a disk would."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from faceloom.schemas.errors import StorageError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+SCHEMES = ("s3", "gs", "az")
+"""S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
+RETRY: dict[str, Any] = {
+    "max_retries": 8,
+    "retry_timeout": timedelta(seconds=90),
+    "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=10), "base": 2},
+}
+"""How often a request is repeated after a 5xx answer, a broken connection or no answer in time."""
+TIMEOUTS: dict[str, Any] = {"connect_timeout": timedelta(seconds=10), "timeout": timedelta(seconds=60)}
+"""Of one request. A part of an upload has 5 MB."""
+TRIES = 3
+"""How often a list is asked for whose answer breaks off."""
+
+T = TypeVar("T")
+_AGAIN = "Run the same command again; finished tasks are kept"
+_REMEDIES = {
+    errno.EACCES: "Check the credentials in the environment, and what they permit in this bucket; see "
+    "docs/object-stores.md",
+    errno.ENOENT: f"Check the URL, and whether something deletes files there. {_AGAIN}",
+    errno.ENODEV: "Create the bucket first, or check its name",
+    errno.ETIMEDOUT: f"Check the network and the status of the store. {_AGAIN}",
+    errno.EIO: f"Check the network and the status of the store. {_AGAIN}",
+    errno.ENOSPC: f"Free some space there, or name another folder by the variable TMPDIR. {_AGAIN}",
+}
+_STATUS = re.compile(r"status code: (\d{3})( [A-Za-z -]+)?")
+_TRIES = re.compile(r"after (\d+) retries")
+_CAUSE = re.compile(r"(?:HTTP error|Generic \w+ error): ([^\n]{1,200})")
+_CODE = re.compile(r"<Code>(\w{1,60})</Code>")
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
+
+
+class _Process:
+    """Whether this process may use the library, whose threads do not survive a fork."""
+
+    used = False
+    forked = False
+
+
+def _after_fork() -> None:
+    _Process.forked = _Process.used
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def open_store(url: str) -> ObjectStore:
+    """Open the folder of a bucket, given as `SCHEME://BUCKET/FOLDER`. Makes no request.
+
+    Raises:
+        StorageError: no such kind of store is known, the URL names no bucket, the library is not installed, or this
+            process was forked from one that used it, where each call would wait forever.
+    """
+    if _Process.forked:
+        remedy = "Start them with 'spawn' or 'forkserver', such as DataLoader(..., multiprocessing_context='spawn')"
+        raise StorageError("a forked process cannot use an object store", where=url, remedy=remedy)
+    _Process.used = True
+    return _opened(url)
+
+
+def check_url(url: str) -> None:
+    """Check that a URL names a bucket of a known kind of store. Errors as `open_store`."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{one}://" for one in SCHEMES)
+        raise StorageError("URLs of this kind are not supported", where=url, remedy=f"Give a path, or one of {known}")
+    bucket, *folders = rest.rstrip("/").split("/")
+    if not bucket or set(folders) & {"", ".", ".."} or re.search(r"[\x00-\x1f?#]", rest):
+        remedy = f"Give {scheme}://BUCKET/FOLDER"
+        raise StorageError("the URL does not name a folder of a bucket", where=url, remedy=remedy)
+
+
+@lru_cache(maxsize=64)
+def _opened(url: str) -> ObjectStore:
+    check_url(url)
+    try:
+        from obstore.store import from_url
+    except ImportError as error:
+        remedy = "Run: pip install 'faceloom[cloud]'"
+        raise StorageError("object stores need obstore", where=url, value=error, remedy=remedy) from None
+    options: Any = dict(TIMEOUTS)
+    config: Any = {}
+    retry: Any = RETRY
+    if emulator := os.environ.get("STORAGE_EMULATOR_HOST") if url.startswith("gs://") else None:
+        base = emulator if "://" in emulator else f"http://{emulator}"
+        # The library has no variable for an emulator, but reads its address where a service account would stand.
+        account = {
+            "gcs_base_url": base,
+            "disable_oauth": True,
+            "client_email": "",
+            "private_key": "",
+            "private_key_id": "",
+        }
+        config = {"service_account_key": json.dumps(account)}
+        options["allow_http"] = True
+    if url.startswith("s3://") and os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
+        options["allow_http"] = True  # the user named this server
+    try:
+        return from_url(url, config=config, client_options=options, retry_config=retry)
+    except Exception as error:  # of the library, whose classes differ by store
+        where, remedy = url, "Check the URL and the credentials in the environment; see docs/object-stores.md"
+        raise StorageError(
+            "this store cannot be opened", where=where, value=_first_line(error), remedy=remedy
+        ) from None
+
+
+@contextlib.contextmanager
+def object_errors(what: str, path: str) -> Iterator[None]:
+    """Raise each error of the library, and an OSError, as a StorageError whose cause is an OSError with a number.
+
+    Args:
+        what: what failed, for the message.
+        path: of the file, relative to its root.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise_object_error(error if error.errno else as_os_error(error), what, path)
+    except Exception as error:
+        if not _is_of_library(error):
+            raise
+        raise_object_error(as_os_error(error), what, path)
+
+
+def raise_object_error(error: OSError, what: str, path: str) -> NoReturn:
+    """Raise an OSError as a StorageError. Arguments as `object_errors`."""
+    remedy = _REMEDIES.get(error.errno or 0, _REMEDIES[errno.EIO])
+    raise StorageError(f"{what} ({error.strerror or error})", where=path, remedy=remedy) from error
+
+
+def as_os_error(error: Exception) -> OSError:
+    """The OSError that fits an error of the library: not found, not permitted, no answer in time, or an I/O error."""
+    text = str(error)
+    status, tries = _STATUS.search(text), _TRIES.search(text)
+    repeated = f", {int(tries[1]) + 1} tries" if tries and tries[1] != "0" else ""
+    said = _CODE.search(text)
+    answer = f"the store answers {status[1]}{status[2] or ''}{f', {said[1]}' if said else ''}" if status else ""
+    if any(sign in text for sign in _NO_BUCKET):
+        return OSError(errno.ENODEV, "there is no such bucket")
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    name = type(error).__name__
+    if name in ("PermissionDeniedError", "UnauthenticatedError") or (status and status[1] in ("401", "403")):
+        return PermissionError(errno.EACCES, f"permission denied{f': {answer}' if answer else ''}")
+    if answer:
+        return OSError(errno.EIO, f"{answer}{repeated}")
+    if "timed out" in text or "timeout" in text.lower().replace("retry_timeout", ""):
+        return TimeoutError(errno.ETIMEDOUT, f"no answer in time{repeated}")
+    if "error sending request" in text:
+        return ConnectionError(errno.EIO, f"the store cannot be reached{repeated}")
+    found = _CAUSE.findall(text)
+    return OSError(errno.EIO, f"{found[-1] if found else _first_line(error)}{repeated}")
+
+
+def listed(call: Callable[[], T]) -> T:
+    """Call a function that lists objects, and again if its answer breaks off, which the library does not repeat."""
+    for _ in range(TRIES - 1):
+        try:
+            return call()
+        except Exception as error:
+            if not _is_of_library(error) or "body" not in str(error):
+                raise
+    return call()
+
+
+def _is_of_library(error: Exception) -> bool:
+    return type(error).__module__.startswith("obstore") or isinstance(error, ValueError)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from faceloom.pipelines.cli.existing_folder import existing_folder, existing_folders
+
+
+def test_a_folder_must_exist_and_a_url_is_looked_at_later(tmp_path: Path) -> None:
+    assert existing_folder(tmp_path) == tmp_path
+    assert existing_folder(Path("s3://bucket/out")) == Path("s3://bucket/out")
+    for missing in (tmp_path / "nothing", tmp_path / ("long" * 100)):
+        with pytest.raises(typer.BadParameter, match="does not exist"):
+            existing_folder(missing)
+
+
+def test_several_folders_or_none(tmp_path: Path) -> None:
+    assert existing_folders(None) is None and existing_folders([]) == []
+    assert existing_folders([tmp_path, tmp_path]) == [tmp_path, tmp_path]
+    with pytest.raises(typer.BadParameter, match="nothing"):
+        existing_folders([tmp_path, tmp_path / "nothing"])

@@ -1,0 +1,154 @@
+"""Leases: of several processes one holds it, a killed holder loses it, and one that lost it writes no more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import obstore
+import pytest
+
+from faceloom.pipelines.store import lease, object_client
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
+from tests.object_stores import Fault, gcs_server, s3_server
+
+FAULT = Fault()
+
+
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with {"s3": s3_server, "gs": gcs_server}[request.param](FAULT.proxy) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def storage(url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    monkeypatch.setattr(lease, "SECONDS", 2.0)
+    FAULT.answers = lambda method, path: None
+    return Storage(f"{url}/{request.node.name.split('[')[0]}")
+
+
+def put(storage: Storage, path: str = "a") -> None:
+    with storage.write(path) as stream:
+        stream.write(b"data")
+
+
+def test_a_lease_is_renewed_while_it_is_held(storage: Storage) -> None:
+    with storage.exclusive():
+        first = storage.stamp(".lock")
+        time.sleep(2.5)
+        assert storage.stamp(".lock") != first
+        with pytest.raises(StorageError, match=r"process \d+ on .*, seen [01] seconds ago. Wait"), storage.exclusive():
+            pytest.fail("held twice")
+        put(storage)
+    assert storage.list() == ["a"], "neither the lease nor a probe stays"
+
+
+def test_the_lease_of_a_killed_process_is_taken_over(storage: Storage) -> None:
+    program = (
+        "import sys, time\nfrom faceloom.pipelines.store import lease\nlease.SECONDS = 3.0\n"
+        "from faceloom.pipelines.store.storage import Storage\n"
+        "with Storage(sys.argv[1]).exclusive():\n    print('held', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, storage.root], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        holder.kill()
+    with pytest.raises(StorageError, match=r"If it was killed, wait \d seconds"), storage.exclusive():
+        pytest.fail("taken at once")
+    time.sleep(4.2)  # the times of S3 are whole seconds
+    with storage.exclusive():
+        put(storage)
+
+
+def test_of_many_that_take_over_one_succeeds(storage: Storage) -> None:
+    client = object_client.open_store(storage.root)
+    old = lease._Lease(client, storage.root, ".lock", 0.1)
+    old.put("create")
+    time.sleep(1.5)
+    held, ready = list[int](), threading.Barrier(6)
+
+    def take(number: int) -> None:
+        ready.wait()
+        try:
+            lease._acquire(client, storage.root, ".lock")
+            held.append(number)
+        except StorageError as error:
+            assert "another process" in str(error)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(held) == 1
+
+
+def test_the_clock_of_this_machine_does_not_matter(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(datetime):
+        """A clock that is a day ahead."""
+
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            return datetime.now() + timedelta(days=1)
+
+    monkeypatch.setattr(lease, "datetime", Wrong)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    with storage.exclusive(), pytest.raises(StorageError, match="another process"), storage.exclusive():
+        pytest.fail("held twice")
+
+
+def test_a_holder_whose_lease_is_gone_writes_no_more(storage: Storage) -> None:
+    with storage.exclusive():
+        put(storage)
+        client = object_client.open_store(storage.root)
+        obstore.put(client, ".lock", b'{"owner": "another", "seconds": 60}')
+        _wait_until(lambda: is_lost(storage))
+        uses: tuple[Callable[[], object], ...] = (lambda: put(storage), lambda: storage.remove("a"))
+        for use in uses:
+            with pytest.raises(StorageError, match="no longer holds the lock: another process took it over"):
+                use()
+    assert storage.exists("a") and storage.exists(".lock"), "the lease of the other one stays"
+    put(storage)
+
+
+def test_a_holder_that_cannot_reach_the_store_stops_before_others_may_begin(
+    storage: Storage,
+) -> None:
+    with storage.exclusive():
+        begin = time.monotonic()
+        FAULT.answers = lambda method, path: 503 if method == "PUT" and "lock" in path else None
+        _wait_until(lambda: is_lost(storage))
+        assert time.monotonic() - begin < 2.0
+        with pytest.raises(StorageError, match="no longer holds the lock: it could not be renewed for too long"):
+            put(storage)
+        FAULT.answers = lambda method, path: None
+        _wait_until(lambda: not is_lost(storage))  # its lease was not taken meanwhile
+        put(storage)
+
+
+def test_a_renewal_whose_answer_was_lost_is_still_ours(storage: Storage) -> None:
+    with storage.exclusive():
+        FAULT.times(1, "drop-answer", "PUT", "lock")
+        time.sleep(1.5)
+        put(storage)
+
+
+def is_lost(storage: Storage) -> bool:
+    try:
+        lease.refuse_lost(storage.root)
+    except StorageError:
+        return True
+    return False
+
+
+def _wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)

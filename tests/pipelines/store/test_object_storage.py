@@ -1,0 +1,217 @@
+"""Storage in an object store while the store, or the way to it, has faults."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.pipelines.store import object_client
+from faceloom.pipelines.store.object_storage import ObjectStorage
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
+from tests.object_stores import Fault, fresh_clients, gcs_server, s3_server
+
+FAULT = Fault()
+DATA = os.urandom(200_000)
+
+
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with {"s3": s3_server, "gs": gcs_server}[request.param](FAULT.proxy) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def storage(url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStorage]:
+    """A storage with short waits between tries, and the file `old` in it."""
+    quick: dict[str, Any] = {"init_backoff": timedelta(milliseconds=5), "max_backoff": timedelta(milliseconds=20)}
+    monkeypatch.setattr(object_client, "RETRY", {"max_retries": 3, "backoff": {**quick, "base": 2}})
+    monkeypatch.setattr(object_client, "TIMEOUTS", {"timeout": timedelta(seconds=2)})
+    FAULT.delay, FAULT.answers = 0.0, lambda method, path: None
+    with fresh_clients():
+        made = Storage(f"{url}/{request.node.name.split('[')[0]}")
+        assert isinstance(made, ObjectStorage)
+        put(made, "old")
+        FAULT.seen.clear()
+        yield made
+        FAULT.delay, FAULT.answers = 0.0, lambda method, path: None
+
+
+def put(storage: Storage, path: str, data: bytes = DATA, new: bool = False) -> None:
+    with storage.write(path, new=new) as stream:
+        stream.write(data)
+
+
+def use_all(storage: Storage) -> None:
+    """Every kind of request."""
+    put(storage, "a")
+    assert storage.read_bytes("a") == DATA and storage.read_range("a", 5, 7) == DATA[5:12]
+    assert storage.list() == ["a", "old"]
+    with storage.open("a") as stream:
+        assert b"".join(iter(lambda: stream.read(30_000), b"")) == DATA
+    storage.remove("a")
+    assert not storage.exists("a")
+
+
+@pytest.mark.parametrize("answer", [503, 500, "drop", "cut"])
+def test_faults_that_end_are_not_noticed(storage: Storage, answer: int | str) -> None:
+    failed: set[tuple[str, str]] = set()
+
+    def once(method: str, path: str) -> int | str | None:
+        """The first time that something is asked, and each time in the middle of an upload."""
+        if (method, path) in failed or (answer == "cut" and method != "GET"):
+            return None
+        failed.add((method, path))
+        return answer
+
+    FAULT.answers = once
+    use_all(storage)
+    assert failed
+
+
+def test_a_store_that_answers_too_late_is_asked_again(storage: Storage) -> None:
+    slow = threading.Event()
+
+    def late(method: str, path: str) -> None:
+        if not slow.is_set():
+            slow.set()
+            threading.Event().wait(2.5)
+
+    FAULT.answers = late
+    assert storage.read_bytes("old") == DATA
+    assert slow.is_set() and len(FAULT.seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (503, r"the store answers 503 Service Unavailable.*, 4 tries\)"),
+        (403, r"permission denied.*Check the credentials in the environment"),
+        ("drop", r"the store cannot be reached, 4 tries\)"),
+    ],
+)
+def test_faults_that_stay_are_named(storage: Storage, answer: int | str, what: str) -> None:
+    FAULT.answers = lambda method, path: answer
+    uses: dict[str, Callable[[], object]] = {
+        "read": lambda: storage.read_bytes("old"), "accessed": lambda: storage.size("old"),
+        "listed": storage.list, "written": lambda: put(storage, "b"), "removed": lambda: storage.remove("old"),
+    }  # fmt: skip
+    for verb, use in uses.items():
+        with pytest.raises(StorageError, match=rf"cannot be {verb} \({what}") as caught:
+            use()
+        assert caught.value.remedy and "\n" not in str(caught.value)
+        assert isinstance(caught.value.__cause__, OSError), "nothing is wrong with the file"
+    with pytest.raises(StorageError, match=r"cannot be accessed"):
+        storage.exists("old")
+    FAULT.answers = lambda method, path: None
+    assert storage.list() == ["old"]
+
+
+def test_a_store_that_is_gone_is_named(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with (
+        fresh_clients(),
+        pytest.raises(StorageError, match=r"the store cannot be reached, 4 tries\). Check the network"),
+    ):
+        storage.check_folder()
+
+
+def test_a_bucket_that_does_not_exist_is_named(storage: Storage) -> None:
+    scheme = storage.root.partition(":")[0]
+    other = Storage(f"{scheme}://no-such-bucket/out")
+    for use in (other.check_folder, lambda: put(other, "a"), other.check_writable, lambda: other.read_bytes("a")):
+        with pytest.raises(StorageError, match=r"there is no such bucket.*Create the bucket first"):
+            use()
+
+
+@pytest.mark.parametrize("size", [200_000, 40_000_000])
+def test_a_truncated_upload_is_found(storage: Storage, size: int) -> None:
+    """The store accepts half of what was sent; a long file is sent in parts, of which the last one is cut."""
+    last = size // (5 * 2**20) + 1
+    FAULT.answers = lambda method, path: (
+        "half" if method == "PUT" and (size < 2**25 or f"partNumber={last}" in path) else None
+    )
+    message = rf"a: the upload was cut: the store holds [\d,]+ bytes of {size:,}"
+    with pytest.raises(StorageError, match=message):
+        put(storage, "a", bytes(size))
+
+
+def test_a_truncated_answer_is_an_error(storage: Storage) -> None:
+    FAULT.answers = lambda method, path: "cut" if method == "GET" else None
+    uses: tuple[Callable[[], object], ...] = (
+        lambda: storage.read_bytes("old"),
+        lambda: storage.read_range("old", 0, 100_000),
+    )
+    for use in uses:
+        with pytest.raises(StorageError, match=r"old: cannot be read"):
+            use()
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(storage: Storage) -> None:
+    FAULT.answers = lambda method, path: 503 if "partNumber=3" in path else None
+    with pytest.raises(StorageError, match="cannot be written"):
+        put(storage, "a", bytes(40_000_000))
+    FAULT.answers = lambda method, path: None
+    assert storage.list() == ["old"] and not storage.exists("a")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_an_error(storage: Storage) -> None:
+    with storage.open("old") as stream:
+        stream.read(10)
+        put(storage, "old", DATA[::-1])
+        with pytest.raises(StorageError, match="old: cannot be read"):
+            stream.seek(100_000)
+            stream.read(10)
+
+
+def test_single_ranges_take_one_request_and_files_in_order_few(storage: Storage) -> None:
+    storage.read_range("old", 1000, 50)
+    storage.read_bytes("old")
+    assert len(FAULT.seen) == 2
+    FAULT.seen.clear()
+    with storage.open("old") as stream:
+        while stream.read(100):
+            pass
+    assert len(FAULT.seen) <= 4
+
+
+def test_copies_on_this_machine_follow_the_object(storage: Storage) -> None:
+    first = storage.fetch("old")
+    assert first.read_bytes() == DATA and storage.fetch("old") == first
+    put(storage, "old", b"new")
+    assert storage.fetch("old").read_bytes() == b"new"
+    with pytest.raises(StorageError, match="an object has no path on this machine"):
+        storage.local("old")
+
+
+def test_a_temporary_folder_without_space_is_named(storage: Storage) -> None:
+    message = r"a, in the temporary folder .*: cannot be written \(No space left on device\)"
+    with pytest.raises(StorageError, match=message), storage.write("a"):
+        raise OSError(28, os.strerror(28))
+    assert storage.list() == ["old"]
+
+
+def test_what_a_killed_locker_left_is_swept(storage: Storage) -> None:
+    put(storage, ".lock.partial-12-345")
+    assert storage.partials() == storage.sweep_partials() == [".lock.partial-12-345"]
+    assert storage.list() == ["old"]
+
+
+def test_only_folders_of_this_machine_have_paths_in_our_code() -> None:
+    """`Storage.local` does not exist for object stores, so nothing outside of these modules may need it."""
+    root = Path(__file__).resolve().parents[3]
+    users = {
+        path.relative_to(root).as_posix()
+        for room in ("pipelines", "faceloom", "models")
+        for path in (root / room).rglob("*.py")
+        if ".local(" in path.read_text()
+    }
+    own = {"pipelines/store/storage.py", "pipelines/cards/gallery_mark.py", "pipelines/cli/view_page.py"}
+    assert users == own
