@@ -27,6 +27,7 @@ from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.source_spec import SourceSpec
+from faceloom.schemas.urls import url_of
 
 Source = str | Path | SourceSpec
 Sources = Source | Sequence[Source] | Mapping[str, str | Path]
@@ -250,7 +251,7 @@ def source_spec(path: str | Path, name: str | None = None, *, where: str = "sour
     named = {} if name is None else {"name": name}  # an unset name stays unset
     try:
         given = SourceSpec.model_validate({"path": str(path), **named})
-        full = os.path.abspath(Path(given.path).expanduser())  # noqa: PTH100
+        full = url_of(given.path) or os.path.abspath(Path(given.path).expanduser())  # noqa: PTH100
         return SourceSpec.model_validate({"path": full, **named})
     except ValidationError as error:
         fault = error.errors()[0]

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 from faceloom.schemas.base import Model, PathText, PatternText, check_names
 from faceloom.schemas.guide import LABEL_ORDERS, PARTS
 from faceloom.schemas.path_pattern import compile_pattern, expand_braces
+from faceloom.schemas.urls import url_of
 
 SourceKind = Literal[
     "auto",
@@ -27,6 +28,7 @@ SourceKind = Literal[
 ]
 LabelOrder = Literal["celebamask_hq", "face_parsing"]
 _Text = Annotated[str, Field(min_length=1)]
+_STORES = ("s3://", "gs://", "az://")
 
 
 def _local_path(path: str) -> str:
@@ -40,12 +42,17 @@ def _local_path(path: str) -> str:
     return path
 
 
+def _path_or_store(path: str) -> str:
+    url = url_of(path)
+    return url if url and url.startswith(_STORES) else _local_path(path)
+
+
 def _names_of_files(path: str) -> str:
     return path if is_pattern(path) else check_names(path)
 
 
 _Path = Annotated[PathText, AfterValidator(_local_path)]
-_PathOrPattern = Annotated[PatternText, AfterValidator(_names_of_files), AfterValidator(_local_path)]
+_PathOrPattern = Annotated[PatternText, AfterValidator(_names_of_files), AfterValidator(_path_or_store)]
 
 
 class TableColumns(Model):
@@ -82,7 +89,7 @@ class SourceSpec(Model):
     )
     path: _PathOrPattern = Field(
         description="the folder, the table, a tar or .rec file, or a pattern of tar files such as "
-        "`set/shard-{0000..0041}.tar`"
+        "`set/shard-{0000..0041}.tar`; or a folder of photos in an object store, such as `s3://bucket/photos`"
     )
     name: str | None = Field(
         default=None,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming, refuse_machine_fault
-from faceloom.pipelines.sources.source import labels_of
+from faceloom.pipelines.sources.source import expect, labels_of
 from faceloom.pipelines.store.parquet_tables import write_faces
 from faceloom.pipelines.store.paths import face_table_file
 from faceloom.schemas.errors import PhotoError
@@ -108,6 +109,8 @@ def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
     watch = Stopwatch()
     rows: list[AnalysedPhoto] = []
     same: dict[str, AnalysedPhoto] = {}
+    for source, photos in groupby(task.photos, key=lambda photo: photo.source):
+        expect(context.source(source), [photo.uri for photo in photos])
     for photo in task.photos:
         with naming(photo.photo_id):
             row = _analyse_one(photo, task, same, context, watch)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceloom.pipelines.store.paths import GALLERY
-from faceloom.pipelines.store.storage import Storage, url_of
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
+from faceloom.schemas.urls import url_of
 
 MARK = '<meta name="generator" content="faceloom gallery">'
 """Stands in the first bytes of each page."""

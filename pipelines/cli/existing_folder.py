@@ -14,7 +14,7 @@ def existing_folder(given: Path) -> Path:
     Raises:
         BadParameter: there is no such folder.
     """
-    from faceloom.pipelines.store.storage import url_of
+    from faceloom.schemas.urls import url_of
 
     if not url_of(given) and not os.path.exists(given):  # noqa: PTH110 - Path.exists raises on a name that is too long
         raise typer.BadParameter(f"Directory '{given}' does not exist.")

@@ -19,9 +19,10 @@ from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.checked_shards import check_shards
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.paths import GALLERY
-from faceloom.pipelines.store.storage import Storage, url_of
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.release import Reference, parse_reference
+from faceloom.schemas.urls import url_of
 
 if TYPE_CHECKING:
     from faceloom.pipelines.sources.source import Source

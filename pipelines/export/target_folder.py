@@ -13,10 +13,11 @@ from faceloom.pipelines.store.checked_shards import reading
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import shard_index
-from faceloom.pipelines.store.storage import Storage, url_of
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.regular_files import read_regular_file
+from faceloom.schemas.urls import url_of
 
 EXPORT = "export.json"
 """Holds plan and layout of a folder's samples. Written before the first sample, so a stopped export is recognised."""

@@ -11,6 +11,7 @@ from faceloom.schemas.base import Model
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
+from faceloom.schemas.urls import url_of
 
 
 def load_recipe(recipe: str | Path) -> Recipe:
@@ -58,5 +59,7 @@ def _resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _absolute(folder: Path, path: str) -> str:
+    if url := url_of(path):
+        return url
     # Path.expanduser ends in an error for the home of a user that does not exist; this leaves the path as it is.
     return str((folder / os.path.expanduser(path)).absolute())  # noqa: PTH111

@@ -9,8 +9,9 @@ from faceloom.pipelines.release.diff import SampleSet, build_set, release_set
 from faceloom.pipelines.release.resolve import resolve
 from faceloom.pipelines.release.root import open_root
 from faceloom.pipelines.store.build_record import read_record
-from faceloom.pipelines.store.storage import Storage, url_of
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError
+from faceloom.schemas.urls import url_of
 
 
 def open_side(text: str, root: str | Path | None) -> SampleSet:

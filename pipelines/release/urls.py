@@ -9,8 +9,9 @@ from faceloom.pipelines.release.resolve import usable
 from faceloom.pipelines.store.build_record import ShardRecord
 from faceloom.pipelines.store.file_faults import find_shard_faults
 from faceloom.pipelines.store.paths import shard_tar
-from faceloom.pipelines.store.storage import Storage, url_of
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError, StorageError
+from faceloom.schemas.urls import url_of
 
 
 def usable_shards(root: Storage, reference: str, split: str) -> tuple[ShardRecord, ...]:

@@ -16,6 +16,7 @@ from faceloom.pipelines.render.sample import Sample, parents_of, people_of
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming
+from faceloom.pipelines.sources.source import expect
 from faceloom.pipelines.store.failures import note_failure
 from faceloom.pipelines.store.parquet_tables import read_planned, write_index
 from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces
@@ -130,6 +131,8 @@ def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:
 def _read_photos(
     faces: list[PlannedFace], skip: frozenset[str], context: Context, watch: Stopwatch
 ) -> Iterator[PhotoToRender]:
+    for source in {face.source for face in faces}:
+        expect(context.source(source), [face.uri for face in faces if face.source == source])
     for planned in _chunks(faces):
         first = planned[0]
         with watch.time("read"), naming(f"{first.source}/{first.uri}"):

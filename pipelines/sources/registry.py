@@ -12,6 +12,7 @@ from faceloom.pipelines.sources.celebamask_hq import CelebAMaskHq
 from faceloom.pipelines.sources.flat_folder import FlatFolder
 from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
 from faceloom.pipelines.sources.label_maps import LabelMaps
+from faceloom.pipelines.sources.object_folder import ObjectFolder
 from faceloom.pipelines.sources.other_formats import advice_on_source
 from faceloom.pipelines.sources.path_pattern import PathPattern
 from faceloom.pipelines.sources.recordio import RecordIo
@@ -25,6 +26,7 @@ from faceloom.schemas.errors import SourceError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.regular_files import read_regular_file
 from faceloom.schemas.source_spec import SourceSpec, is_pattern
+from faceloom.schemas.urls import url_of
 
 _MARKS = {
     "celebamask_hq": {"CelebA-HQ-img", "CelebAMask-HQ-mask-anno"},
@@ -55,7 +57,10 @@ def open_source(spec: SourceSpec) -> Source:
 
     Raises:
         SourceError: the path does not exist, or does not hold a source of that kind.
+        StorageError: the path is a URL of no known kind of object store.
     """
+    if url_of(spec.path):
+        return ObjectFolder(spec)
     path = full_path(spec.path)
     exists = is_folder = False
     try:
@@ -87,6 +92,8 @@ def open_source(spec: SourceSpec) -> Source:
 
 def kind_of(source: Source) -> str:
     """The kind of an open source, a key of `ADAPTERS`."""
+    if isinstance(source, ObjectFolder):
+        return source.kind
     return next(kind for kind, adapter in ADAPTERS.items() if type(source) is adapter)
 
 

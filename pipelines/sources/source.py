@@ -7,7 +7,7 @@ import errno
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -45,6 +45,14 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class ExpectingSource(Source, Protocol):
+    """A source that reads photos ahead."""
+
+    def expect(self, uris: Iterable[str]) -> None:
+        """Announce which photos will be read next, in this order."""
+
+
+@runtime_checkable
 class LabelledSource(Source, Protocol):
     """A source that also has labels: the part of the face of each pixel."""
 
@@ -55,6 +63,12 @@ class LabelledSource(Source, Protocol):
             PhotoError: as `read`.
             SourceError: the source itself is gone.
         """
+
+
+def expect(source: Source, uris: Iterable[str]) -> None:
+    """Announce which photos of a source will be read next, in this order. Some sources read them ahead."""
+    if isinstance(source, ExpectingSource):
+        source.expect(uris)
 
 
 def labels_of(source: Source, photo_uri: str) -> LabelFiles | None:

@@ -14,15 +14,16 @@ from functools import lru_cache
 from hashlib import sha256
 from multiprocessing import util
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from faceloom.pipelines.store.lease import hold_lease, refuse_lost
 from faceloom.pipelines.store.object_client import check_url, listed, object_errors, open_store, raise_object_error
 from faceloom.pipelines.store.paths import FOLDERS, LOCK
 from faceloom.pipelines.store.ranged_stream import RangedStream
-from faceloom.pipelines.store.storage import MOST_BYTES, REPAIR, URL_KINDS, Storage, is_partial, url_of
+from faceloom.pipelines.store.storage import MOST_BYTES, REPAIR, URL_KINDS, Storage, is_partial
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.regular_files import check_length
+from faceloom.schemas.urls import url_of
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -32,6 +33,14 @@ _SPOOL = 2**23
 _LONG = 2**25
 """Bytes from which an upload is sent in parts."""
 _Paths = list[str]  # the class has a method called list
+
+
+class ObjectEntry(NamedTuple):
+    """A listed object: path below the root, size in bytes, and a text that changes with the content."""
+
+    path: str
+    size: int
+    e_tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +195,15 @@ class ObjectStorage(Storage):
         with object_errors("cannot be listed", prefix or self.root):
             found = listed(lambda: obstore.list(self._store, prefix=folder).collect())
             return dict(sorted((one["path"], one["size"]) for one in found))
+
+    def entries(self) -> Iterator[ObjectEntry]:
+        """Yield all objects in the order of the store, page by page. Errors as `list`."""
+        import obstore
+
+        with object_errors("cannot be listed", self.root):
+            for page in obstore.list(self._store, chunk_size=1000):
+                for one in page:
+                    yield ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"'))
 
     def names(self) -> _Paths:
         """Sorted names of everything that lies directly in the root, objects and folders."""

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from faceloom.pipelines.store.paths import BUILD_RECORD, DATA_CARD, FOLDERS, GALLERY, LAST_RUN, LOCK, MARKER, REJECTS
-from faceloom.pipelines.store.storage import Storage, is_partial, url_of
+from faceloom.pipelines.store.storage import Storage, is_partial
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.urls import url_of
 
 _MARK = {"what": "an output folder of faceloom", "format": 1}
 _MOST_MARK_BYTES = 4096
@@ -28,9 +29,9 @@ def check_output(recipe: Recipe, out: str) -> None:
     """
     Storage(out).check_folder()
     for number, spec in enumerate(recipe.sources):
-        source = Path(spec.path).expanduser().resolve()
         # Path.is_dir raises on a name that is too long.
-        if os.path.isdir(source) and not url_of(out) and Path(out).resolve().is_relative_to(source):  # noqa: PTH112
+        place = url_of(spec.path) or str(Path(spec.path).expanduser().resolve())
+        if (url_of(place) or os.path.isdir(place)) and Storage(place).holds(out):  # noqa: PTH112
             remedy = "Choose a folder outside the source"
             where = f"$.sources[{number}].path"
             raise RecipeError("the output folder lies inside this source", where=where, value=out, remedy=remedy)

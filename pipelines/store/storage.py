@@ -17,6 +17,7 @@ from faceloom.pipelines.store.paths import FOLDERS, LOCK
 from faceloom.pipelines.store.storage_errors import raise_storage_error, storage_errors
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.regular_files import check_regular, open_regular_file
+from faceloom.schemas.urls import url_of
 
 MOST_BYTES = 2**30
 """Bytes of a file that is read at once: tables and parts have tens of megabytes; larger files are read in ranges."""
@@ -27,16 +28,8 @@ _PARTIAL = re.compile(r"\.partial-(probe|[0-9]+-[0-9]+)$")
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.ENOENT}
 _CANNOT_LINK = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _Paths = list[str]  # the class has a method called list
-_URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")
 URL_KINDS: list[type[Storage]] = []
 """What serves URLs: `ObjectStorage`, which puts itself here."""
-
-
-def url_of(place: str | os.PathLike[str]) -> str | None:
-    """A place as a URL, such as `s3://bucket/folder`; None for a path. `pathlib` leaves one of its two slashes."""
-    text = os.fspath(place)
-    found = _URL.match(text)
-    return f"{found[1]}://{text[found.end() :]}" if found else None
 
 
 @dataclass(frozen=True, slots=True)

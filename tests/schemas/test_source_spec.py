@@ -137,7 +137,7 @@ def test_is_pattern(path: str, several: bool) -> None:
     ("path", "message"),
     [
         ("https://example.org/faces.zip", "an address, not a path"),
-        ("gs://bucket/faces", "an address, not a path"),
+        ("ftp://host/faces", "an address, not a path"),
         ("a\0b", "no NUL character"),
         ("x" * 100_000, "at most 4,095 bytes, not 100,000"),
         ("a/" + "é" * 200, "at most 255 bytes, not 400"),

@@ -1,0 +1,183 @@
+"""Photos in a bucket: listed as in a folder, read ahead, and found changed by their hash."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from faceloom.pipelines.analyse.verified_photos import read_unchanged
+from faceloom.pipelines.context import Context
+from faceloom.pipelines.sources import object_folder
+from faceloom.pipelines.sources.object_folder import ObjectFolder
+from faceloom.pipelines.sources.registry import kind_of, open_source
+from faceloom.pipelines.store import object_client
+from faceloom.pipelines.store.output_folder import check_output
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import PhotoError, RecipeError, SourceError, StorageError, WorkerError
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.recipe import parse_recipe
+from faceloom.schemas.source_spec import SourceSpec
+from tests.object_stores import Fault, fresh_clients, gcs_server, s3_server
+
+FAULT = Fault()
+FILES = {
+    "Ada/Ada_0001.jpg": b"one", "Ada/holiday/beach photo.png": b"two", "Grace/été.jpeg": b"three",
+    "Zoë Ω/写真.webp": b"four", "Ada.jpg": b"five", "Ada/notes.txt": b"text", "Ada/empty.jpg": b"",
+    "Ada/.hid.jpg": b"x",
+    "Ada/._fork.jpg": b"x", ".cache/a.jpg": b"x", ".cache/b.jpg": b"x",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["s3", "gs"])
+def photos(request: pytest.FixtureRequest) -> Iterator[Storage]:
+    with {"s3": s3_server, "gs": gcs_server}[request.param](FAULT.proxy) as url:
+        yield lay(Storage(f"{url}/sets/photos"), FILES)
+
+
+def lay(storage: Storage, files: dict[str, bytes]) -> Storage:
+    for path, data in files.items():
+        with storage.write(path) as stream:
+            stream.write(data)
+    return storage
+
+
+def source_at(storage: Storage, kind: str = "auto", **changes: Any) -> ObjectFolder:
+    made = open_source(SourceSpec.model_validate({"path": storage.root, "kind": kind, **changes}))
+    assert isinstance(made, ObjectFolder)
+    return made
+
+
+@pytest.mark.parametrize("kind", ["people", "flat"])
+def test_it_lists_what_a_folder_would(photos: Storage, kind: str, tmp_path: Path) -> None:
+    for path, data in FILES.items():
+        (tmp_path / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / path).write_bytes(data)
+    spec = SourceSpec.model_validate({"path": str(tmp_path / "photos"), "kind": kind, "licence": "CC0"})
+
+    def facts(rows: Iterator[Photo | Reject]) -> list[Any]:
+        found = [
+            (row.uri, row.identity, row.size, row.licence) if isinstance(row, Photo) else (row.uri, row.code)
+            for row in rows
+        ]
+        return sorted(found, key=lambda fact: str(fact[0]))
+
+    got, want = source_at(photos, kind, licence="CC0"), open_source(spec)
+    assert facts(got.scan()) == facts(want.scan())
+    assert got.name == want.name == "photos" and kind_of(got) == kind
+    listed = [row.uri for row in got.scan() if isinstance(row, Photo)]
+    assert listed == sorted(listed) and len(listed) == 5
+    assert [got.read(uri) for uri in listed] == [FILES[uri] for uri in listed]
+
+
+def test_the_kind_is_detected(photos: Storage) -> None:
+    assert source_at(photos).kind == "people"
+    flat = lay(Storage(f"{photos.root}-flat"), {"a.jpg": b"a", "b.jpg": b"b", "c/d.jpg": b"d"})
+    assert source_at(flat).kind == "flat"
+    with pytest.raises(SourceError, match="cannot be read from an object store"):
+        source_at(photos, "table")
+
+
+def test_uris_can_be_chosen(photos: Storage) -> None:
+    rows = source_at(photos, include=["*Ada*"], exclude=["*.txt", "*.jpg"]).scan()
+    assert [row.uri for row in rows if row.uri != ".cache"] == ["Ada/holiday/beach photo.png"]
+
+
+def test_the_stamp_changes_with_the_content(photos: Storage) -> None:
+    def stamps() -> dict[str, str]:
+        return {row.uri: row.stamp for row in source_at(photos).scan() if isinstance(row, Photo)}
+
+    before = stamps()
+    lay(photos, {"Ada.jpg": b"FIVE"})
+    after = stamps()
+    lay(photos, {"Ada.jpg": FILES["Ada.jpg"]})
+    assert {uri for uri in before if before[uri] != after[uri]} == {"Ada.jpg"} and all(before.values())
+
+
+def test_a_photo_that_changes_after_its_analysis_is_found_by_its_hash(photos: Storage) -> None:
+    import hashlib
+
+    recipe = parse_recipe(
+        {"name": "x", "sources": [{"path": photos.root}], "masks": [{"kind": "polygon", "shape": "A"}]}
+    )
+    context = Context(recipe.model_dump_json(exclude_unset=True, by_alias=True), "out")
+    sha256 = hashlib.sha256(b"five").hexdigest()
+    assert read_unchanged(context, "photos", "Ada.jpg", sha256) == b"five"
+    lay(photos, {"Ada.jpg": b"FIVE"})
+    with pytest.raises(PhotoError, match="changed after it was analysed"):
+        read_unchanged(context, "photos", "Ada.jpg", sha256)
+    lay(photos, {"Ada.jpg": FILES["Ada.jpg"]})
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(
+        object_client, "RETRY", {"max_retries": 1, "backoff": {"init_backoff": timedelta(milliseconds=1)}}
+    )
+    with fresh_clients():
+        yield
+    FAULT.answers, FAULT.delay = (lambda method, path: None), 0.0
+
+
+def test_photos_that_cannot_be_read(photos: Storage, quick: None) -> None:
+    source = source_at(photos)
+    with pytest.raises(PhotoError) as caught:
+        source.read("gone.jpg")
+    assert caught.value.code == "vanished"
+    FAULT.answers = lambda method, path: 403
+    with pytest.raises(PhotoError) as caught:
+        source.read("Ada.jpg")
+    assert caught.value.code == "unreadable"
+    with pytest.raises(SourceError, match="cannot be listed"):
+        list(source.scan())
+
+
+def test_a_store_that_is_away_is_no_fault_of_the_photo(photos: Storage, quick: None) -> None:
+    recipe = parse_recipe({"name": "x", "sources": [{"path": photos.root, "kind": "flat"}], "masks": []})
+    context = Context(recipe.model_dump_json(exclude_unset=True, by_alias=True), "out")
+    FAULT.answers = lambda method, path: 503
+    with pytest.raises(WorkerError, match=r"photos/Ada\.jpg: .*503"):
+        read_unchanged(context, "photos", "Ada.jpg", "0" * 64)
+
+
+def test_an_object_that_is_too_long_is_not_read(photos: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_folder, "MOST_BYTES", 3)
+    with pytest.raises(PhotoError) as caught:
+        source_at(photos).read("Ada.jpg")
+    assert caught.value.code == "too_many_bytes"
+
+
+def test_photos_are_read_ahead(photos: Storage, quick: None) -> None:
+    many = {f"{number:03d}.jpg": np.random.default_rng(number).bytes(20_000) for number in range(30)}
+    source = source_at(lay(Storage(f"{photos.root}-many"), many), "flat")
+    FAULT.seen.clear()
+    source.expect(many)
+    assert [source.read(uri) for uri in many] == [*many.values()]
+    assert len(FAULT.seen) == len(many), "one request for each photo"
+
+
+def test_no_output_goes_among_the_photos(photos: Storage) -> None:
+    recipe = parse_recipe({"name": "x", "sources": [{"path": photos.root}]})
+    for inside in (photos.root, f"{photos.root}/out"):
+        with pytest.raises(RecipeError, match="the output folder lies inside this source"):
+            check_output(recipe, inside)
+    check_output(recipe, f"{photos.root}-out")
+
+
+def test_it_pickles(photos: Storage) -> None:
+    source = source_at(photos)
+    source.expect(FILES)
+    again = pickle.loads(pickle.dumps(source))
+    assert again.read("Ada.jpg") == b"five" and again.kind == source.kind
+
+
+def test_urls_of_other_kinds_are_refused() -> None:
+    with pytest.raises(RecipeError, match="an address, not a path"):
+        parse_recipe({"name": "x", "sources": [{"path": "http://host/photos"}]})
+    with pytest.raises(StorageError, match="does not name a folder"):
+        open_source(SourceSpec(path="s3://bucket//a"))
