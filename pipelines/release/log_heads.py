@@ -58,7 +58,7 @@ def read_heads(storage: Storage) -> dict[str, Head]:
             place, fault = first_fault(error)
             text = f"{place_text((_LOGS, *place))}: {fault}"
         remedy = "Get an undamaged copy of the file"
-        raise StorageError(f"damaged marker: {text}", where=str(storage.local(MARKER)), remedy=remedy) from None
+        raise StorageError(f"damaged marker: {text}", where=storage.place(MARKER), remedy=remedy) from None
     return heads
 
 
