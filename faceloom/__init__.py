@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from faceloom.pipelines.read.split_reader import open_split as open_split
     from faceloom.pipelines.recipe.load import load_recipe as load_recipe
     from faceloom.pipelines.release.open_release import open_release as open_release
+    from faceloom.pipelines.run.runners import Dask as Dask
     from faceloom.pipelines.training.api import train as train
     from faceloom.schemas.errors import FaceloomError as FaceloomError
     from faceloom.schemas.recipe import Recipe as Recipe
@@ -36,6 +37,7 @@ if os.path.isfile(os.path.join(_checkout, "pyproject.toml")):  # noqa: PTH113, P
 
 _PLACES = {
     "AnalysePhotos": "faceloom.pipelines.beam",
+    "Dask": "faceloom.pipelines.run.runners",
     "FaceloomError": "faceloom.schemas.errors",
     "Recipe": "faceloom.schemas.recipe",
     "RenderParts": "faceloom.pipelines.beam",
@@ -52,6 +54,7 @@ _PLACES = {
 
 __all__ = [
     "AnalysePhotos",
+    "Dask",
     "FaceloomError",
     "Recipe",
     "RenderParts",

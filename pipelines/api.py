@@ -18,6 +18,8 @@ from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.export.target_folder import check_target, mark_target
 from faceloom.pipelines.preview import Preview, preview
 from faceloom.pipelines.recipe.load import load_recipe
+from faceloom.pipelines.run.run_tasks import check_workers, shared_folder
+from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Progress, Watcher, watcher_of
 from faceloom.pipelines.run.worker_pool import processors
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
@@ -38,7 +40,7 @@ class CheckedBuild:
     """A build whose recipe, sources and output folder are checked. No work is done yet."""
 
     context: Context
-    workers: int
+    workers: Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def build(
     sources: Sources | None = None,
     *,
     out: str | Path,
-    workers: int | None = None,
+    workers: Workers | None = None,
     resume: bool = True,
     verify: bool = True,
     replace: bool = False,
@@ -74,7 +76,8 @@ def build(
         sources: a folder, table, tar shard or .rec file, a list of them, or a mapping from source names to them.
             Replaces the sources of the recipe.
         out: the output folder. It is created if missing.
-        workers: number of worker processes; default: number of processors. Does not change the result.
+        workers: number of worker processes on this machine; default: number of processors. Or a `Dask` cluster. Does
+            not change the result.
         resume: reuse what earlier runs finished; otherwise build everything again.
         verify: read every byte of shards that earlier runs finished, and render damaged ones again.
         replace: replace a finished build of another recipe or of other sources; otherwise such a folder is refused.
@@ -89,7 +92,7 @@ def build(
         StorageError: the output cannot be written; what was finished is kept. Or the folder holds the build of another
             recipe.
         ModelFileError: the landmark model is missing.
-        WorkerError: a worker process died.
+        WorkerError: a worker process died, or the cluster cannot be used.
     """
     checked = check_build(recipe, sources, out=out, workers=workers, replace=replace)
     watcher = watcher_of(progress)
@@ -103,7 +106,7 @@ def plan(
     sources: Sources | None = None,
     *,
     out: str | Path,
-    workers: int | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> Preview:
     """Count what `build` would make with the same arguments. Photos are analysed and the result is kept; see `build`.
@@ -166,23 +169,29 @@ def check_build(
     sources: Sources | None = None,
     *,
     out: str | Path,
-    workers: int | None = None,
+    workers: Workers | None = None,
     replace: bool = True,
 ) -> CheckedBuild:
-    """Check everything that can be checked before any work, and start the server of worker processes."""
+    """Check everything that can be checked before any work, and start the server of worker processes.
+
+    The output folder and the cluster, if there is one, get to know each other: its workers need the whole path.
+    """
     Storage(str(out))
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if sources is not None:
         loaded = loaded.model_copy(update={"sources": source_specs(sources)})
-    number = processors() if workers is None else workers
-    if number < 1:
-        raise RecipeError("the number of worker processes is at least 1", where="workers", value=number)
-    start_workers(loaded, number)
+    if workers is None:
+        workers = processors()
+    if isinstance(workers, int) and workers < 1:
+        raise RecipeError("the number of worker processes is at least 1", where="workers", value=workers)
+    folder, workers = shared_folder(str(out), workers)
+    start_workers(loaded, workers)
     try:
-        context = prepare(loaded, str(out))
+        context = prepare(loaded, folder)
         if not replace:
             refuse_other_recipe(context.storage, loaded)
-        return CheckedBuild(context, number)
+        check_workers(workers)
+        return CheckedBuild(context, workers)
     except RecipeError as error:
         file = "" if isinstance(recipe, Recipe) or not error.where.startswith("$") else f"{recipe}: "
         where = f"{file}{error.where}"

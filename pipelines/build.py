@@ -29,6 +29,7 @@ from faceloom.pipelines.render.part_task import PartTask, ShardTask, render_part
 from faceloom.pipelines.render.real_sizes import count_heights
 from faceloom.pipelines.render.resources import file_digests
 from faceloom.pipelines.run.run_tasks import run_tasks
+from faceloom.pipelines.run.runners import Workers, here
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.run.worker_pool import start_server
 from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
@@ -84,9 +85,9 @@ class BuildResult:
     out: str = ""
 
 
-def start_workers(recipe: Recipe, workers: int) -> None:
+def start_workers(recipe: Recipe, workers: Workers) -> None:
     """Start the server of worker processes, which loads while this process scans. Call it as early as possible."""
-    if workers > 1:
+    if here(workers) > 1:
         augmentation = ["faceloom.pipelines.preload.augmentation"] if recipe.augment else []
         start_server(["faceloom.pipelines.preload.faces", *augmentation])
 
@@ -129,7 +130,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
     return context
 
 
-def plan_build(context: Context, *, workers: int, watcher: Watcher) -> tuple[Survey, Plan]:
+def plan_build(context: Context, *, workers: Workers, watcher: Watcher) -> tuple[Survey, Plan]:
     """Scan, analyse and plan. Writes only the face table and, for morphs, the table of neighbours.
 
     Raises:
@@ -139,7 +140,7 @@ def plan_build(context: Context, *, workers: int, watcher: Watcher) -> tuple[Sur
         return _survey_and_plan(context, workers, watcher)
 
 
-def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[Survey, Plan]:
+def _survey_and_plan(context: Context, workers: Workers, watcher: Watcher) -> tuple[Survey, Plan]:
     forget_failed(context.storage)
     found = survey(context, workers=workers, watcher=watcher)
     watcher.stage("plan", None, "faces")
@@ -157,13 +158,13 @@ def _survey_and_plan(context: Context, workers: int, watcher: Watcher) -> tuple[
 
 
 def run_build(
-    context: Context, *, workers: int, resume: bool, watcher: Watcher, verify: bool = True, replace: bool = True
+    context: Context, *, workers: Workers, resume: bool, watcher: Watcher, verify: bool = True, replace: bool = True
 ) -> BuildResult:
     """Build what the recipe asks for and earlier runs have not finished.
 
     Args:
         context: from `prepare`.
-        workers: number of worker processes.
+        workers: number of worker processes, or a cluster.
         resume: reuse what earlier runs finished; otherwise build everything again.
         watcher: receives the progress.
         verify: read every byte of shards that earlier runs finished, and render damaged ones again.
@@ -278,7 +279,7 @@ def render_tasks(plan: Plan, context: Context, *, resume: bool = True) -> Render
 
 
 def _render(
-    plan: Plan, context: Context, *, workers: int, resume: bool, watcher: Watcher
+    plan: Plan, context: Context, *, workers: Workers, resume: bool, watcher: Watcher
 ) -> tuple[int, int, dict[str, float]]:
     """Render what is missing; returns samples rendered and reused, and seconds by kind of work."""
     todo = render_tasks(plan, context, resume=resume)
@@ -306,10 +307,10 @@ def _write_rejects(storage: Storage, rejects: list[Reject]) -> None:
         write_rejects(storage, reject_table(stage), [reject for reject in rejects if reject.stage == stage])
 
 
-def _write_last_run(storage: Storage, report: BuildResult, workers: int) -> None:
+def _write_last_run(storage: Storage, report: BuildResult, workers: Workers) -> None:
     commit, dirty = checkout()
     run = LastRun(
-        workers=workers,
+        workers=here(workers),
         photos_analysed=report.analysed,
         samples_rendered=report.rendered,
         samples_reused=report.reused,

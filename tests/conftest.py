@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from faceloom.pipelines.run.run_tasks import _Run
+from faceloom.pipelines.run.local_run import _Run
+from tests.dask_cluster import Cluster, cluster_of
 
 # Two processes run tests. Libraries with a thread for each processor would wait for each other.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -91,3 +92,11 @@ def write_run(
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny network that masks eye-level crops of 16 x 16 at random."""
     return write_run(tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Dask cluster of two workers on this machine; tests must not change it."""
+    pytest.importorskip("distributed")
+    with cluster_of(tmp_path_factory.mktemp("dask") / "cluster", workers=2) as cluster:
+        yield cluster

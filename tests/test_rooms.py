@@ -46,6 +46,7 @@ SLOW = (
     "pyarrow",
     "albumentations",
     "faiss",
+    "distributed",
 )
 """Packages that take long to import, and so are imported where they are used."""
 

@@ -12,6 +12,7 @@ from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.analyse.aligned_check import unaligned_sources
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.run_tasks import run_tasks
+from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.registry import kind_of
 from faceloom.pipelines.sources.source import notices_of_scan
@@ -44,7 +45,7 @@ class Survey:
     warnings: tuple[str, ...] = ()
 
 
-def survey(context: Context, *, workers: int, watcher: Watcher) -> Survey:
+def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     """List all sources, and analyse the photos that are not in the face table.
 
     Raises:

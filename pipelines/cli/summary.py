@@ -234,7 +234,7 @@ def _times(last_run: LastRun) -> list[RenderableType]:
     facts = {
         "photos analysed": last_run.photos_analysed,
         "samples rendered": last_run.samples_rendered,
-        "workers": last_run.workers,
+        "workers": last_run.workers or "of a cluster",
     }
     work = dict(sorted(last_run.work_seconds.items(), key=lambda item: -item[1]))
     return [

@@ -26,6 +26,7 @@ from faceloom.pipelines.plan.textures import (
 )
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.run_tasks import run_tasks
+from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.failures import refuse_failed
@@ -118,7 +119,7 @@ class BlockGroups(Sequence[Faces]):
 
 
 def find_neighbours(
-    context: Context, morph: Morph, faces: Sequence[PlannedFace], *, workers: int, watcher: Watcher
+    context: Context, morph: Morph, faces: Sequence[PlannedFace], *, workers: Workers, watcher: Watcher
 ) -> SplitNeighbours:
     """Find the nearest faces of every face of one split.
 
@@ -129,7 +130,7 @@ def find_neighbours(
         context: of the build.
         morph: the recipe's `morph`.
         faces: of the split, with landmarks.
-        workers: number of worker processes.
+        workers: number of worker processes, or a cluster.
         watcher: receives progress.
 
     Raises:
@@ -202,7 +203,7 @@ def metric_of(morph: Morph) -> Metric:
 
 
 def _make_missing_textures(
-    context: Context, tasks: Sequence[TextureTask], workers: int, watcher: Watcher
+    context: Context, tasks: Sequence[TextureTask], workers: Workers, watcher: Watcher
 ) -> dict[str, float]:
     to_do = [task for task in tasks if not has_textures(context.storage, task.name)]
     watcher.stage("textures", sum(task.faces for task in to_do), "faces")
@@ -216,7 +217,7 @@ def _make_textures(task: TextureTask, context: Context) -> tuple[str, None, dict
 
 
 def _search_missing_groups(
-    context: Context, name: str, faces: int, workers: int, watcher: Watcher
+    context: Context, name: str, faces: int, workers: Workers, watcher: Watcher
 ) -> tuple[list[Neighbour], dict[str, float]]:
     storage = context.storage
     tasks = [SearchTask(name, number) for number in range(len(BlockGroups(storage, name)))]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import ChosenFaces, draw_masks
 from faceloom.pipelines.plan.neighbour_search import SplitNeighbours, find_neighbours
+from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.keys import generator, morph_key
 from faceloom.schemas.morph import Morph, Weight
@@ -19,14 +20,14 @@ from faceloom.transforms.neighbours.faces import Neighbour
 
 
 def with_morphs(
-    context: Context, chosen: ChosenFaces, *, workers: int, watcher: Watcher
+    context: Context, chosen: ChosenFaces, *, workers: Workers, watcher: Watcher
 ) -> tuple[ChosenFaces, Mapping[str, float]]:
     """Add the morphs that a recipe asks for. Both parents of a morph are in the split of the morph.
 
     Args:
         context: of the build; its recipe has a `morph`.
         chosen: the faces.
-        workers: number of worker processes.
+        workers: number of worker processes, or a cluster.
         watcher: receives progress.
 
     Returns:

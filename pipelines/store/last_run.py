@@ -18,7 +18,7 @@ class LastRun(BaseModel):
     """What the last run did.
 
     Attributes:
-        workers: number of worker processes.
+        workers: number of worker processes; 0 if the workers of a cluster did the work.
         photos_analysed, samples_rendered, samples_reused: by this run.
         wall_seconds: by stage, on the clock.
         work_seconds: by kind of work, summed over worker processes.

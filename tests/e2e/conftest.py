@@ -43,7 +43,7 @@ class Ran:
 def words_of(arguments: tuple[object, ...]) -> list[str]:
     """The words of a command, which takes one worker if it is not given another number."""
     words = [str(argument) for argument in arguments]
-    if words[0] in ("build", "plan") and "--workers" not in words:
+    if words[0] in ("build", "plan") and not {"--workers", "--runner"} & {*words}:
         words += ["--workers", "1"]
     return words
 

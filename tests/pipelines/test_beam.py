@@ -14,6 +14,7 @@ import faceloom
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, SourceError
 from faceloom.schemas.recipe import parse_recipe
+from tests.pipelines.run.chain_check import steps_of_chain
 
 pytestmark = pytest.mark.usefixtures("beam")
 RECIPE = parse_recipe(
@@ -52,6 +53,17 @@ def test_the_example_makes_what_a_build_makes(table: Path, tmp_path: Path) -> No
     assert names["built"].record.written == 6
     faceloom.build(RECIPE, table, out=tmp_path / "plain", workers=1)
     assert files(tmp_path / "beam") == files(tmp_path / "plain")
+
+
+@pytest.mark.parametrize("name", ["AnalysePhotos", "RenderParts"])
+def test_they_are_linear_chains(name: str, table: Path, tmp_path: Path) -> None:
+    import apache_beam as beam
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    pipeline | getattr(faceloom, name)(RECIPE, table, out=tmp_path / "out")
+    [step] = steps_of_chain(pipeline)
+    assert name in step
 
 
 @pytest.mark.parametrize("name", ["AnalysePhotos", "RenderParts"])

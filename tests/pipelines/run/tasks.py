@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.pipelines.run.progress import tick
+from faceloom.pipelines.run.unforeseen import naming
 from faceloom.schemas.errors import FaceloomError
 
 Task = tuple[str, int]
@@ -89,3 +90,42 @@ def double(number: int) -> int:
 
 def refuse(message: str) -> Any:
     raise ValueError(message)
+
+
+def tick_until(task: Task, folder: Path) -> tuple[str, Task, dict[str, float]]:
+    """Tick twenty times a second until a file `go` is there, for a minute at most, and leave a file."""
+    (folder / f"began-{task[1]}").touch()
+    end = time.monotonic() + 60
+    while not (folder / "go").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+        tick()
+    (folder / f"ended-{task[1]}").touch()
+    return pass_on(task)
+
+
+def die_once(task: Task, folder: Path) -> Any:
+    """Kill the process of the first attempt at task 1."""
+    if task[1] == 1 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return leave_a_file(task, folder)
+
+
+def take_memory(task: Task, folder: Path) -> Any:
+    """Take more memory than some processes may have, without touching it."""
+    import numpy as np
+
+    with (folder / f"tried-{task[0]}-{task[1]}").open("a") as stream:
+        stream.write("x")
+    with naming(f"part {task[1]}"):
+        np.zeros(2**33, np.uint8)
+    return leave_a_file(task, folder)
+
+
+def fill_memory(task: Task) -> Any:
+    """Take more and more memory, and use it."""
+    held = []
+    for _ in range(40):
+        held.append(bytearray(os.urandom(2**20) * 50))
+        time.sleep(0.05)
+    return pass_on(task)
