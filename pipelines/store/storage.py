@@ -6,8 +6,8 @@ import contextlib
 import errno
 import os
 import re
+import secrets
 import stat
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -225,14 +225,12 @@ class Storage:
                 errors pass through.
         """
         final = self.local(path)
-        # The name of a partial file must differ between writers of one file, and is never part of a result.
-        partial = final.with_name(f"{final.name}.partial-{os.getpid()}-{threading.get_ident()}")
+        # The name of a partial file must differ between writers of one file, also on machines that share the folder and
+        # have processes of the same number. It is never part of a result.
+        partial = final.with_name(f"{final.name}.partial-{os.getpid()}-{secrets.randbits(47)}")
         with storage_errors("cannot be written", path, final.parent):
             _make_folder(final.parent)
-            partial.unlink(
-                missing_ok=True
-            )  # of a killed writer with the same numbers; or a link, which is not followed
-            stream = partial.open("xb")
+            stream = partial.open("xb")  # whatever has this name already, a link for example, is not written to
         try:
             try:
                 yield stream

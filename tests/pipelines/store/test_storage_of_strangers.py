@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,13 +60,27 @@ def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
     assert storage.list("shards") == ["shards/a.tar"] and (tmp_path / "disk/shards/a.tar").is_file()
 
 
-def test_a_link_under_the_name_of_a_partial_file_is_not_written_through(storage: Storage, tmp_path: Path) -> None:
+def test_a_link_under_the_name_of_a_partial_file_is_not_written_through(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "victim").write_text("precious")
     Path(storage.root).mkdir()
-    partial = Path(storage.root, f"a.tar.partial-{os.getpid()}-{threading.get_ident()}")
-    partial.symlink_to(tmp_path / "victim")
-    put(storage, "a.tar")
-    assert (tmp_path / "victim").read_text() == "precious" and storage.read_bytes("a.tar") == b"data"
+    monkeypatch.setattr("secrets.randbits", lambda bits: 7)
+    Path(storage.root, f"a.tar.partial-{os.getpid()}-7").symlink_to(tmp_path / "victim")
+    with pytest.raises(StorageError, match="cannot be written"):
+        put(storage, "a.tar")
+    assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_writers_of_one_file_with_the_same_numbers_do_not_meet(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machines that share a folder have processes and threads of the same numbers."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with storage.write("a.tar") as first, storage.write("a.tar") as second:
+        first.write(b"data")
+        second.write(b"data")
+    assert storage.read_bytes("a.tar") == b"data" and storage.partials() == []
 
 
 def test_what_is_no_regular_file_is_not_read(storage: Storage) -> None:
