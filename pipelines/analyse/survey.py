@@ -10,9 +10,10 @@ from functools import partial
 from faceloom.pipelines.analyse import face_table
 from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.analyse.aligned_check import unaligned_sources
+from faceloom.pipelines.analyse.unseen_photos import refuse_unseen
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.run_tasks import run_tasks
-from faceloom.pipelines.run.runners import Workers
+from faceloom.pipelines.run.runners import Workers, here
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.registry import kind_of
 from faceloom.pipelines.sources.source import notices_of_scan
@@ -84,6 +85,8 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     if tasks:
         watcher.stage("analyse", new, "photos")
         seconds = run_tasks(tasks, partial(_analyse, context=context), workers=workers, on_count=watcher.done)
+        if not here(workers):
+            refuse_unseen(context, [task.path for task in tasks])
         analysed |= face_table.load_analysed(context.storage, (task.path for task in tasks), photos)
     warnings = (*notices, *namesakes(photos), *unaligned_sources(context, photos, analysed))
     for warning in warnings:
