@@ -304,4 +304,4 @@ def _probed(folder: str) -> Iterator[Needs]:
         yield replace(needs, folder=folder, probe=probe, token=token)
     finally:
         with contextlib.suppress(StorageError):
-            storage.remove(probe)
+            storage.sweep_partials()  # the probe, and what dead workers left

@@ -10,6 +10,7 @@ from typing import Any
 
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.unforeseen import naming
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError
 
 Task = tuple[str, int]
@@ -104,10 +105,13 @@ def tick_until(task: Task, folder: Path) -> tuple[str, Task, dict[str, float]]:
 
 
 def die_once(task: Task, folder: Path) -> Any:
-    """Kill the process of the first attempt at task 1."""
-    if task[1] == 1 and not (folder / "died").exists():
-        (folder / "died").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+    """Kill the process of the first attempt at task 1, in the middle of a file."""
+    with Storage(str(folder)).write(f"work/{task[1]}") as stream:
+        stream.write(b"half")
+        if task[1] == 1 and not (folder / "died").exists():
+            (folder / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        stream.write(b" and half")
     return leave_a_file(task, folder)
 
 

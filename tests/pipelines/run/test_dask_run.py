@@ -89,14 +89,21 @@ def test_an_interrupted_run_leaves_no_task_behind(dask_cluster: Cluster, tmp_pat
     assert len(list(tmp_path.glob("began-*"))) == 2, "waiting tasks never ran"
 
 
-def test_a_worker_that_is_killed_is_replaced_by_another(own_cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["do", pytest.param("then", marks=pytest.mark.slow)])
+def test_the_tasks_of_a_worker_that_is_killed_run_again(own_cluster: Cluster, tmp_path: Path, place: str) -> None:
     own_cluster.add_worker()
     own_cluster.add_worker()
-    do, then = partial(die_once, folder=tmp_path), partial(count_group, folder=tmp_path)
-    run_on_dask(TASKS, do, cluster=own_cluster.dask, then=then)
-    assert (tmp_path / "died").exists()
-    assert (tmp_path / "a.then").read_text() == "6\n"
+    out = tmp_path / "out"
+    out.mkdir()
+    tasks = [(f"{number}", number) for number in range(6)]
+    do = partial(die_once if place == "do" else leave_a_file, folder=out)
+    then = partial(count_group if place == "do" else die_once, folder=out)
+    run_on_dask(tasks, do, cluster=replace(own_cluster.dask, folder=str(out)), then=then)
     assert [worker.poll() is None for worker in own_cluster.workers].count(True) == 1
+    assert (out / "died").exists()
+    written = {path.name: path.read_text() for path in (out / "work").iterdir()}
+    assert written == dict.fromkeys("012345", "half and half")
+    assert place == "then" or all((out / f"{key}.then").read_text() == "1\n" for key, _ in tasks)
 
 
 def test_a_worker_with_too_little_memory_hands_its_tasks_to_others(own_cluster: Cluster, tmp_path: Path) -> None:
@@ -117,14 +124,10 @@ def statuses(cluster: Cluster) -> dict[str, Any]:
         return workers
 
 
-def test_without_workers_a_run_ends_with_a_message(own_cluster: Cluster) -> None:
+def test_without_workers_or_scheduler_a_run_ends_with_a_message(own_cluster: Cluster) -> None:
     with pytest.raises(WorkerError, match=r"no Dask worker takes tasks .got no workers for 1 seconds.*`dask worker"):
         run_on_dask(TASKS, pass_on, cluster=Dask(own_cluster.address, patience=1))
-
-
-def test_a_lost_scheduler_ends_a_run_with_a_message(own_cluster: Cluster) -> None:
-    timer = threading.Timer(1, lambda: os.killpg(own_cluster.scheduler.pid, signal.SIGKILL))
-    timer.start()
+    threading.Timer(0.7, lambda: os.killpg(own_cluster.scheduler.pid, signal.SIGKILL)).start()
     begin = time.monotonic()
     with pytest.raises(WorkerError, match=r"the Dask scheduler is lost .*Run the same command again"):
         run_on_dask(TASKS, pass_on, cluster=own_cluster.dask)
@@ -171,6 +174,7 @@ def test_a_worker_of_another_version_is_an_error_before_work_begins(own_cluster:
     assert not (tmp_path / "a-0").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_that_comes_later_checks_itself_before_its_first_task(own_cluster: Cluster, tmp_path: Path) -> None:
     own_cluster.add_worker(threads=2)
     run = partial(run_on_dask, TASKS, partial(leave_a_file, folder=tmp_path), cluster=own_cluster.dask)
