@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -29,7 +30,7 @@ class Cluster:
         file = folder / "scheduler.json"
         words = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show", "--scheduler-file", str(file))
         self.scheduler = self._start("dask_scheduler", *words)
-        wait_for(file.exists)
+        wait_for(lambda: file.exists() and file.read_text().rstrip().endswith("}"))  # it is written while we look
         self.address = str(json.loads(file.read_text())["address"])
 
     def _start(self, program: str, *words: str, **variables: str) -> subprocess.Popen[bytes]:
@@ -37,7 +38,13 @@ class Cluster:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", **variables}
         log = self._log
         return subprocess.Popen(
-            command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for the tests
+            preexec_fn=_die_with_parent,
         )
 
     def add_worker(
@@ -77,6 +84,12 @@ def cluster_of(folder: Path, workers: int, **options: Any) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.close()
+
+
+def _die_with_parent() -> None:
+    """Let the kernel kill this process when the one that started it ends for any reason."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:

@@ -22,7 +22,7 @@ from faceloom.pipelines.run.dask_worker import (
     answer,
     fault_of_worker,
     is_running,
-    other_versions,
+    other_versions_of_scheduler,
     versions,
 )
 from faceloom.pipelines.run.runners import Dask, Do, OnCount, Then
@@ -66,7 +66,7 @@ def run_on_dask(
     """
     seconds: Counter[str] = Counter()
     groups: dict[str, Any] = {}
-    with _connected(cluster) as client, _probed(cluster.folder) as needs:
+    with _connected(cluster) as client, _probed(cluster) as needs:
         _check(client, cluster, needs)
         run = _Run(client, cluster, needs, on_count)
         for key, value, spent in run.map(do, tasks):
@@ -215,14 +215,18 @@ class _Run:
 def _check(client: Any, cluster: Dask, needs: Needs) -> None:
     where = f"Dask scheduler {cluster.scheduler}"
     try:
-        ask = partial(client.run_on_scheduler, other_versions, dict(needs.versions))
+        ask = partial(client.run_on_scheduler, other_versions_of_scheduler, dict(needs.versions))
         others = _within(client, ask, CONNECT_SECONDS)
     except Exception as error:  # of any type, such as that of a missing module
         value = f"{type(error).__name__}: {error}"
         raise WorkerError("the scheduler cannot be checked", where=where, value=value, remedy=_SAME) from None
     if others:
         raise WorkerError("other versions than here", where=where, value=others, remedy=_SAME)
-    faults = _within(client, partial(client.run, fault_of_worker, needs, on_error="return"), cluster.patience)
+    try:
+        faults = _within(client, partial(client.run, fault_of_worker, needs, on_error="return"), cluster.patience)
+    except (OSError, TimeoutError) as error:
+        what, remedy = "the Dask workers do not answer", f"Restart those that hang. {_AGAIN}"
+        raise WorkerError(what, where=cluster.scheduler, value=error or "", remedy=remedy) from None
     for address, fault in sorted(faults.items()):
         if isinstance(fault, Exception):
             value = f"{type(fault).__name__}: {fault}"
@@ -290,18 +294,18 @@ def _silent_dask() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _probed(folder: str) -> Iterator[Needs]:
+def _probed(cluster: Dask) -> Iterator[Needs]:
     """What workers need, with a file in the output folder that they must find there."""
-    needs = Needs(tuple(versions().items()))
-    if not folder:
+    needs = Needs(tuple(versions().items()), cluster.folder, build=cluster.build)
+    if not cluster.folder:
         yield needs
         return
-    storage, token = Storage(folder), secrets.token_hex(16)
+    storage, token = Storage(cluster.folder), secrets.token_hex(16)
     probe = f".partial-{os.getpid()}-{secrets.randbits(62)}"  # a name that the next run deletes if this one is killed
     with storage.write(probe, durable=False) as stream:
         stream.write(token.encode())
     try:
-        yield replace(needs, folder=folder, probe=probe, token=token)
+        yield replace(needs, probe=probe, token=token)
     finally:
         with contextlib.suppress(StorageError):
             storage.sweep_partials()  # the probe, and what dead workers left

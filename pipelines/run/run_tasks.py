@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -46,11 +47,14 @@ def run_tasks(
 
 
 def shared_folder(folder: str, workers: Workers) -> tuple[str, Workers]:
-    """The output folder as the workers name it, and the workers with it: on other machines they need the whole path."""
+    """The output folder as the workers name it, and the workers with it: on other machines they need the whole path.
+
+    Call it once for each build: workers live longer, and forget what they read for another one.
+    """
     if isinstance(workers, int):
         return folder, workers
     whole = folder if "://" in folder else os.path.abspath(folder)  # noqa: PTH100
-    return whole, replace(workers, folder=whole)
+    return whole, replace(workers, folder=whole, build=secrets.token_hex(8))
 
 
 def check_workers(workers: Workers) -> None:

@@ -18,11 +18,13 @@ class Dask:
     Attributes:
         scheduler: address of its scheduler, such as `tcp://host:8786`.
         folder: output folder that every worker must see and write to; `build` and `plan` set it.
+        build: names one build or plan, for which workers keep what they read; `build` and `plan` set it.
         patience: seconds to wait for the scheduler, and for a worker that takes tasks.
     """
 
     scheduler: str
     folder: str = ""
+    build: str = ""
     patience: float = 60.0
 
 

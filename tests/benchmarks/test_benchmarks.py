@@ -99,6 +99,14 @@ def test_scale_compares_workers_and_sizes(photos: Path) -> None:
 
 
 @pytest.mark.slow
+def test_two_dask_workers_are_held_against_one(photos: Path) -> None:
+    pytest.importorskip("distributed")
+    first, last = run("on_dask.py", photos, "--photos", 6, "--rounds", 1).splitlines()
+    assert re.match(r"load \d+\.\d: 1 worker \d+\.\d s, 2 workers .* times as fast; by processor time \d", first)
+    assert re.match(r"6 photos, medians: \d+\.\d\d times as fast, .*; two plain processes \d", last)
+
+
+@pytest.mark.slow
 def test_neighbours_are_held_against_the_loop(tmp_path: Path) -> None:
     printed = run("neighbours.py", "--faces", 40, 60, "--scratch", tmp_path)
     for faces in (40, 60):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from faceloom.pipelines.run.dask_worker import (
     fault_of_worker,
     is_running,
     other_versions,
+    other_versions_of_scheduler,
     versions,
 )
 from faceloom.pipelines.store.storage import Storage
@@ -96,8 +99,6 @@ def test_a_call_is_answered(worker: Worker) -> None:
 def test_an_error_is_an_answer_and_only_faults_of_machines_are_tried_again(
     worker: Worker, error: Exception, again: bool
 ) -> None:
-    from functools import partial
-
     found = answer(call(partial(fail, error=error), 1, worker))
     assert found.again == again
     back = error_from_json(found.error)
@@ -128,6 +129,27 @@ def test_a_worker_knows_which_runs_it_works_for(worker: Worker) -> None:
     assert not is_running("run") and progress._add is None
 
 
+def test_a_worker_forgets_what_it_read_for_another_build(worker: Worker) -> None:
+    """A table or a model may have changed since; a process of one machine ends with its build."""
+    from faceloom.pipelines import context
+
+    def call_of(build: str) -> Call:
+        return call(double, 1, worker, replace(NEEDS, build=build))
+
+    answer(call_of("one"))
+    context._recipe('{"name": "x"}')
+    answer(call_of("one"))
+    assert context._recipe.cache_info().currsize == 1
+    answer(call_of("two"))
+    assert context._recipe.cache_info().currsize == 0
+
+
+def test_an_environment_variable_that_changes_results_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACELOOM_LANDMARK_MODEL", "/other")
+    assert other_versions(dict(NEEDS.versions)) == "FACELOOM_LANDMARK_MODEL /other instead of unset"
+    assert other_versions_of_scheduler(dict(NEEDS.versions)) == "", "a scheduler does no tasks"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / ".partial-1-2").write_text("token")
@@ -151,8 +173,6 @@ def test_a_worker_that_is_fit_writes_to_the_output_folder_and_leaves_nothing(fol
     ],
 )
 def test_a_worker_that_is_not_fit_says_why(folder: Path, needs: Needs, threads: int, message: str) -> None:
-    from dataclasses import replace
-
     needs = replace(needs, folder=needs.folder.replace("FOLDER", str(folder)))
     with pytest.raises(WorkerError, match=rf"Dask worker tcp://a:1: .*{message}"):
         raise error_from_json(fault_of_worker(needs, Worker(threads)))

@@ -59,9 +59,15 @@ def test_workers_elsewhere_get_the_whole_path_of_the_output_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert shared_folder("out", 2) == ("out", 2)
-    whole = str(tmp_path / "out")
-    assert shared_folder("out", Dask("tcp://a:1")) == (whole, Dask("tcp://a:1", folder=whole))
-    assert shared_folder("s3://a/b", Dask("tcp://a:1")) == ("s3://a/b", Dask("tcp://a:1", folder="s3://a/b"))
+    found, workers = shared_folder("out", Dask("tcp://a:1"))
+    assert isinstance(workers, Dask)
+    assert found == workers.folder == str(tmp_path / "out") and workers.scheduler == "tcp://a:1"
+    assert shared_folder("s3://a/b", Dask("tcp://a:1"))[0] == "s3://a/b"
+
+
+def test_every_build_has_a_name_of_its_own() -> None:
+    names = {shared_folder("out", Dask("tcp://a:1"))[1].build for _ in range(3)}  # type: ignore[union-attr]
+    assert len(names) == 3 and "" not in names
 
 
 def test_only_a_cluster_is_checked_ahead() -> None:
