@@ -32,6 +32,8 @@ from tests.pipelines.run.tasks import (
     pass_on,
 )
 
+pytestmark = pytest.mark.usefixtures("beam")
+
 TASKS = [(key, number) for key in "abc" for number in range(4)]
 NASTY = "it's \"broken\": \\n [while running 'Do']\nsecond line\ttab {brace} 100% é 写真 faceloom.schemas.errors.X: y"
 
