@@ -32,19 +32,19 @@ SECONDS = 60.0
 RENEWALS = 6
 """Renewals in that time. A holder that misses four of them stops writing until one succeeds."""
 _MOST_BYTES = 4096
-_AWAY = "it could not be renewed for too long"
-_HELD: dict[str, tuple[float, str]] = {}
-"""Roots whose lease this process holds: until when, on its own clock, it may write, and why no longer."""
+_HELD: dict[str, _Lease] = {}
+"""The leases that this process holds, by root."""
 
 
 def refuse_lost(root: str) -> None:
-    """Refuse to write to a root whose lease this process has lost.
+    """Refuse to write to a root whose lease this process has lost. An old lease is renewed first.
 
     Raises:
-        StorageError: it has.
+        StorageError: it has lost it, or cannot renew it.
     """
-    until, why = _HELD.get(root, (math.inf, ""))
-    if time.monotonic() > until:
+    lease = _HELD.get(root)
+    if lease and time.monotonic() > lease.until and not lease.renew():
+        why = lease.lost or "it could not be renewed for too long"
         remedy = "Run the same command again; finished tasks are kept"
         raise StorageError(f"this process no longer holds the lock: {why}", where=root, remedy=remedy)
 
@@ -68,16 +68,16 @@ def hold_lease(store: ObjectStore, root: str, name: str) -> Iterator[None]:
 
     with object_errors("cannot be locked", f"{root}/{name}"):
         lease = _acquire(store, root, name)
-    lease.extend(time.monotonic())
+    _HELD[root] = lease
     thread = threading.Thread(target=lease.keep, daemon=True)
     thread.start()
     try:
         yield
     finally:
         lease.ended.set()
-        thread.join()
-        until, _ = _HELD.pop(root)
-        if time.monotonic() < until:
+        thread.join(10)
+        del _HELD[root]
+        if time.monotonic() < lease.until or lease.renew():
             with contextlib.suppress(Exception):  # it ends by itself
                 obstore.delete(store, name)
 
@@ -88,6 +88,8 @@ class _Lease:
 
     Attributes:
         version: ETag or generation of the object, by which the store compares.
+        until: when this process stops writing, on its own clock.
+        lost: why the lease is lost for good; empty if it is not.
         owner: random, so that each holder writes other bytes and so another ETag.
     """
 
@@ -98,38 +100,45 @@ class _Lease:
     version: Any = None
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
     count: int = 0
+    until: float = 0.0
+    lost: str = ""
+    renewing: threading.Lock = field(default_factory=threading.Lock)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def put(self, mode: Any) -> None:
         import obstore
 
+        begin = time.monotonic()
         self.count += 1
         holder = {
             "host": socket.gethostname(), "process": os.getpid(), "owner": self.owner, "renewal": self.count,
             "seconds": self.seconds,
         }  # fmt: skip
         done = obstore.put(self.store, self.name, json.dumps(holder).encode(), mode=mode, use_multipart=False)
-        self.version = version_of(done)
-
-    def extend(self, renewed: float) -> None:
-        """Allow this process to write, given when it began to renew the lease."""
-        _HELD[self.root] = renewed + self.seconds * 4 / RENEWALS, _AWAY
+        self.version, self.until = version_of(done), begin + self.seconds * 4 / RENEWALS
 
     def keep(self) -> None:
         """Renew the lease until the block ends."""
+        while not self.lost and not self.ended.wait(self.seconds / RENEWALS):
+            self.renew()
+
+    def renew(self) -> bool:
+        """Renew the lease; returns whether it is renewed. If the store is away, the next call may succeed."""
         from obstore.exceptions import PreconditionError
 
-        while not self.ended.wait(self.seconds / RENEWALS):
-            begin = time.monotonic()
-            try:
-                self.put(self.version)
-                self.extend(begin)
-            except (PreconditionError, FileNotFoundError):
-                if not self._is_ours():
-                    _HELD[self.root] = -math.inf, "another process took it over, or deleted it"
-                    return
-            except Exception:
-                continue  # the store is away; the next renewal may reach it
+        with self.renewing:
+            for _ in range(2):
+                if self.lost:
+                    break
+                try:
+                    self.put(self.version)
+                    return True
+                except (PreconditionError, FileNotFoundError):
+                    if not self._is_ours():
+                        self.lost, self.until = "another process took it over, or deleted it", -math.inf
+                except Exception:
+                    break
+        return False
 
     def _is_ours(self) -> bool:
         """Whether the lease is a renewal of ours whose answer was lost."""

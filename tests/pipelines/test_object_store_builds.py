@@ -204,3 +204,17 @@ def test_damage_is_found(s3: str, local: Bench) -> None:
     assert "missing" in verify_build(storage).faults[0].what
     build_in(url, local)
     assert verify_build(storage).faults == () or not verify_build(storage).faults
+
+
+@pytest.mark.slow
+def test_loaders_read_with_spawned_workers(out: str, local: Bench) -> None:
+    data = pytest.importorskip("torch.utils.data", reason="needs the extra `torch`")
+    pytest.importorskip("webdataset", reason="needs the extra `torch`")
+    from faceloom.pipelines.read import open_split
+
+    options: dict[str, Any] = {"batch_size": None, "num_workers": 2, "multiprocessing_context": "spawn"}
+    for samples in (open_samples(out, "train", members=["face"]), open_split(out, "train", members=["face"])):
+        keys = [one["__key__"] for one in data.DataLoader(samples, **options)]
+        assert sorted(keys) == sorted(one["__key__"] for one in open_split(local.folder / "out", "train"))
+    with pytest.raises(Exception, match="a forked process cannot use an object store"):
+        list(data.DataLoader(samples, batch_size=None, num_workers=1, multiprocessing_context="fork"))
