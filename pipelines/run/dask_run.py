@@ -259,7 +259,7 @@ def _connected(cluster: Dask) -> Iterator[Any]:
     try:
         from distributed import Client
     except ImportError as error:
-        remedy = "Install it with `pip install 'faceloom[dask]'`"
+        remedy = "Install the extra: `pip install 'faceloom[dask]'`"
         raise WorkerError("the package `distributed` is missing", value=error, remedy=remedy) from None
     with _silent_dask():
         try:
