@@ -19,7 +19,6 @@ from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.plan_morphs import with_morphs
 from faceloom.pipelines.plan.reuse import Reuse, find_reuse
 from faceloom.pipelines.plan.shard_layout import make_plan
-from faceloom.pipelines.plan.splits import empty_splits
 from faceloom.pipelines.render.features import check_features
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.learned_masks import check_checkpoint
@@ -144,11 +143,10 @@ def _survey_and_plan(context: Context, workers: Workers, watcher: Watcher) -> tu
     forget_failed(context.storage)
     found = survey(context, workers=workers, watcher=watcher)
     watcher.stage("plan", None, "faces")
-    choice = choose_faces(context.recipe, found.photos, found.analysed)
-    empty = empty_splits(context.recipe.split, [(face.identity, face.split) for face in choice.faces])
-    for warning in empty:
+    choice = choose_faces(context.recipe, found.analysed)
+    for warning in choice.warnings:
         watcher.note(f"Warning: {warning}")
-    found = replace(found, warnings=(*found.warnings, *empty))
+    found = replace(found, warnings=(*found.warnings, *choice.warnings))
     if context.recipe.morph is not None:
         begin = time.perf_counter()
         choice, seconds = with_morphs(context, choice, workers=workers, watcher=watcher)

@@ -147,19 +147,22 @@ def preview(context: Context, survey: Survey, plan: Plan) -> Preview:
     by_source: Counter[str] = Counter()
     for shard in plan.shards:
         by_split[shard.split] += shard.samples
-        for face in (face for part in shard.parts for face in part.faces):
-            by_source[face.source] += face.samples
-            by_mask.update([recipe.masks[number].label for number in face.masks] or ["none"])
+        for faces in (part.faces for part in shard.parts):
+            by_source.update(dict(faces.sources()))
+            worn = [(recipe.masks[number].label, count) for number, count in faces.masks()]
+            by_mask["none"] += faces.samples - sum(count for _, count in worn)
+            for label, count in worn:
+                by_mask[label] += count
     missing = [shard for shard in plan.shards if not is_finished(storage, shard.name)]
     reuse = find_reuse(context, missing)
     to_render = [part for shard in missing for part in shard.parts if not is_rendered(storage, part.digest)]
     left = {part.digest: part.samples - reuse[part.digest].samples for part in to_render if part.digest in reuse}
-    parts = [part for shard in plan.shards for part in shard.parts]
+    parts = list(plan.parts)
     return Preview(
         photos=len(survey.photos) + len(survey.rejects),
         analysed=survey.analysed_now,
         faces=sum(len(part.faces) for part in parts),
-        morphs=sum(face.morph is not None for face in plan.faces),
+        morphs=sum(part.faces.morphs for part in parts),
         recall=dict(plan.recall),
         samples=plan.samples,
         bytes=plan.samples * plan.sample_bytes,
@@ -169,7 +172,7 @@ def preview(context: Context, survey: Survey, plan: Plan) -> Preview:
         parts_ready=len(parts) - sum(left.get(part.digest, 1) > 0 for part in to_render),
         samples_ready=plan.samples - sum(left.get(part.digest, part.samples) for part in to_render),
         by_split=dict(sorted(by_split.items())),
-        by_mask=dict(sorted(by_mask.items())),
+        by_mask={label: count for label, count in sorted(by_mask.items()) if count},
         by_source=dict(sorted(by_source.items())),
         rejects=count_rejects((*survey.rejects, *plan.rejects)),
         warnings=survey.warnings,

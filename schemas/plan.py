@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import eq
+from typing import overload
 
 from faceloom.schemas.column_types import Count, Finite, Landmarks
 from faceloom.schemas.keys import face_key, morph_key, variant_key
@@ -84,21 +89,113 @@ class PlannedFace:
         return [variant_key(self.key, variant) for variant in range(self.samples)]
 
 
+class FaceRows(Sequence[PlannedFace]):
+    """Planned faces, which need not be objects yet. What is counted of all faces is counted without making them."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FaceRows):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @overload
+    def __getitem__(self, at: int) -> PlannedFace: ...
+    @overload
+    def __getitem__(self, at: slice) -> FaceRows: ...
+    @abstractmethod
+    def __getitem__(self, at: int | slice) -> PlannedFace | FaceRows: ...
+
+    @abstractmethod
+    def places(self) -> Sequence[int]:
+        """Place of each face in the prefix tree."""
+
+    @abstractmethod
+    def weights(self) -> Sequence[int]:
+        """Samples of each face, or a NumPy array of them."""
+
+    @property
+    @abstractmethod
+    def samples(self) -> int:
+        """Samples planned of these faces."""
+
+    @property
+    @abstractmethod
+    def morphs(self) -> int:
+        """How many of them are morphs."""
+
+    @abstractmethod
+    def photos(self) -> Iterator[tuple[str, str]]:
+        """Source and uri of their photos, once for faces of one photo that follow each other."""
+
+    @abstractmethod
+    def masks(self) -> Iterator[tuple[int, int]]:
+        """Numbers of masks in the recipe, and the samples that wear each; without samples that wear none."""
+
+    @abstractmethod
+    def sources(self) -> Iterator[tuple[str, int]]:
+        """Names of sources, and the samples of each."""
+
+
+class FaceList(FaceRows):
+    """Planned faces that are objects, such as morphs."""
+
+    def __init__(self, faces: Iterable[PlannedFace]) -> None:
+        self._faces = tuple(faces)
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    @overload
+    def __getitem__(self, at: int) -> PlannedFace: ...
+    @overload
+    def __getitem__(self, at: slice) -> FaceList: ...
+    def __getitem__(self, at: int | slice) -> PlannedFace | FaceList:
+        return FaceList(self._faces[at]) if isinstance(at, slice) else self._faces[at]
+
+    def places(self) -> Sequence[int]:
+        return [face.place for face in self._faces]
+
+    def weights(self) -> Sequence[int]:
+        return [face.samples for face in self._faces]
+
+    @property
+    def samples(self) -> int:
+        return sum(face.samples for face in self._faces)
+
+    @property
+    def morphs(self) -> int:
+        return sum(face.morph is not None for face in self._faces)
+
+    def photos(self) -> Iterator[tuple[str, str]]:
+        return (photo for photo, _ in groupby((face.source, face.uri) for face in self._faces))
+
+    def masks(self) -> Iterator[tuple[int, int]]:
+        yield from Counter(number for face in self._faces for number in face.masks).items()
+
+    def sources(self) -> Iterator[tuple[str, int]]:
+        counts: Counter[str] = Counter()
+        for face in self._faces:
+            counts[face.source] += face.samples
+        yield from counts.items()
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Consecutive faces of one shard: the unit of work, retry, resume and memory.
 
     Attributes:
         digest: 24 hex digits over everything that the part's bytes depend on.
+        faces: in the order of their samples.
     """
 
     digest: str
-    faces: tuple[PlannedFace, ...]
+    faces: FaceRows
 
     @property
     def samples(self) -> int:
         """Samples planned in this part."""
-        return sum(face.samples for face in self.faces)
+        return self.faces.samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +240,23 @@ class Plan:
     @property
     def faces(self) -> Iterator[PlannedFace]:
         """All planned faces, morphs included."""
-        return (face for shard in self.shards for part in shard.parts for face in part.faces)
+        return (face for part in self.parts for face in part.faces)
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        """All parts, in the order of the shards."""
+        return (part for shard in self.shards for part in shard.parts)
+
+    def count_photos(self, among: Collection[tuple[str, str]]) -> tuple[int, int]:
+        """Number of photos of the planned faces, and how many of them are `among` these, by source and uri.
+
+        Faces of one photo have one place in the prefix tree, so they follow each other in one part.
+        """
+        photos = found = 0
+        for photo in (photo for part in self.parts for photo in part.faces.photos()):
+            photos += 1
+            found += photo in among
+        return photos, found
 
     @property
     def samples(self) -> int:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 
+from faceloom.pipelines.analyse.analysis import TOO_LARGE, Analysis
+from faceloom.pipelines.analyse.photo_table import PhotoTable
+from faceloom.pipelines.store.face_columns import read_columns
 from faceloom.pipelines.store.parquet_tables import read_face_columns, read_faces
 from faceloom.pipelines.store.paths import face_table
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.faces import AnalysedPhoto
 from faceloom.schemas.photos import Photo
-
-TOO_LARGE = "too_many_pixels"
-"""A reject that a higher `max_pixels` may undo."""
-
-
-def stamp_of(photo: Photo) -> str:
-    """Stamp of a photo with its landmarks and labels; if it differs, the photo is analysed again."""
-    parts = [photo.stamp]
-    if photo.landmarks is not None:
-        parts.append(hashlib.sha256(photo.landmarks).hexdigest()[:16])
-    if photo.labels:
-        parts.append(hashlib.sha256(photo.labels.encode()).hexdigest()[:16])
-    return "+".join(parts)
 
 
 def face_files(storage: Storage, analyser: str) -> list[str]:
@@ -31,27 +20,19 @@ def face_files(storage: Storage, analyser: str) -> list[str]:
     return storage.list(face_table(analyser))
 
 
-def load_analysed(storage: Storage, files: Iterable[str], photos: Iterable[Photo]) -> dict[str, AnalysedPhoto]:
+def load_analysed(storage: Storage, files: Iterable[str], photos: Iterable[Photo]) -> Analysis:
     """Rows of the face table for photos that did not change, by photo id and without quality figures.
 
     A row of an attempt that the next run repeats counts too, unless there is a better row.
     """
-    listed = {photo.photo_id: photo for photo in photos}
-    known: dict[str, AnalysedPhoto] = {}
-    for path in files:
-        for row in read_faces(storage, path, quality=False):
-            photo = listed.get(row.photo_id)
-            if photo is None or row.size != photo.size or row.stamp not in ("", stamp_of(photo)):
-                continue
-            if row.photo_id not in known or _certainty(row) >= _certainty(known[row.photo_id]):
-                known[row.photo_id] = row
-    return known
+    analysed = Analysis(storage, PhotoTable.of(photos))
+    add_files(storage, analysed, files)
+    return analysed
 
 
-def _certainty(row: AnalysedPhoto) -> int:
-    if not row.stamp:
-        return 0  # the next run tries again
-    return 1 if row.code == TOO_LARGE else 2  # too large for the limit at that time
+def add_files(storage: Storage, analysed: Analysis, files: Iterable[str]) -> None:
+    """Take the rows of more files of the face table."""
+    analysed.add(read_columns(storage, path) for path in files)
 
 
 def applies_to_identical_bytes(sha256: str, stamp: str, code: str, given: bool) -> bool:

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from faceloom.pipelines.analyse.face_table import TOO_LARGE, applies_to_identical_bytes, row_of_content, stamp_of
+from faceloom.pipelines.analyse.analysis import TOO_LARGE
+from faceloom.pipelines.analyse.face_table import applies_to_identical_bytes, row_of_content
 from faceloom.pipelines.analyse.model_files import file_digest, find_landmark_model, load_detector, load_predictor
+from faceloom.pipelines.analyse.photo_table import stamp_of
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+
+import numpy as np
 
 from faceloom.pipelines.analyse import face_table
 from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.analyse.aligned_check import unaligned_sources
+from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.analyse.photo_table import PhotoTable
 from faceloom.pipelines.analyse.unseen_photos import refuse_unseen
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.run_tasks import run_tasks
@@ -18,7 +22,6 @@ from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.registry import kind_of
 from faceloom.pipelines.sources.source import notices_of_scan
 from faceloom.schemas.errors import SourceError
-from faceloom.schemas.faces import AnalysedPhoto
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo, Reject
 
@@ -37,9 +40,9 @@ class Survey:
         warnings: about sources and splits; the same for the same photos.
     """
 
-    photos: tuple[Photo, ...]
+    photos: PhotoTable
     rejects: tuple[Reject, ...]
-    analysed: Mapping[str, AnalysedPhoto]
+    analysed: Analysis
     analysed_now: int
     seconds: Mapping[str, float]
     wall: Mapping[str, float]
@@ -56,70 +59,81 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     """
     begin = time.perf_counter()
     watcher.stage("scan", None, "files")
-    photos: list[Photo] = []
     rejects: list[Reject] = []
     notices: list[str] = []
-    labelled = context.recipe.guide is not None
-    for spec in context.recipe.sources:
-        source, before = context.source(spec.source_name), len(photos)
-        for row in source.scan():
-            if isinstance(row, Photo) and row.labels and not labelled:
-                row = replace(row, labels="")  # the recipe does not need them, so they are not read
-            (photos if isinstance(row, Photo) else rejects).append(row)  # type: ignore[arg-type]
-            if not (len(photos) + len(rejects)) % 100:
-                watcher.done(len(photos) + len(rejects))
-        watcher.note(source_summary(spec.source_name, kind_of(source), photos[before:]))
-        notices += notices_of_scan(source)
+    photos = PhotoTable.of(_scan(context, rejects, notices, watcher))
     if not photos and not rejects:
         where, remedy = ", ".join(spec.path for spec in context.recipe.sources), "Check the path, or the table's rows"
         raise SourceError("the source holds no files", where=where, remedy=remedy)
     _refuse_without_splits(context, photos)
     scanned = time.perf_counter()
+    limit = context.recipe.faces.max_pixels
     analyser = analysis.analyser_id(context.recipe.faces)
     files = face_table.face_files(context.storage, analyser)
     analysed = face_table.load_analysed(context.storage, files, photos)
-    table = digest(files) if files else ""
-    tasks = analysis.tasks_for(photos, analysed, analyser, context.recipe.faces.max_pixels, table)
-    new = sum(len(task.photos) for task in tasks)
+    new = photos.take(analysed.unfinished(limit))
     seconds: dict[str, float] = {}
-    if tasks:
-        watcher.stage("analyse", new, "photos")
+    if new:
+        watcher.stage("analyse", len(new), "photos")
+        tasks = analysis.tasks_for(new, {}, analyser, limit, digest(files) if files else "")
         seconds = run_tasks(tasks, partial(_analyse, context=context), workers=workers, on_count=watcher.done)
         if not here(workers):
             refuse_unseen(context, [task.path for task in tasks])
-        analysed |= face_table.load_analysed(context.storage, (task.path for task in tasks), photos)
+        face_table.add_files(context.storage, analysed, (task.path for task in tasks))
     warnings = (*notices, *namesakes(photos), *unaligned_sources(context, photos, analysed))
     for warning in warnings:
         watcher.note(f"Warning: {warning}")
     wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}
-    return Survey(tuple(photos), tuple(rejects), analysed, new, seconds, wall, warnings)
+    return Survey(photos, tuple(rejects), analysed, len(new), seconds, wall, warnings)
 
 
-def source_summary(name: str, kind: str, photos: list[Photo]) -> str:
+def _scan(context: Context, rejects: list[Reject], notices: list[str], watcher: Watcher) -> Iterator[Photo]:
+    """List the photos of all sources. Fills the lists of rejects and notices."""
+    labelled = context.recipe.guide is not None
+    listed = 0
+    for spec in context.recipe.sources:
+        source, before, people = context.source(spec.source_name), listed, set()
+        for row in source.scan():
+            if isinstance(row, Photo):
+                listed += 1
+                people.add(row.identity)
+                # Labels that the recipe does not need are not read.
+                yield row if labelled or not row.labels else replace(row, labels="")
+            else:
+                rejects.append(row)
+            if not (listed + len(rejects)) % 100:
+                watcher.done(listed + len(rejects))
+        watcher.note(source_summary(spec.source_name, kind_of(source), listed - before, len(people - {None})))
+        notices += notices_of_scan(source)
+
+
+def source_summary(name: str, kind: str, photos: int, people: int) -> str:
     """One line about a source, so that users see a wrong kind, such as folders of datasets taken for people."""
-    people = {photo.identity for photo in photos} - {None}
-    named = f"{len(people):,} {'person' if len(people) == 1 else 'people'}" if people else "no identities"
-    return f"source {name}, kind `{kind}`: {len(photos):,} photos, {named}"
+    named = f"{people:,} {'person' if people == 1 else 'people'}" if people else "no identities"
+    return f"source {name}, kind `{kind}`: {photos:,} photos, {named}"
 
 
-def namesakes(photos: Iterable[Photo]) -> tuple[str, ...]:
+def namesakes(photos: PhotoTable) -> tuple[str, ...]:
     """Warn if several sources have the same identity: it counts as one person."""
-    sources: dict[str, set[str]] = {}
-    for photo in photos:
-        if photo.identity is not None:
-            sources.setdefault(photo.identity, set()).add(photo.source)
-    shared = sorted(identity for identity, places in sources.items() if len(places) > 1)
+    (identities, names), (sources, folders) = photos.codes("identity"), photos.codes("source")
+    pairs = np.unique(identities.astype(np.int64) * len(folders) + sources)  # those without identity are below 0
+    people, counts = np.unique(pairs[pairs >= 0] // max(1, len(folders)), return_counts=True)
+    shared = sorted((names[person], person) for person in people[counts > 1].tolist())
     if not shared:
         return ()
-    shown = ", ".join(f"{identity} in {' and '.join(sorted(sources[identity]))}" for identity in shared[:3])
+
+    def places(person: int) -> str:
+        return " and ".join(sorted(folders[pair % len(folders)] for pair in pairs[pairs // len(folders) == person]))
+
+    shown = ", ".join(f"{name} in {places(person)}" for name, person in shared[:3])
     many = "1 identity is" if len(shared) == 1 else f"{len(shared)} identities are"
     what = f"{many} in several sources ({shown}), and each counts as one person"
     return (f"{what}. If they are different people, give them different names, for example in a table",)
 
 
-def _refuse_without_splits(context: Context, photos: list[Photo]) -> None:
+def _refuse_without_splits(context: Context, photos: PhotoTable) -> None:
     """Fail early if the recipe splits by source and no photo has a split: the plan would reject all photos."""
-    if context.recipe.split.by == "source" and photos and all(photo.split is None for photo in photos):
+    if context.recipe.split.by == "source" and len(photos) and photos.column("split").null_count == len(photos):
         where = ", ".join(spec.path for spec in context.recipe.sources)
         remedy = "Write `split: {by: identity}`, or give each photo a split, for example in a table's column `split`"
         raise SourceError(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from faceloom.pipelines.plan.splits import assign_splits
-from faceloom.schemas.faces import AnalysedPhoto, FaceRow
-from faceloom.schemas.keys import digest, face_key, position, variant_key
-from faceloom.schemas.masks import serves_with_landmarks, serves_without_landmarks
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.analyse.photo_table import parse_attributes
+from faceloom.pipelines.plan.draw_masks import draw_all_masks
+from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceColumns, Ints, PlannedFaces
+from faceloom.pipelines.plan.splits import assign_splits, empty_splits
+from faceloom.schemas.faces import UNREADABLE
+from faceloom.schemas.keys import PHOTO_BITS, digest, face_key, position
+from faceloom.schemas.masks import serves_without_landmarks
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
@@ -30,114 +34,251 @@ class ChosenFaces:
     Attributes:
         recall: by split, the measured share of true neighbours that an index found; empty for an exact search.
         neighbours: paths of the neighbour tables in the output; empty without morphs.
+        warnings: of splits without faces.
     """
 
-    faces: tuple[PlannedFace, ...]
+    faces: Sequence[PlannedFace]
     rejects: tuple[Reject, ...]
     recall: Mapping[str, float] = field(default_factory=dict)
     neighbours: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _ChosenPhoto:
-    """A photo of the build, with its chosen faces and their numbers in the photo."""
-
-    photo: Photo
-    analysed: AnalysedPhoto
-    faces: tuple[tuple[int, FaceRow], ...]
-
-    @property
-    def group(self) -> str:
-        """The unit that a split does not divide: the person, or the photo if it has no identity."""
-        return self.photo.identity if self.photo.identity is not None else f"photo-{self.analysed.sha256[:16]}"
-
-
-def choose_faces(recipe: Recipe, photos: Iterable[Photo], analysed: Mapping[str, AnalysedPhoto]) -> ChosenFaces:
+def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
     """Choose the faces of a build.
 
     Args:
         recipe: of the build.
-        photos: as scanned, in any order.
-        analysed: the analysis of every photo, by photo id.
+        analysed: the analysis of every photo, in any order of the photos.
 
     Returns:
-        The chosen faces; they do not depend on the order of `photos`.
+        The chosen faces in the order of the plan; they do not depend on the order of the photos.
     """
     rejects: list[Reject] = []
-    chosen: list[_ChosenPhoto] = []
-    first_with: dict[str, Photo] = {}
-    # Of photos with the same bytes the first one is kept. Those with a split come first, then those with an identity,
-    # then those with labels if there is a guide. Identity counts more than labels: it keeps a person in one split.
-    by_source = recipe.split.by == "source"
-    labelled = recipe.guide is not None
-    whole_photos = any(map(serves_without_landmarks, recipe.masks))
+    photos = _without_copies(recipe, analysed, _usable(recipe, analysed, rejects), rejects)
+    photo, number, row = _selected(recipe, analysed, photos)
+    photo, number, row = _large_enough(recipe, analysed, photo, number, row, rejects)
+    sides, groups = _sides_and_groups(recipe, analysed, photo[_begins(photo)], rejects)
+    faces = _in_order(recipe, analysed, photo, number, row, sides, groups)
+    full = [split for split, _ in faces.by_split()]
+    empty = empty_splits(recipe.split, len(faces), faces.people, full)
+    return ChosenFaces(faces, tuple(rejects), warnings=empty)
 
-    def rank(photo: Photo) -> tuple[bool | str, ...]:
-        no_labels = labelled and not analysed[photo.photo_id].labels
+
+def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
+    """The photos that are not rejected for what analysis found in them."""
+    pixels = analysed.width.astype(np.int64) * analysed.height
+    codes, texts = analysed.texts("code")
+    whole_photos = any(map(serves_without_landmarks, recipe.masks))
+    fine = [not text or (text == NO_FACE and whole_photos) for text in texts]
+    faults = [text.removeprefix(UNREADABLE) if text.startswith(UNREADABLE) else "" for text in texts]
+    labels = analysed.texts("labels")[0]
+    large = pixels > recipe.faces.max_pixels
+    refused = ~large & ~np.array(fine)[codes]
+    unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels] & (recipe.guide is not None)
+    for photo, at in _named(analysed, large):
+        size = f"{analysed.width[at]} x {analysed.height[at]} pixels"
+        message = f"{size}, more than {recipe.faces.max_pixels} (faces.max_pixels)"
+        rejects.append(Reject("analyse", *photo, "too_many_pixels", message))
+    messages = analysed.texts("message")[0]
+    for photo, at in _named(analysed, refused):
+        rejects.append(Reject("analyse", *photo, texts[codes[at]], texts[messages[at]]))
+    for photo, at in _named(analysed, unlabelled):
+        message = f"its label files cannot be read: {faults[labels[at]]}"
+        rejects.append(Reject("plan", *photo, "bad_labels", message))
+    return np.flatnonzero(~(large | refused | unlabelled))
+
+
+def _named(analysed: Analysis, which: npt.NDArray[np.bool_]) -> Iterator[tuple[tuple[str, str], int]]:
+    """Source, uri and number of some photos."""
+    rows = np.flatnonzero(which)
+    return (
+        ((photo.source, photo.uri), at) for photo, at in zip(analysed.photos.take(rows), rows.tolist(), strict=True)
+    )
+
+
+def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: list[Reject]) -> Ints:
+    """Of photos with the same bytes keep the first one.
+
+    Those with a split come first, then those with an identity, then those with labels if there is a guide. Identity
+    counts more than labels: it keeps a person in one split.
+    """
+    by_source = recipe.split.by == "source"
+    codes, texts = analysed.texts("labels")
+
+    def rank(one: tuple[Photo, int]) -> tuple[bool | str, ...]:
+        photo, at = one
+        no_labels = recipe.guide is not None and not texts[codes[at]]
         return by_source and photo.split is None, photo.identity is None, no_labels, photo.source, photo.uri
 
-    for photo in sorted(photos, key=rank):
-        found = analysed[photo.photo_id]
-        if found.width * found.height > recipe.faces.max_pixels:
-            message = f"{found.width} x {found.height} pixels, more than {recipe.faces.max_pixels} (faces.max_pixels)"
-            rejects.append(Reject("analyse", photo.source, photo.uri, "too_many_pixels", message))
-        elif found.code and not (found.code == NO_FACE and whole_photos):
-            rejects.append(Reject("analyse", photo.source, photo.uri, found.code, found.message))
-        elif labelled and found.labels_fault:
-            message = f"its label files cannot be read: {found.labels_fault}"
-            rejects.append(Reject("plan", photo.source, photo.uri, "bad_labels", message))
-        elif (first := first_with.setdefault(found.sha256, photo)) is not photo:
+    starts = _heads(analysed.sha256[photos])
+    order = np.argsort(starts, kind="stable")
+    alike = starts[order][1:] == starts[order][:-1]
+    rows = photos[order[np.append(alike, False) | np.append(False, alike)]] if len(photos) else photos
+    copies: dict[bytes, list[tuple[Photo, int]]] = {}
+    for photo, at in zip(analysed.photos.take(rows), rows.tolist(), strict=True):
+        copies.setdefault(analysed.sha256[at].tobytes(), []).append((photo, at))
+    dropped = []
+    for found in copies.values():
+        (first, _), *others = sorted(found, key=rank)
+        for photo, at in others:
             message = f"the same bytes as {first.photo_id}, which is used"
             rejects.append(Reject("plan", photo.source, photo.uri, "duplicate_photo", message))
-        else:
-            faces, dropped = _select_faces(recipe, photo, found)
-            rejects += dropped
-            if faces:
-                chosen.append(_ChosenPhoto(photo, found, faces))
-    groups = [(one.group, one.analysed.sha256, one.photo.split) for one in chosen]
-    planned: list[PlannedFace] = []
-    for one, split in zip(chosen, assign_splits(recipe.split, recipe.seed, groups), strict=True):
-        if split is None:
-            message = "the recipe has `split: {by: source}`, and the source gives no split for this photo"
-            rejects.append(Reject("plan", one.photo.source, one.photo.uri, "no_split", message))
-            continue
-        planned += _planned_faces(recipe, one, _split_file_name(split))
-    return ChosenFaces(tuple(planned), tuple(rejects))
+            dropped.append(at)
+    return photos[~np.isin(photos, dropped)] if dropped else photos
 
 
-def _select_faces(
-    recipe: Recipe, photo: Photo, found: AnalysedPhoto
-) -> tuple[tuple[tuple[int, FaceRow], ...], list[Reject]]:
-    """The faces of a photo that the recipe selects, and rejects for those that are too small."""
-    faces = list(enumerate(found.faces or (_whole_photo(found),)))
-    if recipe.faces.select == "largest":
-        faces = [max(faces, key=lambda item: item[1].width)]
-    elif recipe.faces.select == "centre":
-        faces = [min(faces, key=lambda item: _distance_from_centre(item[1], found))]
-    kept = tuple(item for item in faces if item[1].width >= recipe.faces.min_size)
-    rejects = [
-        Reject(
-            "plan",
-            photo.source,
-            photo.uri,
-            "face_too_small",
-            f"the face is {face.width:.0f} pixels wide; the recipe asks for {recipe.faces.min_size} (faces.min_size)",
-            f"{found.sha256[:16]}-f{number:02d}",
+def _heads(sha256: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """The first 64 bits of each digest."""
+    return np.ascontiguousarray(sha256[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+
+
+def _selected(recipe: Recipe, analysed: Analysis, photos: Ints) -> tuple[Ints, Ints, Ints]:
+    """The faces that the recipe selects: their photo, number in the photo, and row, -1 for a whole photo."""
+    counts, first = analysed.faces[photos], analysed.first[photos]
+    if recipe.faces.select == "all":
+        each = np.maximum(counts, 1)
+        number = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
+        photos, counts, first = (np.repeat(values, each) for values in (photos, counts, first))
+    else:
+        number = np.zeros(len(photos), np.int64)
+        for at in np.flatnonzero(counts > 1).tolist():
+            boxes = analysed.box[first[at] : first[at] + counts[at]].tolist()
+            if recipe.faces.select == "largest":
+                number[at] = max(range(len(boxes)), key=lambda face: boxes[face][2] - boxes[face][0])
+            else:
+                size = int(analysed.width[photos[at]]), int(analysed.height[photos[at]])
+                number[at] = min(range(len(boxes)), key=lambda face: _distance_from_centre(boxes[face], size))
+    return photos, number, np.where(counts > 0, first + number, -1)
+
+
+def _distance_from_centre(box: Sequence[float], size: tuple[int, int]) -> float:
+    left, top, right, bottom = box
+    return (left + right - size[0]) ** 2 + (top + bottom - size[1]) ** 2
+
+
+def _large_enough(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces that are not too small for the recipe."""
+    width = analysed.width[photo].astype(np.float64)
+    box = analysed.box[row[row >= 0]]
+    width[row >= 0] = box[:, 2] - box[:, 0]
+    small = np.flatnonzero(width < recipe.faces.min_size)
+    for one, at in zip(analysed.photos.take(photo[small]), small.tolist(), strict=True):
+        what = f"the face is {width[at]:.0f} pixels wide; the recipe asks for {recipe.faces.min_size} (faces.min_size)"
+        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+        rejects.append(Reject("plan", one.source, one.uri, "face_too_small", what, key))
+    kept = np.ones(len(photo), bool)
+    kept[small] = False
+    return photo[kept], number[kept], row[kept]
+
+
+def _begins(photo: Ints) -> npt.NDArray[np.bool_]:
+    """Where a face is the first one of its photo."""
+    return np.append(True, photo[1:] != photo[:-1])[: len(photo)]
+
+
+def _sides_and_groups(
+    recipe: Recipe, analysed: Analysis, photos: Ints, rejects: list[Reject]
+) -> tuple[list[str | None], npt.NDArray[np.uint32]]:
+    """The split of each photo, None if it has none, and the upper bits of its place in the prefix tree.
+
+    The unit that a split does not divide is the person, or the photo if it has no identity.
+    """
+    import pyarrow as pa
+
+    table = analysed.photos
+    identity = table.column("identity").indices.fill_null(-1).to_numpy()[photos]
+    known, person = np.unique(identity, return_inverse=True)
+    unnamed = identity < 0
+    names = table.column("identity").dictionary.take(pa.array(known[known >= 0])).to_pylist()
+    person = person - (len(known) - len(names))
+    person[unnamed] = len(names) + np.arange(np.count_nonzero(unnamed))
+
+    def groups() -> Iterator[str]:
+        yield from names
+        yield from (f"photo-{int(head):016x}" for head in _heads(analysed.sha256[photos[unnamed]]).tolist())
+
+    count = len(names) + int(np.count_nonzero(unnamed))
+    bits = np.fromiter((position(group, "0") >> PHOTO_BITS for group in groups()), np.uint32, count)[person]
+    if recipe.split.by == "identity":
+        draws = assign_splits(recipe.split, recipe.seed, ((group, "", None) for group in groups()))
+        sides = [draws[one] for one in person.tolist()]
+    elif recipe.split.by == "source":
+        codes = table.column("split").indices.fill_null(-1).to_numpy()[photos]
+        own = [*table.column("split").dictionary.to_pylist(), None]
+        sides = [own[code] for code in codes.tolist()]
+    else:
+        all_groups = list(groups())
+        shas = (sha.tobytes().hex() for sha in analysed.sha256[photos])
+        sides = assign_splits(
+            recipe.split,
+            recipe.seed,
+            [(all_groups[one], sha, None) for one, sha in zip(person.tolist(), shas, strict=True)],
         )
-        for number, face in faces
-        if face.width < recipe.faces.min_size
-    ]
-    return kept, rejects
+    for photo, _ in _named(analysed, _marked(len(table), photos[[side is None for side in sides]])):
+        message = "the recipe has `split: {by: source}`, and the source gives no split for this photo"
+        rejects.append(Reject("plan", *photo, "no_split", message))
+    return sides, bits
 
 
-def _whole_photo(photo: AnalysedPhoto) -> FaceRow:
-    """A face that fills the photo, for a photo without a detected face."""
-    return FaceRow((-0.5, -0.5, photo.width - 0.5, photo.height - 0.5), b"", 0.0, ())
+def _marked(count: int, rows: Ints) -> npt.NDArray[np.bool_]:
+    marks = np.zeros(count, bool)
+    marks[rows] = True
+    return marks
 
 
-def _distance_from_centre(face: FaceRow, photo: AnalysedPhoto) -> float:
-    left, top, right, bottom = face.box
-    return (left + right - photo.width) ** 2 + (top + bottom - photo.height) ** 2
+def _in_order(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, sides: list[str | None],
+    groups: npt.NDArray[np.uint32],
+) -> PlannedFaces:  # fmt: skip
+    """The faces in the order of the plan: by split, place, photo and key."""
+    file_names = {side: _split_file_name(side) for side in set(sides) if side is not None}
+    splits = sorted(set(file_names.values()))
+    codes = {side: splits.index(name) for side, name in file_names.items()}
+    begins = _begins(photo)
+    of_photo = np.cumsum(begins) - 1  # the number of each face's photo among the chosen ones
+    split = np.array([codes.get(side, -1) if side is not None else -1 for side in sides], np.int32)[of_photo]
+    alone = np.bincount(of_photo, minlength=len(groups))[of_photo] == 1 if len(photo) else np.zeros(0, bool)
+    identity = analysed.photos.column("identity").indices.fill_null(OF_PHOTO).to_numpy()[photo]
+    # In a photo of several people the source's identity fits one of them at most, and it is unknown which one.
+    identity = np.where(alone, identity, OF_FACE).astype(np.int32)
+    group = groups[of_photo]
+    order = _sorted(analysed, photo, number, split, group)
+    photo, number, row, identity, split, group = (
+        values[order].astype(values.dtype if values.dtype == np.uint32 else np.int32)
+        for values in (photo, number, row, identity, split, group)
+    )
+    has = row >= 0
+    has[has] = ~analysed.bare[row[has]]
+    point = np.where(has, np.cumsum(has) - 1, -1).astype(np.int32)
+    masks = draw_all_masks(recipe, _heads(analysed.sha256[photo]), number, has)
+    attributes = [parse_attributes(text) for text in analysed.photos.column("attributes").dictionary.to_pylist()]
+    landmarks = analysed.landmarks.in_order(row[has])
+    return PlannedFaces(
+        FaceColumns(
+            analysed, photo, number, row, identity, split, group, point, masks, landmarks, splits, attributes,
+            recipe.guide is not None,
+        )
+    )  # fmt: skip
+
+
+def _sorted(analysed: Analysis, photo: Ints, number: Ints, split: Ints, group: npt.NDArray[np.uint32]) -> Ints:
+    """The order of the faces that have a split."""
+    kept = np.flatnonzero(split >= 0)
+    sha256 = analysed.sha256[photo[kept]]
+    # The number of a face is sorted as in its key: "100" comes before "99".
+    names = sorted(range(int(number.max(initial=0)) + 1), key=lambda one: f"{one:02d}")
+    rank = np.argsort(names)[number[kept]]
+    heads = _heads(sha256)
+    order = np.lexsort((rank, heads, group[kept], split[kept]))
+    near = order[:-1], order[1:]
+    if np.any((heads[near[0]] == heads[near[1]]) & (photo[kept][near[0]] != photo[kept][near[1]])):
+        rest = [_heads(sha256[:, at : at + 8]) for at in (24, 16, 8)]
+        order = np.lexsort((rank, *rest, heads, group[kept], split[kept]))
+    found: Ints = kept[order]
+    return found
 
 
 def _split_file_name(split: str) -> str:
@@ -145,61 +286,3 @@ def _split_file_name(split: str) -> str:
     lower = split.lower()
     plain = re.sub(r"[^a-z0-9_]+", "_", lower).strip("_")[:SPLIT_LETTERS] or "unnamed"
     return plain if plain == lower else f"{plain}_{digest(lower)[:6]}"
-
-
-def _planned_faces(recipe: Recipe, one: _ChosenPhoto, split: str) -> list[PlannedFace]:
-    photo, found = one.photo, one.analysed
-    place = position(one.group, found.sha256)
-    planned = []
-    for number, face in one.faces:
-        # In a photo of several people the source's identity fits one of them at most, and it is unknown which one.
-        identity = one.group if len(one.faces) == 1 else f"photo-{found.sha256[:16]}-f{number:02d}"
-        planned.append(
-            PlannedFace(
-                source=photo.source,
-                uri=photo.uri,
-                photo_sha256=found.sha256,
-                face=number,
-                identity=identity,
-                split=split,
-                licence=photo.licence,
-                consent=photo.consent,
-                attributes=photo.attributes,
-                width=found.width,
-                height=found.height,
-                landmarks=face.landmarks,
-                box=face.box,
-                masks=draw_masks(recipe, face_key(found.sha256, number), landmarks=bool(face.landmarks)),
-                place=place,
-                labels=found.labels if recipe.guide else "",
-            )
-        )
-    return planned
-
-
-def draw_masks(recipe: Recipe, key: str, *, landmarks: bool) -> tuple[int, ...]:
-    """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear.
-
-    Each mask waits for a random time at the rate of its weight, and the first one is drawn. The time depends on no
-    other mask, so a mask that is added, removed or moved in the recipe changes only the samples that wear it.
-    """
-    fits = serves_with_landmarks if landmarks else serves_without_landmarks
-    seen: Counter[str] = Counter()
-    waiting: list[tuple[int, str, float]] = []
-    for number, mask in enumerate(recipe.masks):
-        label = mask.label
-        if fits(mask):
-            waiting.append((number, f"{label} {seen[label]}", mask.weight))
-        seen[label] += 1
-    if not waiting:
-        return ()
-    return tuple(
-        min(waiting, key=lambda one: (_waits(f"{recipe.seed} {variant_key(key, variant)} {one[1]}", one[2]), one[0]))[0]
-        for variant in range(recipe.per_face)
-    )
-
-
-def _waits(name: str, rate: float) -> float:
-    """A random time from an exponential distribution, decided by a name."""
-    drawn = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) + 1
-    return -math.log(drawn / 2**48) / rate

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.plan.choose import ChosenFaces, draw_masks
+from faceloom.pipelines.plan.choose import ChosenFaces
+from faceloom.pipelines.plan.draw_masks import draw_masks
 from faceloom.pipelines.plan.neighbour_search import SplitNeighbours, find_neighbours
 from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Watcher
@@ -56,7 +57,8 @@ def with_morphs(
             recall[split] = near.recall
         kept += near.kept
         seconds.update(near.seconds)
-    return ChosenFaces((*chosen.faces, *morphs), (*chosen.rejects, *rejects), recall, kept), seconds
+    faces, rejected = (*chosen.faces, *morphs), (*chosen.rejects, *rejects)
+    return ChosenFaces(faces, rejected, recall, kept, chosen.warnings), seconds
 
 
 def plan_morphs(

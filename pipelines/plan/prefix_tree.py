@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,12 @@ class Leaf:
 
 
 def leaves(
-    places: Sequence[int], weights: Sequence[int], limit: int, *, bits: int, root: Leaf | None = None
+    places: Sequence[int],
+    weights: Sequence[int] | npt.NDArray[np.integer],
+    limit: int,
+    *,
+    bits: int,
+    root: Leaf | None = None,
 ) -> Iterator[Leaf]:
     """Divide items into leaves: a leaf heavier than `limit` is split by its next bit, repeatedly.
 
@@ -41,7 +48,7 @@ def leaves(
     Yields:
         Leaves that are not empty, in ascending order; together they hold every item once.
     """
-    total = [0, *accumulate(weights)]
+    total = np.append(0, np.cumsum(weights, dtype=np.int64))
     waiting = [root or Leaf(0, len(places), 0, 0)]
     while waiting:
         leaf = waiting.pop()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
@@ -38,23 +42,50 @@ def find_reuse(context: Context, missing: Iterable[Shard]) -> dict[str, Reuse]:
     older = storage.list(INDEX)
     if not older:
         return {}
-    settings = settings_digest(context.recipe, context.file_digests)
-    part_of = {
-        inputs: part.digest
-        for shard in missing
-        for part in shard.parts
-        for face in part.faces
-        for inputs in sample_inputs(face, settings, context.mask_digests)
-    }
+    wanted = _Wanted(context, missing)
     shards: dict[str, set[str]] = {}
-    counts: dict[str, int] = {}
-    for path in older if part_of else ():
+    counts: Counter[str] = Counter()
+    for path in older if wanted else ():
         shard = shard_of_index(path)
         with contextlib.suppress(StorageError):
             if path != shard_index(shard) or not is_finished(storage, shard):
                 continue
-            for inputs in read_index_columns(storage, path, ["inputs"])["inputs"]:
-                if part := part_of.pop(inputs, None):  # two shards may hold the same sample
-                    shards.setdefault(part, set()).add(shard)
-                    counts[part] = counts.get(part, 0) + 1
+            for part in wanted.take(read_index_columns(storage, path, ["inputs"])["inputs"]):
+                shards.setdefault(part, set()).add(shard)
+                counts[part] += 1
     return {part: Reuse(tuple(sorted(names)), counts[part]) for part, names in shards.items()}
+
+
+class _Wanted:
+    """The samples of missing shards by the digest of their inputs, 16 bytes each."""
+
+    def __init__(self, context: Context, missing: Iterable[Shard]) -> None:
+        settings = settings_digest(context.recipe, context.file_digests)
+        self._parts: list[str] = []
+        heads: list[npt.NDArray[np.uint64]] = []
+        for part in (part for shard in missing for part in shard.parts):
+            inputs = [one for face in part.faces for one in sample_inputs(face, settings, context.mask_digests)]
+            heads.append(_heads(inputs))
+            self._parts.append(part.digest)
+        lengths = [len(some) for some in heads]
+        everything = np.concatenate(heads) if heads else np.zeros(0, np.uint64)
+        order = np.argsort(everything, kind="stable")
+        self._keys = everything[order]
+        self._part_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[order]
+        self._taken = np.zeros(len(order), bool)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def take(self, inputs: Sequence[str]) -> list[str]:
+        """The part of each of these samples that is wanted, and was not taken before: two shards may hold one."""
+        heads = np.unique(_heads(inputs))
+        at = np.minimum(np.searchsorted(self._keys, heads), len(self) - 1)
+        found = at[(self._keys[at] == heads) & ~self._taken[at]]
+        self._taken[found] = True
+        return [self._parts[part] for part in self._part_of[found].tolist()]
+
+
+def _heads(inputs: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """The first 64 bits of each digest, enough for a guess: the copy checks all bits."""
+    return np.frombuffer(bytes.fromhex("".join(one[:16].ljust(16, "0") for one in inputs)), ">u8").astype(np.uint64)

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
+
 from faceloom.pipelines.plan.choose import ChosenFaces
 from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
+from faceloom.pipelines.plan.planned_faces import PlannedFaces
 from faceloom.pipelines.plan.prefix_tree import Leaf, leaves
 from faceloom.pipelines.plan.uniform_attributes import uniform_attributes
 from faceloom.schemas.keys import POSITION_BITS, digest, prefix_name
-from faceloom.schemas.plan import Part, Plan, PlannedFace, Shard
+from faceloom.schemas.plan import FaceList, FaceRows, Part, Plan, PlannedFace, Shard
 from faceloom.schemas.recipe import Recipe
 
 PART_PHOTOS = 100
@@ -36,14 +40,12 @@ def make_plan(
     Returns:
         The plan; it does not depend on the order of the faces.
     """
-    by_split: dict[str, list[PlannedFace]] = {}
-    for face in uniform_attributes(chosen.faces):
-        by_split.setdefault(face.split, []).append(face)
+    by_split = _by_split(uniform_attributes(chosen.faces))
     sample_bytes = estimate_sample_bytes(recipe)
     limit = max(1, min(recipe.output.shards.samples, recipe.output.shards.bytes // sample_bytes))
     least = recipe.output.shards.min_per_split
     layout = _Layout(limit, least, settings_digest(recipe, file_digests), mask_digests)
-    shards = [shard for split in sorted(by_split) for shard in layout.shards(split, by_split[split])]
+    shards = [shard for split, faces in by_split for shard in layout.shards(split, faces)]
     rejects = sorted(chosen.rejects, key=lambda reject: (reject.source, reject.uri, reject.key))
     name = digest([shard.name for shard in shards])
     return Plan(name, tuple(shards), tuple(rejects), sample_bytes, tuple(chosen.recall.items()), chosen.neighbours)
@@ -88,26 +90,27 @@ class _Layout:
     settings: str
     mask_digests: Sequence[str]
 
-    def shards(self, split: str, faces: list[PlannedFace]) -> list[Shard]:
-        """The shards of one split; sorts its faces."""
-        faces.sort(key=lambda face: (face.place, face.photo_sha256, face.key))
-        places = [face.place for face in faces]
-        # One weight for both limits of a part, its samples and its photos; the first face of a photo carries the photo.
-        first = [True, *(one.photo_sha256 != other.photo_sha256 for one, other in pairwise(faces))]
-        load = [max(PART_SAMPLES // PART_PHOTOS * new, face.samples) for face, new in zip(faces, first, strict=True)]
-        shards = []
-        for leaf in self._leaves(places, [face.samples for face in faces]):
-            inside = slice(leaf.start, leaf.stop)
-            root = Leaf(0, leaf.stop - leaf.start, leaf.prefix, leaf.length)
-            parts = tuple(
-                self.part(faces[leaf.start + part.start : leaf.start + part.stop])
-                for part in leaves(places[inside], load[inside], PART_SAMPLES, bits=POSITION_BITS, root=root)
-            )
-            name = digest([part.digest for part in parts])[:12]
-            shards.append(Shard(split, prefix_name(leaf.prefix, leaf.length), name, parts))
-        return shards
+    def shards(self, split: str, faces: FaceRows) -> list[Shard]:
+        """The shards of one split."""
+        places, weights = faces.places(), np.array(faces.weights())
+        return [self._shard(split, faces[leaf.start : leaf.stop], leaf) for leaf in self._leaves(places, weights)]
 
-    def _leaves(self, places: Sequence[int], samples: Sequence[int]) -> list[Leaf]:
+    def _shard(self, split: str, faces: FaceRows, leaf: Leaf) -> Shard:
+        made = list(faces)
+        inputs = [sample_inputs(face, self.settings, self.mask_digests) for face in made]
+        # One weight for both limits of a part, its samples and its photos; the first face of a photo carries the photo.
+        first = [True, *(one.photo_sha256 != other.photo_sha256 for one, other in pairwise(made))]
+        load = [max(PART_SAMPLES // PART_PHOTOS * new, face.samples) for face, new in zip(made, first, strict=True)]
+        root = Leaf(0, len(made), leaf.prefix, leaf.length)
+        parts = tuple(
+            # The digest covers everything that the bytes of the part depend on.
+            Part(digest(inputs[part.start : part.stop])[:24], faces[part.start : part.stop])
+            for part in leaves([face.place for face in made], load, PART_SAMPLES, bits=POSITION_BITS, root=root)
+        )
+        name = digest([part.digest for part in parts])[:12]
+        return Shard(split, prefix_name(leaf.prefix, leaf.length), name, parts)
+
+    def _leaves(self, places: Sequence[int], samples: npt.NDArray[np.integer]) -> list[Leaf]:
         """Leaves of at most `self.samples` samples; smaller ones until there are enough.
 
         The limit is halved, and is no function of the number of faces: few more photos leave most leaves as they are.
@@ -119,7 +122,14 @@ class _Layout:
                 return found
             limit //= 2
 
-    def part(self, faces: Sequence[PlannedFace]) -> Part:
-        """A part. Its digest covers everything that its bytes depend on."""
-        inputs = [sample_inputs(face, self.settings, self.mask_digests) for face in faces]
-        return Part(digest(inputs)[:24], tuple(faces))
+
+def _by_split(faces: Sequence[PlannedFace]) -> list[tuple[str, FaceRows]]:
+    """The faces of each split, sorted by place, photo and key; the splits by name."""
+    if isinstance(faces, PlannedFaces):  # they are in this order
+        return faces.by_split()
+    by_split: dict[str, list[PlannedFace]] = {}
+    for face in faces:
+        by_split.setdefault(face.split, []).append(face)
+    for some in by_split.values():
+        some.sort(key=lambda face: (face.place, face.photo_sha256, face.key))
+    return [(split, FaceList(by_split[split])) for split in sorted(by_split)]

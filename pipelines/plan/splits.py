@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 
 from faceloom.schemas.keys import digest, unit_interval
 from faceloom.schemas.recipe import Split
 
 
-def assign_splits(split: Split, seed: int, photos: Sequence[tuple[str, str, str | None]]) -> list[str | None]:
+def assign_splits(split: Split, seed: int, photos: Iterable[tuple[str, str, str | None]]) -> list[str | None]:
     """Assign each photo to a split.
 
     With `identity` and `source` the split of a photo does not depend on other photos, so later photos change nothing.
@@ -30,7 +30,7 @@ def assign_splits(split: Split, seed: int, photos: Sequence[tuple[str, str, str 
         return [own for _, _, own in photos]
     if split.by == "identity":
         return [_by_share(split, unit_interval("split", seed, group)) for group, _, _ in photos]
-    share = split.per_identity or 0.0
+    share, photos = split.per_identity or 0.0, list(photos)
     result: list[str | None] = [None] * len(photos)
     ranked = sorted(range(len(photos)), key=lambda i: (photos[i][0], digest("split", seed, photos[i][1])))
     for group, members in groupby(ranked, key=lambda i: photos[i][0]):
@@ -49,20 +49,21 @@ def _by_share(split: Split, draw: float) -> str:
     return next(reversed([name for name, share in split.shares.items() if share > 0]))
 
 
-def empty_splits(split: Split, faces: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+def empty_splits(split: Split, faces: int, people: int, full: Iterable[str]) -> tuple[str, ...]:
     """Warn of splits that the recipe asks for and that get no face.
 
     Args:
         split: the recipe's `split`.
-        faces: identity and split of each face.
+        faces: number of faces.
+        people: number of their identities.
+        full: the splits that have faces.
 
     Returns:
         A warning with the reason for each empty split; none if there are no faces at all.
     """
-    sides = list(faces)
-    people, full = len({identity for identity, _ in sides}), {side for _, side in sides}
-    if not sides or split.by == "source":
+    if not faces or split.by == "source":
         return ()
+    held = set(full)
     if split.by == "identity":
         wanted = {name: share for name, share in split.shares.items() if share > 0}
         why = f"each person is assigned to a split by hash, and none of {people:,} to this one"
@@ -70,10 +71,10 @@ def empty_splits(split: Split, faces: Iterable[tuple[str, str]]) -> tuple[str, .
     else:
         share = split.per_identity or 0.0
         wanted = {"train": share, "test": 1 - share}
-        why = f"each person's photos are divided by hash, and none of {len(sides):,} is in this one"
+        why = f"each person's photos are divided by hash, and none of {faces:,} is in this one"
         remedy = "More photos or another `seed` may fill it"
     return tuple(
         f"split {name} ({share:.0%}) gets no sample: {why}. {remedy}"
         for name, share in wanted.items()
-        if name not in full
+        if name not in held
     )

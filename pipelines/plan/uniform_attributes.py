@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from faceloom.pipelines.plan.planned_faces import PlannedFaces
 from faceloom.schemas.photos import Scalar
 from faceloom.schemas.plan import PlannedFace
 
@@ -14,7 +15,7 @@ _EXACT = 2**53
 """Whole numbers from here on are not exact as float64, which many JSON readers use."""
 
 
-def uniform_attributes(faces: Sequence[PlannedFace]) -> list[PlannedFace]:
+def uniform_attributes(faces: Sequence[PlannedFace]) -> Sequence[PlannedFace]:
     """Give all faces the same attributes, sorted by name.
 
     An attribute keeps its type if every face has it with this type; whole numbers beside decimal ones become decimal.
@@ -23,16 +24,32 @@ def uniform_attributes(faces: Sequence[PlannedFace]) -> list[PlannedFace]:
     Args:
         faces: of the whole build, in any order.
     """
+    if isinstance(faces, PlannedFaces):
+        held = faces.columns.attributes
+        counted = list(zip(held, faces.attribute_counts().tolist(), strict=True))
+        if (wanted := _wanted(counted)) is None:
+            return faces
+        return faces.with_attributes([_converted(dict(one), wanted) if count else () for one, count in counted])
+    wanted = _wanted((face.attributes, 1) for face in faces)
+    if wanted is None:
+        return faces
+    return [replace(face, attributes=_converted(dict(face.attributes), wanted)) for face in faces]
+
+
+def _wanted(held: Iterable[tuple[tuple[tuple[str, Scalar], ...], int]]) -> dict[str, type] | None:
+    """The type of each attribute, from attributes and the number of faces that have them; None if all have it."""
     types: dict[str, set[type]] = defaultdict(set)
     counts: dict[str, int] = defaultdict(int)
-    for face in faces:
-        for name, value in face.attributes:
+    faces = 0
+    for attributes, count in held:
+        faces += count
+        for name, value in attributes if count else ():
             types[name].add(_LongNumber if type(value) is int and abs(value) >= _EXACT else type(value))
-            counts[name] += 1
-    wanted = {name: _common(types[name], counts[name] == len(faces)) for name in sorted(types)}
-    if all(types[name] == {kind} and counts[name] == len(faces) for name, kind in wanted.items()):
-        return list(faces)
-    return [replace(face, attributes=_converted(dict(face.attributes), wanted)) for face in faces]
+            counts[name] += count
+    wanted = {name: _common(types[name], counts[name] == faces) for name in sorted(types)}
+    if all(types[name] == {kind} and counts[name] == faces for name, kind in wanted.items()):
+        return None
+    return wanted
 
 
 class _LongNumber:

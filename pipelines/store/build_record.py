@@ -226,10 +226,10 @@ def make_record(
     by_code = count_rejects(rejects)
     lost = plan.samples - written - sum(by_code.get("render", {}).values())
     _check_none_lost(lost, "samples planned are neither written nor rejected")
-    kept = {(face.source, face.uri) for face in plan.faces}
     dropped = {(reject.source, reject.uri) for reject in rejects if reject.stage in ("analyse", "plan")}
+    kept, both = plan.count_photos(dropped)
     unlisted = sum(by_code.get("scan", {}).values())
-    _check_none_lost(photos - unlisted - len(kept | dropped), "photos are neither planned nor rejected")
+    _check_none_lost(photos - unlisted - (kept + len(dropped) - both), "photos are neither planned nor rejected")
     return BuildRecord(
         format=RECORD_FORMAT,
         code=version("faceloom"),
@@ -239,8 +239,8 @@ def make_record(
         analyser=ANALYSER,
         renderer=RENDERER,
         photos=photos,
-        faces=sum(1 for _ in plan.faces),
-        morphs=sum(face.morph is not None for face in plan.faces),
+        faces=sum(len(part.faces) for part in plan.parts),
+        morphs=sum(part.faces.morphs for part in plan.parts),
         recall=dict(plan.recall),
         neighbours=plan.neighbours,
         planned=plan.samples,

@@ -260,6 +260,25 @@ def read_index_table(storage: Storage, path: str, names: Sequence[str]) -> pa.Ta
 
 def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) -> None:
     """Write a piece of the face table: a row per face, and one without landmarks per rejected photo."""
+    write_table(storage, path, FaceRow, _face_columns(photos))
+
+
+def face_columns(photos: Iterable[AnalysedPhoto]) -> pa.Table:
+    """A piece of the face table without its quality figures, in memory."""
+    import pyarrow as pa
+
+    columns = _face_columns(photos)
+    del columns["quality"]
+    return pa.table(columns, schema=pa.schema([_schema(FaceRow).field(name) for name in columns]))
+
+
+def read_face_table(storage: Storage, path: str) -> pa.Table:
+    """Read a piece of the face table without its quality figures, half of the file. Values are not checked."""
+    schema = _schema(FaceRow)
+    return read_table(storage, path, schema, [name for name in schema.names if name != "quality"])
+
+
+def _face_columns(photos: Iterable[AnalysedPhoto]) -> dict[str, list[Any]]:
     shared = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
     columns: dict[str, list[Any]] = {name: [] for name in _schema(FaceRow).names}
     for photo in photos:
@@ -270,7 +289,7 @@ def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) ->
             columns["landmarks"].append(face and face.landmarks)
             columns["score"].append(face and face.score)
             columns["quality"].append(face and json.dumps(dict(face.quality), sort_keys=True))
-    write_table(storage, path, FaceRow, columns)
+    return columns
 
 
 def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[AnalysedPhoto]:

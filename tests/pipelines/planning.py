@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from faceloom.pipelines.plan.choose import choose_faces
+from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.analyse.photo_table import PhotoTable
+from faceloom.pipelines.plan.choose import ChosenFaces, choose_faces
 from faceloom.pipelines.plan.shard_layout import make_plan
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import Mask
 from faceloom.schemas.photos import Photo
-from faceloom.schemas.plan import Plan, PlannedFace
+from faceloom.schemas.plan import FaceRows, Plan, PlannedFace
 from faceloom.schemas.recipe import Recipe, parse_recipe
 
 Item = tuple[Photo, AnalysedPhoto]
@@ -53,15 +57,20 @@ def look(mask: Mask) -> str:
 def plan(items: Sequence[Item], how: Recipe | None = None) -> Plan:
     """The plan that a build of these photos would have."""
     how = how or recipe()
-    choice = choose_faces(how, [photo for photo, _ in items], {photo.photo_id: found for photo, found in items})
-    return make_plan(how, choice, [look(m) for m in how.masks])
+    return make_plan(how, choose(how, items), [look(m) for m in how.masks])
+
+
+def choose(how: Recipe, items: Sequence[Item]) -> ChosenFaces:
+    """The faces that a build of these photos would have."""
+    photos, rows = PhotoTable.of(photo for photo, _ in items), {photo.photo_id: found for photo, found in items}
+    return choose_faces(how, Analysis.of(Storage(tempfile.gettempdir()), photos, rows))
 
 
 def faces_of(found: Plan) -> list[PlannedFace]:
     return [face for shard in found.shards for part in shard.parts for face in part.faces]
 
 
-def parts_of(found: Plan) -> dict[str, tuple[PlannedFace, ...]]:
+def parts_of(found: Plan) -> dict[str, FaceRows]:
     """The faces of each part by its digest, which changes with what is in them."""
     return {part.digest: part.faces for shard in found.shards for part in shard.parts}
 

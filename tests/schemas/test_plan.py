@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.schemas.keys import SAMPLE_KEY, sample_key, variant_key
-from faceloom.schemas.plan import Part, Plan, PlannedFace, PlannedMorph, Shard
+from faceloom.schemas.plan import FaceList, Part, Plan, PlannedFace, PlannedMorph, Shard
 
 
 def planned(masks: int = 1, face: int = 0) -> PlannedFace:
@@ -25,7 +25,7 @@ def planned(masks: int = 1, face: int = 0) -> PlannedFace:
 @given(st.lists(st.lists(st.lists(st.integers(0, 5), max_size=4), max_size=3), max_size=3))
 def test_samples_add_up(layout: list[list[list[int]]]) -> None:
     shards = tuple(
-        Shard("train", "all", "0" * 12, tuple(Part("p", tuple(planned(n) for n in part)) for part in shard))
+        Shard("train", "all", "0" * 12, tuple(Part("p", FaceList(planned(n) for n in part)) for part in shard))
         for shard in layout
     )
     plan = Plan("d", shards, (), 1000)
@@ -46,7 +46,7 @@ def test_a_shards_name_is_split_prefix_digest() -> None:
 
 
 def test_plans_travel_and_compare_by_content() -> None:
-    plan = Plan("d", (Shard("train", "all", "0" * 12, (Part("p", (planned(2),)),)),), (), 1000)
+    plan = Plan("d", (Shard("train", "all", "0" * 12, (Part("p", FaceList([planned(2)])),)),), (), 1000)
     assert pickle.loads(pickle.dumps(plan)) == plan
     assert dataclasses.replace(plan, digest="e") != plan
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -81,7 +81,10 @@ def test_the_faces_of_a_plan_are_those_of_its_parts_in_their_order(layout: list[
     """The order is that of the shards' bytes."""
     shards = tuple(
         Shard(
-            "train", "all", f"{n:012d}", tuple(Part("p", tuple(planned(face=face) for face in part)) for part in shard)
+            "train",
+            "all",
+            f"{n:012d}",
+            tuple(Part("p", FaceList(planned(face=face) for face in part)) for part in shard),
         )
         for n, shard in enumerate(layout)
     )
@@ -99,7 +102,7 @@ def test_a_morph_counts_its_variants_as_any_face_does_and_travels() -> None:
 
 def test_an_empty_plan_has_no_samples() -> None:
     assert (Plan("d", (), (), 0).samples, list(Plan("d", (), (), 0).faces)) == (0, [])
-    assert Shard("train", "all", "0" * 12, ()).samples == Part("p", ()).samples == 0
+    assert Shard("train", "all", "0" * 12, ()).samples == Part("p", FaceList(())).samples == 0
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(PlannedFace)])

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from faceloom.pipelines.analyse import face_table
+from faceloom.pipelines.analyse.analysis import TOO_LARGE
 from faceloom.pipelines.analyse.face_table import (
-    TOO_LARGE,
     applies_to_identical_bytes,
     face_files,
     load_analysed,
     row_of_content,
-    stamp_of,
 )
+from faceloom.pipelines.analyse.photo_table import stamp_of
 from faceloom.pipelines.store.parquet_tables import read_face_columns, write_faces
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines.analyse import photo_task as analysis
-from faceloom.pipelines.analyse.face_table import TOO_LARGE, load_analysed, stamp_of
+from faceloom.pipelines.analyse.analysis import TOO_LARGE
+from faceloom.pipelines.analyse.face_table import load_analysed
+from faceloom.pipelines.analyse.photo_table import stamp_of
 from faceloom.pipelines.analyse.photo_task import TASK_PHOTOS, AnalyseTask, analyse_task, analyser_id, tasks_for
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.store.parquet_tables import read_faces

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from faceloom.pipelines.analyse import photo_task as analysis
+from faceloom.pipelines.analyse.photo_table import PhotoTable
 from faceloom.pipelines.analyse.survey import namesakes, survey
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.watcher import Watcher
@@ -88,8 +89,8 @@ def test_people_of_one_name_in_two_sources_are_told() -> None:
         return Photo(source, f"{source}-{identity}.jpg", identity, None, None, None, (), None, 1, "")
 
     apart = [seen("a", "Ada"), seen("a", "Ada"), seen("b", "Ben"), seen("a", None), seen("b", None)]
-    assert namesakes(apart) == ()
-    [warning] = namesakes([*apart, seen("b", "Ada"), seen("c", "Ada")])
+    assert namesakes(PhotoTable.of(apart)) == ()
+    [warning] = namesakes(PhotoTable.of([*apart, seen("b", "Ada"), seen("c", "Ada")]))
     assert warning.startswith("1 identity is in several sources (Ada in a and b and c)")
 
 
@@ -136,7 +137,7 @@ def test_a_source_of_nothing_but_rejects_is_none(photos: Path) -> None:
     for number in range(6):
         (photos / f"00{number}.png").unlink()
     found = survey(context(photos), workers=1, watcher=Watcher())
-    assert (found.photos, len(found.rejects), found.analysed_now) == ((), 6, 0)
+    assert (len(found.photos), len(found.rejects), found.analysed_now) == (0, 6, 0)
 
 
 def test_a_source_without_splits_is_refused_before_any_work_where_it_divides(photos: Path) -> None:

@@ -5,27 +5,31 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.pipelines.plan import choose
-from faceloom.pipelines.plan.choose import ChosenFaces, choose_faces
+from faceloom.pipelines.plan.choose import ChosenFaces
 from faceloom.schemas.faces import UNREADABLE
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 from tests.pipelines.planning import POLYGON, TEMPLATE, Item, face_row, item, many, recipe
+from tests.pipelines.planning import choose as choose_of
 
 
 def pick(items: Sequence[Item], how: Recipe | None = None) -> ChosenFaces:
-    photos, found = [photo for photo, _ in items], {photo.photo_id: row for photo, row in items}
-    return choose_faces(how or recipe(), photos, found)
+    """The choice, in the order of the photos instead of that of the plan."""
+    found = choose_of(how or recipe(), items)
+    faces = tuple(sorted(found.faces, key=lambda face: (face.uri, face.source, face.face)))
+    return replace(found, faces=faces, rejects=tuple(sorted(found.rejects, key=lambda one: (one.uri, one.key))))
 
 
 def chosen(items: Sequence[Item], how: Recipe | None = None) -> tuple[PlannedFace, ...]:
-    return pick(items, how).faces
+    return tuple(pick(items, how).faces)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

@@ -71,7 +71,7 @@ class Bench:
 
     def faces(self, context: Context) -> list[PlannedFace]:
         found = survey(context, workers=1, watcher=Watcher())
-        return list(choose_faces(context.recipe, found.photos, found.analysed).faces)
+        return list(choose_faces(context.recipe, found.analysed).faces)
 
     def find(self, workers: int = 1, faces: list[PlannedFace] | None = None, **morph: Any) -> SplitNeighbours:
         context = self.context(**morph)

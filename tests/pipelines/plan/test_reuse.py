@@ -16,7 +16,7 @@ from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.tar_writer import END, append_sample
 from faceloom.schemas.index import IndexRow
-from faceloom.schemas.plan import Part, PlannedFace, Shard
+from faceloom.schemas.plan import FaceList, Part, PlannedFace, Shard
 from faceloom.schemas.recipe import parse_recipe
 
 RECIPE = parse_recipe({"name": "x", "masks": [{"kind": "polygon", "shape": "A"}, {"kind": "polygon", "shape": "B"}]})
@@ -56,7 +56,7 @@ class Output:
         write_index(self.storage, shard_index(name), rows, {"p": []}, length=1024 * len(rows) + len(END))
 
     def find(self, **parts: tuple[PlannedFace, ...]) -> dict[str, Reuse]:
-        shard = Shard("train", "all", "new", tuple(Part(name, faces) for name, faces in parts.items()))
+        shard = Shard("train", "all", "new", tuple(Part(name, FaceList(faces)) for name, faces in parts.items()))
         return find_reuse(self.context, [shard])
 
 

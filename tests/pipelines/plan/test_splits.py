@@ -145,19 +145,19 @@ def test_nobody_no_sides() -> None:
 
 
 def test_a_split_that_nobody_falls_to_is_told_with_the_reason() -> None:
-    faces = [("Ada", "train"), ("Ada", "train"), ("Grace", "train")]
-    assert empty_splits(split(), faces) == (
+    faces = 3, 2, ["train"]
+    assert empty_splits(split(), *faces) == (
         "split val (10%) gets no sample: each person is assigned to a split by hash, and none of 2 to this one. "
         "More people, another `seed` or `split: {per_identity: 0.7}` may fill it",
         "split test (10%) gets no sample: each person is assigned to a split by hash, and none of 2 to this one. "
         "More people, another `seed` or `split: {per_identity: 0.7}` may fill it",
     )
-    [warning] = empty_splits(split(shares={"train": 0.5, "val": 0, "test": 0.5}), faces)
+    [warning] = empty_splits(split(shares={"train": 0.5, "val": 0, "test": 0.5}), *faces)
     assert warning.startswith("split test (50%)")
 
 
 def test_so_is_one_to_which_no_photo_falls() -> None:
-    [warning] = empty_splits(split(per_identity=0.9), [("Ada", "train"), ("Ada", "train"), ("Grace", "train")])
+    [warning] = empty_splits(split(per_identity=0.9), 3, 2, ["train"])
     assert warning == (
         "split test (10%) gets no sample: each person's photos are divided by hash, and none of 3 is in this one. "
         "More photos or another `seed` may fill it"
@@ -175,7 +175,8 @@ def test_so_is_one_to_which_no_photo_falls() -> None:
     ],
 )
 def test_otherwise_nothing_is_told(how: dict[str, object], faces: list[tuple[str, str]]) -> None:
-    assert empty_splits(split(**how), faces) == ()
+    people, full = ({one[place] for one in faces} for place in (0, 1))
+    assert empty_splits(split(**how), len(faces), len(people), full) == ()
 
 
 def test_the_order_of_the_shares_changes_no_split() -> None:

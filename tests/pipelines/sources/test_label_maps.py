@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from faceloom.pipelines.analyse.face_table import stamp_of
+from faceloom.pipelines.analyse.photo_table import stamp_of
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.pipelines.sources.source import LabelledSource, labels_of
 from faceloom.schemas.errors import PhotoError, SourceError

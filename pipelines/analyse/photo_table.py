@@ -1,0 +1,156 @@
+"""The photos of all sources as columns. Millions of photo objects would fill the memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.schemas.photos import Photo, Scalar
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK = 2**15
+"""Photos that are objects at the same time."""
+_REPEATED = ("source", "identity", "split", "licence", "consent", "attributes", "labels")
+"""Columns whose values come often: each value is stored once."""
+
+
+def stamp_of(photo: Photo) -> str:
+    """Stamp of a photo with its landmarks and labels; if it differs, the photo is analysed again."""
+    parts = [photo.stamp]
+    if photo.landmarks is not None:
+        parts.append(hashlib.sha256(photo.landmarks).hexdigest()[:16])
+    if photo.labels:
+        parts.append(hashlib.sha256(photo.labels.encode()).hexdigest()[:16])
+    return "+".join(parts)
+
+
+class PhotoTable(Sequence[Photo]):
+    """Photos in the order in which they were listed, about 100 bytes each. A `Photo` is made when it is asked for.
+
+    Attributes:
+        columns: a column for each field of `Photo`, in one chunk; attributes as JSON, repeated values as dictionaries.
+    """
+
+    def __init__(self, columns: pa.Table) -> None:
+        self.columns = columns
+
+    @classmethod
+    def of(cls, photos: Iterable[Photo]) -> PhotoTable:
+        """Put photos into columns; they are taken one block after another."""
+        if isinstance(photos, PhotoTable):
+            return photos
+        import pyarrow as pa
+
+        schema, waiting, blocks = _schema(), iter(photos), []
+        while block := list(islice(waiting, _BLOCK)):
+            blocks.append(_record_batch(block, schema))
+        return cls(pa.Table.from_batches(blocks, schema).unify_dictionaries().combine_chunks())
+
+    def __len__(self) -> int:
+        return int(self.columns.num_rows)
+
+    @overload
+    def __getitem__(self, at: int) -> Photo: ...
+    @overload
+    def __getitem__(self, at: slice) -> PhotoTable: ...
+    def __getitem__(self, at: int | slice) -> Photo | PhotoTable:
+        if isinstance(at, slice):
+            return self.take(np.arange(len(self))[at])
+        if not -len(self) <= at < len(self):
+            raise IndexError(at)
+        return next(iter(self.take(np.array([at % len(self)]))))
+
+    def __iter__(self) -> Iterator[Photo]:
+        for start in range(0, len(self), _BLOCK):
+            block = self.columns.slice(start, _BLOCK)
+            values = [_plain(block.column(name)).to_pylist() for name in self.columns.column_names]
+            for photo in map(Photo, *values):
+                yield _with_attributes(photo)
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, PhotoTable) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def take(self, rows: npt.NDArray[np.integer]) -> PhotoTable:
+        """The table of some photos, in this order."""
+        return PhotoTable(self.columns.take(rows))
+
+    def column(self, name: str) -> Any:
+        """A column as a pyarrow array."""
+        column = self.columns.column(name)
+        return column.chunk(0) if column.num_chunks else column.combine_chunks()
+
+    def codes(self, name: str) -> tuple[npt.NDArray[np.int32], list[str]]:
+        """The number of each photo's value in a list of values, -1 for none; and that list."""
+        import pyarrow.compute as pc
+
+        column = self.column(name)
+        return pc.fill_null(column.indices, -1).to_numpy(), column.dictionary.to_pylist()
+
+    def ids(self) -> pa.Array:
+        """The photo id of each photo, as large strings."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        parts = self.column("source").cast(pa.large_string()), self.column("uri"), pa.scalar("/", pa.large_string())
+        return pc.binary_join_element_wise(*parts)
+
+    def stamps(self) -> pa.Array:
+        """What `stamp_of` returns for each photo, as large strings."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        plain, labels = self.column("stamp"), self.column("labels")
+        unlike = pc.or_(pc.is_valid(self.column("landmarks")), pc.not_equal(labels.cast(pa.string()), ""))
+        if not (rows := np.flatnonzero(unlike.to_numpy(zero_copy_only=False))).size:
+            return plain
+        stamps = pa.array(map(stamp_of, self.take(rows)), pa.large_string())
+        return pc.replace_with_mask(plain, unlike, stamps)
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Length in bytes of each photo."""
+        return np.asarray(self.column("size").to_numpy())
+
+
+def parse_attributes(text: str) -> tuple[tuple[str, Scalar], ...]:
+    """The attributes of a photo from a value of the column `attributes`."""
+    return tuple((name, value) for name, value in json.loads(text))
+
+
+def _with_attributes(photo: Any) -> Photo:
+    """A photo whose attributes are still JSON."""
+    object.__setattr__(photo, "attributes", parse_attributes(photo.attributes) if photo.attributes != "[]" else ())
+    made: Photo = photo
+    return made
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = {name: pa.dictionary(pa.int32(), pa.string()) for name in _REPEATED}
+    kinds |= {"landmarks": pa.large_binary(), "size": pa.int64()}
+    return pa.schema([(name, kinds.get(name, pa.large_string())) for name in Photo.__dataclass_fields__])
+
+
+def _record_batch(photos: Sequence[Photo], schema: pa.Schema) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    values = {name: [getattr(photo, name) for photo in photos] for name in schema.names}
+    values["attributes"] = [json.dumps(photo.attributes) if photo.attributes else "[]" for photo in photos]
+    return pa.record_batch([pa.array(values[name], schema.field(name).type) for name in schema.names], schema=schema)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column

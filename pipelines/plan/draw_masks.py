@@ -1,0 +1,98 @@
+"""Draw the masks that faces wear."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.schemas.keys import variant_key
+from faceloom.schemas.masks import serves_with_landmarks, serves_without_landmarks
+from faceloom.schemas.recipe import Recipe
+
+_NEAR = 1e-9
+"""Two waiting times that differ by less than this share are compared as `draw_masks` computes them."""
+_BLOCK = 2**15
+"""Faces that are drawn for at once."""
+
+
+def draw_masks(recipe: Recipe, key: str, *, landmarks: bool) -> tuple[int, ...]:
+    """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear.
+
+    Each mask waits for a random time at the rate of its weight, and the first one is drawn. The time depends on no
+    other mask, so a mask that is added, removed or moved in the recipe changes only the samples that wear it.
+    """
+    waiting = _waiting(recipe, landmarks=landmarks)
+    if not waiting:
+        return ()
+    return tuple(
+        min(waiting, key=lambda one: (_waits(f"{recipe.seed} {variant_key(key, variant)} {one[1]}", one[2]), one[0]))[0]
+        for variant in range(recipe.per_face)
+    )
+
+
+def _waits(name: str, rate: float) -> float:
+    """A random time from an exponential distribution, decided by a name."""
+    drawn = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) + 1
+    return -math.log(drawn / 2**48) / rate
+
+
+def draw_all_masks(
+    recipe: Recipe, heads: npt.NDArray[np.uint64], numbers: npt.NDArray[np.integer], landmarks: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int16]:
+    """What `draw_masks` draws for many faces.
+
+    Args:
+        recipe: of the build.
+        heads: first 64 bits of each photo's sha256, (F,).
+        numbers: of the face in its photo, (F,).
+        landmarks: whether the face has landmarks, (F,).
+
+    Returns:
+        Numbers of masks, (F, variants); -1 for faces that wear none.
+    """
+    drawn = np.full((len(heads), recipe.per_face if recipe.masks else 0), -1, np.int16)
+    for has in (True, False):
+        waiting = _waiting(recipe, landmarks=has)
+        rows = np.flatnonzero(landmarks == has) if waiting else np.zeros(0, np.int64)
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            faces = zip(heads[block].tolist(), numbers[block].tolist(), strict=True)
+            keys = [f"{recipe.seed} {head:016x}-f{number:02d}" for head, number in faces]
+            for variant in range(recipe.per_face):
+                drawn[block, variant] = _draw_block(keys, variant, waiting)
+    return drawn
+
+
+def _draw_block(keys: list[str], variant: int, waiting: list[tuple[int, str, float]]) -> npt.NDArray[np.int16]:
+    """The mask that each face draws for a variant; `keys` are of faces, after the seed."""
+    sha256 = hashlib.sha256
+    times = np.empty((len(keys), len(waiting)))
+    for at, (_, name, rate) in enumerate(waiting):
+        end = variant_key("", variant) + f" {name}"
+        digests = b"".join([sha256((key + end).encode()).digest()[:8] for key in keys])
+        numbers = (np.frombuffer(digests, ">u8") >> 16).astype(np.float64)
+        times[:, at] = -np.log((numbers + 1) / 2**48) / rate
+    best = times.argmin(axis=1)
+    if len(waiting) > 1:  # NumPy's logarithm may differ from Python's in the last bit
+        first, second = np.partition(times, 1, axis=1)[:, :2].T
+        for row in np.flatnonzero(second - first <= _NEAR * second).tolist():
+            times_of_row = [_waits(f"{variant_key(keys[row], variant)} {name}", rate) for _, name, rate in waiting]
+            best[row] = times_of_row.index(min(times_of_row))
+    return np.array([number for number, _, _ in waiting], np.int16)[best]
+
+
+def _waiting(recipe: Recipe, *, landmarks: bool) -> list[tuple[int, str, float]]:
+    """Number, name and weight of the masks that a face can wear."""
+    fits = serves_with_landmarks if landmarks else serves_without_landmarks
+    seen: Counter[str] = Counter()
+    waiting: list[tuple[int, str, float]] = []
+    for number, mask in enumerate(recipe.masks):
+        label = mask.label
+        if fits(mask):
+            waiting.append((number, f"{label} {seen[label]}", mask.weight))
+        seen[label] += 1
+    return waiting

@@ -1,0 +1,233 @@
+"""Planned faces as columns: ten million of them as objects would fill the memory. Landmarks lie on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.store.record_file import RecordFile
+from faceloom.schemas.keys import PHOTO_BITS
+from faceloom.schemas.photos import Scalar
+from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace
+
+_BLOCK = 4096
+"""Faces that are objects at the same time."""
+OF_PHOTO, OF_FACE = -1, -2
+"""In place of an identity: the name that is derived from the photo, or from the face in the photo."""
+Ints = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FaceColumns:
+    """All F planned faces of a build, morphs apart, in the order of the plan: by split, then by place.
+
+    Attributes:
+        analysed: the photos and their analysis.
+        photo: number of the face's photo among all. number: of the face in its photo. row: of the face in `analysed`,
+            -1 for a whole photo.
+        identity: number of the name in `photos`, `OF_PHOTO` or `OF_FACE`.
+        split: number of the split in `splits`.
+        group: upper bits of the place in the prefix tree.
+        point: number of the landmarks in `landmarks`, -1 without them.
+        masks: number of the mask of each variant, (F, variants); -1 if the face wears none.
+        attributes: for each value of the photos' column `attributes`.
+        labelled: whether the plan names label files.
+    """
+
+    analysed: Analysis
+    photo: Ints
+    number: Ints
+    row: Ints
+    identity: Ints
+    split: Ints
+    group: npt.NDArray[np.uint32]
+    point: Ints
+    masks: Ints
+    landmarks: RecordFile
+    splits: Sequence[str]
+    attributes: Sequence[tuple[tuple[str, Scalar], ...]]
+    labelled: bool
+
+    def make(self, at: slice) -> list[PlannedFace]:
+        """The faces in a slice, as objects."""
+        import pyarrow as pa
+
+        analysed, photo = self.analysed, self.photo[at]
+        rows, width, height = self.row[at], analysed.width[photo], analysed.height[photo]
+        box = np.stack([np.full(len(rows), -0.5), np.full(len(rows), -0.5), width - 0.5, height - 0.5], axis=1)
+        box[rows >= 0] = analysed.box[rows[rows >= 0]]
+        taken = pa.array(photo)
+        texts = {name: _taken(analysed.photos.column(name), taken) for name in ("source", "uri", "licence", "consent")}
+        attributes = analysed.photos.column("attributes").indices.take(taken).to_pylist()
+        codes, labels = analysed.texts("labels")
+        shas = [sha.hex() for sha in _bytes(analysed.sha256[photo])]
+        return [
+            PlannedFace(
+                source, uri, sha, number, identity, self.splits[split], licence, consent, self.attributes[attribute],
+                wide, high, landmarks, (left, top, right, bottom), tuple(masks) if masks[:1] != [-1] else (),
+                group << PHOTO_BITS | int(sha[:16], 16), labels[label] if self.labelled else "",
+            )
+            for source, uri, sha, number, identity, split, licence, consent, attribute, wide, high, landmarks, (
+                left, top, right, bottom
+            ), masks, group, label in zip(
+                texts["source"], texts["uri"], shas, self.number[at].tolist(), self._identities(at, shas),
+                self.split[at].tolist(), texts["licence"], texts["consent"], attributes, width.tolist(),
+                height.tolist(), self._landmarks(at), box.tolist(), self.masks[at].tolist(), self.group[at].tolist(),
+                codes[photo].tolist(), strict=True,
+            )
+        ]  # fmt: skip
+
+    def _identities(self, at: slice, shas: list[str]) -> Iterator[str]:
+        import pyarrow as pa
+
+        codes, names = self.identity[at], self.analysed.photos.column("identity").dictionary
+        named = iter(names.take(pa.array(codes[codes >= 0])).to_pylist())
+        for code, sha, number in zip(codes.tolist(), shas, self.number[at].tolist(), strict=True):
+            if code >= 0:
+                yield next(named)
+            else:
+                yield f"photo-{sha[:16]}" if code == OF_PHOTO else f"photo-{sha[:16]}-f{number:02d}"
+
+    def _landmarks(self, at: slice) -> Iterator[bytes]:
+        points = self.point[at]
+        found = iter(_bytes(self.landmarks.take(points[points >= 0])))
+        return (next(found) if point >= 0 else b"" for point in points.tolist())
+
+
+class PlannedFaces(FaceRows):
+    """Some planned faces that follow each other. A `PlannedFace` is made when it is asked for.
+
+    Args:
+        columns: of all faces.
+        start, stop: the faces `start <= i < stop`.
+    """
+
+    def __init__(self, columns: FaceColumns, start: int = 0, stop: int | None = None) -> None:
+        self.columns, self.start = columns, start
+        self.stop = len(columns.photo) if stop is None else stop
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    @overload
+    def __getitem__(self, at: int) -> PlannedFace: ...
+    @overload
+    def __getitem__(self, at: slice) -> FaceRows: ...
+    def __getitem__(self, at: int | slice) -> PlannedFace | FaceRows:
+        if isinstance(at, slice):
+            start, stop, step = at.indices(len(self))
+            if step != 1:
+                return FaceList(list(self)[at])
+            return PlannedFaces(self.columns, self.start + start, self.start + max(start, stop))
+        if not -len(self) <= at < len(self):
+            raise IndexError(at)
+        place = self.start + at % len(self)
+        return self.columns.make(slice(place, place + 1))[0]
+
+    def __iter__(self) -> Iterator[PlannedFace]:
+        for start in range(self.start, self.stop, _BLOCK):
+            yield from self.columns.make(slice(start, min(start + _BLOCK, self.stop)))
+
+    @property
+    def slice(self) -> slice:
+        """Where these faces are in the columns."""
+        return slice(self.start, self.stop)
+
+    def by_split(self) -> list[tuple[str, FaceRows]]:
+        """The faces of each split, the splits by name."""
+        ends = np.searchsorted(self.columns.split[self.slice], np.arange(len(self.columns.splits)), side="right")
+        starts = [0, *ends.tolist()]
+        found = [
+            (name, self[start:stop]) for name, start, stop in zip(self.columns.splits, starts, starts[1:], strict=False)
+        ]
+        return [(name, faces) for name, faces in found if len(faces)]
+
+    def places(self) -> Sequence[int]:
+        return _Places(self.columns, self.slice)
+
+    def weights(self) -> Any:
+        masks = self.columns.masks[self.slice]
+        variants = masks.shape[1]
+        bare = masks[:, 0] < 0 if variants else np.ones(len(masks), bool)
+        return np.where(bare, 1, variants).astype(np.int64)
+
+    @property
+    def people(self) -> int:
+        """Number of different identities; a face without one of its own counts as a person."""
+        identity = self.columns.identity[self.slice]
+        return len(np.unique(identity[identity >= 0])) + int(np.count_nonzero(identity < 0))
+
+    @property
+    def samples(self) -> int:
+        return int(self.weights().sum())
+
+    @property
+    def morphs(self) -> int:
+        return 0
+
+    def photos(self) -> Iterator[tuple[str, str]]:
+        photo = self.columns.photo[self.slice]
+        photo = photo[np.append(True, photo[1:] != photo[:-1])] if len(photo) else photo
+        for start in range(0, len(photo), _BLOCK):
+            block = photo[start : start + _BLOCK]
+            table = self.columns.analysed.photos
+            yield from zip(_taken(table.column("source"), block), _taken(table.column("uri"), block), strict=True)
+
+    def masks(self) -> Iterator[tuple[int, int]]:
+        masks = self.columns.masks[self.slice]
+        yield from zip(*(values.tolist() for values in np.unique(masks[masks >= 0], return_counts=True)), strict=True)
+
+    def sources(self) -> Iterator[tuple[str, int]]:
+        codes, names = self.columns.analysed.photos.codes("source")
+        counts = np.bincount(codes[self.columns.photo[self.slice]], self.weights(), len(names))
+        yield from ((name, int(count)) for name, count in zip(names, counts.tolist(), strict=True) if count)
+
+    def attribute_counts(self) -> npt.NDArray[np.integer]:
+        """Number of faces for each value of the photos' column `attributes`."""
+        column = self.columns.analysed.photos.column("attributes")
+        codes = column.indices.to_numpy()[self.columns.photo[self.slice]]
+        return np.bincount(codes, minlength=len(column.dictionary))
+
+    def with_attributes(self, attributes: Sequence[tuple[tuple[str, Scalar], ...]]) -> PlannedFaces:
+        """The same faces with other attributes, a tuple for each value of the photos' column `attributes`."""
+        return PlannedFaces(replace(self.columns, attributes=attributes), self.start, self.stop)
+
+
+class _Places(Sequence[int]):
+    """Places of faces in the prefix tree; a number is made when it is asked for."""
+
+    def __init__(self, columns: FaceColumns, at: slice) -> None:
+        self._columns, self._rows = columns, range(len(columns.photo))[at]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[int]: ...
+    def __getitem__(self, at: int | slice) -> int | list[int]:
+        if isinstance(at, slice):
+            return [self[one] for one in range(len(self))[at]]
+        row = self._rows[at]
+        sha256 = self._columns.analysed.sha256[self._columns.photo[row]]
+        return int(self._columns.group[row]) << PHOTO_BITS | int.from_bytes(sha256[:8].tobytes())
+
+
+def _taken(column: Any, rows: Any) -> list[Any]:
+    import pyarrow as pa
+
+    taken = column.take(pa.array(rows) if isinstance(rows, np.ndarray) else rows)
+    values: list[Any] = (taken.cast(pa.string()) if pa.types.is_dictionary(taken.type) else taken).to_pylist()
+    return values
+
+
+def _bytes(records: npt.NDArray[np.uint8]) -> list[bytes]:
+    """Each record as bytes."""
+    data, length = records.tobytes(), records.shape[1]
+    return [data[at : at + length] for at in range(0, len(data), length)]

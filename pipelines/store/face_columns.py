@@ -1,0 +1,154 @@
+"""Read a piece of the face table as columns, for work on millions of photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.pipelines.store.parquet_tables import face_columns, read_face_table, read_faces
+from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.table_reader import damaged
+from faceloom.schemas.column_types import MOST_OFFSET
+from faceloom.schemas.faces import AnalysedPhoto
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LANDMARK_BYTES = 544
+"""Of 68 points."""
+_MOST = {"size": MOST_OFFSET, "width": 2**31 - 1, "height": 2**31 - 1, "orientation": 2**31 - 1}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FaceColumns:
+    """The analysis of P photos with F faces, in the order of a file.
+
+    Attributes:
+        photo_id, stamp, code, message, labels: pyarrow arrays of text (P,).
+        size, width, height, orientation: int64 (P,).
+        given: bool (P,).
+        sha256: uint8 (P, 32); zeros if the photo could not be read.
+        faces: number of faces of each photo, int64 (P,).
+        box: float64 (F, 4). score: float64 (F,).
+        landmarks: uint8 (F, 544), zeros where `bare`, bool (F,), which marks faces without landmarks.
+    """
+
+    photo_id: Any
+    stamp: Any
+    code: Any
+    message: Any
+    labels: Any
+    size: npt.NDArray[np.int64]
+    width: npt.NDArray[np.int64]
+    height: npt.NDArray[np.int64]
+    orientation: npt.NDArray[np.int64]
+    given: npt.NDArray[np.bool_]
+    sha256: npt.NDArray[np.uint8]
+    faces: npt.NDArray[np.int64]
+    box: npt.NDArray[np.float64]
+    score: npt.NDArray[np.float64]
+    landmarks: npt.NDArray[np.uint8]
+    bare: npt.NDArray[np.bool_]
+
+
+def read_columns(storage: Storage, path: str) -> FaceColumns:
+    """Read a piece of the face table without its quality figures.
+
+    Raises:
+        StorageError: it cannot be read or is damaged.
+    """
+    found = _columns(read_face_table(storage, path))
+    if found is None:  # a rare form, or a fault that this names
+        found = columns_of(read_faces(storage, path, quality=False))
+    if found is None:
+        raise damaged(path, "column sha256: a photo with faces has no sha256")
+    return found
+
+
+def columns_of(photos: Sequence[AnalysedPhoto]) -> FaceColumns | None:
+    """The columns of some photos; None if a sha256 is neither empty nor whole."""
+    return _columns(face_columns(photos))
+
+
+def _columns(table: pa.Table) -> FaceColumns | None:
+    """The columns of a table if all its values are certainly right; otherwise None."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = {name: pa.concat_arrays(table.column(name).chunks or [_empty(table, name)]) for name in table.column_names}
+    own = [column.pop(name) for name in ("box", "landmarks", "score")]
+    has_face = _bools(own[0].is_valid())
+    halves = [np.array_equal(has_face, _bools(one.is_valid())) for one in own[1:]]
+    if not all(halves) or any(one.null_count for one in column.values()):
+        return None
+    numbers = {name: column[name].to_numpy() for name in _MOST}
+    if any(np.any((values < 0) | (values > _MOST[name])) for name, values in numbers.items()):
+        return None
+    sha256, faces = _digests(column["sha256"]), _faces(*(one.drop_null() for one in own))
+    if sha256 is None or faces is None or len(table) != len(sha256):
+        return None
+    rows = len(table)
+    new = np.ones(rows, bool)
+    if rows > 1:
+        same = [_bools(pc.equal(one.slice(1), one.slice(0, rows - 1))) for one in column.values()]
+        new[1:] = ~np.logical_and.reduce(same)
+    starts = np.flatnonzero(new)
+    lengths = np.diff(np.append(starts, rows))
+    counts = np.diff(np.append(0, np.cumsum(has_face))[np.append(starts, rows)])
+    if np.any((counts != lengths) & ((counts != 0) | (lengths != 1))):
+        return None
+    first = {name: column[name].take(pa.array(starts)) for name in ("photo_id", "stamp", "code", "message", "labels")}
+    unread = ~sha256[starts].any(axis=1)
+    if np.any(unread & _bools(pc.equal(first["code"], ""))):
+        return None
+    at_start = {name: values[starts] for name, values in numbers.items()}
+    given = _bools(column["given"])[starts]
+    return FaceColumns(**first, **at_start, given=given, sha256=sha256[starts], faces=counts, **faces)
+
+
+def _empty(table: pa.Table, name: str) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([], table.schema.field(name).type)
+
+
+def _bools(array: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(array.to_numpy(zero_copy_only=False), bool)
+
+
+def _digests(texts: pa.Array) -> npt.NDArray[np.uint8] | None:
+    """Digests as bytes (N, 32), zeros for empty texts; None if a text is something else."""
+    import pyarrow.compute as pc
+
+    whole = pc.if_else(pc.equal(texts, ""), "00" * 32, texts)
+    if not _bools(pc.equal(pc.binary_length(whole), 64)).all():
+        return None
+    text = "".join(whole.to_pylist())
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        return None
+    if data.hex() != text:  # fromhex takes capitals and spaces too
+        return None
+    return np.frombuffer(data, np.uint8).reshape(-1, 32)
+
+
+def _faces(box: pa.Array, landmarks: pa.Array, score: pa.Array) -> dict[str, Any] | None:
+    """Columns of faces; None if a box is not four finite numbers, or landmarks are not 68 points or nothing."""
+    import pyarrow.compute as pc
+
+    corners = box.flatten().to_numpy(zero_copy_only=False)
+    lengths = pc.binary_length(landmarks).to_numpy(zero_copy_only=False)
+    bare = lengths == 0
+    if not _bools(pc.equal(pc.list_value_length(box), 4)).all() or not np.all(bare | (lengths == LANDMARK_BYTES)):
+        return None
+    if corners.dtype != np.float64 or not np.isfinite(corners).all():  # a null makes another type, or no number
+        return None
+    points = np.zeros((len(box), LANDMARK_BYTES), np.uint8)
+    points[~bare] = np.frombuffer(b"".join(landmarks.to_pylist()), np.uint8).reshape(-1, LANDMARK_BYTES)
+    scores = score.to_numpy(zero_copy_only=False)
+    return {"box": corners.reshape(-1, 4), "score": scores, "landmarks": points, "bare": bare}
