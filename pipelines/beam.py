@@ -125,7 +125,7 @@ def _analyse(task: AnalyseTask, context: Context) -> int:
 
 def _render(task: PartTask, context: Context) -> tuple[str, ShardTask]:
     if task.part:
-        render_part(task.part, context)
+        render_part(task.part, context, planned=task.shard.shard)
     return task.shard.shard, task.shard
 
 

@@ -260,14 +260,15 @@ def render_tasks(plan: Plan, context: Context, *, resume: bool = True) -> Render
         return RenderTasks([], [], 0, 0)
     _forget(storage, [shard_index(shard.name) for shard in missing])  # damaged or deleted by hand
     reuse = find_reuse(context, missing) if resume else {}
-    wanted = {part.digest for shard in missing for part in shard.parts}
+    wanted = {name for shard in missing for name in (shard.name, *(part.digest for part in shard.parts))}
     _forget(storage, [path for path in storage.list(WORK) if work_name(path) not in wanted])
     tasks: list[tuple[int, PartTask]] = []
     reused = 0
     for shard in missing:
         task = ShardTask(shard.name, tuple(part.digest for part in shard.parts))
+        of_part = [part.digest for part in shard.parts for _ in range(len(part.faces))]
+        write_planned(storage, planned_faces(shard.name), shard.faces, of_part)
         for part in shard.parts:
-            write_planned(storage, planned_faces(part.digest), part.faces)
             done = is_rendered(storage, part.digest)  # the task looks whether it is whole
             held = Reuse((), 0) if done else reuse.get(part.digest, Reuse((), 0))
             reused += held.samples
@@ -291,7 +292,7 @@ def _render(
 
 
 def _render_part(task: PartTask, context: Context) -> tuple[str, ShardTask, dict[str, float]]:
-    return task.shard.shard, task.shard, render_part(task.part, context, task.older)
+    return task.shard.shard, task.shard, render_part(task.part, context, task.older, task.shard.shard)
 
 
 def _refuse_if_incomplete(storage: Storage, shards: list[Shard]) -> None:

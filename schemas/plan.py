@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, fields
+from itertools import chain, groupby
 from operator import eq
-from typing import overload
+from typing import Any, overload
 
 from faceloom.schemas.column_types import Count, Finite, Landmarks
 from faceloom.schemas.keys import face_key, morph_key, variant_key
@@ -136,6 +137,14 @@ class FaceRows(Sequence[PlannedFace]):
     def sources(self) -> Iterator[tuple[str, int]]:
         """Names of sources, and the samples of each."""
 
+    @abstractmethod
+    def columns(self) -> dict[str, Any]:
+        """A list or pyarrow array for each field; attributes as JSON, places as 16 bytes, morphs as mappings."""
+
+    @abstractmethod
+    def joined(self, others: Sequence[FaceRows]) -> FaceRows:
+        """These faces and those that follow them."""
+
 
 class FaceList(FaceRows):
     """Planned faces that are objects, such as morphs."""
@@ -179,6 +188,23 @@ class FaceList(FaceRows):
             counts[face.source] += face.samples
         yield from counts.items()
 
+    def columns(self) -> dict[str, Any]:
+        rows = list(map(_plain, self._faces))
+        return {field.name: [row[field.name] for row in rows] for field in fields(PlannedFace)}
+
+    def joined(self, others: Sequence[FaceRows]) -> FaceList:
+        return FaceList(chain(self, *others))
+
+
+def _plain(face: PlannedFace) -> dict[str, Any]:
+    row = {field.name: getattr(face, field.name) for field in fields(PlannedFace)}
+    row["attributes"] = json.dumps(face.attributes)
+    row["place"] = face.place.to_bytes(16, "big")
+    if face.morph is not None:
+        row["morph"] = {field.name: getattr(face.morph, field.name) for field in fields(PlannedMorph)}
+        row["morph"]["other"] = _plain(face.morph.other)
+    return row
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -211,6 +237,11 @@ class Shard:
     def name(self) -> str:
         """File name without ending: split, prefix bits, digest."""
         return f"{self.split}-{self.prefix}-{self.digest}"
+
+    @property
+    def faces(self) -> FaceRows:
+        """The faces of all parts, of which there is at least one."""
+        return self.parts[0].faces.joined([part.faces for part in self.parts[1:]])
 
     @property
     def samples(self) -> int:

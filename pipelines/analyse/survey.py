@@ -21,7 +21,7 @@ from faceloom.pipelines.run.runners import Workers, here
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.registry import kind_of
 from faceloom.pipelines.sources.source import notices_of_scan
-from faceloom.schemas.errors import SourceError
+from faceloom.schemas.errors import SourceError, StorageError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo, Reject
 
@@ -70,7 +70,13 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     limit = context.recipe.faces.max_pixels
     analyser = analysis.analyser_id(context.recipe.faces)
     files = face_table.face_files(context.storage, analyser)
-    analysed = face_table.load_analysed(context.storage, files, photos)
+
+    def forget(path: str, error: StorageError) -> None:
+        watcher.note(f"Warning: a file of the face table is removed, and its photos are analysed again: {error}")
+        context.storage.remove(path)
+        files.remove(path)
+
+    analysed = face_table.load_analysed(context.storage, list(files), photos, forget)
     new = photos.take(analysed.unfinished(limit))
     seconds: dict[str, float] = {}
     if new:
@@ -80,6 +86,7 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
         if not here(workers):
             refuse_unseen(context, [task.path for task in tasks])
         face_table.add_files(context.storage, analysed, (task.path for task in tasks))
+    face_table.merge_files(context.storage, analyser, lambda path, _: context.storage.remove(path))
     warnings = (*notices, *namesakes(photos), *unaligned_sources(context, photos, analysed))
     for warning in warnings:
         watcher.note(f"Warning: {warning}")

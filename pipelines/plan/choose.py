@@ -12,7 +12,7 @@ import numpy.typing as npt
 from faceloom.pipelines.analyse.analysis import Analysis
 from faceloom.pipelines.analyse.photo_table import parse_attributes
 from faceloom.pipelines.plan.draw_masks import draw_all_masks
-from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceColumns, Ints, PlannedFaces
+from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceTable, Ints, PlannedFaces
 from faceloom.pipelines.plan.splits import assign_splits, empty_splits
 from faceloom.schemas.faces import UNREADABLE
 from faceloom.schemas.keys import PHOTO_BITS, digest, face_key, position
@@ -257,7 +257,7 @@ def _in_order(
     attributes = [parse_attributes(text) for text in analysed.photos.column("attributes").dictionary.to_pylist()]
     landmarks = analysed.landmarks.in_order(row[has])
     return PlannedFaces(
-        FaceColumns(
+        FaceTable(
             analysed, photo, number, row, identity, split, group, point, masks, landmarks, splits, attributes,
             recipe.guide is not None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, overload
@@ -23,7 +24,7 @@ Ints = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class FaceColumns:
+class FaceTable:
     """All F planned faces of a build, morphs apart, in the order of the plan: by split, then by place.
 
     Attributes:
@@ -58,9 +59,7 @@ class FaceColumns:
         import pyarrow as pa
 
         analysed, photo = self.analysed, self.photo[at]
-        rows, width, height = self.row[at], analysed.width[photo], analysed.height[photo]
-        box = np.stack([np.full(len(rows), -0.5), np.full(len(rows), -0.5), width - 0.5, height - 0.5], axis=1)
-        box[rows >= 0] = analysed.box[rows[rows >= 0]]
+        width, height, box = self._sizes(at)
         taken = pa.array(photo)
         texts = {name: _taken(analysed.photos.column(name), taken) for name in ("source", "uri", "licence", "consent")}
         attributes = analysed.photos.column("attributes").indices.take(taken).to_pylist()
@@ -81,6 +80,45 @@ class FaceColumns:
                 codes[photo].tolist(), strict=True,
             )
         ]  # fmt: skip
+
+    def columns(self, at: slice) -> dict[str, Any]:
+        """What `FaceRows.columns` returns for the faces in a slice."""
+        import pyarrow as pa
+
+        analysed, photo = self.analysed, self.photo[at]
+        width, height, box = self._sizes(at)
+        column, taken = analysed.photos.column, pa.array(photo)
+        shas, numbers = [sha.hex() for sha in _bytes(analysed.sha256[photo])], self.number[at]
+        attributes, which = np.unique(column("attributes").indices.to_numpy()[photo], return_inverse=True)
+        as_json = [json.dumps(self.attributes[one]) for one in attributes.tolist()]
+        codes, labels = analysed.texts("labels")
+        groups, masks = self.group[at].tolist(), self.masks[at].tolist()
+        texts = {name: column(name).take(taken).cast(pa.string()) for name in ("source", "uri", "licence", "consent")}
+        return texts | {
+            "photo_sha256": shas,
+            "face": numbers,
+            "identity": list(self._identities(at, shas)),
+            "split": [self.splits[split] for split in self.split[at].tolist()],
+            "attributes": [as_json[one] for one in which.tolist()],
+            "width": width,
+            "height": height,
+            "landmarks": list(self._landmarks(at)),
+            "box": pa.FixedSizeListArray.from_arrays(box.ravel(), 4).cast(pa.list_(pa.float64())),
+            "masks": [one if one[:1] != [-1] else [] for one in masks],
+            "place": [
+                (group << PHOTO_BITS | int(sha[:16], 16)).to_bytes(16) for group, sha in zip(groups, shas, strict=True)
+            ],
+            "labels": [labels[label] if self.labelled else "" for label in codes[photo].tolist()],
+            "morph": pa.nulls(len(photo)),
+        }
+
+    def _sizes(self, at: slice) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
+        """Width, height and box of each face."""
+        photo, rows = self.photo[at], self.row[at]
+        width, height = self.analysed.width[photo], self.analysed.height[photo]
+        box = np.stack([np.full(len(rows), -0.5), np.full(len(rows), -0.5), width - 0.5, height - 0.5], axis=1)
+        box[rows >= 0] = self.analysed.box[rows[rows >= 0]]
+        return width, height, box
 
     def _identities(self, at: slice, shas: list[str]) -> Iterator[str]:
         import pyarrow as pa
@@ -103,13 +141,13 @@ class PlannedFaces(FaceRows):
     """Some planned faces that follow each other. A `PlannedFace` is made when it is asked for.
 
     Args:
-        columns: of all faces.
+        table: of all faces.
         start, stop: the faces `start <= i < stop`.
     """
 
-    def __init__(self, columns: FaceColumns, start: int = 0, stop: int | None = None) -> None:
-        self.columns, self.start = columns, start
-        self.stop = len(columns.photo) if stop is None else stop
+    def __init__(self, table: FaceTable, start: int = 0, stop: int | None = None) -> None:
+        self.table, self.start = table, start
+        self.stop = len(table.photo) if stop is None else stop
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -123,15 +161,15 @@ class PlannedFaces(FaceRows):
             start, stop, step = at.indices(len(self))
             if step != 1:
                 return FaceList(list(self)[at])
-            return PlannedFaces(self.columns, self.start + start, self.start + max(start, stop))
+            return PlannedFaces(self.table, self.start + start, self.start + max(start, stop))
         if not -len(self) <= at < len(self):
             raise IndexError(at)
         place = self.start + at % len(self)
-        return self.columns.make(slice(place, place + 1))[0]
+        return self.table.make(slice(place, place + 1))[0]
 
     def __iter__(self) -> Iterator[PlannedFace]:
         for start in range(self.start, self.stop, _BLOCK):
-            yield from self.columns.make(slice(start, min(start + _BLOCK, self.stop)))
+            yield from self.table.make(slice(start, min(start + _BLOCK, self.stop)))
 
     @property
     def slice(self) -> slice:
@@ -140,18 +178,18 @@ class PlannedFaces(FaceRows):
 
     def by_split(self) -> list[tuple[str, FaceRows]]:
         """The faces of each split, the splits by name."""
-        ends = np.searchsorted(self.columns.split[self.slice], np.arange(len(self.columns.splits)), side="right")
+        ends = np.searchsorted(self.table.split[self.slice], np.arange(len(self.table.splits)), side="right")
         starts = [0, *ends.tolist()]
         found = [
-            (name, self[start:stop]) for name, start, stop in zip(self.columns.splits, starts, starts[1:], strict=False)
+            (name, self[start:stop]) for name, start, stop in zip(self.table.splits, starts, starts[1:], strict=False)
         ]
         return [(name, faces) for name, faces in found if len(faces)]
 
     def places(self) -> Sequence[int]:
-        return _Places(self.columns, self.slice)
+        return _Places(self.table, self.slice)
 
     def weights(self) -> Any:
-        masks = self.columns.masks[self.slice]
+        masks = self.table.masks[self.slice]
         variants = masks.shape[1]
         bare = masks[:, 0] < 0 if variants else np.ones(len(masks), bool)
         return np.where(bare, 1, variants).astype(np.int64)
@@ -159,7 +197,7 @@ class PlannedFaces(FaceRows):
     @property
     def people(self) -> int:
         """Number of different identities; a face without one of its own counts as a person."""
-        identity = self.columns.identity[self.slice]
+        identity = self.table.identity[self.slice]
         return len(np.unique(identity[identity >= 0])) + int(np.count_nonzero(identity < 0))
 
     @property
@@ -171,37 +209,48 @@ class PlannedFaces(FaceRows):
         return 0
 
     def photos(self) -> Iterator[tuple[str, str]]:
-        photo = self.columns.photo[self.slice]
+        photo = self.table.photo[self.slice]
         photo = photo[np.append(True, photo[1:] != photo[:-1])] if len(photo) else photo
         for start in range(0, len(photo), _BLOCK):
             block = photo[start : start + _BLOCK]
-            table = self.columns.analysed.photos
+            table = self.table.analysed.photos
             yield from zip(_taken(table.column("source"), block), _taken(table.column("uri"), block), strict=True)
 
     def masks(self) -> Iterator[tuple[int, int]]:
-        masks = self.columns.masks[self.slice]
+        masks = self.table.masks[self.slice]
         yield from zip(*(values.tolist() for values in np.unique(masks[masks >= 0], return_counts=True)), strict=True)
 
     def sources(self) -> Iterator[tuple[str, int]]:
-        codes, names = self.columns.analysed.photos.codes("source")
-        counts = np.bincount(codes[self.columns.photo[self.slice]], self.weights(), len(names))
+        codes, names = self.table.analysed.photos.codes("source")
+        counts = np.bincount(codes[self.table.photo[self.slice]], self.weights(), len(names))
         yield from ((name, int(count)) for name, count in zip(names, counts.tolist(), strict=True) if count)
+
+    def columns(self) -> dict[str, Any]:
+        return self.table.columns(self.slice)
+
+    def joined(self, others: Sequence[FaceRows]) -> FaceRows:
+        end = self.stop
+        for one in others:
+            if not isinstance(one, PlannedFaces) or one.table is not self.table or one.start != end:
+                return FaceList([*self, *(face for other in others for face in other)])
+            end = one.stop
+        return PlannedFaces(self.table, self.start, end)
 
     def attribute_counts(self) -> npt.NDArray[np.integer]:
         """Number of faces for each value of the photos' column `attributes`."""
-        column = self.columns.analysed.photos.column("attributes")
-        codes = column.indices.to_numpy()[self.columns.photo[self.slice]]
+        column = self.table.analysed.photos.column("attributes")
+        codes = column.indices.to_numpy()[self.table.photo[self.slice]]
         return np.bincount(codes, minlength=len(column.dictionary))
 
     def with_attributes(self, attributes: Sequence[tuple[tuple[str, Scalar], ...]]) -> PlannedFaces:
         """The same faces with other attributes, a tuple for each value of the photos' column `attributes`."""
-        return PlannedFaces(replace(self.columns, attributes=attributes), self.start, self.stop)
+        return PlannedFaces(replace(self.table, attributes=attributes), self.start, self.stop)
 
 
 class _Places(Sequence[int]):
     """Places of faces in the prefix tree; a number is made when it is asked for."""
 
-    def __init__(self, columns: FaceColumns, at: slice) -> None:
+    def __init__(self, columns: FaceTable, at: slice) -> None:
         self._columns, self._rows = columns, range(len(columns.photo))[at]
 
     def __len__(self) -> int:

@@ -25,7 +25,7 @@ def uniform_attributes(faces: Sequence[PlannedFace]) -> Sequence[PlannedFace]:
         faces: of the whole build, in any order.
     """
     if isinstance(faces, PlannedFaces):
-        held = faces.columns.attributes
+        held = faces.table.attributes
         counted = list(zip(held, faces.attribute_counts().tolist(), strict=True))
         if (wanted := _wanted(counted)) is None:
             return faces

@@ -64,6 +64,7 @@ def _join_shard(task: ShardTask, context: Context) -> None:
     for part in task.parts:
         for path in (part_tar(part), planned_faces(part), part_index(part)):
             storage.remove(path)
+    storage.remove(planned_faces(task.shard))
 
 
 def _contents(storage: Storage, found: Mapping[str, Sequence[IndexRow]]) -> Iterator[bytes]:

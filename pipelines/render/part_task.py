@@ -42,7 +42,7 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class PartTask:
-    """One part to render for a shard; its plan rows lie under `work/`.
+    """One part to render for a shard; the plan rows of the shard lie under `work/`.
 
     Attributes:
         older: names of finished shards that hold some of its samples.
@@ -53,13 +53,14 @@ class PartTask:
     older: tuple[str, ...] = ()
 
 
-def render_part(part: str, context: Context, older: tuple[str, ...] = ()) -> dict[str, float]:
+def render_part(part: str, context: Context, older: tuple[str, ...] = (), planned: str = "") -> dict[str, float]:
     """Render one part: tar first, index last. A photo that changed or vanished since it was analysed fails the part.
 
     Args:
         part: its digest.
         context: of the build.
         older: names of finished shards; samples that they hold are copied.
+        planned: name of the shard whose plan rows were written together; empty if the part has a file of its own.
 
     Returns:
         Seconds by stage.
@@ -70,14 +71,16 @@ def render_part(part: str, context: Context, older: tuple[str, ...] = ()) -> dic
         WorkerError: anything unforeseen, on a photo, sample or part that it names; the part is not written.
     """
     with naming(f"part {part}"):
-        return _render_part(part, context, older)
+        return _render_part(part, context, older, planned)
 
 
-def _render_part(part: str, context: Context, older: tuple[str, ...]) -> dict[str, float]:
+def _render_part(part: str, context: Context, older: tuple[str, ...], planned: str) -> dict[str, float]:
     storage, watch = context.storage, Stopwatch()
     if is_whole(storage, part):
         return {}
-    faces = read_planned(storage, planned_faces(part))
+    faces = (
+        read_planned(storage, planned_faces(planned), part) if planned else read_planned(storage, planned_faces(part))
+    )
     inputs = _inputs(faces, context)
     rows: list[IndexRow] = []
     rejects: list[Reject] = []

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.pipelines.store.parquet_tables import face_columns, read_face_table, read_faces
+from faceloom.pipelines.store.parquet_tables import face_columns, read_faces, table_schema, write_table
 from faceloom.pipelines.store.storage import Storage
-from faceloom.pipelines.store.table_reader import damaged
+from faceloom.pipelines.store.table_reader import damaged, read_table
 from faceloom.schemas.column_types import MOST_OFFSET
-from faceloom.schemas.faces import AnalysedPhoto
+from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,6 +72,32 @@ def read_columns(storage: Storage, path: str) -> FaceColumns:
 def columns_of(photos: Sequence[AnalysedPhoto]) -> FaceColumns | None:
     """The columns of some photos; None if a sha256 is neither empty nor whole."""
     return _columns(face_columns(photos))
+
+
+def read_face_table(storage: Storage, path: str) -> pa.Table:
+    """Read a piece of the face table without its quality figures, half of the file. Values are not checked."""
+    schema = table_schema(FaceRow)
+    return read_table(storage, path, schema, [name for name in schema.names if name != "quality"])
+
+
+def read_whole_face_table(storage: Storage, path: str) -> pa.Table:
+    """Read a piece of the face table with all columns. Values are not checked."""
+    schema = table_schema(FaceRow)
+    return read_table(storage, path, schema, schema.names)
+
+
+def write_merged_faces(storage: Storage, path: str, tables: Sequence[pa.Table]) -> None:
+    """Write one piece of the face table with the rows of several. Of rows of one photo that are equal in size and stamp
+    those of the last table are kept."""
+    import pyarrow as pa
+
+    seen: set[tuple[Any, ...]] = set()
+    kept = []
+    for table in reversed(tables):
+        names = [tuple(row.values()) for row in table.select(["photo_id", "size", "stamp"]).to_pylist()]
+        kept.append(table.filter(pa.array([name not in seen for name in names], pa.bool_())))
+        seen.update(names)
+    write_table(storage, path, FaceRow, pa.concat_tables(kept[::-1]))
 
 
 def _columns(table: pa.Table) -> FaceColumns | None:

@@ -26,7 +26,7 @@ from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.index import IndexRow, Parent
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Reject
-from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace, PlannedMorph
 from faceloom.transforms.neighbours.faces import Neighbour
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ _DISTANCES = ("distance", "landmark_distance", "texture_distance")
 
 
 @cache
-def _schema(kind: type) -> pa.Schema:
+def table_schema(kind: type) -> pa.Schema:
+    """The columns of the table of a row type."""
     import pyarrow as pa
 
     text, number, real, blob = pa.string(), pa.int64(), pa.float64(), pa.binary()
@@ -58,6 +59,7 @@ def _schema(kind: type) -> pa.Schema:
         unmixed = [(field.name, special.get(field.name, text)) for field in fields(kind) if field.name != "morph"]
         figures = [(field.name, real) for field in fields(PlannedMorph) if field.name not in ("other", "rank")]
         special["morph"] = pa.struct([("other", pa.struct(unmixed)), ("rank", number), *figures])
+        return pa.schema([(field.name, special.get(field.name, text)) for field in fields(kind)] + [("part", text)])
     elif kind is Neighbour:
         return pa.schema([("query", text), ("neighbour", text), ("rank", number)] + [(n, real) for n in _DISTANCES])
     elif kind is FaceRow:  # the face table: photo columns, repeated for each of its faces
@@ -78,7 +80,7 @@ def write_table(
     storage: Storage,
     path: str,
     kind: type,
-    columns: dict[str, list[Any]],
+    columns: dict[str, Any] | pa.Table,
     metadata: dict[str, str] | None = None,
     *,
     durable: bool = True,
@@ -89,19 +91,20 @@ def write_table(
         stream.write(data)
 
 
-def _table_bytes(kind: type, columns: dict[str, list[Any]], metadata: dict[str, str]) -> memoryview:
+def _table_bytes(kind: type, columns: dict[str, Any] | pa.Table, metadata: dict[str, str]) -> memoryview:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     buffer = io.BytesIO()
-    table = pa.table(columns, schema=_schema(kind).with_metadata(metadata))
+    schema = table_schema(kind).with_metadata(metadata)
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns, schema=schema)
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     return buffer.getbuffer()
 
 
 def _read(storage: Storage, path: str, kind: type, names: Sequence[str] | None = None) -> dict[str, list[Any]]:
     """Columns of a table, as pyarrow returns them; all by default."""
-    schema = _schema(kind)
+    schema = table_schema(kind)
     result: dict[str, list[Any]] = read_table(storage, path, schema, names or schema.names).to_pydict()
     return result
 
@@ -230,7 +233,7 @@ def read_index_columns(storage: Storage, path: str, names: Sequence[str]) -> dic
 
 def parse_index_table(content: bytes, path: str, names: Sequence[str] | None = None) -> pa.Table:
     """Read columns of an index, all by default, from the bytes of its file. Types are checked, values are not."""
-    schema = _schema(IndexRow)
+    schema = table_schema(IndexRow)
     return parse_table(content, path, schema, names or schema.names)
 
 
@@ -251,7 +254,7 @@ def read_index_table(storage: Storage, path: str, names: Sequence[str]) -> pa.Ta
     Raises:
         StorageError: the index cannot be read or is damaged, or one of these columns lacks a value that it needs.
     """
-    table = read_table(storage, path, _schema(IndexRow), names)
+    table = read_table(storage, path, table_schema(IndexRow), names)
     for name in names:
         if name not in ("licence", "consent") and table.column(name).null_count:
             raise damaged(path, f"column {name}: a row lacks a value")
@@ -269,18 +272,12 @@ def face_columns(photos: Iterable[AnalysedPhoto]) -> pa.Table:
 
     columns = _face_columns(photos)
     del columns["quality"]
-    return pa.table(columns, schema=pa.schema([_schema(FaceRow).field(name) for name in columns]))
-
-
-def read_face_table(storage: Storage, path: str) -> pa.Table:
-    """Read a piece of the face table without its quality figures, half of the file. Values are not checked."""
-    schema = _schema(FaceRow)
-    return read_table(storage, path, schema, [name for name in schema.names if name != "quality"])
+    return pa.table(columns, schema=pa.schema([table_schema(FaceRow).field(name) for name in columns]))
 
 
 def _face_columns(photos: Iterable[AnalysedPhoto]) -> dict[str, list[Any]]:
     shared = [field.name for field in fields(AnalysedPhoto) if field.name != "faces"]
-    columns: dict[str, list[Any]] = {name: [] for name in _schema(FaceRow).names}
+    columns: dict[str, list[Any]] = {name: [] for name in table_schema(FaceRow).names}
     for photo in photos:
         for face in photo.faces or (None,):
             for name in shared:
@@ -294,7 +291,7 @@ def _face_columns(photos: Iterable[AnalysedPhoto]) -> dict[str, list[Any]]:
 
 def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[AnalysedPhoto]:
     """Read a piece of the face table. `quality=False` skips that column, half of the file."""
-    names = [name for name in _schema(FaceRow).names if quality or name != "quality"]
+    names = [name for name in table_schema(FaceRow).names if quality or name != "quality"]
     columns = _read(storage, path, FaceRow, names)
     columns.setdefault("quality", [box and "{}" for box in columns["box"]])
     own = {name: columns.pop(name) for name in ("box", "landmarks", "score", "quality")}
@@ -335,27 +332,20 @@ def _json(text: str, path: str, column: str, kind: type) -> Any:
     return value
 
 
-def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace]) -> None:
-    """Write the plan rows of one part."""
-    rows = [_plan_row(face) for face in faces]
-    columns = {field.name: [row[field.name] for row in rows] for field in fields(PlannedFace)}
+def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace], parts: Sequence[str] = ()) -> None:
+    """Write plan rows; `parts` names the part of each face, where a file holds those of several."""
+    columns = (faces if isinstance(faces, FaceRows) else FaceList(faces)).columns()
+    columns["part"] = parts or [""] * len(faces)
     write_table(storage, path, PlannedFace, columns, durable=False)  # every run writes it again
 
 
-def _plan_row(face: PlannedFace) -> dict[str, Any]:
-    row = {field.name: getattr(face, field.name) for field in fields(PlannedFace)}
-    row["attributes"] = json.dumps(face.attributes)
-    row["place"] = face.place.to_bytes(16, "big")
-    if face.morph is not None:
-        row["morph"] = {field.name: getattr(face.morph, field.name) for field in fields(PlannedMorph)}
-        row["morph"]["other"] = _plan_row(face.morph.other)
-    return row
+def read_planned(storage: Storage, path: str, part: str = "") -> list[PlannedFace]:
+    """Read plan rows; only those of one part, if it is named."""
+    import pyarrow.compute as pc
 
-
-def read_planned(storage: Storage, path: str) -> list[PlannedFace]:
-    """Read the plan rows of one part."""
-    schema = _schema(PlannedFace)
-    rows = read_table(storage, path, schema, schema.names).to_pylist()
+    schema = table_schema(PlannedFace)
+    table = read_table(storage, path, schema, schema.names)
+    rows = (table.filter(pc.equal(table.column("part"), part)) if part else table).drop_columns("part").to_pylist()
     faces: list[PlannedFace] = checked(PlannedFace, [_planned_fields(row, path) for row in rows], path)
     return faces
 
@@ -378,7 +368,7 @@ def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> 
 
 def read_neighbours(storage: Storage, path: str, most_rows: int = 0) -> list[Neighbour]:
     """Read the neighbours of faces. A table of many faces is read only up to `most_rows`."""
-    schema = _schema(Neighbour)
+    schema = table_schema(Neighbour)
     most_values = max(MOST_VALUES, most_rows * len(schema.names))
     columns = read_table(storage, path, schema, schema.names, most_values).to_pydict()
     made = [_column(Neighbour, name, values, path) for name, values in columns.items()]

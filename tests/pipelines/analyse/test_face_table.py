@@ -17,10 +17,11 @@ from faceloom.pipelines.analyse.face_table import (
     applies_to_identical_bytes,
     face_files,
     load_analysed,
+    merge_files,
     row_of_content,
 )
 from faceloom.pipelines.analyse.photo_table import stamp_of
-from faceloom.pipelines.store.parquet_tables import read_face_columns, write_faces
+from faceloom.pipelines.store.parquet_tables import read_face_columns, read_faces, write_faces
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
@@ -157,3 +158,68 @@ def test_a_damaged_file_is_an_error(storage: Storage) -> None:
         load_analysed(storage, files, [photo()])
     with pytest.raises(StorageError):
         row_of_content(storage.root, "faces/id", "damaged", "00" * 32)
+
+
+def small_files(storage: Storage, monkeypatch: pytest.MonkeyPatch, at_once: int = 10**9) -> list[Photo]:
+    """Thirty photos in a file each."""
+    monkeypatch.setattr(face_table, "MERGED_BYTES", at_once)
+    photos = [photo(f"{n}.jpg") for n in range(30)]
+    lay(storage, *([row(one)] for one in photos))
+    return photos
+
+
+@pytest.mark.parametrize("files", [1, 4])
+def test_many_small_files_are_merged_and_no_row_is_lost(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    photos = small_files(storage, monkeypatch)
+    size = storage.size("faces/id/0.parquet")
+    monkeypatch.setattr(face_table, "MERGED_BYTES", 10**9 if files == 1 else 9 * size)
+    before = dict(load_analysed(storage, face_files(storage, "id"), photos))
+    merge_files(storage, "id")
+    assert len(face_files(storage, "id")) == files
+    assert load_analysed(storage, face_files(storage, "id"), photos) == before
+    assert row_of_content(storage.root, "faces/id", f"merged {files}", row(photos[7]).sha256) == row(photos[7])
+    after = face_files(storage, "id")
+    merge_files(storage, "id")
+    assert face_files(storage, "id") == after
+
+
+def test_few_files_stay_as_they_are(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = lay(storage, *([row(photo(f"{n}.jpg"))] for n in range(face_table.FEWEST_MERGED - 1)))
+    merge_files(storage, "id")
+    assert face_files(storage, "id") == files
+
+
+@pytest.mark.parametrize("removed", [0, 1, 12])
+def test_a_kill_between_writing_and_removing_loses_and_doubles_nothing(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, removed: int
+) -> None:
+    photos, left = small_files(storage, monkeypatch), iter(range(removed))
+    before = dict(load_analysed(storage, face_files(storage, "id"), photos))
+    remove = Storage.remove
+
+    def kill(storage: Storage, path: str) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        remove(storage, path)
+
+    monkeypatch.setattr(Storage, "remove", kill)
+    with pytest.raises(KeyboardInterrupt):
+        merge_files(storage, "id")
+    monkeypatch.setattr(Storage, "remove", remove)
+    assert len(face_files(storage, "id")) == 31 - removed
+    assert load_analysed(storage, face_files(storage, "id"), photos) == before
+    monkeypatch.setattr(face_table, "FEWEST_MERGED", 2)
+    merge_files(storage, "id")
+    [path] = face_files(storage, "id")
+    assert sorted(row.photo_id for row in read_faces(storage, path)) == sorted(one.photo_id for one in photos)
+    assert load_analysed(storage, [path], photos) == before
+
+
+def test_a_damaged_file_is_left_out_where_the_caller_allows_it(storage: Storage) -> None:
+    files, damaged = lay(storage, [row(photo())], [row(photo("b.jpg"))]), []
+    with storage.write(files[0]) as stream:
+        stream.write(b"no table")
+    found = load_analysed(storage, files, [photo(), photo("b.jpg")], lambda path, _: damaged.append(path))
+    assert list(found) == ["s/b.jpg"] and damaged == files[:1]

@@ -164,3 +164,16 @@ def test_columns_that_are_no_attributes_are_a_warning(photos: Path) -> None:
     found = survey(context(photos, sources=sources), workers=1, watcher=watcher)
     assert found.warnings[0].startswith("source s: columns that are no text")
     assert f"Warning: {found.warnings[0]}" in watcher.notes
+
+
+def test_photos_of_a_damaged_table_are_analysed_again(photos: Path) -> None:
+    first = survey(context(photos), workers=1, watcher=Watcher())
+    storage = context(photos).storage
+    [path, *_] = storage.list("faces")
+    with storage.write(path) as stream:
+        stream.write(b"damage")
+    watcher = Told()
+    again = survey(context(photos), workers=1, watcher=watcher)
+    assert again.analysed_now > 0 and again.analysed == first.analysed
+    assert any("is removed, and its photos are analysed again" in note and path in note for note in watcher.notes)
+    assert survey(context(photos), workers=1, watcher=Watcher()).analysed_now == 0
