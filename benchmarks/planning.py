@@ -31,6 +31,7 @@ from faceloom.pipelines import build
 from faceloom.pipelines.analyse import survey as survey_module
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.render.mask_painter import mask_digests
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.output_folder import locked_output
@@ -150,11 +151,10 @@ def measure(out: str, count: int) -> dict[str, Any]:
     begin = time.perf_counter()
 
     def noted(*given: Any, **named: Any) -> Any:
-        choice = choose(*given, **named)
+        choice = choose_faces(*given, **named)
         watcher.mark("choose faces, draw masks, split")
         return choice
 
-    choose = build.choose_faces
     with (
         mock.patch.object(survey_module, "kind_of", lambda source: "flat"),
         mock.patch.object(build, "choose_faces", noted),

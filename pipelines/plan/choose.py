@@ -139,7 +139,7 @@ def _selected(recipe: Recipe, analysed: Analysis, photos: Ints) -> tuple[Ints, I
     if recipe.faces.select == "all":
         each = np.maximum(counts, 1)
         number = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
-        photos, counts, first = (np.repeat(values, each) for values in (photos, counts, first))
+        photos, counts, first = np.repeat(photos, each), np.repeat(counts, each), np.repeat(first, each)
     else:
         number = np.zeros(len(photos), np.int64)
         for at in np.flatnonzero(counts > 1).tolist():
@@ -270,7 +270,7 @@ def _sorted(analysed: Analysis, photo: Ints, number: Ints, split: Ints, group: n
     sha256 = analysed.sha256[photo[kept]]
     # The number of a face is sorted as in its key: "100" comes before "99".
     names = sorted(range(int(number.max(initial=0)) + 1), key=lambda one: f"{one:02d}")
-    rank = np.argsort(names)[number[kept]]
+    rank: Ints = np.argsort(names)[number[kept]]
     heads = _heads(sha256)
     order = np.lexsort((rank, heads, group[kept], split[kept]))
     near = order[:-1], order[1:]

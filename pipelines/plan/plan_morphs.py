@@ -57,8 +57,8 @@ def with_morphs(
             recall[split] = near.recall
         kept += near.kept
         seconds.update(near.seconds)
-    faces, rejected = (*chosen.faces, *morphs), (*chosen.rejects, *rejects)
-    return ChosenFaces(faces, rejected, recall, kept, chosen.warnings), seconds
+    every, rejected = (*chosen.faces, *morphs), (*chosen.rejects, *rejects)
+    return ChosenFaces(every, rejected, recall, kept, chosen.warnings), seconds
 
 
 def plan_morphs(

@@ -122,10 +122,12 @@ def test_neighbours_are_held_against_the_loop(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "the synthetic faces are taken away again"
 
 
-def test_plans_are_timed() -> None:
-    printed = run_here("plan.py", "--faces", 60)
-    assert re.match(r"60 face rows, 120 samples in \d+ shards and \d+ parts, load \d", printed)
-    assert re.search(r"both +\d+\.\d s processor, +\d+\.\d s wall, limit 60 s, \d+ MB more", printed)
+def test_plans_are_timed(tmp_path: Path) -> None:
+    printed = run("planning.py", tmp_path, "--faces", 60, "--per-file", 20)
+    assert re.match(r"60 photos in 3 files, run 1, load \d", printed)
+    [plan] = {found[1] for found in re.finditer(r"116 samples, \d+ shards, \d+ tasks, plan (\w{12})", printed)}
+    assert plan
+    assert len(re.findall(r"  all +\d+\.\d s processor, \d+\.\d s wall", printed)) == 2
 
 
 def test_morphs_are_timed_whole_and_by_step() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from faceloom.pipelines.plan import draw_masks as module
 from faceloom.pipelines.plan.draw_masks import draw_all_masks, draw_masks
 from faceloom.schemas.keys import face_key
+from faceloom.schemas.recipe import Recipe
 from tests.pipelines.planning import POLYGON, TEMPLATE, recipe
 
 FALLBACK = {"kind": "autoencoder", "checkpoint": "runs/ae", "when": "landmarks_missing"}
@@ -18,7 +19,7 @@ NUMBERS = np.arange(400) % 7 * 30
 LANDMARKS = np.arange(400) % 5 > 0
 
 
-def one_by_one(how: module.Recipe) -> list[list[int]]:
+def one_by_one(how: Recipe) -> list[list[int]]:
     faces = zip(HEADS.tolist(), NUMBERS.tolist(), LANDMARKS.tolist(), strict=True)
     drawn = [draw_masks(how, face_key(f"{head:016x}", number), landmarks=has) for head, number, has in faces]
     return [list(masks) for masks in drawn]

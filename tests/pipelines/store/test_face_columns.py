@@ -56,7 +56,7 @@ def test_a_table_without_rows_has_columns_without_values(tmp_path: Path) -> None
         ({"size": -1}, "size"),
         ({"width": 2**31}, "width"),
         ({"faces": (replace(FACE, box=(0.0, 1.0, float("nan"), 2.0)),)}, "box"),
-        ({"faces": (replace(FACE, box=(0.0, 1.0, 2.0)),)}, "box"),
+        ({"faces": (replace(FACE, box=(0.0, 1.0, 2.0)),)}, "box"),  # type: ignore[arg-type]
         ({"faces": (replace(FACE, landmarks=b"1"),)}, "landmarks"),
     ],
 )
