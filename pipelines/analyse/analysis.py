@@ -71,16 +71,16 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         """
         import pyarrow as pa
 
-        ids, expected = self.photos.ids(), self.photos.stamps()
-        keys, order, salt = _sorted_hashes(ids)
+        expected = self.photos.stamps()
+        keys, order, salt = _sorted_hashes(self.photos)
         for piece in pieces:
-            wanted = _hashes(piece.photo_id, salt)
+            wanted = _hashes(piece.photo_id.to_pylist(), salt)
             at = np.minimum(np.searchsorted(keys, wanted), max(0, len(keys) - 1))
             rows = np.flatnonzero(keys[at] == wanted) if len(keys) else np.zeros(0, np.int64)
             listed = order[at[rows]]
             stamp = piece.stamp.take(pa.array(rows))
             retried = _equal(stamp, "")
-            same = _equal(piece.photo_id.take(pa.array(rows)), ids.take(pa.array(listed)))
+            same = _equal(piece.photo_id.take(pa.array(rows)), self.photos.ids(listed))
             if stamps:
                 same &= piece.size[rows] == self.photos.sizes[listed]
                 same &= retried | _equal(stamp, expected.take(pa.array(listed)))
@@ -135,6 +135,11 @@ class Analysis(Mapping[str, AnalysedPhoto]):
     def bare(self) -> npt.NDArray[np.bool_]:
         """Which faces have no landmarks, (F,)."""
         return self._blocks_joined["bare"]
+
+    @property
+    def heads(self) -> npt.NDArray[np.uint64]:
+        """The first 64 bits of each sha256, (N,)."""
+        return self.sha256.view(">u8")[:, 0].astype(np.uint64)
 
     def texts(self, name: str) -> tuple[npt.NDArray[np.int32], list[str]]:
         """Each photo's `code`, `message` or `labels` as a number in a list of texts, whose first is empty; the list."""
@@ -208,21 +213,20 @@ def _equal(texts: Any, others: Any) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.equal(texts.cast(pa.large_string()), other).to_numpy(zero_copy_only=False), bool)
 
 
-def _hashes(texts: Any, salt: int) -> npt.NDArray[np.int64]:
+def _hashes(texts: list[str], salt: int) -> npt.NDArray[np.int64]:
     """A hash of each text. It differs from run to run, and serves only to find candidates within one."""
-    keys = np.empty(len(texts), np.int64)
-    for start in range(0, len(texts), _BLOCK):
-        block = texts.slice(start, _BLOCK).to_pylist()
-        hashes = map(hash, ((salt, text) for text in block) if salt else block)
-        keys[start : start + len(block)] = np.fromiter(hashes, np.int64, len(block))
-    return keys
+    hashes = map(hash, ((salt, text) for text in texts) if salt else texts)
+    return np.fromiter(hashes, np.int64, len(texts))
 
 
-def _sorted_hashes(texts: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]:
-    """Hashes of different texts in ascending order, the number of each text, and the salt that makes all differ."""
+def _sorted_hashes(photos: PhotoTable) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], int]:
+    """Hashes of the photo ids in ascending order, the number of each photo, and the salt that makes all differ."""
     for salt in range(_MOST_SALTS):
-        keys = _hashes(texts, salt)
-        order = np.argsort(keys)
+        keys = np.empty(len(photos), np.int64)
+        for start in range(0, len(keys), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(keys)))
+            keys[rows] = _hashes(photos.ids(rows).to_pylist(), salt)
+        order = np.argsort(keys).astype(np.int32)
         keys = keys[order]
         if not np.any(keys[1:] == keys[:-1]):
             break

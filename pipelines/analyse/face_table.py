@@ -82,15 +82,18 @@ def merge_files(storage: Storage, analyser: str, on_damage: OnDamage | None = No
     A merged file is complete before the small ones are removed, so a kill loses no row. Rows that are then in two
     files are read as one, and stored once by the next merge.
     """
-    small = [path for path in face_files(storage, analyser) if storage.size(path) < MERGED_BYTES // 2]
+    sizes = {path: storage.size(path) for path in face_files(storage, analyser)}
+    small = [path for path, size in sizes.items() if size < MERGED_BYTES // 2]
     if len(small) < FEWEST_MERGED:
         return
     tables: dict[str, pa.Table] = {}
+    held = 0
     for path, table in _read_each(small, partial(read_whole_face_table, storage), on_damage):
         tables[path] = table
-        if sum(storage.size(one) for one in tables) >= MERGED_BYTES:
+        held += sizes[path]
+        if held >= MERGED_BYTES:
             _merge(storage, analyser, tables)
-            tables = {}
+            tables, held = {}, 0
     if len(tables) > 1:
         _merge(storage, analyser, tables)
 

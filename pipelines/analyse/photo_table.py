@@ -96,13 +96,15 @@ class PhotoTable(Sequence[Photo]):
         column = self.column(name)
         return pc.fill_null(column.indices, -1).to_numpy(), column.dictionary.to_pylist()
 
-    def ids(self) -> pa.Array:
-        """The photo id of each photo, as large strings."""
+    def ids(self, rows: npt.NDArray[np.integer] | None = None) -> pa.Array:
+        """The photo ids of some photos, by default of all, as large strings."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        parts = self.column("source").cast(pa.large_string()), self.column("uri"), pa.scalar("/", pa.large_string())
-        return pc.binary_join_element_wise(*parts)
+        source, uri = self.column("source"), self.column("uri")
+        if rows is not None:
+            source, uri = source.take(pa.array(rows)), uri.take(pa.array(rows))
+        return pc.binary_join_element_wise(source.cast(pa.large_string()), uri, pa.scalar("/", pa.large_string()))
 
     def stamps(self) -> pa.Array:
         """What `stamp_of` returns for each photo, as large strings."""

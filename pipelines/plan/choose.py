@@ -86,7 +86,7 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     for photo, at in _named(analysed, unlabelled):
         message = f"its label files cannot be read: {faults[labels[at]]}"
         rejects.append(Reject("plan", *photo, "bad_labels", message))
-    return np.flatnonzero(~(large | refused | unlabelled))
+    return np.flatnonzero(~(large | refused | unlabelled)).astype(np.int32)
 
 
 def _named(analysed: Analysis, which: npt.NDArray[np.bool_]) -> Iterator[tuple[tuple[str, str], int]]:
@@ -111,10 +111,10 @@ def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: l
         no_labels = recipe.guide is not None and not texts[codes[at]]
         return by_source and photo.split is None, photo.identity is None, no_labels, photo.source, photo.uri
 
-    starts = _heads(analysed.sha256[photos])
-    order = np.argsort(starts, kind="stable")
-    alike = starts[order][1:] == starts[order][:-1]
-    rows = photos[order[np.append(alike, False) | np.append(False, alike)]] if len(photos) else photos
+    heads = analysed.heads[photos]
+    ascending = np.sort(heads)
+    twice = ascending[1:][ascending[1:] == ascending[:-1]]
+    rows = photos[np.isin(heads, twice, kind="sort")] if len(twice) else photos[:0]
     copies: dict[bytes, list[tuple[Photo, int]]] = {}
     for photo, at in zip(analysed.photos.take(rows), rows.tolist(), strict=True):
         copies.setdefault(analysed.sha256[at].tobytes(), []).append((photo, at))
@@ -126,11 +126,6 @@ def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: l
             rejects.append(Reject("plan", photo.source, photo.uri, "duplicate_photo", message))
             dropped.append(at)
     return photos[~np.isin(photos, dropped)] if dropped else photos
-
-
-def _heads(sha256: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """The first 64 bits of each digest."""
-    return np.ascontiguousarray(sha256[:, :8]).view(">u8")[:, 0].astype(np.uint64)
 
 
 def _selected(recipe: Recipe, analysed: Analysis, photos: Ints) -> tuple[Ints, Ints, Ints]:
@@ -149,7 +144,7 @@ def _selected(recipe: Recipe, analysed: Analysis, photos: Ints) -> tuple[Ints, I
             else:
                 size = int(analysed.width[photos[at]]), int(analysed.height[photos[at]])
                 number[at] = min(range(len(boxes)), key=lambda face: _distance_from_centre(boxes[face], size))
-    return photos, number, np.where(counts > 0, first + number, -1)
+    return photos, number.astype(np.int32), np.where(counts > 0, first + number, -1).astype(np.int32)
 
 
 def _distance_from_centre(box: Sequence[float], size: tuple[int, int]) -> float:
@@ -190,7 +185,8 @@ def _sides_and_groups(
 
     table = analysed.photos
     identity = table.column("identity").indices.fill_null(-1).to_numpy()[photos]
-    known, person = np.unique(identity, return_inverse=True)
+    known = np.unique(identity)
+    person = np.searchsorted(known, identity).astype(np.int32)
     unnamed = identity < 0
     names = table.column("identity").dictionary.take(pa.array(known[known >= 0])).to_pylist()
     person = person - (len(known) - len(names))
@@ -198,7 +194,7 @@ def _sides_and_groups(
 
     def groups() -> Iterator[str]:
         yield from names
-        yield from (f"photo-{int(head):016x}" for head in _heads(analysed.sha256[photos[unnamed]]).tolist())
+        yield from (f"photo-{int(head):016x}" for head in analysed.heads[photos[unnamed]].tolist())
 
     count = len(names) + int(np.count_nonzero(unnamed))
     bits = np.fromiter((position(group, "0") >> PHOTO_BITS for group in groups()), np.uint32, count)[person]
@@ -238,7 +234,7 @@ def _in_order(
     splits = sorted(set(file_names.values()))
     codes = {side: splits.index(name) for side, name in file_names.items()}
     begins = _begins(photo)
-    of_photo = np.cumsum(begins) - 1  # the number of each face's photo among the chosen ones
+    of_photo = np.cumsum(begins, dtype=np.int32) - 1  # the number of each face's photo among the chosen ones
     split = np.array([codes.get(side, -1) if side is not None else -1 for side in sides], np.int32)[of_photo]
     alone = np.bincount(of_photo, minlength=len(groups))[of_photo] == 1 if len(photo) else np.zeros(0, bool)
     identity = analysed.photos.column("identity").indices.fill_null(OF_PHOTO).to_numpy()[photo]
@@ -253,7 +249,7 @@ def _in_order(
     has = row >= 0
     has[has] = ~analysed.bare[row[has]]
     point = np.where(has, np.cumsum(has) - 1, -1).astype(np.int32)
-    masks = draw_all_masks(recipe, _heads(analysed.sha256[photo]), number, has)
+    masks = draw_all_masks(recipe, analysed.heads[photo], number, has)
     attributes = [parse_attributes(text) for text in analysed.photos.column("attributes").dictionary.to_pylist()]
     landmarks = analysed.landmarks.in_order(row[has])
     return PlannedFaces(
@@ -266,16 +262,15 @@ def _in_order(
 
 def _sorted(analysed: Analysis, photo: Ints, number: Ints, split: Ints, group: npt.NDArray[np.uint32]) -> Ints:
     """The order of the faces that have a split."""
-    kept = np.flatnonzero(split >= 0)
-    sha256 = analysed.sha256[photo[kept]]
+    kept = np.flatnonzero(split >= 0).astype(np.int32)
     # The number of a face is sorted as in its key: "100" comes before "99".
     names = sorted(range(int(number.max(initial=0)) + 1), key=lambda one: f"{one:02d}")
     rank: Ints = np.argsort(names)[number[kept]]
-    heads = _heads(sha256)
+    heads = analysed.heads[photo[kept]]
     order = np.lexsort((rank, heads, group[kept], split[kept]))
     near = order[:-1], order[1:]
     if np.any((heads[near[0]] == heads[near[1]]) & (photo[kept][near[0]] != photo[kept][near[1]])):
-        rest = [_heads(sha256[:, at : at + 8]) for at in (24, 16, 8)]
+        rest = [analysed.sha256.view(">u8")[photo[kept], at] for at in (3, 2, 1)]
         order = np.lexsort((rank, *rest, heads, group[kept], split[kept]))
     found: Ints = kept[order]
     return found

@@ -163,6 +163,13 @@ def _digests(texts: pa.Array) -> npt.NDArray[np.uint8] | None:
     return np.frombuffer(data, np.uint8).reshape(-1, 32)
 
 
+def _values(array: pa.Array) -> npt.NDArray[np.uint8]:
+    """The bytes of all values of a binary array without nulls, one value after another."""
+    _, offsets, data = array.buffers()
+    ends = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1] if len(array) else [0, 0]
+    return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
+
+
 def _faces(box: pa.Array, landmarks: pa.Array, score: pa.Array) -> dict[str, Any] | None:
     """Columns of faces; None if a box is not four finite numbers, or landmarks are not 68 points or nothing."""
     import pyarrow.compute as pc
@@ -174,7 +181,9 @@ def _faces(box: pa.Array, landmarks: pa.Array, score: pa.Array) -> dict[str, Any
         return None
     if corners.dtype != np.float64 or not np.isfinite(corners).all():  # a null makes another type, or no number
         return None
-    points = np.zeros((len(box), LANDMARK_BYTES), np.uint8)
-    points[~bare] = np.frombuffer(b"".join(landmarks.to_pylist()), np.uint8).reshape(-1, LANDMARK_BYTES)
+    points = _values(landmarks).reshape(-1, LANDMARK_BYTES)
+    if bare.any():
+        whole, points = points, np.zeros((len(box), LANDMARK_BYTES), np.uint8)
+        points[~bare] = whole
     scores = score.to_numpy(zero_copy_only=False)
     return {"box": corners.reshape(-1, 4), "score": scores, "landmarks": points, "bare": bare}
