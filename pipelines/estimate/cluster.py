@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from faceloom.pipelines.analyse.photo_task import TASK_PHOTOS
 from faceloom.pipelines.context import Context
@@ -157,7 +157,7 @@ def _listed(context: Context, watcher: Watcher) -> Iterator[Photo]:
     for spec in context.recipe.sources:
         for row in context.source(spec.source_name).scan():
             if isinstance(row, Photo):
-                yield row
+                yield row if context.recipe.guide else replace(row, labels="")  # not read without a guide
             count += 1
             if not count % 100:
                 watcher.done(count)

@@ -118,7 +118,7 @@ def _build(context: Context, photos: Sequence[Photo]) -> tuple[float, float, int
     for task in tasks:
         analyse_task(task, context)
     analysed = time.process_time()
-    choice = choose_faces(recipe, photos, load_analysed(storage, [task.path for task in tasks], photos))
+    choice = choose_faces(recipe, load_analysed(storage, [task.path for task in tasks], photos))
     if recipe.morph is not None:
         choice, _ = with_morphs(context, choice, workers=1, watcher=Watcher())
     plan = make_plan(recipe, choice, context.mask_digests, context.file_digests)
