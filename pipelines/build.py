@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -173,12 +173,18 @@ def run_build(
     """
     storage = context.storage
     with locked_output(storage):
+        # Tables of neighbours belong to the finished build, so they stay until it is clear that it may be replaced.
+        kept = not replace and storage.exists(BUILD_RECORD)
         if not resume:
-            folders = (WORK, NEIGHBOURS, face_table(analyser_id(context.recipe.faces)))
-            _forget(storage, [path for folder in folders for path in storage.list(folder)])
+            faces = face_table(analyser_id(context.recipe.faces))
+            _forget_folders(storage, (faces,) if kept else (faces, WORK, NEIGHBOURS))
         found, plan = _survey_and_plan(context, workers, watcher)
         if not replace:
-            refuse_other_photos(storage, plan.digest, ((face.source, face.photo_sha256) for face in plan.faces))
+            refuse_other_photos(storage, plan.digest, (face.photo_sha256 for face in plan.faces))
+        if not resume and kept:
+            _forget_folders(storage, (WORK, NEIGHBOURS))
+            if context.recipe.morph is not None:
+                plan = _survey_and_plan(context, workers, watcher)[1]
         if not resume:
             finished_before = [path(s.name) for s in plan.shards for path in (shard_index, shard_tar)]
             _forget(storage, [BUILD_RECORD, *finished_before])  # the record first: it must never list what is not there
@@ -220,6 +226,10 @@ def _forget_damaged(plan: Plan, storage: Storage, watcher: Watcher) -> None:
     for name, fault in find_damaged(storage, written, watcher.done).items():
         watcher.note(f"Warning: the shard {name} is damaged and is rendered again: {fault}")
         storage.remove(shard_index(name))
+
+
+def _forget_folders(storage: Storage, folders: Iterable[str]) -> None:
+    _forget(storage, [path for folder in folders for path in storage.list(folder)])
 
 
 def _forget(storage: Storage, paths: list[str]) -> None:

@@ -10,7 +10,7 @@ from faceloom.schemas.reject_codes import check_code
 
 MOST_LETTERS = 300
 """Letters of a value that a message shows."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Control characters, line separators, and marks that turn the direction of text."""
 
 

@@ -42,8 +42,8 @@ def refuse_other_recipe(storage: Storage, recipe: Recipe) -> None:
         )
 
 
-def refuse_other_photos(storage: Storage, plan: str, photos: Iterable[tuple[str, str]]) -> None:
-    """Refuse an output folder whose finished build lost more than half of a source's photos.
+def refuse_other_photos(storage: Storage, plan: str, photos: Iterable[str]) -> None:
+    """Refuse an output folder whose finished build lost more than half of the photos that it had from a source.
 
     A recipe in `build.json` holds no full paths, since a set may lie elsewhere on another machine. So two folders of
     the same name differ by their photos alone.
@@ -51,7 +51,7 @@ def refuse_other_photos(storage: Storage, plan: str, photos: Iterable[tuple[str,
     Args:
         storage: the output folder.
         plan: digest of the new plan; the same plan has the same photos.
-        photos: source and sha256 of the photos of the new plan; one may come several times.
+        photos: sha256 of the photos of the new plan, of any source; one may come several times.
 
     Raises:
         StorageError: it has; names the source.
@@ -67,8 +67,8 @@ def refuse_other_photos(storage: Storage, plan: str, photos: Iterable[tuple[str,
         with contextlib.suppress(StorageError):  # a damaged index; the build renders its shard again
             columns = read_index_columns(storage, shard_index(shard.name), ["source", "photo_sha256"])
             held.update(zip(columns["source"], columns["photo_sha256"], strict=True))
-    before = Counter(source for source, _ in held)
-    kept = Counter(source for source, _ in held.intersection(photos))
+    before, used = Counter(source for source, _ in held), set(photos)
+    kept = Counter(source for source, sha256 in held if sha256 in used)
     for source, count in sorted(before.items()):
         if 2 * kept[source] < count:
             raise StorageError(

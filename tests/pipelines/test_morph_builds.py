@@ -18,7 +18,7 @@ from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.clean import clean, find_leftovers
 from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import SourceError
+from faceloom.schemas.errors import SourceError, StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from tests.pipelines.rendering import steps_of
@@ -263,3 +263,16 @@ def test_aligned_crops_are_mixed_as_they_are(bench: Bench) -> None:
         steps = {step["name"]: step for step in json.loads(row.operations)}
         own = {step["name"]: step for step in json.loads(plain[f"{row.parents[0].key}-m000"].operations)}
         assert steps["align"] == own["align"], "the crop is that of the face that was mixed into"
+
+
+def test_a_refused_build_leaves_the_finished_one_whole(bench: Bench) -> None:
+    bench.run()
+    whole = bench.tree()
+    context = prepare(bench.recipe(), str(bench.folder / "out"))
+    kept = run_build(context, workers=1, resume=False, watcher=Watcher(), replace=False)
+    assert kept.rendered == kept.record.written and bench.tree() == whole
+    for photo in (bench.folder / "photos").glob("*.png"):
+        photo.write_bytes(photo.read_bytes() + b"other")
+    with pytest.raises(StorageError, match="of the 16 that it has from the source s, 0 are still used"):
+        run_build(context, workers=1, resume=False, watcher=Watcher(), replace=False)
+    assert whole.items() <= bench.tree().items()  # and tables of the other photos

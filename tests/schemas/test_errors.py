@@ -63,7 +63,7 @@ def test_every_error_of_ours_has_one_base() -> None:
         ({"remedy": "\n$.y: also this"}, "it broke. $.y: also this"),
         ({"value": 0}, "it broke (got 0)"),
         ({"value": ""}, "it broke"),
-        ({"where": "a\u2028b\u2029c\u202ed"}, "a\\u2028b\\u2029c\\u202ed: it broke"),
+        ({"where": "a\u2028b\u2029c\u202ed\u061c"}, "a\\u2028b\\u2029c\\u202ed\\u061c: it broke"),
         ({"value": "two\n  lines", "where": "a\nb \x1b[31m"}, "a\\x0ab \\x1b[31m: it broke (got two lines)"),
         ({"value": "y" * 301}, f"it broke (got {'y' * 300}…)"),
     ],
