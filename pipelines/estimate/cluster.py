@@ -10,7 +10,7 @@ from faceloom.pipelines.analyse.photo_task import TASK_PHOTOS
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.estimate.machine import Machine
 from faceloom.pipelines.estimate.schedule import Conditions, Forecast, simulate
-from faceloom.pipelines.estimate.trial import Costs, Trial, draw_photos, measure_costs
+from faceloom.pipelines.estimate.trial import Costs, Trial, draw_photos, measure_costs, trial_folder
 from faceloom.pipelines.plan.shard_layout import PART_PHOTOS, PART_SAMPLES
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.run.worker_pool import WorkerPool
@@ -109,8 +109,8 @@ def estimate_cluster(context: Context, cluster: Cluster, watcher: Watcher) -> Cl
         where, remedy = ", ".join(spec.path for spec in context.recipe.sources), "Check the path, or the table's rows"
         raise SourceError("the source holds no photos", where=where, remedy=remedy)
     watcher.stage("trial", len(photos), "photos")
-    with WorkerPool(1) as pool:
-        costs: Costs = pool.result(pool.submit(measure_costs, Trial(context, photos)))
+    with trial_folder() as folder, WorkerPool(1) as pool:
+        costs: Costs = pool.result(pool.submit(measure_costs, Trial(context, photos, folder)))
     watcher.done(len(photos))
     return estimate(context.recipe, count, costs, cluster)
 

@@ -78,7 +78,7 @@ def simulate(
     Raises:
         ValueError: most workers are lost before they finish a task, so that the work would not end.
     """
-    if not tasks:
+    if not tasks or not seconds:
         return NOTHING
     conditions = conditions or Conditions()
     if seconds * conditions.slow_factor * conditions.losses > 5 * _HOUR:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +30,7 @@ TRIAL_PHOTOS = 64
 """Photos of a trial."""
 _GROUPS = 8
 _WARM_UP = 2
+_PREFIX = "faceloom-trial-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,12 @@ class Trial:
     Attributes:
         context: of the build.
         photos: some that the sources list.
+        folder: for files of the trial; see `trial_folder`.
     """
 
     context: Context
     photos: tuple[Photo, ...]
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +85,45 @@ def draw_photos(photos: Iterable[Photo], seed: int, most: int = TRIAL_PHOTOS) ->
     return tuple(drawn), count
 
 
+@contextlib.contextmanager
+def trial_folder() -> Iterator[str]:
+    """A temporary folder for a trial, which holds pictures of people, and so is deleted however the block ends.
+
+    Folders of processes that were killed are deleted too.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError):
+            if not _is_running(int(left.name.split("-")[2])):
+                shutil.rmtree(left)  # refuses a link
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def _is_running(process: int) -> bool:
+    if sys.platform == "win32":  # there, the call below stops the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def measure_costs(trial: Trial) -> Costs:
     """Analyse and render the photos of a trial in this process.
 
     Raises:
         FaceloomError: a source, the model or the temporary folder cannot be used.
     """
-    with tempfile.TemporaryDirectory(prefix="faceloom-trial-") as folder:
-        context = replace(trial.context, root=folder)
-        # The first photos load models and caches.
-        _build(context, trial.photos[:_WARM_UP])
-        costs = []
-        groups = 1 if context.recipe.morph else _GROUPS  # a small group has few neighbours
-        for number in range(groups):
-            with tempfile.TemporaryDirectory(dir=folder) as own:
-                group = trial.photos[number::groups]
-                if group:
-                    costs.append((len(group), *_build(replace(context, root=own), group)))
+    context = replace(trial.context, root=f"{trial.folder}/first")
+    _build(context, trial.photos[:_WARM_UP])  # loads models and fills caches
+    costs = []
+    groups = 1 if context.recipe.morph else _GROUPS  # a small group has few neighbours
+    for number in range(groups):
+        if group := trial.photos[number::groups]:
+            costs.append((len(group), *_build(replace(context, root=f"{trial.folder}/{number}"), group)))
     photos = sum(count for count, *_ in costs)
     analysed, rendered, samples, size = (sum(column) for column in list(zip(*costs, strict=True))[1:])
     each = [(analyse + render) / count for count, analyse, render, *_ in costs]

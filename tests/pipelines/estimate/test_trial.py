@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from faceloom.pipelines.build import prepare
-from faceloom.pipelines.estimate.trial import Trial, draw_photos, measure_costs
+from faceloom.pipelines.estimate.trial import Trial, draw_photos, measure_costs, trial_folder
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe
 
@@ -62,7 +65,8 @@ def test_a_trial_measures_and_leaves_nothing(
     (photos / "007.png").write_bytes(b"no picture")
     context = prepare(recipe(photos, **changes), str(out))
     drawn, count = draw_photos(context.source("s").scan(), 1)  # type: ignore[arg-type]
-    costs = measure_costs(Trial(context, drawn))
+    with trial_folder() as folder:
+        costs = measure_costs(Trial(context, drawn, folder))
     assert costs.photos == count == 20
     if changes:
         assert costs.samples > 1.9
@@ -71,3 +75,22 @@ def test_a_trial_measures_and_leaves_nothing(
     assert 0 < costs.analyse < 1 and 0 < costs.render < 1 and costs.spread >= 0
     assert 1000 < costs.sample_bytes < 100_000 and 2**25 < costs.memory < 2**33
     assert not out.exists() and not list(scratch.iterdir())
+
+
+def test_folders_of_trials_that_were_killed_or_failed_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in (f"faceloom-trial-{gone.pid}-a", f"faceloom-trial-{os.getpid()}-b", "faceloom-trial-x", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "face.jpg").write_bytes(b"face")
+    with pytest.raises(KeyboardInterrupt), trial_folder() as folder:
+        Path(folder, "face.jpg").write_bytes(b"face")
+        raise KeyboardInterrupt
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"faceloom-trial-{os.getpid()}-b",
+        "faceloom-trial-x",
+        "other",
+    }
