@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from faceloom.pipelines.read.split_reader import open_split as open_split
     from faceloom.pipelines.recipe.load import load_recipe as load_recipe
     from faceloom.pipelines.release.open_release import open_release as open_release
+    from faceloom.pipelines.release.open_release import open_release_samples as open_release_samples
     from faceloom.pipelines.run.runners import Dask as Dask
     from faceloom.pipelines.training.api import train as train
     from faceloom.schemas.errors import FaceloomError as FaceloomError
@@ -46,6 +47,7 @@ _PLACES = {
     "export": "faceloom.pipelines.api",
     "load_recipe": "faceloom.pipelines.recipe.load",
     "open_release": "faceloom.pipelines.release.open_release",
+    "open_release_samples": "faceloom.pipelines.release.open_release",
     "open_samples": "faceloom.pipelines.read.sample_lookup",
     "open_split": "faceloom.pipelines.read.split_reader",
     "plan": "faceloom.pipelines.api",
@@ -64,6 +66,7 @@ __all__ = [
     "export",
     "load_recipe",
     "open_release",
+    "open_release_samples",
     "open_samples",
     "open_split",
     "plan",

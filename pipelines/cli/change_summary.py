@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -9,6 +10,7 @@ from rich.console import RenderableType
 from faceloom.pipelines.cards.templates import visible
 from faceloom.pipelines.cli.console import size_text
 from faceloom.pipelines.cli.summary import MOST_FILES, facts_table, table
+from faceloom.pipelines.release.after_erasure import AfterErasure
 from faceloom.pipelines.release.build_erasure import BuildErasure
 from faceloom.pipelines.release.diff import KIND_NAMES, Diff, both_values
 from faceloom.pipelines.release.erase import Erasure
@@ -87,17 +89,26 @@ def erasure_facts(done: Erasure) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def erasure_notices(done: Erasure, root: str, *, builds: bool) -> list[str]:
+def erasure_notices(done: Erasure, after: AfterErasure, root: str, *, builds: bool) -> list[str]:
     """What is left to do after an erasure.
 
     Args:
         done: the erasure.
+        after: what is known of the other releases.
         root: the folder of releases.
         builds: whether the output folders of builds were cleaned too.
     """
     lines = [
-        f"{name} may still hold them. Next: faceloom release purge {name} --root {root} --yes" for name in done.still_in
+        f"{name} still holds them{_served(after.channels.get(name, ()))}. Next: "
+        f"faceloom release purge {name} --root {root} --reason erasure --yes"
+        for name in done.still_in
     ]
+    if after.other_erasures:
+        lines.insert(
+            0,
+            f"Warning: {', '.join(after.other_erasures)} came from other erasures, and who was erased there may be in "
+            "this release again. Erase from the newest release, and purge this one",
+        )
     if not builds:
         lines.append(
             "Output folders of builds may still hold them. Next: the same with --build OUT and without NAME@VERSION"
@@ -109,6 +120,13 @@ def erasure_notices(done: Erasure, root: str, *, builds: bool) -> list[str]:
         )
     lines += [f"{path} still holds a text by which they may be recognised; read it" for path in done.named_in]
     return [*lines, "Delete the photos from their source too; otherwise the next build holds them again."]
+
+
+def _served(channels: Sequence[str]) -> str:
+    if not channels:
+        return ""
+    named = f"channel {channels[0]} points" if len(channels) == 1 else f"channels {', '.join(channels)} point"
+    return f", and the {named} to it: promote another release first"
 
 
 def build_erasure_summary(done: BuildErasure, out: str) -> list[RenderableType]:

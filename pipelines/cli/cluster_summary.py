@@ -17,17 +17,20 @@ def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[Renderable
         "photos": f"{found.photos:,}; {costs.photos:,} of them were built as a trial",
         "samples": f"about {found.samples:,}, {costs.samples:.2f} per photo",
         "cost": f"{1000 * costs.analyse:.1f} ms to analyse a photo, {1000 * costs.render:.1f} ms to render a sample",
-        "tasks": f"{found.analyse_tasks:,} to analyse, about {found.parts:,} to render, into {found.shards:,} shards",
+        "tasks": f"{found.analyse_tasks:,} to analyse, about {found.parts:,} to render, "
+        f"into about {found.shards:,} shards",
         "workers": f"{cluster.workers:,} processes on {cluster.machines:,} {machine.name}",
         "time": f"about {hours_text(found.seconds)} ({hours_text(found.low)} to {hours_text(found.high)}), "
         f"with {hours_text(found.start)} until the workers run",
         "work": f"{found.core_hours:,.1f} core-hours, in {found.machine_hours:,.1f} machine-hours",
         "waiting": f"{found.render.idle:.0%} of the workers' time while rendering, {found.analyse.idle:.0%} before",
-        "done twice": f"{max(found.render.wasted, found.analyse.wasted):.1%} of the work, because workers are lost",
+        "lost work": f"{max(found.render.wasted, found.analyse.wasted):.1%} is done again, because workers fail",
         "memory": needs + ("" if found.memory <= machine.memory else "; use machines with more memory per core"),
         "storage": f"{size_text(found.shard_bytes)} of shards, up to as much again while the build runs, "
         f"and {size_text(found.table_bytes)} of faces",
     }
+    if cluster.workers > max(found.analyse_tasks, found.parts):
+        facts["advice"] = "fewer machines take the same time: there are more workers than tasks"
     if found.money is not None:
         facts["price"] = f"{found.money:,.2f}"
     return [facts_table("Estimate for a cluster", facts)]

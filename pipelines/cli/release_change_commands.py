@@ -107,6 +107,7 @@ def erase(
         from faceloom.pipelines.cli import change_summary as summary
         from faceloom.pipelines.cli.console import watcher_for
         from faceloom.pipelines.release import erase as erasing
+        from faceloom.pipelines.release.after_erasure import look_around
         from faceloom.pipelines.release.build_erasure import erase_from_build
         from faceloom.pipelines.release.root import open_root
         from faceloom.pipelines.release.traces import traces_of
@@ -134,7 +135,10 @@ def erase(
                 )  # fmt: skip
             traces = done.traces
         cleaned = [erase_from_build(storage, traces) for storage in builds]
-        notices = summary.erasure_notices(done, str(root), builds=bool(builds)) if done else []
+        notices = []
+        if done:
+            after = look_around(open_root(root or ""), done)
+            notices = summary.erasure_notices(done, after, str(root), builds=bool(builds))
         if as_json:
             facts = [
                 {"out": storage.root, "deleted": list(one.deleted), "rewritten": list(one.rewritten), "rows": one.rows}

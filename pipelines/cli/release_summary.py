@@ -149,7 +149,8 @@ def release_summary(found: Published, known: Versions) -> list[RenderableType]:
         blocks.append(table("Models", ("role", "name", "sha256", "licence"), models, words=4))
     terms = [*(use.licence for use in release.models), *(_terms(use.licences) for use in release.sources)]
     if any(len(text) > MOST_LETTERS for text in terms):
-        blocks.append(f"Licences in full: {release_file(release.name, release.version, DATA_CARD)}, or --json")
+        card = release_file(release.name, release.version, DATA_CARD)
+        blocks.append(f"Licences in full: {card} in the folder of releases, or --json")
     if release.rejects:
         blocks.append(rejects_table(release.rejects))
     return [*blocks, gates_table(found)]
@@ -172,7 +173,7 @@ def show_verified(done: Verified, what: str, *, as_json: bool, deep: bool) -> No
         write_json({"verified": what, "deep": deep, "shards": done.shards, "bytes": done.bytes, "faults": faults})
     elif not done.faults:
         how = "every byte was compared" if deep else "lengths of shards and digests of all else were compared"
-        show_blocks([f"{what} is whole: {done.shards:,} shards ({size_text(done.bytes)}); {how}"])
+        show_blocks([f"{what} is whole: {done.shards:,} shards, {size_text(done.bytes)} with their indexes; {how}"])
     for line in fault_lines(done.faults):
         say(line)
     if done.faults:

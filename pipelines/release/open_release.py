@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceloom.pipelines.read.pipeline import ReadOptions, make_pipeline
+from faceloom.pipelines.read.sample_lookup import Samples
 from faceloom.pipelines.read.sample_members import Missing
 from faceloom.pipelines.release.root import open_root
 from faceloom.pipelines.release.urls import usable_shards
@@ -57,3 +58,35 @@ def open_release(
     )  # fmt: skip
     storage = open_root(root)
     return make_pipeline(storage, usable_shards(storage, reference, split), options)
+
+
+def open_release_samples(
+    root: str | Path,
+    reference: str,
+    split: str,
+    *,
+    decode: bool = True,
+    tensors: bool = False,
+    members: Sequence[str] | None = None,
+    missing: Missing = "error",
+    verify: bool = True,
+) -> Samples:
+    """Open one split of a release for random access, as `open_samples` opens a build.
+
+    Example:
+        samples = open_release_samples("releases", "masked-faces@1.0.0", "train", members=["face", "mask"])
+        sample = samples.by_key("04a0bb93c2e032ba-f00-m002")
+
+    Args:
+        root, reference, split: as in `open_release`.
+        decode, tensors, members, missing, verify: as in `open_samples`.
+
+    Returns:
+        The samples, as a map-style dataset for PyTorch.
+
+    Raises:
+        ReleaseError, StorageError, FaceloomError: as `open_release`.
+    """
+    options = ReadOptions(decode=decode, tensors=tensors, members=members, missing=missing, verify=verify)
+    storage = open_root(root)
+    return Samples(storage, usable_shards(storage, reference, split), options)

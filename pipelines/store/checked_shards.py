@@ -30,7 +30,10 @@ from faceloom.pipelines.store.tar_writer import END
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.index import IndexRow
 
-AGAIN = "Copy the shard and its index again, or run the same `faceloom build` again, which renders the shard anew"
+AGAIN = (
+    "Copy the shard and its index again. In a build, the same `faceloom build` renders it anew; in a release, "
+    "`faceloom release unpack` of a packed copy repairs it"
+)
 """What to do about a damaged shard."""
 _RUN = 1 << 18
 """Bytes that are read at a time if samples are neighbours; more would leave the cache of the processor."""

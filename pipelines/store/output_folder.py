@@ -87,6 +87,8 @@ def is_marked(storage: Storage) -> bool:
         mark = parse_json(storage.read_bytes(MARKER, _MOST_MARK_BYTES), _MOST_MARK_BYTES)
     except ValueError as error:
         raise _foreign_marker(storage, error) from None
+    if isinstance(mark, dict) and mark.get("what") == "a folder of faceloom releases":
+        raise _releases_marker(storage)
     if not isinstance(mark, dict) or mark.get("what") != _MARK["what"]:
         raise _foreign_marker(storage, "it has another content")
     if mark.get("format") != _MARK["format"]:
@@ -120,6 +122,11 @@ def refuse_inside(target: str | Path, storage: Storage) -> None:
     if storage.holds(target):
         remedy = "Choose a place outside it"
         raise StorageError("the target lies in the output folder of the build", where=str(target), remedy=remedy)
+
+
+def _releases_marker(storage: Storage) -> StorageError:
+    remedy = "Give the output folder of a build, or use `faceloom release` with --root"
+    return StorageError("this is a folder of releases, and no build", where=storage.root, remedy=remedy)
 
 
 def _foreign_marker(storage: Storage, why: object) -> StorageError:

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from faceloom.pipelines.cli import change_summary
 from faceloom.pipelines.cli.change_summary import diff_summary, erasure_facts, erasure_notices, purge_summary
 from faceloom.pipelines.cli.summary import print_blocks
+from faceloom.pipelines.release.after_erasure import AfterErasure
 from faceloom.pipelines.release.diff import diff, release_set
 from faceloom.pipelines.release.erase import Erasure
 from faceloom.pipelines.release.manifest import published
@@ -20,6 +21,8 @@ from faceloom.pipelines.release.purge import Purge
 from faceloom.pipelines.release.traces import traces_of
 from faceloom.pipelines.store.storage import Storage
 from tests.pipelines.release.sets import One, people, write_set
+
+AFTER = AfterErasure({"faces@1.0.0": ("stable",)}, ("faces@1.2.0",))
 
 
 def printed(blocks: list[RenderableType]) -> str:
@@ -69,10 +72,12 @@ def test_an_erasure_states_what_is_left_to_do(tmp_path: Path) -> None:
     done = Erasure(
         published(release), traces_of("Ada"), 3, 1, 1, 2, ("test",), ("faces@1.0.0",), 2, ("channels/faces.jsonl",)
     )
-    notices = "\n".join(erasure_notices(done, "releases", builds=False))
-    assert "--build" in notices and "--build" not in "".join(erasure_notices(done, "releases", builds=True))
+    notices = "\n".join(erasure_notices(done, AFTER, "releases", builds=False))
+    assert "--build" in notices and "--build" not in "".join(erasure_notices(done, AFTER, "releases", builds=True))
     for words in (
-        "faceloom release purge faces@1.0.0 --root releases --yes",
+        "still holds them, and the channel stable points to it: promote another release first",
+        "faceloom release purge faces@1.0.0 --root releases --reason erasure --yes",
+        "Warning: faces@1.2.0 came from other erasures",
         "2 other samples",
         "channels/faces.jsonl",
         "source",

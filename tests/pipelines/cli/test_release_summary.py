@@ -36,7 +36,7 @@ def test_faults_are_counted_and_long_lists_are_cut() -> None:
 
 def test_faults_end_a_command_with_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     show_verified(Verified(2, 2048, ()), "faces@1.0.0", as_json=False, deep=False)
-    assert "faces@1.0.0 is whole: 2 shards (2.0 KiB)" in capsys.readouterr().out
+    assert "faces@1.0.0 is whole: 2 shards, 2.0 KiB with their indexes" in capsys.readouterr().out
     with pytest.raises(typer.Exit) as caught:
         show_verified(Verified(2, 9, (Fault("a", "x", "y"),)), "faces@1.0.0", as_json=False, deep=False)
     assert caught.value.exit_code == 1
@@ -60,6 +60,6 @@ def test_long_licences_are_cut_and_the_place_of_their_text_is_named(tmp_path: Pa
         stream = io.StringIO()
         print_blocks(Console(file=stream, width=200), release_summary(published(shown), known))
         text = stream.getvalue()
-        assert ("Licences in full: releases/faces/1.0.0/README.md, or --json" in text) is full
+        assert ("Licences in full: releases/faces/1.0.0/README.md in the folder of releases, or --json" in text) is full
         assert text.count("for research only") == 3 * full and "CC0" in text
         assert max(len(line.rstrip()) for line in text.splitlines()) < 140

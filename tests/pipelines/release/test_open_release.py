@@ -11,7 +11,7 @@ import pytest
 import faceloom
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.release.channel_log import append_entry
-from faceloom.pipelines.release.open_release import open_release
+from faceloom.pipelines.release.open_release import open_release, open_release_samples
 from faceloom.pipelines.release.resolve import resolve
 from faceloom.pipelines.store.paths import shard_tar
 from faceloom.pipelines.store.storage import Storage
@@ -27,6 +27,18 @@ def test_a_release_gives_the_samples_of_its_build(released: Path, built: Path) -
     assert [sample["__key__"] for sample in ours] == [sample["__key__"] for sample in theirs] != []
     for one, other in zip(ours, theirs, strict=True):
         assert np.array_equal(one["face"], other["face"]) and one["json"] == other["json"]
+
+
+def test_samples_of_a_release_are_read_by_key(released: Path, own_root: Storage) -> None:
+    assert faceloom.open_release_samples is open_release_samples
+    streamed = {one["__key__"]: one for one in open_release(released, "faces@1.0.0", "train", members=["face"])}
+    samples = open_release_samples(released, "faces@1.0.0", "train", members=["face"])
+    assert len(samples) == len(streamed) > 1
+    for key, one in streamed.items():
+        assert np.array_equal(samples.by_key(key)["face"], one["face"])
+    append_entry(own_root, "yank", resolve(own_root, "faces").id, why="a mask is upside down")
+    with pytest.raises(ReleaseError, match="a mask is upside down"):
+        open_release_samples(own_root.root, "faces@1.0.0", "train")
 
 
 def test_the_build_and_its_photos_are_not_needed(released: Path, tmp_path: Path) -> None:
