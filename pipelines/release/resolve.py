@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import NamedTuple
 
 from faceloom.pipelines.release.channel_log import Entry, channels, read_log, yanked
 from faceloom.pipelines.release.manifest import Published, read_manifest
-from faceloom.pipelines.release.tombstone import refuse_purged
+from faceloom.pipelines.release.tombstone import read_tombstone, refuse_purged
 from faceloom.pipelines.store.paths import RELEASE, RELEASES, TOMBSTONE
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError, ReleaseError
+from faceloom.schemas.errors import FaceloomError, ReleaseError, StorageError
 from faceloom.schemas.release import NAME_PATTERN, VERSION_PATTERN, Reference, parse_reference
 
 LATEST = "latest"
@@ -154,6 +155,12 @@ def _unknown(storage: Storage, wanted: Reference, known: Versions) -> ReleaseErr
     where, shown = storage.root, f"{wanted.name}@{wanted.wanted}"
     if wanted.is_version:
         refuse_purged(storage, *wanted)
+    elif promoted := known.channels.get(wanted.wanted):
+        with contextlib.suppress(StorageError):
+            if stone := read_tombstone(storage, wanted.name, promoted.version):
+                what = f"the channel points to {promoted.version}, which was purged at {stone.when}"
+                remedy = f"Promote another release to {wanted.wanted}, or name a version"
+                return ReleaseError(what, where=shown, value=stone.why or "no reason is given", remedy=remedy)
     if not known.versions:
         names = ", ".join(set_names(storage)[:_MOST_NAMED]) or "none"
         what = "there is no release of this name"

@@ -91,7 +91,11 @@ def test_a_yanked_release_goes_although_a_channel_points_to_it(root: Storage) ->
     with locked_root(root):
         append_entry(root, "promote", release_id, channel="stable")
         append_entry(root, "yank", release_id, why="wrong labels")
-    assert purge(root, "faces@1.0.0").files
+    assert purge(root, "faces@1.0.0", why="consent withdrawn").files
+    with pytest.raises(
+        ReleaseError, match=r"points to 1\.0\.0, which was purged at .*consent withdrawn.*Promote another"
+    ):
+        resolve(root, "faces@stable")
 
 
 @pytest.mark.parametrize(
