@@ -69,11 +69,13 @@ class ShardPlan:
     Attributes:
         kept: keys of the samples that stay.
         gone: number of samples that go.
-        rewritten: whether its files change.
+        named: whether a reject in its index is of the person or a photo.
+        rewritten: whether its files change; also if a reject may be of the person, which nothing states.
     """
 
     kept: frozenset[str]
     gone: int
+    named: bool
     rewritten: bool
 
 
@@ -162,8 +164,9 @@ def plan_erasure(
     for name, table in tables.items():
         goes = traces.rows(table)
         kept = frozenset(key for key, leaves in zip(table["key"].to_pylist(), goes, strict=True) if not leaves)
-        named = any(traces.rejects(one) or traces.may_name(one, name) for one in rejects.get(name, ()))
-        plans[name] = ShardPlan(kept, sum(goes), named or any(goes))
+        named = any(traces.rejects(one) for one in rejects.get(name, ()))
+        may_name = any(traces.may_name(one, name) for one in rejects.get(name, ()))
+        plans[name] = ShardPlan(kept, sum(goes), named, named or may_name or any(goes))
     return plans
 
 
@@ -206,7 +209,7 @@ def _rejects(root: Storage, shard: str) -> list[Reject]:
 def _empty_splits(release: Release, plans: Mapping[str, ShardPlan], *, drop_split: bool) -> tuple[str, ...]:
     """The splits that lose all samples. They are refused unless they may go, and so is an erasure of nothing or all."""
     where = f"{release.name}@{release.version}"
-    if not any(plan.rewritten for plan in plans.values()):
+    if not any(plan.gone or plan.named for plan in plans.values()):
         what = "no sample of this release holds the person or the photo"
         remedy = "Identities are spelled as in the column `people` of the indexes; morphs count. Check the spelling"
         raise ReleaseError(what, where=where, remedy=remedy)

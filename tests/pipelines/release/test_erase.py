@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, GateError, ReleaseError, StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.release import Release
+from tests.pipelines.release import sets
 from tests.pipelines.release.searching import alike, look, naming
 from tests.pipelines.release.sets import One, picture, release_in, with_morphs, write_set
 
@@ -106,6 +108,30 @@ def test_the_person_goes_out_of_texts_too(tmp_path: Path) -> None:
     assert naming(tmp_path, WORDS) == {}
     assert naming(tmp_path, ["Zoe/1.png"]) == {}, "a photo without samples may be of anyone, so its rejects go too"
     assert done.published.release.rejects == {"render": {"morph_folds": 8}}, "counts stay"
+
+
+@pytest.mark.parametrize("bits", ["0000", "all"])
+def test_a_name_that_no_sample_has_is_refused_although_a_reject_may_be_of_anyone(tmp_path: Path, bits: str) -> None:
+    """A misspelt name lies at some place of the prefix tree too, and in a small release every place is in one shard."""
+    reject = {"stage": "render", "source": "s", "uri": "0815.png", "code": "morph_folds", "message": "it folds",
+              "key": f"{'f' * 16}-f00"}  # fmt: skip
+    parts = {"ab" * 8: [reject]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sets, "write_shard", partial(named_by, sets.write_shard, bits, parts))
+        release_in(tmp_path, ONES, planned=len(ONES) + 2, rejects={"render": {"morph_folds": 2}}, erased=0)
+    root = Storage(str(tmp_path))
+    before = tree(root)
+    names = ["Ada Lovelce", *(f"Nemo {number}" for number in range(32))]
+    for name in names:
+        with pytest.raises(ReleaseError, match="no sample of this release holds the person"):
+            erase(root, "faces@1.0.0", "1.0.1", identity=name)
+    assert tree(root) == before
+    assert erase(root, "faces@1.0.0", "1.0.1", identity=ADA).samples == 2
+
+
+def named_by(write: Any, bits: str, parts: Any, storage: Storage, split: str, place: str, ones: Any, _: Any) -> Any:
+    """Write a shard with another place and these rejects."""
+    return write(storage, split, bits if bits == "all" else place, ones, parts)
 
 
 def test_a_photo_takes_its_morphs_along_and_leaves_the_person(root: Storage) -> None:
