@@ -115,8 +115,8 @@ def erasure_notices(done: Erasure, after: AfterErasure, root: str, *, builds: bo
         )
     if done.same_photos:
         lines.append(
-            f"{done.same_photos:,} other samples come from the same photos, under other names. If they show the "
-            "person, erase them with --photo"
+            f"{done.same_photos:,} other samples come from the same photos, or from photos whose path has the name, "
+            "under other names. If they show the person, erase them with --photo"
         )
     lines += [f"{path} still holds a text by which they may be recognised; read it" for path in done.named_in]
     return [*lines, "Delete the photos from their source too; otherwise the next build holds them again."]

@@ -44,9 +44,10 @@ class Erasure:
         morphs: how many of these are morphs.
         rewritten, shared: number of shards that were written anew, and that it shares with the older release.
         dropped: splits that it no longer has, as all of their samples are erased.
-        still_in: other releases of the folder that hold the person or the photos, or are too damaged to know, as
-            `NAME@VERSION`.
-        same_photos: number of its samples that come from a photo of the person, but show others by their `people`.
+        still_in: other releases of the folder that hold the person or the photos, if only in a reject, or are too
+            damaged to know, as `NAME@VERSION`.
+        same_photos: number of its samples that come from a photo of the person, or from one whose path names them, but
+            show others by their `people`.
         named_in: files that still name the person: other words in them are the same, or a reason in a log does.
     """
 
@@ -278,13 +279,14 @@ def _mask(traces: Traces, table: pa.Table) -> pa.Array:
 
 
 def _still_in(root: Storage, traces: Traces) -> tuple[str, ...]:
-    """Releases that hold a sample of the person, and damaged ones, which may hold one."""
+    """Releases that hold a sample or a reject of the person, and damaged ones, which may hold one."""
     holds: dict[str, bool] = {}
 
     def may_hold(shard: str) -> bool:
         if shard not in holds:
             try:
-                holds[shard] = any(traces.rows(read_index_table(root, shard_index(shard), COLUMNS)))
+                rows = traces.rows(read_index_table(root, shard_index(shard), COLUMNS))
+                holds[shard] = any(rows) or any(map(traces.rejects, _rejects(root, shard)))
             except StorageError:
                 holds[shard] = True
         return holds[shard]
@@ -304,9 +306,9 @@ def _still_in(root: Storage, traces: Traces) -> tuple[str, ...]:
 
 def _same_photos(tables: Mapping[str, pa.Table], plans: Mapping[str, ShardPlan], traces: Traces) -> int:
     return sum(
-        key in plans[name].kept and photo in traces.photos
+        key in plans[name].kept and (photo in traces.photos or traces.in_path(uri))
         for name, table in tables.items()
-        for key, photo in zip(table["key"].to_pylist(), table["photo_sha256"].to_pylist(), strict=True)
+        for key, photo, uri in zip(*(table[name].to_pylist() for name in ("key", "photo_sha256", "uri")), strict=True)
     )
 
 

@@ -47,20 +47,37 @@ class Traces:
     def rows(self, table: pa.Table) -> list[bool]:
         """For each row of an index whether the person or a photo to erase is in its sample, as a parent too.
 
+        A face that the source does not name counts if the path of its photo names the person: a photo of several people
+        in the person's folder shows them, and it is unknown which face is theirs.
+
         Args:
             table: `COLUMNS` of an index.
         """
-        columns = (table[name].to_pylist() for name in ("identity", "people", "photo_sha256", "parents"))
+        columns = (table[name].to_pylist() for name in ("identity", "people", "photo_sha256", "uri", "parents"))
         return [
-            self._shows(identity, people, photo) or any(self._is_parent(parent) for parent in parents)
-            for identity, people, photo, parents in zip(*columns, strict=True)
+            self._shows(identity, photo, uri)
+            or (bool(self.identity) and self.identity in people)
+            or any(self._is_parent(parent) for parent in parents)
+            for identity, people, photo, uri, parents in zip(*columns, strict=True)
         ]
 
-    def _shows(self, identity: str, people: Iterable[str], photo: str) -> bool:
-        return photo in self.asked or (bool(self.identity) and (identity == self.identity or self.identity in people))
+    def _shows(self, identity: str, photo: str, uri: str) -> bool:
+        if photo in self.asked:
+            return True
+        if not self.identity:
+            return False
+        return identity == self.identity or (identity.startswith(unnamed(photo)) and self.in_path(uri))
 
     def _is_parent(self, parent: Mapping[str, str]) -> bool:
-        return parent["photo_sha256"] in self.asked or (bool(self.identity) and parent["identity"] == self.identity)
+        return self._shows(parent["identity"], parent["photo_sha256"], parent["uri"])
+
+    def in_path(self, path: str) -> bool:
+        """Whether a path has the identity as a folder, or as the name of a file unless it is a number."""
+        if not self.identity or self.identity not in path:
+            return False
+        *folders, file = _STEP.split(path)
+        stems = (step.rpartition(".")[0] for step in (*folders, file)) if self._has_letters else ()
+        return self.identity in {*folders, *stems}
 
     def with_photos_of(self, tables: Iterable[pa.Table]) -> Traces:
         """The same, with the photos that indexes list for it, and those of others."""
@@ -153,9 +170,13 @@ class Traces:
         return self._number.sub(REDACTED, self._pattern.sub(REDACTED, text))
 
     @cached_property
+    def _has_letters(self) -> bool:
+        return any(letter.isalpha() for letter in self.identity)
+
+    @cached_property
     def _number(self) -> re.Pattern[str]:
         """Where a text names an identity without letters."""
-        if not self.identity or any(letter.isalpha() for letter in self.identity):
+        if not self.identity or self._has_letters:
             return re.compile(r"(?!)")
         word, start, end = re.escape(self.identity), r"(?<![\w.,/-])", r"(?![\w]|[.,]\d)"
         ways = [
@@ -171,10 +192,15 @@ class Traces:
     def _pattern(self) -> re.Pattern[str]:
         parts = [rf"{photo[:_KEY_LETTERS]}(?:{photo[_KEY_LETTERS:]})?" for photo in sorted(self.photos)]
         words = sorted({uri for _, uri in self.places}, key=len, reverse=True)
-        if any(letter.isalpha() for letter in self.identity):  # a number is found in any text
+        if self._has_letters:  # a number is found in any text
             words.append(self.identity)
         parts += [rf"(?<!\w){re.escape(word)}(?!\w)" for word in words]
         return re.compile("|".join(parts) or r"(?!)")
+
+
+def unnamed(photo: str) -> str:
+    """How the identity of a face begins that no source names, by the sha256 of its photo."""
+    return f"photo-{photo[:_KEY_LETTERS]}"
 
 
 def traces_of(identity: str = "", photos: Iterable[str] = ()) -> Traces:

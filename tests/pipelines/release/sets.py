@@ -79,6 +79,18 @@ class One:
         return tuple(dict.fromkeys([self.identity, *([self.other.identity] if self.other else [])]))
 
 
+@dataclass(frozen=True)
+class Located(One):
+    """A sample whose photo has another path than those of its person."""
+
+    path: str = ""
+
+    @property
+    def uri(self) -> str:
+        """Of its photo."""
+        return self.path
+
+
 def picture(one: One) -> np.ndarray:
     """uint8 (SIDE, SIDE, 3): soft blobs that depend on the photo, and on the other photo of a morph."""
     import cv2

@@ -154,6 +154,30 @@ def test_the_same_photo_under_another_name_is_reported(tmp_path: Path) -> None:
     assert done.same_photos == 1
 
 
+def group_photo(number: int, folder: str, **more: Any) -> sets.Located:
+    """A face in a photo of several people: the name of a folder fits one of them at most."""
+    return sets.Located(number, f"photo-{One(number, '').sha256[:16]}-f00", path=f"{folder}/{number:04d}.png", **more)
+
+
+def test_a_photo_of_several_people_in_the_folder_of_the_person_goes_too(tmp_path: Path) -> None:
+    others = [group_photo(9, ADA, shard=2), group_photo(10, "Grace")]
+    morphs = [replace(ONES[2], other=others[0]), replace(ONES[3], other=others[1])]
+    release_in(tmp_path, [*ONES, *others, *morphs])
+    root = Storage(str(tmp_path))
+    done = erase(root, "faces@1.0.0", "1.0.1", identity=ADA)
+    kept = {one.key for one in [*ONES[2:], others[1], morphs[1]]}
+    assert keys(root, done.published.release) == kept and done.samples == 4 and done.morphs == 1
+    assert others[0].sha256 in done.traces.photos
+    purge(root, "faces@1.0.0")
+    assert naming(tmp_path, [*WORDS, others[0].sha256, others[0].sha256[:16]]) == {}
+
+
+def test_a_photo_of_someone_else_in_the_folder_of_the_person_is_reported(tmp_path: Path) -> None:
+    release_in(tmp_path, [*ONES, sets.Located(9, "Grace", path=f"{ADA}/0009.png")])
+    done = erase(Storage(str(tmp_path)), "faces@1.0.0", "1.0.1", identity=ADA)
+    assert (done.samples, done.same_photos) == (2, 1)
+
+
 def test_a_log_that_names_the_person_is_reported(root: Storage) -> None:
     with locked_root(root):
         append_entry(root, "promote", f"faces/1.0.0+{'0' * 64}", channel="stable", why=f"with {ADA}")
@@ -220,6 +244,15 @@ def test_a_damaged_release_may_still_hold_the_person(root: Storage, path: str) -
     other = release_in(Path(root.root), [One(90, "Zoe")], name="others")
     file = path if path.endswith(".json") else shard_index(other.shards[0].name)
     Path(root.root, file).write_bytes(b"{}")
+    done = erase(root, "faces@1.0.0", "1.0.1", identity=ADA)
+    assert done.still_in == ("faces@1.0.0", "others@1.0.0")
+
+
+def test_a_release_that_names_the_person_in_a_reject_alone_is_reported(root: Storage) -> None:
+    reject = {"stage": "render", "source": "s", "uri": ONES[0].uri, "code": "morph_folds", "message": "it folds",
+              "key": ONES[0].face}  # fmt: skip
+    others = {"name": "others", "planned": 2, "rejects": {"render": {"morph_folds": 1}}, "erased": 0}
+    release_in(Path(root.root), [One(90, "Zoe")], parts=lambda ones: {"ab" * 8: [reject]}, **others)
     done = erase(root, "faces@1.0.0", "1.0.1", identity=ADA)
     assert done.still_in == ("faces@1.0.0", "others@1.0.0")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,33 @@ def test_a_reject_of_an_unknown_photo_may_be_of_the_person_where_their_photos_li
         assert not traces.may_name(reject("x.jpg", key=f"{PHOTO[:16]}-f00-x-{OTHER[:16]}-f00"), shard)
         assert traces.may_name(reject("x.jpg", key=f"{OTHER[:16]}-f00-x-{PHOTO[:16]}-f00"), shard)
         assert not traces_of(photos=[PHOTO]).may_name(reject("x.jpg"), shard)
+
+
+def table_of(*rows: tuple[str, str, str]) -> pa.Table:
+    """Rows of an index: identity, path and sha256 of the photo."""
+    return pa.Table.from_pylist([
+        {"identity": identity, "people": [identity], "photo_sha256": photo, "uri": uri, "parents": []}
+        for identity, uri, photo in rows
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("who", "identity", "uri", "goes"),
+    [
+        ("Ada", f"photo-{OTHER[:16]}-f00", "Ada/1.jpg", True),
+        ("Ada", f"photo-{OTHER[:16]}-f117", "train/Ada/1.jpg", True),
+        ("Ada", f"photo-{OTHER[:16]}", "album.tar::Ada.jpg", True),
+        ("Ada", f"photo-{OTHER[:16]}-f00", "Adam/1.jpg", False),
+        ("Ada", f"photo-{PHOTO[:16]}-f00", "Ada/1.jpg", False),
+        ("Ada", "Grace", "Ada/1.jpg", False),
+        ("12", f"photo-{OTHER[:16]}-f00", "train/12/1.jpg", True),
+        ("12", f"photo-{OTHER[:16]}-f00", "train/1/12.jpg", False),
+        ("", f"photo-{OTHER[:16]}-f00", "/1.jpg", False),
+    ],
+)
+def test_a_face_without_a_name_goes_where_its_path_has_the_name(who: str, identity: str, uri: str, goes: bool) -> None:
+    """A person that the source names is not erased because of a path."""
+    assert Traces(who).rows(table_of((identity, uri, OTHER))) == [goes]
 
 
 def test_texts_are_redacted_at_any_depth() -> None:
