@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from faceloom.pipelines.release.channel_log import MOST_LOG, Entry, append_entry, channels, parse_log, read_log, yanked
+from faceloom.pipelines.release.channel_log import (
+    MOST_LOG,
+    Action,
+    Entry,
+    append_entry,
+    channels,
+    parse_log,
+    read_log,
+    yanked,
+)
 from faceloom.pipelines.release.create import CHUNK
 from faceloom.pipelines.release.manifest import MOST_MANIFEST, Published, parse_manifest, read_manifest
 from faceloom.pipelines.release.publish import BESIDE, free_unused, mark_unfinished
@@ -238,7 +247,11 @@ def _refuse_same_names(storage: Storage, found: Published) -> None:
 
 
 def _write(storage: Storage, arrival: _Arrival, stream: IO[bytes], watcher: Watcher) -> Unpacked:
-    """Put a verified release into its places, the manifest last."""
+    """Put a verified release into its places, the manifest last.
+
+    A yank comes before the manifest, so that a process that is killed leaves no withdrawn release that can be opened;
+    a promotion comes after it, so that no channel points to nothing.
+    """
     found, copied = arrival.found, 0
     name, version = found.release.name, found.release.version
     watcher.stage("unpack", len(arrival.shards), "files")
@@ -254,21 +267,22 @@ def _write(storage: Storage, arrival: _Arrival, stream: IO[bytes], watcher: Watc
         if file != RELEASE:
             storage.write_if_changed(release_file(name, version, file), data)
     storage.sync_folders(SHARDS, INDEX, release_folder(name, version))
+    _take_over(storage, arrival, "yank")
     storage.write_if_changed(release_file(name, version), arrival.files[RELEASE])
     storage.remove(release_file(name, version, UNFINISHED))
-    for entry in arrival.entries:
-        _take_over(storage, entry)
+    _take_over(storage, arrival, "promote")
     storage.sync_folders(release_folder(name, version))
     return Unpacked(found, len(arrival.shards) - copied, copied)
 
 
-def _take_over(storage: Storage, entry: Entry) -> None:
+def _take_over(storage: Storage, arrival: _Arrival, action: Action) -> None:
     """Append what the log of the sender states, unless the log of the folder states something already."""
-    log = read_log(storage, entry.release.split("/")[0])
-    if entry.version in yanked(log) if entry.action == "yank" else entry.channel in channels(log):
-        return
-    plain = entry.model_dump(exclude={"action", "release", "previous", "sha256"})
-    append_entry(storage, entry.action, entry.release, **plain)
+    for entry in arrival.entries:
+        log = read_log(storage, arrival.found.release.name)
+        known = entry.version in yanked(log) if action == "yank" else entry.channel in channels(log)
+        if entry.action == action and not known:
+            plain = entry.model_dump(exclude={"action", "release", "previous", "sha256"})
+            append_entry(storage, action, entry.release, **plain)
 
 
 def _copy(storage: Storage, listed: ListedFile, piece: _Piece, stream: IO[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import shutil
@@ -106,6 +107,45 @@ def test_a_yank_travels_and_a_channel_of_the_folder_stays(own_root: Storage, bui
         usable(there, "faces@1.0.0")
 
 
+def test_a_yanked_release_never_opens_wherever_the_process_is_killed(
+    own_root: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = resolve(own_root, "faces@1.0.0").id
+    append_entry(own_root, "promote", one, channel="stable")
+    append_entry(own_root, "yank", one, why="consent withdrawn")
+    pack_release(own_root, "faces@1.0.0", tmp_path / "faces.tar")
+
+    def killed(self: Storage, path: str, **options: object) -> object:
+        nonlocal left
+        if not path.startswith(("shards/", "index/")):
+            left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return honest(self, path, **options)
+
+    honest, opened = Storage.write, 0
+    for count in range(100):
+        left, there = count, Storage(str(tmp_path / f"{count}"))
+        with monkeypatch.context() as patch:
+            patch.setattr(Storage, "write", killed)
+            try:
+                unpack_release(tmp_path / "faces.tar", there.root)
+                ended = True
+            except KeyboardInterrupt:
+                ended = False
+        for reference in ("faces@1.0.0", "faces@latest", "faces@stable"):
+            with pytest.raises(ReleaseError):
+                usable(there, reference)
+        if ended:
+            break
+        with contextlib.suppress(ReleaseError):
+            opened += resolve(there, "faces@1.0.0").id == one
+        unpack_release(tmp_path / "faces.tar", there.root)
+        assert {entry.action for entry in read_log(there, "faces")} == {"promote", "yank"}
+        shutil.rmtree(there.root)
+    assert ended and opened, "some were killed after the manifest"
+
+
 def test_another_release_of_the_same_version_is_not_replaced(packed: Path, own_root: Storage, built: Path) -> None:
     folder = own_root.local("releases/faces/1.0.0")
     shutil.rmtree(folder)
@@ -144,6 +184,8 @@ def test_a_shard_of_another_release_is_never_replaced(packed: Path, own_root: St
         assert tree(mine) == before
         assert unpack_release(tmp_path / "theirs.tar", tmp_path / "there").copied == 2
         Storage(str(mine)).local("releases/mine/1.0.0/release.json").write_bytes(b"{}")
+        assert unpack_release(tmp_path / "theirs.tar", mine).copied == 2, "what a damaged manifest lists is unknown"
+        assert not verify_release(Storage(str(mine)), "theirs@1.0.0", deep=True).faults
 
 
 FIRST = "releases/faces/1.0.0/release.json"
