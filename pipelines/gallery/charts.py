@@ -21,6 +21,10 @@ _TICKS = 7
 """Labels below a histogram, at most."""
 _PER_DECADE = (1, 1.5, 2, 3, 5, 7)
 """Edges of bins of nearly equal width on a logarithmic axis."""
+_MOST_DECADES = 8
+"""With bins for each of `_PER_DECADE`; a wider axis has bins of whole decades."""
+_LARGEST = 1e300
+"""Larger figures, of either sign, are in the outermost bins: edges beyond it would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ def _histogram(title: str, note: str, values: Sequence[float], unit: str, *, log
     """
     if not values:
         return Chart(title, note, (), unit)
+    values = [min(max(value, -_LARGEST), _LARGEST) for value in values]
     edges = _log_edges(values) if logarithmic else _even_edges(values)
     counts = Counter(min(max(bisect_right(edges, value) - 1, 0), len(edges) - 2) for value in values)
     labels = [f"{_number(low)} to {_number(high)}" for low, high in pairwise(edges)]
@@ -130,6 +135,7 @@ def _histogram(title: str, note: str, values: Sequence[float], unit: str, *, log
 def _even_edges(values: Sequence[float]) -> list[float]:
     low, high = min(values), max(values)
     wide = max(high - low, 1.0) / (_BINS - 1)  # one bin is left for rounding at both ends
+    wide = max(wide, max(abs(low), abs(high)) * 2.0**-50)  # of large numbers, closer edges would be the same one
     tens = 10.0 ** math.floor(math.log10(wide))
     step = max(1.0, next(tens * factor for factor in (1, 2, 5, 10) if tens * factor >= wide))
     first = math.floor(low / step)
@@ -138,6 +144,10 @@ def _even_edges(values: Sequence[float]) -> list[float]:
 
 def _log_edges(values: Sequence[float]) -> list[float]:
     low, high = (math.floor(math.log10(max(value, 1.0))) for value in (min(values), max(values)))
+    decades = high - low + 1
+    if decades > _MOST_DECADES:
+        every = math.ceil(decades / _BINS)
+        return [10.0**tens for tens in (*range(low, high + 1, every), high + 1)]
     edges = [factor * 10.0**tens for tens in range(low, high + 2) for factor in _PER_DECADE]
     first = max(bisect_right(edges, min(values)) - 1, 0)
     last = max(bisect_right(edges, max(values)), first + 1)
@@ -148,14 +158,17 @@ def _even_ticks(edges: Sequence[float]) -> tuple[Tick, ...]:
     """Labels at multiples of a round number of bins."""
     step = edges[1] - edges[0]
     every = next(every for every in (1, 2, 4, 5, 10) if len(edges) <= _TICKS * every)
-    return _ticks(edges, [edge for edge in edges if round(edge / step) % every == 0])
+    first = round(edges[0] / step)
+    return _ticks(edges, [edge for number, edge in enumerate(edges, first) if number % every == 0])
 
 
 def _log_ticks(edges: Sequence[float]) -> tuple[Tick, ...]:
-    """Labels at 1, 2, 5, 10 and so on, or at powers of ten if these are too many."""
+    """Labels at 1, 2, 5, 10 and so on, or at some powers of ten if these are too many."""
     leading = {edge: edge / 10.0 ** math.floor(math.log10(edge)) for edge in edges}
     some = [edge for edge in edges if leading[edge] in (1, 2, 5)]
-    return _ticks(edges, some if len(some) <= _TICKS else [edge for edge in edges if leading[edge] == 1])
+    if len(some) > _TICKS:
+        some = [edge for edge in edges if leading[edge] == 1]
+    return _ticks(edges, some[:: math.ceil(len(some) / _TICKS) or 1])
 
 
 def _ticks(edges: Sequence[float], labelled: Sequence[float]) -> tuple[Tick, ...]:

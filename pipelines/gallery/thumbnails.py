@@ -25,6 +25,8 @@ _MASK_OPACITY, _GUIDE_OPACITY = 0.5, 0.6
 """At most, over the picture; a guide is seen through the mask over it."""
 _SHOWN = ("face", "masked", "mask", "alpha", "guide", "landmarks", "json")
 _MOST_REJECT_PIXELS = 2**26
+_MOST_FACE_WIDTH = 2.0**24
+"""Pixels; a wider face fits into no photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,5 +181,8 @@ def _face_width(record: Any) -> float | None:
     box = record.get("face_box") if isinstance(record, dict) else None
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(x, int | float) for x in box):
         return None
-    width = float(box[2]) - float(box[0])
-    return width if math.isfinite(width) and width > 0 else None
+    try:
+        width = float(box[2]) - float(box[0])
+    except OverflowError:  # an integer of any length is JSON
+        return None
+    return width if 0 < width <= _MOST_FACE_WIDTH else None

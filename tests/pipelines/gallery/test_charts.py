@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from faceloom.pipelines.gallery.charts import MOST_BARS, Chart, make_charts
 from faceloom.pipelines.gallery.overview import Drawn, Overview
@@ -63,6 +65,25 @@ def test_each_value_is_in_one_of_a_few_bins(values: list[float]) -> None:
             assert sum(bar.count for bar in chart.bars) == len(values) and 1 <= len(chart.bars) <= 48
             assert len({bar.label for bar in chart.bars}) == len(chart.bars) or max(values) > 1e6
             assert len(chart.ticks) <= 7 and all(0 <= tick.at <= 100 for tick in chart.ticks)
+
+
+@example([1e17, 1e17 + 64])
+@example([1.7e308, -1.7e308])
+@example([1e308, 1.0])
+@example([5e-324, -5e-324])
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20)
+    | st.builds(lambda value, count: [value] * count, st.floats(allow_nan=False, allow_infinity=False), st.just(3))
+    | st.lists(st.floats(1e16, 1e16 + 999), min_size=1, max_size=5)
+)
+def test_any_finite_values_have_charts_of_a_few_bins(values: list[float]) -> None:
+    shown = [replace(SHOWN, yaw=value, sharpness=value, face_width=value) for value in values]
+    drawn = make_charts(Overview(Counter(), Counter(), Counter(), {}, ()), shown)
+    assert len(drawn) == 3
+    for chart in drawn:
+        assert sum(bar.count for bar in chart.bars) == len(values) and 1 <= len(chart.bars) <= 48
+        assert len(chart.ticks) <= 7 and all(0 <= tick.at <= 100 for tick in chart.ticks)
+        assert not any("inf" in text for text in (*(bar.label for bar in chart.bars), *(t.label for t in chart.ticks)))
 
 
 def test_values_that_are_no_finite_numbers_are_left_out() -> None:

@@ -93,6 +93,12 @@ def test_a_record_without_a_face_box_gives_no_width(files: dict[str, bytes], box
     assert show_sample(DRAWN, files, "s::k").face_width is None
 
 
+@pytest.mark.parametrize("right", [1e17, 10**400, 2**24 + 1, 1e308], ids=["float", "long", "least", "largest"])
+def test_a_face_wider_than_any_photo_gives_no_width(files: dict[str, bytes], right: float) -> None:
+    files["json"] = json.dumps({"face_box": [0, 0, right, 1]}).encode()
+    assert show_sample(DRAWN, files, "s::k").face_width is None
+
+
 def test_a_sample_without_pictures_is_shown_as_such() -> None:
     shown = show_sample(DRAWN, {"json": b"{}"}, "s::k")
     assert shown.face == shown.masked == shown.overlay == "" and shown.width == 0
