@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from faceloom.pipelines.release.manifest import digest_of
 from faceloom.pipelines.release.root import read_mark, write_mark
-from faceloom.pipelines.store.paths import MARKER
+from faceloom.pipelines.store.paths import CHANNELS, MARKER
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.column_types import adapter, first_fault, place_text
 from faceloom.schemas.errors import StorageError
@@ -63,11 +63,12 @@ def read_heads(storage: Storage) -> dict[str, Head]:
 
 
 def write_head(storage: Storage, name: str, head: Head) -> None:
-    """Replace the end of one log. Hold `locked_root`. Errors as `read_heads`."""
+    """Replace the end of one log, which is written already. Hold `locked_root`. Errors as `read_heads`."""
     heads = read_heads(storage)
     if heads.get(name) != head:
         heads[name] = head
         logs = {one: heads[one]._asdict() for one in sorted(heads)}
+        storage.sync_folders(CHANNELS)  # or a power cut could leave the end without the log
         write_mark(storage, {_LOGS: logs, _SUM: _sum(logs)})
 
 

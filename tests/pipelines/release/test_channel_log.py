@@ -143,6 +143,32 @@ def test_a_kill_between_a_line_and_its_end_leaves_a_whole_log(
     assert len(read_log(storage, "faces")) == 5 and read_heads(storage)["faces"].lines == 5
 
 
+def test_the_name_of_a_log_is_on_the_disk_before_its_end_is(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut a log may be ahead of its end. An end ahead of its log looks like a log that was cut."""
+    calls: list[str] = []
+
+    def recorded(honest: Any) -> Any:
+        def call(self: Storage, *paths: str, **options: Any) -> Any:
+            calls.extend(paths)
+            return honest(self, *paths, **options)
+
+        return call
+
+    for name in ("write", "sync_folders"):
+        monkeypatch.setattr(Storage, name, recorded(getattr(Storage, name)))
+    append_entry(storage, "yank", TWO)
+    assert calls == ["channels/faces.jsonl", "channels", "faceloom.json"]
+    lines = storage.read_bytes("channels/faces.jsonl") + log_bytes([make_entry("yank", TWO, previous=end(storage))])
+    storage.local("channels/faces.jsonl").write_bytes(lines)  # of a process that was killed in between
+    calls.clear()
+    append_entry(storage, "yank", ONE)
+    assert calls == ["channels", "faceloom.json", "channels/faces.jsonl", "channels", "faceloom.json"]
+
+
+def end(storage: Storage) -> str:
+    return read_log(storage, "faces")[-1].sha256
+
+
 @pytest.mark.parametrize("why", ["two\nlines", "\x1b[31m", "x" * 2001])
 def test_reasons_take_one_line(why: str) -> None:
     with pytest.raises(ReleaseError, match="one line"):

@@ -19,7 +19,7 @@ ONE, TWO = "1" * 64, "2" * 64
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
     with locked_root(Storage(str(tmp_path)), create=True):
-        pass
+        (tmp_path / "channels").mkdir()
     return open_root(tmp_path)
 
 
