@@ -13,8 +13,9 @@ from faceloom.pipelines.cli.console import size_text
 from faceloom.pipelines.cli.output import FAILED, say, show_blocks, write_json
 from faceloom.pipelines.cli.summary import counts_table, facts_table, rejects_table, table
 from faceloom.pipelines.release.create import Created
+from faceloom.pipelines.release.log_heads import read_heads
 from faceloom.pipelines.release.manifest import Published, read_manifest
-from faceloom.pipelines.release.resolve import Versions, read_versions, set_names, short_name
+from faceloom.pipelines.release.resolve import Versions, listed_versions, read_versions, set_names, short_name
 from faceloom.pipelines.release.verify import Verified
 from faceloom.pipelines.store.file_faults import Fault
 from faceloom.pipelines.store.paths import DATA_CARD, release_file
@@ -58,26 +59,32 @@ def gates_table(found: Published) -> RenderableType:
 
 
 def listed_releases(root: Storage, name: str | None) -> list[dict[str, Any]]:
-    """All releases, or those of one set, as plain values. A damaged manifest is listed with its fault.
+    """All releases, or those of one set, as plain values. A damaged manifest or log is listed with its fault.
 
     Raises:
         ReleaseError: there is no such set.
+        StorageError: the marker of the folder is damaged.
     """
+    read_heads(root)  # its fault is one of all sets
     names = set_names(root)
     if name is not None and name not in names:
         remedy = f"Sets with releases: {', '.join(names[:10]) or 'none'}"
         raise ReleaseError("there is no release of this name", where=root.root, value=ascii(name)[:80], remedy=remedy)
     rows = []
     for one in names if name is None else [name]:
-        known = read_versions(root, one)
+        fault = ""
+        try:
+            known = read_versions(root, one)
+        except StorageError as error:
+            known, fault = Versions(listed_versions(root, one), {}, {}), str(error)
         for version in known.versions:
-            row: dict[str, Any] = {"name": one, "version": version, **_state(known, version), "fault": ""}
+            row: dict[str, Any] = {"name": one, "version": version, **_state(known, version), "fault": fault}
             try:
                 found = read_manifest(root, one, version)
                 size = sum(shard.bytes + shard.index_bytes for shard in found.shards)
                 row |= {"id": found.id, "samples": found.release.written, "shards": len(found.shards), "bytes": size}
             except StorageError as error:
-                row |= {"id": "", "samples": 0, "shards": 0, "bytes": 0, "fault": str(error)}
+                row |= {"id": "", "samples": 0, "shards": 0, "bytes": 0, "fault": fault or str(error)}
             rows.append(row)
     return rows
 

@@ -21,10 +21,11 @@ from faceloom.schemas.errors import StorageError
 from faceloom.schemas.release import Name, Sha256
 
 _LOGS, _SUM = "logs", "logs_sha256"
-_REMEDY = (
-    f"Get an undamaged copy of the log. If there is none, take `{_LOGS}` and `{_SUM}` out of {MARKER}: then logs count "
-    "as they are, and what the lost lines state is forgotten"
+_INSTEAD = (
+    f"If there is none, take `{_LOGS}` and `{_SUM}` out of {MARKER}: then logs count as they are, and what lost lines "
+    "state is forgotten"
 )
+_REMEDY = f"Get an undamaged copy of the log. {_INSTEAD}"
 
 
 class Head(NamedTuple):
@@ -57,7 +58,7 @@ def read_heads(storage: Storage) -> dict[str, Head]:
         if isinstance(error, ValidationError):
             place, fault = first_fault(error)
             text = f"{place_text((_LOGS, *place))}: {fault}"
-        remedy = "Get an undamaged copy of the file"
+        remedy = f"Get an undamaged copy of {MARKER}. {_INSTEAD}"
         raise StorageError(f"damaged marker: {text}", where=storage.place(MARKER), remedy=remedy) from None
     return heads
 

@@ -26,7 +26,8 @@ from faceloom.schemas.json_text import parse_json
 
 _MARK = {"what": "a folder of faceloom releases", "format": 1}
 _KEYS = {*_MARK, "logs", "logs_sha256"}
-_MOST_MARK_BYTES = 2**20
+_MOST_MARK_BYTES = 2**25
+"""The end of the log of a set takes 250, so there may be 100,000 sets."""
 
 
 def open_root(path: str | os.PathLike[str]) -> Storage:
@@ -81,9 +82,18 @@ def read_mark(storage: Storage) -> dict[str, Any]:
 
 
 def write_mark(storage: Storage, values: dict[str, Any]) -> None:
-    """Write the marker of a folder of releases, with further values. The folder must be locked."""
+    """Write the marker of a folder of releases, with further values. The folder must be locked.
+
+    Raises:
+        StorageError: it would be too long to be read again, or cannot be written.
+    """
+    data = (json.dumps({**_MARK, **values}) + "\n").encode()
+    if len(data) > _MOST_MARK_BYTES:
+        what, value = f"the marker would have more than {_MOST_MARK_BYTES:,} bytes", f"{len(data):,}"
+        remedy = "Publish further sets in another folder of releases"
+        raise StorageError(what, where=storage.place(MARKER), value=value, remedy=remedy)
     with storage.write(MARKER) as stream:
-        stream.write((json.dumps({**_MARK, **values}) + "\n").encode())
+        stream.write(data)
 
 
 def _find_mark(storage: Storage) -> dict[str, Any] | None:
@@ -106,7 +116,7 @@ def _find_mark(storage: Storage) -> dict[str, Any] | None:
         remedy = "Use the version of faceloom that wrote it, or a later one"
         raise ReleaseError(what, where=where, value=value, remedy=remedy)
     if unknown := sorted(mark.keys() - _KEYS):
-        remedy = "Get an undamaged copy of the file"
+        remedy = "Get an undamaged copy of the file. If there is none, take the key out of it"
         raise StorageError("damaged marker: an unknown key", where=where, value=ascii(unknown[0])[:40], remedy=remedy)
     return mark
 

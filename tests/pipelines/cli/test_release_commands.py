@@ -136,6 +136,23 @@ def test_an_empty_folder_of_releases_is_listed(root: Path) -> None:
     assert done.exit_code == 0 and "holds no releases" in done.stdout
 
 
+def test_a_damaged_log_is_listed_as_such_and_hides_no_other_set(root: Path, out: Path) -> None:
+    assert run("release", "create", "eyes", "1.0.0", "--from", out, "--to", root).exit_code == 0
+    assert run("release", "yank", "faces@1.0.0", "--reason", "bad masks", "--root", root).exit_code == 0
+    assert run("release", "promote", "eyes@1.0.0", "stable", "--root", root).exit_code == 0
+    (root / "channels" / "faces.jsonl").write_bytes(b"")
+    listed = run("release", "list", "--root", root, "--json")
+    assert listed.exit_code == 0
+    eyes, faces = json.loads(listed.stdout)["releases"]
+    assert eyes["channels"] == ["stable"] and eyes["fault"] == "" and faces["samples"] == eyes["samples"]
+    assert "channels/faces.jsonl: the log is lost" in faces["fault"]
+    assert "the log is lost" in run("release", "list", "--root", root).stdout
+    mark = json.loads((root / "faceloom.json").read_text())
+    (root / "faceloom.json").write_text(json.dumps({**mark, "logs": {}}))
+    listed = run("release", "list", "--root", root)
+    assert listed.exit_code == 1 and "damaged marker" in listed.stderr
+
+
 def test_a_damaged_manifest_is_listed_as_such(root: Path) -> None:
     (root / "releases" / "faces" / "1.0.0" / "release.json").write_text("{}")
     listed = run("release", "list", "--root", root)

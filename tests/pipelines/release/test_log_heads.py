@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from faceloom.pipelines.release import root
 from faceloom.pipelines.release.log_heads import Head, check_log, read_heads, write_head
 from faceloom.pipelines.release.root import locked_root, open_root
 from faceloom.pipelines.store.storage import Storage
@@ -47,6 +48,39 @@ def test_a_damaged_marker_is_named(storage: Storage, logs: Any) -> None:
     with pytest.raises(StorageError, match="damaged marker: logs") as caught:
         read_heads(storage)
     assert caught.value.where.endswith("faceloom.json")
+
+
+@pytest.mark.parametrize("lost", ["one set", "logs", "logs_sha256"])
+def test_a_damaged_marker_has_a_way_out(storage: Storage, lost: str) -> None:
+    write_head(storage, "faces", Head(3, ONE))
+    write_head(storage, "eyes", Head(1, TWO))
+    path = storage.local("faceloom.json")
+    mark = json.loads(path.read_text())
+    if lost == "one set":
+        del mark["logs"]["faces"]
+    else:
+        del mark[lost]
+    path.write_text(json.dumps(mark))
+    with pytest.raises(StorageError, match="damaged marker") as caught:
+        read_heads(storage)
+    assert "take `logs` and `logs_sha256` out of faceloom.json" in caught.value.remedy
+    path.write_text(json.dumps({key: mark[key] for key in mark.keys() - {"logs", "logs_sha256"}}))
+    assert read_heads(storage) == {}
+    write_head(storage, "faces", Head(3, ONE))
+    assert read_heads(storage) == {"faces": Head(3, ONE)}
+
+
+def test_a_marker_has_room_for_many_sets_and_never_gets_too_long_to_be_read(storage: Storage) -> None:
+    sizes = []
+    for letter in "xz":
+        write_head(storage, letter * 100, Head(2**31 - 1, ONE))
+        sizes.append(size := len(storage.read_bytes("faceloom.json")))
+    assert 100_000 * (sizes[1] - sizes[0]) + sizes[0] < root._MOST_MARK_BYTES
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(root, "_MOST_MARK_BYTES", size)
+        with pytest.raises(StorageError, match="marker would have more than"):
+            write_head(storage, "y", Head(1, ONE))
+        assert {*read_heads(storage)} == {"x" * 100, "z" * 100}
 
 
 def test_every_changed_byte_of_the_marker_is_found(storage: Storage) -> None:
