@@ -70,7 +70,7 @@ def main() -> None:
     if asked.workers == 1:
         load_detector(), load_predictor(find_landmark_model())
         if asked.without_beam:
-            build.run_tasks = survey.run_tasks = plain_loop  # type: ignore[attr-defined]
+            build.run_tasks = survey.run_tasks = plain_loop  # type: ignore[assignment, attr-defined]
         else:
             beam_run.run_tasks([0], lambda task: ("", task, {}), workers=1)
     for path in Path(asked.folder).rglob("*.jpg"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,7 +42,7 @@ def known(*rows: AnalysedPhoto) -> dict[str, AnalysedPhoto]:
     return {one.photo_id: one for one in rows}
 
 
-def tasks(photos: list[Photo], rows: dict[str, AnalysedPhoto], **named: Any) -> list[AnalyseTask]:
+def tasks(photos: list[Photo], rows: Mapping[str, AnalysedPhoto], **named: Any) -> list[AnalyseTask]:
     return tasks_for(photos, rows, "id", **{"max_pixels": 100, **named})
 
 

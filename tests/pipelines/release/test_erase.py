@@ -251,7 +251,7 @@ def test_a_damaged_release_may_still_hold_the_person(root: Storage, path: str) -
 def test_a_release_that_names_the_person_in_a_reject_alone_is_reported(root: Storage) -> None:
     reject = {"stage": "render", "source": "s", "uri": ONES[0].uri, "code": "morph_folds", "message": "it folds",
               "key": ONES[0].face}  # fmt: skip
-    others = {"name": "others", "planned": 2, "rejects": {"render": {"morph_folds": 1}}, "erased": 0}
+    others: dict[str, Any] = {"name": "others", "planned": 2, "rejects": {"render": {"morph_folds": 1}}, "erased": 0}
     release_in(Path(root.root), [One(90, "Zoe")], parts=lambda ones: {"ab" * 8: [reject]}, **others)
     done = erase(root, "faces@1.0.0", "1.0.1", identity=ADA)
     assert done.still_in == ("faces@1.0.0", "others@1.0.0")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from faceloom.pipelines.release.near_duplicates import Hashed
 from faceloom.pipelines.release.split_gates import identities, licences, morphs, near_duplicates, photos
-from faceloom.pipelines.store.parquet_tables import _schema
+from faceloom.pipelines.store.parquet_tables import table_schema
 from faceloom.schemas.index import IndexRow
 from tests.pipelines.release.sets import One
 
@@ -29,7 +29,7 @@ ONES = st.lists(
 
 def table(ones: Iterable[One]) -> pa.Table:
     """The columns that the gates read, in two chunks."""
-    schema = _schema(IndexRow)
+    schema = table_schema(IndexRow)
     names = ("split", "people", "photo_sha256", "parents", "source", "licence")
     rows = [
         {

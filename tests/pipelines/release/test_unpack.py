@@ -9,6 +9,7 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -115,7 +116,9 @@ def test_a_yanked_release_never_opens_wherever_the_process_is_killed(
     append_entry(own_root, "yank", one, why="consent withdrawn")
     pack_release(own_root, "faces@1.0.0", tmp_path / "faces.tar")
 
-    def killed(self: Storage, path: str, **options: object) -> object:
+    left = 0
+
+    def killed(self: Storage, path: str, **options: Any) -> object:
         nonlocal left
         if not path.startswith(("shards/", "index/")):
             left -= 1
