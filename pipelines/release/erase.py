@@ -13,6 +13,7 @@ from faceloom.pipelines.release.create import check_version
 from faceloom.pipelines.release.manifest import Published, manifest_bytes, read_manifest
 from faceloom.pipelines.release.provenance import count_content
 from faceloom.pipelines.release.publish import free_unused, publish, refuse_existing
+from faceloom.pipelines.release.redact import redacted_texts
 from faceloom.pipelines.release.resolve import listed_versions, resolve, set_names, short_name
 from faceloom.pipelines.release.rewrite_shard import rewrite_shard
 from faceloom.pipelines.release.root import locked_root
@@ -253,11 +254,10 @@ def _manifest(root: Storage, old: Published, version: str, shards: tuple[Release
     kinds = {source.name: source.kind for source in release.sources}
     counts = count_content(root, [ShardRecord(**shard.model_dump()) for shard in shards], kinds)
     written = sum(shard.samples for shard in shards)
-    texts = traces.redacted(release.model_dump(mode="json", include={"description", "recipe", "models", "misses"}))
     return Release(
         **{
             **dict(release),
-            **texts,
+            **redacted_texts(release, traces),
             "version": version,
             "parent": old.id,
             "sources": counts.sources,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faceloom.schemas.errors import FaceloomError
 from faceloom.schemas.keys import IDENTITY_BITS, POSITION_BITS, position
@@ -156,17 +156,10 @@ class Traces:
         """As `names`, but without identities that have no letters."""
         return self._pattern.search(text) is not None
 
-    def redacted(self, value: Any) -> Any:
-        """A JSON value whose texts hold `REDACTED` in place of what `names` finds."""
-        if isinstance(value, str):
-            return REDACTED if value == self.identity else self._redact(value)
-        if isinstance(value, dict):
-            return {self._redact(name): self.redacted(inner) for name, inner in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.redacted(inner) for inner in value]
-        return value
-
-    def _redact(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
+        """A text with `REDACTED` in place of what `names` finds."""
+        if text and text == self.identity:
+            return REDACTED
         return self._number.sub(REDACTED, self._pattern.sub(REDACTED, text))
 
     @cached_property
