@@ -20,6 +20,9 @@ MOST_PEOPLE = 20
 """People that are listed; all of them come with --json."""
 MOST_LETTERS = 80
 """Letters of a name that are printed; all of them come with --json."""
+SPELLING = "Identities are spelled as in the column `people` of the indexes. Check the spelling"
+WITHOUT_SAMPLES = "Photos that became no sample are found by their sha256, with --photo"
+"""What to do if a build is not known to hold a person."""
 MOST_CHANGES = 1000
 """Changed samples that `--list` prints; all of them come with --json."""
 

@@ -139,6 +139,12 @@ def erase(
         if done:
             after = look_around(open_root(root or ""), done)
             notices = summary.erasure_notices(done, after, str(root), builds=bool(builds))
+        untouched = [storage.root for storage, one in zip(builds, cleaned) if one.left_alone]
+        if done is None and len(untouched) == len(builds):
+            raise ReleaseError(
+                "nothing in this build is known to be of the person or the photo", where=", ".join(untouched),
+                remedy=f"{summary.SPELLING}. {summary.WITHOUT_SAMPLES}",
+            )  # fmt: skip
         if as_json:
             facts = [
                 {"out": storage.root, "deleted": list(one.deleted), "rewritten": list(one.rewritten), "rows": one.rows}
@@ -148,8 +154,10 @@ def erase(
         else:
             blocks = summary.erasure_summary(done) if done else []
             for storage, one in zip(builds, cleaned):
-                blocks += summary.build_erasure_summary(one, storage.root)
+                blocks += [] if one.left_alone else summary.build_erasure_summary(one, storage.root)
             show_blocks(blocks)
+        for out in untouched:
+            say(f"Nothing in {out} is known to be of them, so it stays as it is. {summary.WITHOUT_SAMPLES}")
         for line in notices:
             say(line)
 

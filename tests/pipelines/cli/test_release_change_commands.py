@@ -10,8 +10,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from faceloom.pipelines.cli.release_change_commands import change_app
+from faceloom.pipelines.release import build_erasure
+from faceloom.pipelines.release.build_erasure import BuildErasure
 from faceloom.pipelines.release.channel_log import read_log
 from faceloom.pipelines.release.resolve import read_versions
+from faceloom.pipelines.release.traces import Traces
+from faceloom.pipelines.store.output_folder import locked_output
 from faceloom.pipelines.store.storage import Storage
 from tests.pipelines.release.searching import naming
 from tests.pipelines.release.sets import One, people, release_in
@@ -108,3 +112,26 @@ def test_leftovers_are_swept_by_an_explicit_flag(root: Path) -> None:
     assert run("purge", "--leftovers").exit_code == 0 and left.exists()
     assert run("purge", "--leftovers", "--yes").exit_code == 0 and not left.exists()
     assert read_versions(Storage(str(root)), "faces").versions == ("1.0.0", "1.1.0")
+
+
+def test_builds_that_are_not_known_to_hold_the_person_are_named(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def erased(storage: Storage, traces: Traces) -> BuildErasure:
+        holds = storage.root.endswith("other")
+        return BuildErasure(("build.json",), (), 1) if holds else BuildErasure((), (), 0, left_alone=True)
+
+    monkeypatch.setattr(build_erasure, "erase_from_build", erased)
+    for name in ("out", "other"):
+        with locked_output(Storage(str(tmp_path / name)), keep=True):
+            pass
+    words = ("erase", "--identity", "Ada Lovlace", "--build", tmp_path / "out")
+    done = run(*words)
+    assert done.exit_code == 2 and not done.stdout
+    assert "nothing in this build is known to be of the person" in done.stderr and "--photo" in done.stderr
+    done = run(*words, "--build", tmp_path / "other")
+    assert done.exit_code == 0 and f"Erased from {tmp_path / 'other'}" in done.stdout
+    assert (
+        f"Nothing in {tmp_path / 'out'} is known" in done.stderr
+        and f"Erased from {tmp_path / 'out'}" not in done.stdout
+    )

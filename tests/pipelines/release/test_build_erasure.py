@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,13 +16,15 @@ from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.build import BuildResult, prepare, run_build
 from faceloom.pipelines.gallery.write_gallery import gallery_html
 from faceloom.pipelines.plan import textures
-from faceloom.pipelines.release.build_erasure import erase_from_build
+from faceloom.pipelines.release.build_erasure import BuildErasure, erase_from_build
 from faceloom.pipelines.release.traces import traces_of
 from faceloom.pipelines.render import sample
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.parquet_tables import read_faces, write_faces, write_rejects
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError, StorageError
+from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import parse_recipe
 from tests.pipelines.release.searching import alike, look, naming, pictures
 
@@ -189,6 +192,30 @@ def test_a_file_that_cannot_be_read_goes(folder: Path, top: str) -> None:
     path.write_bytes(b"PAR1" + words(folder)[3].encode())
     done = erase_from_build(Storage(str(out)), traces_of(ADA))
     assert path.relative_to(out).as_posix() in done.deleted and naming(out, words(folder)) == {}
+
+
+@pytest.mark.parametrize("asked", [{"identity": "person O"}, {"photos": ["0" * 64]}])
+def test_a_build_that_holds_nothing_of_a_misspelt_name_stays_as_it_is(folder: Path, asked: dict[str, Any]) -> None:
+    def tree() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+
+    before = tree()
+    assert erase_from_build(Storage(str(folder / "out")), traces_of(**asked)) == BuildErasure((), (), 0, True)
+    assert {**tree(), str(folder / "out" / ".lock"): b""} == {**before, str(folder / "out" / ".lock"): b""}
+
+
+@pytest.mark.parametrize("known", ["path", "photo", "reject"])
+def test_a_photo_without_samples_is_found_by_what_is_known_of_it(folder: Path, known: str) -> None:
+    storage = Storage(str(folder / "out"))
+    if known == "reject":
+        write_rejects(storage, "rejects/plan.parquet", [Reject("plan", "s", "Rosa/1.png", "no_split", "no split", "")])
+    else:
+        path = storage.list("faces")[0]
+        photos = read_faces(storage, path)
+        write_faces(storage, path, [replace(photos[0], photo_id="s/Rosa/1.png", sha256="ab" * 32), *photos[1:]])
+    traces = traces_of(photos=["ab" * 32]) if known == "photo" else traces_of("Rosa")
+    done = erase_from_build(storage, traces)
+    assert "build.json" in done.deleted and naming(folder / "out", ["Rosa", "ab" * 32]) == {}
 
 
 def test_another_folder_is_left_alone(tmp_path: Path) -> None:
