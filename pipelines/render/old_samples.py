@@ -27,14 +27,28 @@ class OldSample:
     shard: str
     row: IndexRow
 
-    def read(self, storage: Storage) -> bytes:
-        """Read the bytes of the sample, tar headers and padding included.
+
+class OldSampleReader(contextlib.ExitStack):
+    """Reads samples of older shards. The tar file of the last one stays open: the next sample is mostly in it too."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__()
+        self._storage = storage
+        self._shard = ""
+        self._stream: IO[bytes]
+
+    def read(self, old: OldSample) -> bytes:
+        """Read the bytes of a sample, tar headers and padding included.
 
         Raises:
             StorageError: a byte differs from the index, or the shard cannot be read.
         """
-        tar, row = shard_tar(self.shard), self.row
-        data = storage.read_range(tar, row.offset, row.length)
+        tar, row = shard_tar(old.shard), old.row
+        if old.shard != self._shard:
+            self.close()
+            self._stream = self.enter_context(self._storage.open(tar))
+            self._shard = old.shard
+        data = self._storage.range_of(self._stream, tar, row.offset, row.length)
         if fault := find_damage(row, data, row.offset):
             remedy = "Run the same command again, which renders the sample"
             raise StorageError(f"sample {row.key} is damaged: {fault}", where=tar, remedy=remedy)

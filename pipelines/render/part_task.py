@@ -9,7 +9,7 @@ from itertools import groupby
 from faceloom.pipelines.analyse.verified_photos import bad_photos, read_labels, read_unchanged
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
-from faceloom.pipelines.render.old_samples import find_old_samples
+from faceloom.pipelines.render.old_samples import OldSampleReader, find_old_samples
 from faceloom.pipelines.render.render_photos import PhotoToRender, render_photos
 from faceloom.pipelines.render.resources import load_resources
 from faceloom.pipelines.render.sample import Sample, parents_of, people_of
@@ -86,7 +86,7 @@ def _render_part(part: str, context: Context, older: tuple[str, ...], planned: s
     rejects: list[Reject] = []
     try:
         # Not synced to the disk: a part is short-lived, and a later run checks it before use.
-        with storage.write(part_tar(part), durable=False) as stream:
+        with storage.write(part_tar(part), durable=False) as stream, OldSampleReader(storage) as reader:
             offset = 0
             with watch.time("copy"):
                 old = find_old_samples(storage, older, inputs)
@@ -95,7 +95,7 @@ def _render_part(part: str, context: Context, older: tuple[str, ...], planned: s
                 tick()
                 if key in old:
                     with watch.time("copy"):
-                        stream.write(old[key].read(storage))
+                        stream.write(reader.read(old[key]))
                     rows.append(replace(moved(old[key].row, offset), part=part))
                 elif isinstance(result := next(rendered), Reject):
                     rejects.append(result)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import pytest
 
 from faceloom.pipelines.analyse.verified_photos import read_unchanged
 from faceloom.pipelines.render.join_shard import join_shard
-from faceloom.pipelines.render.old_samples import find_old_samples
+from faceloom.pipelines.render.old_samples import OldSample, OldSampleReader, find_old_samples
 from faceloom.pipelines.render.part_task import ShardTask, render_part
 from faceloom.pipelines.store.parquet_tables import read_index, write_planned
 from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces, shard_tar
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from tests.pipelines.render.parts import check_index, parts_bench, render_and_join
 
@@ -74,11 +77,29 @@ def test_a_face_of_which_one_sample_is_held_is_rendered_for_the_others(
 def test_damage_that_comes_between_check_and_copy_stops_the_part(bench: SimpleNamespace) -> None:
     row = read_index(bench.storage, "index/old.parquet")[0]
     old = find_old_samples(bench.storage, ["old"], {row.key: row.inputs})[row.key]
-    assert old.read(bench.storage)[512:][: row.members[0].size]
-    bench.storage.local(shard_tar("old")).write_bytes(b"short")
-    with pytest.raises(StorageError, match="old"):
-        old.read(bench.storage)
+    with OldSampleReader(bench.storage) as reader:
+        assert reader.read(old)[512:][: row.members[0].size]
+        bench.storage.local(shard_tar("old")).write_bytes(b"short")
+        with pytest.raises(StorageError, match="old"):
+            reader.read(old)
     assert not bench.storage.exists(part_tar("aa")) and not bench.storage.exists(part_index("aa"))
+
+
+def test_a_shard_is_opened_once_for_samples_side_by_side(bench: SimpleNamespace) -> None:
+    rows = read_index(bench.storage, "index/old.parquet")
+    bench.storage.local(shard_tar("copy")).write_bytes(bench.storage.read_bytes(shard_tar("old")))
+    opened: list[str] = []
+
+    class Spy(Storage):
+        def open(self, path: str, most_bytes: int | None = None) -> contextlib.AbstractContextManager[IO[bytes]]:
+            opened.append(path)
+            return super().open(path, most_bytes)
+
+    with OldSampleReader(Spy(bench.storage.root)) as reader:
+        read = [reader.read(OldSample(shard, row)) for shard in ("old", "copy") for row in rows]
+    assert opened == [shard_tar("old"), shard_tar("copy")] and len(rows) > 1
+    assert b"".join(read[: len(rows)]) == b"".join(read[len(rows) :])
+    assert bench.storage.read_bytes(shard_tar("old")).startswith(b"".join(read[: len(rows)]))
 
 
 def test_without_older_shards_nothing_is_copied(bench: SimpleNamespace) -> None:
