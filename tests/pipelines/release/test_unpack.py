@@ -118,7 +118,7 @@ def test_a_yanked_release_never_opens_wherever_the_process_is_killed(
 
     left = 0
 
-    def killed(self: Storage, path: str, **options: Any) -> object:
+    def killed(self: Storage, path: str, **options: Any) -> Any:
         nonlocal left
         if not path.startswith(("shards/", "index/")):
             left -= 1
