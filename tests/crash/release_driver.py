@@ -40,7 +40,7 @@ def main() -> None:
     from faceloom.pipelines.cards import croissant, release_card  # noqa: F401
     from faceloom.pipelines.cli import change_summary  # noqa: F401
     from faceloom.pipelines.gallery import write_gallery  # noqa: F401
-    from faceloom.pipelines.release import erase, gates, purge  # noqa: F401
+    from faceloom.pipelines.release import create, erase, gates, purge  # noqa: F401
 
     for line in sys.stdin:
         root, at, words = json.loads(line)

@@ -1,4 +1,4 @@
-"""`release erase` and `release purge` are killed with SIGKILL, and run again: no release is ever half there."""
+"""Commands that change releases are killed with SIGKILL, and run again: no release is ever half there."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from faceloom.pipelines.release.resolve import listed_versions
 from faceloom.pipelines.release.verify import verify_release
 from faceloom.pipelines.store.storage import Storage
 from tests.crash import release_driver
+from tests.pipelines.conftest import lay_photos
+from tests.pipelines.release.conftest import build_set
 from tests.pipelines.release.searching import naming
 from tests.pipelines.release.sets import One, release_in
 
@@ -82,21 +84,22 @@ def content(root: Path) -> dict[str, Any]:
 
 
 def kill_and_repeat(driver: Driver, before: Path, words: tuple[str, ...], count: int, folder: Path) -> Path:
-    """Kill a command at some random calls; returns a folder in which it ran to its end."""
+    """Kill a command at random calls, of the first ones to the last; returns a folder in which it ran to its end."""
     whole = folder / "whole"
     shutil.copytree(before, whole)
     calls, code = driver.run(whole, words)
     assert code == 0 and calls > 20
     expected = content(whole)
-    seed = int.from_bytes(os.urandom(4))
-    for at in random.Random(seed).sample(range(1, calls + 1), min(count, calls)):
+    drawn, count = random.Random(int.from_bytes(os.urandom(4))), min(count, calls)
+    for at in [drawn.randint(calls * one // count + 1, calls * (one + 1) // count) for one in range(count)]:
         root = folder / f"killed-{at}"
         shutil.copytree(before, root)
         assert driver.run(root, words, at) == [-signal.SIGKILL], "the faults would be none of ours"
         storage = Storage(str(root))
-        for version in listed_versions(storage, "faces"):
+        for version in (published := listed_versions(storage, "faces")):
             assert not verify_release(storage, f"faces@{version}", deep=True).faults, f"{version}, kill at {at}"
-        assert driver.run(root, words)[-1] == 0, f"kill at {at}"
+        # What is published once is refused again.
+        assert driver.run(root, words)[-1] == (1 if words[1] == "create" and published else 0), f"kill at {at}"
         assert content(root) == expected, f"kill at {at}"
         shutil.rmtree(root)
     return whole
@@ -110,3 +113,13 @@ def test_a_killed_erasure_and_a_killed_purge_end_as_if_they_had_not_been(
     assert naming(erased, WORDS)
     purged = kill_and_repeat(driver, erased, PURGE, count, tmp_path / "purge")
     assert naming(purged, WORDS) == {} and listed_versions(Storage(str(purged)), "faces") == ("1.0.1",)
+
+
+@pytest.mark.parametrize("count", [QUICK_KILLS, pytest.param(SLOW_KILLS, marks=pytest.mark.slow)])
+def test_a_killed_create_leaves_no_release_or_a_whole_one(count: int, driver: Driver, tmp_path: Path) -> None:
+    lay_photos(tmp_path / "photos", range(8))
+    out = build_set(tmp_path / "out", tmp_path / "photos")
+    (nothing := tmp_path / "nothing").mkdir()
+    words = ("release", "create", "faces", "1.0.0", "--from", str(out))
+    made = kill_and_repeat(driver, nothing, words, count, tmp_path / "create")
+    assert listed_versions(Storage(str(made)), "faces") == ("1.0.0",)

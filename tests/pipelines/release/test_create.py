@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -163,29 +161,6 @@ def test_of_two_creates_at_once_one_wins(built: Path, tmp_path: Path) -> None:
     assert sorted(process.returncode for process in both) == [0, 1], errors
     assert any("another process" in error or "exists already" in error for error in errors)
     assert not verify_release(Storage(str(tmp_path / "root")), "faces@1.0.0", deep=True).faults
-
-
-@pytest.mark.parametrize(
-    "seconds", [0.0, 0.1, *(pytest.param(later, marks=pytest.mark.slow) for later in (0.02, 0.05, 0.2, 0.4))]
-)
-def test_a_create_that_is_killed_leaves_no_release_or_a_whole_one(
-    seconds: float, built: Path, tmp_path: Path, released: Path
-) -> None:
-    command = [sys.executable, "-c", CREATE, str(tmp_path / "root"), "faces", "1.0.0", str(built)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    root = Storage(str(tmp_path / "root"))
-    while process.poll() is None and not root.exists("faceloom.json"):
-        time.sleep(0.001)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    if root.exists("releases/faces/1.0.0/release.json"):
-        assert not verify_release(root, "faces@1.0.0", deep=True).faults
-        with pytest.raises(ReleaseError, match="exists already"):
-            create_release(root.root, "faces", "1.0.0", out=built)
-    else:
-        create_release(root.root, "faces", "1.0.0", out=built)
-    assert tree(Path(root.root)) == tree(released)
 
 
 def test_leftovers_of_a_killed_create_are_deleted(built: Path, own_root: Storage) -> None:
