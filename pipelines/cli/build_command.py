@@ -101,7 +101,7 @@ Scheduler = Annotated[
     "faceloom build masked-pairs --source photos --out out\n\n"
     "faceloom build masked-pairs --source a --source b --out out\n\n"
     "faceloom build my-recipe.yaml --source photos --out out --workers 8\n\n"
-    "faceloom build masked-pairs --source photos --out out --runner dask --dask-scheduler tcp://host:8786\n\n"
+    "faceloom build r.yaml --out out --runner dask --dask-scheduler tcp://host:8786\n\n"
     "Rerun the same command to resume an interrupted build; finished work is not repeated.",
 )
 def build(
@@ -164,7 +164,7 @@ def build(
     epilog="Examples:\n\n"
     "faceloom plan masked-pairs --source photos --out out\n\n"
     "faceloom plan masked-pairs --source photos --out out --json\n\n"
-    "faceloom plan masked-pairs --source photos --out out --workers 200 --machine n2-standard-8",
+    "faceloom plan r.yaml --out out --workers 200 --machine n2-standard-8",
 )
 def plan(
     context: typer.Context,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.urls import url_of
 
 IN_MEMORY = 2**24
 """Bytes up to which the records stay in memory."""
@@ -29,14 +30,15 @@ class RecordFile:
     """An array of records, uint8 (N, length). It is written once from start to end, then read at any place.
 
     Args:
-        storage: of the output folder; its disk holds the temporary file.
+        storage: of the output folder; its disk holds the temporary file. If it is no folder, that of `TMPDIR` does.
         length: bytes of a record.
         in_memory: bytes up to which the records stay in memory.
     """
 
     def __init__(self, storage: Storage, length: int, in_memory: int = IN_MEMORY) -> None:
         self._storage, self.length, self._count = storage, length, 0
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(in_memory, dir=str(storage.local("")))  # noqa: SIM115
+        folder = None if url_of(storage.root) else storage.root
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(in_memory, dir=folder)  # noqa: SIM115
         weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:

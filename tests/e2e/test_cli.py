@@ -256,7 +256,7 @@ def test_bad_arguments_are_refused(run: Any, photos: Path, recipe: Path, tmp_pat
     refused(run("build", tmp_path / "no.yaml", "--source", photos, "--out", out), 2, "no.yaml")
     refused(run("build", recipe, "--source", photos, "--out", out, "--workers", 0), 2, "--workers")
     refused(run("build", recipe, "--source", "", "--out", out), 2, "--source: the source has no path")
-    refused(run("build", recipe, "--source", photos, "--out", "ftp://x"), 2, "output to a URL")
+    refused(run("build", recipe, "--source", photos, "--out", "ftp://x"), 2, "URLs of this kind are not supported")
     refused(run("show", tmp_path / "nowhere"), 2, "nowhere")
     assert not out.exists()
 

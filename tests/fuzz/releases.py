@@ -39,7 +39,8 @@ def finished_release() -> Case:
         for name, data in finished_build().items():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
             (out / name).write_bytes(data)
-        with mock.patch("faceloom.pipelines.release.create.publish", _publish):
+        creating = "faceloom.pipelines.release.create"
+        with mock.patch(f"{creating}.publish", _publish), mock.patch(f"{creating}._check_before_copying"):
             create_release(root, "fuzz", "1.0.0", out=out)
         for channel in ("beta", "stable"):
             promote(Storage(str(root)), "fuzz@1.0.0", channel, why="a reason", who="Ada")

@@ -83,7 +83,7 @@ def test_sources_are_a_path_several_or_a_mapping(tmp_path: Path, monkeypatch: py
         ({"sources": {"a/b": "x"}}, RecipeError, "no '/'"),
         ({"sources": "nowhere"}, SourceError, "nowhere"),
         ({"workers": 0}, RecipeError, "at least 1"),
-        ({"out": "s3://bucket"}, StorageError, "output to a URL"),
+        ({"out": "ftp://bucket"}, StorageError, "URLs of this kind are not supported"),
     ],
 )
 def test_wrong_arguments_are_refused_before_any_work(

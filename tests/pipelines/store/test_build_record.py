@@ -194,13 +194,13 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def test_versions_of_libraries_that_made_kept_samples_stay(storage: Storage, plan: Plan) -> None:
-    now = make_record(storage, RECIPE, plan, 3, rejects(storage, plan)).libraries
+    now = make_record(storage, RECIPE, plan, 4, rejects(storage, plan)).libraries
     assert now == library_versions() and "numpy" in now
     write_record(storage, example(libraries={"numpy": "1.9", "old": "3"}))
-    upgraded = make_record(storage, RECIPE, plan, 3, rejects(storage, plan))
+    upgraded = make_record(storage, RECIPE, plan, 4, rejects(storage, plan))
     assert upgraded.libraries == {**now, "numpy": f"1.9, {now['numpy']}", "old": "3"}
     write_record(storage, upgraded)
-    assert make_record(storage, RECIPE, plan, 3, rejects(storage, plan)) == upgraded
+    assert make_record(storage, RECIPE, plan, 4, rejects(storage, plan)) == upgraded
 
 
 @pytest.mark.parametrize("kind", get_args(SourceKind))
