@@ -31,8 +31,8 @@ from faceloom.schemas.errors import StorageError
 from faceloom.schemas.index import IndexRow
 
 AGAIN = (
-    "Copy the shard and its index again. In a build, the same `faceloom build` renders it anew; in a release, "
-    "`faceloom release unpack` of a packed copy repairs it"
+    "Copy the shard and its index again. In a build, run the same `faceloom build` again, which renders it anew; in a "
+    "release, `faceloom release unpack` of a packed copy repairs it"
 )
 """What to do about a damaged shard."""
 _RUN = 1 << 18

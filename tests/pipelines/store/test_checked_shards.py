@@ -94,7 +94,7 @@ def test_every_byte_is_checked(own: tuple[Storage, ShardRecord], at: int, what: 
     data = bytearray(tar.read_bytes())
     data[at] ^= 4
     tar.write_bytes(data)
-    with pytest.raises(StorageError, match=f"^shards/{shard.name}.tar: .*{what}.*`faceloom build`") as caught:
+    with pytest.raises(StorageError, match=f"^shards/{shard.name}.tar: .*{what}.*`faceloom build` again") as caught:
         check_every_byte(storage, shard.name)
     assert not is_unreadable(caught.value)
 
