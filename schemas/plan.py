@@ -240,7 +240,7 @@ class Shard:
 
     @property
     def faces(self) -> FaceRows:
-        """The faces of all parts, of which there is at least one."""
+        """The faces of all parts; there is at least one."""
         return self.parts[0].faces.joined([part.faces for part in self.parts[1:]])
 
     @property

@@ -1,4 +1,4 @@
-"""What happens on a Dask worker: it checks itself once, does a task, reports progress, and stops if nobody waits."""
+"""What happens on a Dask worker: it checks itself, does tasks, reports progress, and stops if no driver waits."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_an_interrupted_run_leaves_no_task_behind(dask_cluster: Cluster, tmp_pat
 
     with pytest.raises(KeyboardInterrupt):
         run_on_dask(TASKS, partial(tick_until, folder=tmp_path), cluster=dask_cluster.dask, on_count=on_count)
-    (tmp_path / "go").touch()  # nobody waits for it any more
+    (tmp_path / "go").touch()  # no driver waits for it any more
     run_on_dask(TASKS[:2], pass_on, cluster=dask_cluster.dask)
     assert not list(tmp_path.glob("ended-*")), "running tasks stopped"
     assert len(list(tmp_path.glob("began-*"))) == 2, "waiting tasks never ran"

@@ -1,4 +1,4 @@
-"""A worker checks itself, answers with results or errors, and stops when nobody waits."""
+"""A worker checks itself, answers with results or errors, and stops when no driver waits for it."""
 
 from __future__ import annotations
 

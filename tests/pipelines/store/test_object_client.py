@@ -90,9 +90,9 @@ def test_a_forked_process_is_told_at_once_and_a_spawned_one_reads() -> None:
         storage = Storage(f"{url}/out")
         with storage.write("a") as stream:
             stream.write(b"data")
-        told = _in_process("fork", storage)
-        assert told.startswith("StorageError") and "a forked process cannot use an object store" in told
-        assert "multiprocessing_context='spawn'" in told
+        answer = _in_process("fork", storage)
+        assert answer.startswith("StorageError") and "a forked process cannot use an object store" in answer
+        assert "multiprocessing_context='spawn'" in answer
         assert _in_process("spawn", storage) == "data"
         assert storage.read_bytes("a") == b"data"
 

@@ -133,7 +133,7 @@ def test_a_bucket_that_does_not_exist_is_named(storage: Storage) -> None:
 
 @pytest.mark.parametrize("size", [200_000, 40_000_000])
 def test_a_truncated_upload_is_found(storage: Storage, size: int) -> None:
-    """The store accepts half of what was sent; a long file is sent in parts, of which the last one is cut."""
+    """The store accepts half of what was sent; a long file is sent in parts, and the last one is cut."""
     last = size // (5 * 2**20) + 1
     FAULT.answers = lambda method, path: (
         "half" if method == "PUT" and (size < 2**25 or f"partNumber={last}" in path) else None
