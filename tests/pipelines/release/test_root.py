@@ -48,7 +48,7 @@ def test_a_build_is_no_folder_of_releases_and_the_other_way_round(built: Path, t
     with pytest.raises(ReleaseError, match="such as a build"):
         open_root(built)
     root = make(tmp_path / "root")
-    with pytest.raises(StorageError, match="not the marker of an output folder"), locked_output(root):
+    with pytest.raises(StorageError, match="this is a folder of releases, and no build"), locked_output(root):
         pass
 
 
