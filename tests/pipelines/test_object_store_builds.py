@@ -93,6 +93,7 @@ def test_worker_processes_write_the_same(s3: str, local: Bench) -> None:
     assert digests(Storage(f"{s3}/two")) == digests(local.storage())
 
 
+@pytest.mark.slow
 def test_a_build_survives_a_store_with_faults(s3: str, local: Bench) -> None:
     """Every seventh request gets a 503."""
     numbers = iter(range(10**9))
@@ -134,6 +135,7 @@ def test_a_killed_build_is_resumed(s3: str, local: Bench, tmp_path: Path) -> Non
     assert digests(storage) == digests(local.storage())
 
 
+@pytest.mark.slow
 def test_tasks_that_run_twice_at_once_do_no_harm(s3: str, local: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a cluster may do it: each part is rendered and each shard joined by two processes at the same time."""
     twice = ThreadPoolExecutor(2)
