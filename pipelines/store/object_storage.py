@@ -105,6 +105,13 @@ class ObjectStorage(Storage):
             passing.rename(copy)
         return copy
 
+    def _library(self) -> Any:
+        """The library of object stores; without it, the error names the extra."""
+        _ = self._store
+        import obstore
+
+        return obstore
+
     def exists(self, path: str) -> bool:
         """True if there is such an object."""
         try:
@@ -148,7 +155,7 @@ class ObjectStorage(Storage):
 
     def read_bytes(self, path: str, most_bytes: int = MOST_BYTES) -> bytes:
         """All bytes of an object, with one request. Errors as `open`."""
-        import obstore
+        obstore = self._library()
 
         with object_errors("cannot be read", path):
             found = obstore.get(self._store, self._key(path))
@@ -189,7 +196,7 @@ class ObjectStorage(Storage):
 
     def sizes(self, prefix: str = "") -> dict[str, int]:
         """Sizes in bytes of all objects in a folder and below it, by path, sorted. Listed page by page."""
-        import obstore
+        obstore = self._library()
 
         folder = self._key(prefix) if prefix.strip("/") else None
         with object_errors("cannot be listed", prefix or self.root):
@@ -198,7 +205,7 @@ class ObjectStorage(Storage):
 
     def entries(self) -> Iterator[ObjectEntry]:
         """Yield all objects in the order of the store, page by page. Errors as `list`."""
-        import obstore
+        obstore = self._library()
 
         with object_errors("cannot be listed", self.root):
             for page in obstore.list(self._store, chunk_size=1000):
@@ -207,7 +214,7 @@ class ObjectStorage(Storage):
 
     def names(self) -> _Paths:
         """Sorted names of everything that lies directly in the root, objects and folders."""
-        import obstore
+        obstore = self._library()
 
         with object_errors("cannot be listed", self.root):
             found = listed(lambda: obstore.list_with_delimiter(self._store))
@@ -216,7 +223,7 @@ class ObjectStorage(Storage):
 
     def remove(self, path: str) -> None:
         """Delete an object; no error if it does not exist."""
-        import obstore
+        obstore = self._library()
 
         refuse_lost(self.root)
         with object_errors("cannot be removed", path), contextlib.suppress(FileNotFoundError):
@@ -256,7 +263,7 @@ class ObjectStorage(Storage):
             self._upload(key, path, cast(BinaryIO, stream), length, new)
 
     def _upload(self, key: str, path: str, stream: BinaryIO, length: int, new: bool) -> None:
-        import obstore
+        obstore = self._library()
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         with object_errors("cannot be written", path):
@@ -306,7 +313,7 @@ class ObjectStorage(Storage):
         return str(pure)
 
     def _head(self, path: str, what: str = "cannot be accessed") -> Any:
-        import obstore
+        obstore = self._library()
 
         with object_errors(what, path):
             return obstore.head(self._store, self._key(path))
