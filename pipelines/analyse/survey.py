@@ -61,7 +61,7 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     watcher.stage("scan", None, "files")
     rejects: list[Reject] = []
     notices: list[str] = []
-    photos = PhotoTable.of(_scan(context, rejects, notices, watcher))
+    photos = PhotoTable.of(scan_photos(context, rejects, notices, watcher))
     if not photos and not rejects:
         where, remedy = ", ".join(spec.path for spec in context.recipe.sources), "Check the path, or the table's rows"
         raise SourceError("the source holds no files", where=where, remedy=remedy)
@@ -94,8 +94,12 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     return Survey(photos, tuple(rejects), analysed, len(new), seconds, wall, warnings)
 
 
-def _scan(context: Context, rejects: list[Reject], notices: list[str], watcher: Watcher) -> Iterator[Photo]:
-    """List the photos of all sources. Fills the lists of rejects and notices."""
+def scan_photos(context: Context, rejects: list[Reject], notices: list[str], watcher: Watcher) -> Iterator[Photo]:
+    """List the photos of all sources, one after another. Fills the lists of rejects and notices.
+
+    Raises:
+        SourceError: a source cannot be listed.
+    """
     labelled = context.recipe.guide is not None
     listed = 0
     for spec in context.recipe.sources:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from faceloom.pipelines.analyse.photo_task import TASK_PHOTOS
+from faceloom.pipelines.analyse.survey import scan_photos
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.estimate.machine import Machine
 from faceloom.pipelines.estimate.schedule import Conditions, Forecast, simulate
@@ -15,7 +15,6 @@ from faceloom.pipelines.plan.shard_layout import PART_PHOTOS, PART_SAMPLES
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.run.worker_pool import WorkerPool
 from faceloom.schemas.errors import SourceError
-from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import Recipe
 
 FACE_BYTES = 800
@@ -104,7 +103,7 @@ def estimate_cluster(context: Context, cluster: Cluster, watcher: Watcher) -> Cl
         FaceloomError: the trial fails.
     """
     watcher.stage("scan", None, "files")
-    photos, count = draw_photos(_listed(context, watcher), context.recipe.seed)
+    photos, count = draw_photos(scan_photos(context, [], [], watcher), context.recipe.seed)
     if not photos:
         where, remedy = ", ".join(spec.path for spec in context.recipe.sources), "Check the path, or the table's rows"
         raise SourceError("the source holds no photos", where=where, remedy=remedy)
@@ -150,14 +149,3 @@ def estimate(
         shard_bytes=round(samples * costs.sample_bytes),
         table_bytes=photos * FACE_BYTES,
     )
-
-
-def _listed(context: Context, watcher: Watcher) -> Iterator[Photo]:
-    count = 0
-    for spec in context.recipe.sources:
-        for row in context.source(spec.source_name).scan():
-            if isinstance(row, Photo):
-                yield row if context.recipe.guide else replace(row, labels="")  # not read without a guide
-            count += 1
-            if not count % 100:
-                watcher.done(count)

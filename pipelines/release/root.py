@@ -14,6 +14,7 @@ from faceloom.pipelines.store.paths import (
     MARKER,
     RELEASE,
     RELEASES,
+    RELEASES_MARK,
     ROOT_FOLDERS,
     TOMBSTONE,
     UNFINISHED,
@@ -24,7 +25,7 @@ from faceloom.pipelines.store.storage import Storage, is_partial
 from faceloom.schemas.errors import ReleaseError, StorageError
 from faceloom.schemas.json_text import parse_json
 
-_MARK = {"what": "a folder of faceloom releases", "format": 1}
+_MARK = {"what": RELEASES_MARK, "format": 1}
 _KEYS = {*_MARK, "logs", "logs_sha256"}
 _MOST_MARK_BYTES = 2**25
 """The end of the log of a set takes 250, so there may be 100,000 sets."""

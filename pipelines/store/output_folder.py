@@ -8,7 +8,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from faceloom.pipelines.store.paths import BUILD_RECORD, DATA_CARD, FOLDERS, GALLERY, LAST_RUN, LOCK, MARKER, REJECTS
+from faceloom.pipelines.store.paths import (
+    BUILD_RECORD,
+    DATA_CARD,
+    FOLDERS,
+    GALLERY,
+    LAST_RUN,
+    LOCK,
+    MARKER,
+    REJECTS,
+    RELEASES_MARK,
+)
 from faceloom.pipelines.store.storage import Storage, is_partial
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.json_text import parse_json
@@ -87,7 +97,7 @@ def is_marked(storage: Storage) -> bool:
         mark = parse_json(storage.read_bytes(MARKER, _MOST_MARK_BYTES), _MOST_MARK_BYTES)
     except ValueError as error:
         raise _foreign_marker(storage, error) from None
-    if isinstance(mark, dict) and mark.get("what") == "a folder of faceloom releases":
+    if isinstance(mark, dict) and mark.get("what") == RELEASES_MARK:
         raise _releases_marker(storage)
     if not isinstance(mark, dict) or mark.get("what") != _MARK["what"]:
         raise _foreign_marker(storage, "it has another content")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 MARKER = "faceloom.json"
 """Marks a folder as an output of faceloom."""
+RELEASES_MARK = "a folder of faceloom releases"
+"""What the marker of a folder of releases states about it."""
 BUILD_RECORD = "build.json"
 """Record of the finished build; written last."""
 DATA_CARD = "README.md"

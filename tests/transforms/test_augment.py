@@ -293,10 +293,10 @@ assert os.environ.get("NO_ALBUMENTATIONS_UPDATE") == before
 """
 
 
-@pytest.mark.parametrize("told", [None, "0", pytest.param("1", marks=pytest.mark.slow)])
-def test_nothing_is_sent_anywhere_and_nothing_said(told: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("setting", [None, "0", pytest.param("1", marks=pytest.mark.slow)])
+def test_nothing_is_sent_anywhere_and_nothing_is_printed(setting: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_ALBUMENTATIONS_UPDATE", raising=False)
-    if told:
-        monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", told)
+    if setting:
+        monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", setting)
     done = subprocess.run([sys.executable, "-c", NO_NETWORK], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
