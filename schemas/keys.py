@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SAMPLE_KEY = re.compile(r"[a-z0-9_-]+")
 IDENTITY_BITS = 32  # two people with the same 32 bits only share a leaf
 PHOTO_BITS = 64
-_TO_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 def digest(*parts: object) -> str:
@@ -22,7 +22,7 @@ def digest(*parts: object) -> str:
     Raises:
         TypeError: a value has no JSON form.
     """
-    return hashlib.sha256(_TO_JSON(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(to_json(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def sample_key(photo_sha256: str, face: int, variant: int) -> str:

@@ -126,6 +126,10 @@ class FaceRows(Sequence[PlannedFace]):
         """How many of them are morphs."""
 
     @abstractmethod
+    def begins(self) -> Sequence[bool]:
+        """Whether each face is the first one of its photo, or a NumPy array of that."""
+
+    @abstractmethod
     def photos(self) -> Iterator[tuple[str, str]]:
         """Source and uri of their photos, once for faces of one photo that follow each other."""
 
@@ -176,6 +180,10 @@ class FaceList(FaceRows):
     def morphs(self) -> int:
         return sum(face.morph is not None for face in self._faces)
 
+    def begins(self) -> Sequence[bool]:
+        shas = [face.photo_sha256 for face in self._faces]
+        return [one != before for one, before in zip(shas, [None, *shas], strict=False)]
+
     def photos(self) -> Iterator[tuple[str, str]]:
         return (photo for photo, _ in groupby((face.source, face.uri) for face in self._faces))
 
@@ -213,10 +221,12 @@ class Part:
     Attributes:
         digest: 24 hex digits over everything that the part's bytes depend on.
         faces: in the order of their samples.
+        heads: the first 8 bytes of the digest of each sample's inputs, one after another.
     """
 
     digest: str
     faces: FaceRows
+    heads: bytes = b""
 
     @property
     def samples(self) -> int:

@@ -48,7 +48,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         self.landmarks = RecordFile(storage, LANDMARK_BYTES)
         self._orientation, self._given = np.ones(count, np.int32), np.zeros(count, bool)
         self._texts = {name: np.zeros(count, np.int32) for name in _TEXTS}
-        self._numbers = {"": 0}
+        self._numbers, self._different_texts = {"": 0}, [""]
         self._blocks: dict[str, list[Any]] = {"box": [], "score": [], "bare": []}
 
     @classmethod
@@ -115,7 +115,11 @@ class Analysis(Mapping[str, AnalysedPhoto]):
 
     def _codes(self, texts: Any) -> npt.NDArray[np.int32]:
         encoded = texts.dictionary_encode()
-        numbers = [self._numbers.setdefault(text, len(self._numbers)) for text in encoded.dictionary.to_pylist()]
+        numbers = []
+        for text in encoded.dictionary.to_pylist():
+            numbers.append(self._numbers.setdefault(text, len(self._numbers)))
+            if len(self._numbers) > len(self._different_texts):
+                self._different_texts.append(text)
         codes: npt.NDArray[np.int32] = np.array(numbers, np.int32)[encoded.indices.to_numpy()]
         return codes
 
@@ -143,7 +147,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
 
     def texts(self, name: str) -> tuple[npt.NDArray[np.int32], list[str]]:
         """Each photo's `code`, `message` or `labels` as a number in a list of texts, whose first is empty; the list."""
-        return self._texts[name], list(self._numbers)
+        return self._texts[name], self._different_texts
 
     def unfinished(self, max_pixels: int) -> npt.NDArray[np.integer]:
         """Photos without a final row: also those that were too large for a lower limit of pixels."""
@@ -153,7 +157,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
 
     def row(self, number: int) -> AnalysedPhoto:
         """The analysis of the photo with this number."""
-        photo, texts = self.photos[number], list(self._numbers)
+        photo, texts = self.photos[number], self._different_texts
         faces = range(self.first[number], self.first[number] + self.faces[number])
         points = self.landmarks.read(faces.start, faces.stop)
         code, message, labels = (texts[self._texts[name][number]] for name in _TEXTS)

@@ -58,8 +58,8 @@ def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
     photos = _without_copies(recipe, analysed, _usable(recipe, analysed, rejects), rejects)
     photo, number, row = _selected(recipe, analysed, photos)
     photo, number, row = _large_enough(recipe, analysed, photo, number, row, rejects)
-    sides, groups = _sides_and_groups(recipe, analysed, photo[_begins(photo)], rejects)
-    faces = _in_order(recipe, analysed, photo, number, row, sides, groups)
+    sides, names, groups = _sides_and_groups(recipe, analysed, photo[_begins(photo)], rejects)
+    faces = _in_order(recipe, analysed, photo, number, row, sides, names, groups)
     full = [split for split, _ in faces.by_split()]
     empty = empty_splits(recipe.split, len(faces), faces.people, full)
     return ChosenFaces(faces, tuple(rejects), warnings=empty)
@@ -176,8 +176,9 @@ def _begins(photo: Ints) -> npt.NDArray[np.bool_]:
 
 def _sides_and_groups(
     recipe: Recipe, analysed: Analysis, photos: Ints, rejects: list[Reject]
-) -> tuple[list[str | None], npt.NDArray[np.uint32]]:
-    """The split of each photo, None if it has none, and the upper bits of its place in the prefix tree.
+) -> tuple[Ints, list[str], npt.NDArray[np.uint32]]:
+    """The split of each photo as a number in a list of names, -1 if it has none; the list; and the upper bits of each
+    photo's place in the prefix tree.
 
     The unit that a split does not divide is the person, or the photo if it has no identity.
     """
@@ -199,24 +200,27 @@ def _sides_and_groups(
     count = len(names) + int(np.count_nonzero(unnamed))
     bits = np.fromiter((position(group, "0") >> PHOTO_BITS for group in groups()), np.uint32, count)[person]
     if recipe.split.by == "identity":
-        draws = assign_splits(recipe.split, recipe.seed, ((group, "", None) for group in groups()))
-        sides = [draws[one] for one in person.tolist()]
+        draws, splits = _numbered(assign_splits(recipe.split, recipe.seed, ((group, "", None) for group in groups())))
+        sides = draws[person]
     elif recipe.split.by == "source":
-        codes = table.column("split").indices.fill_null(-1).to_numpy()[photos]
-        own = [*table.column("split").dictionary.to_pylist(), None]
-        sides = [own[code] for code in codes.tolist()]
+        sides = table.column("split").indices.fill_null(-1).to_numpy()[photos]
+        splits = table.column("split").dictionary.to_pylist()
     else:
         all_groups = list(groups())
         shas = (sha.tobytes().hex() for sha in analysed.sha256[photos])
-        sides = assign_splits(
-            recipe.split,
-            recipe.seed,
-            [(all_groups[one], sha, None) for one, sha in zip(person.tolist(), shas, strict=True)],
-        )
-    for photo, _ in _named(analysed, _marked(len(table), photos[[side is None for side in sides]])):
+        members = [(all_groups[one], sha, None) for one, sha in zip(person.tolist(), shas, strict=True)]
+        sides, splits = _numbered(assign_splits(recipe.split, recipe.seed, members))
+    for photo, _ in _named(analysed, _marked(len(table), photos[sides < 0])):
         message = "the recipe has `split: {by: source}`, and the source gives no split for this photo"
         rejects.append(Reject("plan", *photo, "no_split", message))
-    return sides, bits
+    return sides, splits, bits
+
+
+def _numbered(values: Sequence[str | None]) -> tuple[Ints, list[str]]:
+    """Values as numbers in a list of those that differ, -1 for None; and that list."""
+    names = sorted({value for value in values if value is not None})
+    numbers = {name: number for number, name in enumerate(names)}
+    return np.fromiter((-1 if one is None else numbers[one] for one in values), np.int32, len(values)), names
 
 
 def _marked(count: int, rows: Ints) -> npt.NDArray[np.bool_]:
@@ -226,16 +230,19 @@ def _marked(count: int, rows: Ints) -> npt.NDArray[np.bool_]:
 
 
 def _in_order(
-    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, sides: list[str | None],
-    groups: npt.NDArray[np.uint32],
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, sides: Ints,
+    names: list[str], groups: npt.NDArray[np.uint32],
 ) -> PlannedFaces:  # fmt: skip
     """The faces in the order of the plan: by split, place, photo and key."""
-    file_names = {side: _split_file_name(side) for side in set(sides) if side is not None}
+    used = np.unique(sides)
+    file_names = {one: _split_file_name(names[one]) for one in used[used >= 0].tolist()}
     splits = sorted(set(file_names.values()))
-    codes = {side: splits.index(name) for side, name in file_names.items()}
+    numbers = np.full(len(names) + 1, -1, np.int32)  # the last one is that of photos without a split
+    for one, name in file_names.items():
+        numbers[one] = splits.index(name)
     begins = _begins(photo)
     of_photo = np.cumsum(begins, dtype=np.int32) - 1  # the number of each face's photo among the chosen ones
-    split = np.array([codes.get(side, -1) if side is not None else -1 for side in sides], np.int32)[of_photo]
+    split = numbers[sides[of_photo]]
     alone = np.bincount(of_photo, minlength=len(groups))[of_photo] == 1 if len(photo) else np.zeros(0, bool)
     identity = analysed.photos.column("identity").indices.fill_null(OF_PHOTO).to_numpy()[photo]
     # In a photo of several people the source's identity fits one of them at most, and it is unknown which one.

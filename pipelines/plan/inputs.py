@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from faceloom.schemas.keys import digest
-from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.pipelines.plan.planned_faces import PlannedFaces
+from faceloom.schemas.keys import digest, to_json
+from faceloom.schemas.plan import FaceRows, PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import RENDERER
 
 _LETTERS = 24
+_BLOCK = 4096
+"""Faces whose values are Python objects at the same time."""
 
 
 def settings_digest(recipe: Recipe, files: Sequence[str] = ()) -> str:
@@ -54,6 +58,59 @@ def sample_inputs(face: PlannedFace, settings: str, mask_digests: Sequence[str])
     )
     masks: Sequence[str | None] = [mask_digests[number] for number in face.masks] or [None]
     return [digest(of_face, variant, mask)[:_LETTERS] for variant, mask in enumerate(masks)]
+
+
+def all_inputs(faces: FaceRows, settings: str, mask_digests: Sequence[str]) -> list[list[str]]:
+    """What `sample_inputs` returns for each of some faces, from their columns and much faster."""
+    if not isinstance(faces, PlannedFaces):
+        return [sample_inputs(face, settings, mask_digests) for face in faces]
+    starts = range(faces.start, faces.stop, _BLOCK)
+    blocks = [PlannedFaces(faces.table, start, min(start + _BLOCK, faces.stop)) for start in starts]
+    return [inputs for block in blocks for inputs in _of_columns(block, settings, mask_digests)]
+
+
+def _of_columns(faces: PlannedFaces, settings: str, mask_digests: Sequence[str]) -> Iterator[list[str]]:
+    """As `all_inputs`. The JSON of a face is put together from that of its values; most values stand in many faces."""
+    table, texts = faces.table, faces.table.analysed.texts("labels")[1]
+    quoted = _Made(to_json)
+    attributes = _Made(lambda number: to_json(table.attributes[number]))
+    labels = _Made(lambda number: to_json(texts[number] if table.labelled else ""))
+    splits, begin = [to_json(split) for split in table.splits], to_json([settings])[:-1]
+    for (
+        source, uri, sha, number, identity, split, licence, consent, attribute, width, height, landmarks,
+        left, top, right, bottom, label,
+    ), ends in zip(table.values(faces.slice), _ends(faces, mask_digests), strict=True):  # fmt: skip
+        of_face = _sha256(
+            f'{begin},{quoted[source]},{to_json(uri)},"{sha}",{number},{to_json(identity)},{splits[split]},'
+            f'{quoted[licence]},{quoted[consent]},{attributes[attribute]},{width},{height},"{landmarks.hex()}",'
+            f"[{left!r},{top!r},{right!r},{bottom!r}],{labels[label]},null]"
+        )
+        yield [_sha256(f'["{of_face}{end}')[:_LETTERS] for end in ends]
+
+
+class _Made(dict[Any, str]):
+    """Texts by key, each made once."""
+
+    def __init__(self, make: Callable[[Any], str]) -> None:
+        self._make = make
+
+    def __missing__(self, key: Any) -> str:
+        made = self[key] = self._make(key)
+        return made
+
+
+def _ends(faces: PlannedFaces, mask_digests: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """How the JSON of each sample of a face ends, behind the digest of the face."""
+    looks = [*map(to_json, mask_digests), "null"]  # -1 stands for no mask
+    masks = faces.table.masks[faces.slice]
+    columns = masks.T.tolist() or [[-1] * len(faces)]
+    ends = [[f'",{variant},{look}]' for look in looks] for variant in range(len(columns))]
+    of_face = zip(*([of[mask] for mask in column] for of, column in zip(ends, columns, strict=True)), strict=True)
+    return (some[:count] for some, count in zip(of_face, faces.weights().tolist(), strict=True))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _morph_record(morph: PlannedMorph) -> dict[str, Any]:

@@ -56,30 +56,39 @@ class FaceTable:
 
     def make(self, at: slice) -> list[PlannedFace]:
         """The faces in a slice, as objects."""
-        import pyarrow as pa
-
-        analysed, photo = self.analysed, self.photo[at]
-        width, height, box = self._sizes(at)
-        taken = pa.array(photo)
-        texts = {name: _taken(analysed.photos.column(name), taken) for name in ("source", "uri", "licence", "consent")}
-        attributes = analysed.photos.column("attributes").indices.take(taken).to_pylist()
-        codes, labels = analysed.texts("labels")
-        shas = [sha.hex() for sha in _bytes(analysed.sha256[photo])]
+        labels = self.analysed.texts("labels")[1]
         return [
             PlannedFace(
                 source, uri, sha, number, identity, self.splits[split], licence, consent, self.attributes[attribute],
-                wide, high, landmarks, (left, top, right, bottom), tuple(masks) if masks[:1] != [-1] else (),
-                group << PHOTO_BITS | int(sha[:16], 16), labels[label] if self.labelled else "",
+                wide, high, landmarks, (left, top, right, bottom), tuple(masks) if masks[:1] != [-1] else (), place,
+                labels[label] if self.labelled else "",
             )
-            for source, uri, sha, number, identity, split, licence, consent, attribute, wide, high, landmarks, (
-                left, top, right, bottom
-            ), masks, group, label in zip(
-                texts["source"], texts["uri"], shas, self.number[at].tolist(), self._identities(at, shas),
-                self.split[at].tolist(), texts["licence"], texts["consent"], attributes, width.tolist(),
-                height.tolist(), self._landmarks(at), box.tolist(), self.masks[at].tolist(), self.group[at].tolist(),
-                codes[photo].tolist(), strict=True,
-            )
+            for (
+                source, uri, sha, number, identity, split, licence, consent, attribute, wide, high, landmarks,
+                left, top, right, bottom, label,
+            ), masks, place in zip(self.values(at), self.masks[at].tolist(), list(_Places(self, at)), strict=True)
         ]  # fmt: skip
+
+    def values(self, at: slice) -> Iterator[tuple[Any, ...]]:
+        """The values of each face in a slice, in the order of the fields of `PlannedFace`, without masks and place.
+
+        The box is four values. Splits, attributes and labels are numbers: in `splits`, in `attributes`, and in the
+        texts of the column `labels`.
+        """
+        import pyarrow as pa
+
+        photos, photo = self.analysed.photos, self.photo[at]
+        width, height, box = self._sizes(at)
+        taken = pa.array(photo)
+        source, uri, licence, consent = (
+            _taken(photos.column(name), taken) for name in ("source", "uri", "licence", "consent")
+        )
+        shas = [sha.hex() for sha in _bytes(self.analysed.sha256[photo])]
+        return zip(
+            source, uri, shas, self.number[at].tolist(), self._identities(at, shas), self.split[at].tolist(), licence,
+            consent, photos.column("attributes").indices.take(taken).to_pylist(), width.tolist(), height.tolist(),
+            self._landmarks(at), *box.T.tolist(), self.analysed.texts("labels")[0][photo].tolist(), strict=True,
+        )  # fmt: skip
 
     def columns(self, at: slice) -> dict[str, Any]:
         """What `FaceRows.columns` returns for the faces in a slice."""
@@ -208,9 +217,12 @@ class PlannedFaces(FaceRows):
     def morphs(self) -> int:
         return 0
 
-    def photos(self) -> Iterator[tuple[str, str]]:
+    def begins(self) -> Any:
         photo = self.table.photo[self.slice]
-        photo = photo[np.append(True, photo[1:] != photo[:-1])] if len(photo) else photo
+        return np.append(True, photo[1:] != photo[:-1])[: len(photo)]
+
+    def photos(self) -> Iterator[tuple[str, str]]:
+        photo = self.table.photo[self.slice][self.begins()]
         for start in range(0, len(photo), _BLOCK):
             block = photo[start : start + _BLOCK]
             table = self.table.analysed.photos
@@ -262,10 +274,17 @@ class _Places(Sequence[int]):
     def __getitem__(self, at: slice) -> list[int]: ...
     def __getitem__(self, at: int | slice) -> int | list[int]:
         if isinstance(at, slice):
-            return [self[one] for one in range(len(self))[at]]
+            rows = np.arange(self._rows.start, self._rows.stop)[at]
+            heads = self._columns.analysed.sha256[self._columns.photo[rows], :8].view(">u8")[:, 0].tolist()
+            groups = self._columns.group[rows].tolist()
+            return [group << PHOTO_BITS | head for group, head in zip(groups, heads, strict=True)]
         row = self._rows[at]
         sha256 = self._columns.analysed.sha256[self._columns.photo[row]]
         return int(self._columns.group[row]) << PHOTO_BITS | int.from_bytes(sha256[:8].tobytes())
+
+    def __iter__(self) -> Iterator[int]:
+        for start in range(0, len(self), _BLOCK):
+            yield from self[start : start + _BLOCK]
 
 
 def _taken(column: Any, rows: Any) -> list[Any]:

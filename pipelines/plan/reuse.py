@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import INDEX, shard_index, shard_of_index
 from faceloom.pipelines.store.shard_files import is_finished
@@ -42,7 +41,7 @@ def find_reuse(context: Context, missing: Iterable[Shard]) -> dict[str, Reuse]:
     older = storage.list(INDEX)
     if not older:
         return {}
-    wanted = _Wanted(context, missing)
+    wanted = _Wanted(missing)
     shards: dict[str, set[str]] = {}
     counts: Counter[str] = Counter()
     for path in older if wanted else ():
@@ -59,16 +58,11 @@ def find_reuse(context: Context, missing: Iterable[Shard]) -> dict[str, Reuse]:
 class _Wanted:
     """The samples of missing shards by the digest of their inputs, 16 bytes each."""
 
-    def __init__(self, context: Context, missing: Iterable[Shard]) -> None:
-        settings = settings_digest(context.recipe, context.file_digests)
-        self._parts: list[str] = []
-        heads: list[npt.NDArray[np.uint64]] = []
-        for part in (part for shard in missing for part in shard.parts):
-            inputs = [one for face in part.faces for one in sample_inputs(face, settings, context.mask_digests)]
-            heads.append(_heads(inputs))
-            self._parts.append(part.digest)
-        lengths = [len(some) for some in heads]
-        everything = np.concatenate(heads) if heads else np.zeros(0, np.uint64)
+    def __init__(self, missing: Iterable[Shard]) -> None:
+        parts = [part for shard in missing for part in shard.parts]
+        self._parts = [part.digest for part in parts]
+        lengths = [len(part.heads) // 8 for part in parts]
+        everything = np.frombuffer(b"".join(part.heads for part in parts), ">u8").astype(np.uint64)
         order = np.argsort(everything, kind="stable")
         self._keys = everything[order]
         self._part_of = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)[order]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.plan.choose import ChosenFaces
-from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
+from faceloom.pipelines.plan.inputs import all_inputs, settings_digest
 from faceloom.pipelines.plan.planned_faces import PlannedFaces
 from faceloom.pipelines.plan.prefix_tree import Leaf, leaves
 from faceloom.pipelines.plan.uniform_attributes import uniform_attributes
@@ -96,16 +95,13 @@ class _Layout:
         return [self._shard(split, faces[leaf.start : leaf.stop], leaf) for leaf in self._leaves(places, weights)]
 
     def _shard(self, split: str, faces: FaceRows, leaf: Leaf) -> Shard:
-        made = list(faces)
-        inputs = [sample_inputs(face, self.settings, self.mask_digests) for face in made]
+        inputs = all_inputs(faces, self.settings, self.mask_digests)
         # One weight for both limits of a part, its samples and its photos; the first face of a photo carries the photo.
-        first = [True, *(one.photo_sha256 != other.photo_sha256 for one, other in pairwise(made))]
-        load = [max(PART_SAMPLES // PART_PHOTOS * new, face.samples) for face, new in zip(made, first, strict=True)]
-        root = Leaf(0, len(made), leaf.prefix, leaf.length)
+        load = np.maximum(PART_SAMPLES // PART_PHOTOS * np.array(faces.begins()), faces.weights())
+        root = Leaf(0, len(faces), leaf.prefix, leaf.length)
         parts = tuple(
-            # The digest covers everything that the bytes of the part depend on.
-            Part(digest(inputs[part.start : part.stop])[:24], faces[part.start : part.stop])
-            for part in leaves([face.place for face in made], load, PART_SAMPLES, bits=POSITION_BITS, root=root)
+            planned_part(faces[part.start : part.stop], inputs[part.start : part.stop])
+            for part in leaves(list(faces.places()), load, PART_SAMPLES, bits=POSITION_BITS, root=root)
         )
         name = digest([part.digest for part in parts])[:12]
         return Shard(split, prefix_name(leaf.prefix, leaf.length), name, parts)
@@ -121,6 +117,17 @@ class _Layout:
             if len(found) >= self.least or limit == 1:
                 return found
             limit //= 2
+
+
+def planned_part(faces: FaceRows, inputs: list[list[str]]) -> Part:
+    """A part of some faces. Its digest covers everything that its bytes depend on.
+
+    Args:
+        faces: of the part.
+        inputs: of each face, from `sample_inputs`.
+    """
+    heads = bytes.fromhex("".join([one[:16] for of_face in inputs for one in of_face]))
+    return Part(digest(inputs)[:24], faces, heads)
 
 
 def _by_split(faces: Sequence[PlannedFace]) -> list[tuple[str, FaceRows]]:

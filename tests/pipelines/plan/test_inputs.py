@@ -6,10 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
-from faceloom.schemas.plan import PlannedFace, PlannedMorph
+from faceloom.pipelines.plan import inputs as planned_inputs
+from faceloom.pipelines.plan.inputs import all_inputs, sample_inputs, settings_digest
+from faceloom.pipelines.plan.planned_faces import PlannedFaces
+from faceloom.pipelines.plan.uniform_attributes import uniform_attributes
+from faceloom.schemas.faces import FaceRow
+from faceloom.schemas.photos import Scalar
+from faceloom.schemas.plan import FaceList, PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from tests.pipelines.planning import ITEMS, RECIPES, Item, choose, item
 
 FACE = PlannedFace(
     "s", "a.jpg", "ab" * 32, 0, "Ada", "train", None, None, (), 9, 9, bytes(544), (0, 0, 8, 8), (0, 1, 0), 0
@@ -77,3 +85,44 @@ def test_defaults_and_the_layout_of_shards_do_not(change: dict[str, Any]) -> Non
 
 def test_files_count() -> None:
     assert settings_digest(recipe(), ("a",)) != settings_digest(recipe(), ("b",))
+
+
+TEXTS = st.text(max_size=6) | st.sampled_from(['"\\', "\x00\x1f\x7f", "\u2028é\U0001f600", "null", ""])
+VALUES = st.one_of(
+    TEXTS, st.booleans(), st.integers(), st.floats(), st.sampled_from([0, False, 0.0, -0.0, 1, True, 1.0])
+)
+CORNERS = st.floats(-1e100, 1e100) | st.sampled_from([0.0, -0.0, 1e16, 1e-5, 0.1 + 0.2, float(2**53)])
+FACES = st.lists(
+    st.builds(
+        FaceRow, st.tuples(CORNERS, CORNERS, CORNERS, CORNERS), st.just(b"") | st.binary(min_size=544, max_size=544),
+        st.just(1.0), st.just(()),
+    ),
+    min_size=1, max_size=3,
+)  # fmt: skip
+
+
+@st.composite
+def odd_items(draw: st.DrawFn) -> Item:
+    """A photo with any texts, attributes, boxes and landmarks."""
+    attributes = draw(st.lists(st.tuples(TEXTS, VALUES), max_size=2, unique_by=lambda pair: pair[0]))
+    photo, found = item(draw(TEXTS), identity=draw(st.none() | TEXTS), faces=draw(FACES), labels=draw(TEXTS))
+    stated: tuple[tuple[str, Scalar], ...] = tuple(attributes)
+    licence, consent = draw(st.none() | TEXTS), draw(st.none() | TEXTS)
+    return replace(photo, licence=licence, consent=consent, attributes=stated), found
+
+
+@given(
+    ITEMS | st.lists(odd_items(), max_size=8, unique_by=lambda one: one[0].photo_id),
+    RECIPES,
+    st.sampled_from([None, recipe(guide={"parts": ["mouth"]}).guide]),
+    st.integers(1, 5),
+)
+def test_digests_from_columns_are_those_of_the_objects(items: list[Item], how: Recipe, guide: Any, block: int) -> None:
+    how = how.model_copy(update={"guide": guide, "faces": how.faces.model_copy(update={"min_size": -1e101})})
+    faces = uniform_attributes(choose(how, items).faces)
+    assert isinstance(faces, PlannedFaces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planned_inputs, "_BLOCK", block)
+        for some in (faces, faces[1:-1]):
+            expected = [sample_inputs(face, "settings", MASKS) for face in some]
+            assert all_inputs(some, "settings", MASKS) == all_inputs(FaceList(some), "settings", MASKS) == expected

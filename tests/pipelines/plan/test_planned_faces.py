@@ -28,6 +28,7 @@ def test_counts_are_those_of_the_objects(items: list[Item], how: Recipe) -> None
         assert (some.samples, some.morphs) == (objects.samples, objects.morphs)
         assert list(some.weights()) == list(objects.weights())
         assert list(some.places()) == list(objects.places())
+        assert list(some.begins()) == list(objects.begins())
         assert list(some.photos()) == list(objects.photos())
         assert Counter(dict(some.masks())) == Counter(dict(objects.masks()))
         assert Counter(dict(some.sources())) == Counter(dict(objects.sources()))

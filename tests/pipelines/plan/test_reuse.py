@@ -11,6 +11,7 @@ import pytest
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.inputs import sample_inputs, settings_digest
 from faceloom.pipelines.plan.reuse import Reuse, find_reuse
+from faceloom.pipelines.plan.shard_layout import planned_part
 from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
@@ -56,8 +57,13 @@ class Output:
         write_index(self.storage, shard_index(name), rows, {"p": []}, length=1024 * len(rows) + len(END))
 
     def find(self, **parts: tuple[PlannedFace, ...]) -> dict[str, Reuse]:
-        shard = Shard("train", "all", "new", tuple(Part(name, FaceList(faces)) for name, faces in parts.items()))
-        return find_reuse(self.context, [shard])
+        made = tuple(make_part(faces, name) for name, faces in parts.items())
+        return find_reuse(self.context, [Shard("train", "all", "new", made)])
+
+
+def make_part(faces: tuple[PlannedFace, ...], name: str) -> Part:
+    inputs = [sample_inputs(face, settings_digest(RECIPE), DIGESTS) for face in faces]
+    return replace(planned_part(FaceList(faces), inputs), digest=name)
 
 
 @pytest.fixture
