@@ -106,3 +106,13 @@ def prefix_name(prefix: int, length: int) -> str:
     ('010', 'all')
     """
     return f"{prefix:0{length}b}" if length else "all"
+
+
+def prefix_bits(shard: str) -> str:
+    """The bits of a leaf from the name of its shard: split, `prefix_name` and digest.
+
+    >>> prefix_bits("train-010-ab12ab12ab12"), prefix_bits("test-all-ab12ab12ab12")
+    ('010', '')
+    """
+    bits = shard.rsplit("-", 2)[-2]
+    return "" if bits == prefix_name(0, 0) else bits
