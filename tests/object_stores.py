@@ -171,7 +171,7 @@ class _XmlApi(BaseHTTPRequestHandler):
         prefix, delimiter = self.query.get("prefix", ""), self.query.get("delimiter", "")
         with self.lock:
             listed, prefixes = self.storage.get_file_list(self.bucket, prefix or None, delimiter or None)
-        after, most = self.query.get("continuation-token", ""), 100
+        after, most = self.query.get("continuation-token") or self.query.get("start-after", ""), 100
         listed = sorted((one for one in listed if one["name"] > after), key=lambda one: one["name"])
         page, more = listed[:most], len(listed) > most
         items = "".join(

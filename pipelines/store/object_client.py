@@ -28,7 +28,7 @@ RETRY: dict[str, Any] = {
 TIMEOUTS: dict[str, Any] = {"connect_timeout": timedelta(seconds=10), "timeout": timedelta(seconds=60)}
 """Of one request. A part of an upload has 5 MB."""
 TRIES = 3
-"""How often a list is asked for whose answer breaks off."""
+"""How often a list, or a page of one, is asked for whose answer breaks off."""
 
 T = TypeVar("T")
 _AGAIN = "Run the same command again; finished tasks are kept"
@@ -179,9 +179,14 @@ def listed(call: Callable[[], T]) -> T:
         try:
             return call()
         except Exception as error:
-            if not _is_of_library(error) or "body" not in str(error):
+            if not breaks_off(error):
                 raise
     return call()
+
+
+def breaks_off(error: Exception) -> bool:
+    """Whether an answer of the store broke off, which the library does not repeat."""
+    return _is_of_library(error) and "body" in str(error)
 
 
 def _is_of_library(error: Exception) -> bool:

@@ -17,7 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from faceloom.pipelines.store.lease import hold_lease, refuse_lost
-from faceloom.pipelines.store.object_client import check_url, listed, object_errors, open_store, raise_object_error
+from faceloom.pipelines.store.object_client import (
+    TRIES,
+    breaks_off,
+    check_url,
+    listed,
+    object_errors,
+    open_store,
+    raise_object_error,
+)
 from faceloom.pipelines.store.paths import FOLDERS, LOCK
 from faceloom.pipelines.store.ranged_stream import RangedStream
 from faceloom.pipelines.store.storage import MOST_BYTES, REPAIR, URL_KINDS, Storage, is_partial
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
 
 _SPOOL = 2**23
 """Bytes of a file that is being written that stay in memory; a longer one goes to a temporary file."""
+_PAGE = 1000
+"""Objects that are listed by one request; stores send no more."""
 _LONG = 2**25
 """Bytes from which an upload is sent in parts."""
 _Paths = list[str]  # the class has a method called list
@@ -204,13 +214,25 @@ class ObjectStorage(Storage):
             return dict(sorted((one["path"], one["size"]) for one in found))
 
     def entries(self) -> Iterator[ObjectEntry]:
-        """Yield all objects in the order of the store, page by page. Errors as `list`."""
+        """Yield all objects in the order of the store, page by page. Errors as `list`.
+
+        If an answer breaks off, the list goes on behind the last object of the page before it.
+        """
         obstore = self._library()
 
+        last, failures = None, 0
         with object_errors("cannot be listed", self.root):
-            for page in obstore.list(self._store, chunk_size=1000):
-                for one in page:
-                    yield ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"'))
+            while True:
+                try:
+                    for page in obstore.list(self._store, offset=last, chunk_size=_PAGE):
+                        for one in page:
+                            yield ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"'))
+                        last, failures = page[-1]["path"], 0
+                    return
+                except Exception as error:
+                    failures += 1
+                    if failures == TRIES or not breaks_off(error):
+                        raise
 
     def names(self) -> _Paths:
         """Sorted names of everything that lies directly in the root, objects and folders."""
