@@ -64,8 +64,8 @@ class PictureMask(Model):
     """Any RGBA picture of a mask with an anchors file."""
 
     kind: Literal["picture"] = Field(description="an RGBA picture of a mask")
-    path: PathText = Field(description="path of the picture")
-    anchors: PathText = Field(description="path of a JSON or YAML file with its six anchor points")
+    path: PathText = Field(description="path of the picture, or its URL in an object store")
+    anchors: PathText = Field(description="path or URL of a JSON or YAML file with its six anchor points")
     wearing: Wearing = Field(default="correct", description=_WEARING)
     weight: float = Field(default=1.0, gt=0, le=1e6, description=_WEIGHT)
 
@@ -79,7 +79,7 @@ class AutoencoderMask(Model):
     """A mask from a network that `faceloom train autoencoder` trained (Lee 2022, or our own with coverage)."""
 
     kind: Literal["autoencoder"] = Field(description="a mask from a trained network")
-    checkpoint: PathText = Field(description="folder that `faceloom train autoencoder` wrote")
+    checkpoint: PathText = Field(description="folder that `faceloom train autoencoder` wrote, or its URL")
     blend: Literal["raw", "composite"] = Field(
         default="composite",
         description="`composite`: blend the mask over the photo by its coverage, at the photo's resolution; `raw`: "

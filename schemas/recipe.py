@@ -58,7 +58,7 @@ class Faces(Model):
         default="photo", description="`aligned`: the photos are ArcFace crops, such as 112 x 112; no detector runs"
     )
     landmark_model: PathText | None = Field(
-        default=None, description="path of a dlib 68-point landmark model; the packaged one by default"
+        default=None, description="path or URL of a dlib 68-point landmark model; the packaged one by default"
     )
     max_pixels: int = Field(
         default=100_000_000, gt=0, le=10**10, description="photos with more pixels are rejected before they are decoded"
@@ -167,7 +167,7 @@ class Features(Model):
     """Features of each face from your own network, stored in the sample as `features.npy`."""
 
     model: PathText = Field(
-        description="path of a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to (N, D)"
+        description="path or URL of a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to (N, D)"
     )
     size: int | None = Field(
         default=None, ge=16, le=1024, description="side of the network's input in pixels; default: that of the crop"

@@ -51,7 +51,7 @@ def _names_of_files(path: str) -> str:
     return path if is_pattern(path) else check_names(path)
 
 
-_Path = Annotated[PathText, AfterValidator(_local_path)]
+_Path = Annotated[PathText, AfterValidator(_path_or_store)]
 _PathOrPattern = Annotated[PatternText, AfterValidator(_names_of_files), AfterValidator(_path_or_store)]
 
 
@@ -89,7 +89,7 @@ class SourceSpec(Model):
     )
     path: _PathOrPattern = Field(
         description="the folder, the table, a tar or .rec file, or a pattern of tar files such as "
-        "`set/shard-{0000..0041}.tar`; or a folder of photos in an object store, such as `s3://bucket/photos`"
+        "`set/shard-{0000..0041}.tar`; or its URL in an object store, such as `s3://bucket/photos`"
     )
     name: str | None = Field(
         default=None,
@@ -101,7 +101,8 @@ class SourceSpec(Model):
         default=None, description="what the subjects agreed to, for photos whose source states nothing"
     )
     root: _Path | None = Field(
-        default=None, description="folder that the paths of a table are relative to; default: the table's folder"
+        default=None,
+        description="folder that the paths of a table are relative to, or its URL; default: the table's folder",
     )
     columns: Annotated[
         TableColumns, BeforeValidator(_others_alone, json_schema_input_type=TableColumns | list[_Text])
@@ -120,7 +121,7 @@ class SourceSpec(Model):
         description="`path_pattern` only: the meaning of the parts of a path, such as `{identity}/{light}/{angle}.jpg`",
     )
     labels: _Path | None = Field(
-        default=None, description="`label_maps` only: folder of label maps, named like the pictures"
+        default=None, description="`label_maps` only: folder of label maps, named like the pictures, or its URL"
     )
     label_order: LabelOrder | tuple[str, ...] = Field(
         default="celebamask_hq",

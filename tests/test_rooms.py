@@ -16,7 +16,7 @@ ROOMS = ("schemas", "transforms", "models", "pipelines", "faceloom")
 """From the bottom up: a room may import itself and the rooms before it."""
 
 FLOW = (
-    *("recipe", "store", "recordio", "run", "sources", "context", "analyse", "plan", "render"),
+    *("store", "recipe", "recordio", "run", "sources", "context", "analyse", "plan", "render"),
     *(
         "cards",
         "build",

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from faceloom.pipelines.sources.celebamask_notes import KNOWN_BAD, Notes, part_file, read_notes
 from faceloom.pipelines.sources.flat_folder import FlatFolder
-from faceloom.pipelines.sources.source import full_path, lies_there, read_span, uri_filter
-from faceloom.pipelines.sources.walk import Found, scan_reject, walk
+from faceloom.pipelines.sources.listing import list_files
+from faceloom.pipelines.sources.source import place_of, read_if_there, uri_filter
+from faceloom.pipelines.sources.walk import Found, scan_reject
+from faceloom.pipelines.store.store_path import StorePath
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
 PICTURES = "CelebA-HQ-img"
+_AT_ONCE = 6
+"""Part files of a photo that are requested from a store at once."""
 
 
 class CelebAMaskHq(FlatFolder):
@@ -27,12 +34,12 @@ class CelebAMaskHq(FlatFolder):
 
     def __init__(self, spec: SourceSpec) -> None:
         super().__init__(spec)
-        self.top = full_path(spec.path)
+        self.top = place_of(spec.path)
         self.root = self.top / PICTURES
 
     def scan(self) -> Iterator[Photo | Reject]:
         """See `Source.scan`."""
-        listed = walk(self.root, self.name, wanted=uri_filter(self.spec))
+        listed = list_files(self.root, self.name, wanted=uri_filter(self.spec))
         first = next(listed, None)  # raises for a missing folder before read_notes raises for a file
         notes = read_notes(self.top)
         for row in (first, *listed) if first else ():
@@ -55,14 +62,18 @@ class CelebAMaskHq(FlatFolder):
     def read_labels(self, photo_uri: str) -> LabelFiles | None:
         """See `LabelledSource.read_labels`. Reads up to 18 small files; a part without a file is absent."""
         number = _number(photo_uri)
-        files = []
-        for part in sorted(PARTS) if number is not None else ():
-            name = part_file(number or 0, part)
-            if lies_there(self.top / name):  # a link without a target cannot be read, and is not absent
-                files.append((part, read_span(self.top, name, uri=photo_uri)))
-        if not files and not self.root.exists():
+        parts = sorted(PARTS) if number is not None else []
+        names = [part_file(number or 0, part) for part in parts]
+        read = partial(read_if_there, self.top, uri=photo_uri)
+        if isinstance(self.top, StorePath):
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                found = list(threads.map(read, names))
+        else:
+            found = [read(name) for name in names]
+        files = tuple((part, data) for part, data in zip(parts, found, strict=True) if data is not None)
+        if not files and isinstance(self.root, Path) and not self.root.exists():
             self.read(photo_uri)  # raises: the source is gone
-        return LabelFiles("parts", (), tuple(files)) if files else None
+        return LabelFiles("parts", (), files) if files else None
 
 
 def _number(uri: str) -> int | None:

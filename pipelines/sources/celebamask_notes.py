@@ -6,12 +6,14 @@ import contextlib
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from faceloom.pipelines.sources.listing import entries_of
 from faceloom.pipelines.sources.values import MOST_ATTRIBUTES
-from faceloom.schemas.errors import SourceError
+from faceloom.pipelines.store.fetched import fetched
+from faceloom.pipelines.store.store_path import Place, StorePath
+from faceloom.schemas.errors import SourceError, StorageError
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Scalar
@@ -57,7 +59,7 @@ class Notes:
     labels: dict[int, str]
 
 
-def read_notes(root: Path) -> Notes:
+def read_notes(root: Place) -> Notes:
     """Read the files beside the pictures. The facts of a missing text file are left out.
 
     Raises:
@@ -107,22 +109,24 @@ def _whole(cell: str) -> int:
     return int(cell)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+def _lines(file: Place) -> Iterator[tuple[int, list[str]]]:
     """Yield number and cells of each line that is not blank; nothing if the file is missing."""
     try:
-        text = read_regular_file(file, _LONGEST_TEXT_FILE).decode("utf-8")
+        here = fetched(str(file), _LONGEST_TEXT_FILE) if isinstance(file, StorePath) else file
+        text = read_regular_file(here, _LONGEST_TEXT_FILE).decode("utf-8")
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StorageError) as error:
         remedy = "Download the file again, or move it away to build without it"
-        raise SourceError(f"cannot be read ({error})", where=str(file), remedy=remedy) from error
+        why = error.what if isinstance(error, StorageError) else error
+        raise SourceError(f"cannot be read ({why})", where=str(file), remedy=remedy) from error
     for number, line in enumerate(text.splitlines(), 1):
         if cells := line.split():
             yield number, cells
 
 
 @contextlib.contextmanager
-def _line_errors(file: Path, number: int) -> Iterator[None]:
+def _line_errors(file: Place, number: int) -> Iterator[None]:
     try:
         yield
     except (ValueError, IndexError) as error:
@@ -148,25 +152,39 @@ def _size_and_time(entry: os.DirEntry[str]) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _label_stamps(root: Path) -> dict[int, str]:
-    """Digest the names, sizes and times of each picture's part files. Opens no file."""
-    found: dict[int, list[tuple[str, int, int]]] = {}
+def _part_of(path: str) -> tuple[int, str] | None:
+    """Picture and part of a part file, given its path below their folder; None for any other file."""
+    folder, _, name = path.rpartition("/")
+    match = _PART_FILE.fullmatch(name)
+    if match is None or match[2] not in PARTS or part_file(int(match[1]), match[2]) != f"{PART_FILES}/{folder}/{name}":
+        return None
+    return int(match[1]), match[2]
+
+
+def _label_stamps(root: Place) -> dict[int, str]:
+    """Digest the names, sizes and times or ETags of each picture's part files. Opens no file."""
+    found: dict[int, list[tuple[str, int, int | str]]] = {}
+    if isinstance(root, StorePath):
+        for path, size, e_tag in entries_of(root / PART_FILES):
+            if place := _part_of(path):
+                found.setdefault(place[0], []).append((place[1], size, e_tag))
+        return _digests(found)
     try:
         for folder in sorted((root / PART_FILES).iterdir()):
             if not folder.is_dir():
                 continue
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    match = _PART_FILE.fullmatch(entry.name)
-                    if match is None or match[2] not in PARTS:
-                        continue
-                    picture, part = int(match[1]), match[2]
-                    if part_file(picture, part) == f"{PART_FILES}/{folder.name}/{entry.name}":
-                        found.setdefault(picture, []).append((part, *_size_and_time(entry)))
+                    if place := _part_of(f"{folder.name}/{entry.name}"):
+                        found.setdefault(place[0], []).append((place[1], *_size_and_time(entry)))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise SourceError(
             f"the part files cannot be listed ({error.strerror})", where=str(root / PART_FILES)
         ) from error
+    return _digests(found)
+
+
+def _digests(found: Mapping[int, list[tuple[str, int, int | str]]]) -> dict[int, str]:
     return {picture: digest(sorted(files))[:24] for picture, files in found.items()}

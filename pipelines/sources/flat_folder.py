@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from faceloom.pipelines.sources.source import full_path, read_span, uri_filter
-from faceloom.pipelines.sources.walk import Found, walk
+from faceloom.pipelines.sources.listing import list_files
+from faceloom.pipelines.sources.source import place_of, read_span, uri_filter
+from faceloom.pipelines.sources.walk import Found
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
@@ -15,7 +16,7 @@ class FlatFolder:
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
-        self.root = full_path(spec.path)
+        self.root = place_of(spec.path)
         self.name = spec.source_name
 
     def identity_of(self, uri: str) -> str | None:
@@ -24,14 +25,14 @@ class FlatFolder:
 
     def scan(self) -> Iterator[Photo | Reject]:
         """See `Source.scan`. A file that is not a picture becomes a reject."""
-        for row in walk(self.root, self.name, wanted=uri_filter(self.spec)):
+        for row in list_files(self.root, self.name, wanted=uri_filter(self.spec)):
             yield row if isinstance(row, Reject) else self.row_of(row)
 
     def row_of(self, found: Found) -> Photo | Reject:
         """Return the row of a picture file."""
-        uri, size, mtime_ns = found
+        uri, size, version = found
         licence, consent = self.spec.licence, self.spec.consent
-        return Photo(self.name, uri, self.identity_of(uri), None, licence, consent, (), None, size, str(mtime_ns))
+        return Photo(self.name, uri, self.identity_of(uri), None, licence, consent, (), None, size, str(version))
 
     def read(self, photo_uri: str) -> bytes:
         """See `Source.read`."""

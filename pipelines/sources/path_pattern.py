@@ -44,5 +44,5 @@ def photo_of(source: str, spec: SourceSpec, found: Found, match: re.Match[str]) 
         attributes=as_attributes({name: text for name, text in named.items() if name not in RECOGNISED}),
         landmarks=None,
         size=found.size,
-        stamp=str(found.mtime_ns),
+        stamp=str(found.version),
     )

@@ -6,22 +6,26 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 
+from faceloom.pipelines.sources.ahead_source import AheadSource
 from faceloom.pipelines.sources.celebamask_hq import CelebAMaskHq
 from faceloom.pipelines.sources.flat_folder import FlatFolder
 from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
 from faceloom.pipelines.sources.label_maps import LabelMaps
-from faceloom.pipelines.sources.object_folder import ObjectFolder
+from faceloom.pipelines.sources.listing import entries_of
+from faceloom.pipelines.sources.object_table import ObjectTable
 from faceloom.pipelines.sources.other_formats import advice_on_source
 from faceloom.pipelines.sources.path_pattern import PathPattern
 from faceloom.pipelines.sources.recordio import RecordIo
-from faceloom.pipelines.sources.source import Source, full_path
+from faceloom.pipelines.sources.source import Source, full_path, place_of
 from faceloom.pipelines.sources.table import Table
 from faceloom.pipelines.sources.tinyface import TinyFace
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, walk
 from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
 from faceloom.pipelines.store.paths import MARKER, SHARDS
+from faceloom.pipelines.store.store_path import StorePath
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.regular_files import read_regular_file
@@ -36,6 +40,9 @@ _MARKS = {
 _EXPORT = "export.json"
 """Marks the target folder of `faceloom export`."""
 _MOST_EXPORT_BYTES = 1 << 16
+_LOOKED_AT = 1000
+"""Objects by which the kind of a folder in a store is detected: one page of a list."""
+_OF_ENDING = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards", "rec": "recordio"}
 
 
 ADAPTERS: Mapping[str, Callable[[SourceSpec], Source]] = {
@@ -60,7 +67,9 @@ def open_source(spec: SourceSpec) -> Source:
         StorageError: the path is a URL of no known kind of object store.
     """
     if url_of(spec.path):
-        return ObjectFolder(spec)
+        return AheadSource(_open_stored(spec))
+    if url_of(spec.root or ""):
+        return AheadSource(ObjectTable(spec))
     path = full_path(spec.path)
     exists = is_folder = False
     try:
@@ -90,10 +99,42 @@ def open_source(spec: SourceSpec) -> Source:
     return ADAPTERS[kind](spec)
 
 
+def _open_stored(spec: SourceSpec) -> Source:
+    """Open the adapter for a source in an object store; a name with the ending of a table, tar or .rec file is one."""
+    kind: str = spec.kind
+    if kind == "auto":
+        kind = _OF_ENDING.get(ending(spec.path)) or _kind_of_stored(spec.path)
+    return ObjectTable(spec) if kind == "table" else ADAPTERS[kind](spec)
+
+
+def _kind_of_stored(url: str) -> str:
+    """The kind of a folder by its first objects."""
+    folder = place_of(url)
+    assert isinstance(folder, StorePath)
+    if (folder / MARKER).exists():
+        remedy = f"To use its pictures, give {folder / SHARDS}"
+        raise SourceError("this is an output folder of faceloom, not photos", where=url, remedy=remedy)
+    paths = [entry.path for entry in islice(entries_of(folder), _LOOKED_AT)]
+    tops = {path.partition("/")[0] for path in paths}
+    for kind, marks in _MARKS.items():
+        if marks & tops and all(next(entries_of(folder / name), None) for name in marks - tops):
+            return kind
+    pictures = [path for path in paths if ending(path) in PICTURE_ENDINGS]
+    below = sum("/" in path for path in pictures)
+    on_top = {ending(path) for path in paths if "/" not in path}
+    if below == len(pictures):
+        for name, kind in (("tar", "shards"), ("rec", "recordio")):
+            if name in on_top:
+                return kind
+    return "people" if below > len(pictures) - below else "flat"
+
+
 def kind_of(source: Source) -> str:
     """The kind of an open source, a key of `ADAPTERS`."""
-    if isinstance(source, ObjectFolder):
-        return source.kind
+    if isinstance(source, AheadSource):
+        source = source.source
+    if isinstance(source, ObjectTable):
+        return "table"
     return next(kind for kind, adapter in ADAPTERS.items() if type(source) is adapter)
 
 
@@ -113,8 +154,7 @@ def _is_in_export(folder: Path) -> bool:
 def _kind_at(path: Path) -> str:
     if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises on a name that is too long
         return _kind_of_folder(path)
-    by_ending = {"csv": "table", "tsv": "table", "parquet": "table", "tar": "shards", "rec": "recordio"}
-    kind = by_ending.get(ending(path.name))
+    kind = _OF_ENDING.get(ending(path.name))
     if kind is None:
         remedy = "Give a folder, or a .csv, .tsv, .parquet, .tar or .rec file"
         raise SourceError(advice_on_source(path.name) or "not a source of photos", where=str(path), remedy=remedy)

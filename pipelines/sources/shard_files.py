@@ -2,17 +2,81 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from faceloom.pipelines.sources.listing import entries_of, list_files
+from faceloom.pipelines.sources.source import full_path
 from faceloom.pipelines.sources.walk import Found, scan_reject, walk
+from faceloom.pipelines.store.object_storage import ObjectStorage
+from faceloom.pipelines.store.store_path import Place, StorePath
 from faceloom.schemas.path_pattern import expand_braces
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.regular_files import UnfitFileError, check_regular
+from faceloom.schemas.urls import url_of
 
 _MARKS = "{*?["
+
+
+def shards_at(path: str) -> tuple[Place, str]:
+    """The folder that uris are relative to, and the tar file or pattern below it; empty for the whole folder.
+
+    What ends in `.tar` in an object store is a file or a pattern.
+    """
+    if url := url_of(path):
+        folders = url.split("/")
+        name = [folders.pop()] if url.endswith(".tar") else []
+        while name and any(mark in folder for folder in folders for mark in _MARKS):
+            name.insert(0, folders.pop())
+        return StorePath(ObjectStorage("/".join(folders))), "/".join(name)
+    place = full_path(path)
+    root = root_of(place)
+    return root, "" if root == place else place.relative_to(root).as_posix()
+
+
+def list_shards(root: Place, pattern: str, source: str) -> Iterator[Found | Reject]:
+    """As `shard_files`, for what `shards_at` found.
+
+    Raises:
+        SourceError, StorageError: the folder cannot be listed, or the store cannot be asked.
+    """
+    if not isinstance(root, StorePath):
+        yield from shard_files(root / pattern, source)
+    elif not pattern:
+        yield from list_files(root, source, endings=frozenset({"tar"}), other="not_a_shard")
+    else:
+        yield from _stored_shards(root, pattern, source)
+
+
+def _stored_shards(root: StorePath, pattern: str, source: str) -> Iterator[Found | Reject]:
+    patterns = expand_braces(pattern)
+    if len(patterns) == 1 and pattern == patterns[0] and not any(mark in pattern for mark in _MARKS):
+        if (root / pattern).exists():
+            size, e_tag = root.storage.stamp(pattern)
+            yield Found(pattern, int(str(size)), str(e_tag or "").strip('"'))
+        else:
+            yield scan_reject(source, pattern, "missing_file")
+        return
+    there = {one.path: Found(one.path, one.size, one.e_tag) for one in entries_of(root) if one.path.endswith(".tar")}
+    plain = {one for one in patterns if not any(mark in one for mark in _MARKS)}
+    wild = [re.sub(r"(\*\*/)+", "**/", one).split("/") for one in patterns if one not in plain]
+    for name, found in there.items():
+        if name in plain or any(_fits(name.split("/"), one) for one in wild):
+            yield found
+    for name in plain - there.keys():
+        yield scan_reject(source, name, "missing_file")
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether the parts of a path match those of a pattern, in which `**` stands for any number of folders."""
+    if not pattern or not parts:
+        return not pattern and not parts
+    if pattern[0] == "**":
+        return any(_fits(parts[start:], pattern[1:]) for start in range(len(parts)))
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def root_of(path: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from faceloom.pipelines.sources.source import read_span
 from faceloom.pipelines.sources.tar_members import Member
 from faceloom.pipelines.sources.values import LONGEST_TEXT, as_landmarks, as_role, as_text
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending, is_unsafe
+from faceloom.pipelines.store.store_path import Place
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.json_text import parse_json
 
@@ -21,6 +22,8 @@ Members = dict[str, Member]
 
 _PREFERRED = [stem + kind for stem in ("", "face.", "hr.", "image.") for kind in ("jpg", "jpeg", "png", "webp")]
 _LONGEST_NOTE = 16_000_000  # bytes of json, cls, txt or npy
+NOTES = frozenset({"json", "cls", "txt", "landmarks.npy", "npy"})
+"""Kinds of members that `SampleNotes` reads."""
 
 
 def photo_of(sample: Members) -> Member:
@@ -50,11 +53,13 @@ class SampleNotes(NamedTuple):
         root: root of the source.
         shard: path of the tar file below it.
         sample: its members.
+        read: content of members that were read already, by offset.
     """
 
-    root: Path
+    root: Place
     shard: str
     sample: Members
+    read: Mapping[int, bytes] = {}
 
     def facts(self) -> dict[str, object]:
         """Read the `json` member; empty without one. Raises PhotoError `bad_metadata`."""
@@ -115,4 +120,5 @@ class SampleNotes(NamedTuple):
             raise PhotoError("bad_metadata", f"the {kind} is a link or device inside the tar file")
         if member.size > _LONGEST_NOTE:
             raise PhotoError("bad_metadata", f"the {kind} is too long: {member.size} bytes")
-        return read_span(self.root, self.shard, member.offset, member.size)
+        known = self.read.get(member.offset)
+        return read_span(self.root, self.shard, member.offset, member.size) if known is None else known

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.pipelines.store.object_storage import ObjectStorage
+from faceloom.pipelines.store.store_path import Place, StorePath
+from faceloom.schemas.errors import PhotoError, SourceError, StorageError
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 from faceloom.schemas.source_spec import SourceSpec
+from faceloom.schemas.urls import url_of
 
 MOST_BYTES = 1 << 30
 """Largest size of a photo file in bytes. Reading a larger one could exhaust the memory."""
@@ -86,6 +89,16 @@ def full_path(path: str) -> Path:
     return Path(os.path.normpath(Path(path).expanduser().absolute()))
 
 
+def place_of(path: str) -> Place:
+    """The folder that a path or URL names; a path as by `full_path`.
+
+    Raises:
+        StorageError: the URL names no folder of a bucket of a known kind.
+    """
+    url = url_of(path)
+    return StorePath(ObjectStorage(url)) if url else full_path(path)
+
+
 def uri_filter(spec: SourceSpec) -> Callable[[str], bool] | None:
     """Return the test of a uri for `include` and `exclude`; None if all uris pass."""
     if not spec.include and not spec.exclude:
@@ -95,8 +108,10 @@ def uri_filter(spec: SourceSpec) -> Callable[[str], bool] | None:
     return lambda uri: include.match(uri) is not None and exclude.match(uri) is None
 
 
-def read_span(root: Path, file: str, offset: int = 0, length: int | None = None, *, uri: str = "") -> bytes:
+def read_span(root: Place, file: str, offset: int = 0, length: int | None = None, *, uri: str = "") -> bytes:
     """Return bytes of a file below a source's root: all of them, or `length` from `offset`.
+
+    Those of an object take one request.
 
     Raises:
         PhotoError: `vanished`, `unreadable` (also if the file ends early) or `too_many_bytes`; names the `uri`, or the
@@ -104,6 +119,8 @@ def read_span(root: Path, file: str, offset: int = 0, length: int | None = None,
         SourceError: the root is gone.
     """
     uri = uri or file
+    if isinstance(root, StorePath):
+        return _read_object(root / file, root, offset, length, uri)
     path = root / file
     try:
         with open_regular_file(path) as stream:
@@ -119,6 +136,58 @@ def read_span(root: Path, file: str, offset: int = 0, length: int | None = None,
     if length is not None and len(data) < length:
         raise PhotoError("unreadable", "the file ends before the photo does", where=uri)
     return data
+
+
+def _read_object(file: StorePath, root: StorePath, offset: int, length: int | None, uri: str) -> bytes:
+    if length is not None and length > MOST_BYTES:
+        raise PhotoError("too_many_bytes", "too long for a photo", where=uri, value=length)
+    try:
+        if length is None:
+            return file.storage.read_bytes(file.path, MOST_BYTES)
+        return file.storage.read_range(file.path, offset, length)
+    except StorageError as error:
+        if error.__cause__ is None and length is None:
+            raise PhotoError("too_many_bytes", "too long for a photo", where=uri) from error
+        if error.__cause__ is None:
+            raise PhotoError("unreadable", "the file ends before the photo does", where=uri) from error
+        raise stored_error(root, uri, error) from error.__cause__
+
+
+def stored_error(root: StorePath, uri: str, error: StorageError) -> PhotoError | SourceError:
+    """As `read_error`, for an error of a store; raise it from the error's cause."""
+    cause = error.__cause__
+    if isinstance(cause, FileNotFoundError):
+        return PhotoError("vanished", "listed before, but gone now", where=uri)
+    if isinstance(cause, OSError) and cause.errno == errno.ENODEV:
+        return SourceError(f"the folder of photos {error.what}", where=str(root), remedy=error.remedy)
+    return PhotoError("unreadable", f"cannot be read ({cause or error.what})", where=uri)
+
+
+@contextlib.contextmanager
+def photo_errors(root: Place, uri: str) -> Iterator[None]:
+    """Raise an error of the file that holds a photo as an error of the photo, or of the whole source."""
+    try:
+        yield
+    except StorageError as error:
+        assert isinstance(root, StorePath), "files of this machine raise OSError"
+        raise stored_error(root, uri, error) from error.__cause__
+    except OSError as error:
+        raise read_error(root, uri, error) from error
+
+
+def read_if_there(root: Place, file: str, uri: str) -> bytes | None:
+    """Return all bytes of a file beside a photo, None if there is none. Errors as `read_span`.
+
+    A link without a target is a file that cannot be read.
+    """
+    if not isinstance(root, StorePath):
+        return read_span(root, file, uri=uri) if lies_there(root / file) else None
+    try:
+        return read_span(root, file, uri=uri)
+    except PhotoError as error:
+        if error.code == "vanished":
+            return None
+        raise
 
 
 def lies_there(path: Path) -> bool:
@@ -141,7 +210,7 @@ def stamp_of_file(path: Path) -> str:
     return "0+0"
 
 
-def read_error(root: Path, uri: str, error: Exception) -> PhotoError | SourceError:
+def read_error(root: Place, uri: str, error: Exception) -> PhotoError | SourceError:
     """Return the error for a photo that cannot be read: vanished, unreadable, or the whole source is gone."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         return PhotoError("unreadable", f"cannot be read ({error})", where=uri)

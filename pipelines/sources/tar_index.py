@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import functools
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 
 from faceloom.pipelines.sources.tar_members import members
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending
+from faceloom.pipelines.store.read_at import one_at_a_time, version_of
+from faceloom.pipelines.store.store_path import Place
 
 _KEPT = 1024  # tar files; some 50 bytes a picture
 
@@ -30,14 +31,14 @@ class _Index(NamedTuple):
         return self.names[self.ends[number - 1] if number else 0 : self.ends[number]]
 
 
-def find_picture(path: Path, name: str) -> tuple[int, int] | None:
+def find_picture(path: Place, name: str) -> tuple[int, int] | None:
     """Return offset and length in bytes of the first picture with this name in a tar file; None without one.
 
     Raises:
-        OSError: the tar file cannot be read.
+        OSError, StorageError: the tar file cannot be read.
     """
-    found = path.stat()
-    index = _index(path, found.st_size, found.st_mtime_ns)
+    with one_at_a_time(path):
+        index = _index(path, *version_of(path))
     key, count = name.encode("utf-8", "surrogateescape"), len(index.ends)
     at = bisect.bisect_left(range(count), key, key=index.name)
     if at == count or index.name(at) != key:
@@ -46,8 +47,8 @@ def find_picture(path: Path, name: str) -> tuple[int, int] | None:
 
 
 @functools.lru_cache(maxsize=_KEPT)
-def _index(path: Path, size: int, mtime_ns: int) -> _Index:
-    # Size and time are arguments so that a changed tar file is listed again.
+def _index(path: Place, size: int, version: int | str) -> _Index:
+    # Size and version are arguments so that a changed tar file is listed again.
     found: dict[bytes, tuple[int, int]] = {}
     try:
         for member in members(path):

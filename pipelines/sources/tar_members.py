@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from faceloom.schemas.regular_files import open_regular_file
+from faceloom.pipelines.store.read_at import File, length_of, opened, read_at
+from faceloom.pipelines.store.store_path import Place
 
 _BLOCK = 512
 _WITHOUT_DATA = b"123456"  # links, devices, folders, pipes
@@ -31,60 +31,68 @@ class Member(NamedTuple):
     is_file: bool
 
 
-def members(path: Path) -> Iterator[Member]:
-    """Yield the members of an uncompressed tar file in order; folders are skipped.
+def members(path: Place) -> Iterator[Member]:
+    """Yield the members of an uncompressed tar file in order; folders are skipped. Errors as `members_of`.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError, StorageError: the file cannot be opened.
+    """
+    with opened(path) as file:
+        yield from members_of(file)
+
+
+def members_of(file: File) -> Iterator[Member]:
+    """As `members`, of an open file.
+
+    Raises:
+        OSError, StorageError: the file cannot be read.
         ValueError: the file is not a tar file, or is damaged or truncated; members yielded before are good.
     """
-    with open_regular_file(path) as stream:
-        file = stream.fileno()
-        end = os.fstat(file).st_size
-        position = 0
-        name, size = None, None  # from an extension header, for the member after it
-        while True:
-            header = os.pread(file, _BLOCK, position)
-            if not header and position:
-                return
-            if header == b"\0" * _BLOCK:
-                # The end mark; concatenated tar files continue after it.
-                position = _after_zeros(file, position, end)
-                continue
-            _check(header, position)
-            kind = header[156:157]
-            length = _number(header[124:136], position) if size is None or kind in b"xgLK" else size
-            data = position + _BLOCK
-            if kind in _WITHOUT_DATA:
-                position = data
+    end = length_of(file)
+    position = 0
+    name, size = None, None  # from an extension header, for the member after it
+    while True:
+        header = read_at(file, _BLOCK, position)
+        if not header and position:
+            return
+        if header == b"\0" * _BLOCK:
+            # The end mark; concatenated tar files continue after it.
+            position = _after_zeros(file, position, end)
+            continue
+        _check(header, position)
+        kind = header[156:157]
+        length = _number(header[124:136], position) if size is None or kind in b"xgLK" else size
+        data = position + _BLOCK
+        if kind in _WITHOUT_DATA:
+            position = data
+        else:
+            position = data + -(-length // _BLOCK) * _BLOCK
+            if data + length > end:
+                raise ValueError(f"truncated: the member at byte {data} ends after the end of the file")
+        if kind in b"xL":
+            if length > _LONGEST_EXTENSION:
+                raise ValueError(f"damaged at byte {data}: an extension header of {length} bytes")
+            content = read_at(file, length, data)
+            if kind == b"L":
+                name = _text(content)
             else:
-                position = data + -(-length // _BLOCK) * _BLOCK
-                if data + length > end:
-                    raise ValueError(f"truncated: the member at byte {data} ends after the end of the file")
-            if kind in b"xL":
-                if length > _LONGEST_EXTENSION:
-                    raise ValueError(f"damaged at byte {data}: an extension header of {length} bytes")
-                content = os.pread(file, length, data)
-                if kind == b"L":
-                    name = _text(content)
-                else:
-                    name, size = _extension(content, name, size)
-            elif kind not in b"gK":
-                full = name or _header_name(header)
-                if kind != b"5" and not full.endswith("/"):
-                    yield Member(full, data, length, kind in b"\x000\x377")
-                name, size = None, None
+                name, size = _extension(content, name, size)
+        elif kind not in b"gK":
+            full = name or _header_name(header)
+            if kind != b"5" and not full.endswith("/"):
+                yield Member(full, data, length, kind in b"\x000\x377")
+            name, size = None, None
 
 
-def _after_zeros(file: int, position: int, end: int) -> int:
+def _after_zeros(file: File, position: int, end: int) -> int:
     """The next block that is not all zeros, or the last that is not whole. Holes of a file are not read."""
     while position + _BLOCK <= end:
-        if hasattr(os, "SEEK_DATA"):
+        if isinstance(file, int) and hasattr(os, "SEEK_DATA"):
             try:
                 position = max(position, os.lseek(file, position, os.SEEK_DATA) // _BLOCK * _BLOCK)
             except OSError:  # nothing but a hole
                 break
-        chunk = os.pread(file, _CHUNK, position)
+        chunk = read_at(file, _CHUNK, position)
         if rest := chunk.lstrip(b"\0"):
             return position + (len(chunk) - len(rest)) // _BLOCK * _BLOCK
         position += len(chunk) // _BLOCK * _BLOCK

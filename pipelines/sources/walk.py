@@ -24,11 +24,11 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Found(NamedTuple):
-    """A file to read: uri with forward slashes, size in bytes, modification time in nanoseconds."""
+    """A file to read: uri with forward slashes, size in bytes, modification time in nanoseconds or ETag."""
 
     uri: str
     size: int
-    mtime_ns: int
+    version: int | str
 
 
 def safe_text(name: str) -> str:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
-from faceloom.pipelines.sources.shard_files import root_of, shard_files
-from faceloom.pipelines.sources.shard_sample import Members, SampleNotes, photo_of
-from faceloom.pipelines.sources.source import full_path, read_error, read_span, uri_filter
+from faceloom.pipelines.sources.shard_files import list_shards, shards_at
+from faceloom.pipelines.sources.shard_sample import NOTES, Members, SampleNotes, photo_of
+from faceloom.pipelines.sources.source import photo_errors, read_span, uri_filter
 from faceloom.pipelines.sources.tar_index import find_picture
-from faceloom.pipelines.sources.tar_members import Member, members
+from faceloom.pipelines.sources.tar_members import Member, members_of
 from faceloom.pipelines.sources.values import as_attributes, notices_of
 from faceloom.pipelines.sources.walk import Found, is_unsafe, scan_reject
+from faceloom.pipelines.store.read_at import File, opened, read_at, up_to_date, version_of
+from faceloom.pipelines.store.store_path import StorePath
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
 _JOINT = "::"
+_MOST_NOTES = 2**27
+"""Bytes of notes that are kept while a tar file in a store is listed; others are read by their range."""
 
 
 class WebDatasetShards:
@@ -28,8 +33,7 @@ class WebDatasetShards:
 
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
-        self.path = full_path(spec.path)
-        self.root = root_of(self.path)
+        self.root, self.pattern = shards_at(spec.path)
         self.name = spec.source_name
         self.notices: tuple[str, ...] = ()
 
@@ -37,7 +41,7 @@ class WebDatasetShards:
         """See `Source.scan`. One row per sample, and one per file that belongs to no sample."""
         left_out: Counter[str] = Counter()
         wanted = uri_filter(self.spec)
-        shards = sorted(shard_files(self.path, self.name), key=lambda row: row.uri + _JOINT)
+        shards = sorted(list_shards(self.root, self.pattern, self.name), key=lambda row: row.uri + _JOINT)
         if not any(isinstance(shard, Found) for shard in shards):
             raise SourceError(
                 "no tar file at this path", where=self.spec.path, remedy="Check the path, or the pattern's range"
@@ -54,26 +58,33 @@ class WebDatasetShards:
     def read(self, photo_uri: str) -> bytes:
         """See `Source.read`. The first read from a shard lists its members; later reads seek to the bytes."""
         shard, _, name = photo_uri.partition(_JOINT)
+        file = self.root / shard
         # A single tar file is the source itself.
-        root = self.path if self.path == self.root / shard else self.root
-        try:
-            place = find_picture(self.root / shard, name)
-        except OSError as error:
-            raise read_error(root, photo_uri, error) from error
-        if place is None:
-            raise PhotoError("vanished", "no longer in its tar file", where=photo_uri)
-        return read_span(self.root, shard, *place, uri=photo_uri)
+        with photo_errors(file if shard == self.pattern else self.root, photo_uri):
+            return up_to_date(file, partial(self._read, shard, name, photo_uri))
+
+    def _read(self, shard: str, name: str, uri: str) -> bytes:
+        file = self.root / shard
+        if (place := find_picture(file, name)) is None:
+            raise PhotoError("vanished", "no longer in its tar file", where=uri)
+        if isinstance(file, StorePath):
+            return file.storage.read_range(file.path, *place, str(version_of(file)[1]) or None)
+        return read_span(self.root, shard, *place, uri=uri)
 
     def _samples(self, shard: Found, left_out: Counter[str]) -> Iterator[Photo | Reject]:
         if _JOINT in shard.uri or is_unsafe(shard.uri):
             yield scan_reject(self.name, shard.uri, "bad_name", f"the name holds {_JOINT} or a control character")
             return
         samples: dict[str, Members] = {}
+        notes = _Notes()
         try:
-            for member in members(self.root / shard.uri):
-                code = _sort_in(member, samples)
-                if code:
-                    yield scan_reject(self.name, shard.uri + _JOINT + member.name, code)
+            with opened(self.root / shard.uri) as file:
+                for member in members_of(file):
+                    code = _sort_in(member, samples)
+                    if code:
+                        yield scan_reject(self.name, shard.uri + _JOINT + member.name, code)
+                    elif not isinstance(file, int):
+                        notes.keep(member, file)
         except (OSError, ValueError) as error:
             message = f"{error}; samples before it are used"
             yield scan_reject(self.name, shard.uri, "damaged_shard", message)
@@ -85,14 +96,13 @@ class WebDatasetShards:
             try:
                 photo = photo_of(sample)
                 uri = shard.uri + _JOINT + photo.name
-                yield self._photo(shard, uri, photo, sample, left_out)
+                yield self._photo(shard, uri, photo, SampleNotes(self.root, shard.uri, sample, notes), left_out)
             except PhotoError as error:
                 yield scan_reject(self.name, uri, error.code, error.what)
 
-    def _photo(self, shard: Found, uri: str, photo: Member, sample: Members, left_out: Counter[str]) -> Photo:
+    def _photo(self, shard: Found, uri: str, photo: Member, notes: SampleNotes, left_out: Counter[str]) -> Photo:
         if is_unsafe(uri):
             raise PhotoError("bad_name", "the name holds a control character or undecodable bytes")
-        notes = SampleNotes(self.root, shard.uri, sample)
         facts = notes.facts()
         given = facts.get("attributes")
         try:
@@ -109,8 +119,20 @@ class WebDatasetShards:
             attributes=attributes,
             landmarks=notes.landmarks(facts),
             size=photo.size,
-            stamp=f"{shard.mtime_ns}+{photo.offset}",
+            stamp=f"{shard.version}+{photo.offset}",
         )
+
+
+class _Notes(dict[int, bytes]):
+    """Notes of a tar file in a store, by offset: read in passing, because each would take a request later."""
+
+    left = _MOST_NOTES
+
+    def keep(self, member: Member, file: File) -> None:
+        kind = member.name.rpartition("/")[2].partition(".")[2].lower()
+        if kind in NOTES and member.is_file and member.size <= self.left:
+            self[member.offset] = read_at(file, member.size, member.offset)
+            self.left -= member.size
 
 
 def _sort_in(member: Member, samples: dict[str, Members]) -> str:

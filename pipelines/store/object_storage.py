@@ -107,7 +107,7 @@ class ObjectStorage(Storage):
 
     def fetch(self, path: str) -> Path:
         """A copy of an object on this machine, which is deleted when the process ends. Errors as `open`."""
-        copy = _copies() / sha256(repr((self.root, path, self.stamp(path))).encode()).hexdigest()
+        copy = copies_folder() / sha256(repr((self.root, path, self.stamp(path))).encode()).hexdigest()
         if not copy.exists():
             passing = copy.with_suffix(".new")
             with self.open(path) as stream, passing.open("wb") as file:
@@ -172,16 +172,22 @@ class ObjectStorage(Storage):
             self._refuse_long(path, found.meta["size"], most_bytes)
             return _exactly(bytes(found.bytes()), found.meta["size"])
 
-    def read_range(self, path: str, offset: int, length: int) -> bytes:
+    def read_range(self, path: str, offset: int, length: int, e_tag: str | None = None) -> bytes:
         """Exactly `length` bytes of an object from `offset`, with one request.
 
+        Args:
+            path: of the object.
+            offset: of the first byte.
+            length: number of bytes.
+            e_tag: of the version to read; None reads any.
+
         Raises:
-            StorageError: the object cannot be read, or is too short.
+            StorageError: the object cannot be read, is too short, or is another version.
         """
         if length > 0 and offset >= 0:
             try:
                 with object_errors("cannot be read", path):
-                    return _range(self._store, self._key(path), offset, length)
+                    return _range(self._store, self._key(path), offset, length, e_tag)
             except StorageError:
                 if offset + length <= self.size(path):
                     raise
@@ -368,7 +374,8 @@ def _exactly(data: bytes, length: int) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _copies() -> Path:
+def copies_folder() -> Path:
+    """A temporary folder of this process, for copies of objects."""
     folder = tempfile.mkdtemp(prefix="faceloom-")
     # `atexit` does not run in worker processes.
     util.Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)

@@ -23,6 +23,7 @@ from faceloom.pipelines.store.storage import Storage, is_partial
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.source_spec import is_pattern
 from faceloom.schemas.urls import url_of
 
 _MARK = {"what": "an output folder of faceloom", "format": 1}
@@ -41,7 +42,8 @@ def check_output(recipe: Recipe, out: str) -> None:
     for number, spec in enumerate(recipe.sources):
         # Path.is_dir raises on a name that is too long.
         place = url_of(spec.path) or str(Path(spec.path).expanduser().resolve())
-        if (url_of(place) or os.path.isdir(place)) and Storage(place).holds(out):  # noqa: PTH112
+        is_folder = not is_pattern(place) if url_of(place) else os.path.isdir(place)  # noqa: PTH112
+        if is_folder and Storage(place).holds(out):
             remedy = "Choose a folder outside the source"
             where = f"$.sources[{number}].path"
             raise RecipeError("the output folder lies inside this source", where=where, value=out, remedy=remedy)

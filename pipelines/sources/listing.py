@@ -1,0 +1,73 @@
+"""List the files below a folder of this machine or of an object store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from faceloom.pipelines.sources.other_formats import advice_on
+from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, is_unsafe, scan_reject, walk
+from faceloom.pipelines.store.object_storage import ObjectEntry
+from faceloom.pipelines.store.store_path import Place, StorePath
+from faceloom.schemas.errors import SourceError, StorageError
+from faceloom.schemas.photos import Reject
+
+
+def list_files(
+    root: Place,
+    source: str,
+    *,
+    wanted: Callable[[str], bool] | None = None,
+    endings: frozenset[str] = PICTURE_ENDINGS,
+    other: str = "not_a_picture",
+) -> Iterator[Found | Reject]:
+    """Yield every file below a folder, sorted by uri, as `Found` or as a reject of stage `scan`. See `walk`.
+
+    Objects are listed page by page; a store has no links, and no folder that cannot be listed.
+
+    Raises:
+        SourceError: the folder cannot be listed, or is a folder of a store without any object.
+    """
+    if not isinstance(root, StorePath):
+        yield from walk(root, source, wanted=wanted, endings=endings, other=other)
+        return
+    before, hidden = "", set[str]()
+    for entry in entries_of(root):
+        if entry.path < before:
+            remedy = "Directory buckets are one kind of these; copy the photos to another bucket"
+            raise SourceError("this store does not list objects in order", where=str(root), remedy=remedy)
+        before = entry.path
+        *folders, _ = entry.path.split("/")
+        if number := next((n for n, name in enumerate(folders, 1) if name.startswith(".")), 0):
+            if (folder := "/".join(folders[:number])) not in hidden:
+                hidden.add(folder)
+                yield scan_reject(source, folder, "hidden_folder")
+        elif wanted is None or wanted(entry.path):
+            yield _row(entry, source, endings, other)
+    if not before:
+        remedy = "Check the URL, and run the same command again"
+        raise SourceError("there are no objects in this folder", where=str(root), remedy=remedy)
+
+
+def entries_of(folder: StorePath) -> Iterator[ObjectEntry]:
+    """Yield all objects below a folder, in the order of the store.
+
+    Raises:
+        SourceError: they cannot be listed.
+    """
+    try:
+        yield from folder.folder().entries()
+    except StorageError as error:
+        raise SourceError(f"the folder of photos {error.what}", where=str(folder), remedy=error.remedy) from error
+
+
+def _row(entry: ObjectEntry, source: str, endings: frozenset[str], other: str) -> Found | Reject:
+    uri, name = entry.path, entry.path.rpartition("/")[2]
+    if name.startswith("._"):
+        return scan_reject(source, uri, "resource_fork")
+    if ending(name) not in endings:
+        return scan_reject(source, uri, other, advice_on(name))
+    if name.startswith("."):
+        return scan_reject(source, uri, "hidden_file")
+    if is_unsafe(uri):
+        return scan_reject(source, uri, "bad_name")
+    return Found(uri, entry.size, entry.e_tag) if entry.size else scan_reject(source, uri, "empty")
