@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import ModelFileError
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
+from faceloom.schemas.urls import url_of
 from faceloom.transforms.memory import require_memory
 
 LANDMARK_MODEL_VARIABLE = "FACELOOM_LANDMARK_MODEL"
@@ -30,15 +32,18 @@ def find_landmark_model(path: str | None = None) -> Path:
     """Find the file of dlib's 68-point landmark model.
 
     Args:
-        path: the file, if the recipe names one; else the environment variable FACELOOM_LANDMARK_MODEL; else the file
-            inside the installed package face_recognition_models, which is never imported (it needs the retired
+        path: the file or its URL, if the recipe names one; else the environment variable FACELOOM_LANDMARK_MODEL; else
+            the file inside the installed package face_recognition_models, which is never imported (it needs the retired
             pkg_resources).
 
     Raises:
         ModelFileError: there is no such file.
+        StorageError: its object store cannot be used.
     """
     for given, by in ((path, "the recipe"), (os.environ.get(LANDMARK_MODEL_VARIABLE), LANDMARK_MODEL_VARIABLE)):
         if given:
+            if url := url_of(given):
+                return _fetched_model(url, by)
             named = os.path.expanduser(given)  # noqa: PTH111 (that of pathlib fails without the home of a user)
             if os.path.isfile(named):  # noqa: PTH113 (that of pathlib fails with names that are too long)
                 return Path(named)
@@ -56,6 +61,15 @@ def find_landmark_model(path: str | None = None) -> Path:
         value=_FILE.name,
         remedy=f"Run: pip install {_PACKAGE}==0.3.0, or set {LANDMARK_MODEL_VARIABLE} to the file",
     )
+
+
+def _fetched_model(url: str, by: str) -> Path:
+    try:
+        return fetched(url, MOST_BYTES)
+    except (OSError, UnfitFileError) as error:
+        why, remedy = getattr(error, "strerror", None) or error, "Correct the URL"
+        what = f"the landmark model that {by} names cannot be read ({why})"
+        raise ModelFileError(what, value=url, remedy=remedy) from None
 
 
 def is_packaged_model(path: str | None) -> bool:
@@ -111,7 +125,8 @@ def check_landmark_model(path: str | None) -> None:
         load_predictor(find_landmark_model(path))
     except ModelFileError as error:
         place = "$.faces.landmark_model" if path else LANDMARK_MODEL_VARIABLE
-        where = f"{place}: {error.where}" if error.where else place
+        file = url_of(path or os.environ[LANDMARK_MODEL_VARIABLE]) or error.where
+        where = f"{place}: {file}" if error.where else place
         raise ModelFileError(error.what, where=where, value=error.value, remedy=error.remedy) from None
 
 

@@ -21,6 +21,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming
+from faceloom.pipelines.sources.source import expect
 from faceloom.pipelines.store.failures import note_failure
 from faceloom.pipelines.store.parquet_tables import read_planned, write_planned
 from faceloom.pipelines.store.paths import planned_faces, texture_block, texture_facts
@@ -158,6 +159,8 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
     sketches = [sketch(np.zeros((0, side, side, 3), np.uint8))]
     landmarks, names, failed = [], [], {}
     faces = read_planned(storage, planned_faces(task.name))
+    for source in dict.fromkeys(face.source for face in faces):
+        expect(context.source(source), [face.uri for face in faces if face.source == source])
     try:
         with storage.write(texture_block(task.name)) as stream:
             for face in faces:

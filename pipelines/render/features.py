@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Features, Recipe
 from faceloom.schemas.regular_files import UnfitFileError, check_regular
@@ -80,11 +81,13 @@ def features_digest(features: Features) -> str:
 
     Raises:
         RecipeError: it cannot be read.
+        StorageError: its object store cannot be used.
     """
     try:
-        status = Path(features.model).stat()
+        path = fetched(features.model, MOST_BYTES)
+        status = path.stat()
         check_regular(status, MOST_BYTES)
-        return _file_digest(features.model, status.st_size, status.st_mtime_ns)
+        return _file_digest(str(path), status.st_size, status.st_mtime_ns)
     except (OSError, UnfitFileError) as error:
         why, remedy = getattr(error, "strerror", None) or error, "Correct the path"
         raise RecipeError(f"cannot be read ({why})", where=WHERE, value=features.model, remedy=remedy) from None
@@ -123,7 +126,8 @@ def load_extractor(features: Features, sha256: str) -> Extractor:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of what makes such files; they are read all the same
-            network = torch.jit.load(features.model, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            file = str(fetched(features.model, MOST_BYTES))
+            network = torch.jit.load(file, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         text = " ".join(str(error).split())[:200]
         raise RecipeError("not a TorchScript file", where=WHERE, value=text, remedy=_REMEDY) from None

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import JsonValue
 
-from faceloom.models.checkpoint import BEST, check_weights, read_card
+from faceloom.models.checkpoint import BEST, CARD, check_weights, read_card
+from faceloom.pipelines.store.fetched import fetched_folder
 from faceloom.schemas.errors import CheckpointError, PhotoError, RecipeError
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.recipe import Align
+from faceloom.schemas.urls import url_of
 from faceloom.transforms.align import (
     arcface_matrix,
     eye_level_matrix,
@@ -32,18 +34,33 @@ if TYPE_CHECKING:
     from faceloom.models.predict import MaskPredictor
 
 
+def checkpoint_folder(checkpoint: str) -> Path:
+    """The folder of a run, on this machine: one that is named by URL is copied, the card and the best weights.
+
+    Raises:
+        CheckpointError: the URL names no run.
+        StorageError: its object store cannot be used.
+    """
+    try:
+        return fetched_folder(checkpoint, (CARD, BEST))
+    except OSError as error:
+        remedy = "Give the URL of a folder that holds card.json and best.safetensors, as `faceloom train` writes them"
+        what = f"cannot be read ({error.strerror})"
+        raise CheckpointError(what, where=str(error.filename), remedy=remedy) from None
+
+
 def checkpoint_digest(number: int, mask: AutoencoderMask) -> str:
     """Digest of the weights of a recipe's mask, from their card; the weights must exist.
 
     Raises:
         RecipeError: the folder is no checkpoint of faceloom, or its weights are missing or truncated.
     """
-    folder = Path(mask.checkpoint)
     try:
+        folder = checkpoint_folder(mask.checkpoint)
         card = read_card(folder)
         check_weights(folder, card, digest=False)
     except CheckpointError as error:
-        raise _of_recipe(number, error) from None
+        raise _of_recipe(number, mask, error) from None
     return card.files[BEST].sha256
 
 
@@ -57,22 +74,21 @@ def check_checkpoint(number: int, mask: AutoencoderMask) -> None:
         from faceloom.models.predict import MaskPredictor
         from faceloom.models.threads import one_thread
 
-        predictor = MaskPredictor.load(Path(mask.checkpoint), digest=True)
+        predictor = MaskPredictor.load(checkpoint_folder(mask.checkpoint), digest=True)
         with one_thread():
             predictor.predict(np.full((1, predictor.size, predictor.size, 3), 128, np.uint8))
     except CheckpointError as error:
-        raise _of_recipe(number, error) from None
+        raise _of_recipe(number, mask, error) from None
     except ImportError as error:
         remedy = "Run: pip install 'faceloom[torch]'"
         where = f"$.masks[{number}].kind"
         raise RecipeError("a learned mask needs PyTorch", where=where, value=error, remedy=remedy) from None
 
 
-def _of_recipe(number: int, error: CheckpointError) -> RecipeError:
+def _of_recipe(number: int, mask: AutoencoderMask, error: CheckpointError) -> RecipeError:
+    place = mask.checkpoint if url_of(mask.checkpoint) else error.where
     where = f"$.masks[{number}].checkpoint"
-    return RecipeError(
-        f"cannot be used: {error.where}: {error.what}", where=where, value=error.value, remedy=error.remedy
-    )
+    return RecipeError(f"cannot be used: {place}: {error.what}", where=where, value=error.value, remedy=error.remedy)
 
 
 @lru_cache(maxsize=4)
@@ -80,12 +96,12 @@ def load_predictor(checkpoint: str, weights: str) -> MaskPredictor:
     """The network of a checkpoint, loaded once per process; its pages are shared between processes.
 
     Args:
-        checkpoint: folder of the run.
+        checkpoint: folder of the run, or its URL. A copy is checked against its digest.
         weights: digest of its weights; another digest loads the network again.
     """
     from faceloom.models.predict import MaskPredictor
 
-    return MaskPredictor.load(Path(checkpoint), digest=False)
+    return MaskPredictor.load(checkpoint_folder(checkpoint), digest=url_of(checkpoint) is not None)
 
 
 def network_matrix(align: Align, working: Working, size: int) -> Matrix:

@@ -12,6 +12,7 @@ from faceloom.pipelines.analyse.model_files import (
     is_packaged_model,
 )
 from faceloom.pipelines.render.features import features_digest
+from faceloom.pipelines.render.learned_masks import checkpoint_folder
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.release import ModelUse
@@ -30,7 +31,7 @@ def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
     terms = LANDMARK_MODEL_TERMS if is_packaged_model(given) else ""
     uses = [ModelUse(role="landmarks", name=landmarks.name, sha256=file_digest(landmarks), licence=terms)]
     folders = dict.fromkeys(mask.checkpoint for mask in recipe.masks if isinstance(mask, AutoencoderMask))
-    for folder in map(Path, folders):
+    for folder in map(checkpoint_folder, folders):
         card = read_card(folder)
         licence = ", ".join(sorted(card.data.licences))
         trained = f"trained on photos with these licences: {licence}" if licence else ""

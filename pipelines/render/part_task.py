@@ -134,16 +134,26 @@ def _chunks(faces: list[PlannedFace]) -> Iterator[list[PlannedFace]]:
 def _read_photos(
     faces: list[PlannedFace], skip: frozenset[str], context: Context, watch: Stopwatch
 ) -> Iterator[PhotoToRender]:
-    for source in {face.source for face in faces}:
-        expect(context.source(source), [face.uri for face in faces if face.source == source])
+    _announce([one for planned in _chunks(faces) for one in (planned[0], *_others(planned))], context)
     for planned in _chunks(faces):
         first = planned[0]
         with watch.time("read"), naming(f"{first.source}/{first.uri}"):
             data = read_unchanged(context, first.source, first.uri, first.photo_sha256)
-            neighbours = [face.morph.other for face in planned if face.morph]
+            neighbours = _others(planned)
             others = {one.key: read_unchanged(context, one.source, one.uri, one.photo_sha256) for one in neighbours}
             photo = PhotoToRender(data, planned, read_labels(context, first), others, skip)
         yield photo
+
+
+def _others(faces: list[PlannedFace]) -> list[PlannedFace]:
+    """The neighbours that faces are mixed with."""
+    return [face.morph.other for face in faces if face.morph]
+
+
+def _announce(faces: list[PlannedFace], context: Context) -> None:
+    """Announce photos in the order in which they will be read."""
+    for source in dict.fromkeys(face.source for face in faces):
+        expect(context.source(source), [face.uri for face in faces if face.source == source])
 
 
 def _index_row(

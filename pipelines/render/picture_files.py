@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from faceloom.pipelines.recipe.yaml_text import parse_yaml
+from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import PictureMask
 from faceloom.schemas.plain_values import shown
@@ -33,13 +34,14 @@ def read_mask_file(number: int, key: str, path: str) -> bytes:
     Args:
         number: of the mask in the recipe, for messages.
         key: of the mask, likewise.
-        path: the file.
+        path: the file, or its URL.
 
     Raises:
         RecipeError: it cannot be read, is no regular file, or is longer than `MOST_BYTES`.
+        StorageError: its object store cannot be used.
     """
     try:
-        return read_regular_file(path, MOST_BYTES)
+        return read_regular_file(fetched(path, MOST_BYTES), MOST_BYTES)
     except (OSError, UnfitFileError) as error:
         why, where = getattr(error, "strerror", None) or error, f"$.masks[{number}].{key}"
         raise RecipeError(f"cannot be read ({why})", where=where, value=path, remedy="Correct the path") from None
