@@ -42,6 +42,16 @@ Landmarks = Annotated[bytes, AfterValidator(_of_68_points)]
 """68 (x, y) points as float32, or nothing."""
 
 
+def _of_five_points(data: bytes) -> bytes:
+    if len(data) not in (0, 40):
+        raise ValueError("five points have 40 bytes")
+    return data
+
+
+FivePoints = Annotated[bytes, AfterValidator(_of_five_points)]
+"""Five (x, y) points as float32, or nothing."""
+
+
 MOST_ITEMS = 500_000
 """Values of a document that becomes a model. pydantic lists all faults at once, some 20 µs and 1 kB for each."""
 

@@ -11,7 +11,7 @@ from itertools import chain, groupby
 from operator import eq
 from typing import Any, overload
 
-from faceloom.schemas.column_types import Count, Finite, Landmarks
+from faceloom.schemas.column_types import Count, Finite, FivePoints, Landmarks
 from faceloom.schemas.keys import face_key, morph_key, variant_key
 from faceloom.schemas.photos import Reject, Scalar
 
@@ -53,6 +53,8 @@ class PlannedFace:
         morph: the neighbour that is mixed into the face, if this is a morph. Identity, licence and consent are then
             those of both people, and attributes those in which both agree; the other fields are those of the face
             itself.
+        five: eyes, nose tip and mouth corners (5, 2) as float32 bytes, if the source gives these five points: then they
+            align the face. Empty without them.
     """
 
     source: str
@@ -72,6 +74,7 @@ class PlannedFace:
     place: int
     labels: str = ""
     morph: PlannedMorph | None = None
+    five: FivePoints = b""
 
     @property
     def key(self) -> str:

@@ -65,6 +65,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     "symlink_loop": RejectCode("the link leads to itself or to a folder already listed; not followed", _SCAN),
     "unreadable_directory": RejectCode("the folder cannot be listed; its files are missing", _SCAN),
     "missing_file": RejectCode("the table or the pattern of shards names a missing file", _SCAN),
+    "identity_conflict": RejectCode("one photo, or one face in it, is filed under several people", ("scan", "plan")),
     "duplicate_uri": RejectCode(
         "listed in an earlier row, a second member with the same key and ending, or a record number that came before",
         _SCAN,

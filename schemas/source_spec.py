@@ -59,11 +59,22 @@ class TableColumns(Model):
     """Names of the columns of a table. Other columns become attributes of the photo."""
 
     uri: _Text = Field(default="uri", description="path of the photo; the only column that a table must have")
-    identity: _Text = Field(default="identity", description="name of the person")
+    identity: _Text | None = Field(
+        default="identity", description="name of the person; `null` if no column names people"
+    )
     split: _Text = Field(default="split", description="the source's own split")
     landmarks: _Text = Field(
-        default="landmarks", description="68 pairs x, y in pixels of the upright photo; JSON in a CSV"
+        default="landmarks",
+        description="68 pairs x, y in pixels of the upright photo, or five: eyes, nose tip, mouth corners, from left "
+        "to right in the picture; JSON in a CSV",
     )
+    box: _Text = Field(
+        default="box", description="face box: left, top, right, bottom in pixels of the upright photo; JSON in a CSV"
+    )
+    left: _Text = Field(default="left", description="left edge of the face box; used if all four edges are there")
+    top: _Text = Field(default="top", description="top edge of the face box")
+    right: _Text = Field(default="right", description="right edge of the face box")
+    bottom: _Text = Field(default="bottom", description="bottom edge of the face box")
     attributes: _Text = Field(default="attributes", description="further attributes as an object; JSON in a CSV")
     licence: _Text = Field(default="licence", description="terms of use")
     consent: _Text = Field(default="consent", description="what the subject agreed to")

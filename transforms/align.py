@@ -34,7 +34,12 @@ MAX_OUTSIDE = 16
 
 
 def five_points(landmarks: Points) -> Points:
-    """Eye centres, nose tip and mouth corners (5, 2) from 68 landmarks; left and right as in the picture."""
+    """Eye centres, nose tip and mouth corners (5, 2) from 68 landmarks; left and right as in the picture.
+
+    Five points are returned as they are.
+    """
+    if len(landmarks) == 5:
+        return landmarks
     eyes = landmarks[36:48].reshape(2, 6, 2).mean(axis=1)
     return np.concatenate([eyes, landmarks[[30, 48, 54]]])
 
@@ -43,7 +48,7 @@ def arcface_matrix(landmarks: Points, size: int, *, width: int | None = None) ->
     """Five-point alignment of ArcFace, photo to crop.
 
     Args:
-        landmarks: (68, 2) in the photo.
+        landmarks: (68, 2) or (5, 2) in the photo.
         size: height of the crop; the 112 template is scaled by size / 112.
         width: width of the crop; `size` by default. The template stays centred, so width 96 at size 112 gives the
             published 96-wide variant (x - 8).
@@ -65,7 +70,7 @@ def eye_level_matrix(
     """Crop with both eye centres on one level (after Lee, JKIICE 26(8) 2022, who gives no crop geometry).
 
     Args:
-        landmarks: (68, 2) in the photo.
+        landmarks: (68, 2) or (5, 2) in the photo.
         size: side of a square crop, or (width, height).
         eye_distance: distance of the eye centres in crop widths.
         eye_midpoint: position of the point between the eyes, in crop widths and heights.

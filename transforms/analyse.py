@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,13 +21,13 @@ from faceloom.transforms.detect import (
     FaceBox,
     Select,
     box_for_aligned,
-    box_of_landmarks,
     coarse_to_fine,
     detect_at_scale,
     predict_landmarks,
 )
+from faceloom.transforms.given import Given, given_face, predict_from_five, predict_in_loose_box
 from faceloom.transforms.quality import FaceQuality, measure_face
-from faceloom.transforms.types import Grey, Landmarks
+from faceloom.transforms.types import Grey, Landmarks, Points
 
 ANALYSED_SIDE = 512
 """Photos are analysed at the smallest reduction that keeps their longest side at this many pixels or more."""
@@ -93,7 +93,8 @@ def analyse_photo(
     detector: Any,
     select: Select = "largest",
     assume: Literal["photo", "aligned"] = "photo",
-    given_landmarks: Landmarks | None = None,
+    given_landmarks: Points | None = None,
+    given: Sequence[Given] = (),
     max_pixels: int = MAX_PIXELS,
     timed: Timed = untimed,
 ) -> PhotoAnalysis:
@@ -102,10 +103,12 @@ def analyse_photo(
     Args:
         data: the file's bytes.
         predictor: dlib's 68-point shape predictor.
-        detector: dlib's frontal face detector; not used for aligned photos and given landmarks.
+        detector: dlib's frontal face detector; not used for aligned photos and given faces.
         select: which faces to keep, see `detect.coarse_to_fine`.
         assume: `aligned` for ArcFace crops, whose face box is known.
-        given_landmarks: float32 (68, 2) in pixels of the upright photo, used as they are.
+        given_landmarks: float32 (68, 2) or (5, 2) of the only face, in pixels of the upright photo. 68 points are used
+            as they are; five are where the search for 68 starts.
+        given: several faces, or faces with a box, in the order of the result; also used as they are.
         max_pixels: limit on the stored picture.
         timed: called with the name of each step (`decode`, `detect`, `landmarks`, `measure`), to time it.
 
@@ -122,7 +125,9 @@ def analyse_photo(
     reduction = analysis_reduction(width, height)
     grey = None
     if given_landmarks is not None:
-        boxes: tuple[FaceBox, ...] = (box_of_landmarks(given_landmarks),)
+        given = (given_face(None, given_landmarks),)
+    if given:
+        boxes: tuple[FaceBox, ...] = tuple(one.box for one in given)
     elif assume == "aligned":
         boxes = (box_for_aligned(width, height),)
     else:
@@ -133,7 +138,7 @@ def analyse_photo(
     if grey is None or needed < reduction:
         reduction = needed
         grey = decode(reduction)
-    faces = tuple(_face(grey, box, reduction, predictor, given_landmarks, timed) for box in boxes)
+    faces = tuple(_face(grey, one, reduction, predictor, timed) for one in given or map(Given, boxes))
     return PhotoAnalysis(header, width, height, faces)
 
 
@@ -166,12 +171,16 @@ def _reduction_for(face_width: float, reduction: int) -> int:
     return reduction
 
 
-def _face(grey: Grey, box: FaceBox, reduction: int, predictor: Any, given: Landmarks | None, timed: Timed) -> Face:
-    if given is None:
+def _face(grey: Grey, face: Given, reduction: int, predictor: Any, timed: Timed) -> Face:
+    if face.landmarks is None:
         with timed("landmarks"):
-            seen = predict_landmarks(grey, box.scaled(1 / reduction), predictor)
+            if face.five is not None:
+                seen = predict_from_five(grey, to_reduced_frame(face.five, reduction), predictor)
+            else:
+                predict = predict_in_loose_box if face.loose else predict_landmarks
+                seen = predict(grey, face.box.scaled(1 / reduction), predictor)
             landmarks = to_full_frame(seen, reduction)
     else:
-        seen, landmarks = to_reduced_frame(given, reduction), given
+        seen, landmarks = to_reduced_frame(face.landmarks, reduction), face.landmarks
     with timed("measure"):
-        return Face(box, landmarks, measure_face(grey, seen, reduction=reduction))
+        return Face(face.box, landmarks, measure_face(grey, seen, reduction=reduction))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.schemas.photos import Photo, Scalar
+from faceloom.schemas.keys import digest
+from faceloom.schemas.photos import GivenFace, Photo, Scalar
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +28,9 @@ def stamp_of(photo: Photo) -> str:
     parts = [photo.stamp]
     if photo.landmarks is not None:
         parts.append(hashlib.sha256(photo.landmarks).hexdigest()[:16])
+    if photo.faces:
+        places = [(face.box, face.landmarks and face.landmarks.hex()) for face in photo.faces]
+        parts.append(digest(places)[:16])
     if photo.labels:
         parts.append(hashlib.sha256(photo.labels.encode()).hexdigest()[:16])
     return "+".join(parts)
@@ -73,7 +77,7 @@ class PhotoTable(Sequence[Photo]):
             block = self.columns.slice(start, _BLOCK)
             values = [_plain(block.column(name)).to_pylist() for name in self.columns.column_names]
             for photo in map(Photo, *values):
-                yield _with_attributes(photo)
+                yield _parsed(photo)
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, PhotoTable) else NotImplemented
@@ -112,7 +116,8 @@ class PhotoTable(Sequence[Photo]):
         import pyarrow.compute as pc
 
         plain, labels = self.column("stamp"), self.column("labels")
-        unlike = pc.or_(pc.is_valid(self.column("landmarks")), pc.not_equal(labels.cast(pa.string()), ""))
+        placed = pc.or_(pc.is_valid(self.column("landmarks")), pc.is_valid(self.column("faces")))
+        unlike = pc.or_(placed, pc.not_equal(labels.cast(pa.string()), ""))
         if not (rows := np.flatnonzero(unlike.to_numpy(zero_copy_only=False))).size:
             return plain
         stamps = pa.array(map(stamp_of, self.take(rows)), pa.large_string())
@@ -129,9 +134,12 @@ def parse_attributes(text: str) -> tuple[tuple[str, Scalar], ...]:
     return tuple((name, value) for name, value in json.loads(text))
 
 
-def _with_attributes(photo: Any) -> Photo:
-    """A photo whose attributes are still JSON."""
+def _parsed(photo: Any) -> Photo:
+    """A photo whose attributes are still JSON, and whose faces are still mappings."""
     object.__setattr__(photo, "attributes", parse_attributes(photo.attributes) if photo.attributes != "[]" else ())
+    faces = tuple(GivenFace(**{**face, "attributes": parse_attributes(face["attributes"]),
+                               "box": face["box"] and tuple(face["box"])}) for face in photo.faces or ())  # fmt: skip
+    object.__setattr__(photo, "faces", faces)
     made: Photo = photo
     return made
 
@@ -140,7 +148,9 @@ def _schema() -> pa.Schema:
     import pyarrow as pa
 
     kinds: dict[str, Any] = {name: pa.dictionary(pa.int32(), pa.string()) for name in _REPEATED}
-    kinds |= {"landmarks": pa.large_binary(), "size": pa.int64()}
+    face = [("identity", pa.string()), ("attributes", pa.string()), ("box", pa.list_(pa.float64()))]
+    faces = pa.list_(pa.struct([*face, ("landmarks", pa.binary())]))
+    kinds |= {"landmarks": pa.large_binary(), "size": pa.int64(), "faces": faces}
     return pa.schema([(name, kinds.get(name, pa.large_string())) for name in Photo.__dataclass_fields__])
 
 
@@ -149,7 +159,18 @@ def _record_batch(photos: Sequence[Photo], schema: pa.Schema) -> pa.RecordBatch:
 
     values = {name: [getattr(photo, name) for photo in photos] for name in schema.names}
     values["attributes"] = [json.dumps(photo.attributes) if photo.attributes else "[]" for photo in photos]
+    values["faces"] = [[_plain_face(face) for face in photo.faces] or None for photo in photos]
     return pa.record_batch([pa.array(values[name], schema.field(name).type) for name in schema.names], schema=schema)
+
+
+def _plain_face(face: GivenFace) -> dict[str, Any]:
+    box = None if face.box is None else list(face.box)
+    return {
+        "identity": face.identity,
+        "attributes": json.dumps(face.attributes),
+        "box": box,
+        "landmarks": face.landmarks,
+    }
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -32,6 +32,9 @@ from faceloom.schemas.recipe import Faces
 from faceloom.schemas.versions import ANALYSER
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
 from faceloom.transforms.decode import read_header
+from faceloom.transforms.detect import FaceBox
+from faceloom.transforms.given import given_face
+from faceloom.transforms.types import Points
 
 TASK_PHOTOS = 100
 RETRY_CODES = {"vanished", "unreadable"}
@@ -133,7 +136,7 @@ def _known_copy(sha256: str, task: AnalyseTask, context: Context) -> AnalysedPho
 def _analyse_one(
     photo: Photo, task: AnalyseTask, same: Mapping[str, AnalysedPhoto], context: Context, watch: Stopwatch
 ) -> AnalysedPhoto:
-    given = photo.landmarks is not None
+    given = photo.landmarks is not None or bool(photo.faces)
     row = AnalysedPhoto(photo.photo_id, photo.size, stamp_of(photo), "", 0, 0, 1, (), given=given)
     limit = context.recipe.faces.max_pixels
     try:
@@ -183,7 +186,6 @@ def _predictor(path: str | None) -> Any:
 
 
 def _analyse(data: bytes, photo: Photo, faces: Faces, watch: Stopwatch) -> PhotoAnalysis:
-    given = None if photo.landmarks is None else np.frombuffer(photo.landmarks, np.float32).reshape(68, 2)
     return analyse_photo(
         data,
         select=faces.select,
@@ -191,6 +193,11 @@ def _analyse(data: bytes, photo: Photo, faces: Faces, watch: Stopwatch) -> Photo
         predictor=_predictor(faces.landmark_model),
         detector=load_detector(),
         max_pixels=faces.max_pixels,
-        given_landmarks=given,
+        given_landmarks=_points(photo.landmarks),
+        given=[given_face(face.box and FaceBox(*face.box), _points(face.landmarks)) for face in photo.faces],
         timed=watch.time,
     )
+
+
+def _points(landmarks: bytes | None) -> Points | None:
+    return None if landmarks is None else np.frombuffer(landmarks, np.float32).reshape(-1, 2)

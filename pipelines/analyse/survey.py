@@ -19,6 +19,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.run_tasks import run_tasks
 from faceloom.pipelines.run.runners import Workers, here
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.sources.person_names import PersonNames
 from faceloom.pipelines.sources.registry import kind_of
 from faceloom.pipelines.sources.source import notices_of_scan
 from faceloom.schemas.errors import SourceError, StorageError
@@ -103,11 +104,14 @@ def scan_photos(context: Context, rejects: list[Reject], notices: list[str], wat
     labelled = context.recipe.guide is not None
     listed = 0
     for spec in context.recipe.sources:
-        source, before, people = context.source(spec.source_name), listed, set()
+        source, before, people = context.source(spec.source_name), listed, set[str | None]()
+        names = PersonNames()
         for row in source.scan():
             if isinstance(row, Photo):
                 listed += 1
-                people.add(row.identity)
+                if (identity := names.of(row.identity)) != row.identity:
+                    row = replace(row, identity=identity)
+                people |= row.names if row.faces else {identity}
                 # Labels that the recipe does not need are not read.
                 yield row if labelled or not row.labels else replace(row, labels="")
             else:
@@ -116,6 +120,7 @@ def scan_photos(context: Context, rejects: list[Reject], notices: list[str], wat
                 watcher.done(listed + len(rejects))
         watcher.note(source_summary(spec.source_name, kind_of(source), listed - before, len(people - {None})))
         notices += notices_of_scan(source)
+        notices += (f"source {spec.source_name}: {notice}" for notice in names.notices())
 
 
 def source_summary(name: str, kind: str, photos: int, people: int) -> str:

@@ -18,7 +18,7 @@ _MOST_LETTERS = 100
 def count_misses(photos: Sequence[Photo], rejects: Sequence[Reject]) -> tuple[GroupMisses, ...]:
     """Count missed photos by attribute and value, sorted by both.
 
-    Photos with landmarks of their own are left out, since no detector looks at them.
+    Photos with landmarks or face boxes of their own are left out, since no detector looks at them.
 
     Args:
         photos: as the sources list them.
@@ -33,7 +33,7 @@ def count_misses(photos: Sequence[Photo], rejects: Sequence[Reject]) -> tuple[Gr
     groups: dict[str, dict[Scalar, Counter[bool]]] = {}
     crowded: set[str] = set()
     for photo in photos:
-        if photo.landmarks is not None:
+        if photo.landmarks is not None or photo.faces:
             continue
         is_missed = (photo.source, photo.uri) in missed
         for name, value in photo.attributes:

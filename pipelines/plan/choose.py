@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.analyse.analysis import Analysis
-from faceloom.pipelines.analyse.photo_table import parse_attributes
 from faceloom.pipelines.plan.draw_masks import draw_all_masks
+from faceloom.pipelines.plan.named_faces import NamedFaces, named_faces, shared_photos
 from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceTable, Ints, PlannedFaces
-from faceloom.pipelines.plan.splits import assign_splits, empty_splits
+from faceloom.pipelines.plan.splits import assign_splits, empty_splits, lopsided_splits
+from faceloom.pipelines.sources.table_faces import shown_names
 from faceloom.schemas.faces import UNREADABLE
 from faceloom.schemas.keys import PHOTO_BITS, digest, face_key, position
 from faceloom.schemas.masks import serves_without_landmarks
@@ -34,7 +35,7 @@ class ChosenFaces:
     Attributes:
         recall: by split, the measured share of true neighbours that an index found; empty for an exact search.
         neighbours: paths of the neighbour tables in the output; empty without morphs.
-        warnings: of splits without faces.
+        warnings: of splits without faces, and of splits that chains of people who share photos make lopsided.
     """
 
     faces: Sequence[PlannedFace]
@@ -55,14 +56,15 @@ def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
         The chosen faces in the order of the plan; they do not depend on the order of the photos.
     """
     rejects: list[Reject] = []
+    named = named_faces(analysed.photos)
     photos = _without_copies(recipe, analysed, _usable(recipe, analysed, rejects), rejects)
-    photo, number, row = _selected(recipe, analysed, photos)
+    photo, number, row = _selected(recipe, analysed, photos, named)
     photo, number, row = _large_enough(recipe, analysed, photo, number, row, rejects)
-    sides, names, groups = _sides_and_groups(recipe, analysed, photo[_begins(photo)], rejects)
-    faces = _in_order(recipe, analysed, photo, number, row, sides, names, groups)
+    sides, names, groups, lopsided = _sides_and_groups(recipe, analysed, photo[_begins(photo)], named, rejects)
+    faces = _in_order(recipe, analysed, photo, number, row, sides, names, groups, named)
     full = [split for split, _ in faces.by_split()]
     empty = empty_splits(recipe.split, len(faces), faces.people, full)
-    return ChosenFaces(faces, tuple(rejects), warnings=empty)
+    return ChosenFaces(faces, tuple(rejects), warnings=(*empty, *lopsided))
 
 
 def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
@@ -98,7 +100,7 @@ def _named(analysed: Analysis, which: npt.NDArray[np.bool_]) -> Iterator[tuple[t
 
 
 def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: list[Reject]) -> Ints:
-    """Of photos with the same bytes keep the first one.
+    """Of photos with the same bytes keep the first one, or none if they are filed under different people.
 
     Those with a split come first, then those with an identity, then those with labels if there is a guide. Identity
     counts more than labels: it keeps a person in one split.
@@ -106,10 +108,10 @@ def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: l
     by_source = recipe.split.by == "source"
     codes, texts = analysed.texts("labels")
 
-    def rank(one: tuple[Photo, int]) -> tuple[bool | str, ...]:
+    def rank(one: tuple[Photo, int]) -> tuple[bool | int | str, ...]:
         photo, at = one
         no_labels = recipe.guide is not None and not texts[codes[at]]
-        return by_source and photo.split is None, photo.identity is None, no_labels, photo.source, photo.uri
+        return by_source and photo.split is None, -len(photo.names), no_labels, photo.source, photo.uri
 
     heads = analysed.heads[photos]
     ascending = np.sort(heads)
@@ -121,6 +123,13 @@ def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: l
     dropped = []
     for found in copies.values():
         (first, _), *others = sorted(found, key=rank)
+        if people := _conflict([photo for photo, _ in found]):
+            places = sorted(photo.photo_id for photo, _ in found if photo.names)
+            message = f"the same photo is filed under {people}: {shown_names(places, 3)}"
+            for photo, at in found:
+                rejects.append(Reject("plan", photo.source, photo.uri, "identity_conflict", message))
+                dropped.append(at)
+            continue
         for photo, at in others:
             message = f"the same bytes as {first.photo_id}, which is used"
             rejects.append(Reject("plan", photo.source, photo.uri, "duplicate_photo", message))
@@ -128,16 +137,29 @@ def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: l
     return photos[~np.isin(photos, dropped)] if dropped else photos
 
 
-def _selected(recipe: Recipe, analysed: Analysis, photos: Ints) -> tuple[Ints, Ints, Ints]:
-    """The faces that the recipe selects: their photo, number in the photo, and row, -1 for a whole photo."""
+def _conflict(copies: Sequence[Photo]) -> str:
+    """The people, if copies of one photo are filed under different ones; empty if one copy names all who are named."""
+    stated = [photo.names for photo in copies]
+    people = frozenset[str]().union(*stated)
+    return "" if people in stated else shown_names(sorted(people))
+
+
+def _selected(recipe: Recipe, analysed: Analysis, photos: Ints, named: NamedFaces) -> tuple[Ints, Ints, Ints]:
+    """The faces that the recipe selects: their photo, number in the photo, and row, -1 for a whole photo.
+
+    Faces that the source places are all selected.
+    """
     counts, first = analysed.faces[photos], analysed.first[photos]
-    if recipe.faces.select == "all":
-        each = np.maximum(counts, 1)
+    every = np.full(len(photos), recipe.faces.select == "all") | (named.counts[photos] > 0)
+    if every.any():
+        each = np.where(every, np.maximum(counts, 1), 1)
         number = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
         photos, counts, first = np.repeat(photos, each), np.repeat(counts, each), np.repeat(first, each)
+        every = np.repeat(every, each)
     else:
         number = np.zeros(len(photos), np.int64)
-        for at in np.flatnonzero(counts > 1).tolist():
+    if recipe.faces.select != "all":
+        for at in np.flatnonzero((counts > 1) & ~every).tolist():
             boxes = analysed.box[first[at] : first[at] + counts[at]].tolist()
             if recipe.faces.select == "largest":
                 number[at] = max(range(len(boxes)), key=lambda face: boxes[face][2] - boxes[face][0])
@@ -175,12 +197,13 @@ def _begins(photo: Ints) -> npt.NDArray[np.bool_]:
 
 
 def _sides_and_groups(
-    recipe: Recipe, analysed: Analysis, photos: Ints, rejects: list[Reject]
-) -> tuple[Ints, list[str], npt.NDArray[np.uint32]]:
-    """The split of each photo as a number in a list of names, -1 if it has none; the list; and the upper bits of each
-    photo's place in the prefix tree.
+    recipe: Recipe, analysed: Analysis, photos: Ints, named: NamedFaces, rejects: list[Reject]
+) -> tuple[Ints, list[str], npt.NDArray[np.uint32], tuple[str, ...]]:
+    """The split of each photo as a number in a list of names, -1 if it has none; the list; the upper bits of each
+    photo's place in the prefix tree; warnings.
 
-    The unit that a split does not divide is the person, or the photo if it has no identity.
+    The unit that a split does not divide is the person with all who share a photo with them, through chains of photos
+    too, or the photo if it has no identity.
     """
     import pyarrow as pa
 
@@ -199,9 +222,17 @@ def _sides_and_groups(
 
     count = len(names) + int(np.count_nonzero(unnamed))
     bits = np.fromiter((position(group, "0") >> PHOTO_BITS for group in groups()), np.uint32, count)[person]
+    warnings: tuple[str, ...] = ()
     if recipe.split.by == "identity":
-        draws, splits = _numbered(assign_splits(recipe.split, recipe.seed, ((group, "", None) for group in groups())))
+        linked = shared_photos(named)
+        all_draws = assign_splits(recipe.split, recipe.seed, ((linked.get(one, one), "", None) for one in groups()))
+        draws, splits = _numbered(all_draws)
         sides = draws[person]
+        if linked:
+            apart = assign_splits(recipe.split, recipe.seed, ((group, "", None) for group in groups()))
+            warnings = lopsided_splits(
+                recipe.split, np.bincount(person, minlength=count).tolist(), all_draws, apart, linked
+            )
     elif recipe.split.by == "source":
         sides = table.column("split").indices.fill_null(-1).to_numpy()[photos]
         splits = table.column("split").dictionary.to_pylist()
@@ -213,7 +244,7 @@ def _sides_and_groups(
     for photo, _ in _named(analysed, _marked(len(table), photos[sides < 0])):
         message = "the recipe has `split: {by: source}`, and the source gives no split for this photo"
         rejects.append(Reject("plan", *photo, "no_split", message))
-    return sides, splits, bits
+    return sides, splits, bits, warnings
 
 
 def _numbered(values: Sequence[str | None]) -> tuple[Ints, list[str]]:
@@ -231,7 +262,7 @@ def _marked(count: int, rows: Ints) -> npt.NDArray[np.bool_]:
 
 def _in_order(
     recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, sides: Ints,
-    names: list[str], groups: npt.NDArray[np.uint32],
+    names: list[str], groups: npt.NDArray[np.uint32], named: NamedFaces,
 ) -> PlannedFaces:  # fmt: skip
     """The faces in the order of the plan: by split, place, photo and key."""
     used = np.unique(sides)
@@ -247,22 +278,30 @@ def _in_order(
     identity = analysed.photos.column("identity").indices.fill_null(OF_PHOTO).to_numpy()[photo]
     # In a photo of several people the source's identity fits one of them at most, and it is unknown which one.
     identity = np.where(alone, identity, OF_FACE).astype(np.int32)
+    attribute = analysed.photos.column("attributes").indices.to_numpy()[photo]
+    five = named.five_of_photo[photo]
+    if len(named.identity):
+        placed = np.flatnonzero(named.counts[photo] > 0)
+        face = named.first[photo[placed]] + number[placed]
+        nameless = np.where(named.counts[photo[placed]] > 1, OF_FACE, OF_PHOTO)
+        identity[placed] = np.where(named.identity[face] >= 0, named.identity[face], nameless)
+        attribute, five = attribute.copy(), five.copy()
+        attribute[placed], five[placed] = named.attribute[face], named.five_of_face[face]
     group = groups[of_photo]
     order = _sorted(analysed, photo, number, split, group)
-    photo, number, row, identity, split, group = (
+    photo, number, row, identity, split, group, attribute, five = (
         values[order].astype(values.dtype if values.dtype == np.uint32 else np.int32)
-        for values in (photo, number, row, identity, split, group)
+        for values in (photo, number, row, identity, split, group, attribute, five)
     )
     has = row >= 0
     has[has] = ~analysed.bare[row[has]]
     point = np.where(has, np.cumsum(has) - 1, -1).astype(np.int32)
     masks = draw_all_masks(recipe, analysed.heads[photo], number, has)
-    attributes = [parse_attributes(text) for text in analysed.photos.column("attributes").dictionary.to_pylist()]
     landmarks = analysed.landmarks.in_order(row[has])
     return PlannedFaces(
         FaceTable(
-            analysed, photo, number, row, identity, split, group, point, masks, landmarks, splits, attributes,
-            recipe.guide is not None,
+            analysed, photo, number, row, identity, split, group, point, attribute, five, masks, landmarks, splits,
+            named.names, named.attributes, named.five, recipe.guide is not None,
         )
     )  # fmt: skip
 

@@ -55,6 +55,7 @@ def sample_inputs(face: PlannedFace, settings: str, mask_digests: Sequence[str])
         *(face.licence, face.consent, face.attributes),
         *(face.width, face.height, face.landmarks.hex(), face.box),
         *(face.labels, None if face.morph is None else _morph_record(face.morph)),
+        *([face.five.hex()] if face.five else []),
     )
     masks: Sequence[str | None] = [mask_digests[number] for number in face.masks] or [None]
     return [digest(of_face, variant, mask)[:_LETTERS] for variant, mask in enumerate(masks)]
@@ -78,12 +79,12 @@ def _of_columns(faces: PlannedFaces, settings: str, mask_digests: Sequence[str])
     splits, begin = [to_json(split) for split in table.splits], to_json([settings])[:-1]
     for (
         source, uri, sha, number, identity, split, licence, consent, attribute, width, height, landmarks,
-        left, top, right, bottom, label,
+        left, top, right, bottom, label, five,
     ), ends in zip(table.values(faces.slice), _ends(faces, mask_digests), strict=True):  # fmt: skip
         of_face = _sha256(
             f'{begin},{quoted[source]},{to_json(uri)},"{sha}",{number},{to_json(identity)},{splits[split]},'
             f'{quoted[licence]},{quoted[consent]},{attributes[attribute]},{width},{height},"{landmarks.hex()}",'
-            f"[{left!r},{top!r},{right!r},{bottom!r}],{labels[label]},null]"
+            f"[{left!r},{top!r},{right!r},{bottom!r}],{labels[label]},null" + (f',"{five.hex()}"]' if five else "]")
         )
         yield [_sha256(f'["{of_face}{end}')[:_LETTERS] for end in ends]
 
@@ -135,4 +136,4 @@ def _morph_record(morph: PlannedMorph) -> dict[str, Any]:
         "texture_distance": morph.texture_distance,
         "shape_weight": morph.shape_weight,
         "texture_weight": morph.texture_weight,
-    }
+    } | ({"five": other.five.hex()} if other.five else {})

@@ -31,12 +31,14 @@ class FaceTable:
         analysed: the photos and their analysis.
         photo: number of the face's photo among all. number: of the face in its photo. row: of the face in `analysed`,
             -1 for a whole photo.
-        identity: number of the name in `photos`, `OF_PHOTO` or `OF_FACE`.
+        identity: number of the name in `names`, `OF_PHOTO` or `OF_FACE`.
         split: number of the split in `splits`.
         group: upper bits of the place in the prefix tree.
         point: number of the landmarks in `landmarks`, -1 without them.
+        attribute: number of the attributes in `attributes`.
+        five: number of the five points in `fives`, -1 without them.
         masks: number of the mask of each variant, (F, variants); -1 if the face wears none.
-        attributes: for each value of the photos' column `attributes`.
+        names, fives: pyarrow arrays.
         labelled: whether the plan names label files.
     """
 
@@ -48,10 +50,14 @@ class FaceTable:
     split: Ints
     group: npt.NDArray[np.uint32]
     point: Ints
+    attribute: Ints
+    five: Ints
     masks: Ints
     landmarks: RecordFile
     splits: Sequence[str]
+    names: Any
     attributes: Sequence[tuple[tuple[str, Scalar], ...]]
+    fives: Any
     labelled: bool
 
     def make(self, at: slice) -> list[PlannedFace]:
@@ -61,11 +67,11 @@ class FaceTable:
             PlannedFace(
                 source, uri, sha, number, identity, self.splits[split], licence, consent, self.attributes[attribute],
                 wide, high, landmarks, (left, top, right, bottom), tuple(masks) if masks[:1] != [-1] else (), place,
-                labels[label] if self.labelled else "",
+                labels[label] if self.labelled else "", None, five,
             )
             for (
                 source, uri, sha, number, identity, split, licence, consent, attribute, wide, high, landmarks,
-                left, top, right, bottom, label,
+                left, top, right, bottom, label, five,
             ), masks, place in zip(self.values(at), self.masks[at].tolist(), list(_Places(self, at)), strict=True)
         ]  # fmt: skip
 
@@ -86,8 +92,8 @@ class FaceTable:
         shas = [sha.hex() for sha in _bytes(self.analysed.sha256[photo])]
         return zip(
             source, uri, shas, self.number[at].tolist(), self._identities(at, shas), self.split[at].tolist(), licence,
-            consent, photos.column("attributes").indices.take(taken).to_pylist(), width.tolist(), height.tolist(),
-            self._landmarks(at), *box.T.tolist(), self.analysed.texts("labels")[0][photo].tolist(), strict=True,
+            consent, self.attribute[at].tolist(), width.tolist(), height.tolist(), self._landmarks(at), *box.T.tolist(),
+            self.analysed.texts("labels")[0][photo].tolist(), self._fives(at), strict=True,
         )  # fmt: skip
 
     def columns(self, at: slice) -> dict[str, Any]:
@@ -98,7 +104,7 @@ class FaceTable:
         width, height, box = self._sizes(at)
         column, taken = analysed.photos.column, pa.array(photo)
         shas, numbers = [sha.hex() for sha in _bytes(analysed.sha256[photo])], self.number[at]
-        attributes, which = np.unique(column("attributes").indices.to_numpy()[photo], return_inverse=True)
+        attributes, which = np.unique(self.attribute[at], return_inverse=True)
         as_json = [json.dumps(self.attributes[one]) for one in attributes.tolist()]
         codes, labels = analysed.texts("labels")
         groups, masks = self.group[at].tolist(), self.masks[at].tolist()
@@ -119,6 +125,7 @@ class FaceTable:
             ],
             "labels": [labels[label] if self.labelled else "" for label in codes[photo].tolist()],
             "morph": pa.nulls(len(photo)),
+            "five": self._fives(at),
         }
 
     def _sizes(self, at: slice) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
@@ -132,13 +139,19 @@ class FaceTable:
     def _identities(self, at: slice, shas: list[str]) -> Iterator[str]:
         import pyarrow as pa
 
-        codes, names = self.identity[at], self.analysed.photos.column("identity").dictionary
-        named = iter(names.take(pa.array(codes[codes >= 0])).to_pylist())
+        codes = self.identity[at]
+        named = iter(self.names.take(pa.array(codes[codes >= 0])).to_pylist())
         for code, sha, number in zip(codes.tolist(), shas, self.number[at].tolist(), strict=True):
             if code >= 0:
                 yield next(named)
             else:
                 yield f"photo-{sha[:16]}" if code == OF_PHOTO else f"photo-{sha[:16]}-f{number:02d}"
+
+    def _fives(self, at: slice) -> list[bytes]:
+        numbers = self.five[at]
+        if not np.any(numbers >= 0):
+            return [b""] * len(numbers)
+        return [self.fives[one].as_py() if one >= 0 else b"" for one in numbers.tolist()]
 
     def _landmarks(self, at: slice) -> Iterator[bytes]:
         points = self.point[at]
@@ -249,13 +262,11 @@ class PlannedFaces(FaceRows):
         return PlannedFaces(self.table, self.start, end)
 
     def attribute_counts(self) -> npt.NDArray[np.integer]:
-        """Number of faces for each value of the photos' column `attributes`."""
-        column = self.table.analysed.photos.column("attributes")
-        codes = column.indices.to_numpy()[self.table.photo[self.slice]]
-        return np.bincount(codes, minlength=len(column.dictionary))
+        """Number of faces for each of the table's `attributes`."""
+        return np.bincount(self.table.attribute[self.slice], minlength=len(self.table.attributes))
 
     def with_attributes(self, attributes: Sequence[tuple[tuple[str, Scalar], ...]]) -> PlannedFaces:
-        """The same faces with other attributes, a tuple for each value of the photos' column `attributes`."""
+        """The same faces with other attributes, a tuple for each of the table's `attributes`."""
         return PlannedFaces(replace(self.table, attributes=attributes), self.start, self.stop)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from faceloom.schemas.keys import digest, unit_interval
 from faceloom.schemas.recipe import Split
+
+LOPSIDED = 0.1
+"""A split is lopsided if its share of the photos differs by more than this from the recipe's."""
 
 
 def assign_splits(split: Split, seed: int, photos: Iterable[tuple[str, str, str | None]]) -> list[str | None]:
@@ -39,6 +43,46 @@ def assign_splits(split: Split, seed: int, photos: Iterable[tuple[str, str, str 
         for rank, index in enumerate(order):
             result[index] = "train" if rank < train else "test"
     return result
+
+
+def lopsided_splits(
+    split: Split,
+    photos: Sequence[int],
+    together: Sequence[str | None],
+    apart: Sequence[str | None],
+    linked: Mapping[str, str],
+) -> tuple[str, ...]:
+    """Warn of splits whose size is far from the recipe's, because people who share photos share a split.
+
+    Args:
+        split: the recipe's `split`, by identity.
+        photos: number of photos of each group.
+        together: the split of each group.
+        apart: the split that each group would have alone.
+        linked: the chain of each person who shares a photo, by name.
+    """
+    total = max(1, sum(photos))
+    sizes, alone = (_sizes(sides, photos) for sides in (together, apart))
+    off = [
+        f"{name} has {sizes[name] / total:.0%} of the photos instead of {share:.0%}"
+        for name, share in split.shares.items()
+        if abs(sizes[name] / total - share) > max(LOPSIDED, abs(alone[name] / total - share))
+    ]
+    if not off:
+        return ()
+    (_, people), *_ = Counter(linked.values()).most_common(1)
+    what = (
+        f"people who share a photo are in one split, also through chains of photos; the longest has {people:,} people"
+    )
+    remedy = "Another `seed` may help, or leaving out photos of many people"
+    return (f"{what}. So {', '.join(off)}. {remedy}",)
+
+
+def _sizes(sides: Sequence[str | None], photos: Sequence[int]) -> Counter[str | None]:
+    sizes: Counter[str | None] = Counter()
+    for side, count in zip(sides, photos, strict=True):
+        sizes[side] += count
+    return sizes
 
 
 def _by_share(split: Split, draw: float) -> str:

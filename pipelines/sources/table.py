@@ -10,11 +10,13 @@ from pathlib import Path
 
 from faceloom.pipelines.sources.source import full_path, read_span, uri_filter
 from faceloom.pipelines.sources.table_cells import UNREADABLE
-from faceloom.pipelines.sources.table_columns import choose_columns
+from faceloom.pipelines.sources.table_columns import EDGES, choose_columns
+from faceloom.pipelines.sources.table_faces import RowOfPhoto, join_rows
 from faceloom.pipelines.sources.table_file import Row, load_schema, load_table
 from faceloom.pipelines.sources.values import (
     MOST_ATTRIBUTES,
     as_attributes,
+    as_box,
     as_landmarks,
     as_object,
     as_role,
@@ -24,16 +26,17 @@ from faceloom.pipelines.sources.values import (
 )
 from faceloom.pipelines.sources.walk import ending, is_unsafe, scan_reject
 from faceloom.schemas.errors import PhotoError, SourceError
-from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.photos import GivenFace, Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
 
 class Table:
     """Photos that a CSV or Parquet file lists, by paths below a root folder.
 
-    The column `uri` is required; `identity`, `split`, `landmarks` (68 pairs, as JSON in CSV), `attributes` (an object,
-    as JSON in CSV), `licence` and `consent` are optional; other columns become attributes if the recipe chooses them,
-    or by default if they hold short text, numbers or times. Files that the table does not list are ignored.
+    The column `uri` is required; `identity`, `split`, `landmarks` (68 or five pairs, as JSON in CSV), a face box,
+    `attributes` (an object, as JSON in CSV), `licence` and `consent` are optional; other columns become attributes if
+    the recipe chooses them, or by default if they hold short text, numbers or times. Files that the table does not list
+    are ignored. Rows of one photo name faces in it: see `join_rows`.
 
     Attributes:
         notices: what was left out; complete after a scan.
@@ -61,23 +64,25 @@ class Table:
         uris = [self._uri(cell) for cell in table.column(self.chosen.roles["uri"])]
         left_out = table.left_out.copy()
         order = sorted(range(len(uris)), key=lambda index: (uris[index], index))
-        before = None
+        of_photo: list[RowOfPhoto] = []
         for index, row in zip(order, table.rows(order), strict=True):
             uri = uris[index]
             if wanted is not None and uri and not wanted(uri):
                 continue
+            if of_photo and of_photo[0].photo.uri != uri:
+                yield from join_rows(of_photo)
+                of_photo = []
             try:
                 if index in table.ragged:
                     raise PhotoError("bad_row", "more or fewer cells than the header")
                 if not uri:
                     raise PhotoError("empty_uri", "no photo path in this row")
-                if uri == before:
-                    raise PhotoError("duplicate_uri", "listed in an earlier row")
-                before = uri
-                yield self._photo(uri, row, left_out)
+                of_photo.append(RowOfPhoto(index + 1, self._photo(uri, row, left_out)))
             except PhotoError as error:
                 place = uri or f"{self.file.name}#row={index + 1}"
                 yield scan_reject(self.name, place, error.code, f"row {index + 1}: {error.what}")
+        if of_photo:
+            yield from join_rows(of_photo)
         self.notices = self.chosen.notices + notices_of(left_out)
 
     def read(self, photo_uri: str) -> bytes:
@@ -89,6 +94,8 @@ class Table:
         if is_missing(value) or value is UNREADABLE:
             return ""
         path = str(value)
+        if path != path.strip() and not os.path.exists(self.root / path):  # noqa: PTH110
+            path = path.strip()
         # Path.exists raises on a name that is too long.
         if "\\" in path and not os.path.exists(self.root / path):  # noqa: PTH110
             path = path.replace("\\", "/")
@@ -109,10 +116,10 @@ class Table:
                 code = f"bad_{role}" if role in ("landmarks", "attributes") else "bad_row"
                 raise PhotoError(code, f"the cell of the column {self.chosen.roles[role]} cannot be read")
         try:
-            landmarks = as_landmarks(roles.get("landmarks"))
+            landmarks, box = as_landmarks(roles.get("landmarks")), as_box(roles.get("box", _edges(roles)))
         except ValueError as error:
             raise PhotoError("bad_landmarks", str(error)) from error
-        extra = {name: row[name] for name in self.chosen.others}
+        extra = {label: row[name] for name, label in self.chosen.labels.items()}
         if ending(self.file.name) != "parquet":
             extra = {name: typed(str(cell)) for name, cell in extra.items()}
         for name in [name for name, cell in extra.items() if cell is UNREADABLE]:
@@ -123,18 +130,31 @@ class Table:
             attributes = as_attributes(stated | _fitting(extra, stated, left_out), left_out)
         except ValueError as error:
             raise PhotoError("bad_attributes", str(error)) from error
+        identity = _text(roles, "identity")
         return Photo(
             source=self.name,
             uri=uri,
-            identity=_text(roles, "identity"),
+            identity=identity,
             split=_text(roles, "split"),
             licence=_text(roles, "licence") or self.spec.licence,
             consent=_text(roles, "consent") or self.spec.consent,
             attributes=attributes,
-            landmarks=landmarks,
+            landmarks=landmarks if box is None else None,
             size=size,
             stamp=str(mtime_ns),
+            faces=() if box is None else (GivenFace(identity, attributes, box, landmarks),),
         )
+
+
+def _edges(roles: Row) -> list[object] | None:
+    """The box whose edges have a column each; CSV cells are text."""
+    cells = [roles[edge] for edge in EDGES if edge in roles]
+    if all(map(is_missing, cells)):
+        return None
+    try:
+        return [float(str(cell)) for cell in cells]
+    except ValueError as error:
+        raise ValueError("an edge of the face box is missing or is no number") from error
 
 
 def _fitting(cells: Row, stated: Row, left_out: Counter[str]) -> Row:

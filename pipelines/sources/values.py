@@ -1,4 +1,4 @@
-"""Convert what users state about a photo: text, 68 landmarks, attributes."""
+"""Convert what users state about a photo: text, landmarks, face boxes, attributes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
+from faceloom.pipelines.sources.person_names import as_person
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Scalar
 from faceloom.schemas.plain_values import MOST_DIGITS
@@ -23,6 +25,8 @@ MOST_ATTRIBUTES = 1_000
 """Attributes of one photo."""
 
 _LONGEST_JSON = 1_000_000  # bytes; 68 landmarks take some 3,000
+_FLATTEST = 0.01
+"""Least extent of five points across the line through them, in their extent along it."""
 _NOT_NUMBERS = {bool, str, bytes, np.bool_, np.str_}
 _TYPED = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?|true|false")
 
@@ -42,7 +46,7 @@ def as_text(value: object) -> str | None:
 
 
 def as_role(role: str, value: object) -> str | None:
-    """Return the identity, split, licence or consent as text; None if missing.
+    """Return the identity, split, licence or consent as text; None if missing, or if an identity is a word for nobody.
 
     Raises:
         ValueError: it is longer than `LONGEST_TEXT`, or `LONGEST_TERMS`.
@@ -51,31 +55,60 @@ def as_role(role: str, value: object) -> str | None:
     longest = LONGEST_TERMS if role in ("licence", "consent") else LONGEST_TEXT
     if text is not None and len(text) > longest:
         raise ValueError(f"the {role} has {len(text):,} characters; at most {longest:,} are used")
-    return text
+    return as_person(text) if role == "identity" and text is not None else text
 
 
 def as_landmarks(value: object) -> bytes | None:
-    """Convert 68 (x, y) points to float32 bytes, from nested sequences, an array, or JSON text; None if missing.
+    """Convert 68 or five (x, y) points to float32 bytes, from sequences, an array, or JSON text; None if missing.
 
     Raises:
-        ValueError: the value is not 68 pairs of finite numbers.
+        ValueError: the value is not 68 or five pairs of finite numbers, or five points coincide.
     """
+    numbers = _as_numbers(value, "landmarks must be 68 or five pairs of numbers", ((68, 2), (5, 2)))
+    if numbers is None:
+        return None
+    with np.errstate(over="ignore"):  # a value too large becomes infinite
+        points = numbers.astype(np.float32)
+    if not np.isfinite(points).all():
+        raise ValueError("a landmark is not a finite number")
+    if len(points) == 5:
+        along, across = np.linalg.svd(numbers - numbers.mean(axis=0), compute_uv=False).tolist()
+        if not across > _FLATTEST * along:
+            raise ValueError("five landmarks that coincide or lie on one line make no face")
+    return points.tobytes()
+
+
+def as_box(value: object) -> tuple[float, float, float, float] | None:
+    """Convert left, top, right and bottom to a box, from a sequence, an array, or JSON text; None if missing.
+
+    Raises:
+        ValueError: the value is not four finite numbers, or the box has no size.
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str) and all(map(is_missing, value)):
+        return None
+    edges = _as_numbers(value, "a face box must be four numbers: left, top, right, bottom", ((4,),))
+    if edges is None:
+        return None
+    left, top, right, bottom = edges.tolist()
+    if not (math.isfinite(right - left) and math.isfinite(bottom - top) and right > left and bottom > top):
+        raise ValueError("a face box must be left, top, right and bottom, with left < right and top < bottom")
+    return left, top, right, bottom
+
+
+def _as_numbers(value: object, expected: str, shapes: Sequence[tuple[int, ...]]) -> npt.NDArray[np.float64] | None:
     if isinstance(value, str) and value.strip():
         value = parse_json(value, _LONGEST_JSON, lenient=True)
     if value is None or (isinstance(value, str | float) and is_missing(value)):
         return None
     try:
-        with np.errstate(over="ignore"):  # a value too large becomes infinite and is refused below
-            points = np.asarray(value, dtype=np.float64).astype(np.float32)
+        numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError("landmarks must be 68 pairs of numbers") from error
-    if points.shape != (68, 2):
-        raise ValueError(f"landmarks must be 68 pairs of numbers, not of shape {points.shape}")
-    if not _holds_numbers(value):
-        raise ValueError("landmarks must be 68 pairs of numbers, not of text or booleans")
-    if not np.isfinite(points).all():
-        raise ValueError("a landmark is not a finite number")
-    return points.tobytes()
+        raise ValueError(expected) from error
+    if numbers.shape not in shapes:
+        raise ValueError(f"{expected}, not of shape {numbers.shape}")
+    if not _holds_numbers(value if numbers.ndim == 2 else [value]):
+        raise ValueError(f"{expected}, not of text or booleans")
+    return numbers
 
 
 def _holds_numbers(pairs: object) -> bool:

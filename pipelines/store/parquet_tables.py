@@ -54,7 +54,7 @@ def table_schema(kind: type) -> pa.Schema:
     elif kind is PlannedFace:
         special = {
             "face": number, "width": number, "height": number, "landmarks": blob, "box": box,
-            "masks": pa.list_(number), "place": blob,
+            "masks": pa.list_(number), "place": blob, "five": blob,
         }  # fmt: skip
         unmixed = [(field.name, special.get(field.name, text)) for field in fields(kind) if field.name != "morph"]
         figures = [(field.name, real) for field in fields(PlannedMorph) if field.name not in ("other", "rank")]

@@ -68,9 +68,10 @@ def landmarks_of(face: PlannedFace) -> Landmarks | None:
     Raises:
         PhotoError: `degenerate_points`, if one is not finite or so far away that outlines would take all memory.
     """
-    if not face.landmarks:
-        return None
-    points = np.frombuffer(face.landmarks, np.float32).reshape(68, 2)
+    return _near(np.frombuffer(face.landmarks, np.float32).reshape(68, 2), face) if face.landmarks else None
+
+
+def _near(points: Landmarks, face: PlannedFace) -> Landmarks:
     if not np.abs(points).max() <= FARTHEST * (face.width + face.height):
         raise PhotoError("degenerate_points", "landmarks that are not finite or lie far outside the photo make no face")
     return points
@@ -80,12 +81,15 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
     """The 2x3 matrix from the upright photo to the crop of the recipe.
 
     A photo that is already an ArcFace crop is only scaled: aligning it again by predicted landmarks would shift it by a
-    pixel without benefit. A photo without a detected face is used whole.
+    pixel without benefit. A photo without a detected face is used whole. Five points of the source align the face, if
+    it gives them.
 
     Raises:
         PhotoError: `degenerate_points`.
     """
     align, landmarks = recipe.align, landmarks_of(face)
+    if face.five and landmarks is not None:
+        landmarks = _near(np.frombuffer(face.five, np.float32).reshape(5, 2), face)
     width, height = align.width_height
     if landmarks is None:
         return whole_photo_matrix((face.width, face.height), (width, height))

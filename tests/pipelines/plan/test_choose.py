@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from faceloom.pipelines.plan import choose
 from faceloom.pipelines.plan.choose import ChosenFaces
 from faceloom.schemas.faces import UNREADABLE
-from faceloom.schemas.photos import Reject
+from faceloom.schemas.photos import GivenFace, Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 from tests.pipelines.planning import POLYGON, TEMPLATE, Item, face_row, item, many, recipe
@@ -89,11 +92,95 @@ def test_duplicates_keep_the_one_with_a_name_and_then_the_first() -> None:
     assert {r.stage for r in found.rejects} == {"plan"}
 
 
-def test_duplicates_of_two_people_never_fall_on_two_sides() -> None:
+def test_a_photo_of_two_people_is_a_conflict_that_names_both() -> None:
     items = [item(f"{who}/{n}.jpg", content=n, identity=f"{who} {n}") for n in range(60) for who in ("Ada", "Grace")]
-    found = pick(items, recipe(split={"shares": {"train": 0.5, "test": 0.5}}))
-    assert len(found.faces) == len(found.rejects) == 60
-    assert {face.identity.split()[0] for face in found.faces} == {"Ada"}
+    found = pick([*items, item("z/3.jpg", content=3), item("z/99.jpg", identity="Ada 3")])
+    assert [face.uri for face in found.faces] == ["z/99.jpg"], "no copy is used, whoever it is filed under"
+    assert {reject.code for reject in found.rejects} == {"identity_conflict"} and len(found.rejects) == 121
+    messages = {reject.message for reject in found.rejects if reject.uri.endswith("/3.jpg")}
+    assert messages == {"the same photo is filed under Ada 3 and Grace 3: s/Ada/3.jpg and s/Grace/3.jpg"}
+
+
+def placed(uri: str, *names: str | None, content: object = None, boxed: bool = True, **more: Any) -> Item:
+    """A photo in which the source places a face for each of some people."""
+    rows = tuple(face_row(100 - n, left=110 * n, mark=n + 1) for n in range(len(names)))
+    faces = tuple(
+        GivenFace(name, (("age", n),), row.box if boxed else None, row.landmarks)
+        for n, (name, row) in enumerate(zip(names, rows, strict=True))
+    )
+    photo, row = item(uri, content=content, faces=rows, **more)
+    first = next((name for name in names if name), None)
+    return replace(photo, identity=first, attributes=faces[0].attributes, faces=faces), row
+
+
+@pytest.mark.parametrize("select", ["largest", "all", "centre"])
+def test_each_named_face_keeps_its_name_and_attributes(select: str) -> None:
+    items = [placed("a.jpg", "Ann", "Bob", None), item("b.jpg", identity="Cid"), placed("c.jpg", None)]
+    faces = {(face.uri, face.face): face for face in pick(items, recipe(faces={"select": select})).faces}
+    sha = faces["a.jpg", 2].photo_sha256[:16]
+    assert {key: face.identity for key, face in faces.items()} == {
+        ("a.jpg", 0): "Ann",
+        ("a.jpg", 1): "Bob",
+        ("a.jpg", 2): f"photo-{sha}-f02",
+        ("b.jpg", 0): "Cid",
+        ("c.jpg", 0): f"photo-{faces['c.jpg', 0].photo_sha256[:16]}",
+    }
+    assert [faces["a.jpg", n].attributes for n in range(3)] == [(("age", n),) for n in range(3)]
+    assert faces["a.jpg", 1].landmarks == face_row(mark=2).landmarks
+    assert len({face.place for face in faces.values() if face.uri == "a.jpg"}) == 1, "one photo lies in one part"
+
+
+def test_five_points_of_the_source_align() -> None:
+    five = np.arange(10, dtype=np.float32).tobytes()
+    photo, row = item("a.jpg", identity="Ann")
+    group, rows = placed("b.jpg", "Ann", "Bob", "Cid")
+    faces = list(group.faces)
+    faces[1] = replace(faces[1], landmarks=five[::-1])
+    items = [(replace(photo, landmarks=five), row), (replace(group, faces=tuple(faces)), rows), item("c.jpg")]
+    found = {(face.uri, face.face): face.five for face in chosen(items)}
+    assert found == {
+        ("a.jpg", 0): five,
+        ("b.jpg", 0): b"",
+        ("b.jpg", 1): five[::-1],
+        ("b.jpg", 2): b"",
+        ("c.jpg", 0): b"",
+    }
+
+
+def test_a_group_photo_is_no_conflict_with_a_copy_under_one_of_its_names() -> None:
+    items = [item("a.jpg", content=1, identity="Bob"), placed("b.jpg", "Ann", "Bob", content=1)]
+    found = pick(items)
+    assert [(face.uri, face.identity) for face in found.faces] == [("b.jpg", "Ann"), ("b.jpg", "Bob")]
+    assert [reject.code for reject in found.rejects] == ["duplicate_photo"]
+    assert not pick([item("a.jpg", content=1, identity="Cid"), items[1]]).faces
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=3, unique=True), max_size=12), st.randoms()
+)
+def test_people_who_share_a_photo_share_a_split(photos: list[list[str]], random: random.Random) -> None:
+    half = recipe(split={"shares": {"train": 0.5, "test": 0.5}})
+    items = [placed(f"{n}.jpg", *names) for n, names in enumerate(photos)]
+    items += [item(f"alone {name}.jpg", identity=name) for name in "abcdefghijkl"]
+    random.shuffle(items)
+    sides: dict[str, set[str]] = {}
+    for face in chosen(items, half):
+        sides.setdefault(face.identity, set()).add(face.split)
+    assert all(len(found) == 1 for found in sides.values())
+    assert all(len({next(iter(sides[name])) for name in names}) == 1 for names in photos)
+    alone = {
+        face.identity: face.split for face in chosen([one for one in items if one[0].uri.startswith("alone")], half)
+    }
+    linked = {name for names in photos if len(names) > 1 for name in names}
+    assert all(sides[name] == {alone[name]} for name in set(sides) - linked), "others stay where they are"
+
+
+def test_a_long_chain_of_people_is_a_warning() -> None:
+    half = recipe(split={"shares": {"train": 0.5, "test": 0.5}})
+    chain = [placed(f"{n}.jpg", f"p{n}", f"p{n + 1}") for n in range(50)]
+    (warning,) = pick([*chain, item("x.jpg", identity="x"), item("y.jpg", identity="y1")], half).warnings[-1:]
+    assert "the longest has 51 people" in warning and "instead of 50%" in warning
+    assert not pick([placed("a.jpg", "Ann", "Bob"), *many(400)], half).warnings
 
 
 def test_duplicates_by_the_sources_split_keep_one_that_has_a_side() -> None:

@@ -164,8 +164,10 @@ def test_odd_cells_spoil_their_row_alone(folder: Path, column: str, cell: str) -
 
 
 def test_the_first_of_two_rows_counts(folder: Path) -> None:
-    table = write(folder, ["uri", "identity"], ["a.jpg", "first"], ["./a.jpg", "second"])
-    assert photos(table)["a.jpg"].identity == "first"
+    table = write(
+        folder, ["uri", "identity", "age"], ["a.jpg", "", "1"], ["a.jpg", "Ann", "2"], ["./a.jpg", "Ann", "3"]
+    )
+    assert (photos(table)["a.jpg"].identity, photos(table)["a.jpg"].attributes) == ("Ann", (("age", 2),))
     assert codes(table) == {"a.jpg": "duplicate_uri"}
 
 

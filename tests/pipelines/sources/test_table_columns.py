@@ -61,6 +61,41 @@ def test_two_columns_of_one_name_are_refused(name: str) -> None:
         choose_columns(schema, TableColumns(), "t")
 
 
+def schema_of(*names: str) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in names])
+
+
+@pytest.mark.parametrize("name", ["label", "person", " Subject", "CLASS", "id", "person_id", "subject name", "classId"])
+def test_a_column_that_may_name_people_is_asked_about(name: str) -> None:
+    with pytest.raises(SourceError, match=r"does .* name the person") as caught:
+        choose_columns(schema_of("uri", name, "age"), TableColumns(), "t")
+    assert "`columns: {identity: " in (caught.value.remedy or "") and "{identity: null}" in (caught.value.remedy or "")
+    assert choose_columns(schema_of("uri", "identity", name), TableColumns(), "t").roles["identity"] == "identity"
+    assert choose_columns(schema_of("uri", name), TableColumns(identity=name.strip()), "t").roles["identity"] == name
+    for chosen in (TableColumns(identity=None), TableColumns(others=())):
+        assert "identity" not in choose_columns(schema_of("uri", name), chosen, "t").roles
+
+
+def test_columns_are_found_in_any_case_and_the_very_name_first() -> None:
+    chosen = choose_columns(schema_of(" URI", "Identity ", "LANDMARKS"), TableColumns(), "t")
+    assert chosen.roles == {"uri": " URI", "identity": "Identity ", "landmarks": "LANDMARKS"}
+    chosen = choose_columns(schema_of("uri", "identity", "Identity"), TableColumns(), "t")
+    assert (chosen.roles["identity"], chosen.others) == ("identity", ("Identity",))
+    with pytest.raises(SourceError, match="two columns are called identity"):
+        choose_columns(schema_of("uri", "IDENTITY", "Identity"), TableColumns(), "t")
+    assert choose_columns(schema_of("uri", " Age "), TableColumns(others=("age",)), "t").labels == {" Age ": "Age"}
+
+
+def test_a_box_has_four_edges() -> None:
+    edges = ("left", "top", "right", "bottom")
+    assert set(choose_columns(schema_of("uri", *edges), TableColumns(), "t").roles) == {"uri", *edges}
+    assert set(choose_columns(schema_of("uri", "box", *edges), TableColumns(), "t").roles) == {"uri", "box"}
+    three = choose_columns(schema_of("uri", *edges[:3]), TableColumns(), "t")
+    assert (set(three.roles), three.others) == ({"uri"}, edges[:3])
+    with pytest.raises(SourceError, match="all four edges"):
+        choose_columns(schema_of("uri", "x0"), TableColumns(left="x0"), "t")
+
+
 def test_unnamed_columns_are_not_read() -> None:
     schema = pa.schema([(name, pa.string()) for name in ("uri", "identity", "", "")])
     assert choose_columns(schema, TableColumns(), "t").names == ["uri", "identity"]

@@ -1,0 +1,113 @@
+"""Faces that the user gives: a box, 68 landmarks, or five points. No detector looks for them."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from faceloom.schemas.errors import PhotoError
+from faceloom.transforms.align import ARCFACE_POINTS, five_points, warp_image
+from faceloom.transforms.detect import ALIGNED_BOX, LANDMARK_WIDTH, FaceBox, box_of_landmarks, predict_landmarks
+from faceloom.transforms.geometry import apply_affine, compose, invert, scale_of, translate, umeyama
+from faceloom.transforms.types import Grey, Landmarks, Matrix, Points
+
+_SIZES = (1.0, 0.7, 1.3)
+"""Sizes of a given box that are tried; with head boxes, one size misplaced every second face and these none of 90."""
+_MARGIN = 0.6
+"""Of the picture in which landmarks are searched from five points, around the ArcFace crop and in its sides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """A face in pixels of the upright photo, as the user gives it.
+
+    Attributes:
+        box: the face rectangle; that of the points if the user gives none.
+        landmarks: float32 (68, 2), iBUG order; None if they are to be predicted.
+        five: float32 (5, 2), eyes, nose tip and mouth corners from left to right; None if not given.
+        loose: whether the box may be larger or smaller than the detector would draw it.
+    """
+
+    box: FaceBox
+    landmarks: Landmarks | None = None
+    five: Points | None = None
+    loose: bool = False
+
+
+def given_face(box: FaceBox | None, points: Points | None) -> Given:
+    """The face of a box, points, or both.
+
+    Args:
+        box: used as it is.
+        points: (68, 2) or (5, 2).
+
+    Raises:
+        PhotoError: `degenerate_points`, if the points make no face.
+        ValueError: there are neither.
+    """
+    if points is None:
+        if box is None:
+            raise ValueError("a face needs a box or points")
+        return Given(box, loose=True)
+    if len(points) == 5:
+        return Given(box or box_of_five(points), five=points)
+    return Given(box or box_of_landmarks(points), landmarks=points)
+
+
+def box_of_five(points: Points) -> FaceBox:
+    """The face box that the detector would draw around five points.
+
+    Raises:
+        PhotoError: `degenerate_points`, if the points coincide.
+    """
+    from_crop = invert(umeyama(points, ARCFACE_POINTS))
+    left, top, right, bottom = np.multiply(ALIGNED_BOX, 112)
+    ((x, y),) = apply_affine(from_crop, np.array([[(left + right) / 2 - 0.5, (top + bottom) / 2 - 0.5]])).tolist()
+    half = scale_of(from_crop) * (right - left) / 2
+    return FaceBox(x - half, y - half, x + half, y + half)
+
+
+def predict_in_loose_box(grey: Grey, box: FaceBox, predictor: Any) -> Landmarks:
+    """The 68 iBUG landmarks of the face in a box of any kind, such as one around the head or the landmarks.
+
+    The predictor needs a box like the detector's. Of guesses from several sizes of the box, the right one is that which
+    changes least if the search starts again from its own five points.
+
+    Arguments and result as `detect.predict_landmarks`.
+    """
+    (x, y), side = box.centre, (box.width + box.height) / 4
+    found: list[tuple[float, Landmarks]] = []
+    for half in (side * size for size in _SIZES):
+        guess = predict_landmarks(grey, FaceBox(x - half, y - half, x + half, y + half), predictor)
+        with contextlib.suppress(PhotoError):  # a guess that makes no face
+            again = predict_from_five(grey, five_points(guess), predictor)
+            change = float(np.linalg.norm(again - guess, axis=1).mean() / np.ptp(again, axis=0).max())
+            found.append((change, again))
+    return min(found, key=lambda one: one[0])[1] if found else predict_landmarks(grey, box, predictor)
+
+
+def predict_from_five(grey: Grey, points: Points, predictor: Any) -> Landmarks:
+    """The 68 iBUG landmarks of a face whose five points are known: it is searched upright, however it is turned.
+
+    Args:
+        grey: uint8 (H, W).
+        points: (5, 2) in pixels of `grey`.
+        predictor: dlib's 68-point shape predictor.
+
+    Returns:
+        float32 (68, 2), x and y in pixels of `grey`.
+
+    Raises:
+        PhotoError: `degenerate_points` or `crop_outside`, if the points cannot be those of a face in this picture.
+    """
+    left, top, right, bottom = ALIGNED_BOX
+    side = LANDMARK_WIDTH / (right - left)
+    edge = round(_MARGIN * side)
+    to_crop: Matrix = compose(translate(edge, edge), umeyama(points, ARCFACE_POINTS * (side / 112)))
+    crop = warp_image(grey, to_crop, (round(side) + 2 * edge,) * 2, border="replicate")
+    box = FaceBox(left * side - 0.5, top * side - 0.5, right * side - 0.5, bottom * side - 0.5).moved(edge, edge)
+    seen = predict_landmarks(crop, box, predictor)
+    return np.asarray(apply_affine(invert(to_crop), seen), np.float32)
