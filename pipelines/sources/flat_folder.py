@@ -14,6 +14,9 @@ from faceloom.schemas.source_spec import SourceSpec
 class FlatFolder:
     """All pictures in a folder and the folders below it; no identities."""
 
+    in_folders = False
+    """Whether most pictures lie in folders."""
+
     def __init__(self, spec: SourceSpec) -> None:
         self.spec = spec
         self.root = place_of(spec.path)
@@ -25,7 +28,7 @@ class FlatFolder:
 
     def scan(self) -> Iterator[Photo | Reject]:
         """See `Source.scan`. A file that is not a picture becomes a reject."""
-        for row in list_files(self.root, self.name, wanted=uri_filter(self.spec)):
+        for row in list_files(self.root, self.name, wanted=uri_filter(self.spec), in_folders=self.in_folders):
             yield row if isinstance(row, Reject) else self.row_of(row)
 
     def row_of(self, found: Found) -> Photo | Reject:

@@ -11,6 +11,8 @@ class FolderOfPeople(FlatFolder):
     Folders further down belong to that person. A picture at the top has no identity.
     """
 
+    in_folders = True
+
     def identity_of(self, uri: str) -> str | None:
         """Name of the first folder of the uri; None for a picture at the top."""
         person, slash, _ = uri.partition("/")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from faceloom.pipelines.sources.other_formats import advice_on
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, is_unsafe, scan_reject, walk
-from faceloom.pipelines.store.object_storage import ObjectEntry
+from faceloom.pipelines.store.object_list import ObjectEntry
 from faceloom.pipelines.store.store_path import Place, StorePath
 from faceloom.schemas.errors import SourceError, StorageError
 from faceloom.schemas.photos import Reject
@@ -19,10 +19,12 @@ def list_files(
     wanted: Callable[[str], bool] | None = None,
     endings: frozenset[str] = PICTURE_ENDINGS,
     other: str = "not_a_picture",
+    in_folders: bool = False,
 ) -> Iterator[Found | Reject]:
     """Yield every file below a folder, sorted by uri, as `Found` or as a reject of stage `scan`. See `walk`.
 
-    Objects are listed page by page; a store has no links, and no folder that cannot be listed.
+    Objects are listed page by page; a store has no links, and no folder that cannot be listed. With `in_folders`, a sign
+    that most files lie in folders, long lists of objects are listed in several ranges at once.
 
     Raises:
         SourceError: the folder cannot be listed, or is a folder of a store without any object.
@@ -31,7 +33,7 @@ def list_files(
         yield from walk(root, source, wanted=wanted, endings=endings, other=other)
         return
     before, hidden = "", set[str]()
-    for entry in entries_of(root):
+    for entry in entries_of(root, in_folders=in_folders):
         if entry.path < before:
             remedy = "Directory buckets are one kind of these; copy the photos to another bucket"
             raise SourceError("this store does not list objects in order", where=str(root), remedy=remedy)
@@ -48,14 +50,14 @@ def list_files(
         raise SourceError("there are no objects in this folder", where=str(root), remedy=remedy)
 
 
-def entries_of(folder: StorePath) -> Iterator[ObjectEntry]:
+def entries_of(folder: StorePath, *, in_folders: bool = False) -> Iterator[ObjectEntry]:
     """Yield all objects below a folder, in the order of the store.
 
     Raises:
         SourceError: they cannot be listed.
     """
     try:
-        yield from folder.folder().entries()
+        yield from folder.folder().entries(in_folders=in_folders)
     except StorageError as error:
         raise SourceError(f"the folder of photos {error.what}", where=str(folder), remedy=error.remedy) from error
 

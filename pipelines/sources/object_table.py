@@ -13,7 +13,7 @@ from faceloom.pipelines.sources.source import place_of, read_span
 from faceloom.pipelines.sources.table import Table
 from faceloom.pipelines.sources.walk import is_unsafe
 from faceloom.pipelines.store.fetched import fetched
-from faceloom.pipelines.store.object_storage import ObjectEntry
+from faceloom.pipelines.store.object_list import ObjectEntry
 from faceloom.pipelines.store.store_path import StorePath
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo, Reject

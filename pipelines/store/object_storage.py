@@ -14,18 +14,11 @@ from functools import lru_cache
 from hashlib import sha256
 from multiprocessing import util
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from faceloom.pipelines.store.lease import hold_lease, refuse_lost
-from faceloom.pipelines.store.object_client import (
-    TRIES,
-    breaks_off,
-    check_url,
-    listed,
-    object_errors,
-    open_store,
-    raise_object_error,
-)
+from faceloom.pipelines.store.object_client import check_url, listed, object_errors, open_store, raise_object_error
+from faceloom.pipelines.store.object_list import ObjectEntry, list_objects
 from faceloom.pipelines.store.paths import FOLDERS, LOCK
 from faceloom.pipelines.store.ranged_stream import RangedStream
 from faceloom.pipelines.store.storage import MOST_BYTES, REPAIR, URL_KINDS, Storage, is_partial
@@ -38,19 +31,11 @@ if TYPE_CHECKING:
 
 _SPOOL = 2**23
 """Bytes of a file that is being written that stay in memory; a longer one goes to a temporary file."""
-_PAGE = 1000
-"""Objects that are listed by one request; stores send no more."""
 _LONG = 2**25
 """Bytes from which an upload is sent in parts."""
+_BEGIN_ANYWHERE = ("s3://", "gs://")
+"""Stores that begin a list behind any name; for others the library lists all and leaves out what comes before."""
 _Paths = list[str]  # the class has a method called list
-
-
-class ObjectEntry(NamedTuple):
-    """A listed object: path below the root, size in bytes, and a text that changes with the content."""
-
-    path: str
-    size: int
-    e_tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,26 +204,20 @@ class ObjectStorage(Storage):
             found = listed(lambda: obstore.list(self._store, prefix=folder).collect())
             return dict(sorted((one["path"], one["size"]) for one in found))
 
-    def entries(self) -> Iterator[ObjectEntry]:
+    def entries(self, *, in_folders: bool = False) -> Iterator[ObjectEntry]:
         """Yield all objects in the order of the store, page by page. Errors as `list`.
 
-        If an answer breaks off, the list goes on behind the last object of the page before it.
+        Args:
+            in_folders: whether most objects lie in folders, which divide a long list into ranges.
         """
+        divided = in_folders and self.root.startswith(_BEGIN_ANYWHERE)
+        with object_errors("cannot be listed", self.root):
+            yield from list_objects(self._store, self._folders if divided else None)
+
+    def _folders(self) -> _Paths:
         obstore = self._library()
 
-        last, failures = None, 0
-        with object_errors("cannot be listed", self.root):
-            while True:
-                try:
-                    for page in obstore.list(self._store, offset=last, chunk_size=_PAGE):
-                        for one in page:
-                            yield ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"'))
-                        last, failures = page[-1]["path"], 0
-                    return
-                except Exception as error:
-                    failures += 1
-                    if failures == TRIES or not breaks_off(error):
-                        raise
+        return [*listed(lambda: obstore.list_with_delimiter(self._store))["common_prefixes"]]
 
     def names(self) -> _Paths:
         """Sorted names of everything that lies directly in the root, objects and folders."""

@@ -16,9 +16,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.sources import source as sources
 from faceloom.pipelines.sources.ahead_source import AheadSource
 from faceloom.pipelines.sources.registry import kind_of, open_source
-from faceloom.pipelines.store import object_client, object_storage
-from faceloom.pipelines.store.object_client import TRIES
-from faceloom.pipelines.store.object_storage import ObjectStorage
+from faceloom.pipelines.store import object_client
 from faceloom.pipelines.store.output_folder import check_output
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError, RecipeError, SourceError, StorageError, WorkerError
@@ -86,31 +84,6 @@ def test_the_kind_is_detected(photos: Storage) -> None:
 def test_uris_can_be_chosen(photos: Storage) -> None:
     rows = source_at(photos, include=["*Ada*"], exclude=["*.txt", "*.jpg"]).scan()
     assert [row.uri for row in rows if row.uri != ".cache"] == ["Ada/holiday/beach photo.png"]
-
-
-def test_a_list_that_breaks_off_goes_on_where_it_stopped(photos: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    obstore = pytest.importorskip("obstore")
-    whole, original = list(source_at(photos).scan()), obstore.list
-    asked: list[str | None] = []
-    pages = 1
-
-    def breaking(store: Any, *, offset: str | None, chunk_size: int) -> Iterator[Any]:
-        asked.append(offset)
-        for number, page in enumerate(original(store, offset=offset, chunk_size=chunk_size)):
-            if number == pages:
-                raise obstore.exceptions.GenericError("error decoding response body")
-            yield page
-
-    source = source_at(photos)
-    monkeypatch.setattr(obstore, "list", breaking)
-    monkeypatch.setattr(object_storage, "_PAGE", 4)
-    assert list(source.scan()) == whole and len(whole) > 8
-    paths = [entry.path for entry in photos.entries()] if isinstance(photos, ObjectStorage) else []
-    assert sorted(paths) == sorted(FILES) and asked[:3] == asked[3:] == [None, *paths[3:8:4]]
-    pages = 0
-    with pytest.raises(SourceError, match="cannot be listed"):
-        list(source.scan())
-    assert asked[6:] == [None] * TRIES, "without any progress it gives up"
 
 
 def test_the_stamp_changes_with_the_content(photos: Storage) -> None:

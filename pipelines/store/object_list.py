@@ -1,0 +1,92 @@
+"""List a folder of a bucket in order and page by page; a long list in several ranges at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from faceloom.pipelines.store.object_client import TRIES, breaks_off
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_PAGE = 1000
+"""Objects that are listed by one request; stores send no more."""
+_ALONE = 20
+"""Pages of one range before others are listed at the same time."""
+_AT_ONCE = 8
+"""Ranges that are listed at the same time."""
+_RANGES = 1000
+"""A range has some thousand objects of ten million: those of a few ranges wait in memory for their turn."""
+
+
+class ObjectEntry(NamedTuple):
+    """A listed object: path below the root, size in bytes, and a text that changes with the content."""
+
+    path: str
+    size: int
+    e_tag: str
+
+
+def list_objects(store: ObjectStore, folders: Callable[[], Sequence[str]] | None = None) -> Iterator[ObjectEntry]:
+    """Yield all objects in the order of the store. Errors are those of the library.
+
+    If an answer breaks off, the list goes on behind the last object of the page before it.
+
+    Args:
+        store: a folder of a bucket.
+        folders: called if the list is long, for the names of the folders directly below. The list is then divided at
+            them, and ranges are listed at the same time. The store must be able to begin a list behind any name.
+    """
+    last = None
+    for number, page in enumerate(_pages(store, None), 1):
+        yield from page
+        last = page[-1].path
+        if folders is not None and number == _ALONE:
+            break
+    else:
+        return
+    assert folders is not None
+    cuts = sorted(name for name in folders() if name > last)
+    bounds = [last, *cuts[:: len(cuts) // _RANGES + 1], None]
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        waiting: deque[Future[list[ObjectEntry]]] = deque()
+        for start, stop in pairwise(bounds):
+            waiting.append(pool.submit(_range, store, start, stop))
+            if len(waiting) > _AT_ONCE:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _range(store: ObjectStore, start: str | None, stop: str | None) -> list[ObjectEntry]:
+    """The objects behind `start`, up to `stop`."""
+    found: list[ObjectEntry] = []
+    for page in _pages(store, start):
+        found += page
+        if stop is not None and page[-1].path > stop:
+            return [one for one in found if one.path <= stop]
+    return found
+
+
+def _pages(store: ObjectStore, last: str | None) -> Iterator[list[ObjectEntry]]:
+    """Pages of the objects behind `last`."""
+    import obstore
+
+    failures = 0
+    while True:
+        try:
+            for page in obstore.list(store, offset=last, chunk_size=_PAGE):
+                yield [ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"')) for one in page]
+                last, failures = page[-1]["path"], 0
+            return
+        except Exception as error:
+            failures += 1
+            if failures == TRIES or not breaks_off(error):
+                raise
