@@ -14,11 +14,15 @@ from faceloom.pipelines.analyse.model_files import (
     LANDMARK_MODEL_VARIABLE,
     MOST_BYTES,
     check_landmark_model,
+    file_digest,
     find_landmark_model,
+    is_packaged_model,
     load_detector,
     load_predictor,
 )
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ModelFileError
+from tests.object_stores import s3_server
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +190,24 @@ def test_the_packaged_model_is_not_at_fault_where_memory_is_short() -> None:
 
 def test_the_terms_of_the_model_are_told() -> None:
     assert "commercial" in model_files.LANDMARK_MODEL_TERMS
+
+
+def test_a_model_by_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server() as bucket:
+        storage = Storage(f"{bucket}/models")
+        for name, data in (("lm.dat", find_landmark_model().read_bytes()), ("bad.dat", b"no model")):
+            with storage.write(name) as stream:
+                stream.write(data)
+        url = storage.place("lm.dat")
+        found = find_landmark_model(url)
+        assert found.name == "lm.dat" and file_digest(found) == file_digest(find_landmark_model())
+        check_landmark_model(url)
+        monkeypatch.setenv(LANDMARK_MODEL_VARIABLE, url)
+        assert find_landmark_model() == found and not is_packaged_model(None)
+        monkeypatch.delenv(LANDMARK_MODEL_VARIABLE)
+        with pytest.raises(ModelFileError, match="No such file") as caught:
+            find_landmark_model(storage.place("none.dat"))
+        assert caught.value.value == storage.place("none.dat") and caught.value.remedy
+        with pytest.raises(ModelFileError, match="not a dlib shape predictor") as caught:
+            check_landmark_model(storage.place("bad.dat"))
+        assert caught.value.where == f"$.faces.landmark_model: {storage.place('bad.dat')}"

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.pipelines.recipe.yaml_text import MOST_BYTES
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.checked import MOST_FAULTS
-from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from tests.object_stores import gcs_server
 
 
 def write(folder: Path, text: str, name: str = "r.yaml") -> Path:
@@ -260,3 +262,25 @@ def test_many_faults_are_named_in_part(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe(write(tmp_path, "name: x\nmasks: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]"))
     assert str(caught.value).count("expected a mapping of keys") == MOST_FAULTS
+
+
+def test_a_recipe_by_url_and_paths_that_start_at_its_folder() -> None:
+    with gcs_server() as bucket:
+        storage = Storage(f"{bucket}/sets")
+        text = "name: x\nsources: [{path: ../photos}, {path: a.csv, root: s3://b/pics}, {path: /abs/c}]\n"
+        with storage.write("r.yaml") as stream:
+            stream.write(text.encode())
+        recipe = load_recipe(f"{storage.root}/r.yaml")
+        assert load_recipe(Path(f"{storage.root}/r.yaml")) == recipe, "pathlib leaves one slash"
+        assert [source.path for source in recipe.sources] == [f"{bucket}/photos", f"{bucket}/sets/a.csv", "/abs/c"]
+        assert recipe.sources[1].root == "s3://b/pics"
+        with pytest.raises(RecipeError, match="No such file") as caught:
+            load_recipe(f"{storage.root}/none.yaml")
+        assert caught.value.where == f"{storage.root}/none.yaml"
+        with storage.write("bad.yaml") as stream:
+            stream.write(b"name: x\nnone: 1\n")
+        with pytest.raises(RecipeError, match="unknown key") as caught:
+            load_recipe(f"{storage.root}/bad.yaml")
+        assert caught.value.where == f"{storage.root}/bad.yaml: $.none"
+    with pytest.raises(StorageError, match="not supported"):
+        load_recipe("http://host/r.yaml")

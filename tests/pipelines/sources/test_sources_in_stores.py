@@ -48,9 +48,8 @@ class Stored:
     def copy(self) -> None:
         """Make the store hold what the folder holds."""
         files = {path.relative_to(self.top).as_posix(): path for path in self.top.rglob("*") if path.is_file()}
-        for path in self.storage.list():
-            if path not in files:
-                self.storage.remove(path)
+        for name in {*self.storage.list()} - files.keys():
+            self.storage.remove(name)
         for name, path in files.items():
             self.storage.write_if_changed(name, path.read_bytes())
 

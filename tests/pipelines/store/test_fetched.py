@@ -90,7 +90,7 @@ def test_a_full_disk_is_an_error_with_a_remedy(storage: Storage, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.shutil, "copyfileobj", full)
+    monkeypatch.setattr("shutil.copyfileobj", full)
     with pytest.raises(StorageError, match=r"No space left.*TMPDIR"):
         fetched(url)
     monkeypatch.undo()
