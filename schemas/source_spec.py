@@ -107,6 +107,13 @@ class SourceSpec(Model):
         max_length=200,
         description="name of the source in every table; default: the last part of the path",
     )
+    identity: str | None = Field(
+        default=None,
+        max_length=500,
+        description="`people` only: what names the person in a path: `folder 1`, `folder 2`, `parent` (the folder that "
+        "holds the photo), or a regular expression with a group, such as `([^/]+)_[0-9]+[.]jpg$`; default: the first "
+        "folder below those of splits or, where photos lie at different levels, the first folder that holds photos",
+    )
     licence: str | None = Field(default=None, description="terms of use of photos whose source states none")
     consent: str | None = Field(
         default=None, description="what the subjects agreed to, for photos whose source states nothing"
@@ -157,6 +164,19 @@ class SourceSpec(Model):
             raise ValueError("a source's name has at least one character, all printable, and no '/'")
         return name
 
+    @field_validator("identity")
+    @classmethod
+    def _sound_identity(cls, identity: str | None) -> str | None:
+        if identity is None or identity == "parent" or re.fullmatch(r"folder [1-9]", identity):
+            return identity
+        try:
+            groups = re.compile(identity).groups
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"neither `folder 1`, `parent` nor a regular expression ({error})") from None
+        if not groups:
+            raise ValueError("write `folder 1`, `folder 2`, `parent`, or a regular expression with a group in brackets")
+        return identity
+
     @field_validator("pattern")
     @classmethod
     def _sound_pattern(cls, pattern: str | None) -> str | None:
@@ -176,6 +196,8 @@ class SourceSpec(Model):
         for key, kind in (("pattern", "path_pattern"), ("labels", "label_maps")):
             if (getattr(self, key) is not None) != (self.kind == kind):
                 raise ValueError(f"`kind: {kind}` and a key `{key}` belong together")
+        if self.identity is not None and self.kind not in ("auto", "people"):
+            raise ValueError("`kind: people` and a key `identity` belong together")
         if self.label_order != "celebamask_hq" and self.kind != "label_maps":
             raise ValueError("`kind: label_maps` and a key `label_order` belong together")
         return self

@@ -13,6 +13,7 @@ from faceloom.pipelines.analyse import face_table
 from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.analyse.aligned_check import unaligned_sources
 from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.analyse.odd_people import odd_people
 from faceloom.pipelines.analyse.photo_table import PhotoTable
 from faceloom.pipelines.analyse.unseen_photos import refuse_unseen
 from faceloom.pipelines.context import Context
@@ -88,7 +89,7 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
             refuse_unseen(context, [task.path for task in tasks])
         face_table.add_files(context.storage, analysed, (task.path for task in tasks))
     face_table.merge_files(context.storage, analyser, lambda path, _: context.storage.remove(path))
-    warnings = (*notices, *namesakes(photos), *unaligned_sources(context, photos, analysed))
+    warnings = (*notices, *odd_people(photos), *namesakes(photos), *unaligned_sources(context, photos, analysed))
     for warning in warnings:
         watcher.note(f"Warning: {warning}")
     wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}

@@ -28,8 +28,12 @@ class FlatFolder:
 
     def scan(self) -> Iterator[Photo | Reject]:
         """See `Source.scan`. A file that is not a picture becomes a reject."""
-        for row in list_files(self.root, self.name, wanted=uri_filter(self.spec), in_folders=self.in_folders):
+        for row in self._files():
             yield row if isinstance(row, Reject) else self.row_of(row)
+
+    def _files(self, *, sizes: bool = True) -> Iterator[Found | Reject]:
+        wanted = uri_filter(self.spec)
+        return list_files(self.root, self.name, wanted=wanted, in_folders=self.in_folders, sizes=sizes)
 
     def row_of(self, found: Found) -> Photo | Reject:
         """Return the row of a picture file."""

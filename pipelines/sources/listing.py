@@ -20,17 +20,18 @@ def list_files(
     endings: frozenset[str] = PICTURE_ENDINGS,
     other: str = "not_a_picture",
     in_folders: bool = False,
+    sizes: bool = True,
 ) -> Iterator[Found | Reject]:
     """Yield every file below a folder, sorted by uri, as `Found` or as a reject of stage `scan`. See `walk`.
 
-    Objects are listed page by page; a store has no links, and no folder that cannot be listed. With `in_folders`, a sign
-    that most files lie in folders, long lists of objects are listed in several ranges at once.
+    Objects are listed page by page; a store has no links, and no folder that cannot be listed. With `in_folders`, which
+    is right where most files lie in folders, long lists of objects are listed in several ranges at once.
 
     Raises:
         SourceError: the folder cannot be listed, or is a folder of a store without any object.
     """
     if not isinstance(root, StorePath):
-        yield from walk(root, source, wanted=wanted, endings=endings, other=other)
+        yield from walk(root, source, wanted=wanted, endings=endings, other=other, sizes=sizes)
         return
     before, hidden = "", set[str]()
     for entry in entries_of(root, in_folders=in_folders):
@@ -44,7 +45,7 @@ def list_files(
                 hidden.add(folder)
                 yield scan_reject(source, folder, "hidden_folder")
         elif wanted is None or wanted(entry.path):
-            yield _row(entry, source, endings, other)
+            yield _row(entry, source, endings, other, sizes)
     if not before:
         remedy = "Check the URL, and run the same command again"
         raise SourceError("there are no objects in this folder", where=str(root), remedy=remedy)
@@ -62,7 +63,7 @@ def entries_of(folder: StorePath, *, in_folders: bool = False) -> Iterator[Objec
         raise SourceError(f"the folder of photos {error.what}", where=str(folder), remedy=error.remedy) from error
 
 
-def _row(entry: ObjectEntry, source: str, endings: frozenset[str], other: str) -> Found | Reject:
+def _row(entry: ObjectEntry, source: str, endings: frozenset[str], other: str, sizes: bool) -> Found | Reject:
     uri, name = entry.path, entry.path.rpartition("/")[2]
     if name.startswith("._"):
         return scan_reject(source, uri, "resource_fork")
@@ -72,4 +73,4 @@ def _row(entry: ObjectEntry, source: str, endings: frozenset[str], other: str) -
         return scan_reject(source, uri, "hidden_file")
     if is_unsafe(uri):
         return scan_reject(source, uri, "bad_name")
-    return Found(uri, entry.size, entry.e_tag) if entry.size else scan_reject(source, uri, "empty")
+    return Found(uri, entry.size, entry.e_tag) if entry.size or not sizes else scan_reject(source, uri, "empty")

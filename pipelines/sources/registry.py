@@ -37,6 +37,10 @@ _MARKS = {
     "tinyface": {"Training_Set", "Testing_Set"},
 }
 """Folder names that identify a data set."""
+_MOST_OUTER = 3
+"""Folders around a data set that are looked into."""
+_MOST_BESIDE = 20
+"""With more folders it is a folder of people, and none of these is listed to look for a data set."""
 _EXPORT = "export.json"
 """Marks the target folder of `faceloom export`."""
 _MOST_EXPORT_BYTES = 1 << 16
@@ -88,7 +92,11 @@ def open_source(spec: SourceSpec) -> Source:
     if exists and not is_folder and not path.is_file():
         remedy = "Give a folder or a file"
         raise SourceError("a pipe, socket or device is no source", where=spec.path, remedy=remedy)
+    if is_folder and spec.kind in ("auto", *_MARKS) and (inner := _data_set_inside(path, spec.kind)) is not None:
+        spec = spec.model_copy(update={"path": str(inner), "name": spec.source_name})
+        path = inner
     kind = _kind_at(path) if spec.kind == "auto" else spec.kind
+    kind = _naming_people(kind, spec)
     if kind not in ("table", "shards", "recordio") and not is_folder:
         remedy = "Give a folder, or set the kind to 'table', 'shards' or 'recordio'"
         raise SourceError(advice_on_source(path.name) or "not a folder", where=spec.path, remedy=remedy)
@@ -99,11 +107,21 @@ def open_source(spec: SourceSpec) -> Source:
     return ADAPTERS[kind](spec)
 
 
+def _naming_people(kind: str, spec: SourceSpec) -> str:
+    """The kind of a source whose spec may state which folder names the person."""
+    if spec.identity is None or kind in ("flat", "people"):
+        return kind if spec.identity is None else "people"
+    what = "the key `identity` is for folders of people"
+    remedy = "Leave it out; name the column of a table under `columns`"
+    raise SourceError(what, where=spec.path, value=f"kind `{kind}`", remedy=remedy)
+
+
 def _open_stored(spec: SourceSpec) -> Source:
     """Open the adapter for a source in an object store; a name with the ending of a table, tar or .rec file is one."""
     kind: str = spec.kind
     if kind == "auto":
         kind = _OF_ENDING.get(ending(spec.path)) or _kind_of_stored(spec.path)
+    kind = _naming_people(kind, spec)
     return ObjectTable(spec) if kind == "table" else ADAPTERS[kind](spec)
 
 
@@ -151,6 +169,51 @@ def _is_in_export(folder: Path) -> bool:
     return False
 
 
+def _data_set_inside(path: Path, kind: str) -> Path | None:
+    """The only folder below an outer one, if it holds a known data set; None if there is none.
+
+    Raises:
+        SourceError: other folders lie beside the data set.
+    """
+    for _ in range(_MOST_OUTER):
+        folders = {entry.name: set[str]() for entry in _entries(path) if _is_folder(entry)}
+        if any(marks <= folders.keys() for marks in _MARKS.values()) or len(folders) > _MOST_BESIDE:
+            return None
+        for name in folders:
+            with contextlib.suppress(SourceError):  # the scan reports a folder that cannot be listed
+                folders[name] = {entry.name for entry in _entries(path / name)}
+        known = [name for name, held in folders.items() if any(marks <= held for marks in _MARKS.values())]
+        if known and len(folders) > 1 and kind == "auto":
+            remedy = f"Give {path / known[0]}, and the other folders as sources of their own"
+            raise SourceError("a known data set and other folders lie in this folder", where=str(path), remedy=remedy)
+        if len(known) == 1:
+            return path / known[0]
+        if len(folders) != 1:
+            return None
+        path /= next(iter(folders))
+    return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
+    """What a folder holds, without hidden files.
+
+    Raises:
+        SourceError: it cannot be listed.
+    """
+    try:
+        with os.scandir(path) as found:
+            return [entry for entry in found if not entry.name.startswith(".")]
+    except OSError as error:
+        raise SourceError(f"this folder cannot be listed ({error.strerror})", where=str(path)) from error
+
+
 def _kind_at(path: Path) -> str:
     if os.path.isdir(path):  # noqa: PTH112  # Path.is_dir raises on a name that is too long
         return _kind_of_folder(path)
@@ -162,11 +225,7 @@ def _kind_at(path: Path) -> str:
 
 
 def _kind_of_folder(path: Path) -> str:
-    try:
-        with os.scandir(path) as found:
-            entries = [entry for entry in found if not entry.name.startswith(".")]
-    except OSError as error:
-        raise SourceError(f"this folder cannot be listed ({error.strerror})", where=str(path)) from error
+    entries = _entries(path)
     endings = [ending(entry.name) for entry in entries]
     on_top = sum(name in PICTURE_ENDINGS for name in endings)
     for kind, marks in _MARKS.items():

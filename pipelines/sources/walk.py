@@ -58,6 +58,7 @@ def walk(
     wanted: Callable[[str], bool] | None = None,
     endings: frozenset[str] = PICTURE_ENDINGS,
     other: str = "not_a_picture",
+    sizes: bool = True,
 ) -> Iterator[Found | Reject]:
     """Yield every file below a folder, sorted by uri, as `Found` or as a reject of stage `scan`.
 
@@ -69,6 +70,7 @@ def walk(
         wanted: uris for which it is False are skipped without a reject, as the user asked.
         endings: file name endings to list.
         other: reject code of files with any other ending.
+        sizes: whether to look at each file; otherwise its size and time are 0, and empty files are listed too.
 
     Raises:
         SourceError: the root cannot be listed, at the start or later.
@@ -88,7 +90,7 @@ def walk(
         uri = prefix + entry.name
         if kind != "folder":
             if wanted is None or wanted(uri):
-                yield _file_row(kind, entry, uri, source, endings, other)
+                yield _file_row(kind, entry, uri, source, endings, other, sizes)
             continue
         if entry.name.startswith("."):
             yield scan_reject(source, uri, "hidden_folder")
@@ -132,7 +134,7 @@ def _kind(entry: os.DirEntry[str]) -> str:
 
 
 def _file_row(
-    kind: str, entry: os.DirEntry[str], uri: str, source: str, endings: frozenset[str], other: str
+    kind: str, entry: os.DirEntry[str], uri: str, source: str, endings: frozenset[str], other: str, sizes: bool
 ) -> Found | Reject:
     name = entry.name
     if kind != "file":
@@ -145,6 +147,8 @@ def _file_row(
         return scan_reject(source, uri, "hidden_file")
     if is_unsafe(uri):
         return scan_reject(source, uri, "bad_name")
+    if not sizes:
+        return Found(uri, 0, 0)
     try:
         stat = entry.stat()
     except OSError as error:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from faceloom.pipelines.export.target_folder import EXPORT
-from faceloom.pipelines.sources.registry import open_source
+from faceloom.pipelines.sources.celebamask_hq import CelebAMaskHq
+from faceloom.pipelines.sources.registry import kind_of, open_source
 from faceloom.pipelines.sources.webdataset_shards import WebDatasetShards
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.source_spec import SourceSpec
@@ -207,3 +208,27 @@ def test_unreadable_folders_do_not_stop_auto(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(os, "scandir", guarded)
     assert kind(tmp_path) == "FolderOfPeople"
+
+
+def test_a_data_set_is_found_in_outer_folders(tmp_path: Path) -> None:
+    inner = tmp_path / "download" / "set" / "CelebAMask-HQ"
+    for name in ("CelebA-HQ-img", "CelebAMask-HQ-mask-anno/0"):
+        (inner / name).mkdir(parents=True)
+    (inner / "CelebA-HQ-img" / "0.jpg").write_bytes(b"x")
+    (tmp_path / "download" / "readme.txt").write_text("x")
+    for kind in ("auto", "celebamask_hq"):
+        source = open_source(SourceSpec.model_validate({"path": str(tmp_path / "download"), "kind": kind}))
+        assert type(source) is CelebAMaskHq and source.name == "download"
+        assert [row.uri for row in source.scan()] == ["0.jpg"] and source.read("0.jpg") == b"x"
+    (tmp_path / "download" / "set" / "other").mkdir()
+    with pytest.raises(SourceError, match="other folders") as caught:
+        open_source(SourceSpec(path=str(tmp_path / "download")))
+    assert str(inner) in (caught.value.remedy or "")
+
+
+def test_identity_is_for_folders_of_people(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("uri\na.jpg\n")
+    with pytest.raises(SourceError, match="folders of people"):
+        open_source(SourceSpec(path=str(tmp_path / "t.csv"), identity="parent"))
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    assert kind_of(open_source(SourceSpec(path=str(tmp_path), identity="([a-z])"))) == "people"
