@@ -190,7 +190,7 @@ class _XmlApi(BaseHTTPRequestHandler):
             return self._answer(200, ETag=f'"{self.query["partNumber"]}"')
         return self._put(data)
 
-    def _put(self, data: bytes, body: bytes = b"") -> None:
+    def _put(self, data: bytes, body: str = "") -> None:
         from gcp_storage_emulator.handlers import objects
 
         if self.storage.get_bucket(self.bucket) is None:
@@ -204,7 +204,7 @@ class _XmlApi(BaseHTTPRequestHandler):
             )
             self.storage.create_file(self.bucket, self.key, data, made)
             found = self._found(self.key)
-        return self._answer(200, body, found)
+        return self._answer(200, body.format(found["generation"]).encode(), found)
 
     def do_XML_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -213,7 +213,7 @@ class _XmlApi(BaseHTTPRequestHandler):
             self.uploads[number] = {}
             return self._answer(200, f"<R><UploadId>{number}</UploadId></R>".encode())
         pieces = self.uploads.pop(self.query["uploadId"])
-        return self._put(b"".join(pieces[number] for number in sorted(pieces)), b'<R><ETag>"1"</ETag></R>')
+        return self._put(b"".join(pieces[number] for number in sorted(pieces)), '<R><ETag>"{}"</ETag></R>')
 
     def do_XML_DELETE(self) -> None:
         if "uploadId" in self.query:
@@ -239,7 +239,7 @@ class Fault:
         delay: seconds before each answer.
         answers: called with method and path; returns a status to answer instead, `cut` to send half of the body of an
             answer, `drop` to close the connection without passing the request on, `drop-answer` to pass it on and close
-            the connection, `half` to pass on half of the body of a request.
+            the connection, `half` to pass on half of the body of a request, `lose` to answer 200 without passing it on.
     """
 
     def __init__(self) -> None:
@@ -278,8 +278,9 @@ class Fault:
                 fault.seen.append((self.command, self.path))
                 answer = fault.answers(self.command, self.path)
                 time.sleep(fault.delay)
-                if isinstance(answer, int):
-                    self.send_response(answer)
+                if isinstance(answer, int) or answer == "lose":
+                    self.send_response(200 if answer == "lose" else int(answer))
+                    self.send_header("ETag", '"0"')
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return

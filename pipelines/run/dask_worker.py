@@ -32,6 +32,7 @@ _TICK_SECONDS = 0.5
 _SAME = "Install the same versions of Python and of all packages on the scheduler and the workers as here"
 _ONE_THREAD = "Start workers with one thread each: `dask worker SCHEDULER --nworkers auto --nthreads 1`"
 _SHARE = "Mount the same folder at the same path on every machine, writable for the user of the worker"
+_SAME_STORE = "Start each worker with the variables that name the store and its credentials; see docs/clusters.md"
 
 
 def versions() -> dict[str, str]:
@@ -196,15 +197,16 @@ def _fault(needs: Needs, where: str, threads: int) -> str:
         return error_to_json(WorkerError(what, where=where, value=f"{threads} threads", remedy=_ONE_THREAD))
     if not needs.folder:
         return ""
+    remedy = _SAME_STORE if "://" in needs.folder else _SHARE
     try:
         storage = Storage(needs.folder)
         if not storage.exists(needs.probe) or storage.read_bytes(needs.probe, 100) != needs.token.encode():
             what = "this worker does not see the output folder"
-            return error_to_json(WorkerError(what, where=where, value=needs.folder, remedy=_SHARE))
+            return error_to_json(WorkerError(what, where=where, value=needs.folder, remedy=remedy))
         storage.check_writable()
     except StorageError as error:
         what = "this worker cannot use the output folder"
-        return error_to_json(WorkerError(what, where=where, value=error, remedy=_SHARE))
+        return error_to_json(WorkerError(what, where=where, value=error, remedy=remedy))
     return ""
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from faceloom.pipelines.store.object_client import object_errors
+from faceloom.pipelines.store.object_client import object_errors, repeated
 from faceloom.schemas.errors import StorageError, printable
 from faceloom.schemas.json_text import parse_json
 
@@ -163,7 +163,7 @@ def _acquire(store: ObjectStore, root: str, name: str) -> _Lease:
 
     lease = _Lease(store, root, name, SECONDS)
     with contextlib.suppress(AlreadyExistsError, PreconditionError):
-        lease.put("create")
+        repeated(lambda: lease.put("create"))
         return lease
     remedy = "Run the same command again"
     try:
@@ -173,7 +173,8 @@ def _acquire(store: ObjectStore, root: str, name: str) -> _Lease:
             what, move = "this is no lock file of faceloom", "Move it away, or choose another folder"
             raise StorageError(what, where=f"{root}/{name}", remedy=move)
         age = (_now(store, name) - found.meta["last_modified"]).total_seconds()
-        if age < (seconds := float(holder["seconds"])):
+        ours = holder["owner"] == lease.owner  # the answer was lost, and the request repeated
+        if age < (seconds := float(holder["seconds"])) and not ours:
             who = printable(f"process {holder.get('process')} on {holder.get('host')}")[:120]
             wait = f"Wait until it has finished. If it was killed, wait {seconds - age:.0f} seconds"
             what = f"another process is writing to this folder: {who}, seen {max(0.0, age):.0f} seconds ago"
@@ -194,7 +195,8 @@ def _now(store: ObjectStore, name: str) -> datetime:
     try:
         return obstore.head(store, probe)["last_modified"]
     finally:
-        obstore.delete(store, probe)
+        with contextlib.suppress(Exception):  # the next run deletes it
+            obstore.delete(store, probe)
 
 
 def _parsed(data: bytes) -> dict[str, Any]:

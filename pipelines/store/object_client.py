@@ -27,8 +27,8 @@ RETRY: dict[str, Any] = {
 """How often a request is repeated after a 5xx answer, a broken connection or no answer in time."""
 TIMEOUTS: dict[str, Any] = {"connect_timeout": timedelta(seconds=10), "timeout": timedelta(seconds=60)}
 """Of one request. A part of an upload has 5 MB."""
-TRIES = 3
-"""How often a list, or a page of one, is asked for whose answer breaks off."""
+TRIES = 4
+"""How often a request is made that the library does not repeat; see `repeated`. A page of a list is one."""
 
 T = TypeVar("T")
 _AGAIN = "Run the same command again; finished tasks are kept"
@@ -173,8 +173,12 @@ def as_os_error(error: Exception) -> OSError:
     return OSError(errno.EIO, f"{found[-1] if found else _first_line(error)}{repeated}")
 
 
-def listed(call: Callable[[], T]) -> T:
-    """Call a function that lists objects, and again if its answer breaks off, which the library does not repeat."""
+def repeated(call: Callable[[], T]) -> T:
+    """Call a function again if its answer breaks off, or does not come in time.
+
+    The library repeats neither lists that break off nor requests that must not be done twice for all it knows, such as
+    deleting and conditional writes. The call must be harmless if repeated.
+    """
     for _ in range(TRIES - 1):
         try:
             return call()
@@ -185,8 +189,12 @@ def listed(call: Callable[[], T]) -> T:
 
 
 def breaks_off(error: Exception) -> bool:
-    """Whether an answer of the store broke off, which the library does not repeat."""
-    return _is_of_library(error) and "body" in str(error)
+    """Whether there was no whole answer of the store, and the library did not ask again."""
+    if not _is_of_library(error):
+        return False
+    tries = _TRIES.search(text := str(error))
+    once = not tries or tries[1] == "0"
+    return "body" in text or (once and isinstance(as_os_error(error), TimeoutError | ConnectionError))
 
 
 def _is_of_library(error: Exception) -> bool:

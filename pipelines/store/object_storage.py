@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from faceloom.pipelines.store.lease import hold_lease, refuse_lost
-from faceloom.pipelines.store.object_client import check_url, listed, object_errors, open_store, raise_object_error
+from faceloom.pipelines.store.object_client import check_url, object_errors, open_store, raise_object_error, repeated
 from faceloom.pipelines.store.object_list import ObjectEntry, list_objects
 from faceloom.pipelines.store.paths import FOLDERS, LOCK
 from faceloom.pipelines.store.ranged_stream import RangedStream
@@ -201,7 +201,7 @@ class ObjectStorage(Storage):
 
         folder = self._key(prefix) if prefix.strip("/") else None
         with object_errors("cannot be listed", prefix or self.root):
-            found = listed(lambda: obstore.list(self._store, prefix=folder).collect())
+            found = repeated(lambda: obstore.list(self._store, prefix=folder).collect())
             return dict(sorted((one["path"], one["size"]) for one in found))
 
     def entries(self, *, in_folders: bool = False) -> Iterator[ObjectEntry]:
@@ -217,14 +217,14 @@ class ObjectStorage(Storage):
     def _folders(self) -> _Paths:
         obstore = self._library()
 
-        return [*listed(lambda: obstore.list_with_delimiter(self._store))["common_prefixes"]]
+        return [*repeated(lambda: obstore.list_with_delimiter(self._store))["common_prefixes"]]
 
     def names(self) -> _Paths:
         """Sorted names of everything that lies directly in the root, objects and folders."""
         obstore = self._library()
 
         with object_errors("cannot be listed", self.root):
-            found = listed(lambda: obstore.list_with_delimiter(self._store))
+            found = repeated(lambda: obstore.list_with_delimiter(self._store))
             paths = [*found["common_prefixes"], *(one["path"] for one in found["objects"])]
             return sorted({path.split("/")[0] for path in paths} - {""})
 
@@ -234,7 +234,7 @@ class ObjectStorage(Storage):
 
         refuse_lost(self.root)
         with object_errors("cannot be removed", path), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self._store, self._key(path))
+            repeated(lambda: obstore.delete(self._store, self._key(path)))
 
     def remove_folder(self, folder: str) -> None:
         """Do nothing: an object store has no folders."""
@@ -276,16 +276,19 @@ class ObjectStorage(Storage):
         with object_errors("cannot be written", path):
             try:
                 if new or length < _LONG:
-                    obstore.put(self._store, key, stream.read(), mode="create" if new else "overwrite",
-                                use_multipart=False)  # fmt: skip
+                    done = obstore.put(self._store, key, stream.read(), mode="create" if new else "overwrite",
+                                       use_multipart=False)  # fmt: skip
                 else:
-                    obstore.put(self._store, key, stream, use_multipart=True)
+                    done = obstore.put(self._store, key, stream, use_multipart=True)
             except (AlreadyExistsError, PreconditionError):
                 remedy = "See what it holds, and choose another"
                 raise StorageError("this file exists already", where=self.place(path), remedy=remedy) from None
-        found = self.size(path)
-        if found != length and not new:
-            what = f"the upload was cut: the store holds {found:,} bytes of {length:,}"
+        found = self._head(path)
+        if found["size"] != length:
+            if found["e_tag"] == done["e_tag"]:  # it is ours, and no half file stays under a final name
+                with contextlib.suppress(StorageError):
+                    self.remove(path)
+            what = f"the upload was cut: the store holds {found['size']:,} bytes of {length:,}"
             remedy = "Run the same command again; if it happens again, check the network and the store"
             raise StorageError(what, where=path, remedy=remedy) from OSError(errno.EIO, what)
 

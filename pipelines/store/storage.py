@@ -24,7 +24,7 @@ MOST_BYTES = 2**30
 REPAIR = "Remove it and run the same `faceloom build` again, which makes it anew, or get an undamaged copy"
 """What to do about a damaged file."""
 
-_PARTIAL = re.compile(r"\.partial-(probe|[0-9]+-[0-9]+)$")
+_PARTIAL = re.compile(r"\.partial-[0-9]+-[0-9]+$")
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.ENOENT}
 _CANNOT_LINK = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _Paths = list[str]  # the class has a method called list
@@ -318,7 +318,7 @@ class Storage:
         Raises:
             StorageError: the folder is not writable; checked before an hour of work.
         """
-        probe = ".partial-probe"
+        probe = f".partial-{os.getpid()}-{secrets.randbits(47)}"  # several workers may check at the same time
         with self.write(probe) as stream:
             stream.write(b"faceloom")
         self.remove(probe)

@@ -23,8 +23,10 @@ from faceloom.pipelines.run.dask_worker import (
     other_versions_of_scheduler,
     versions,
 )
+from faceloom.pipelines.store import object_client
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError, StorageError, WorkerError, error_from_json
+from tests.object_stores import fresh_clients, s3_server
 from tests.pipelines.run.tasks import double, fail, pass_on, tick_and_wait
 
 NEEDS = Needs(tuple(versions().items()))
@@ -185,6 +187,17 @@ def test_a_worker_that_cannot_write_is_not_fit(folder: Path, monkeypatch: pytest
     monkeypatch.setattr(Storage, "check_writable", refuse)
     needs = Needs(NEEDS.versions, str(folder), ".partial-1-2", "token")
     assert "cannot use the output folder" in fault_of_worker(needs, Worker(1))
+
+
+def test_a_worker_without_credentials_for_the_store_is_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_server() as url:
+        needs = Needs(NEEDS.versions, f"{url}/out", ".partial-1-2", "token")
+        assert "does not see the output folder" in fault_of_worker(needs, Worker())
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        monkeypatch.setattr(object_client, "RETRY", {"max_retries": 0})
+        with fresh_clients():
+            fault = fault_of_worker(replace(needs, token="another"), Worker())
+    assert "cannot use the output folder" in fault and "the variables that name the store" in fault
 
 
 def test_a_task_is_not_begun_on_a_worker_that_is_not_fit(worker: Worker) -> None:

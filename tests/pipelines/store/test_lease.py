@@ -142,6 +142,15 @@ def test_a_renewal_whose_answer_was_lost_is_still_ours(storage: Storage) -> None
         put(storage)
 
 
+def test_a_lease_is_held_although_the_answer_was_lost(storage: Storage) -> None:
+    FAULT.times(1, "drop-answer", "PUT", "lock")
+    with storage.exclusive():
+        put(storage)
+        with pytest.raises(StorageError, match="another process"), storage.exclusive():
+            pytest.fail("held twice")
+    assert storage.list() == ["a"]
+
+
 def test_a_lease_that_was_renewed_late_is_renewed_before_writing(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

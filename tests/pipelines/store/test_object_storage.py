@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -139,8 +142,53 @@ def test_a_truncated_upload_is_found(storage: Storage, size: int) -> None:
         "half" if method == "PUT" and (size < 2**25 or f"partNumber={last}" in path) else None
     )
     message = rf"a: the upload was cut: the store holds [\d,]+ bytes of {size:,}"
-    with pytest.raises(StorageError, match=message):
-        put(storage, "a", bytes(size))
+    for new in (False, True):
+        with pytest.raises(StorageError, match=message):
+            put(storage, "a", bytes(size), new=new and size < 2**25)
+        assert storage.list() == ["old"], "no half file has a final name"
+
+
+def test_a_part_of_an_upload_that_is_lost_is_found(storage: Storage) -> None:
+    """The store answers that it has the part, and does not."""
+    FAULT.answers = lambda method, path: "lose" if "partNumber=3" in path else None
+    with pytest.raises(StorageError, match=r"a: (cannot be written|the upload was cut)"):
+        put(storage, "a", bytes(40_000_000))
+    assert storage.list() == ["old"]
+
+
+def test_a_writer_that_is_killed_while_it_uploads_leaves_nothing(storage: Storage) -> None:
+    program = (
+        "import sys\nfrom faceloom.pipelines.store.storage import Storage\n"
+        "with Storage(sys.argv[1]).write('a') as stream:\n    stream.write(bytes(40_000_000))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, storage.root]) as writer:
+
+        def kill(method: str, path: str) -> str | None:
+            if "partNumber=3" not in path:
+                return None
+            writer.kill()
+            return "drop"
+
+        FAULT.answers = kill
+        assert writer.wait(60) == -signal.SIGKILL
+    assert storage.list() == ["old"] and not storage.exists("a")
+
+
+@pytest.mark.parametrize("answer", ["late", "drop-answer"])
+def test_a_removal_without_an_answer_is_repeated(storage: Storage, answer: str) -> None:
+    """The library does not repeat it."""
+    failed: list[str] = []
+
+    def once(method: str, path: str) -> str | None:
+        if failed or method not in ("DELETE", "POST"):
+            return None
+        failed.append(path)
+        threading.Event().wait(2.5 if answer == "late" else 0)
+        return None if answer == "late" else answer
+
+    FAULT.answers = once
+    storage.remove("old")
+    assert failed and storage.list() == []
 
 
 def test_a_truncated_answer_is_an_error(storage: Storage) -> None:
