@@ -87,6 +87,8 @@ class _Run:
         self._calls: dict[str, Call] = {}
         self._events: deque[Any] = deque()
         self._counts: dict[int, int] = {}
+        self._only: dict[str, set[str]] = {}
+        self._living: set[str] = set()
         self._done = self._shown = 0
         self._seen = self._looked = time.monotonic()
         client.subscribe_topic(TOPIC, lambda event: self._events.append(event[1]))
@@ -107,7 +109,8 @@ class _Run:
             while self._calls:
                 finished = futures.next_batch(block=False)
                 for future, result in finished:
-                    call = self._calls.pop(future.key)
+                    if (call := self._calls.pop(future.key, None)) is None:
+                        continue  # its workers were gone, so it was submitted again
                     found = self._answer(future, result)
                     if not found.error:
                         self._count(call.number, found.count, final=True)
@@ -118,6 +121,8 @@ class _Run:
                         raise _named(error_from_json(found.error), found.worker, call.attempt)
                 self._show()
                 self._look(bool(finished))
+                for call in self._stranded():
+                    futures.add(self._retry(replace(call, attempt=call.attempt + 1)))
                 if not finished:
                     time.sleep(_POLL_SECONDS)
         except BaseException:
@@ -141,15 +146,21 @@ class _Run:
         value = f"{type(error).__name__}: {error}"
         raise WorkerError("a Dask worker cannot run a task", where=self._cluster.scheduler, value=value, remedy=_SAME)
 
-    def _retry(self, call: Call, failed: str) -> Any:
-        """Submit a call again, on other workers than the one that failed if there are any.
+    def _retry(self, call: Call, failed: str = "") -> Any:
+        """Submit a call again, only to other workers than the one that failed if there are any.
 
-        It comes before all calls that wait, so that what fails everywhere, such as a full disk, ends the run soon.
+        A worker that fails soon has time to take calls from busy ones, and would fail all attempts. The call comes
+        before all that wait, so that what fails everywhere, such as a full disk, ends the run soon.
         """
         self._calls[call.key] = call
         others = [address for address in self._statuses() if address != failed]
-        preferred = {"workers": others, "allow_other_workers": True} if others else {}
-        return self._client.submit(answer, call, key=call.key, pure=False, priority=1, **preferred)
+        self._only[call.key] = {*others}
+        return self._client.submit(answer, call, key=call.key, pure=False, priority=1, workers=others or None)
+
+    def _stranded(self) -> list[Call]:
+        """Take out the calls whose workers are all gone."""
+        keys = [key for key, only in self._only.items() if key in self._calls and only and not only & self._living]
+        return [self._calls.pop(key) for key in keys]
 
     def _count(self, number: int, count: int, *, final: bool = False) -> None:
         self._done += count - self._counts.get(number, 0)
@@ -200,6 +211,7 @@ class _Run:
             asked = self._client.sync(self._client.scheduler.identity, n_workers=-1, callback_timeout=CONNECT_SECONDS)
         except (OSError, TimeoutError) as error:
             raise _lost(self._cluster, error) from None
+        self._living = {*asked["workers"]}
         return {address: worker["status"] for address, worker in asked["workers"].items()}
 
     def _stop(self, futures: list[Any]) -> None:

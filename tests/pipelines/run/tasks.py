@@ -11,7 +11,7 @@ from typing import Any
 from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.errors import FaceloomError, StorageError
 
 Task = tuple[str, int]
 
@@ -133,3 +133,14 @@ def fill_memory(task: Task) -> Any:
         held.append(bytearray(os.urandom(2**20) * 50))
         time.sleep(0.05)
     return pass_on(task)
+
+
+def fail_then_die_elsewhere(task: Task, folder: Path) -> Any:
+    """Fail in the first process, kill the second one, and succeed in the first one again."""
+    failed = folder / "failed"
+    if not failed.exists():
+        failed.write_text(str(os.getpid()))
+        raise StorageError("cannot be written", where="x")
+    if failed.read_text() != str(os.getpid()):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return leave_a_file(task, folder)

@@ -25,6 +25,7 @@ from tests.pipelines.run.tasks import (
     die,
     die_once,
     fail,
+    fail_then_die_elsewhere,
     fill_memory,
     leave_a_file,
     pass_on,
@@ -198,6 +199,16 @@ def test_a_task_that_kills_every_worker_ends_the_run_with_a_message(own_cluster:
     own_cluster.add_worker(nanny=True)
     with pytest.raises(WorkerError, match=r"Dask workers died of the same task .got 4 workers died.*--memory-limit"):
         run_on_dask(TASKS[:1], die, cluster=own_cluster.dask)
+
+
+@pytest.mark.slow
+def test_a_task_whose_other_workers_died_runs_where_it_failed(own_cluster: Cluster, tmp_path: Path) -> None:
+    own_cluster.add_worker()
+    own_cluster.add_worker()
+    wait_for(lambda: len(statuses(own_cluster)) == 2)
+    run_on_dask(TASKS[:1], partial(fail_then_die_elsewhere, folder=tmp_path), cluster=own_cluster.dask)
+    assert [worker.poll() is None for worker in own_cluster.workers].count(True) == 1
+    assert (tmp_path / "a-0").exists()
 
 
 @pytest.mark.slow
