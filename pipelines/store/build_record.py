@@ -14,7 +14,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, StringConstraints
 
 from faceloom.pipelines.store.output_folder import is_marked, require_marker
-from faceloom.pipelines.store.parquet_tables import parse_metadata, read_index_columns, read_metadata
+from faceloom.pipelines.store.parquet_tables import (
+    check_index_columns,
+    parse_index_table,
+    parse_metadata,
+    read_metadata,
+)
 from faceloom.pipelines.store.paths import BUILD_RECORD, ERASED, FACES, INDEX, NEIGHBOURS, SHARDS, WORK, shard_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.column_types import FileName, Finite, Hex, Offset, parse_model
@@ -174,7 +179,11 @@ def count_rejects(rejects: Iterable[Reject]) -> dict[str, dict[str, int]]:
 
 def shard_record(storage: Storage, name: str, split: str, samples: int) -> ShardRecord:
     """Make the record of a finished shard from its index; the tar file itself is not read."""
-    index = storage.read_bytes(shard_index(name))
+    return _shard_record(storage.read_bytes(shard_index(name)), name, split, samples)
+
+
+def _shard_record(index: bytes, name: str, split: str, samples: int) -> ShardRecord:
+    """As `shard_record`, given the bytes of the index."""
     facts = parse_metadata(index, shard_index(name))
     return ShardRecord(
         name=name,
@@ -217,11 +226,12 @@ def make_record(
     by_split: Counter[str] = Counter()
     shards = []
     for shard in plan.shards:
-        columns = read_index_columns(storage, shard_index(shard.name), ["mask", "source"])
+        index, path = storage.read_bytes(shard_index(shard.name)), shard_index(shard.name)
+        columns = check_index_columns(parse_index_table(index, path, ["mask", "source"]), path)
         by_mask.update(mask or "none" for mask in columns["mask"])
         by_source.update(columns["source"])
         by_split[shard.split] += len(columns["mask"])
-        shards.append(shard_record(storage, shard.name, shard.split, len(columns["mask"])))
+        shards.append(_shard_record(index, shard.name, shard.split, len(columns["mask"])))
     written = sum(by_split.values())
     by_code = count_rejects(rejects)
     lost = plan.samples - written - sum(by_code.get("render", {}).values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,8 +20,8 @@ _ALONE = 20
 """Pages of one range before others are listed at the same time."""
 _AT_ONCE = 8
 """Ranges that are listed at the same time."""
-_RANGES = 1000
-"""A range has some thousand objects of ten million: those of a few ranges wait in memory for their turn."""
+_LENGTH = 10
+"""Pages of a range, if folders are like the first ones. Those of a few ranges wait in memory for their turn."""
 
 
 class ObjectEntry(NamedTuple):
@@ -50,8 +51,9 @@ def list_objects(store: ObjectStore, folders: Callable[[], Sequence[str]] | None
     else:
         return
     assert folders is not None
-    cuts = sorted(name for name in folders() if name > last)
-    bounds = [last, *cuts[:: len(cuts) // _RANGES + 1], None]
+    names = sorted(folders())
+    seen = bisect_right(names, last)
+    bounds = [last, *names[seen :: max(1, seen * _LENGTH // _ALONE)], None]
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
         waiting: deque[Future[list[ObjectEntry]]] = deque()

@@ -62,11 +62,11 @@ def lists(monkeypatch: pytest.MonkeyPatch) -> Lists:
 
 
 @pytest.mark.parametrize("pages", [None, 1])
-@pytest.mark.parametrize("ranges", [1, 3, 1000])
+@pytest.mark.parametrize("length", [1, 3, 1000])
 def test_ranges_together_hold_every_object_once_and_in_order(
-    storage: ObjectStorage, lists: Lists, monkeypatch: pytest.MonkeyPatch, ranges: int, pages: int | None
+    storage: ObjectStorage, lists: Lists, monkeypatch: pytest.MonkeyPatch, length: int, pages: int | None
 ) -> None:
-    monkeypatch.setattr(object_list, "_RANGES", ranges)
+    monkeypatch.setattr(object_list, "_LENGTH", length)
     lists.pages = pages
     entries = list(storage.entries(in_folders=True))
     assert [entry.path for entry in entries] == PATHS
