@@ -160,3 +160,9 @@ def test_verifying_a_release_is_timed() -> None:
     timed = [re.fullmatch(r"verified in (\d+\.\d\d) s, limit 5 s for 1,000 shards", line) for line in lines[1:3]]
     assert all(match and float(match[1]) < 5 for match in timed)
     assert re.fullmatch(r"--deep compares [\d,]+ MB/s with one thread", lines[3])
+
+
+@pytest.mark.slow
+def test_latency_of_a_store() -> None:
+    lines = run_here("latency.py", "--photos", 6, "--latency", 5, "--work", 5).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["folder", "table", "tar", "records", "morphs,", "morphs,"]

@@ -19,6 +19,7 @@ from faceloom.pipelines.build import BuildResult, prepare, run_build
 from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.sources.read_ahead import ReadAhead
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError
 from tests.dask_cluster import cluster_of
@@ -163,6 +164,27 @@ def test_weights_that_do_not_fit_their_card_are_refused(laid: Path, bucket: str,
         prepare(load_recipe(f"{url}/sets/recipe.yaml"), str(tmp_path / "out"))
     assert f"{url}/models/run" in str(caught.value) and "/faceloom-" not in str(caught.value)
     put(laid, bucket)
+
+
+def test_every_photo_of_a_morph_is_read_ahead(
+    bucket: str, tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Analysis, textures, faces and the faces that they are mixed with: no read begins when it is asked for."""
+    bench = Bench(tmp_path, synthetic)
+    url = put(bench.photos, bucket, "morphs")
+    reads: list[bool] = []
+    read = ReadAhead.read
+
+    def recorded(self: ReadAhead[Any], name: str) -> Any:
+        reads.append(bool(self._reads.get(name)))
+        return read(self, name)
+
+    monkeypatch.setattr(ReadAhead, "read", recorded)
+    morph = {"neighbours": 2, "texture_size": 32}
+    bench.run("there", sources=[{"path": f"{url}/photos.csv", "name": "s"}], morph=morph)
+    assert len(reads) > 4 * 24 and all(reads)
+    bench.run("here", morph=morph)
+    assert bench.tree("there") == bench.tree("here")
 
 
 def test_a_build_of_tar_files_in_a_store(bucket: str, tmp_path: Path, synthetic: SimpleNamespace) -> None:

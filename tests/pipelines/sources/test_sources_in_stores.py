@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
-from tests.object_stores import gcs_server, s3_server
+from tests.object_stores import Fault, gcs_server, s3_server
 from tests.pipelines.sources.test_contract import LAYOUTS, Case, bare
 
 
@@ -125,6 +126,29 @@ def test_a_folder_without_objects_is_an_error_with_a_remedy(stored: Stored) -> N
     with pytest.raises(SourceError) as caught:
         list(open_source(stored.spec).scan())
     assert caught.value.remedy and stored.url in caught.value.where
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["flat", "csv", "shards", "records"])
+def test_latency_costs_little_while_photos_are_worked_on(kind: str, tmp_path: Path) -> None:
+    """50 ms of latency and 20 ms of work for each photo. One by one, waiting takes three times as long as the work.
+
+    `benchmarks/latency.py` measures some 5 %; here other programs may run.
+    """
+    fault = Fault()
+    layout = next(lay for lay in LAYOUTS if lay.__name__ == f"lay_{kind}")
+    with s3_server(fault.proxy) as url:
+        source = open_source(Stored(layout(tmp_path), tmp_path, url).spec)
+        uris = [photo.uri for photo in photos_of(source)] * 10
+        source.read(uris[-1])  # a process lists the members of a tar file once
+        fault.delay = 0.05
+        expect(source, uris)
+        begin = time.perf_counter()
+        for uri in uris:
+            source.read(uri)
+            time.sleep(0.02)
+        took = time.perf_counter() - begin
+    assert took < 1.6 * 0.02 * len(uris)
 
 
 def test_tar_files_by_name_and_by_pattern(bucket: str, tmp_path: Path) -> None:
