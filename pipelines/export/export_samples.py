@@ -12,6 +12,7 @@ from typing import Protocol
 
 from faceloom.pipelines.export.export_options import ExportOptions
 from faceloom.pipelines.export.folder_layouts import FolderFormat, ImageFolderFormat
+from faceloom.pipelines.export.folder_names import alike_names
 from faceloom.pipelines.export.picture_mix import choose_second
 from faceloom.pipelines.export.record_labels import choose_labels
 from faceloom.pipelines.export.recordio_layout import RecordIoFormat
@@ -21,6 +22,7 @@ from faceloom.pipelines.export.sample_facts import (
     is_picture_named,
     original_names,
     read_facts,
+    read_identities,
 )
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import BuildRecord
@@ -93,13 +95,13 @@ def open_format(storage: Storage, record: BuildRecord, to: Storage, options: Exp
         FaceloomError: the labels cannot be kept, or their table cannot be read.
         StorageError: an index is missing or damaged.
     """
-    if options.layout == "folder":
-        return FolderFormat(to)
-    if options.layout == "imagefolder":
-        named = options.names == "source"
-        return ImageFolderFormat(
-            to, options.pictures, original_names(read_facts(storage, record.shards)) if named else None
-        )
+    if options.layout in ("folder", "imagefolder"):
+        # Of the whole build: a later export of another split must find the same folders.
+        alike = alike_names(sorted(read_identities(storage, record.shards)))
+        if options.layout == "folder":
+            return FolderFormat(to, alike)
+        names = original_names(read_facts(storage, record.shards)) if options.names == "source" else None
+        return ImageFolderFormat(to, options.pictures, names, alike)
     shards = [shard for shard in record.shards if options.split in (None, shard.split)]
 
     def facts() -> Iterator[SampleFacts]:  # read again rather than held: a million take a gigabyte

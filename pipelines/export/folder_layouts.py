@@ -25,8 +25,11 @@ class FolderFormat:
     morphs = True
     pictures: Mapping[str, int] = {}
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    def __init__(self, storage: Storage, alike: Collection[str] = ()) -> None:
+        """Args:
+        alike: identities whose folders differ in case only, from `alike_names`.
+        """
+        self._storage, self._alike = storage, alike
 
     def takes(self, names: Collection[str]) -> Collection[str]:
         """Return all names."""
@@ -52,7 +55,7 @@ class FolderFormat:
 
     def paths(self, row: IndexRow) -> dict[str, str]:
         """Return the path of each file of a sample, by member name."""
-        return file_paths(row)
+        return file_paths(row, self._alike)
 
     def _is(self, path: str, size: int, sha256: str) -> bool:
         # The size is not enough: all landmarks have the same, and keys survive a change of the recipe.
@@ -68,13 +71,18 @@ class ImageFolderFormat(FolderFormat):
     morphs = False  # each pair of people would be a class of its own
 
     def __init__(
-        self, storage: Storage, pictures: tuple[str, ...] = (), names: Mapping[str, str] | None = None
+        self,
+        storage: Storage,
+        pictures: tuple[str, ...] = (),
+        names: Mapping[str, str] | None = None,
+        alike: Collection[str] = (),
     ) -> None:
         """Args:
         pictures: the picture to write; empty for the masked one, or the face without a mask.
         names: name of a sample's file without ending, by key; None for the key.
+        alike: as in `FolderFormat`.
         """
-        super().__init__(storage)
+        super().__init__(storage, alike)
         self._pictures, self._names = pictures or ("masked", "face"), names
 
     def takes(self, names: Collection[str]) -> tuple[str, ...]:
@@ -86,22 +94,22 @@ class ImageFolderFormat(FolderFormat):
         """Return the path of the picture by its member name."""
         (name,) = self.takes([member.name for member in row.members])
         stem = row.key if self._names is None else self._names[row.key]
-        return {name: f"{_place(row)}/{stem}.{name.rpartition('.')[2]}"}
+        return {name: f"{_place(row, self._alike)}/{stem}.{name.rpartition('.')[2]}"}
 
 
-def file_paths(row: IndexRow) -> dict[str, str]:
-    """Return the path of each member of a sample in the layout `folder`, by member name."""
+def file_paths(row: IndexRow, alike: Collection[str] = ()) -> dict[str, str]:
+    """Return the path of each member of a sample in the layout `folder`, by name. `alike`: see `FolderFormat`."""
     names = [member.name for member in row.members]
     main = next((name for kind in ("masked", "face") for name in names if is_picture_named(name, kind)), "")
-    place = _place(row)
+    place = _place(row, alike)
     return {
         name: f"{place}/{row.key}.{name.rpartition('.')[2]}" if name == main else f"{MEMBERS}/{place}/{row.key}.{name}"
         for name in names
     }
 
 
-def _place(row: IndexRow) -> str:
+def _place(row: IndexRow, alike: Collection[str]) -> str:
     split = folder_name(row.split)
     if split.casefold() == MEMBERS:
         split = f"{split}-{hashlib.sha256(row.split.encode()).hexdigest()[:12]}"
-    return f"{split}/{folder_name(row.identity)}"
+    return f"{split}/{folder_name(row.identity, alike)}"

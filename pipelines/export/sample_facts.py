@@ -46,6 +46,16 @@ def read_facts(storage: Storage, shards: Iterable[Listed]) -> Iterator[SampleFac
             yield SampleFacts(key, identity, split, uri, bool(parents), tuple(one["name"] for one in members))
 
 
+def read_identities(storage: Storage, shards: Iterable[Listed]) -> set[str]:
+    """Read the identities of all samples of some shards. Errors as `read_facts`."""
+    people: set[str] = set()
+    for shard in shards:
+        index = shard_index(shard.name)
+        with reading(index):
+            people.update(read_index_columns(storage, index, ("identity",))["identity"])
+    return people
+
+
 def is_picture(name: str) -> bool:
     """True if a member of a sample is a picture."""
     return ending(name) in PICTURE_ENDINGS

@@ -130,6 +130,17 @@ def test_what_is_missing_short_or_changed_is_written_again(built: Storage, tmp_p
     assert files(tmp_path) == whole
 
 
+@pytest.mark.parametrize("layout", ["folder", "imagefolder"])
+def test_people_who_differ_in_case_have_folders_that_do_not(tmp_path: Path, layout: str) -> None:
+    table = synthetic.lay_photos(tmp_path / "photos", range(3), people=3)
+    renamed = table.read_text().replace("person 0", "Ann").replace("person 1", "ANN")
+    table.write_text(renamed)
+    storage = build(table, tmp_path / "out")
+    export_to(storage, tmp_path / "to", layout)
+    folders = {path.parent.name for path in (tmp_path / "to").rglob("*.jpg")}
+    assert len({name.lower() for name in folders}) == 3 and "person 2" in folders
+
+
 def test_a_split_and_a_limit(built: Storage, tmp_path: Path) -> None:
     counts = read_record(built).by_split
     assert export(built, tmp_path / "a", split="test") == Exported(counts["test"], 0)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.pipelines.export.folder_names import folder_name
+from faceloom.pipelines.export.folder_names import alike_names, folder_name
 
 
 @pytest.mark.parametrize("name", ["Tony_Blair", "n000012", "José García", "Jean-Luc P. Roe", "李小龙", "Connie", "lpt"])
@@ -34,6 +35,20 @@ def test_odd_names_are_made_safe(name: str) -> None:
 def test_two_people_never_share_a_folder(one: str, other: str) -> None:
     assert (folder_name(one) == folder_name(other)) == (one == other)
     assert 0 < len(os.fsencode(folder_name(one))) < 255 and os.sep not in folder_name(one)
+
+
+@given(st.lists(st.text("aAbBéÉßsS\u0301/ ", min_size=1, max_size=4), max_size=20, unique=True))
+def test_no_two_people_share_a_folder_where_case_and_form_do_not_count(people: list[str]) -> None:
+    alike = alike_names(people)
+    made = [folder_name(name, alike) for name in people]
+    for fold in (str.lower, str.upper, str.casefold, lambda name: unicodedata.normalize("NFD", name).lower()):
+        assert len({fold(name) for name in made}) == len(people)
+    assert all(folder_name(name, alike) == folder_name(name) for name in people if name not in alike)
+
+
+def test_names_that_are_not_alike_stay() -> None:
+    assert alike_names(["Ann", "Bob", "Anna"]) == frozenset()
+    assert alike_names(["Ann", "Bob", "ANN", "Jose\u0301", "Jos\u00e9"]) == {"Ann", "ANN"}
 
 
 @given(st.text(max_size=40))
