@@ -128,6 +128,10 @@ REJECT_CODES: dict[str, RejectCode] = {
 """Every code by name. A code that is not here cannot be used."""
 
 
+CONFLICT = "identity_conflict"
+"""Rejects of photos that are filed under several people; `faceloom show` lists them in any case."""
+
+
 def check_code(code: str) -> None:
     """Check that a code is one of the table.
 

@@ -126,7 +126,8 @@ class SourceSpec(Model):
         TableColumns, BeforeValidator(_others_alone, json_schema_input_type=TableColumns | list[_Text])
     ] = Field(
         default_factory=TableColumns,
-        description="column names of a table that differ from ours, or a list of those that become attributes",
+        description="column names of a table that differ from ours, or a list of those that become attributes; of "
+        "tar files `identity` and `others` name fields of the json",
     )
     include: tuple[_Text, ...] = Field(
         default=(), description="patterns of the uris to use; default: all. `*` also matches `/`"

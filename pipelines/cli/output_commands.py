@@ -47,10 +47,13 @@ def show(
         from faceloom.pipelines.cli.summary import reject_examples, show_summary
         from faceloom.pipelines.preview import all_rejects, look
         from faceloom.pipelines.store.paths import REJECTS
+        from faceloom.schemas.reject_codes import CONFLICT
 
         storage, _ = open_build(out)
         shown = look(storage)
-        dropped = all_rejects(storage) if rejects else []
+        conflicts = any(CONFLICT in codes for codes in shown.record.rejects.values())
+        dropped = all_rejects(storage) if rejects or (conflicts and not as_json) else []
+        dropped = dropped if rejects else [reject for reject in dropped if reject.code == CONFLICT]
         if as_json:
             listed = {"rejected": [asdict(reject) for reject in dropped]} if rejects else {}
             disk = {**asdict(shown.disk), "total": shown.disk.total}

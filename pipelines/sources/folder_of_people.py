@@ -34,8 +34,9 @@ class FolderOfPeople(FlatFolder):
         """See `Source.scan`. Without a stated rule, folders are listed twice: the first time to find the people."""
         names = PersonNames()
         rule: Rule
+        notices: tuple[str, ...] = ()
         if self.spec.identity is not None:
-            rule, notices = stated_rule(self.spec.identity), ()
+            rule = stated_rule(self.spec.identity)
         else:
             photos: Counter[str] = Counter()
             for row in self._files(sizes=False):

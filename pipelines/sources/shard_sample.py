@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from faceloom.pipelines.sources.npy_note import read_npy_header, read_npy_numbers
+from faceloom.pipelines.sources.person_names import as_person
 from faceloom.pipelines.sources.source import read_span
 from faceloom.pipelines.sources.tar_members import Member
-from faceloom.pipelines.sources.values import LONGEST_TEXT, as_landmarks, as_role, as_text
+from faceloom.pipelines.sources.text_labels import may_be_label
+from faceloom.pipelines.sources.values import LONGEST_TEXT, MOST_ATTRIBUTES, as_landmarks, as_role, as_text
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, ending, is_unsafe
 from faceloom.pipelines.store.store_path import Place
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.json_text import parse_json
+from faceloom.schemas.plain_values import MOST_DIGITS
+from faceloom.schemas.source_spec import TableColumns
 
 Members = dict[str, Member]
 """Members of a sample by their ending, all after the first dot, in lower case: `jpg`, `face.jpg`, `json`."""
@@ -46,6 +51,42 @@ def photo_of(sample: Members) -> Member:
     return photo
 
 
+_ROLES = {"identity", "label", "id", "split", "licence", "license", "consent", "landmarks", "attributes"}
+"""Fields of the json that are read on their own."""
+_OWN = {"key", "identity", "split", "mask", "source", "attributes", "operations", "renderer"}
+"""Fields of the samples of a build, whose attributes are in a field of that name alone."""
+
+
+def attributes_of(facts: Mapping[str, object], columns: TableColumns, left_out: Counter[str]) -> dict[str, object]:
+    """The attributes of a sample: its json's field `attributes`, and further fields as columns of a table.
+
+    Args:
+        facts: the json.
+        columns: `others` names the fields to take; by default all that hold short text, numbers, true or false.
+        left_out: counts, by name, the values that are no attributes for lack of room.
+    """
+    stated = facts.get("attributes")
+    stated = dict(stated) if isinstance(stated, dict) else {}
+    if columns.others is not None:
+        return {name: value for name, value in ({**facts, **stated}).items() if name in columns.others}
+    if facts.keys() >= _OWN:
+        return stated
+    roles = _ROLES | {columns.identity}
+    plain = {
+        name: value
+        for name, value in facts.items()
+        if name not in roles and name not in stated and isinstance(value, str | int | float)
+    }
+    for name in [
+        name for name, value in plain.items() if isinstance(value, int) and abs(value) >= 10 ** (MOST_DIGITS - 1)
+    ]:
+        left_out[name] += 1
+        del plain[name]
+    over = list(plain)[max(0, MOST_ATTRIBUTES - len(stated)) :]
+    left_out.update(over)
+    return stated | {name: value for name, value in plain.items() if name not in set(over)}
+
+
 class SampleNotes(NamedTuple):
     """The members beside the photo, read on demand.
 
@@ -72,20 +113,39 @@ class SampleNotes(NamedTuple):
             raise PhotoError("bad_metadata", "the json is not an object")
         return facts
 
-    def identity(self, facts: dict[str, object]) -> str | None:
-        """Read the identity from json `identity`, `label` or `id`, or from `cls`, or from a `txt` of one line.
+    def identity(
+        self, facts: dict[str, object], field: str | None = None, is_name: Callable[[str], bool] = lambda _: True
+    ) -> str | None:
+        """Read the identity from json `identity`, `label` or `id`, or from `cls`, or from a `txt` that is no caption.
+
+        Args:
+            facts: the json.
+            field: the field of the json that names the person, if the recipe states one.
+            is_name: whether a short text names a person; see `RepeatedTexts`.
 
         Raises:
             PhotoError: `bad_metadata`, if the identity is longer than `LONGEST_TEXT`.
         """
-        for field in ("identity", "label", "id"):
-            if (found := self.role("identity", facts.get(field))) is not None:
+        if field is not None:
+            return self.role("identity", facts.get(field))
+        for name in ("identity", "label", "id"):
+            if (found := self.role("identity", facts.get(name))) is not None:
                 return found
-        for kind in ("cls", "txt"):
-            note = as_text(self._read(kind).decode("utf-8", "replace"))
-            if note is not None and len(note) <= LONGEST_TEXT and not is_unsafe(note):
-                return note
-        return None
+        note = as_text(self._read("cls").decode("utf-8", "replace"))
+        if note is not None and len(note) <= LONGEST_TEXT and not is_unsafe(note) and (found := as_person(note)):
+            return found
+        text = self.label(facts)
+        return text if text is not None and is_name(text) else None
+
+    def label(self, facts: dict[str, object]) -> str | None:
+        """Read the `txt` if it may name a person, judged by itself. Raises as `identity`."""
+        note = as_text(self._read("txt").decode("utf-8", "replace"))
+        return as_person(note) if note is not None and not is_unsafe(note) and may_be_label(note, facts) else None
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there is a `txt`."""
+        return "txt" in self.sample
 
     def role(self, role: str, value: object) -> str | None:
         """As `as_role`. Raises PhotoError `bad_metadata`."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from faceloom.pipelines.sources.shard_files import list_shards, shards_at
-from faceloom.pipelines.sources.shard_sample import NOTES, Members, SampleNotes, photo_of
+from faceloom.pipelines.sources.shard_sample import NOTES, Members, SampleNotes, attributes_of, photo_of
 from faceloom.pipelines.sources.source import photo_errors, read_span, uri_filter
 from faceloom.pipelines.sources.tar_index import find_picture
 from faceloom.pipelines.sources.tar_members import Member, members_of
+from faceloom.pipelines.sources.text_labels import RepeatedTexts
 from faceloom.pipelines.sources.values import as_attributes, notices_of
 from faceloom.pipelines.sources.walk import Found, is_unsafe, scan_reject
 from faceloom.pipelines.store.read_at import File, opened, read_at, up_to_date, version_of
@@ -28,7 +30,8 @@ class WebDatasetShards:
     """Samples of uncompressed tar files: one file, all in a folder, or those that match a pattern.
 
     Nothing is unpacked. A sample is all members whose paths agree up to the first dot of the file name. `photo_of` and
-    `SampleNotes` read them; `json` also gives split, attributes, licence and consent.
+    `SampleNotes` read them; `json` also gives split, attributes, licence and consent. If people are named in `txt`
+    alone, the tar files are read twice, to see which texts repeat.
     """
 
     def __init__(self, spec: SourceSpec) -> None:
@@ -46,11 +49,12 @@ class WebDatasetShards:
             raise SourceError(
                 "no tar file at this path", where=self.spec.path, remedy="Check the path, or the pattern's range"
             )
+        is_name = RepeatedTexts(lambda: self._texts(shards))
         for shard in shards:
             if isinstance(shard, Reject):
                 yield shard
                 continue
-            for row in sorted(self._samples(shard, left_out), key=lambda row: row.uri):
+            for row in sorted(self._samples(shard, left_out, is_name), key=lambda row: row.uri):
                 if wanted is None or wanted(row.uri):
                     yield row
         self.notices = notices_of(left_out)
@@ -71,7 +75,25 @@ class WebDatasetShards:
             return file.storage.read_range(file.path, *place, str(version_of(file)[1]) or None)
         return read_span(self.root, shard, *place, uri=uri)
 
-    def _samples(self, shard: Found, left_out: Counter[str]) -> Iterator[Photo | Reject]:
+    def _texts(self, shards: Sequence[Found | Reject]) -> Iterator[str]:
+        """The `txt` of each sample that has one, empty if it is a caption."""
+        for shard in shards:
+            samples: dict[str, Members] = {}
+            notes = _Notes()
+            with contextlib.suppress(OSError, ValueError):  # the scan reports a damaged tar file
+                if isinstance(shard, Found):
+                    with opened(self.root / shard.uri) as file:
+                        for member in members_of(file):
+                            if not _sort_in(member, samples) and not isinstance(file, int):
+                                notes.keep(member, file)
+            for beside in (SampleNotes(self.root, shard.uri, sample, notes) for sample in samples.values()):
+                with contextlib.suppress(PhotoError):
+                    if beside.has_text:
+                        yield beside.label(beside.facts()) or ""
+
+    def _samples(
+        self, shard: Found, left_out: Counter[str], is_name: Callable[[str], bool]
+    ) -> Iterator[Photo | Reject]:
         if _JOINT in shard.uri or is_unsafe(shard.uri):
             yield scan_reject(self.name, shard.uri, "bad_name", f"the name holds {_JOINT} or a control character")
             return
@@ -96,23 +118,32 @@ class WebDatasetShards:
             try:
                 photo = photo_of(sample)
                 uri = shard.uri + _JOINT + photo.name
-                yield self._photo(shard, uri, photo, SampleNotes(self.root, shard.uri, sample, notes), left_out)
+                beside = SampleNotes(self.root, shard.uri, sample, notes)
+                yield self._photo(shard, uri, photo, beside, left_out, is_name)
             except PhotoError as error:
                 yield scan_reject(self.name, uri, error.code, error.what)
 
-    def _photo(self, shard: Found, uri: str, photo: Member, notes: SampleNotes, left_out: Counter[str]) -> Photo:
+    def _photo(
+        self,
+        shard: Found,
+        uri: str,
+        photo: Member,
+        notes: SampleNotes,
+        left_out: Counter[str],
+        is_name: Callable[[str], bool],
+    ) -> Photo:
         if is_unsafe(uri):
             raise PhotoError("bad_name", "the name holds a control character or undecodable bytes")
         facts = notes.facts()
-        given = facts.get("attributes")
         try:
-            attributes = as_attributes(given if isinstance(given, dict) else {}, left_out)
+            attributes = as_attributes(attributes_of(facts, self.spec.columns, left_out), left_out)
         except ValueError as error:
             raise PhotoError("bad_metadata", f"the json has {error}") from error
+        field, stated = self.spec.columns.identity, "identity" in self.spec.columns.model_fields_set
         return Photo(
             source=self.name,
             uri=uri,
-            identity=notes.identity(facts),
+            identity=notes.identity(facts, field if stated else None, is_name) if field else None,
             split=notes.role("split", facts.get("split")),
             licence=notes.role("licence", facts.get("licence", facts.get("license"))) or self.spec.licence,
             consent=notes.role("consent", facts.get("consent")) or self.spec.consent,

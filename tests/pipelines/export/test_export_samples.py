@@ -131,7 +131,9 @@ def test_what_is_missing_short_or_changed_is_written_again(built: Storage, tmp_p
 
 
 @pytest.mark.parametrize("layout", ["folder", "imagefolder"])
-def test_people_who_differ_in_case_have_folders_that_do_not(tmp_path: Path, layout: str) -> None:
+def test_people_who_differ_in_case_have_folders_that_do_not(
+    tmp_path: Path, synthetic: SimpleNamespace, layout: str
+) -> None:
     table = synthetic.lay_photos(tmp_path / "photos", range(3), people=3)
     renamed = table.read_text().replace("person 0", "Ann").replace("person 1", "ANN")
     table.write_text(renamed)

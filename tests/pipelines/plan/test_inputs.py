@@ -14,7 +14,7 @@ from faceloom.pipelines.plan.inputs import all_inputs, sample_inputs, settings_d
 from faceloom.pipelines.plan.planned_faces import PlannedFaces
 from faceloom.pipelines.plan.uniform_attributes import uniform_attributes
 from faceloom.schemas.faces import FaceRow
-from faceloom.schemas.photos import Scalar
+from faceloom.schemas.photos import GivenFace, Scalar
 from faceloom.schemas.plan import FaceList, PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from tests.pipelines.planning import ITEMS, RECIPES, Item, choose, item
@@ -108,7 +108,16 @@ def odd_items(draw: st.DrawFn) -> Item:
     photo, found = item(draw(TEXTS), identity=draw(st.none() | TEXTS), faces=draw(FACES), labels=draw(TEXTS))
     stated: tuple[tuple[str, Scalar], ...] = tuple(attributes)
     licence, consent = draw(st.none() | TEXTS), draw(st.none() | TEXTS)
-    return replace(photo, licence=licence, consent=consent, attributes=stated), found
+    given = tuple(draw(st.lists(st.builds(
+        GivenFace, st.none() | TEXTS, st.just(stated), st.just((0.0, 0.0, 9.0, 9.0)),
+        st.none() | st.binary(min_size=40, max_size=40),
+    ), min_size=len(found.faces), max_size=len(found.faces))))  # fmt: skip
+    photo = replace(photo, licence=licence, consent=consent, attributes=stated)
+    if draw(st.booleans()):
+        return replace(
+            photo, faces=given, identity=min(filter(None, (one.identity for one in given)), default=None)
+        ), found
+    return photo, found
 
 
 @given(

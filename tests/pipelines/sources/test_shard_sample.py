@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.pipelines.sources.shard_sample import SampleNotes, photo_of
+from faceloom.pipelines.sources.shard_sample import SampleNotes, attributes_of, photo_of
 from faceloom.pipelines.sources.tar_members import Member
 from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.source_spec import TableColumns
 
 POINTS = [[float(n), n + 0.5] for n in range(68)]
 
@@ -91,6 +93,52 @@ def test_an_unusable_photo(size: int, is_file: bool, code: str) -> None:
 def test_identity(tmp_path: Path, given: dict[str, bytes], identity: str | None) -> None:
     found = notes(tmp_path, **given)
     assert found.identity(found.facts()) == identity
+
+
+@pytest.mark.parametrize(
+    ("given", "identity"),
+    [
+        ({"json": b'{"caption": "Ann"}', "txt": b"Ann"}, None),
+        ({"json": b'{"alt": "x", "key": "1"}', "txt": b"Ann"}, None),
+        ({"json": b'{"said": "Ann"}', "txt": b"Ann"}, None),
+        ({"txt": b"portrait of a man"}, None),
+        ({"txt": b"Ann " * 40}, None),
+        ({"txt": b"nan"}, None),
+        ({"txt": b"12", "cls": b"-1"}, "12"),
+        ({"json": b'{"identity": "None", "label": 7}'}, "7"),
+    ],
+)
+def test_a_caption_is_no_name(tmp_path: Path, given: dict[str, bytes], identity: str | None) -> None:
+    found = notes(tmp_path, **given)
+    assert found.identity(found.facts()) == identity
+    assert found.identity(found.facts(), is_name=lambda text: False) == (identity if "txt" not in given else None)
+
+
+def test_a_field_that_the_recipe_names_is_the_only_one(tmp_path: Path) -> None:
+    found = notes(tmp_path, json=b'{"who": "Ann", "identity": "x"}', cls=b"9")
+    assert found.identity(found.facts(), "who") == "Ann" and found.identity(found.facts(), "age") is None
+
+
+def test_json_fields_become_attributes_as_columns_do() -> None:
+    left_out: Counter[str] = Counter()
+    facts = {"age": 3, "ok": True, "emb": [1.0], "none": None, "label": 7, "attributes": {"age": 4, "deep": [1]}}
+    assert attributes_of(facts, TableColumns(), left_out) == {"age": 4, "deep": [1], "ok": True}
+    assert attributes_of(facts, TableColumns(others=("ok", "deep", "label")), left_out) == {
+        "ok": True,
+        "deep": [1],
+        "label": 7,
+    }
+    assert "who" not in attributes_of({"who": "Ann"}, TableColumns(identity="who"), left_out)
+    assert not left_out
+    many = {f"f{n}": n for n in range(1_000)} | {"long": 10**40}
+    assert len(attributes_of({**many, "attributes": {"x": 1}}, TableColumns(), left_out)) == 1_000
+    assert left_out == {"f999": 1, "long": 1}
+
+
+def test_samples_of_a_build_keep_their_own_attributes_alone() -> None:
+    names = ("key", "identity", "split", "mask", "source", "operations", "renderer")
+    facts: dict[str, object] = {**dict.fromkeys(names, "x"), "attributes": {"age": 3}, "has_landmarks": True}
+    assert attributes_of(facts, TableColumns(), Counter()) == {"age": 3}
 
 
 @pytest.mark.parametrize(

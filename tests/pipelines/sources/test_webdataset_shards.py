@@ -169,3 +169,32 @@ def test_one_shard_of_many_may_vanish_but_the_only_one_is_the_source(tmp_path: P
     assert caught.value.code == "vanished"
     with pytest.raises(SourceError):
         single.read("a.tar::1.jpg")
+
+
+def test_texts_name_people_if_they_repeat_over_all_files(tmp_path: Path) -> None:
+    for number, texts in enumerate([("Ann", "Bob"), ("Ann", "Bob", "Cid")]):
+        members = [(f"{n}{end}", text.encode()) for n, text in enumerate(texts) for end in (".jpg", ".txt")]
+        write(tmp_path / f"{number}.tar", members)
+    found = [photo.identity for photo in photos(open_shards(tmp_path)).values()]
+    assert found == ["Ann", "Bob", "Ann", "Bob", None]
+
+
+def test_captions_are_no_people(tmp_path: Path) -> None:
+    texts = ["sunny day", "sunny day", "old friends", "at sea", "smiling", "a boy", "a boy"]
+    members = [(f"{n}{end}", text.encode()) for n, text in enumerate(texts) for end in (".jpg", ".txt")]
+    write(tmp_path / "a.tar", members)
+    assert {photo.identity for photo in photos(open_shards(tmp_path)).values()} == {None}
+
+
+def test_columns_choose_the_fields_of_the_json(tmp_path: Path) -> None:
+    facts = {"who": "Ann", "age": 3, "url": "x", "id": 9}
+    write(tmp_path / "a.tar", [("0.jpg", b"x"), ("0.json", json.dumps(facts).encode())])
+
+    def seen(**columns: object) -> tuple[str | None, dict[str, object]]:
+        spec = SourceSpec.model_validate({"path": str(tmp_path), "columns": columns})
+        (photo,) = (row for row in WebDatasetShards(spec).scan() if isinstance(row, Photo))
+        return photo.identity, dict(photo.attributes)
+
+    assert seen() == ("9", {"who": "Ann", "age": 3, "url": "x"})
+    assert seen(identity="who", others=["age"]) == ("Ann", {"age": 3})
+    assert seen(identity=None)[0] is None
