@@ -138,7 +138,7 @@ def export(
 
     Args:
         out: folder of the build.
-        to: target folder. It is created if missing, and holds one build only.
+        to: target folder, or its URL in an object store. It is created if missing, and holds one build only.
         split: export this split only.
         layout: `folder` for plain files, `imagefolder` for one picture per sample in the folder of its person,
             `recordio` for records of one picture each.

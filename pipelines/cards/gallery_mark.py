@@ -6,6 +6,7 @@ from pathlib import Path
 
 from faceloom.pipelines.store.paths import GALLERY
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import StorageError
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 from faceloom.schemas.urls import url_of
 
@@ -23,6 +24,15 @@ def is_gallery(page: Path) -> bool:
         return False
 
 
+def is_gallery_in(storage: Storage, path: str) -> bool:
+    """As `is_gallery`, of a file of a folder or of an object store."""
+    try:
+        with storage.open(path) as stream:
+            return MARK.encode() in stream.read(_HEAD)
+    except StorageError:
+        return False
+
+
 def forget_gallery(storage: Storage) -> None:
     """Delete the gallery of an output folder, which may show samples that the folder no longer holds.
 
@@ -31,5 +41,5 @@ def forget_gallery(storage: Storage) -> None:
     Raises:
         StorageError: the page cannot be deleted.
     """
-    if not url_of(storage.root) and is_gallery(storage.local(GALLERY)):  # pages are written to this machine alone
+    if not url_of(storage.root) and is_gallery(storage.local(GALLERY)):  # none is written into a store by itself
         storage.remove(GALLERY)

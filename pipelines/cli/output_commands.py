@@ -89,7 +89,7 @@ def show(
 )
 def export(
     out: Out,
-    to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Target folder; created if missing.")],
+    to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Target folder, or its URL; created if missing.")],
     split: Annotated[str | None, typer.Option(help="Export this split only, such as train.")] = None,
     layout: Annotated[
         str,

@@ -37,7 +37,7 @@ def view(
         typer.Option(
             "--to",
             metavar="FILE",
-            help="Page to write. Default: OUT/gallery.html, or the page that lies beside the release.",
+            help="Page to write, or its URL. Default: OUT/gallery.html, or the page that lies beside the release.",
             show_default=False,
         ),
     ] = None,
@@ -68,10 +68,10 @@ def view(
 
         with watcher_for(error_console()) as watcher:
             page = write_page(target, to, sources, watcher)
-        opened = not no_open and webbrowser.open(page.as_uri())
+        opened = isinstance(page, Path) and not no_open and webbrowser.open(page.as_uri())
         if as_json:
             write_json({"page": str(page), "opened": opened})
         else:
             show_blocks([str(page)])
-            if not opened and not no_open:
+            if isinstance(page, Path) and not opened and not no_open:
                 say("No browser was found; open this page in one.")

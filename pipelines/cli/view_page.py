@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceloom.pipelines.cards.gallery_mark import is_gallery
+from faceloom.pipelines.cards.gallery_mark import is_gallery, is_gallery_in
 from faceloom.pipelines.cli.build_command import source_of
 from faceloom.pipelines.export.target_folder import refuse_among_photos
 from faceloom.pipelines.gallery.write_gallery import gallery_html
@@ -20,6 +20,7 @@ from faceloom.pipelines.store.checked_shards import check_shards
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.paths import GALLERY
 from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.store_path import StorePath, file_in_store
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.release import Reference, parse_reference
 from faceloom.schemas.urls import url_of
@@ -76,17 +77,17 @@ def open_sources(given: Sequence[str]) -> dict[str, Source]:
     return {spec.source_name: open_source(spec) for spec in specs}
 
 
-def write_page(target: Target, to: Path | None, sources: Mapping[str, Source], watcher: Watcher) -> Path:
+def write_page(target: Target, to: Path | None, sources: Mapping[str, Source], watcher: Watcher) -> Path | StorePath:
     """Write the page of a build, or find that of a release.
 
     Args:
         target: what to show.
-        to: page to write; None for the place beside the build or the release.
+        to: page to write, by path or URL; None for the place beside the build or the release.
         sources: of a build, by name; their photos are shown among the rejects.
         watcher: receives the progress.
 
     Returns:
-        The absolute path of the page.
+        The absolute path of the page, or where it lies in an object store.
 
     Raises:
         StorageError: there is no such build or release, or it is damaged; or the page cannot be written: another file
@@ -103,13 +104,13 @@ def write_page(target: Target, to: Path | None, sources: Mapping[str, Source], w
     shards = check_shards(storage, record)
     place = _place(to, storage)
     if to is not None:
-        refuse_among_photos(Storage(str(place.parent)), storage, record)
+        refuse_among_photos(_folder_of(place), storage, record)
     rejects = all_rejects(storage)
     page = gallery_html(storage, record.settings.name, shards, rejects, watcher, sources=sources)
     return _write(place, page)
 
 
-def _page_of_release(folder: str, wanted: Reference, to: Path | None, watcher: Watcher) -> Path:
+def _page_of_release(folder: str, wanted: Reference, to: Path | None, watcher: Watcher) -> Path | StorePath:
     from faceloom.pipelines.release.resolve import resolve
     from faceloom.pipelines.release.root import open_root
     from faceloom.pipelines.store.paths import release_file
@@ -131,8 +132,14 @@ def _page_of_release(folder: str, wanted: Reference, to: Path | None, watcher: W
     return _absolute(storage.local(path))
 
 
-def _place(to: Path | None, storage: Storage) -> Path:
-    """Where the page goes: beside the build, or to the user's own path, which may be a link."""
+def _place(to: Path | None, storage: Storage) -> Path | StorePath:
+    """Where the page goes: beside the build, to the user's own path, which may be a link, or to an object store."""
+    if to is not None and (url := url_of(to)):
+        there = file_in_store(url)
+        refuse_inside(there.storage.root, storage)
+        if there.exists() and not is_gallery_in(there.storage, there.path):
+            raise _other_file(url)
+        return there
     if to is None:
         _refuse_url(storage)
         place = _absolute(storage.local(GALLERY))
@@ -142,9 +149,17 @@ def _place(to: Path | None, storage: Storage) -> Path:
             raise StorageError("the folder of the page does not exist", where=str(to), remedy="Create it first")
         refuse_inside(place.parent, storage)
     if os.path.lexists(place) and not is_gallery(place):
-        remedy = "Choose a new name with --to FILE"
-        raise StorageError("a file that is no gallery has this name", where=str(place), remedy=remedy)
+        raise _other_file(str(place))
     return place
+
+
+def _other_file(place: str) -> StorageError:
+    remedy = "Choose a new name with --to FILE"
+    return StorageError("a file that is no gallery has this name", where=place, remedy=remedy)
+
+
+def _folder_of(place: Path | StorePath) -> Storage:
+    return place.storage if isinstance(place, StorePath) else Storage(str(place.parent))
 
 
 def _refuse_url(storage: Storage) -> None:
@@ -153,8 +168,8 @@ def _refuse_url(storage: Storage) -> None:
         raise StorageError(what, where=storage.root, remedy=remedy)
 
 
-def _write(place: Path, page: bytes) -> Path:
-    Storage(str(place.parent)).write_if_changed(place.name, page)
+def _write(place: Path | StorePath, page: bytes) -> Path | StorePath:
+    _folder_of(place).write_if_changed(place.name, page)
     return place
 
 

@@ -41,26 +41,29 @@ def check_target(target: Storage, storage: Storage, record: BuildRecord, layout:
             export wrote, or an export of another plan or layout. Two plans in one folder would mix splits: a person may
             be in train by one plan and in test by the other.
     """
-    if url_of(target.root):
-        raise FaceloomError("an export goes to a folder of this machine", where=target.root, remedy="Give its path")
     target.check_folder()
     refuse_inside(target.root, storage)
     refuse_among_photos(target, storage, record)
     plan, there = _mark_of(target)
-    remedy = f"Choose another folder, or delete that one: rm -r {target.root}"
+    remedy = f"Choose another folder, or delete that one{'' if url_of(target.root) else f': rm -r {target.root}'}"
     if plan not in (None, record.plan):
         raise FaceloomError("the target holds samples of another build", where=target.root, remedy=remedy)
     if plan is not None and there != layout:
         what = f"the target holds an export in another layout, {ascii(there)[1:-1]}"
         raise FaceloomError(what, where=target.root, value=layout, remedy=remedy)
-    if (folder := Path(target.root).resolve()).is_dir():
-        _refuse_foreign(target, folder)
+    _refuse_foreign(target)
 
 
-def _refuse_foreign(target: Storage, folder: Path) -> None:
+def _refuse_foreign(target: Storage) -> None:
     """Refuse a folder whose files no export wrote. `Storage` refuses a link where an export would write."""
     try:
-        there = sorted(path.name for path in folder.iterdir() if ".partial-" not in path.name)
+        if url_of(target.root):
+            there = target.names()
+        else:
+            folder = Path(target.root).resolve()
+            there = sorted(path.name for path in folder.iterdir() if ".partial-" not in path.name)
+    except FileNotFoundError:
+        return
     except OSError as error:
         remedy = "Choose another folder, or ask its owner for permission"
         what = f"the target cannot be listed ({error.strerror})"
@@ -80,11 +83,9 @@ def refuse_among_photos(target: Storage, storage: Storage, record: BuildRecord) 
         FaceloomError: the target lies among the photos.
         StorageError: the record of the build is damaged.
     """
-    if url_of(target.root):
-        return
     named = _naming_sources(record)
     for source, uri, sha256 in _first_photos(storage, record):
-        if source not in named and (place := _holder(Path(target.root).resolve(), uri, sha256)):
+        if source not in named and (place := _holder(target.root, uri, sha256)):
             remedy = "Choose a folder outside it; the next build would read exported files as photos"
             raise FaceloomError("the target lies among the photos", where=target.root, value=place, remedy=remedy)
 
@@ -132,15 +133,30 @@ def _first_photos(storage: Storage, record: BuildRecord) -> Iterator[tuple[str, 
                 yield source, uri, sha256
 
 
-def _holder(folder: Path, uri: str, sha256: str) -> Path | None:
+def _holder(root: str, uri: str, sha256: str) -> Path | str | None:
     """Return the folder, this one or one above it, that holds a photo."""
     path = PurePosixPath(uri)
     if path.is_absolute() or ".." in path.parts:
         return None
-    for place in (folder, *folder.parents):
+    for place in _and_above(root):
         try:
-            if hashlib.sha256(read_regular_file(place / path, _MOST_PHOTO)).hexdigest() == sha256:
+            if isinstance(place, Path):
+                data = read_regular_file(place / path, _MOST_PHOTO)
+            else:
+                data = Storage(place).read_bytes(uri, _MOST_PHOTO)
+            if hashlib.sha256(data).hexdigest() == sha256:
                 return place
-        except (OSError, ValueError):  # missing, no file, or not a valid file name
+        except (OSError, ValueError, StorageError):  # missing, no file, or not a valid file name
             continue
     return None
+
+
+def _and_above(root: str) -> Iterator[Path | str]:
+    """A folder and those above it, given by path or URL."""
+    if url := url_of(root):
+        scheme, _, rest = url.rstrip("/").partition("://")
+        parts = rest.split("/")
+        yield from (f"{scheme}://{'/'.join(parts[:count])}" for count in range(len(parts), 0, -1))
+    else:
+        folder = Path(root).resolve()
+        yield from (folder, *folder.parents)

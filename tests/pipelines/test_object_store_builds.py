@@ -21,6 +21,7 @@ from faceloom.pipelines.release.verify import verify_build
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import FaceloomError, StorageError
 from tests.object_stores import Fault, gcs_server, s3_server
 from tests.pipelines.building import PHOTOS, Bench, make_small_parts
 
@@ -189,6 +190,43 @@ def test_commands_read_from_a_store(out: str, local: Bench, tmp_path: Path) -> N
     api.export(local.folder / "out", tmp_path / "same")
     files = {path.relative_to(tmp_path / "export") for path in (tmp_path / "export").rglob("*")}
     assert files == {path.relative_to(tmp_path / "same") for path in (tmp_path / "same").rglob("*")} and len(files) > 24
+
+
+def test_exports_go_to_a_store(out: str, bucket: str, local: Bench, tmp_path: Path) -> None:
+    for layout in ("folder", "recordio"):
+        to = f"{bucket}/exports/{layout}"
+        done = api.export(out, to, layout=layout)
+        api.export(local.folder / "out", tmp_path / layout, layout=layout)
+        target = Storage(to)
+        assert done.written == PHOTOS and {path: target.read_bytes(path) for path in target.list()} == {
+            path.relative_to(tmp_path / layout).as_posix(): path.read_bytes()
+            for path in (tmp_path / layout).rglob("*")
+            if path.is_file()
+        }
+    assert api.export(out, f"{bucket}/exports/folder").written == 0, "all is there"
+    with pytest.raises(FaceloomError, match="in another layout"):
+        api.export(out, f"{bucket}/exports/folder", layout="recordio")
+    with pytest.raises(StorageError, match="files that no export wrote"):
+        api.export(out, f"{bucket}/exports")
+    with pytest.raises(StorageError, match="lies in the output folder"):
+        api.export(out, f"{out}/export")
+
+
+def test_a_page_is_written_to_a_store(out: str, bucket: str, local: Bench) -> None:
+    from typer.testing import CliRunner
+
+    from faceloom.pipelines.cli.app import app
+
+    run, pages = CliRunner(), Storage(f"{bucket}/pages")
+    for place in (out, str(local.folder / "out")):
+        done = run.invoke(app, ["view", place, "--to", pages.place("page.html")])
+        assert done.exit_code == 0 and pages.place("page.html") in done.output.replace("\n", ""), done.output
+    assert b"faceloom gallery" in pages.read_bytes("page.html")
+    with pages.write("other.html") as stream:
+        stream.write(b"mine")
+    for name, message in ((pages.place("other.html"), "no gallery has this name"), (f"{out}/p.html", "lies in the")):
+        done = run.invoke(app, ["view", out, "--to", name])
+        assert done.exit_code == 1 and message in done.output.replace("\n", " "), done.output
 
 
 def test_damage_is_found(s3: str, local: Bench) -> None:

@@ -17,6 +17,7 @@ from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError
 from faceloom.schemas.recipe import parse_recipe
+from tests.object_stores import s3_server
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +181,14 @@ def test_a_target_that_is_a_file_is_a_clear_error(built: tuple[Storage, BuildRec
         with pytest.raises(StorageError, match="a folder is needed"):
             check_target(Storage(str(tmp_path / name)), *built)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_photos_in_a_store_are_kept_apart(built: tuple[Storage, BuildRecord], table: Path) -> None:
+    with s3_server() as bucket:
+        photos = Storage(f"{bucket}/set/photos")
+        for file in table.parent.glob("*.png"):
+            photos.write_if_changed(file.name, file.read_bytes())
+        for below in ("", "/person 1", "/new/folder"):
+            with pytest.raises(FaceloomError, match=r"among the photos \(got s3://faces/set/photos\)"):
+                check_target(Storage(f"{photos.root}{below}"), *listed(built))
+        check_target(Storage(f"{bucket}/set/files"), *listed(built))
