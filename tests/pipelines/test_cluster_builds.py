@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,12 +19,16 @@ from faceloom.pipelines import build as building
 from faceloom.pipelines.analyse import photo_task
 from faceloom.pipelines.build import BuildResult, plan_build, prepare, render_tasks, run_build
 from faceloom.pipelines.plan import shard_layout, textures
+from faceloom.pipelines.run import local_run
+from faceloom.pipelines.run.beam_chain import add_chain
 from faceloom.pipelines.run.run_tasks import run_tasks, shared_folder
 from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.recipe import Recipe, parse_recipe
-from tests.dask_cluster import Cluster
+from tests.dask_cluster import ROOT, Cluster
+from tests.faults.causes import instead_of_run_tasks
+from tests.pipelines.run.chain_check import steps_of_chain
 
 RECIPE: dict[str, Any] = {
     "name": "x",
@@ -85,16 +92,62 @@ def plain(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Plain:
     return Plain(build(recipe_of(table), out, 1), digests(out))
 
 
-@pytest.mark.parametrize("runner", ["Dask", pytest.param("worker processes", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runner", ["in this process", "worker processes", "Dask"])
 def test_every_kind_of_task_makes_the_same_bytes_on_every_runner(
-    runner: str, table: Path, tmp_path: Path, plain: Plain, dask_cluster: Cluster
+    runner: str, table: Path, tmp_path: Path, plain: Plain, request: pytest.FixtureRequest
 ) -> None:
     """Photos, textures, neighbours, parts and shards."""
-    done = build(recipe_of(table), tmp_path / "out", dask_cluster.dask if runner == "Dask" else 2)
+    workers: Workers = 1 + (runner == "worker processes")
+    if runner == "Dask":
+        workers = request.getfixturevalue("dask_cluster").dask
+    else:
+        request.getfixturevalue("beam")
+    with noted_runs() as noted:
+        done = build(recipe_of(table), tmp_path / "out", workers)
+    assert noted.places == places_that_run_tasks(), "no pipeline is left out"
+    joins = noted.chains.count(True)
+    assert (len(noted.chains) >= 4 and joins == 1) or (runner == "Dask" and not noted.chains)
     assert digests(tmp_path / "out") == plain.digests
     assert [*(tmp_path / "out").glob("neighbours/*")]
     assert done.rendered == plain.result.rendered > 10
     assert {*done.work} == {*plain.result.work}
+
+
+@dataclass
+class Noted:
+    """Lines that called `run_tasks`, and for each pipeline of Beam whether it has a second step."""
+
+    places: set[tuple[str, int]]
+    chains: list[bool]
+
+
+@contextmanager
+def noted_runs() -> Iterator[Noted]:
+    """Note who runs tasks, and refuse each pipeline that is no linear chain."""
+    noted = Noted(set(), [])
+
+    def run(*arguments: Any, **options: Any) -> dict[str, float]:
+        caller = inspect.stack()[1]
+        noted.places.add((Path(caller.filename).relative_to(ROOT).as_posix(), caller.lineno))
+        return run_tasks(*arguments, **options)
+
+    def add(pipeline: Any, *arguments: Any) -> None:
+        add_chain(pipeline, *arguments)
+        noted.chains.append("Then" in steps_of_chain(pipeline))
+
+    with pytest.MonkeyPatch.context() as patch, instead_of_run_tasks(run):
+        patch.setattr(local_run, "add_chain", add)
+        yield noted
+
+
+def places_that_run_tasks() -> set[tuple[str, int]]:
+    """File and line of each call of `run_tasks` in the source."""
+    return {
+        (path.relative_to(ROOT).as_posix(), node.lineno)
+        for path in (ROOT / "pipelines").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "run_tasks"
+    }
 
 
 def test_tasks_that_two_workers_do_at_once_make_the_same_bytes(
