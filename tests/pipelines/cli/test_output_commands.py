@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,19 @@ def test_the_table_of_rejects_is_named_only_if_there_are_any(recipe: Path, table
     run("build", recipe, "--source", table, "--source", more, "--out", out, "--workers", 1, "--replace")
     assert run("show", out).stderr == ""
     assert "Every reject" in run("show", out, "--rejects").stderr
+
+
+def test_photos_of_several_people_are_listed_with_their_names(recipe: Path, table: Path, tmp_path: Path) -> None:
+    shutil.copytree(table.parent, tmp_path / "photos")
+    table = tmp_path / "photos" / table.name
+    out, rows = tmp_path / "out", table.read_text().splitlines()
+    photo, _, rest = rows[1].split(",", 2)
+    (table.parent / "copy.png").write_bytes((table.parent / photo).read_bytes())
+    table.write_text("\n".join([*rows, f"copy.png,Someone Else,{rest}"]))
+    run("build", recipe, "--source", table, "--out", out, "--workers", 1)
+    shown = run("show", out).stdout
+    assert "identity_conflict (2)" in shown and "Someone Else" in shown and "copy.png" in shown
+    assert json.loads(run("show", out, "--json").stdout)["rejects"]["plan"] == {"identity_conflict": 2}
 
 
 @pytest.mark.parametrize("command", ["show", "export", "clean"])
