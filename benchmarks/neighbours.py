@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -31,7 +30,6 @@ from numpy.lib.format import open_memmap
 from faceloom.transforms.neighbours import exact
 from faceloom.transforms.neighbours.exact import nearest
 from faceloom.transforms.neighbours.faces import Faces, Metric
-from faceloom.transforms.neighbours.ivf import build_index, nearest_by_index, recall
 from faceloom.transforms.neighbours.sketch import sketch, split_at
 
 SIDE, PATTERNS, BLOCK, WANTED = 224, 200, 1000, 10
@@ -46,22 +44,29 @@ def natural_noise(rng: np.random.Generator, side: int, steepness: float) -> np.n
     return ((picture - picture.mean()) / picture.std()).astype(np.float32)
 
 
-def make_textures(path: Path, count: int) -> None:
-    """Write `count` synthetic faces, uint8 (count, 224, 224, 3)."""
+def draw_faces(count: int) -> Iterator[np.ndarray]:
+    """Synthetic faces, uint8 (224, 224, 3), one after another."""
     rng = np.random.default_rng(1)
     patterns = np.stack([natural_noise(rng, 56, 1.5) for _ in range(PATTERNS)]).reshape(PATTERNS, -1)
     strength = ((1 + np.arange(PATTERNS)) ** -0.65).astype(np.float32)
     strength *= 38 / np.sqrt((strength**2).sum())
     details = [natural_noise(rng, SIDE, 0.6) for _ in range(48)]
-    out = open_memmap(path, "w+", np.uint8, (count, SIDE, SIDE, 3))
     for number in range(count):
-        smooth = ((rng.standard_normal(PATTERNS, np.float32) * strength) @ patterns).reshape(56, 56)
-        face = cv2.resize(smooth, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        if number % 100 == 0:
+            mixed = (rng.standard_normal((100, PATTERNS), np.float32) * strength) @ patterns
+        face = cv2.resize(mixed[number % 100].reshape(56, 56), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         first, second = rng.integers(0, len(details), 2)
         shift = rng.integers(0, SIDE, 2)
         face += 6.8 * np.roll(details[first], shift, (0, 1)) + 6.8 * details[second][::-1]
-        tint = 125 + rng.standard_normal(3) * 9
-        out[number] = np.clip(face[..., None] + tint, 0, 255)
+        tint = (125 + rng.standard_normal(3) * 9).astype(np.float32)
+        yield cv2.merge([cv2.add(face, float(one), dtype=cv2.CV_8U) for one in tint])
+
+
+def make_textures(path: Path, count: int) -> None:
+    """Write `count` synthetic faces, uint8 (count, 224, 224, 3)."""
+    out = open_memmap(path, "w+", np.uint8, (count, SIDE, SIDE, 3))
+    for number, face in enumerate(draw_faces(count)):
+        out[number] = face
     out.flush()
 
 
@@ -157,25 +162,14 @@ def measure(path: Path, count: int, scratch: Path) -> None:
         compared[0], vars(exact)["compare"] = 0, counted
         with memory_watched() as peak:
             start, spent = time.perf_counter(), time.process_time()
-            rows = [row for part in blocks(faces) for row in nearest(part, blocks(faces), metric, WANTED)]
+            for part in blocks(faces):
+                nearest(part, blocks(faces), metric, WANTED)
             seconds, spent = time.perf_counter() - start, time.process_time() - spent
         vars(exact)["compare"] = compare
         loop = (pair + loop_seconds_per_pair(faces, metric)) / 2 * count * (count - 1) / 2
         memory = f"{compared[0] / count:.1f} compared in full per face, own memory {peak[0] / 1000:.0f} MB"
         print(f"  {name:15} search {spent:.1f} s processor, {seconds:.1f} s wall; {memory}")
         print(f"  {name:15} loop {loop:.0f} s processor, {loop / (spent + sketching):.0f} times as long")
-        if not find_spec("faiss"):
-            continue
-        start = time.perf_counter()
-        index = build_index(blocks(faces), metric)
-        building = time.perf_counter() - start
-        sample = [faces[place : place + 1] for place in range(0, count, max(1, count // 200))]
-        start = time.perf_counter()
-        found = [row for one in sample for row in nearest_by_index(one, index, blocks(faces), metric, WANTED)]
-        asking = (time.perf_counter() - start) / len(sample)
-        asked = {row.query for row in found}
-        share = recall(found, [row for row in rows if row.query in asked])
-        print(f"  {name:15} ivf: index {building:.1f} s, {1000 * asking:.1f} ms per face, recall {100 * share:.1f} %")
 
 
 def main() -> None:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
-from typing import Annotated, Any, overload
+from functools import partial
+from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from faceloom.pipelines.context import Context
+from faceloom.pipelines.plan.block_groups import BlockGroups, metric_of, read_json, write_groups, write_json
+from faceloom.pipelines.plan.index_search import PIECE, build_index, measured_recall, search_group
 from faceloom.pipelines.plan.textures import (
     TextureTask,
     face_facts,
     failed_faces,
     has_textures,
-    join_blocks,
     make_textures,
-    open_block,
     write_blocks,
 )
 from faceloom.pipelines.run.progress import tick
@@ -35,26 +32,18 @@ from faceloom.pipelines.store.paths import (
     WORK,
     neighbour_facts,
     neighbour_table,
-    search_groups,
-    search_index,
     search_rows,
     work_name,
 )
-from faceloom.pipelines.store.storage import MOST_BYTES, REPAIR, Storage
-from faceloom.schemas.column_types import Key, adapter
+from faceloom.pipelines.store.storage import REPAIR, Storage
+from faceloom.schemas.column_types import Key
 from faceloom.schemas.errors import StorageError
-from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.keys import digest
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.neighbours.exact import nearest
-from faceloom.transforms.neighbours.faces import Faces, Metric, Neighbour
-
-GROUP = 10
-"""Blocks of textures that one task compares with all others: larger groups open each block fewer times."""
-RECALL_SAMPLE = 200
-"""Faces whose true neighbours are searched too, to measure the recall of an index."""
+from faceloom.transforms.neighbours.faces import Neighbour
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,39 +72,17 @@ class SearchTask:
     Attributes:
         search: name of the search.
         group: number of the group.
+        per_piece: groups in each piece of an index; 0 without one.
     """
 
     search: str
     group: int
+    per_piece: int = 0
 
     @property
     def path(self) -> str:
         """Of the rows that are found."""
         return search_rows(self.search, self.group)
-
-
-class BlockGroups(Sequence[Faces]):
-    """All groups of a search. A group is opened each time it is asked for.
-
-    Attributes:
-        names: of the blocks of each group.
-    """
-
-    def __init__(self, storage: Storage, search: str) -> None:
-        self._storage = storage
-        self.names: list[list[Key]] = _read_json(storage, search_groups(search), list[list[Key]])
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @overload
-    def __getitem__(self, at: int) -> Faces: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Faces]: ...
-    def __getitem__(self, at: int | slice) -> Faces | list[Faces]:
-        if isinstance(at, slice):
-            return [self[number] for number in range(len(self))[at]]
-        return join_blocks([open_block(self._storage, block) for block in self.names[at]])
 
 
 def find_neighbours(
@@ -144,14 +111,18 @@ def find_neighbours(
     tasks = write_blocks(storage, context.recipe, morph, faces)
     blocks = [task.name for task in tasks]
     seconds = dict(_make_missing_textures(context, tasks, workers, watcher))
-    _write_json(storage, search_groups(name), [blocks[at : at + GROUP] for at in range(0, len(blocks), GROUP)])
-    recall = _build_index(storage, name, morph) if morph.candidates == "ivf" else None
+    write_groups(storage, name, blocks)
+    indexed = morph.candidates == "ivf"
+    if indexed:
+        seconds |= build_index(context, name, len(faces), workers=workers, watcher=watcher)
     rows, more = _search_missing_groups(context, name, len(faces), workers, watcher)
     failed = {key: why for block in blocks for key, why in failed_faces(storage, block).items()}
-    _write_json(storage, neighbour_facts(name), {"failed": failed, "recall": recall})
+    recall = measured_recall(storage, name, rows) if indexed else None
+    write_json(storage, neighbour_facts(name), {"failed": failed, "recall": recall})
     write_neighbours(storage, neighbour_table(name), rows)
+    own = {name, *blocks}
     for path in storage.list(WORK):
-        if work_name(path).startswith((name, *blocks)):
+        if work_name(path).split("-")[0] in own:
             storage.remove(path)
     return replace(_kept(storage, name, morph, faces), seconds=seconds | more)
 
@@ -170,7 +141,7 @@ def _kept(storage: Storage, name: str, morph: Morph, faces: Sequence[PlannedFace
     Raises:
         StorageError: there is none, it is damaged, or it names other faces.
     """
-    facts: _Facts = _read_json(storage, neighbour_facts(name), _Facts)
+    facts: _Facts = read_json(storage, neighbour_facts(name), _Facts)
     rows = read_neighbours(storage, neighbour_table(name), len(faces) * morph.neighbours)
     keys = {face.key for face in faces}
     if not ({row.query for row in rows} | {row.neighbour for row in rows} | set(facts.failed)) <= keys:
@@ -183,23 +154,6 @@ def _search_name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -
     settings = morph.model_dump(mode="json", exclude={"draw", "weights", "background"}, by_alias=True)
     align = context.recipe.align.model_dump(mode="json", exclude={"size"})
     return digest(RENDERER, settings, align, context.recipe.faces.assume, face_facts(faces))[:24]
-
-
-def _write_json(storage: Storage, path: str, value: object) -> None:
-    with storage.write(path) as stream:
-        stream.write(json.dumps(value, sort_keys=True).encode())
-
-
-def _read_json(storage: Storage, path: str, kind: Any) -> Any:
-    try:
-        return adapter(kind).validate_python(parse_json(storage.read_bytes(path), MOST_BYTES))
-    except ValueError as error:
-        raise StorageError("damaged: it is no JSON of a search", where=path, remedy=REPAIR) from error
-
-
-def metric_of(morph: Morph) -> Metric:
-    """The distance between faces that a recipe asks for."""
-    return Metric(morph.lambda_, 255.0 if morph.texture_units == "unit" else 1.0)
 
 
 def _make_missing_textures(
@@ -220,64 +174,31 @@ def _search_missing_groups(
     context: Context, name: str, faces: int, workers: Workers, watcher: Watcher
 ) -> tuple[list[Neighbour], dict[str, float]]:
     storage = context.storage
-    tasks = [SearchTask(name, number) for number in range(len(BlockGroups(storage, name)))]
+    assert context.recipe.morph is not None
+    per_piece = PIECE if context.recipe.morph.candidates == "ivf" else 0
+    tasks = [SearchTask(name, number, per_piece) for number in range(len(BlockGroups(storage, name)))]
     found: dict[SearchTask, list[Neighbour]] = {}
     for task in tasks:
         with contextlib.suppress(StorageError):  # missing, or damaged in an interrupted run
             found[task] = read_neighbours(storage, task.path)
     to_do = [task for task in tasks if task not in found]
     watcher.stage("compare", faces, "faces")
-    seconds = run_tasks(to_do, partial(_search_group, context=context), workers=workers, on_count=watcher.done)
+    seconds = run_tasks(to_do, partial(search_task_group, context=context), workers=workers, on_count=watcher.done)
     found |= {task: read_neighbours(storage, task.path) for task in to_do}
     return [row for task in tasks for row in found[task]], seconds
 
 
-def _search_group(task: SearchTask, context: Context) -> tuple[str, None, dict[str, float]]:
+def search_task_group(task: SearchTask, context: Context) -> tuple[str, None, dict[str, float]]:
+    """Search the neighbours of one group, and write them."""
     storage, morph, watch = context.storage, context.recipe.morph, Stopwatch()
     assert morph is not None
-    groups, metric = BlockGroups(storage, task.search), metric_of(morph)
-    queries = groups[task.group]
-    with watch.time("compare"):
-        if not len(queries):
-            rows = []
-        elif morph.candidates == "ivf":
-            from faceloom.transforms.neighbours.ivf import nearest_by_index
-
-            candidates, index = _open_groups(storage.root, task.search), _read_index(storage.root, task.search)
-            rows = nearest_by_index(queries, index, candidates, metric, morph.neighbours, morph.same_identity)
-        else:
-            rows = nearest(queries, groups, metric, morph.neighbours, morph.same_identity)
-        tick(len(queries.keys))
+    if task.per_piece:
+        rows = search_group(context, task.search, task.group, task.per_piece, watch)
+    else:
+        groups = BlockGroups(storage, task.search)
+        queries = groups[task.group]
+        with watch.time("compare"):
+            rows = nearest(queries, groups, metric_of(morph), morph.neighbours, morph.same_identity)
+            tick(len(queries))
     write_neighbours(storage, task.path, rows)
     return "", None, dict(watch.seconds)
-
-
-@lru_cache(maxsize=1)
-def _open_groups(root: str, search: str) -> tuple[Faces, ...]:
-    """All groups of a search, opened once per process, without the sketches, which only the index needs."""
-    groups = BlockGroups(Storage(root), search)
-    return tuple(replace(group, sketches=group.sketches[:0].copy()) for group in groups)
-
-
-@lru_cache(maxsize=1)
-def _read_index(root: str, search: str) -> npt.NDArray[np.uint8]:
-    with Storage(root).open(search_index(search)) as stream:
-        return np.asarray(np.load(stream, allow_pickle=False))
-
-
-def _build_index(storage: Storage, name: str, morph: Morph) -> float:
-    """Write the FAISS index of a search, and return its recall, measured on a sample of the faces."""
-    from faceloom.transforms.neighbours.ivf import build_index, nearest_by_index, recall
-
-    groups, metric = BlockGroups(storage, name), metric_of(morph)
-    if not any(map(len, groups)):
-        return 1.0
-    index = build_index(groups, metric)
-    with storage.write(search_index(name), durable=False) as stream:
-        np.save(stream, index)
-    some = groups[:: max(1, len(groups) // 20)]
-    every = max(1, sum(map(len, some)) // RECALL_SAMPLE)
-    queries = join_blocks([group[::every] for group in some])
-    count, same = morph.neighbours, morph.same_identity
-    found = nearest_by_index(queries, index, _open_groups(storage.root, name), metric, count, same)
-    return recall(found, nearest(queries, groups, metric, count, same))

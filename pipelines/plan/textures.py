@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import math
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from faceloom.pipelines.run.progress import tick
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.sources.source import expect
+from faceloom.pipelines.store.array_files import check_array, read_arrays, whole, write_arrays
 from faceloom.pipelines.store.failures import note_failure
 from faceloom.pipelines.store.parquet_tables import read_planned, write_planned
 from faceloom.pipelines.store.paths import planned_faces, texture_block, texture_facts
@@ -189,10 +187,8 @@ def make_textures(task: TextureTask, context: Context) -> dict[str, float]:
         "names": _json_array(names),
         "failed": _json_array(failed),
     }
-    with watch.time("write"), storage.write(texture_facts(task.name)) as stream:
-        buffer = io.BytesIO()
-        np.savez(buffer, **facts)
-        stream.write(buffer.getbuffer())
+    with watch.time("write"):
+        write_arrays(storage, texture_facts(task.name), facts)
     return dict(watch.seconds)
 
 
@@ -266,8 +262,8 @@ class _Facts:
 
 def _facts(storage: Storage, block: str) -> _Facts:
     path = texture_facts(block)
-    try:
-        arrays = _arrays(storage.read_bytes(path, _MOST_FACTS_BYTES))
+    arrays = read_arrays(storage, path, _MOST_FACTS_BYTES)
+    with whole(path):
         names, failed = (parse_json(arrays[name].tobytes(), _MOST_FACTS_BYTES) for name in ("names", "failed"))
         facts = _Facts(
             int(arrays["side"]),
@@ -279,36 +275,11 @@ def _facts(storage: Storage, block: str) -> _Facts:
         if not 0 < facts.side <= _MOST_SIDE:
             raise ValueError("a texture has no such size")
         empty = sketch(np.zeros((0, facts.side, facts.side, 3), np.uint8))
-        _check_array(facts.landmarks, len(facts.names), np.zeros((0, 68, 2), np.float32))
-        _check_array(facts.sketches, len(facts.names), empty)
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise StorageError(f"damaged: {type(error).__name__}", where=path, remedy=REPAIR) from error
+        check_array(facts.landmarks, len(facts.names), np.zeros((0, 68, 2), np.float32))
+        check_array(facts.sketches, len(facts.names), empty)
     if storage.size(texture_block(block)) != len(facts.names) * facts.side**2 * 3:
         raise StorageError("damaged: not as long as its facts state", where=texture_block(block), remedy=REPAIR)
     return facts
-
-
-def _arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an npz file that `np.savez` wrote. Their sizes are checked before memory is taken for them."""
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as file:
-        for info in file.infolist():
-            if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
-                raise ValueError("an array is compressed")
-            stream = io.BytesIO(file.read(info))
-            if np.lib.format.read_magic(stream) != (1, 0):
-                raise ValueError("an array has another format")
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-            content = stream.read()
-            if fortran or dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
-                raise ValueError("an array is of another size")
-            arrays[info.filename.removesuffix(".npy")] = np.frombuffer(content, dtype).reshape(shape)
-    return arrays
-
-
-def _check_array(array: npt.NDArray[Any], count: int, like: npt.NDArray[Any]) -> None:
-    if array.dtype != like.dtype or array.shape != (count, *like.shape[1:]):
-        raise ValueError("an array is of another shape")
 
 
 def _is_readable(storage: Storage, block: str) -> bool:

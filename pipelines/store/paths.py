@@ -150,9 +150,24 @@ def search_groups(search: str) -> str:
     return f"{WORK}/{search}.groups.json"
 
 
-def search_index(search: str) -> str:
-    """The FAISS index of a search."""
-    return f"{WORK}/{search}.index.npy"
+def search_centroids(search: str) -> str:
+    """Centroids of the lists of an index, by which a search finds candidates."""
+    return f"{WORK}/{search}.centroids.npz"
+
+
+def search_vectors(search: str, piece: int) -> str:
+    """Vectors of one piece of an index, and their lists."""
+    return f"{WORK}/{search}-{piece:06d}.vectors.npz"
+
+
+def search_faces(search: str, piece: int) -> str:
+    """The faces of the vectors of one piece of an index; its commit marker."""
+    return f"{WORK}/{search}-{piece:06d}.faces.npz"
+
+
+def search_sample(search: str) -> str:
+    """The true neighbours of some faces of a search, with which the recall of its index is measured."""
+    return f"{WORK}/{search}.sample.parquet"
 
 
 def search_rows(search: str, group: int) -> str:

@@ -56,24 +56,30 @@ def nearest(
 def rank(
     queries: Faces,
     number: int,
-    candidates: Iterable[tuple[Faces, int]],
+    faces: Faces,
+    candidates: Iterable[tuple[float, int]],
     metric: Metric,
     count: int,
     same_identity: SameIdentity = "forbid",
 ) -> list[Neighbour]:
-    """Find the rows of one query; all candidates are compared in full.
+    """Find the rows of one query among some candidates.
 
     Args:
         number: of the query in its block.
-        candidates: blocks, and numbers of faces in them.
+        faces: among them the candidates.
+        candidates: lower bound of the distance, and number in `faces`; by rising bound.
     """
-    found = []
-    for block, other in candidates:
-        same = same_identity == "forbid" and block.identities[other] == queries.identities[number]
-        if block.photos[other] != queries.photos[number] and not same:
-            distance, landmark, texture = compare(queries, number, block, other, metric)
-            found.append((distance, block.keys[other], landmark, texture))
-    return [_row(queries.keys[number], place, entry) for place, entry in enumerate(sorted(found)[:count])]
+    best: list[tuple[float, str, float, float]] = []
+    for low, other in candidates:
+        if len(best) == count and low > best[-1][0]:
+            break
+        same = same_identity == "forbid" and faces.identities[other] == queries.identities[number]
+        if faces.photos[other] != queries.photos[number] and not same:
+            distance, landmark, texture = compare(queries, number, faces, other, metric)
+            best.append((distance, faces.keys[other], landmark, texture))
+            best.sort()
+            del best[count:]
+    return [_row(queries.keys[number], place, entry) for place, entry in enumerate(best)]
 
 
 @dataclass

@@ -55,7 +55,7 @@ def coarser(sketches: Sketches, shape: tuple[int, ...]) -> Sketches:
     """The coordinates along regions instead of cells, float32 (N, D / 4 about), for textures of shape (N, H, W, C)."""
     _, down, across, channels = _grid(shape)
     cells = sketches[:, : split_at(shape)].reshape(-1, down, 2, across, 2, channels)
-    return np.asarray(cells.sum(axis=(2, 4)) / 2, np.float32).reshape(len(sketches), -1)
+    return np.asarray(cells.sum(axis=(2, 4)) / 2, np.float32).reshape(len(sketches), down * across * channels)
 
 
 def _means(pixels: NDArray[np.float32], cell: int) -> NDArray[np.float32]:

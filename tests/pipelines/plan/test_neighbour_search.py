@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -18,15 +16,15 @@ from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.analyse.survey import survey
 from faceloom.pipelines.build import prepare
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.plan import neighbour_search, textures
+from faceloom.pipelines.plan import block_groups, index_search, neighbour_search, textures
 from faceloom.pipelines.plan.choose import choose_faces
-from faceloom.pipelines.plan.neighbour_search import BlockGroups, SplitNeighbours, find_neighbours, metric_of
+from faceloom.pipelines.plan.neighbour_search import SplitNeighbours, find_neighbours
+from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.output_folder import locked_output
 from faceloom.pipelines.store.parquet_tables import write_neighbours
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError, SourceError
-from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms.align import warp_image
@@ -90,7 +88,7 @@ class Bench:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks, several groups, and no landmark model."""
     monkeypatch.setattr(textures, "BLOCK", 3)
-    monkeypatch.setattr(neighbour_search, "GROUP", 2)
+    monkeypatch.setattr(block_groups, "GROUP", 2)
     monkeypatch.setattr(analysis, "_predictor", lambda path: None)
 
 
@@ -205,23 +203,25 @@ def test_who_somebody_is_counts(bench: Bench) -> None:
     assert all(names[row.query] != names[row.neighbour] for row in after.rows)
 
 
-def stopped_at(patch: pytest.MonkeyPatch, name: str, log: Path, after: int) -> None:
+def stopped_at(
+    patch: pytest.MonkeyPatch, name: str, log: Path, after: int, home: ModuleType = neighbour_search
+) -> None:
     """Let a task of one kind die when so many were done; those are logged in a file, for Beam works on copies."""
-    work: Callable[..., Any] = getattr(neighbour_search, name)
+    work: Callable[..., Any] = getattr(home, name)
     log.touch()
 
-    def dying(task: Any, context: Context) -> Any:
+    def dying(*given: Any, **more: Any) -> Any:
         if len(log.read_text().splitlines()) == after:
             raise FaceloomError("killed")
-        result = work(task, context)
+        result = work(*given, **more)
         with log.open("a") as stream:
-            stream.write(f"{task}\n")
+            stream.write(f"{[value for value in given if not isinstance(value, Context | Stopwatch)]}\n")
         return result
 
-    patch.setattr(neighbour_search, name, dying)
+    patch.setattr(home, name, dying)
 
 
-@pytest.mark.parametrize(("stage", "tasks"), [("_make_textures", 5), ("_search_group", 3)])
+@pytest.mark.parametrize(("stage", "tasks"), [("_make_textures", 5), ("search_task_group", 3)])
 def test_a_run_that_was_stopped_is_taken_up_where_it_ended(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, stage: str, tasks: int
 ) -> None:
@@ -235,7 +235,7 @@ def test_a_run_that_was_stopped_is_taken_up_where_it_ended(
             bench.find()
     assert bench.files("work") and not bench.files("neighbours")
     with monkeypatch.context() as patch:
-        if stage == "_search_group":
+        if stage == "search_task_group":
             stopped_at(patch, "_make_textures", textures_again, after=0)
         stopped_at(patch, stage, after, after=-1)
         assert bench.find().rows == whole.rows
@@ -250,7 +250,7 @@ def test_damaged_work_of_a_stopped_run_is_made_again(bench: Bench, monkeypatch: 
         path.unlink()
     before = bench.folder / "before"
     with monkeypatch.context() as patch:
-        stopped_at(patch, "_search_group", before, after=2)
+        stopped_at(patch, "search_task_group", before, after=2)
         with pytest.raises(FaceloomError, match="killed"):
             bench.find()
     damaged = [*(bench.folder / "out" / "work").iterdir()]
@@ -337,24 +337,37 @@ def test_an_index_of_nobody_is_no_trouble(bench: Bench, monkeypatch: pytest.Monk
     assert found.rows == () and len(found.failed) == PHOTOS
 
 
-def test_groups_are_opened_as_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not HAS_FAISS, reason="FAISS is not installed")
+@pytest.mark.parametrize("stage", ["make_part", "search_group"])
+def test_a_search_through_an_index_is_taken_up_where_it_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setattr(index_search, "PIECE", 1)
+    monkeypatch.setattr(neighbour_search, "PIECE", 1)
+    whole, kept = bench.find(candidates="ivf"), bench.files("neighbours")
+    assert [name for name, _ in bench.told.stages] == ["textures", "index", "compare"]
+    assert {"index", "recall", "search", "compare"} <= set(whole.seconds) and bench.files("work") == {}
+    for path in (bench.folder / "out" / "neighbours").iterdir():
+        path.unlink()
+    home = index_search if stage == "make_part" else neighbour_search
+    before, after = bench.folder / "before", bench.folder / "after"
     with monkeypatch.context() as patch:
-        stopped_at(patch, "_search_group", bench.folder / "log", after=0)
-        with pytest.raises(FaceloomError):
-            bench.find()
-    storage = bench.context().storage
-    [name] = [path.split("/")[1].split(".")[0] for path in storage.list("work") if path.endswith(".groups.json")]
-    groups = BlockGroups(storage, name)
-    assert [len(group) for group in groups] == [6, 6, 2]
-    assert [key for group in groups[1:] for key in group.keys] == sorted(key for g in groups for key in g.keys)[6:]
-    group = groups[0]
-    assert group.textures.shape == (6, 32, 32, 3) and group.textures[2:4].shape == (2, 32, 32, 3)
-    assert np.array_equal(group.textures[2:4][1], group.textures[3]) and group.textures[0].dtype == np.uint8
-    assert json.loads(storage.read_bytes(f"work/{name}.groups.json")) == groups.names
+        stopped_at(patch, stage, before, after=2, home=home)
+        with pytest.raises(FaceloomError, match="killed"):
+            bench.find(candidates="ivf")
+    with monkeypatch.context() as patch:
+        stopped_at(patch, stage, after, after=-1, home=home)
+        assert bench.find(candidates="ivf").rows == whole.rows
+    done, rest = before.read_text().splitlines(), after.read_text().splitlines()
+    assert len(done) == 2 and rest and not {*done} & {*rest}
+    assert bench.files("neighbours") == kept and bench.files("work") == {}
 
 
-def test_units_decide_what_white_is() -> None:
-    assert metric_of(Morph()).white == 255 and metric_of(Morph(texture_units="levels")).white == 1
-    black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
-    assert cv2.norm(black, white) / metric_of(Morph()).white == pytest.approx(12**0.5)
-    assert metric_of(Morph.model_validate({"lambda": 3.5})).weight == 3.5
+@pytest.mark.skipif(not HAS_FAISS, reason="FAISS is not installed")
+def test_two_workers_find_the_same_through_an_index(bench: Bench) -> None:
+    one = bench.find(candidates="ivf")
+    kept = bench.files("neighbours")
+    for path in (bench.folder / "out" / "neighbours").iterdir():
+        path.unlink()
+    two = bench.find(candidates="ivf", workers=2)
+    assert (two.rows, two.recall) == (one.rows, one.recall) and bench.files("neighbours") == kept

@@ -13,12 +13,13 @@ def test_shards_and_their_indexes() -> None:
 def test_work_files_differ_and_name_their_owner() -> None:
     of_work = (
         *(paths.part_tar, paths.part_index, paths.planned_faces, paths.failure_note),
-        *(paths.texture_block, paths.texture_facts, paths.search_groups, paths.search_index),
+        *(paths.texture_block, paths.texture_facts, paths.search_groups, paths.search_centroids, paths.search_sample),
     )
     found = {path("p") for path in of_work}
     assert len(found) == len(of_work)
     assert {paths.work_name(path) for path in found} == {"p"}
-    assert paths.work_name(paths.search_rows("p", 3)) == "p-000003"
+    of_pieces = {path("p", 3) for path in (paths.search_rows, paths.search_vectors, paths.search_faces)}
+    assert len(of_pieces) == 3 and {paths.work_name(path) for path in of_pieces} == {"p-000003"}
 
 
 def test_failure_notes_are_recognised() -> None:

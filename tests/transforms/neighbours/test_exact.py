@@ -169,7 +169,22 @@ def test_bounds_hold_for_pictures_that_float32_cannot_tell_apart(make: Make) -> 
 
 def test_ranking_chosen_candidates_is_the_same_loop_over_fewer(make: Make) -> None:
     faces = make(9, 15, photos=8, people=5)
-    everyone = [(faces, number) for number in range(15)]
-    rows = [row for number in range(15) for row in rank(faces, number, everyone, Metric(), 4)]
+    everyone = [(0.0, number) for number in range(15)]
+    rows = [row for number in range(15) for row in rank(faces, number, faces, everyone, Metric(), 4)]
     assert rows == loop(faces, Metric(), 4)
-    assert rank(faces, 0, [], Metric(), 4) == []
+    assert rank(faces, 0, faces, [], Metric(), 4) == []
+
+
+def test_ranking_ends_where_bounds_exclude_the_rest(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces, seen = make(9, 15), []
+    near = sorted((compare(faces, 0, faces, other, Metric())[0], other) for other in range(1, 15))
+
+    def counted(*given: Any) -> tuple[float, float, float]:
+        seen.append(given[3])
+        return compare(*given)
+
+    monkeypatch.setattr(exact, "compare", counted)
+    rows = rank(faces, 0, faces, near, Metric(), 4)
+    assert rows == [row for row in loop(faces, Metric(), 4) if row.query == faces.keys[0]]
+    last = rows[-1].distance
+    assert seen == [other for low, other in near if low <= last], "equal distances are compared, for their keys"
