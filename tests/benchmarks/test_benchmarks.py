@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import re
@@ -117,9 +116,16 @@ def test_neighbours_are_held_against_the_loop(tmp_path: Path) -> None:
             == 2
         )
         assert len(re.findall(rf"{name} +loop \d+ s processor, \d+ times as long", printed)) == 2
-    if importlib.util.find_spec("faiss"):
-        assert len(re.findall(r"ivf: index .* recall \d+\.\d %", printed)) == 4
     assert list(tmp_path.iterdir()) == [], "the synthetic faces are taken away again"
+
+
+@pytest.mark.slow
+def test_tasks_of_a_search_are_measured(tmp_path: Path) -> None:
+    pytest.importorskip("faiss")
+    printed = run("neighbour_tasks.py", tmp_path, "--faces", 150, "--some", 1)
+    for stage in ("centroids", "sample", "pieces", "ivf", "all", "command"):
+        assert re.search(rf"\n  {stage} +1 x +\d+\.\d s = +\d+ s, peak \d+ MB", printed), stage
+    assert re.search(r"bytes per face: textures 150,528, .*\n  recall \d+\.\d %", printed)
 
 
 def test_plans_are_timed(tmp_path: Path) -> None:
