@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ def digest(*parts: object) -> str:
         TypeError: a value has no JSON form.
     """
     return hashlib.sha256(to_json(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def digest_rows(rows: Iterable[object], *parts: object) -> str:
+    """The digest of `digest(*parts, list(rows))`. The rows are not all in memory. Errors as `digest`."""
+    state = hashlib.sha256(_TO_JSON([*parts, []])[:-2].encode("utf-8", "surrogatepass"))
+    for number, row in enumerate(rows):
+        state.update(("," * (number > 0) + _TO_JSON(row)).encode("utf-8", "surrogatepass"))
+    state.update(b"]]")
+    return state.hexdigest()
 
 
 def sample_key(photo_sha256: str, face: int, variant: int) -> str:

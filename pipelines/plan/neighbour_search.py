@@ -38,7 +38,7 @@ from faceloom.pipelines.store.paths import (
 from faceloom.pipelines.store.storage import REPAIR, Storage
 from faceloom.schemas.column_types import Key
 from faceloom.schemas.errors import StorageError
-from faceloom.schemas.keys import digest
+from faceloom.schemas.keys import digest_rows
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
@@ -153,7 +153,8 @@ def _kept(storage: Storage, name: str, morph: Morph, faces: Sequence[PlannedFace
 def _search_name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -> str:
     settings = morph.model_dump(mode="json", exclude={"draw", "weights", "background"}, by_alias=True)
     align = context.recipe.align.model_dump(mode="json", exclude={"size"})
-    return digest(RENDERER, settings, align, context.recipe.faces.assume, face_facts(faces))[:24]
+    facts = (fact for face in faces for fact in face_facts([face]))
+    return digest_rows(facts, RENDERER, settings, align, context.recipe.faces.assume)[:24]
 
 
 def _make_missing_textures(

@@ -19,6 +19,7 @@ from faceloom.schemas.keys import (
     POSITION_BITS,
     SAMPLE_KEY,
     digest,
+    digest_rows,
     generator,
     position,
     prefix_name,
@@ -64,6 +65,11 @@ def test_the_same_in_every_process() -> None:
 def test_other_values_have_another_digest(one: list[object], other: list[object]) -> None:
     same = [repr(value) for value in one] == [repr(value) for value in other]
     assert (digest(*one) == digest(*other)) is same
+
+
+@given(st.lists(st.lists(scalars, max_size=3), max_size=4), st.lists(scalars, max_size=2))
+def test_rows_one_by_one_have_the_digest_of_all_at_once(rows: list[object], parts: list[object]) -> None:
+    assert digest_rows(iter(rows), *parts) == digest(*parts, rows)
 
 
 def test_a_digest_does_not_run_values_together() -> None:
