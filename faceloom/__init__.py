@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from faceloom.pipelines.release.open_release import open_release as open_release
     from faceloom.pipelines.release.open_release import open_release_samples as open_release_samples
     from faceloom.pipelines.run.runners import Dask as Dask
+    from faceloom.pipelines.run.runners import Dataflow as Dataflow
     from faceloom.pipelines.training.api import train as train
     from faceloom.schemas.errors import FaceloomError as FaceloomError
     from faceloom.schemas.recipe import Recipe as Recipe
@@ -39,6 +40,7 @@ if os.path.isfile(os.path.join(_checkout, "pyproject.toml")):  # noqa: PTH113, P
 _PLACES = {
     "AnalysePhotos": "faceloom.pipelines.beam",
     "Dask": "faceloom.pipelines.run.runners",
+    "Dataflow": "faceloom.pipelines.run.runners",
     "FaceloomError": "faceloom.schemas.errors",
     "Recipe": "faceloom.schemas.recipe",
     "RenderParts": "faceloom.pipelines.beam",
@@ -57,6 +59,7 @@ _PLACES = {
 __all__ = [
     "AnalysePhotos",
     "Dask",
+    "Dataflow",
     "FaceloomError",
     "Recipe",
     "RenderParts",

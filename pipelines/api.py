@@ -76,8 +76,8 @@ def build(
         sources: a folder, table, tar shard or .rec file, a list of them, or a mapping from source names to them.
             Replaces the sources of the recipe.
         out: the output folder. It is created if missing.
-        workers: number of worker processes on this machine; default: number of processors. Or a `Dask` cluster. Does
-            not change the result.
+        workers: number of worker processes on this machine; default: number of processors. Or a `Dask` cluster,
+            or `Dataflow`. Does not change the result.
         resume: reuse what earlier runs finished; otherwise build everything again.
         verify: read every byte of shards that earlier runs finished, and render damaged ones again.
         replace: replace a finished build of another recipe or of other sources; otherwise such a folder is refused.
@@ -190,8 +190,7 @@ def check_build(
         context = prepare(loaded, folder)
         if not replace:
             refuse_other_recipe(context.storage, loaded)
-        check_workers(workers)
-        return CheckedBuild(context, workers)
+        return CheckedBuild(context, check_workers(workers, context.recipe))
     except RecipeError as error:
         file = "" if isinstance(recipe, Recipe) or not error.where.startswith("$") else f"{recipe}: "
         where = f"{file}{error.where}"

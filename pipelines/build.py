@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NoReturn
 
 from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, check_landmark_model, is_packaged_model
 from faceloom.pipelines.analyse.photo_task import analyser_id
@@ -28,7 +29,7 @@ from faceloom.pipelines.render.part_task import PartTask, ShardTask, render_part
 from faceloom.pipelines.render.real_sizes import count_heights
 from faceloom.pipelines.render.resources import file_digests
 from faceloom.pipelines.run.run_tasks import run_tasks
-from faceloom.pipelines.run.runners import Workers, here
+from faceloom.pipelines.run.runners import Dataflow, JobPrepared, Workers, here
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.run.worker_pool import start_server
 from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
@@ -55,7 +56,7 @@ from faceloom.pipelines.store.paths import (
 )
 from faceloom.pipelines.store.shard_files import find_damaged, is_finished, is_rendered
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import RecipeError, StorageError
+from faceloom.schemas.errors import FaceloomError, RecipeError, StorageError
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan, Shard
@@ -170,8 +171,15 @@ def run_build(
 
     Raises:
         SourceError, StorageError: the run could not finish; what it finished is kept.
+        JobPrepared: the runner makes the job of the next stage only.
     """
     storage = context.storage
+    if isinstance(workers, Dataflow) and not workers.waits:
+        if not resume:
+            remedy = "Leave it out: such a run does one stage, and the next one resumes"
+            raise FaceloomError("--no-resume with a dry run or a template", remedy=remedy)
+        if workers.dry_run:
+            _prepare_next_job(context, workers, watcher)
     with locked_output(storage):
         # Tables of neighbours belong to the finished build, so they stay until it is clear that it may be replaced.
         kept = not replace and storage.exists(BUILD_RECORD)
@@ -215,6 +223,18 @@ def run_build(
             with _only_informing(watcher):
                 _write_last_run(storage, report, workers)
         return report
+
+
+def _prepare_next_job(context: Context, workers: Dataflow, watcher: Watcher) -> NoReturn:
+    """End with the job of the next stage that has something to do. Writes nothing that a build would not replace."""
+    with locked_output(context.storage):
+        _, plan = _survey_and_plan(context, workers, watcher)
+        missing = [shard for shard in plan.shards if not is_finished(context.storage, shard.name)]
+        whole = [(ShardTask(shard.name, tuple(part.digest for part in shard.parts)), shard.parts) for shard in missing]
+        _run_render(
+            [PartTask(shard, part.digest) for shard, parts in whole for part in parts], context, workers, watcher
+        )
+    raise JobPrepared(None)
 
 
 def _forget_damaged(plan: Plan, storage: Storage, watcher: Watcher) -> None:
@@ -295,10 +315,14 @@ def _render(
     if not todo.missing:
         return 0, 0, {}
     watcher.stage("render", todo.samples + todo.reused, "samples")
-    do, then = partial(_render_part, context=context), partial(join_shard, context=context)
-    seconds = run_tasks(todo.tasks, do, workers=workers, then=then, on_count=watcher.done)
+    seconds = _run_render(todo.tasks, context, workers, watcher)
     _refuse_if_incomplete(context.storage, todo.missing)
     return todo.samples, todo.reused, seconds
+
+
+def _run_render(tasks: list[PartTask], context: Context, workers: Workers, watcher: Watcher) -> dict[str, float]:
+    do, then = partial(_render_part, context=context), partial(join_shard, context=context)
+    return run_tasks(tasks, do, workers=workers, stage="render", then=then, on_count=watcher.done, on_note=watcher.note)
 
 
 def _render_part(task: PartTask, context: Context) -> tuple[str, ShardTask, dict[str, float]]:

@@ -47,6 +47,7 @@ SLOW = (
     "albumentations",
     "faiss",
     "distributed",
+    "google",
 )
 """Packages that take long to import, and so are imported where they are used."""
 

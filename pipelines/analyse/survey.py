@@ -84,7 +84,14 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     if new:
         watcher.stage("analyse", len(new), "photos")
         tasks = analysis.tasks_for(new, {}, analyser, limit, digest(files) if files else "")
-        seconds = run_tasks(tasks, partial(_analyse, context=context), workers=workers, on_count=watcher.done)
+        seconds = run_tasks(
+            tasks,
+            partial(_analyse, context=context),
+            workers=workers,
+            stage="analyse",
+            on_count=watcher.done,
+            on_note=watcher.note,
+        )
         if not here(workers):
             refuse_unseen(context, [task.path for task in tasks])
         face_table.add_files(context.storage, analysed, (task.path for task in tasks))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,12 +21,24 @@ from faceloom.pipelines.cli.output import (
     show_blocks,
     write_json,
 )
+from faceloom.pipelines.cli.runner_options import (
+    DryRun,
+    Image,
+    Project,
+    Region,
+    Runner,
+    RunnerName,
+    RunnerOptions,
+    Scheduler,
+    WorkerCount,
+    showing_prepared_job,
+    split_words,
+)
 
 if TYPE_CHECKING:
     from faceloom.pipelines.api import CheckedBuild
     from faceloom.pipelines.context import Context
     from faceloom.pipelines.estimate.cluster import Cluster
-    from faceloom.pipelines.run.runners import Workers
     from faceloom.pipelines.run.watcher import Watcher
     from faceloom.schemas.source_spec import SourceSpec
 
@@ -72,27 +82,6 @@ Licence = Annotated[
 Consent = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Consent of the people in --source, where the source states none.")
 ]
-WorkerCount = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, help="Worker processes on this machine; default: number of processors."),
-]
-
-
-class Runner(StrEnum):
-    """Who does the work."""
-
-    local = "local"
-    dask = "dask"
-
-
-RunnerName = Annotated[
-    Runner,
-    typer.Option("--runner", help="`local`: worker processes on this machine. `dask`: the workers of a cluster."),
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option("--dask-scheduler", metavar="ADDRESS", help="Scheduler of the Dask cluster, such as tcp://host:8786."),
-]
 
 
 @app.command(
@@ -102,6 +91,8 @@ Scheduler = Annotated[
     "faceloom build masked-pairs --source a --source b --out out\n\n"
     "faceloom build my-recipe.yaml --source photos --out out --workers 8\n\n"
     "faceloom build r.yaml --out out --runner dask --dask-scheduler tcp://host:8786\n\n"
+    "faceloom build r.yaml --source gs://b/photos --out gs://b/out --runner dataflow --project P --region R "
+    "--image IMAGE:TAG -- --max_num_workers=50\n\n"
     "Rerun the same command to resume an interrupted build; finished work is not repeated.",
 )
 def build(
@@ -114,6 +105,10 @@ def build(
     workers: WorkerCount = None,
     runner: RunnerName = Runner.local,
     dask_scheduler: Scheduler = None,
+    project: Project = None,
+    region: Region = None,
+    image: Image = None,
+    dry_run: DryRun = False,
     resume: Annotated[bool, typer.Option(help="Reuse what earlier runs finished, or build everything again.")] = True,
     verify: Annotated[
         bool, typer.Option(help="Read the shards of earlier runs to the last byte, and render damaged ones again.")
@@ -126,8 +121,9 @@ def build(
 ) -> None:
     """Build a training set: photos in, shards of samples out."""
     terms = {"licence": licence, "consent": consent}
-    using = partial(_workers, workers, runner, dask_scheduler)
-    with _checked(context.args, recipe, source, out, using, as_json, debug, terms, replace=replace) as checked:
+    extra, beam = split_words(context.args)
+    using = RunnerOptions(workers, runner, dask_scheduler, project, region, image, dry_run, beam)
+    with _checked(extra, recipe, source, out, using, as_json, debug, terms, replace=replace) as checked:
         from faceloom.pipelines.build import run_build
         from faceloom.pipelines.cli.console import size_text
         from faceloom.pipelines.cli.summary import build_summary
@@ -187,20 +183,24 @@ def plan(
     ] = None,
     runner: RunnerName = Runner.local,
     dask_scheduler: Scheduler = None,
+    project: Project = None,
+    region: Region = None,
+    image: Image = None,
+    dry_run: DryRun = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Show what a build would write and how large it would be. Photos are analysed and cached; nothing is rendered."""
     terms = {"licence": licence, "consent": consent}
+    extra, beam = split_words(context.args)
     if machine is not None or price is not None:
         with ending(REFUSED, as_json, debug):
             cluster = _cluster(machine, workers, price)
-        here = partial(_workers, None, Runner.local, None)
-        with _checked(context.args, recipe, source, out, here, as_json, debug, terms) as checked:
+        with _checked(extra, recipe, source, out, RunnerOptions(), as_json, debug, terms) as checked:
             _estimate(checked, cluster, as_json)
         return
-    using = partial(_workers, workers, runner, dask_scheduler)
-    with _checked(context.args, recipe, source, out, using, as_json, debug, terms) as checked:
+    using = RunnerOptions(workers, runner, dask_scheduler, project, region, image, dry_run, beam)
+    with _checked(extra, recipe, source, out, using, as_json, debug, terms) as checked:
         from dataclasses import asdict
 
         from faceloom.pipelines.api import run_plan
@@ -247,7 +247,7 @@ def _checked(
     recipe: str,
     sources: list[str] | None,
     out: str,
-    using: Callable[[], Workers | None],
+    using: RunnerOptions,
     as_json: bool,
     debug: bool,
     terms: Mapping[str, str | None],
@@ -267,31 +267,9 @@ def _checked(
             remedy = "Write them beside each source in the recipe"
             raise FaceloomError(f"--{' and --'.join(stated)} without --source", remedy=remedy)
         given = [source_of(source).model_copy(update=stated) for source in sources] if sources else None
-        checked = check_build(recipe, given, out=out, workers=using(), replace=replace)
-    with ending(FAILED, as_json, debug):
+        checked = check_build(recipe, given, out=out, workers=using.chosen(), replace=replace)
+    with ending(FAILED, as_json, debug), showing_prepared_job(as_json):
         yield checked
-
-
-def _workers(workers: int | None, runner: Runner, scheduler: str | None) -> Workers | None:
-    """Who does the work.
-
-    Raises:
-        FaceloomError: an option is missing, or belongs to another runner.
-    """
-    from faceloom.pipelines.run.runners import Dask
-    from faceloom.schemas.errors import FaceloomError
-
-    if runner == Runner.local:
-        if scheduler is not None:
-            raise FaceloomError("--dask-scheduler without --runner dask", value=scheduler, remedy="Add --runner dask")
-        return workers
-    if workers is not None:
-        remedy = "Leave it out; a Dask cluster has as many workers as were started with `dask worker`"
-        raise FaceloomError(f"--workers with --runner {runner}", value=workers, remedy=remedy)
-    if not scheduler:
-        remedy = "Give the address that `dask scheduler` prints, such as --dask-scheduler tcp://host:8786"
-        raise FaceloomError("--runner dask without --dask-scheduler", remedy=remedy)
-    return Dask(scheduler)
 
 
 def source_of(given: str) -> SourceSpec:

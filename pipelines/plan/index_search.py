@@ -83,9 +83,18 @@ def build_index(context: Context, search: str, faces: int, *, workers: Workers, 
     pieces = [IndexTask(search, "piece", at // PIECE, (at, min(at + PIECE, count))) for at in starts]
     seconds: dict[str, float] = {}
     watcher.stage("index", faces, "faces")
-    for tasks in ([IndexTask(search, "centroids"), IndexTask(search, "sample")], pieces):
-        to_do = [task for task in tasks if not _is_made(storage, task)]
-        done = run_tasks(to_do, partial(make_part, context=context), workers=workers, on_count=watcher.done)
+    for stage, tasks in (
+        ("centroids", [IndexTask(search, "centroids"), IndexTask(search, "sample")]),
+        ("index", pieces),
+    ):
+        done = run_tasks(
+            [task for task in tasks if not _is_made(storage, task)],
+            partial(make_part, context=context),
+            workers=workers,
+            stage=stage,
+            on_count=watcher.done,
+            on_note=watcher.note,
+        )
         seconds = {name: seconds.get(name, 0) + done.get(name, 0) for name in {**seconds, **done}}
     return seconds
 

@@ -162,7 +162,14 @@ def _make_missing_textures(
 ) -> dict[str, float]:
     to_do = [task for task in tasks if not has_textures(context.storage, task.name)]
     watcher.stage("textures", sum(task.faces for task in to_do), "faces")
-    seconds = run_tasks(to_do, partial(_make_textures, context=context), workers=workers, on_count=watcher.done)
+    seconds = run_tasks(
+        to_do,
+        partial(_make_textures, context=context),
+        workers=workers,
+        stage="textures",
+        on_count=watcher.done,
+        on_note=watcher.note,
+    )
     refuse_failed(context.storage, "nothing was compared with them")
     return seconds
 
@@ -184,7 +191,14 @@ def _search_missing_groups(
             found[task] = read_neighbours(storage, task.path)
     to_do = [task for task in tasks if task not in found]
     watcher.stage("compare", faces, "faces")
-    seconds = run_tasks(to_do, partial(search_task_group, context=context), workers=workers, on_count=watcher.done)
+    seconds = run_tasks(
+        to_do,
+        partial(search_task_group, context=context),
+        workers=workers,
+        stage="compare",
+        on_count=watcher.done,
+        on_note=watcher.note,
+    )
     found |= {task: read_neighbours(storage, task.path) for task in to_do}
     return [row for task in tasks for row in found[task]], seconds
 

@@ -9,6 +9,7 @@ from typing import Any
 Do = Callable[[Any], tuple[str, Any, Mapping[str, float]]]
 Then = Callable[[Any], None]
 OnCount = Callable[[int], None]
+OnNote = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,94 @@ class Dask:
     patience: float = 60.0
 
 
-Workers = int | Dask
+@dataclass(frozen=True, slots=True)
+class Dataflow:
+    """Workers of Google Cloud Dataflow: one batch job for each stage of a build that has something to do.
+
+    Sources and output are URLs. The files that the recipe names lie in the image, at the same paths as here.
+
+    Attributes:
+        project: id of the project that pays.
+        region: of the workers, such as `europe-west4`.
+        image: of the workers, with its tag or digest. It holds the same versions as this process.
+        options: more options of Beam, such as `--max_num_workers=50`.
+        dry_run: make the job of the next stage, and end with `JobPrepared` in place of running it.
+        folder: the output; `build` and `plan` set it, as all that follow.
+        build: 12 hex digits that name the build.
+        recipe: its name.
+        memory: bytes of one worker process.
+        files: that the recipe names and the image must hold.
+        local: sources and output that workers cannot reach, in a dry run.
+    """
+
+    project: str
+    region: str
+    image: str
+    options: tuple[str, ...] = ()
+    dry_run: bool = False
+    folder: str = ""
+    build: str = ""
+    recipe: str = ""
+    memory: int = 0
+    files: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a build waits for its jobs; otherwise it ends when the next one is made, and must be run again."""
+        return not (self.dry_run or any(word.startswith("--template_location") for word in self.options))
+
+
+@dataclass(frozen=True, slots=True)
+class DataflowJob:
+    """The key fields of a job as it is submitted.
+
+    Attributes:
+        name: of the job; the service runs one of a name at a time.
+        stage: of the build.
+        tasks: number of tasks.
+        project, region, image: as in `Dataflow`.
+        machine: type of the workers; empty if Dataflow chooses it.
+        hints: resource hints of the workers.
+        labels: of the job, and so of its costs.
+        temp: folder of its files.
+        steps: of the pipeline, in order.
+        options: of Beam, that the user gave.
+        files: that the image must hold.
+        warnings: what would keep the job from being run.
+        template: where the job file is; empty if there is none.
+    """
+
+    name: str
+    stage: str
+    tasks: int
+    project: str
+    region: str
+    image: str
+    machine: str
+    hints: Mapping[str, str]
+    labels: Mapping[str, str]
+    temp: str
+    steps: tuple[str, ...]
+    options: tuple[str, ...]
+    files: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    template: str = ""
+
+
+class JobPrepared(Exception):
+    """The job of the next stage is made, and this process does not run it: a dry run, or a Flex Template.
+
+    Attributes:
+        job: what was made; None in a dry run that needs no job.
+    """
+
+    def __init__(self, job: DataflowJob | None) -> None:
+        super().__init__("no job is needed" if job is None else f"the job {job.name} is made, and not run from here")
+        self.job = job
+
+
+Workers = int | Dask | Dataflow
 """The number of worker processes on this machine, or a cluster."""
 
 

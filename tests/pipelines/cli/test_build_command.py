@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -186,28 +185,6 @@ def test_photos_without_their_option_are_refused_with_a_hint(command: str, recip
     assert json.loads(refused.stdout)["value"] == "photos more"
     assert not (tmp_path / "out").exists()
     assert run(command, recipe, "--suorce", "photos", "--out", tmp_path / "out").exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (
-            ("--dask-scheduler", "tcp://a:1"),
-            r"--dask-scheduler without --runner dask .got tcp://a:1.*Add --runner",
-        ),
-        (("--runner", "dask"), r"--runner dask without --dask-scheduler.*tcp://host:8786"),
-        (("--runner", "dask", "--dask-scheduler", "tcp://a:1", "--workers", 2), r"--workers with --runner dask .got 2"),
-        (("--runner", "spark"), r"'spark' is not one of 'local', 'dask'"),
-    ],
-)
-@pytest.mark.parametrize("command", ["build", "plan"])
-def test_options_of_another_runner_are_refused(
-    command: str, words: tuple[object, ...], message: str, recipe: Path, table: Path, tmp_path: Path
-) -> None:
-    refused = run(command, recipe, "--source", table, "--out", tmp_path / "out", *words)
-    assert refused.exit_code == 2
-    assert re.search(message, " ".join(refused.stderr.replace("│", " ").split())), refused.stderr
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_cluster_that_does_not_answer_is_refused_before_any_work(

@@ -5,27 +5,35 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from faceloom.pipelines.run.run_tasks import check_workers, run_tasks, shared_folder
-from faceloom.pipelines.run.runners import Dask, Workers
-from faceloom.schemas.errors import SourceError
+from faceloom.pipelines.run.runners import Dask, Dataflow, Workers
+from faceloom.schemas.errors import SourceError, WorkerError
+from faceloom.schemas.recipe import parse_recipe
+from tests.dataflow_rehearsal import rehearsal
+from tests.object_stores import gcs_server
 from tests.pipelines.run.tasks import count_group, fail_at, leave_a_file, pass_on
 
 pytestmark = pytest.mark.usefixtures("beam")
 TASKS = [(key, number) for key in "abc" for number in range(4)]
-RUNNERS = ["in this process", "worker processes", "Dask"]
+RUNNERS = ["in this process", "worker processes", "Dask", "Dataflow"]
 
 
 @pytest.fixture(params=RUNNERS)
-def workers(request: pytest.FixtureRequest) -> Workers:
+def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workers]:
     if request.param == "Dask":
-        cluster: Dask = request.getfixturevalue("dask_cluster").dask
-        return cluster
-    return 1 + RUNNERS.index(request.param)
+        yield request.getfixturevalue("dask_cluster").dask
+    elif request.param == "Dataflow":
+        with gcs_server() as bucket, rehearsal(clean=False) as service:
+            yield service.dataflow(f"--temp_location={bucket}/temp", folder=str(tmp_path / "out"), build="0123")
+        assert not list(tmp_path.glob("out/work/*")), "no task is left behind"
+    else:
+        yield 1 + RUNNERS.index(request.param)
 
 
 def test_every_runner_does_each_task_once_and_then_its_group(tmp_path: Path, workers: Workers) -> None:
@@ -71,10 +79,15 @@ def test_every_build_has_a_name_of_its_own() -> None:
 
 
 def test_only_a_cluster_is_checked_ahead() -> None:
-    check_workers(2)
+    recipe = parse_recipe({"name": "x", "masks": [{"kind": "polygon", "shape": "A"}]})
+    assert check_workers(2, recipe) == 2
+    dataflow = Dataflow("some-project", "europe-west4", "", folder="gs://b/out")
+    with pytest.raises(WorkerError, match="image"):
+        check_workers(dataflow, recipe)
 
 
 def test_what_one_runner_needs_is_imported_by_it_alone() -> None:
-    code = "import sys, faceloom.pipelines.run.run_tasks; print({'apache_beam', 'distributed'} & {*sys.modules})"
+    names = {"apache_beam", "distributed", "google.auth"}
+    code = f"import sys, faceloom.pipelines.run.run_tasks; print({names} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 
-from faceloom.pipelines.run.runners import Dask, here
+import pytest
+
+from faceloom.pipelines.run.runners import Dask, Dataflow, JobPrepared, here
 
 
 def test_a_cluster_is_a_small_value() -> None:
@@ -15,3 +17,18 @@ def test_a_cluster_is_a_small_value() -> None:
 def test_a_cluster_has_no_worker_process_on_this_machine() -> None:
     assert here(3) == 3
     assert here(Dask("tcp://host:8786")) == 0
+    assert here(Dataflow("p", "r", "i")) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "dry_run", "waits"),
+    [((), False, True), ((), True, False), (("--template_location=gs://b/t",), False, False)],
+)
+def test_a_build_waits_for_its_jobs_unless_others_run_them(
+    options: tuple[str, ...], dry_run: bool, waits: bool
+) -> None:
+    assert Dataflow("p", "r", "i", options, dry_run=dry_run).waits == waits
+
+
+def test_a_build_that_needs_no_job_says_so() -> None:
+    assert str(JobPrepared(None)) == "no job is needed"
