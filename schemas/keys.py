@@ -28,9 +28,9 @@ def digest(*parts: object) -> str:
 
 def digest_rows(rows: Iterable[object], *parts: object) -> str:
     """The digest of `digest(*parts, list(rows))`. The rows are not all in memory. Errors as `digest`."""
-    state = hashlib.sha256(_TO_JSON([*parts, []])[:-2].encode("utf-8", "surrogatepass"))
+    state = hashlib.sha256(to_json([*parts, []])[:-2].encode("utf-8", "surrogatepass"))
     for number, row in enumerate(rows):
-        state.update(("," * (number > 0) + _TO_JSON(row)).encode("utf-8", "surrogatepass"))
+        state.update(("," * (number > 0) + to_json(row)).encode("utf-8", "surrogatepass"))
     state.update(b"]]")
     return state.hexdigest()
 
