@@ -166,10 +166,10 @@ def test_what_cannot_be_a_path_is_refused(key: str, path: str, message: str) -> 
     ],
 )
 def test_what_cannot_be_a_pattern_of_shards_is_refused(path: str, message: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(ValidationError, match=message):
         SourceSpec(path=path)
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 @given(st.text(max_size=300) | st.text("{}[]*?~/.\0\ud800:tar,0", max_size=60).map(lambda text: f"{text}.tar"))
