@@ -184,6 +184,7 @@ def job_options(dataflow: Dataflow, stage: str) -> list[str]:
     return [
         *(f"--{name}={value}" for name, value in words.items()),
         *(f"--{name}={key}={value}" for name, (key, value) in repeated),
+        "--no_save_main_session",  # Beam would upload a pickle of this process
         *dataflow.options,
     ]
 

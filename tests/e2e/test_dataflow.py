@@ -33,9 +33,9 @@ def test_a_rehearsed_build_is_the_local_one(
     run: Any, built: Any, photos: Path, recipe: Path, bucket: str, service: Service
 ) -> None:
     out = f"{bucket}/out"
-    words = (recipe, "--source", f"{bucket}/{photos.name}", "--out", out, *ON_DATAFLOW, "--json", "--")
-    words = (*words, f"--dataflow_endpoint={service.address}", "--no_auth")
-    done = run("build", *words)
+    words = (recipe, "--source", f"{bucket}/{photos.name}", "--out", out, *ON_DATAFLOW, "--json")
+    beam = ("--", f"--dataflow_endpoint={service.address}", "--no_auth")
+    done = run("build", *words, *beam)
     assert done.code == 0, done.err
     assert digests(Storage(out)) == digests(Storage(str(built.out)))
     assert tree_digest(Storage(out)) == tree_digest(Storage(str(built.out)))
@@ -51,7 +51,7 @@ def test_a_rehearsed_build_is_the_local_one(
     assert {*now["work_seconds"]} >= {*was["work_seconds"]}
     assert "https://console.cloud.google.com/dataflow/jobs/europe-west4/2026-11-26_0" in done.err
     assert not Storage(out).list("work"), "tasks and staged pipelines are gone"
-    again = run("build", *words)
+    again = run("build", *words, *beam)
     assert again.json["run"]["samples_rendered"] == again.json["run"]["photos_analysed"] == 0
     assert len(service.jobs) == 2
 
@@ -69,7 +69,13 @@ def test_a_template_that_is_launched_again_and_again_builds_the_set(
     stages = []
     for number in range(3):
         template = f"--template_location={folder.root}/{number}"
-        options = (template, "--no_auth", f"--job_name=launch-{number}", f"--temp_location={bucket}/temp")
+        options = (
+            template,
+            f"--dataflow_endpoint={service.address}",
+            "--no_auth",
+            f"--job_name=launch-{number}",
+            f"--temp_location={bucket}/temp",
+        )
         words = (recipe, "--source", f"{bucket}/{photos.name}", "--out", out, *ON_DATAFLOW, "--", *options)
         done = run("build", *words)
         assert done.code == 0, done.err

@@ -11,6 +11,7 @@ from faceloom.pipelines.run.runners import Dataflow
 from faceloom.schemas.errors import SourceError, WorkerError
 
 exceptions: Any = pytest.importorskip("google.api_core.exceptions")
+credentials: Any = pytest.importorskip("google.auth.exceptions")
 DATAFLOW = Dataflow("some-project", "europe-west4", "i")
 
 
@@ -22,7 +23,6 @@ def raised(error: Exception, running: str = "") -> str:
 
 def errors() -> dict[str, tuple[Exception, str]]:
     from apache_beam.runners.dataflow.internal.apiclient import DataflowJobAlreadyExistsError
-    from google.auth.exceptions import DefaultCredentialsError
 
     return {
         "403": (exceptions.Forbidden("no"), r"403 no.*roles Dataflow Developer"),
@@ -31,7 +31,7 @@ def errors() -> dict[str, tuple[Exception, str]]:
         "quota": (exceptions.Forbidden("Quota exceeded: CPUS"), r"Ask for more quota"),
         "500": (exceptions.InternalServerError("no"), r"500 no.*Check the status of Dataflow"),
         "active": (DataflowJobAlreadyExistsError("x with id: 7"), r"a job of this stage is active.*7.*Wait until"),
-        "credentials": (DefaultCredentialsError("none"), r"no credentials.*gcloud auth"),
+        "credentials": (credentials.DefaultCredentialsError("none"), r"no credentials.*gcloud auth"),
         "option": (ValueError("Invalid GCS path"), r"Beam refuses the job .got Invalid GCS path"),
         "upload": (OSError("Could not upload to GCS path gs://b"), r"cannot be uploaded .got Could.*--temp_location"),
     }

@@ -19,7 +19,7 @@ from tests.dataflow_rehearsal import key_fields, run_pipeline, staged_pipeline
 from tests.dataflow_service import IMAGE, Job, Service, dataflow_service
 from tests.object_stores import gcs_server
 from tests.pipelines.run.chain_check import steps_of_chain
-from tests.pipelines.run.tasks import double, pass_on
+from tests.pipelines.run.tasks import fail, pass_on
 
 pytest.importorskip("google.cloud.dataflow_v1beta3", reason="needs the extra `dataflow`")
 TASKS = [("a", 1), ("b", 2)]
@@ -44,11 +44,20 @@ def runner(service: Service, bucket: str, *options: str, **values: Any) -> Dataf
     return replace(service.dataflow(*options), **own)
 
 
-@pytest.mark.parametrize("then", [None, double])
+@pytest.mark.parametrize("then", [None, fail])
 def test_the_pipeline_is_a_linear_chain(then: Any) -> None:
     dataflow = Dataflow("some-project", "europe-west4", IMAGE, ("--no_auth",), dry_run=True, folder="gs://bucket/out")
     pipeline = make_pipeline(NUMBERS, pass_on, dataflow=dataflow, stage="render", then=then)
     assert steps_of_chain(pipeline) == ["Tasks", "Spread", "Do", *(["Gather", "Then"] if then else [])]
+
+
+def test_the_real_service_gets_no_pickle_of_this_process_either() -> None:
+    """Beam has other defaults for it than for a stand-in."""
+    dataflow = Dataflow("some-project", "europe-west4", IMAGE, dry_run=True, folder="gs://bucket/out")
+    pipeline = make_pipeline(NUMBERS, pass_on, dataflow=dataflow, stage="render", then=None)
+    pipeline.run()
+    [environment] = pipeline.runner.job.proto_pipeline.components.environments.values()
+    assert not environment.dependencies
 
 
 def test_a_hundred_thousand_tasks_make_a_small_pipeline() -> None:
@@ -69,7 +78,7 @@ def test_a_submission_holds_what_was_named_and_no_more(service: Service, bucket:
 
     service.run = look
     dataflow = runner(service, bucket, "--max_num_workers=5", "--labels=team=faces", "--no_use_public_ips")
-    assert run_on_dataflow(TASKS, pass_on, dataflow=dataflow, stage="analyse", then=double) == {}
+    assert run_on_dataflow(TASKS, pass_on, dataflow=dataflow, stage="analyse", then=fail) == {}
     [job] = service.jobs
     fields = key_fields(job)
     assert fields["name"] == "faceloom-two-masks-0123456789ab-analyse"
@@ -100,7 +109,7 @@ def test_a_submission_holds_what_was_named_and_no_more(service: Service, bucket:
 
 def test_a_dry_run_sends_nothing(service: Service, bucket: str) -> None:
     with pytest.raises(JobPrepared) as caught:
-        run_on_dataflow(TASKS, pass_on, dataflow=runner(service, bucket, dry_run=True), stage="render", then=double)
+        run_on_dataflow(TASKS, pass_on, dataflow=runner(service, bucket, dry_run=True), stage="render", then=fail)
     job = caught.value.job
     assert job and (job.name, job.tasks) == ("faceloom-two-masks-0123456789ab-render", 2)
     assert job.hints == {"min_ram": "4GB", "cpu_count": "2"} and job.image == IMAGE
