@@ -142,9 +142,9 @@ def main() -> None:
     with gcs_server() as bucket, rehearsal(given.workers) as service:
         upload(given.source, f"{bucket}/{given.source.name}")
         begin = time.perf_counter()
-        done = faceloom.build(
-            given.recipe, f"{bucket}/{given.source.name}", out=f"{bucket}/out", workers=service.dataflow()
-        )
+        # Elsewhere than in the output, whose build deletes them at its end.
+        dataflow = service.dataflow(f"--temp_location={bucket}/temp")
+        done = faceloom.build(given.recipe, f"{bucket}/{given.source.name}", out=f"{bucket}/out", workers=dataflow)
         seconds = time.perf_counter() - begin
         for job in service.jobs:
             print(*(f"{name}: {value}" for name, value in key_fields(job).items()), sep="\n", end="\n\n")
