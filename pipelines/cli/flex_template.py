@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 
 PARAMETERS = ("recipe", "source", "out", "image", "licence", "consent", "replace")
-"""Parameters of the template, which docs/dataflow-template.json describes. All but `recipe`, the argument, are options of
+"""Parameters of the template, which docs/dataflow-template.json describes: the argument `recipe` and options of
 `faceloom build`. `source` may hold several, with commas between them."""
 _OPTIONS = (*PARAMETERS[1:], "project", "region")
 _IMAGE = "sdk_container_image"

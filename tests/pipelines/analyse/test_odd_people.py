@@ -22,7 +22,7 @@ def test_splits_are_named() -> None:
 
 
 def test_people_with_a_fifth_of_the_photos_are_named() -> None:
-    others = {f"p{n}": 8 for n in range(9)}
+    others: dict[str | None, int] = {f"p{n}": 8 for n in range(9)}
     assert not warned({**others, "Ann": 18}), "a fifth, and not more"
     (warning,) = warned({**others, "Ann": 19})
     assert warning.startswith("source s: Ann has 19 of 91 photos. ")

@@ -41,7 +41,7 @@ LAUNCHED = [
 def build_command() -> Command:
     """The command `faceloom build`."""
     command = typer.main.get_command(app.app)
-    return command.commands["build"]  # type: ignore[attr-defined, no-any-return]
+    return command.commands["build"]  # type: ignore[attr-defined]
 
 
 def test_every_parameter_of_the_template_is_one_of_the_command_line() -> None:

@@ -23,7 +23,9 @@ def out(masked_build: Path, tmp_path: Path) -> Path:
 
 
 def write(out: Path, to: Path | None = None, **sources: Any) -> Path:
-    return write_page(Target(str(out), None), to, sources, Watcher())
+    page = write_page(Target(str(out), None), to, sources, Watcher())
+    assert isinstance(page, Path)
+    return page
 
 
 def test_a_folder_is_a_build_and_all_else_a_release(tmp_path: Path) -> None:
@@ -113,6 +115,7 @@ def root(masked_build: Path, tmp_path: Path) -> Path:
 def test_the_page_of_a_release_lies_beside_it(root: Path, tmp_path: Path) -> None:
     target = Target(str(root), Reference("masked-faces", "latest"))
     made = write_page(target, tmp_path / "page.html", {}, Watcher())
+    assert isinstance(made, Path)
     assert "<h1>masked-faces 1.0.0</h1>" in made.read_text()
     place = root / "releases" / "masked-faces" / "1.0.0" / GALLERY
     assert place.read_bytes() == b"its page"

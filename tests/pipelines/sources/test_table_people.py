@@ -72,7 +72,9 @@ def test_boxes_and_landmarks_in_one_column(folder: Path) -> None:
     boxes = {"uri": ["a.jpg", "a.jpg"], "identity": ["Ann", "Bob"], "box": [[0, 0, 9, 9], [20, 0, 30, 9]]}
     assert faces(photos(write_parquet(folder, boxes))["a.jpg"]) == [("Bob", (20, 0, 30, 9)), ("Ann", (0, 0, 9, 9))]
     points = [np.array(POINTS), np.array(POINTS) + np.array([100, 0])]
-    rows = [["a.jpg", name, json.dumps(one.tolist())] for name, one in zip(("Ann", "Bob"), points, strict=True)]
+    rows: list[list[object]] = [
+        ["a.jpg", name, json.dumps(one.tolist())] for name, one in zip(("Ann", "Bob"), points, strict=True)
+    ]
     photo = photos(write(folder, ["uri", "identity", "landmarks"], *rows))["a.jpg"]
     assert [(face.identity, face.landmarks) for face in photo.faces] == [
         ("Ann", points[0].astype(np.float32).tobytes()),
@@ -83,7 +85,7 @@ def test_boxes_and_landmarks_in_one_column(folder: Path) -> None:
 
 def test_rows_that_name_no_face_of_their_own_are_rejects(folder: Path) -> None:
     head = ["uri", "identity", "box", "consent"]
-    rows = [
+    rows: list[list[object]] = [
         ["a.jpg", "Ann", "[0, 0, 10, 10]", "yes"],
         ["a.jpg", "Bob", "", ""],
         ["a.jpg", "Ann", "", ""],

@@ -38,6 +38,11 @@ def test_texts_count_if_they_repeat_and_most_do(texts: list[str]) -> None:
 
 def test_texts_are_read_when_first_asked_and_once() -> None:
     calls: list[int] = []
-    names = RepeatedTexts(lambda: calls.append(1) or ["a", "a"])
+
+    def texts() -> list[str]:
+        calls.append(1)
+        return ["a", "a"]
+
+    names = RepeatedTexts(texts)
     assert not calls
     assert names("a") and not names("b") and len(calls) == 1
