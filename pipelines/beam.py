@@ -23,6 +23,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from faceloom.pipelines.analyse.detectors import detector_kind
 from faceloom.pipelines.analyse.face_table import face_files, load_analysed
 from faceloom.pipelines.analyse.photo_task import AnalyseTask, analyse_task, analyser_id, tasks_for
 from faceloom.pipelines.api import Sources, check_build
@@ -115,7 +116,8 @@ def analyse_tasks(context: Context) -> list[AnalyseTask]:
     analyser = analyser_id(context.recipe.faces)
     files = face_files(context.storage, analyser)
     known = load_analysed(context.storage, files, photos)
-    return tasks_for(photos, known, analyser, context.recipe.faces.max_pixels, digest(files) if files else "")
+    table, faces = digest(files) if files else "", context.recipe.faces
+    return tasks_for(photos, known, analyser, faces.max_pixels, table, detector_kind(faces))
 
 
 def _analyse(task: AnalyseTask, context: Context) -> int:

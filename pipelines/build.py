@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
 
+from faceloom.pipelines.analyse.detectors import check_detector
 from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, check_landmark_model, is_packaged_model
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.analyse.survey import Survey, survey
@@ -120,6 +121,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
         if isinstance(mask, AutoencoderMask):
             check_checkpoint(number, mask)
     check_landmark_model(recipe.faces.landmark_model)
+    check_detector(recipe.faces)
     analyser_id(recipe.faces)
     # Keys that the user left out stay unset: a table must have the columns that the recipe names, and no others.
     recipe_json = recipe.model_dump_json(exclude_unset=True, by_alias=True)

@@ -29,6 +29,8 @@ Offset = Annotated[int, Field(ge=0, le=MOST_OFFSET)]
 """A position in a file or a length, in bytes."""
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 """A number of pixels, faces or variants."""
+Turn = Annotated[int, Field(ge=-180, le=180)]
+"""An angle in whole degrees, clockwise."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-from faceloom.schemas.column_types import Count, Finite, Hex, Landmarks, Offset
+from faceloom.schemas.column_types import Count, Finite, Hex, Landmarks, Offset, Turn
+
+Detector = Literal["", "hog", "yunet", "onnx", "aligned", "given"]
+"""What gave a face its box: nothing (a whole photo), a detector, the ArcFace template, or landmarks of the user's."""
+DETECTORS: tuple[Detector, ...] = get_args(Detector)
+"""All of them, in a fixed order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +21,20 @@ class FaceRow:
         box: left, top, right, bottom in pixels of the upright photo.
         landmarks: 68 (x, y) points as float32 bytes (544 of them), pixels of the upright photo, iBUG order.
         score: of the detector; 0 if no detector ran.
-        quality: figures of `faceloom.transforms.quality` by name; empty if they were not read.
+        quality: figures of `faceloom.transforms.quality` by name; empty if they were not read, or if unsure landmarks
+            allow none.
+        detector: what gave the box.
+        turn: degrees clockwise by which the head is turned in the photo, if it was found in a photo turned back.
+        landmarks_unsure: whether the landmarks are probably wrong.
     """
 
     box: tuple[Finite, Finite, Finite, Finite]
     landmarks: Landmarks
     score: float
     quality: tuple[tuple[str, float], ...]
+    detector: Detector = ""
+    turn: Turn = 0
+    landmarks_unsure: bool = False
 
     @property
     def width(self) -> float:

@@ -87,8 +87,8 @@ class AutoencoderMask(Model):
     )
     when: Literal["always", "landmarks_missing"] = Field(
         default="always",
-        description="`always`: faces with landmarks; `landmarks_missing`: photos in which no face was found, each "
-        "taken as one face",
+        description="`always`: every face, also those without trusted landmarks; `landmarks_missing`: only faces "
+        "without trusted landmarks, and photos in which no face was found, each taken as one face",
     )
     weight: float = Field(default=1.0, gt=0, le=1e6, description=_WEIGHT)
 
@@ -103,8 +103,13 @@ Mask = Annotated[PolygonMask | TemplateMask | PictureMask | AutoencoderMask, Fie
 
 
 def serves_with_landmarks(mask: Mask) -> bool:
-    """Whether a mask is for faces whose landmarks are known."""
+    """Whether a mask is for faces whose landmarks are trusted."""
     return not serves_without_landmarks(mask)
+
+
+def serves_unsure_landmarks(mask: Mask) -> bool:
+    """Whether a mask is for faces whose landmarks cannot be trusted."""
+    return isinstance(mask, AutoencoderMask)
 
 
 def serves_without_landmarks(mask: Mask) -> bool:

@@ -11,7 +11,8 @@ from itertools import chain, groupby
 from operator import eq
 from typing import Any, overload
 
-from faceloom.schemas.column_types import Count, Finite, FivePoints, Landmarks
+from faceloom.schemas.column_types import Count, Finite, FivePoints, Landmarks, Turn
+from faceloom.schemas.faces import Detector
 from faceloom.schemas.keys import face_key, morph_key, variant_key
 from faceloom.schemas.photos import Reject, Scalar
 
@@ -45,11 +46,15 @@ class PlannedFace:
         face: number of the face in its photo.
         identity: the person, or a name derived from the photo if the source gives none.
         split: `train`, `val`, `test`, or a name from the source.
-        landmarks: 68 (x, y) points as float32 bytes, pixels of the upright photo.
+        landmarks: 68 (x, y) points as float32 bytes, pixels of the upright photo; empty without trusted ones.
         box: left, top, right, bottom in the same pixels.
         masks: for each variant, the number of its mask in the recipe; empty if the recipe has no masks.
         place: place in the prefix tree, which is also the order inside a shard.
         labels: sha256 of the label files of the photo; empty without them, or if the recipe does not need them.
+        detector: what gave the box; empty for a whole photo.
+        score: of the detector.
+        turn: degrees clockwise by which the head is turned in the photo, if it was found in a photo turned back.
+        landmarks_unsure: whether there are no landmarks because those that were found are probably wrong.
         morph: the neighbour that is mixed into the face, if this is a morph. Identity, licence and consent are then
             those of both people, and attributes those in which both agree; the other fields are those of the face
             itself.
@@ -75,6 +80,10 @@ class PlannedFace:
     labels: str = ""
     morph: PlannedMorph | None = None
     five: FivePoints = b""
+    detector: Detector = ""
+    score: Finite = 0.0
+    turn: Turn = 0
+    landmarks_unsure: bool = False
 
     @property
     def key(self) -> str:

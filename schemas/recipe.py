@@ -45,6 +45,12 @@ ByteCount = Annotated[
 """Bytes, as a number or as text such as '256MiB'."""
 
 
+class OnnxDetector(Model):
+    """A face detector of the user's."""
+
+    onnx: PathText = Field(description="path of an ONNX file: a model for `cv2.FaceDetectorYN`, or CenterFace")
+
+
 class Faces(Model):
     """Selection and detection of the faces of a photo."""
 
@@ -56,6 +62,18 @@ class Faces(Model):
     )
     assume: Literal["photo", "aligned"] = Field(
         default="photo", description="`aligned`: the photos are ArcFace crops, such as 112 x 112; no detector runs"
+    )
+    detector: Literal["auto", "hog", "yunet"] | OnnxDetector = Field(
+        default="auto",
+        description="`hog`: near-frontal faces; `yunet`: also small, turned and masked ones; `auto`: YuNet where HOG "
+        "finds no face; `onnx`: your own model",
+    )
+    min_score: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="minimum score of a detected face: HOG gives 0 to about 4, 1 for a clear frontal face; other "
+        "detectors give 0 to 1",
     )
     landmark_model: PathText | None = Field(
         default=None, description="path or URL of a dlib 68-point landmark model; the packaged one by default"

@@ -94,8 +94,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     "too_many_pixels": RejectCode("more pixels than `faces.max_pixels`", _DECODE),
     "too_many_bytes": RejectCode("an implausible file size", _ANALYSE),
     "no_face": RejectCode(
-        "the detector found none; it finds near-frontal faces, and covered ones sometimes. A learned mask with "
-        "`when: landmarks_missing` uses such photos",
+        "the detector found none, see `faces.detector`. A learned mask with `when: landmarks_missing` uses such photos",
         _ANALYSE,
     ),
     "degenerate_points": RejectCode(
@@ -104,6 +103,10 @@ REJECT_CODES: dict[str, RejectCode] = {
     "crop_outside": RejectCode("the aligned crop lies outside the photo", _DECODE),
     "duplicate_photo": RejectCode("the same bytes as another photo, which the build uses", _PLAN),
     "face_too_small": RejectCode("narrower than `faces.min_size`", _PLAN),
+    "low_score": RejectCode("the detector's score is below `faces.min_score`", _PLAN),
+    "landmarks_unsure": RejectCode(
+        "the landmarks are probably wrong, and every mask of the recipe needs them; a learned mask does not", _PLAN
+    ),
     "no_split": RejectCode("the recipe has `split: {by: source}`, and the source gives no split for this photo", _PLAN),
     "no_neighbour": RejectCode(
         "no morphs: the split has no other face that this one may be mixed with; the face itself is still a sample",
@@ -122,7 +125,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     "no_labels": RejectCode(
         "the label files lack parts that the guide needs, and the guide has `missing: reject`", _RENDER
     ),
-    "no_landmarks": RejectCode("the guide is made from landmarks, and no face was found", _RENDER),
+    "no_landmarks": RejectCode("the guide is made from landmarks, and the face has no trusted ones", _RENDER),
     "changed": RejectCode("the photo or its label files changed between analysis and render", ()),
 }
 """Every code by name. A code that is not here cannot be used."""

@@ -51,16 +51,16 @@ class Code(_Part):
 
 
 class ModelUse(_Part):
-    """A trained model that samples depend on: the landmark model, a mask network, a feature network.
+    """A trained model that samples depend on: the landmark model, a detector, a mask network, a feature network.
 
     Attributes:
-        role: `landmarks`, `mask` or `features`.
+        role: `landmarks`, `detector`, `mask` or `features`.
         name: of its file or run.
         sha256: of its weights.
         licence: as far as it is known; empty if it is not.
     """
 
-    role: Literal["landmarks", "mask", "features"]
+    role: Literal["landmarks", "detector", "mask", "features"]
     name: _Text
     sha256: Sha256
     licence: _Text = ""

@@ -1,7 +1,7 @@
 """Versions of our operations, part of a build's identity. Raised when the same input gives other bytes."""
 
-ANALYSER = "2"
+ANALYSER = "3"
 """Of analysis: face boxes, landmarks, quality figures, rejects."""
 
-RENDERER = "6"
+RENDERER = "7"
 """Of rendering: masks, alignment, encoding, the record of a sample, and the defaults of a recipe's keys."""

@@ -84,11 +84,26 @@ def eye_level_matrix(
     return umeyama(five_points(landmarks)[:2], np.stack([middle - half, middle + half]))
 
 
-def face_box_matrix(box: FaceBox, landmarks: Points, size: int, *, margin: float = 0.0, level: bool = False) -> Matrix:
+def box_side(box: FaceBox) -> float:
+    """The longer side of a box.
+
+    Raises:
+        PhotoError: `degenerate_points`, when the box has no size or is not finite.
+    """
+    side = max(box.right - box.left, box.bottom - box.top)
+    if not 0 < side < math.inf:
+        raise PhotoError("degenerate_points", "the box of the face has no size", value=side)
+    return side
+
+
+def face_box_matrix(
+    box: FaceBox, landmarks: Points | None, size: int, *, margin: float = 0.0, level: bool = False
+) -> Matrix:
     """Cut the face box out and scale it to a square (Anti-Mask, JATIT 2022, cuts the dlib box to 224x224).
 
     Args:
-        box: face box in the photo; if it is not square, its longer side is used.
+        box: face box in the photo; if it is not square, its longer side is used. A head that was found turned is turned
+            back by that angle.
         landmarks: (68, 2) in the photo; only used to `level`.
         size: side of the crop.
         margin: added on every side, in box sides.
@@ -100,11 +115,9 @@ def face_box_matrix(box: FaceBox, landmarks: Points, size: int, *, margin: float
     Raises:
         PhotoError: `degenerate_points`, when the box has no size or is not finite.
     """
-    side = max(box.right - box.left, box.bottom - box.top) * (1 + 2 * margin)
-    if not 0 < side < math.inf:
-        raise PhotoError("degenerate_points", "the box of the face has no size", value=side)
-    angle = 0.0
-    if level:
+    side = box_side(box) * (1 + 2 * margin)
+    angle = math.radians(-box.turn)
+    if level and landmarks is not None:
         x, y = np.subtract(*five_points(landmarks)[1::-1])
         angle = -math.atan2(y, x)
     centre = (box.left + box.right) / 2, (box.top + box.bottom) / 2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+import numpy as np
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.decode import (
@@ -13,6 +15,7 @@ from faceloom.transforms.decode import (
     REDUCTIONS,
     PhotoHeader,
     decode_grey,
+    decode_rgb,
     read_header,
     to_full_frame,
     to_reduced_frame,
@@ -23,17 +26,19 @@ from faceloom.transforms.detect import (
     box_for_aligned,
     coarse_to_fine,
     detect_at_scale,
-    predict_landmarks,
 )
+from faceloom.transforms.face_search import Network, find_by_network, merged
 from faceloom.transforms.given import Given, given_face, predict_from_five, predict_in_loose_box
+from faceloom.transforms.landmarks import FaceLandmarks, find_landmarks
 from faceloom.transforms.quality import FaceQuality, measure_face
-from faceloom.transforms.types import Grey, Landmarks, Points
+from faceloom.transforms.types import Grey, Image, Landmarks, Points
 
 ANALYSED_SIDE = 512
 """Photos are analysed at the smallest reduction that keeps their longest side at this many pixels or more."""
 ANALYSED_FACE = 128
 """A face narrower than this in the reduced photo is analysed again in a larger one."""
 
+_HOG_ALONE = "dlib's detector sees near-frontal, uncovered faces; `faces: {detector: auto}` sees more"
 
 Timed = Callable[[str], AbstractContextManager[None]]
 """Takes the name of a step and returns the context manager in which the step runs."""
@@ -51,12 +56,14 @@ class Face:
     Attributes:
         box: the face rectangle.
         landmarks: float32 (68, 2), iBUG order.
-        quality: measured figures.
+        quality: measured figures; None if unsure landmarks allow none.
+        unsure: whether the landmarks are probably wrong.
     """
 
     box: FaceBox
     landmarks: Landmarks
-    quality: FaceQuality
+    quality: FaceQuality | None
+    unsure: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +73,7 @@ class PhotoAnalysis:
     Attributes:
         header: format, size and orientation from the file's header.
         width, height: of the upright photo (EXIF orientation applied), in pixels.
-        faces: at least one, the largest first.
+        faces: at least one, the largest first; where two detectors ran, first those of HOG, then the others.
     """
 
     header: PhotoHeader
@@ -91,6 +98,8 @@ def analyse_photo(
     *,
     predictor: Any,
     detector: Any,
+    network: Network | None = None,
+    hog_first: bool = True,
     select: Select = "largest",
     assume: Literal["photo", "aligned"] = "photo",
     given_landmarks: Points | None = None,
@@ -104,6 +113,8 @@ def analyse_photo(
         data: the file's bytes.
         predictor: dlib's 68-point shape predictor.
         detector: dlib's frontal face detector; not used for aligned photos and given faces.
+        network: searches photos in which `detector` finds no face, and all photos if `select` is `all`.
+        hog_first: False to search by the network alone.
         select: which faces to keep, see `detect.coarse_to_fine`.
         assume: `aligned` for ArcFace crops, whose face box is known.
         given_landmarks: float32 (68, 2) or (5, 2) of the only face, in pixels of the upright photo. 68 points are used
@@ -131,9 +142,13 @@ def analyse_photo(
     elif assume == "aligned":
         boxes = (box_for_aligned(width, height),)
     else:
-        boxes, reduction, grey = _find(decode, width, height, reduction, detector, select, timed)
+        boxes = ()
+        if hog_first or network is None:
+            boxes, reduction, grey = _find(decode, width, height, reduction, detector, select, timed)
+        if network is not None and (select == "all" or not boxes):
+            boxes = merged(boxes, _find_by_network(data, header, network, select, timed))
     if not boxes:
-        raise PhotoError("no_face", "no face was found", remedy="dlib's detector sees near-frontal, uncovered faces")
+        raise PhotoError("no_face", "no face was found", remedy=_HOG_ALONE if network is None else "")
     needed = _reduction_for(min(box.width for box in boxes), reduction)
     if grey is None or needed < reduction:
         reduction = needed
@@ -165,6 +180,35 @@ def _find(
     return coarse_to_fine(look, width, height, select), reduction, grey
 
 
+def _find_by_network(
+    data: bytes, header: PhotoHeader, network: Network, select: Select, timed: Timed
+) -> tuple[FaceBox, ...]:
+    """Search with a network, decoding the photo in colour, and larger only when a scale needs it."""
+    import cv2
+
+    width, height = header.size
+    decoded: dict[int, Image] = {}
+
+    def look(side: int) -> Image:
+        factor = side / max(width, height)
+        reduction = max(r for r in REDUCTIONS if r == 1 or r * factor <= 1)
+        if reduction not in decoded:
+            with timed("decode"):
+                decoded[reduction] = decode_rgb(data, reduction=reduction, header=header)
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        picture = decoded[reduction]
+        if picture.shape[1::-1] == size:
+            return picture
+        by = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(picture, size, interpolation=by), np.uint8)
+
+    def find(picture: Image) -> tuple[FaceBox, ...]:
+        with timed("detect"):
+            return network.find(picture)
+
+    return find_by_network(look, replace(network, find=find), width, height, select)
+
+
 def _reduction_for(face_width: float, reduction: int) -> int:
     while reduction > 1 and face_width / reduction < ANALYSED_FACE:
         reduction //= 2
@@ -175,12 +219,18 @@ def _face(grey: Grey, face: Given, reduction: int, predictor: Any, timed: Timed)
     if face.landmarks is None:
         with timed("landmarks"):
             if face.five is not None:
-                seen = predict_from_five(grey, to_reduced_frame(face.five, reduction), predictor)
+                found = predict_from_five(grey, to_reduced_frame(face.five, reduction), predictor)
             else:
-                predict = predict_in_loose_box if face.loose else predict_landmarks
-                seen = predict(grey, face.box.scaled(1 / reduction), predictor)
-            landmarks = to_full_frame(seen, reduction)
+                predict = predict_in_loose_box if face.loose else find_landmarks
+                found = predict(grey, face.box.scaled(1 / reduction), predictor)
+            landmarks = to_full_frame(found.points, reduction)
     else:
-        seen, landmarks = to_reduced_frame(face.landmarks, reduction), face.landmarks
+        found, landmarks = FaceLandmarks(to_reduced_frame(face.landmarks, reduction), unsure=False), face.landmarks
     with timed("measure"):
-        return Face(face.box, landmarks, measure_face(grey, seen, reduction=reduction))
+        try:
+            quality = measure_face(grey, found.points, reduction=reduction)
+        except PhotoError:
+            if not found.unsure:
+                raise
+            quality = None
+    return Face(face.box, landmarks, quality, found.unsure)

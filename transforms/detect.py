@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.faces import Detector
 from faceloom.transforms.types import Grey, Landmarks, Points
 
 Select = Literal["largest", "all", "centre"]
@@ -47,7 +48,9 @@ class FaceBox:
 
     Attributes:
         left, top, right, bottom: edges in pixels of the frame given, where pixel 0 spans -0.5 to 0.5; may lie outside.
-        score: the detector's confidence, above 0; 0 for a box that does not come from the detector.
+        score: the detector's confidence, above 0; 0 for a box that does not come from a detector.
+        detector: what gave the box; empty if that is not known.
+        turn: degrees clockwise by which the head is turned in the picture, if it was found in a picture turned back.
     """
 
     left: float
@@ -55,6 +58,8 @@ class FaceBox:
     right: float
     bottom: float
     score: float = 0.0
+    detector: Detector = ""
+    turn: int = 0
 
     @property
     def width(self) -> float:
@@ -77,12 +82,12 @@ class FaceBox:
 
     def moved(self, x: float, y: float) -> FaceBox:
         """The box shifted by x, y pixels."""
-        return FaceBox(self.left + x, self.top + y, self.right + x, self.bottom + y, self.score)
+        return replace(self, left=self.left + x, top=self.top + y, right=self.right + x, bottom=self.bottom + y)
 
     def scaled(self, factor: float) -> FaceBox:
         """The box in a frame that is `factor` times as large."""
         left, top, right, bottom = ((v + 0.5) * factor - 0.5 for v in (self.left, self.top, self.right, self.bottom))
-        return FaceBox(left, top, right, bottom, self.score)
+        return replace(self, left=left, top=top, right=right, bottom=bottom)
 
 
 def search_factors(width: int, height: int) -> tuple[float, ...]:
@@ -190,7 +195,8 @@ def _search(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR))
     boxes, scores, _ = detector.run(np.ascontiguousarray(grey), 0, 0.0)
     found = (
-        FaceBox(b.left() - 0.5, b.top() - 0.5, b.right() + 0.5, b.bottom() + 0.5, s) for b, s in zip(boxes, scores)
+        FaceBox(b.left() - 0.5, b.top() - 0.5, b.right() + 0.5, b.bottom() + 0.5, s, "hog")
+        for b, s in zip(boxes, scores)
     )
     return tuple(face.scaled(1 / factor) for face in found)
 
@@ -246,7 +252,8 @@ def predict_landmarks(grey: Grey, box: FaceBox, predictor: Any) -> Landmarks:
 def box_for_aligned(width: int, height: int) -> FaceBox:
     """The face box of an ArcFace crop; it follows from the template, so no detector is needed."""
     left, top, right, bottom = ALIGNED_BOX
-    return FaceBox(left * width - 0.5, top * height - 0.5, right * width - 0.5, bottom * height - 0.5)
+    left, right, top, bottom = left * width - 0.5, right * width - 0.5, top * height - 0.5, bottom * height - 0.5
+    return FaceBox(left, top, right, bottom, detector="aligned")
 
 
 def box_of_landmarks(landmarks: Points) -> FaceBox:
@@ -259,4 +266,4 @@ def box_of_landmarks(landmarks: Points) -> FaceBox:
     (x, y), half = (low + high) / 2, float((high - low).max()) / 2
     if not 0 < half < math.inf:
         raise PhotoError("degenerate_points", "landmarks that coincide or are not finite make no face")
-    return FaceBox(float(x) - half, float(y) - half, float(x) + half, float(y) + half)
+    return FaceBox(float(x) - half, float(y) - half, float(x) + half, float(y) + half, detector="given")

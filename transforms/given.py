@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import ARCFACE_POINTS, five_points, warp_image
 from faceloom.transforms.detect import ALIGNED_BOX, LANDMARK_WIDTH, FaceBox, box_of_landmarks, predict_landmarks
 from faceloom.transforms.geometry import apply_affine, compose, invert, scale_of, translate, umeyama
+from faceloom.transforms.landmarks import FaceLandmarks, find_landmarks
 from faceloom.transforms.types import Grey, Landmarks, Matrix, Points
 
 _SIZES = (1.0, 0.7, 1.3)
@@ -70,26 +71,28 @@ def box_of_five(points: Points) -> FaceBox:
     return FaceBox(x - half, y - half, x + half, y + half)
 
 
-def predict_in_loose_box(grey: Grey, box: FaceBox, predictor: Any) -> Landmarks:
+def predict_in_loose_box(grey: Grey, box: FaceBox, predictor: Any) -> FaceLandmarks:
     """The 68 iBUG landmarks of the face in a box of any kind, such as one around the head or the landmarks.
 
     The predictor needs a box like the detector's. Of guesses from several sizes of the box, the right one is that which
     changes least if the search starts again from its own five points.
 
-    Arguments and result as `detect.predict_landmarks`.
+    Arguments and result as `landmarks.find_landmarks`.
     """
     (x, y), side = box.centre, (box.width + box.height) / 4
-    found: list[tuple[float, Landmarks]] = []
+    found: list[tuple[float, FaceLandmarks]] = []
     for half in (side * size for size in _SIZES):
         guess = predict_landmarks(grey, FaceBox(x - half, y - half, x + half, y + half), predictor)
         with contextlib.suppress(PhotoError):  # a guess that makes no face
             again = predict_from_five(grey, five_points(guess), predictor)
-            change = float(np.linalg.norm(again - guess, axis=1).mean() / np.ptp(again, axis=0).max())
-            found.append((change, again))
-    return min(found, key=lambda one: one[0])[1] if found else predict_landmarks(grey, box, predictor)
+            change = np.linalg.norm(again.points - guess, axis=1).mean() / np.ptp(again.points, axis=0).max()
+            found.append((float(change), again))
+    if not found:
+        return FaceLandmarks(predict_landmarks(grey, box, predictor), unsure=True)
+    return min(found, key=lambda one: one[0])[1]
 
 
-def predict_from_five(grey: Grey, points: Points, predictor: Any) -> Landmarks:
+def predict_from_five(grey: Grey, points: Points, predictor: Any) -> FaceLandmarks:
     """The 68 iBUG landmarks of a face whose five points are known: it is searched upright, however it is turned.
 
     Args:
@@ -98,7 +101,7 @@ def predict_from_five(grey: Grey, points: Points, predictor: Any) -> Landmarks:
         predictor: dlib's 68-point shape predictor.
 
     Returns:
-        float32 (68, 2), x and y in pixels of `grey`.
+        float32 (68, 2), x and y in pixels of `grey`, and whether to trust them.
 
     Raises:
         PhotoError: `degenerate_points` or `crop_outside`, if the points cannot be those of a face in this picture.
@@ -109,5 +112,5 @@ def predict_from_five(grey: Grey, points: Points, predictor: Any) -> Landmarks:
     to_crop: Matrix = compose(translate(edge, edge), umeyama(points, ARCFACE_POINTS * (side / 112)))
     crop = warp_image(grey, to_crop, (round(side) + 2 * edge,) * 2, border="replicate")
     box = FaceBox(left * side - 0.5, top * side - 0.5, right * side - 0.5, bottom * side - 0.5).moved(edge, edge)
-    seen = predict_landmarks(crop, box, predictor)
-    return np.asarray(apply_affine(invert(to_crop), seen), np.float32)
+    seen = find_landmarks(crop, box, predictor)
+    return replace(seen, points=np.asarray(apply_affine(invert(to_crop), seen.points), np.float32))

@@ -13,13 +13,17 @@ from faceloom.pipelines.analyse.photo_table import PhotoTable, stamp_of
 from faceloom.pipelines.store.face_columns import LANDMARK_BYTES, FaceColumns, columns_of
 from faceloom.pipelines.store.record_file import RecordFile
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import DETECTORS, AnalysedPhoto, FaceRow
 
 TOO_LARGE = "too_many_pixels"
 """A reject that a higher `max_pixels` may undo."""
 _RETRY, _LIMITED, _FINAL = 0, 1, 2
 """How certain a row is: the next run tries again, a photo was too large for the limit at that time, or neither."""
 _TEXTS = ("code", "message", "labels")
+_OF_FACE: dict[str, type[np.generic]] = {
+    "box": np.float64, "score": np.float64, "bare": np.bool_, "detector": np.int8, "turn": np.int16,
+    "landmarks_unsure": np.bool_,
+}  # fmt: skip
 _BLOCK = 2**16
 """Texts that are objects at the same time."""
 _MOST_SALTS = 4
@@ -37,6 +41,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         sha256: uint8 (N, 32). width, height: int32 (N,).
         first, faces: int32 (N,), the number of each photo's first face, and of its faces.
         box: float64 (F, 4). landmarks: F records. bare: bool (F,), marks faces without landmarks.
+        score: float64 (F,). detector: number in `DETECTORS`, int8 (F,). turn: int16 (F,). landmarks_unsure: bool (F,).
     """
 
     def __init__(self, storage: Storage, photos: PhotoTable) -> None:
@@ -49,7 +54,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         self._orientation, self._given = np.ones(count, np.int32), np.zeros(count, bool)
         self._texts = {name: np.zeros(count, np.int32) for name in _TEXTS}
         self._numbers, self._different_texts = {"": 0}, [""]
-        self._blocks: dict[str, list[Any]] = {"box": [], "score": [], "bare": []}
+        self._blocks: dict[str, list[Any]] = {name: [] for name in _OF_FACE}
 
     @classmethod
     def of(cls, storage: Storage, photos: PhotoTable, rows: Mapping[str, AnalysedPhoto]) -> Analysis:
@@ -126,7 +131,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
     @cached_property
     def _blocks_joined(self) -> dict[str, npt.NDArray[Any]]:
         for name, blocks in self._blocks.items():
-            empty = np.zeros((0, 4) if name == "box" else 0, bool if name == "bare" else np.float64)
+            empty = np.zeros((0, 4) if name == "box" else 0, _OF_FACE[name])
             self._blocks[name] = [np.concatenate([empty, *blocks])]
         return {name: blocks[0] for name, blocks in self._blocks.items()}
 
@@ -139,6 +144,26 @@ class Analysis(Mapping[str, AnalysedPhoto]):
     def bare(self) -> npt.NDArray[np.bool_]:
         """Which faces have no landmarks, (F,)."""
         return self._blocks_joined["bare"]
+
+    @property
+    def score(self) -> npt.NDArray[np.float64]:
+        """Score of each face by its detector, (F,)."""
+        return self._blocks_joined["score"]
+
+    @property
+    def detector(self) -> npt.NDArray[np.int8]:
+        """What gave each face its box, as a number in `DETECTORS`, (F,)."""
+        return self._blocks_joined["detector"]
+
+    @property
+    def turn(self) -> npt.NDArray[np.int16]:
+        """Degrees clockwise by which each head is turned in its photo, (F,)."""
+        return self._blocks_joined["turn"]
+
+    @property
+    def landmarks_unsure(self) -> npt.NDArray[np.bool_]:
+        """Which faces have landmarks that are probably wrong, (F,)."""
+        return self._blocks_joined["landmarks_unsure"]
 
     @property
     def heads(self) -> npt.NDArray[np.uint64]:
@@ -171,17 +196,10 @@ class Analysis(Mapping[str, AnalysedPhoto]):
             height=int(self.height[number]),
             orientation=int(self._orientation[number]),
             faces=tuple(
-                FaceRow(
-                    (left, top, right, bottom),
-                    b"" if bare else one.tobytes(),
-                    score,
-                    (),
-                )
-                for one, (left, top, right, bottom), bare, score in zip(
+                FaceRow((x0, y0, x1, y1), b"" if bare else one.tobytes(), score, (), DETECTORS[by], turn, unsure)
+                for one, (x0, y0, x1, y1), score, bare, by, turn, unsure in zip(
                     points,
-                    self.box[faces.start : faces.stop].tolist(),
-                    self.bare[faces.start : faces.stop].tolist(),
-                    self._blocks_joined["score"][faces.start : faces.stop].tolist(),
+                    *(self._blocks_joined[name][faces.start : faces.stop].tolist() for name in _OF_FACE),
                     strict=True,
                 )
             ),

@@ -138,7 +138,7 @@ def load_detector() -> Any:
     return dlib.get_frontal_face_detector()
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def file_digest(path: Path) -> str:
     """sha256 of a model file (0.1 s per 100 MB; once per process)."""
     with path.open("rb") as stream:

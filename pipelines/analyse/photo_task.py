@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from faceloom.pipelines.analyse.analysis import TOO_LARGE
+from faceloom.pipelines.analyse.detectors import Kind, detector_id, load_detectors
 from faceloom.pipelines.analyse.face_table import applies_to_identical_bytes, row_of_content
 from faceloom.pipelines.analyse.model_files import file_digest, find_landmark_model, load_detector, load_predictor
 from faceloom.pipelines.analyse.photo_table import stamp_of
@@ -34,9 +35,12 @@ from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
 from faceloom.transforms.decode import read_header
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.given import given_face
+from faceloom.transforms.quality import FaceQuality
 from faceloom.transforms.types import Points
 
 TASK_PHOTOS = 100
+SCORE_DIGITS = 4
+"""Decimals of a detector's score that are kept."""
 RETRY_CODES = {"vanished", "unreadable"}
 """Rejects that the next run tries again although the photo did not change."""
 
@@ -50,11 +54,13 @@ class AnalyseTask:
         photos: the photos.
         table: digest that names the face table before this run; empty if there was none. It may hold rows of the same
             bytes under another photo id.
+        detector: `detector_kind` where the work was planned; by default that of the machine that does it.
     """
 
     path: str
     photos: tuple[Photo, ...]
     table: str = ""
+    detector: Kind | None = None
 
 
 def analyser_id(faces: Faces) -> str:
@@ -64,14 +70,19 @@ def analyser_id(faces: Faces) -> str:
     large.
 
     Raises:
-        ModelFileError: the landmark model is missing.
+        ModelFileError: the landmark model or a detector is missing.
     """
     model = file_digest(find_landmark_model(faces.landmark_model))
-    return digest(ANALYSER, faces.select, faces.assume, model)[:12]
+    return digest(ANALYSER, faces.select, faces.assume, model, detector_id(faces))[:12]
 
 
 def tasks_for(
-    photos: Iterable[Photo], known: Mapping[str, AnalysedPhoto], analyser: str, max_pixels: int, table: str = ""
+    photos: Iterable[Photo],
+    known: Mapping[str, AnalysedPhoto],
+    analyser: str,
+    max_pixels: int,
+    table: str = "",
+    detector: Kind | None = None,
 ) -> list[AnalyseTask]:
     """Make tasks for the photos that have no final row.
 
@@ -80,7 +91,7 @@ def tasks_for(
         known: from `load_analysed`.
         analyser: from `analyser_id`.
         max_pixels: the recipe's limit; photos that were too large for a lower limit are analysed again.
-        table: see `AnalyseTask`.
+        table, detector: see `AnalyseTask`.
     """
     new = [photo for photo in photos if _needs_analysis(known.get(photo.photo_id), max_pixels)]
     # Tasks of equal size, and a multiple of four, so that a few workers share them evenly.
@@ -90,7 +101,7 @@ def tasks_for(
         some = tuple(new[len(new) * cut // number : len(new) * (cut + 1) // number])
         if some:
             name = digest([(photo.photo_id, photo.size, stamp_of(photo)) for photo in some])[:24]
-            tasks.append(AnalyseTask(face_table_file(analyser, name), some, table))
+            tasks.append(AnalyseTask(face_table_file(analyser, name), some, table, detector))
     return tasks
 
 
@@ -150,7 +161,7 @@ def _analyse_one(
         row = replace(row, width=header.size[0], height=header.size[1], orientation=header.exif_orientation)
         if row.width * row.height > limit:
             raise PhotoError(TOO_LARGE, f"the picture has more than {limit} pixels")
-        found = _analyse(data, photo, context.recipe.faces, watch)
+        found = _analyse(data, photo, context.recipe.faces, task.detector, watch)
     except PhotoError as error:
         refuse_machine_fault(photo.photo_id, error)
         stamp = "" if error.code in RETRY_CODES else row.stamp
@@ -159,12 +170,21 @@ def _analyse_one(
         FaceRow(
             box=(face.box.left, face.box.top, face.box.right, face.box.bottom),
             landmarks=np.ascontiguousarray(face.landmarks, np.float32).tobytes(),
-            score=face.box.score,
-            quality=tuple((field.name, float(getattr(face.quality, field.name))) for field in fields(face.quality)),
+            score=round(face.box.score, SCORE_DIGITS),
+            quality=_figures(face.quality),
+            detector=face.box.detector,
+            turn=face.box.turn,
+            landmarks_unsure=face.unsure,
         )
         for face in found.faces
     )
     return replace(row, faces=faces)
+
+
+def _figures(quality: FaceQuality | None) -> tuple[tuple[str, float], ...]:
+    if quality is None:
+        return ()
+    return tuple((field.name, float(getattr(quality, field.name))) for field in fields(quality))
 
 
 def _with_labels(row: AnalysedPhoto, photo: Photo, context: Context) -> AnalysedPhoto:
@@ -185,13 +205,16 @@ def _predictor(path: str | None) -> Any:
     return load_predictor(find_landmark_model(path))
 
 
-def _analyse(data: bytes, photo: Photo, faces: Faces, watch: Stopwatch) -> PhotoAnalysis:
+def _analyse(data: bytes, photo: Photo, faces: Faces, kind: Kind | None, watch: Stopwatch) -> PhotoAnalysis:
+    detectors = load_detectors(faces, kind)
     return analyse_photo(
         data,
         select=faces.select,
         assume=faces.assume,
         predictor=_predictor(faces.landmark_model),
         detector=load_detector(),
+        network=detectors.network,
+        hog_first=detectors.hog_first,
         max_pixels=faces.max_pixels,
         given_landmarks=_points(photo.landmarks),
         given=[given_face(face.box and FaceBox(*face.box), _points(face.landmarks)) for face in photo.faces],

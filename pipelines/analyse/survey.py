@@ -13,6 +13,7 @@ from faceloom.pipelines.analyse import face_table
 from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.analyse.aligned_check import unaligned_sources
 from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.analyse.detectors import NO_YUNET, detector_kind, lacks_yunet
 from faceloom.pipelines.analyse.odd_people import odd_people
 from faceloom.pipelines.analyse.photo_table import PhotoTable
 from faceloom.pipelines.analyse.unseen_photos import refuse_unseen
@@ -56,7 +57,7 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
 
     Raises:
         SourceError: a source cannot be listed, or the recipe divides by its splits and it has none.
-        ModelFileError: the landmark model is missing.
+        ModelFileError: the landmark model or a detector is missing.
         StorageError: the face table cannot be read or written.
     """
     begin = time.perf_counter()
@@ -83,7 +84,10 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     seconds: dict[str, float] = {}
     if new:
         watcher.stage("analyse", len(new), "photos")
-        tasks = analysis.tasks_for(new, {}, analyser, limit, digest(files) if files else "")
+        detector = detector_kind(context.recipe.faces)
+        if lacks_yunet(context.recipe.faces):
+            watcher.note(NO_YUNET)
+        tasks = analysis.tasks_for(new, {}, analyser, limit, digest(files) if files else "", detector)
         seconds = run_tasks(
             tasks,
             partial(_analyse, context=context),

@@ -15,15 +15,17 @@ from faceloom.pipelines.plan.named_faces import NamedFaces, named_faces, shared_
 from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceTable, Ints, PlannedFaces
 from faceloom.pipelines.plan.splits import assign_splits, empty_splits, lopsided_splits
 from faceloom.pipelines.sources.table_faces import shown_names
-from faceloom.schemas.faces import UNREADABLE
+from faceloom.schemas.faces import DETECTORS, UNREADABLE
 from faceloom.schemas.keys import PHOTO_BITS, digest, face_key, position
-from faceloom.schemas.masks import serves_without_landmarks
+from faceloom.schemas.masks import serves_unsure_landmarks, serves_without_landmarks
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 
 NO_FACE = "no_face"
 """A reject of analysis that does not count if a mask of the recipe needs no landmarks."""
+_SCORED = ("hog", "yunet", "onnx")
+_UNSURE = "the landmarks are probably wrong, and every mask of the recipe needs them"
 SPLIT_LETTERS = 40
 """Longer split names are cut, so that a file name with prefix bits and digest stays below 255 bytes."""
 
@@ -60,6 +62,7 @@ def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
     photos = _without_copies(recipe, analysed, _usable(recipe, analysed, rejects), rejects)
     photo, number, row = _selected(recipe, analysed, photos, named)
     photo, number, row = _large_enough(recipe, analysed, photo, number, row, rejects)
+    photo, number, row = _certain_enough(recipe, analysed, photo, number, row, rejects)
     sides, names, groups, lopsided = _sides_and_groups(recipe, analysed, photo[_begins(photo)], named, rejects)
     faces = _in_order(recipe, analysed, photo, number, row, sides, names, groups, named)
     full = [split for split, _ in faces.by_split()]
@@ -191,6 +194,32 @@ def _large_enough(
     return photo[kept], number[kept], row[kept]
 
 
+def _certain_enough(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces that the detector is certain enough of, with trusted landmarks if all masks need some."""
+    needed = bool(recipe.masks) and not any(map(serves_unsure_landmarks, recipe.masks))
+    found = row >= 0
+    detected = np.isin(analysed.detector, [DETECTORS.index(name) for name in _SCORED])
+    low, unsure = np.zeros(len(row), bool), np.zeros(len(row), bool)
+    low[found] = (detected & (analysed.score < recipe.faces.min_score))[row[found]]
+    unsure[found] = analysed.landmarks_unsure[row[found]] & needed
+    unsure &= ~low
+    odd = np.flatnonzero(low | unsure)
+    for one, at in zip(analysed.photos.take(photo[odd]), odd.tolist(), strict=True):
+        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+        code, what = "landmarks_unsure", _UNSURE
+        if low[at]:
+            by, score = DETECTORS[analysed.detector[row[at]]], analysed.score[row[at]]
+            code, least = "low_score", recipe.faces.min_score
+            what = (
+                f"detector {by} gives the face a score of {score:.3g}; the recipe asks for {least:g} (faces.min_score)"
+            )
+        rejects.append(Reject("plan", one.source, one.uri, code, what, key))
+    kept = ~(low | unsure)
+    return photo[kept], number[kept], row[kept]
+
+
 def _begins(photo: Ints) -> npt.NDArray[np.bool_]:
     """Where a face is the first one of its photo."""
     return np.append(True, photo[1:] != photo[:-1])[: len(photo)]
@@ -294,9 +323,9 @@ def _in_order(
         for values in (photo, number, row, identity, split, group, attribute, five)
     )
     has = row >= 0
-    has[has] = ~analysed.bare[row[has]]
+    has[has] = ~analysed.bare[row[has]] & ~analysed.landmarks_unsure[row[has]]
     point = np.where(has, np.cumsum(has) - 1, -1).astype(np.int32)
-    masks = draw_all_masks(recipe, analysed.heads[photo], number, has)
+    masks = draw_all_masks(recipe, analysed.heads[photo], number, has, row >= 0)
     landmarks = analysed.landmarks.in_order(row[has])
     return PlannedFaces(
         FaceTable(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.keys import variant_key
-from faceloom.schemas.masks import serves_with_landmarks, serves_without_landmarks
+from faceloom.schemas.masks import serves_unsure_landmarks, serves_with_landmarks, serves_without_landmarks
 from faceloom.schemas.recipe import Recipe
 
 _NEAR = 1e-9
@@ -19,13 +19,19 @@ _BLOCK = 2**15
 """Faces that are drawn for at once."""
 
 
-def draw_masks(recipe: Recipe, key: str, *, landmarks: bool) -> tuple[int, ...]:
+def draw_masks(recipe: Recipe, key: str, *, landmarks: bool, found: bool = True) -> tuple[int, ...]:
     """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear.
 
     Each mask waits for a random time at the rate of its weight, and the first one is drawn. The time depends on no
     other mask, so a mask that is added, removed or moved in the recipe changes only the samples that wear it.
+
+    Args:
+        recipe: of the build.
+        key: of the face.
+        landmarks: whether the face has trusted landmarks.
+        found: whether it was found; otherwise it is a whole photo.
     """
-    waiting = _waiting(recipe, landmarks=landmarks)
+    waiting = _waiting(recipe, landmarks, found)
     if not waiting:
         return ()
     return tuple(
@@ -41,7 +47,11 @@ def _waits(name: str, rate: float) -> float:
 
 
 def draw_all_masks(
-    recipe: Recipe, heads: npt.NDArray[np.uint64], numbers: npt.NDArray[np.integer], landmarks: npt.NDArray[np.bool_]
+    recipe: Recipe,
+    heads: npt.NDArray[np.uint64],
+    numbers: npt.NDArray[np.integer],
+    landmarks: npt.NDArray[np.bool_],
+    found: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.int16]:
     """What `draw_masks` draws for many faces.
 
@@ -49,15 +59,16 @@ def draw_all_masks(
         recipe: of the build.
         heads: first 64 bits of each photo's sha256, (F,).
         numbers: of the face in its photo, (F,).
-        landmarks: whether the face has landmarks, (F,).
+        landmarks: whether the face has trusted landmarks, (F,).
+        found: whether it was found, (F,); otherwise it is a whole photo.
 
     Returns:
         Numbers of masks, (F, variants); -1 for faces that wear none.
     """
     drawn = np.full((len(heads), recipe.per_face if recipe.masks else 0), -1, np.int16)
-    for has in (True, False):
-        waiting = _waiting(recipe, landmarks=has)
-        rows = np.flatnonzero(landmarks == has) if waiting else np.zeros(0, np.int64)
+    for has, is_face in ((True, True), (False, True), (False, False)):
+        waiting = _waiting(recipe, has, is_face)
+        rows = np.flatnonzero((landmarks == has) & (found == is_face)) if waiting else np.zeros(0, np.int64)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             faces = zip(heads[block].tolist(), numbers[block].tolist(), strict=True)
@@ -85,9 +96,11 @@ def _draw_block(keys: list[str], variant: int, waiting: list[tuple[int, str, flo
     return np.array([number for number, _, _ in waiting], np.int16)[best]
 
 
-def _waiting(recipe: Recipe, *, landmarks: bool) -> list[tuple[int, str, float]]:
-    """Number, name and weight of the masks that a face can wear."""
-    fits = serves_with_landmarks if landmarks else serves_without_landmarks
+def _waiting(recipe: Recipe, landmarks: bool, found: bool) -> list[tuple[int, str, float]]:
+    """Number, name and weight of the masks that a face, or a whole photo, can wear."""
+    fits = serves_unsure_landmarks if found else serves_without_landmarks
+    if landmarks:
+        fits = serves_with_landmarks
     seen: Counter[str] = Counter()
     waiting: list[tuple[int, str, float]] = []
     for number, mask in enumerate(recipe.masks):

@@ -54,6 +54,7 @@ def sample_inputs(face: PlannedFace, settings: str, mask_digests: Sequence[str])
         *(face.source, face.uri, face.photo_sha256, face.face, face.identity, face.split),
         *(face.licence, face.consent, face.attributes),
         *(face.width, face.height, face.landmarks.hex(), face.box),
+        *(face.detector, face.score, face.turn, face.landmarks_unsure),
         *(face.labels, None if face.morph is None else _morph_record(face.morph)),
         *([face.five.hex()] if face.five else []),
     )
@@ -79,12 +80,13 @@ def _of_columns(faces: PlannedFaces, settings: str, mask_digests: Sequence[str])
     splits, begin = [to_json(split) for split in table.splits], to_json([settings])[:-1]
     for (
         source, uri, sha, number, identity, split, licence, consent, attribute, width, height, landmarks,
-        left, top, right, bottom, label, five,
+        left, top, right, bottom, label, five, detector, score, turn, unsure,
     ), ends in zip(table.values(faces.slice), _ends(faces, mask_digests), strict=True):  # fmt: skip
         of_face = _sha256(
             f'{begin},{quoted[source]},{to_json(uri)},"{sha}",{number},{to_json(identity)},{splits[split]},'
             f'{quoted[licence]},{quoted[consent]},{attributes[attribute]},{width},{height},"{landmarks.hex()}",'
-            f"[{left!r},{top!r},{right!r},{bottom!r}],{labels[label]},null" + (f',"{five.hex()}"]' if five else "]")
+            f'[{left!r},{top!r},{right!r},{bottom!r}],"{detector}",{score!r},{turn},{"true" if unsure else "false"},'
+            f"{labels[label]},null" + (f',"{five.hex()}"]' if five else "]")
         )
         yield [_sha256(f'["{of_face}{end}')[:_LETTERS] for end in ends]
 

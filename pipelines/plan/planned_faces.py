@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from faceloom.pipelines.analyse.analysis import Analysis
 from faceloom.pipelines.store.record_file import RecordFile
+from faceloom.schemas.faces import DETECTORS
 from faceloom.schemas.keys import PHOTO_BITS
 from faceloom.schemas.photos import Scalar
 from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace
@@ -67,18 +68,19 @@ class FaceTable:
             PlannedFace(
                 source, uri, sha, number, identity, self.splits[split], licence, consent, self.attributes[attribute],
                 wide, high, landmarks, (left, top, right, bottom), tuple(masks) if masks[:1] != [-1] else (), place,
-                labels[label] if self.labelled else "", None, five,
+                labels[label] if self.labelled else "", None, five, *findings,
             )
             for (
                 source, uri, sha, number, identity, split, licence, consent, attribute, wide, high, landmarks,
-                left, top, right, bottom, label, five,
+                left, top, right, bottom, label, five, *findings,
             ), masks, place in zip(self.values(at), self.masks[at].tolist(), list(_Places(self, at)), strict=True)
         ]  # fmt: skip
 
     def values(self, at: slice) -> Iterator[tuple[Any, ...]]:
         """The values of each face in a slice, in the order of the fields of `PlannedFace`, without masks and place.
 
-        The box is four values. Splits, attributes and labels are numbers: in `splits`, in `attributes`, and in the
+        The box is four values, and what follows the labels is five points, detector, score, turn and whether the
+        landmarks are unsure. Splits, attributes and labels are numbers: in `splits`, in `attributes`, and in the
         texts of the column `labels`.
         """
         import pyarrow as pa
@@ -93,7 +95,8 @@ class FaceTable:
         return zip(
             source, uri, shas, self.number[at].tolist(), self._identities(at, shas), self.split[at].tolist(), licence,
             consent, self.attribute[at].tolist(), width.tolist(), height.tolist(), self._landmarks(at), *box.T.tolist(),
-            self.analysed.texts("labels")[0][photo].tolist(), self._fives(at), strict=True,
+            self.analysed.texts("labels")[0][photo].tolist(), self._fives(at), *self._findings(at).values(),
+            strict=True,
         )  # fmt: skip
 
     def columns(self, at: slice) -> dict[str, Any]:
@@ -126,6 +129,7 @@ class FaceTable:
             "labels": [labels[label] if self.labelled else "" for label in codes[photo].tolist()],
             "morph": pa.nulls(len(photo)),
             "five": self._fives(at),
+            **self._findings(at),
         }
 
     def _sizes(self, at: slice) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
@@ -135,6 +139,23 @@ class FaceTable:
         box = np.stack([np.full(len(rows), -0.5), np.full(len(rows), -0.5), width - 0.5, height - 0.5], axis=1)
         box[rows >= 0] = self.analysed.box[rows[rows >= 0]]
         return width, height, box
+
+    def _findings(self, at: slice) -> dict[str, list[Any]]:
+        """What found each face, and how; nothing for whole photos."""
+        analysed, rows = self.analysed, self.row[at]
+        found = rows >= 0
+
+        def of(values: npt.NDArray[Any]) -> list[Any]:
+            taken = np.zeros(len(rows), values.dtype)
+            taken[found] = values[rows[found]]
+            return taken.tolist()
+
+        return {
+            "detector": [DETECTORS[number] for number in of(analysed.detector)],
+            "score": of(analysed.score),
+            "turn": of(analysed.turn),
+            "landmarks_unsure": of(analysed.landmarks_unsure),
+        }
 
     def _identities(self, at: slice, shas: list[str]) -> Iterator[str]:
         import pyarrow as pa

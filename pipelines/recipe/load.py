@@ -11,7 +11,7 @@ from faceloom.pipelines.recipe.yaml_text import MOST_BYTES, parse_yaml
 from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.base import Model
 from faceloom.schemas.errors import RecipeError
-from faceloom.schemas.recipe import Recipe, parse_recipe
+from faceloom.schemas.recipe import OnnxDetector, Recipe, parse_recipe
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
 from faceloom.schemas.urls import url_of
 
@@ -52,10 +52,13 @@ def _resolve_paths(recipe: Recipe, folder: Path | str) -> Recipe:
         return part.model_copy(update={name: _absolute(folder, value) for name, value in found.items()})
 
     output, features = recipe.output, recipe.output.features
+    faces, detector = resolved(recipe.faces, "landmark_model"), recipe.faces.detector
+    if isinstance(detector, OnnxDetector):
+        faces = faces.model_copy(update={"detector": resolved(detector, "onnx")})
     changes = {
         "sources": tuple(resolved(source, "path", "root", "labels") for source in recipe.sources),
         "masks": tuple(resolved(mask, "path", "anchors", "checkpoint") for mask in recipe.masks),
-        "faces": resolved(recipe.faces, "landmark_model"),
+        "faces": faces,
         "lowres": recipe.lowres and resolved(recipe.lowres, "sizes_from"),
         "output": output.model_copy(update={"features": resolved(features, "model")}) if features else output,
     }

@@ -16,7 +16,18 @@ from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
 from faceloom.schemas.masks import AutoencoderMask, PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.morph import Morph, Weights
-from faceloom.schemas.recipe import Align, Faces, Features, Halves, Output, Recipe, ReleaseLimits, Shards, Split
+from faceloom.schemas.recipe import (
+    Align,
+    Faces,
+    Features,
+    Halves,
+    OnnxDetector,
+    Output,
+    Recipe,
+    ReleaseLimits,
+    Shards,
+    Split,
+)
 from faceloom.schemas.source_spec import SourceSpec, TableColumns
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -24,6 +35,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("sources[]", SourceSpec),
     ("sources[].columns", TableColumns),
     ("faces", Faces),
+    ("faces.detector as a mapping", OnnxDetector),
     ("masks[] with kind: template", TemplateMask),
     ("masks[] with kind: polygon", PolygonMask),
     ("masks[] with kind: picture", PictureMask),

@@ -24,6 +24,7 @@ from faceloom.transforms.align import (
     warp_image,
     whole_photo_matrix,
 )
+from faceloom.transforms.box_alignment import box_aligned_matrix
 from faceloom.transforms.geometry import compose, translate
 from faceloom.transforms.masks.learned import PaintedCrop, paint_learned
 from faceloom.transforms.masks.painted import PaintedMask
@@ -109,9 +110,11 @@ def network_matrix(align: Align, working: Working, size: int) -> Matrix:
 
     Args:
         align: the training data's `align`.
-        working: the picture; without landmarks, the middle of the face box is taken.
+        working: the picture; a whole photo without a face gives its middle.
         size: side of the network's crop.
     """
+    if working.landmarks is None and not working.whole:
+        return box_aligned_matrix(align, working.box, (size, size))
     if working.landmarks is None:
         box = working.box
         whole = whole_photo_matrix((round(box.width), round(box.height)), (size, size))
@@ -184,7 +187,7 @@ def paint_predicted(mask: AutoencoderMask, picture: Working, predicted: Predicte
         "preset": predicted.preset,
         "weights": predicted.weights,
         "device": "cpu",
-        "placed_by": "whole_photo" if picture.landmarks is None else "landmarks",
+        "placed_by": "whole_photo" if picture.whole else "box" if picture.landmarks is None else "landmarks",
         **painted.parameters,
     }
     return PaintedMask(painted.image, painted.alpha, painted.straps, facts)

@@ -14,12 +14,12 @@ from faceloom.pipelines.analyse.model_files import (
 from faceloom.pipelines.render.features import features_digest
 from faceloom.pipelines.render.learned_masks import checkpoint_folder
 from faceloom.schemas.masks import AutoencoderMask
-from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.recipe import OnnxDetector, Recipe
 from faceloom.schemas.release import ModelUse
 
 
 def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
-    """List the models of a recipe: the landmark model, the networks of its masks, the network of its features.
+    """List the models of a recipe: the landmark model, its own detector, the networks of its masks and features.
 
     The licence of a mask network names the licences of the photos that it was trained on, as its card lists them.
 
@@ -30,6 +30,9 @@ def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
     landmarks = find_landmark_model(given)
     terms = LANDMARK_MODEL_TERMS if is_packaged_model(given) else ""
     uses = [ModelUse(role="landmarks", name=landmarks.name, sha256=file_digest(landmarks), licence=terms)]
+    if isinstance(recipe.faces.detector, OnnxDetector):
+        detector = Path(recipe.faces.detector.onnx)
+        uses.append(ModelUse(role="detector", name=detector.name, sha256=file_digest(detector)))
     folders = dict.fromkeys(mask.checkpoint for mask in recipe.masks if isinstance(mask, AutoencoderMask))
     for folder in map(checkpoint_folder, folders):
         card = read_card(folder)

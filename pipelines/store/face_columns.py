@@ -13,7 +13,7 @@ from faceloom.pipelines.store.parquet_tables import face_columns, read_faces, ta
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.table_reader import damaged, read_table
 from faceloom.schemas.column_types import MOST_OFFSET
-from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import DETECTORS, AnalysedPhoto, FaceRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,7 @@ class FaceColumns:
         sha256: uint8 (P, 32); zeros if the photo could not be read.
         faces: number of faces of each photo, int64 (P,).
         box: float64 (F, 4). score: float64 (F,).
+        detector: number in `DETECTORS`, int8 (F,). turn: int16 (F,). landmarks_unsure: bool (F,).
         landmarks: uint8 (F, 544), zeros where `bare`, bool (F,), which marks faces without landmarks.
     """
 
@@ -53,6 +54,9 @@ class FaceColumns:
     score: npt.NDArray[np.float64]
     landmarks: npt.NDArray[np.uint8]
     bare: npt.NDArray[np.bool_]
+    detector: npt.NDArray[np.int8]
+    turn: npt.NDArray[np.int16]
+    landmarks_unsure: npt.NDArray[np.bool_]
 
 
 def read_columns(storage: Storage, path: str) -> FaceColumns:
@@ -106,7 +110,7 @@ def _columns(table: pa.Table) -> FaceColumns | None:
     import pyarrow.compute as pc
 
     column = {name: pa.concat_arrays(table.column(name).chunks or [_empty(table, name)]) for name in table.column_names}
-    own = [column.pop(name) for name in ("box", "landmarks", "score")]
+    own = [column.pop(name) for name in ("box", "landmarks", "score", "detector", "turn", "landmarks_unsure")]
     has_face = _bools(own[0].is_valid())
     halves = [np.array_equal(has_face, _bools(one.is_valid())) for one in own[1:]]
     if not all(halves) or any(one.null_count for one in column.values()):
@@ -170,8 +174,11 @@ def _values(array: pa.Array) -> npt.NDArray[np.uint8]:
     return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
 
 
-def _faces(box: pa.Array, landmarks: pa.Array, score: pa.Array) -> dict[str, Any] | None:
-    """Columns of faces; None if a box is not four finite numbers, or landmarks are not 68 points or nothing."""
+def _faces(
+    box: pa.Array, landmarks: pa.Array, score: pa.Array, detector: pa.Array, turn: pa.Array, unsure: pa.Array
+) -> dict[str, Any] | None:
+    """Columns of faces; None if a value is not what it should be, such as a box that is not four finite numbers."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     corners = box.flatten().to_numpy(zero_copy_only=False)
@@ -185,5 +192,16 @@ def _faces(box: pa.Array, landmarks: pa.Array, score: pa.Array) -> dict[str, Any
     if bare.any():
         whole, points = points, np.zeros((len(box), LANDMARK_BYTES), np.uint8)
         points[~bare] = whole
-    scores = score.to_numpy(zero_copy_only=False)
-    return {"box": corners.reshape(-1, 4), "score": scores, "landmarks": points, "bare": bare}
+    named = pc.index_in(detector, pa.array(DETECTORS, detector.type))
+    turns = turn.to_numpy()
+    if named.null_count or np.any(np.abs(turns) > 180):
+        return None
+    return {
+        "box": corners.reshape(-1, 4),
+        "score": score.to_numpy(zero_copy_only=False),
+        "landmarks": points,
+        "bare": bare,
+        "detector": named.to_numpy(zero_copy_only=False).astype(np.int8),
+        "turn": turns.astype(np.int16),
+        "landmarks_unsure": _bools(unsure),
+    }

@@ -55,6 +55,7 @@ def table_schema(kind: type) -> pa.Schema:
         special = {
             "face": number, "width": number, "height": number, "landmarks": blob, "box": box,
             "masks": pa.list_(number), "place": blob, "five": blob,
+            "score": real, "turn": number, "landmarks_unsure": pa.bool_(),
         }  # fmt: skip
         unmixed = [(field.name, special.get(field.name, text)) for field in fields(kind) if field.name != "morph"]
         figures = [(field.name, real) for field in fields(PlannedMorph) if field.name not in ("other", "rank")]
@@ -68,6 +69,7 @@ def table_schema(kind: type) -> pa.Schema:
         return pa.schema(
             [(name, special.get(name, text)) for name in names]
             + [("box", box), ("landmarks", blob), ("score", real), ("quality", text)]
+            + [("detector", text), ("turn", number), ("landmarks_unsure", pa.bool_())]
         )
     elif kind is Reject:
         special = {}
@@ -292,6 +294,8 @@ def _face_columns(photos: Iterable[AnalysedPhoto]) -> dict[str, list[Any]]:
             columns["landmarks"].append(face and face.landmarks)
             columns["score"].append(face and face.score)
             columns["quality"].append(face and json.dumps(dict(face.quality), sort_keys=True))
+            for name in ("detector", "turn", "landmarks_unsure"):
+                columns[name].append(None if face is None else getattr(face, name))
     return columns
 
 
@@ -300,7 +304,7 @@ def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[Ana
     names = [name for name in table_schema(FaceRow).names if quality or name != "quality"]
     columns = _read(storage, path, FaceRow, names)
     columns.setdefault("quality", [box and "{}" for box in columns["box"]])
-    own = {name: columns.pop(name) for name in ("box", "landmarks", "score", "quality")}
+    own = {field.name: columns.pop(field.name) for field in fields(FaceRow)}
     columns = {name: _column(AnalysedPhoto, name, values, path) for name, values in columns.items()}
     has_face = [box is not None for box in own["box"]]
     for name, values in own.items():

@@ -111,12 +111,9 @@ def test_rows_that_differ_in_anything_are_not_equal(field: str) -> None:
     row, other = planned(2), morphed(planned(2), planned(1, face=1))
     value = getattr(row, field)
     changes: dict[str, object] = {
-        "morph": other.morph,
-        "licence": "CC0",
-        "consent": "yes",
-        "labels": "ff",
-        "five": bytes(40),
-    }
+        "morph": other.morph, "licence": "CC0", "consent": "yes", "labels": "ff", "five": bytes(40),
+        "detector": "hog", "score": 0.5,
+    }  # fmt: skip
     different = changes.get(field, value[:-1] if isinstance(value, str | bytes | tuple) else None)
     change: dict[str, Any] = {field: value + 1 if isinstance(value, int) else different}
     changed = dataclasses.replace(row, **change)

@@ -65,3 +65,9 @@ def open_sample(name: str) -> IO[bytes]:
     from matplotlib.cbook import get_sample_data
 
     return cast("IO[bytes]", get_sample_data(name))
+
+
+def hopper() -> np.ndarray:
+    """Grace Hopper, RGB, 600 high and 512 wide; her face is about 200 pixels wide."""
+    with open_sample("grace_hopper.jpg") as file:
+        return decode_rgb(file.read())

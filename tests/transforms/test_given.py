@@ -50,7 +50,7 @@ def test_the_search_from_five_points_finds_turned_faces(grey: Grey, seen: Landma
     matrix = rotate(math.radians(turn), (grey.shape[1] / 2, grey.shape[0] / 2))
     turned = warp_image(grey, matrix, (grey.shape[1], grey.shape[0]))
     truth = apply_affine(matrix, seen)
-    found = predict_from_five(turned, five_points(truth), load_predictor(find_landmark_model(None)))
+    found = predict_from_five(turned, five_points(truth), load_predictor(find_landmark_model(None))).points
     assert found.dtype == np.float32 and off(found, truth) < 0.06
 
 
@@ -61,7 +61,7 @@ def test_boxes_that_are_no_detectors_lead_to_the_face(
     across, up = (share * box.width for share in grow)
     box = FaceBox(box.left - across, box.top - up, box.right + across, box.bottom + across)
     predictor = load_predictor(find_landmark_model(None))
-    loose = off(predict_in_loose_box(grey, box, predictor), seen)
+    loose = off(predict_in_loose_box(grey, box, predictor).points, seen)
     assert loose < 0.06
 
 

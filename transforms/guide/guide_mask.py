@@ -81,7 +81,9 @@ def make_guide(
         mask |= mask_of(labels.bits if bits is None else bits, parts)
     for region in outlined:
         if landmarks is None:
-            raise PhotoError("no_landmarks", "the guide is made from landmarks, and no face was found", value=region)
+            raise PhotoError(
+                "no_landmarks", "the guide is made from landmarks, and the face has no trusted ones", value=region
+            )
         mask |= landmark_mask(landmarks, region, size)
     finished = dilate_and_soften(mask, guide.dilate, guide.soften)
     origin: dict[str, JsonValue] = {

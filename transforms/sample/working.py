@@ -19,13 +19,14 @@ from faceloom.transforms.align import (
     source_region,
     whole_photo_matrix,
 )
+from faceloom.transforms.box_alignment import box_aligned_matrix
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import apply_affine, compose, translate
 from faceloom.transforms.types import Image, Landmarks, Matrix
 
 MASK_REACH = 0.6
-"""Margin around the landmarks for a mask, its straps and its shadow, in sizes of the landmarks' extent."""
+"""Margin around the landmarks, or the box, for a mask, its straps and its shadow, in sizes of their extent."""
 
 FARTHEST = 100
 """Limit on coordinates of landmarks, in widths plus heights of the photo."""
@@ -40,13 +41,14 @@ class Working:
 
     Attributes:
         image: uint8 (H, W, 3), RGB.
-        landmarks: (68, 2) in pixels of `image`; None if no face was found in the photo.
+        landmarks: (68, 2) in pixels of `image`; None without trusted landmarks.
         box: of the face, in pixels of `image`; the whole photo if no face was found.
         matrix: `image` to crop, 2x3.
         matrix_photo: upright photo to crop, 2x3.
         photo_size: (width, height) of the upright photo.
         landmarks_crop: (68, 2) in pixels of the crop; None if `landmarks` is.
         alignment: its record in the samples.
+        whole: whether no face was found, so that the whole photo is taken for one.
         read_from: for a morph, the position in the unmixed picture that each pixel of `image` comes from, as the
             x and y maps of `cv2.remap`; None if all pixels keep their place.
     """
@@ -59,6 +61,7 @@ class Working:
     photo_size: tuple[int, int]
     landmarks_crop: Landmarks | None
     alignment: dict[str, JsonValue]
+    whole: bool = False
     read_from: tuple[Landmarks, Landmarks] | None = None
 
 
@@ -81,27 +84,40 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
     """The 2x3 matrix from the upright photo to the crop of the recipe.
 
     A photo that is already an ArcFace crop is only scaled: aligning it again by predicted landmarks would shift it by a
-    pixel without benefit. A photo without a detected face is used whole. Five points of the source align the face, if
-    it gives them.
+    pixel without benefit. A face without trusted landmarks is aligned by its box, and a photo without a detected face
+    is used whole. Five points of the source align the face, if it gives them.
 
     Raises:
         PhotoError: `degenerate_points`.
     """
     align, landmarks = recipe.align, landmarks_of(face)
-    if face.five and landmarks is not None:
+    if face.five:
         landmarks = _near(np.frombuffer(face.five, np.float32).reshape(5, 2), face)
     width, height = align.width_height
-    if landmarks is None:
+    if landmarks is None and not face.landmarks_unsure:
         return whole_photo_matrix((face.width, face.height), (width, height))
     if align.mode == "arcface" and recipe.faces.assume == "aligned":
         scale = height / face.height
         aside = (width - scale * face.width) / 2  # the variant of width 96 cuts both sides
         return np.array([[scale, 0, (scale - 1) / 2 + aside], [0, scale, (scale - 1) / 2]], np.float64)
+    box = FaceBox(*face.box, turn=face.turn)
+    if landmarks is None:
+        return box_aligned_matrix(align, box, (width, height))
     if align.mode == "arcface":
         return arcface_matrix(landmarks, height, width=width)
     if align.mode == "eye_level":
         return eye_level_matrix(landmarks, (width, height))
-    return face_box_matrix(FaceBox(*face.box), landmarks, width, margin=align.margin)
+    return face_box_matrix(box, landmarks, width, margin=align.margin)
+
+
+def alignment_mode(face: PlannedFace, recipe: Recipe) -> str:
+    """How a face is aligned: by the recipe's mode, by its `box`, or as the `whole_photo`."""
+    if face.landmarks or face.five:
+        return recipe.align.mode
+    if not face.landmarks_unsure:
+        return "whole_photo"
+    crop = recipe.align.mode == "arcface" and recipe.faces.assume == "aligned"
+    return recipe.align.mode if crop or recipe.align.mode == "face_box" else "box"
 
 
 def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int, recipe: Recipe) -> Working:
@@ -122,12 +138,15 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
     limits = (photo.shape[1], photo.shape[0])
     left, top, right, bottom = source_region(limits, to_crop, size)
     landmarks_photo = landmarks_of(face)
-    landmarks = landmarks_crop = None
+    landmarks = landmarks_crop = extent = None
     if landmarks_photo is not None:
         landmarks_crop = apply_affine(matrix, landmarks_photo).astype(np.float32)
-        landmarks = to_reduced_frame(landmarks_photo, reduction)
-        reach = MASK_REACH * np.ptp(landmarks, axis=0).max()
-        low, high = landmarks.min(axis=0) - reach, landmarks.max(axis=0) + reach
+        extent = landmarks = to_reduced_frame(landmarks_photo, reduction)
+    elif face.landmarks_unsure:
+        extent = to_reduced_frame(np.array(face.box, np.float32).reshape(2, 2), reduction)
+    if extent is not None:
+        reach = MASK_REACH * np.ptp(extent, axis=0).max()
+        low, high = extent.min(axis=0) - reach, extent.max(axis=0) + reach
         if face.morph is not None:  # its own landmarks differ a little, and so does its crop
             across, down = MORPH_SLACK * (right - left), MORPH_SLACK * (bottom - top)
             low = np.minimum(low, (left - across, top - down))
@@ -137,11 +156,13 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
             min(limit, max(edge, math.ceil(value)))
             for limit, edge, value in zip(limits, (right, bottom), high, strict=True)
         )
+    if landmarks is not None:
         landmarks = (landmarks - np.array([left, top], np.float32)).astype(np.float32)
     image = photo[top:bottom, left:right]
     to_crop = compose(to_crop, translate(left, top))
-    box = FaceBox(*face.box).scaled(1 / reduction).moved(-left, -top)
-    mode = "whole_photo" if landmarks is None else recipe.align.mode
+    box = FaceBox(*face.box, turn=face.turn).scaled(1 / reduction).moved(-left, -top)
+    mode = alignment_mode(face, recipe)
     rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
     alignment: dict[str, JsonValue] = {"name": "align", "mode": mode, "size": list(size), "matrix": rows}
-    return Working(image, landmarks, box, to_crop, matrix, (face.width, face.height), landmarks_crop, alignment)
+    whole, size_photo = mode == "whole_photo", (face.width, face.height)
+    return Working(image, landmarks, box, to_crop, matrix, size_photo, landmarks_crop, alignment, whole)

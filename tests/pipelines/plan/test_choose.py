@@ -349,3 +349,56 @@ def test_a_small_photo_without_a_face_counts_as_a_small_face() -> None:
     how = recipe(masks=[POLYGON, FALLBACK], faces={"min_size": 700})
     [reject] = pick([item("low.jpg", code="no_face")], how).rejects
     assert reject.code == "face_too_small"
+
+
+LEARNED = {"kind": "autoencoder", "checkpoint": "runs/ae"}
+SURE = replace(face_row(), detector="hog", score=1.5)
+UNSURE = replace(face_row(), detector="yunet", score=0.9, turn=30, landmarks_unsure=True)
+
+
+def test_detector_score_and_turn_are_planned() -> None:
+    sure, unsure = chosen([item("a.jpg", faces=[SURE]), item("b.jpg", faces=[UNSURE])], recipe(masks=[]))
+    assert (sure.detector, sure.score, sure.turn, sure.landmarks_unsure) == ("hog", 1.5, 0, False)
+    assert (unsure.detector, unsure.score, unsure.turn, unsure.landmarks_unsure) == ("yunet", 0.9, 30, True)
+    assert len(sure.landmarks) == 544 and unsure.landmarks == b"" and unsure.box == UNSURE.box
+
+
+def test_a_face_with_unsure_landmarks_is_rejected_where_every_mask_needs_them() -> None:
+    found = pick([item("a.jpg", faces=[UNSURE]), item("b.jpg", faces=[SURE])])
+    assert [face.uri for face in found.faces] == ["b.jpg"]
+    (reject,) = found.rejects
+    assert (reject.stage, reject.code, reject.uri) == ("plan", "landmarks_unsure", "a.jpg") and reject.key.endswith(
+        "f00"
+    )
+
+
+def test_a_learned_mask_for_all_faces_serves_those_with_unsure_landmarks() -> None:
+    how = recipe(masks=[POLYGON, {**LEARNED, "when": "always"}], per_face=20)
+    unsure, sure = chosen([item("a.jpg", faces=[UNSURE]), item("b.jpg", faces=[SURE])], how)
+    assert set(unsure.masks) == {1} and set(sure.masks) == {0, 1}
+
+
+def test_a_photo_without_a_face_is_no_face_under_a_learned_mask_for_all_faces() -> None:
+    found = pick([item("a.jpg", code="no_face")], recipe(masks=[{**LEARNED, "when": "always"}]))
+    assert [reject.code for reject in found.rejects] == ["no_face"]
+
+
+def test_faces_below_the_score_are_rejected_with_value_and_limit() -> None:
+    low = replace(UNSURE, score=0.72)
+    items = [item("a.jpg", faces=[low]), item("b.jpg", faces=[SURE]), item("c.jpg", faces=[replace(SURE, score=0.0)])]
+    found = pick(items, recipe(faces={"min_score": 0.8}))
+    assert [face.uri for face in found.faces] == ["b.jpg"]
+    assert [(reject.uri, reject.code) for reject in found.rejects] == [("a.jpg", "low_score"), ("c.jpg", "low_score")]
+    assert re.search(r"yunet .*0\.72.*0\.8 \(faces\.min_score\)", found.rejects[0].message)
+
+
+@pytest.mark.parametrize("detector", ["given", "aligned"])
+def test_faces_that_no_detector_found_have_no_score_to_compare(detector: str) -> None:
+    row = replace(face_row(), detector=detector, score=0.0)  # type: ignore[arg-type]
+    assert len(chosen([item("a.jpg", faces=[row])], recipe(faces={"min_score": 5}))) == 1
+
+
+def test_faces_keep_their_numbers_when_another_of_the_photo_is_rejected() -> None:
+    faces = [replace(SURE, score=0.1), replace(face_row(left=300), detector="hog", score=2.0)]
+    (kept,) = chosen([item("a.jpg", faces=faces)], recipe(faces={"min_score": 1, "select": "all"}))
+    assert kept.face == 1

@@ -17,28 +17,47 @@ FALLBACK = {"kind": "autoencoder", "checkpoint": "runs/ae", "when": "landmarks_m
 HEADS = np.random.default_rng(0).integers(0, 2**64, 400, np.uint64)
 NUMBERS = np.arange(400) % 7 * 30
 LANDMARKS = np.arange(400) % 5 > 0
+FOUND = np.arange(400) % 10 > 0
+"""All with landmarks, and some without."""
+LEARNED = {"kind": "autoencoder", "checkpoint": "runs/ae"}
 
 
 def one_by_one(how: Recipe) -> list[list[int]]:
-    faces = zip(HEADS.tolist(), NUMBERS.tolist(), LANDMARKS.tolist(), strict=True)
-    drawn = [draw_masks(how, face_key(f"{head:016x}", number), landmarks=has) for head, number, has in faces]
+    faces = zip(HEADS.tolist(), NUMBERS.tolist(), LANDMARKS.tolist(), FOUND.tolist(), strict=True)
+    drawn = [
+        draw_masks(how, face_key(f"{head:016x}", number), landmarks=has, found=found)
+        for head, number, has, found in faces
+    ]
     return [list(masks) for masks in drawn]
 
 
 @given(
-    st.lists(st.sampled_from([POLYGON, TEMPLATE, {**POLYGON, "weight": 0.3}, FALLBACK]), max_size=4),
+    st.lists(st.sampled_from([POLYGON, TEMPLATE, {**POLYGON, "weight": 0.3}, FALLBACK, LEARNED]), max_size=4),
     st.integers(1, 3),
     st.sampled_from([0, 7]),
 )
 def test_all_at_once_and_one_by_one_are_the_same(masks: list[dict[str, object]], per_face: int, seed: int) -> None:
     how = recipe(masks=[*masks, POLYGON], per_face=per_face, seed=seed)
-    found = draw_all_masks(how, HEADS, NUMBERS, LANDMARKS).tolist()
+    found = draw_all_masks(how, HEADS, NUMBERS, LANDMARKS, FOUND).tolist()
     assert [[number for number in row if number >= 0] for row in found] == one_by_one(how)
 
 
 def test_times_that_are_too_near_to_compare_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     how = recipe(masks=[POLYGON, TEMPLATE], per_face=2)
     monkeypatch.setattr(module, "_NEAR", np.inf)
-    exact = draw_all_masks(how, HEADS, NUMBERS, LANDMARKS)
+    exact = draw_all_masks(how, HEADS, NUMBERS, LANDMARKS, FOUND)
     monkeypatch.undo()
-    assert np.array_equal(exact, draw_all_masks(how, HEADS, NUMBERS, LANDMARKS))
+    assert np.array_equal(exact, draw_all_masks(how, HEADS, NUMBERS, LANDMARKS, FOUND))
+
+
+def test_a_face_without_trusted_landmarks_wears_learned_masks_alone() -> None:
+    how = recipe(masks=[POLYGON, FALLBACK, TEMPLATE, LEARNED], per_face=50)
+    worn = {
+        (landmarks, found): {
+            how.masks[number].label for number in draw_masks(how, "k", landmarks=landmarks, found=found)
+        }
+        for landmarks, found in ((True, True), (False, True), (False, False))
+    }
+    assert worn[True, True] == {"polygon-A", "kn95", "autoencoder-ae"}
+    assert worn[False, True] == {"autoencoder-ae", "autoencoder-ae-no_landmarks"}
+    assert worn[False, False] == {"autoencoder-ae-no_landmarks"}

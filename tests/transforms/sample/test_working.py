@@ -57,7 +57,7 @@ def test_landmarks_of_a_row(synthetic: SimpleNamespace) -> None:
 
 def aligned(width: int, height: int, size: object) -> tuple[Recipe, Any]:
     how = recipe(faces={"assume": "aligned"}, align={"mode": "arcface", "size": size})
-    return how, SimpleNamespace(width=width, height=height, landmarks=np.zeros((68, 2), np.float32).tobytes())
+    return how, SimpleNamespace(width=width, height=height, landmarks=np.zeros((68, 2), np.float32).tobytes(), five=b"")
 
 
 def test_an_aligned_crop_is_not_aligned_again() -> None:

