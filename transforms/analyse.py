@@ -146,7 +146,7 @@ def analyse_photo(
         if hog_first or network is None:
             boxes, reduction, grey = _find(decode, width, height, reduction, detector, select, timed)
         if network is not None and (select == "all" or not boxes):
-            boxes = merged(boxes, _find_by_network(data, header, network, select, timed))
+            boxes = merged(boxes, _find_by_network(data, header, network, select, not boxes, timed))
     if not boxes:
         raise PhotoError("no_face", "no face was found", remedy=_HOG_ALONE if network is None else "")
     needed = _reduction_for(min(box.width for box in boxes), reduction)
@@ -181,7 +181,7 @@ def _find(
 
 
 def _find_by_network(
-    data: bytes, header: PhotoHeader, network: Network, select: Select, timed: Timed
+    data: bytes, header: PhotoHeader, network: Network, select: Select, thorough: bool, timed: Timed
 ) -> tuple[FaceBox, ...]:
     """Search with a network, decoding the photo in colour, and larger only when a scale needs it."""
     import cv2
@@ -206,7 +206,7 @@ def _find_by_network(
         with timed("detect"):
             return network.find(picture)
 
-    return find_by_network(look, replace(network, find=find), width, height, select)
+    return find_by_network(look, replace(network, find=find), width, height, select, thorough=thorough)
 
 
 def _reduction_for(face_width: float, reduction: int) -> int:

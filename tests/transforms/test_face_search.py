@@ -12,7 +12,6 @@ from faceloom.transforms.detect import FaceBox, Select
 from faceloom.transforms.face_search import (
     SIDE_FOR_ALL,
     SIDES,
-    TURNED_SIDE,
     TURNS,
     Network,
     find_by_network,
@@ -110,9 +109,8 @@ def test_small_pictures_are_enlarged_twice_at_most_and_large_ones_searched_again
         sides = search_sides(width, height, select)  # type: ignore[arg-type]
         assert sides and list(sides) == sorted(set(sides))
         assert all(side <= min(2 * longest, max(SIDES)) for side in sides)
-        assert (len(sides) == 2) == (select != "all" and longest > SIDES[0])
-    assert search_sides(width, height, "all") == (min(SIDE_FOR_ALL, 2 * longest),)
-    assert min(search_sides(width, height, "largest")[0], TURNED_SIDE) <= TURNED_SIDE
+        assert (len(sides) == 2) == (longest < SIDE_FOR_ALL if select == "all" else longest > SIDES[0])
+    assert search_sides(width, height, "all")[0] == min(SIDE_FOR_ALL, longest)
 
 
 @given(ANGLES, st.integers(8, 60), st.integers(8, 60), st.floats(0, 1), st.floats(0, 1))
@@ -132,6 +130,16 @@ def test_a_box_keeps_its_size_and_its_middle_through_a_turn(turn: int, left: flo
     back = moved_by(there, invert(matrix), 0)
     assert there.turn == turn and there.width == pytest.approx(width)
     assert back.centre == pytest.approx(box(left, top, width).centre, abs=1e-6)
+
+
+def test_one_look_suffices_where_another_detector_found_faces() -> None:
+    asked: list[tuple[int, ...]] = []
+    network = Network(lambda picture: asked.append(picture.shape) or (), 0.8, 0.85)
+    picture = np.zeros((300, 600, 3), np.uint8)
+    assert find_by_network(lambda side: resized(picture, side), network, 600, 300, "all", thorough=False) == ()
+    assert asked == [(300, 600, 3)]
+    find_by_network(lambda side: resized(picture, side), network, 600, 300, "all")
+    assert len(asked) == 1 + 2 + len(TURNS)
 
 
 def test_merged_faces_keep_the_places_of_the_first_detector() -> None:
