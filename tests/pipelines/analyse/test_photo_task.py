@@ -25,7 +25,8 @@ from faceloom.schemas.errors import ModelFileError, PhotoError, StorageError, Wo
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import Faces, parse_recipe
-from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
+from faceloom.transforms.analyse import Face, PhotoAnalysis, analyse_photo
+from faceloom.transforms.detect import FaceBox
 
 
 def photo(uri: str, size: int = 10, stamp: str = "1", landmarks: Any = None) -> Photo:
@@ -83,6 +84,23 @@ def test_tasks_are_alike_and_come_in_fours(count: int) -> None:
     assert max(sizes) - min(sizes) <= 1
     assert max(sizes) <= TASK_PHOTOS
     assert len(found) == min(count, 4 * -(-count // (4 * TASK_PHOTOS)))
+
+
+def test_tasks_name_the_detector_of_the_machine_that_plans() -> None:
+    (task,) = tasks([photo("a.jpg")], {}, detector="auto")
+    assert task.detector == "auto"
+
+
+def test_a_row_keeps_what_found_the_face_and_how(monkeypatch: pytest.MonkeyPatch, bench: SimpleNamespace) -> None:
+    box = FaceBox(1, 2, 30, 31, 0.912345, "yunet", 90)
+    face = Face(box, np.zeros((68, 2), np.float32), None, unsure=True)
+    look = lambda *_, **__: SimpleNamespace(faces=(face,))  # noqa: E731
+    monkeypatch.setattr(analysis, "analyse_photo", look)
+    analyse_task(AnalyseTask("faces/t.parquet", (bench.listed("000.png"),)), bench.context)
+    (found,) = read_faces(bench.context.storage, "faces/t.parquet")
+    (row,) = found.faces
+    assert (row.detector, row.score, row.turn, row.landmarks_unsure) == ("yunet", 0.9123, 90, True)
+    assert row.quality == ()
 
 
 def test_a_tasks_file_is_named_by_its_photos() -> None:

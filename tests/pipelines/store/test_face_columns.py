@@ -13,10 +13,11 @@ from faceloom.pipelines.store.face_columns import columns_of, read_columns
 from faceloom.pipelines.store.parquet_tables import write_faces
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
-from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import DETECTORS, AnalysedPhoto, FaceRow
 
 FACE = FaceRow((0.25, 1.0, 50.0, 60.5), bytes(range(136)) * 4, 1.5, (("roll", 2.0),))
-BARE = replace(FACE, landmarks=b"")
+FACE = replace(FACE, detector="hog")
+BARE = replace(FACE, landmarks=b"", detector="yunet", turn=-30, landmarks_unsure=True)
 ROWS = [
     AnalysedPhoto("s/a.jpg", 10, "1", "ab" * 32, 9, 8, 1, (FACE, BARE, FACE), labels="12"),
     AnalysedPhoto("s/b.jpg", 11, "", "", 0, 0, 1, (), "vanished", "gone"),
@@ -37,6 +38,8 @@ def test_columns_hold_what_the_rows_hold(tmp_path: Path) -> None:
     assert found.bare.tolist() == [False, True, False, False]
     assert [one.tobytes() for one in found.landmarks[~found.bare]] == [FACE.landmarks] * 3
     assert found.box.tolist() == [list(FACE.box)] * 4 and found.score.tolist() == [1.5] * 4
+    assert [DETECTORS[number] for number in found.detector] == ["hog", "yunet", "hog", "hog"]
+    assert found.turn.tolist() == [0, -30, 0, 0] and found.landmarks_unsure.tolist() == [False, True, False, False]
 
 
 def test_a_table_without_rows_has_columns_without_values(tmp_path: Path) -> None:
@@ -58,6 +61,8 @@ def test_a_table_without_rows_has_columns_without_values(tmp_path: Path) -> None
         ({"faces": (replace(FACE, box=(0.0, 1.0, float("nan"), 2.0)),)}, "box"),
         ({"faces": (replace(FACE, box=(0.0, 1.0, 2.0)),)}, "box"),  # type: ignore[arg-type]
         ({"faces": (replace(FACE, landmarks=b"1"),)}, "landmarks"),
+        ({"faces": (replace(FACE, detector="eye"),)}, "detector"),  # type: ignore[arg-type]
+        ({"faces": (replace(FACE, turn=181),)}, "turn"),
     ],
 )
 def test_a_value_that_cannot_be_is_an_error(tmp_path: Path, changes: dict[str, Any], what: str) -> None:

@@ -171,3 +171,27 @@ def test_a_photo_without_a_face_is_taken_whole(synthetic: SimpleNamespace) -> No
     assert (working.box.right - working.box.left, working.box.bottom - working.box.top) == (300, 200)
     crop = warp_image(working.image, working.matrix, (96, 96), border="constant")
     assert np.array_equal(crop, warp_image(photo, crop_matrix(how, face), (96, 96), border="constant"))
+
+
+@pytest.mark.parametrize("mode", ["arcface", "eye_level", "face_box"])
+def test_a_face_with_unsure_landmarks_is_cut_by_its_box_and_turned_upright(
+    mode: str, synthetic: SimpleNamespace
+) -> None:
+    face = synthetic.planned(b"", synthetic.landmarks((150, 100), 20), width=300, height=200)
+    face = replace(face, landmarks=b"", box=(120, 70, 180, 130), detector="yunet", landmarks_unsure=True)
+    photo, how = synthetic.picture(300, 200, 3), recipe(align={"size": 96, "mode": mode})
+    upright = cut_working(photo, face, crop_matrix(how, face), 1, how)
+    assert upright.landmarks is None and not upright.whole
+    assert upright.alignment["mode"] == ("face_box" if mode == "face_box" else "box")
+    assert upright.image.shape[1] > 60 * (1 + MASK_REACH), "room for a learned mask"
+    brow, chin = apply_affine(crop_matrix(how, face), np.array([[150, 75], [150, 125]], np.float64))
+    turned = replace(face, turn=90)  # the top of the head points to the right
+    ear, other = apply_affine(crop_matrix(how, turned), np.array([[175, 100], [125, 100]], np.float64))
+    np.testing.assert_allclose((ear, other), (brow, chin), atol=1e-6)
+    assert 0 < brow[1] < chin[1] and chin[1] - brow[1] > 40
+
+
+def test_an_aligned_crop_with_unsure_landmarks_stays_as_it_is() -> None:
+    how, face = aligned(112, 112, 112)
+    unsure = SimpleNamespace(**{**vars(face), "landmarks": b"", "landmarks_unsure": True})
+    np.testing.assert_array_equal(crop_matrix(how, unsure), crop_matrix(how, face))
