@@ -76,8 +76,11 @@ def views(picture: Any, truth: Truth) -> Iterator[tuple[Any, Truth]]:
                 width / (size * factor), math.radians(tilt), points.mean(axis=0).tolist(), (side / 2, side / 2)
             )
             view, moved = cv2.warpAffine(small, matrix, (side, side)), apply_affine(matrix, points)
-            yield view, moved
-            yield np.ascontiguousarray(view[:, ::-1]), (np.array([side - 1, 0]) + moved * (-1, 1))[_MIRRORED]
+            yield view, moved.astype(np.float64)
+            yield (
+                np.ascontiguousarray(view[:, ::-1]),
+                (np.array([side - 1.0, 0.0]) + moved.astype(np.float64) * (-1, 1))[_MIRRORED],
+            )
 
 
 def box_of(view: Any, grey: Any, detector: Any) -> FaceBox | None:

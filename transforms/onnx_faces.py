@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.transforms.detect import FaceBox, suppress_duplicates
+from faceloom.transforms.face_search import Network
 from faceloom.transforms.types import Image
 from faceloom.transforms.yunet import dlib_box
 
@@ -21,11 +22,11 @@ _STRIDE, _BLOCK = 4, 32
 _SAME = 0.3
 """Overlap from which `cv2.FaceDetectorYN` takes two boxes for one face."""
 
-Finder = Callable[[Image], tuple[FaceBox, ...]]
-"""Takes a picture, uint8 (H, W, 3), RGB; gives boxes as dlib draws them, in its pixels."""
+CENTERFACE_LIMITS, YUNET_LIMITS = (0.5, 0.7), (0.8, 0.85)
+"""Scores from which faces count in an upright picture, and in a turned one."""
 
 
-def load_finder(model: bytes) -> Finder:
+def load_network(model: bytes) -> Network:
     """Load a model.
 
     Args:
@@ -40,12 +41,15 @@ def load_finder(model: bytes) -> Finder:
     try:
         network = cv2.dnn.readNetFromONNX(data)
         outputs = network.getUnconnectedOutLayersNames()
-        find = _CenterFace(network, outputs) if len(outputs) == CENTERFACE_OUTPUTS else _FaceYN(data)
-        find(np.zeros((_BLOCK * 2, _BLOCK * 3, 3), np.uint8))
+        if len(outputs) == CENTERFACE_OUTPUTS:
+            found = Network(_CenterFace(network, outputs), *CENTERFACE_LIMITS)
+        else:
+            found = Network(_FaceYN(data), *YUNET_LIMITS)
+        found.find(np.zeros((_BLOCK * 2, _BLOCK * 3, 3), np.uint8))
     except (cv2.error, IndexError) as error:
         why = " ".join(str(error).split())[:200]
         raise ValueError(f"neither a model for `cv2.FaceDetectorYN` nor CenterFace: {why}") from None
-    return find
+    return found
 
 
 class _CenterFace:

@@ -24,7 +24,6 @@ NO_YUNET = (
 )
 """Notice of a build that wants YuNet only where HOG finds nothing."""
 _YUNET = 0.8, 0.85
-_ONNX = 0.7, 0.85
 Kind = Literal["hog", "auto", "yunet", "onnx"]
 
 
@@ -122,10 +121,10 @@ def _onnx_file(detector: OnnxDetector) -> Path:
 
 @lru_cache(maxsize=2)
 def _load_onnx(file: Path, sha256: str) -> Network:
-    from faceloom.transforms.onnx_faces import load_finder
+    from faceloom.transforms.onnx_faces import load_network
 
     try:
-        return Network(load_finder(read_regular_file(file, MOST_BYTES)), *_ONNX)
+        return load_network(read_regular_file(file, MOST_BYTES))
     except (UnfitFileError, ValueError, OSError) as error:
         raise ModelFileError(
             f"the detector's model cannot be used: {error}", where="$.faces.detector.onnx", value=str(file),

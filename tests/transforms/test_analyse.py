@@ -23,6 +23,7 @@ from faceloom.transforms.decode import decode_grey, decode_rgb
 from faceloom.transforms.detect import coarse_to_fine, detect_at_scale, predict_landmarks
 from faceloom.transforms.face_search import Network, turned_back
 from faceloom.transforms.geometry import apply_affine
+from faceloom.transforms.quality import FaceQuality
 from tests.transforms.pictures import open_sample
 
 
@@ -81,6 +82,11 @@ def seen(left: float, top: float, width: float, score: float = 0.9) -> detect.Fa
     return detect.FaceBox(left, top, left + width, top + width, score, "yunet")
 
 
+def quality(face: analyse.Face) -> FaceQuality:
+    assert face.quality is not None
+    return face.quality
+
+
 class Counter:
     """Notes at which reductions the photo is decoded."""
 
@@ -127,8 +133,8 @@ def test_a_portrait() -> None:
     assert (analysis.width, analysis.height, analysis.header.format) == (512, 600, "JPEG")
     assert face.landmarks.shape == (68, 2) and face.landmarks.dtype == np.float32
     assert deviation(face.landmarks, full_size_landmarks(data)) < 0.02
-    assert 60 < face.quality.eye_distance < 120
-    assert abs(face.quality.roll) < 15 and abs(face.quality.yaw) < 30
+    assert 60 < quality(face).eye_distance < 120
+    assert abs(quality(face).roll) < 15 and abs(quality(face).yaw) < 30
 
 
 @pytest.mark.parametrize("factor", [2, 4, 7])
@@ -215,7 +221,7 @@ def test_aligned_crops_need_no_detector() -> None:
     crop = warp_image(hopper(), matrix, (112, 112))
     (face,) = look(jpeg(crop), assume="aligned", detector=None).faces
     assert deviation(face.landmarks, apply_affine(matrix, points), start=17) < 0.04  # the chin is outside the crop
-    assert face.quality.eye_distance == pytest.approx(35, abs=3)
+    assert quality(face).eye_distance == pytest.approx(35, abs=3)
 
 
 # ---------------------------------------------------------------------------------------------------------- given
@@ -231,8 +237,8 @@ def test_given_landmarks_are_used_as_they_are() -> None:
 def test_given_landmarks_belong_to_the_full_photo() -> None:
     points = full_size_landmarks(jpeg(hopper()))
     small, large = jpeg(hopper()), jpeg(enlarged(hopper(), 4))
-    first = look(small, given_landmarks=points).faces[0].quality
-    second = look(large, given_landmarks=((points + 0.5) * 4 - 0.5).astype(np.float32)).faces[0].quality
+    first = quality(look(small, given_landmarks=points).faces[0])
+    second = quality(look(large, given_landmarks=((points + 0.5) * 4 - 0.5).astype(np.float32)).faces[0])
     assert second.eye_distance == pytest.approx(4 * first.eye_distance, rel=1e-3)
     assert second.brightness == pytest.approx(first.brightness, abs=2)
 

@@ -23,7 +23,7 @@ SIZES = [(112, 112), (96, 112), (64, 64), (160, 120)]
 def landmarks_of_crop() -> np.ndarray:
     """68 points whose five points are those of the ArcFace template."""
     points = np.zeros((68, 2))
-    for rows, point in zip((slice(36, 42), slice(42, 48), 30, 48, 54), ARCFACE_POINTS, strict=True):
+    for rows, point in zip(([*range(36, 42)], [*range(42, 48)], [30], [48], [54]), ARCFACE_POINTS, strict=True):
         points[rows] = point
     return points
 

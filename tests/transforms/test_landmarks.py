@@ -44,7 +44,12 @@ def points() -> np.ndarray:
 
 def test_a_frontal_face_is_predicted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(module, "predict_landmarks", lambda *_: asked.append(1) or points())
+
+    def predict(*_: Any) -> np.ndarray:
+        asked.append(1)
+        return points()
+
+    monkeypatch.setattr(module, "predict_landmarks", predict)
     monkeypatch.setattr(module, "SURE_YAW", 90.0)
     found = find_landmarks(grey(), FaceBox(0, 0, 200, 200, 1.5, "hog"), None)
     assert not found.unsure and len(asked) == 1

@@ -193,5 +193,5 @@ def test_a_face_with_unsure_landmarks_is_cut_by_its_box_and_turned_upright(
 
 def test_an_aligned_crop_with_unsure_landmarks_stays_as_it_is() -> None:
     how, face = aligned(112, 112, 112)
-    unsure = SimpleNamespace(**{**vars(face), "landmarks": b"", "landmarks_unsure": True})
+    unsure: Any = SimpleNamespace(**{**vars(face), "landmarks": b"", "landmarks_unsure": True})
     np.testing.assert_array_equal(crop_matrix(how, unsure), crop_matrix(how, face))
