@@ -48,9 +48,9 @@ def open_split(
     - `json`: a dict with identity, split, source, and every operation with its parameters and seed. It holds texts and
       lists, which PyTorch cannot collate into a batch: list the other members, or map it to what you need.
 
-    All samples of a build have the same members. If a mask with `when: landmarks_missing` uses photos in which no face
-    was found, their `landmarks` are NaN and `has_landmarks` in `json` is false. With `members`, `missing` decides about
-    a member that a sample lacks.
+    All samples of a build have the same members. The `landmarks` of a face without trusted ones, and of a photo in
+    which no face was found, are NaN, and `has_landmarks` in `json` is false. With `members`, `missing` decides about a
+    member that a sample lacks.
 
     Example:
         samples = open_split("out", "train", shuffle=2000, members=["face", "masked", "mask"])

@@ -31,7 +31,7 @@ class Crops:
 
     Attributes:
         face: uint8 (H, W, 3), RGB.
-        landmarks: float32 (68, 2), pixels of the crop; None if no face was found.
+        landmarks: float32 (68, 2), pixels of the crop; None without trusted ones.
         masked: uint8 like `face`, or None if the sample has no mask.
         alpha: float32 (H, W), coverage by the mask, 0..1; None if the sample has no mask.
         guide: uint8 (H, W), 0..255, mask of the parts in the recipe's guide; None without a guide.

@@ -15,14 +15,14 @@ from faceloom.transforms.sample.encode import encode, npy
 
 Files = list[tuple[str, bytes]]
 _UNKNOWN = np.full((68, 2), np.nan, np.float32)
-"""Landmarks of a photo in which no face was found."""
+"""Landmarks of a face without trusted ones."""
 
 
 def face_files(crops: Crops, recipe: Recipe) -> Files:
     """Files of the face without its mask: the face, its landmarks, its guide mask and its halves.
 
     All samples of a recipe have the same files, since other tools refuse sets in which they differ. Landmarks are NaN
-    if no face was found.
+    if there are no trusted ones.
     """
     output = recipe.output
     files = [(f"face.{output.image}", encode(crops.face, output.image, output.quality))]
