@@ -55,8 +55,8 @@ class Face:
 
     Attributes:
         box: the face rectangle.
-        landmarks: float32 (68, 2), iBUG order.
-        quality: measured figures; None if unsure landmarks allow none.
+        landmarks: float32 (68, 2), iBUG order; (0, 2) if the user places several faces and this cannot be one.
+        quality: measured figures; None if unsure landmarks allow none, zeros without landmarks.
         unsure: whether the landmarks are probably wrong.
     """
 
@@ -153,7 +153,7 @@ def analyse_photo(
     if grey is None or needed < reduction:
         reduction = needed
         grey = decode(reduction)
-    faces = tuple(_face(grey, one, reduction, predictor, timed) for one in given or map(Given, boxes))
+    faces = _faces(grey, given or [Given(box, by_user=False) for box in boxes], reduction, predictor, timed)
     return PhotoAnalysis(header, width, height, faces)
 
 
@@ -213,6 +213,22 @@ def _reduction_for(face_width: float, reduction: int) -> int:
     while reduction > 1 and face_width / reduction < ANALYSED_FACE:
         reduction //= 2
     return reduction
+
+
+def _faces(grey: Grey, given: Sequence[Given], reduction: int, predictor: Any, timed: Timed) -> tuple[Face, ...]:
+    """The faces; one of several that cannot be a face in this photo has no landmarks, so that the others are used."""
+    faces, faults = [], []
+    for one in given:
+        try:
+            faces.append(_face(grey, one, reduction, predictor, timed))
+        except PhotoError as error:
+            if len(given) == 1 or not one.by_user:
+                raise
+            faults.append(error)
+            faces.append(Face(one.box, np.zeros((0, 2), np.float32), FaceQuality(*[0.0] * 7)))
+    if len(faults) == len(faces):
+        raise faults[0]
+    return tuple(faces)
 
 
 def _face(grey: Grey, face: Given, reduction: int, predictor: Any, timed: Timed) -> Face:

@@ -30,12 +30,14 @@ class Given:
         landmarks: float32 (68, 2), iBUG order; None if they are to be predicted.
         five: float32 (5, 2), eyes, nose tip and mouth corners from left to right; None if not given.
         loose: whether the box may be larger or smaller than the detector would draw it.
+        by_user: whether the user gives the face; otherwise the detector found it.
     """
 
     box: FaceBox
     landmarks: Landmarks | None = None
     five: Points | None = None
     loose: bool = False
+    by_user: bool = True
 
 
 def given_face(box: FaceBox | None, points: Points | None) -> Given:

@@ -61,6 +61,7 @@ def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
     named = named_faces(analysed.photos)
     photos = _without_copies(recipe, analysed, _usable(recipe, analysed, rejects), rejects)
     photo, number, row = _selected(recipe, analysed, photos, named)
+    photo, number, row = _possible(analysed, photo, number, row, named, rejects)
     photo, number, row = _large_enough(recipe, analysed, photo, number, row, rejects)
     photo, number, row = _certain_enough(recipe, analysed, photo, number, row, rejects)
     sides, names, groups, lopsided = _sides_and_groups(recipe, analysed, photo[_begins(photo)], named, rejects)
@@ -175,6 +176,23 @@ def _selected(recipe: Recipe, analysed: Analysis, photos: Ints, named: NamedFace
 def _distance_from_centre(box: Sequence[float], size: tuple[int, int]) -> float:
     left, top, right, bottom = box
     return (left + right - size[0]) ** 2 + (top + bottom - size[1]) ** 2
+
+
+def _possible(
+    analysed: Analysis, photo: Ints, number: Ints, row: Ints, named: NamedFaces, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces without those that a source places where none can be."""
+    placed = np.flatnonzero((named.counts[photo] > 1) & (row >= 0))
+    wrong = placed[analysed.bare[row[placed]]]
+    for one, at in zip(analysed.photos.take(photo[wrong]), wrong.tolist(), strict=True):
+        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+        what = (
+            f"the box or the landmarks given for {one.faces[number[at]].identity or 'a face'} are no face in this photo"
+        )
+        rejects.append(Reject("analyse", one.source, one.uri, "degenerate_points", what, key))
+    kept = np.ones(len(photo), bool)
+    kept[wrong] = False
+    return photo[kept], number[kept], row[kept]
 
 
 def _large_enough(

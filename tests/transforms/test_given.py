@@ -10,6 +10,7 @@ import pytest
 from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import five_points, warp_image
+from faceloom.transforms.analyse import analyse_photo
 from faceloom.transforms.decode import decode_grey
 from faceloom.transforms.detect import FaceBox, coarse_to_fine, detect_at_scale, predict_landmarks
 from faceloom.transforms.geometry import apply_affine, rotate
@@ -78,3 +79,16 @@ def test_what_is_given_is_used_as_it_is(box: FaceBox, seen: Landmarks) -> None:
 def test_five_equal_points_make_no_face() -> None:
     with pytest.raises(PhotoError, match="coincide"):
         given_face(None, np.ones((5, 2), np.float32))
+
+
+def test_one_face_that_cannot_be_one_does_not_cost_the_others(seen: Landmarks, box: FaceBox) -> None:
+    with open_sample("grace_hopper.jpg") as file:
+        data = file.read()
+    models = {"predictor": load_predictor(find_landmark_model(None)), "detector": None}
+    far = given_face(None, (seen + 1e6).astype(np.float32))
+    good, bad = analyse_photo(data, given=[given_face(box, seen), far], **models).faces
+    assert np.array_equal(good.landmarks, seen) and good.box == box and len(bad.landmarks) == 0
+    with pytest.raises(PhotoError, match="outside"):
+        analyse_photo(data, given=[far, far], **models)
+    with pytest.raises(PhotoError, match="outside"):
+        analyse_photo(data, given=[far], **models)

@@ -91,8 +91,6 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
         PhotoError: `degenerate_points`.
     """
     align, landmarks = recipe.align, landmarks_of(face)
-    if face.five:
-        landmarks = _near(np.frombuffer(face.five, np.float32).reshape(5, 2), face)
     width, height = align.width_height
     if landmarks is None and not face.landmarks_unsure:
         return whole_photo_matrix((face.width, face.height), (width, height))
@@ -101,6 +99,8 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
         aside = (width - scale * face.width) / 2  # the variant of width 96 cuts both sides
         return np.array([[scale, 0, (scale - 1) / 2 + aside], [0, scale, (scale - 1) / 2]], np.float64)
     box = FaceBox(*face.box, turn=face.turn)
+    if face.five:
+        landmarks = _near(np.frombuffer(face.five, np.float32).reshape(5, 2), face)
     if landmarks is None:
         return box_aligned_matrix(align, box, (width, height))
     if align.mode == "arcface":

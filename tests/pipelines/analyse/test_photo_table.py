@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,15 +11,20 @@ from hypothesis import strategies as st
 
 from faceloom.pipelines.analyse import photo_table
 from faceloom.pipelines.analyse.photo_table import PhotoTable, stamp_of
-from faceloom.schemas.photos import Photo
+from faceloom.schemas.photos import GivenFace, Photo
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 SCALAR = st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | TEXT
+ATTRIBUTES = st.dictionaries(TEXT, SCALAR, max_size=2).map(lambda found: tuple(sorted(found.items())))
+BOXES = st.none() | st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 4)
+FACES = st.lists(
+    st.builds(GivenFace, st.none() | TEXT, ATTRIBUTES, BOXES, st.none() | st.sampled_from([bytes(40), bytes(544)])),
+    max_size=3,
+).map(tuple)
 PHOTOS = st.lists(
     st.builds(
         Photo, TEXT, TEXT, st.none() | TEXT, st.none() | TEXT, st.none() | TEXT, st.none() | TEXT,
-        st.dictionaries(TEXT, SCALAR, max_size=2).map(lambda found: tuple(sorted(found.items()))),
-        st.none() | st.just(bytes(544)), st.integers(0, 2**48), TEXT, TEXT,
+        ATTRIBUTES, st.none() | st.just(bytes(544)), st.integers(0, 2**48), TEXT, TEXT, FACES,
     ),
     max_size=6,
 )  # fmt: skip
@@ -60,3 +67,16 @@ def test_some_photos_are_taken_by_number_and_by_slice() -> None:
     with pytest.raises(IndexError):
         table[20]
     assert PhotoTable.of(table) is table and table == PhotoTable.of(photos) != PhotoTable.of(photos[1:])
+
+
+def test_a_stamp_knows_the_places_of_faces_and_not_their_names() -> None:
+    face = GivenFace("Ann", (), (0, 0, 9, 9), None)
+    (photo,) = some(1)
+
+    def stamp(*faces: GivenFace) -> str:
+        return stamp_of(replace(photo, faces=faces))
+
+    assert stamp() == photo.stamp
+    assert stamp(face) == stamp(replace(face, identity="Bob", attributes=(("age", 3),)))
+    others = (replace(face, box=(0, 0, 9, 8)), replace(face, landmarks=bytes(40)), replace(face, box=None))
+    assert len({stamp(face), stamp(face, face), stamp(), *map(stamp, others)}) == 6

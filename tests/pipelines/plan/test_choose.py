@@ -130,6 +130,16 @@ def test_each_named_face_keeps_its_name_and_attributes(select: str) -> None:
     assert len({face.place for face in faces.values() if face.uri == "a.jpg"}) == 1, "one photo lies in one part"
 
 
+def test_a_face_that_is_placed_wrongly_is_a_reject_and_the_others_stay() -> None:
+    photo, row = placed("a.jpg", "Ann", "Bob", "Cid")
+    bad = replace(row, faces=(row.faces[0], replace(row.faces[1], landmarks=b""), row.faces[2]))
+    found = pick([(photo, bad)])
+    assert [(face.face, face.identity) for face in found.faces] == [(0, "Ann"), (2, "Cid")]
+    (reject,) = found.rejects
+    assert (reject.stage, reject.code, reject.key[-3:]) == ("analyse", "degenerate_points", "f01")
+    assert "given for Bob" in reject.message
+
+
 def test_five_points_of_the_source_align() -> None:
     five = np.arange(10, dtype=np.float32).tobytes()
     photo, row = item("a.jpg", identity="Ann")

@@ -41,6 +41,17 @@ def test_only_the_samples_of_a_changed_mask_change() -> None:
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
 
 
+def test_five_points_count_only_where_there_are_some() -> None:
+    five = bytes(range(40))
+    assert sample_inputs(replace(FACE, five=five), "s", MASKS) != sample_inputs(FACE, "s", MASKS)
+    assert sample_inputs(FACE, "s", MASKS)[0] == "ca2271840d89b88d2216d44e", "the digest of before"
+    other = replace(FACE, uri="b.jpg")
+    with_five, without = (PlannedMorph(one, 0, 1.0, 1.0, 1.0, 0.5, 0.5) for one in (replace(other, five=five), other))
+    assert sample_inputs(replace(FACE, morph=with_five), "s", MASKS) != sample_inputs(
+        replace(FACE, morph=without), "s", MASKS
+    )
+
+
 def test_settings_and_the_neighbour_of_a_morph_count() -> None:
     other = replace(FACE, uri="b.jpg", photo_sha256="cd" * 32, identity="Bob", masks=())
     morph = PlannedMorph(other, 0, 1.0, 1.0, 1.0, 0.5, 0.5)

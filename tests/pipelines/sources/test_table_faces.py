@@ -40,15 +40,15 @@ def test_each_row_is_a_face_or_a_reject_in_any_order(rows: list[RowOfPhoto], shu
 @given(ROWS)
 def test_a_face_of_two_people_is_never_used(rows: list[RowOfPhoto]) -> None:
     places: dict[object, set[str]] = {}
-    for one in rows:
-        where = one.photo.faces[0].box if one.photo.faces else None
-        places.setdefault(where, set()).update(one.photo.names)
-    for joined in join_rows(rows):
-        if isinstance(joined, Photo):
-            assert all(len(places[face.box]) < 2 for face in joined.faces)
-            assert joined.faces or len(places[None]) < 2
-        elif joined.code == "identity_conflict":
-            assert any(len(names) > 1 and all(name in joined.message for name in names) for names in places.values())
+    for given_row in rows:
+        where = given_row.photo.faces[0].box if given_row.photo.faces else None
+        places.setdefault(where, set()).update(given_row.photo.names)
+    for one in join_rows(rows):
+        if isinstance(one, Photo):
+            assert all(len(places[face.box]) < 2 for face in one.faces)
+            assert one.faces or len(places[None]) < 2
+        elif one.code == "identity_conflict":
+            assert any(len(names) > 1 and all(name in one.message for name in names) for names in places.values())
 
 
 def test_landmarks_place_a_face_too() -> None:

@@ -55,7 +55,7 @@ def faces(photo: Photo) -> list[tuple[str | None, tuple[float, ...] | None]]:
 
 def test_rows_of_one_photo_name_its_faces(folder: Path) -> None:
     head = ["uri", "identity", "left", "top", "right", "bottom", "age"]
-    rows = [
+    rows: list[list[object]] = [
         ["a.jpg", "Ann", 0, 0, 10, 10, 30],
         ["b.jpg", "Cid", 5, 5, 9, 9, 1],
         ["a.jpg", "Bob", "20.5", 0, 40, 20, 40],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe, parse_recipe
-from faceloom.transforms.align import warp_image
+from faceloom.transforms.align import five_points, warp_image
 from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.sample.working import MASK_REACH, MORPH_SLACK, crop_matrix, cut_working, landmarks_of
 from tests.known import known
@@ -195,3 +195,17 @@ def test_an_aligned_crop_with_unsure_landmarks_stays_as_it_is() -> None:
     how, face = aligned(112, 112, 112)
     unsure: Any = SimpleNamespace(**{**vars(face), "landmarks": b"", "landmarks_unsure": True})
     np.testing.assert_array_equal(crop_matrix(how, unsure), crop_matrix(how, face))
+
+
+@pytest.mark.parametrize("mode", ["arcface", "eye_level"])
+def test_five_points_of_the_source_align_and_landmarks_stay(synthetic: SimpleNamespace, mode: str) -> None:
+    points = synthetic.landmarks((200, 180), 90)
+    how = parse_recipe({"name": "x", "align": {"mode": mode, "size": 112}})
+    moved = points + np.array([12, -7], np.float32)
+    five = five_points(moved).astype(np.float32)
+    face = synthetic.planned(b"x", points)
+    aligned = replace(face, five=five.tobytes())
+    assert np.allclose(crop_matrix(how, aligned), crop_matrix(how, synthetic.planned(b"x", moved)), atol=1e-4)
+    assert not np.allclose(crop_matrix(how, aligned), crop_matrix(how, face), atol=0.1)
+    kept = landmarks_of(aligned)
+    assert kept is not None and np.array_equal(kept, points)
