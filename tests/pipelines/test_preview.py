@@ -35,7 +35,7 @@ def build(recipe: Recipe, out: Path) -> None:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    path: Path = synthetic.lay_photos(folder, range(6), people=3)
+    path: Path = synthetic.lay_photos(folder, range(6), people=4)
     shutil.copy(folder / "001.png", folder / "005.png")  # the same bytes twice
     return path
 
@@ -83,7 +83,7 @@ def test_a_preview_knows_parts_that_older_shards_hold(
     folder = tmp_path / "photos"
     shutil.copytree(table.parent, folder)
     shutil.copytree(out, tmp_path / "out")
-    grown = synthetic.lay_photos(folder, range(7), people=3)
+    grown = synthetic.lay_photos(folder, range(7), people=4)
     shutil.copy(folder / "001.png", folder / "005.png")
     found = planned(recipe_for(grown), tmp_path / "out")
     assert found.samples == 12 and found.samples_ready < 12
