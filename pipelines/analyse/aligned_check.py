@@ -48,7 +48,7 @@ def unaligned_sources(
         return ()
     by_source: dict[str, list[tuple[Photo, AnalysedPhoto]]] = {}
     for photo in photos:
-        if (row := analysed[photo.photo_id]).faces:
+        if (row := analysed[photo.photo_id]).faces and row.faces[0].landmarks:
             by_source.setdefault(photo.source, []).append((photo, row))
     warnings = []
     for source, found in sorted(by_source.items()):

