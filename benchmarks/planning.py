@@ -119,6 +119,9 @@ def make_table(storage: Storage, count: int, per_file: int, analyser: str) -> No
             "box": [None if bare else box for bare, box in zip(faceless, boxes.tolist(), strict=True)],
             "landmarks": [None if bare else one.tobytes() for bare, one in zip(faceless, points, strict=True)],
             "score": pa.array(np.ones(rows), mask=faceless),
+            "detector": pa.array(["hog"] * rows, mask=faceless),
+            "turn": pa.array(np.zeros(rows, np.int32), mask=faceless),
+            "landmarks_unsure": pa.array(np.zeros(rows, bool), mask=faceless),
             "quality": [None if bare else QUALITY for bare in faceless.tolist()],
         }  # fmt: skip
         name = hashlib.sha256(b"%d" % start).hexdigest()[:24]

@@ -10,7 +10,7 @@ from functools import partial
 from typing import NoReturn
 
 from faceloom.pipelines.analyse.detectors import check_detector
-from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, check_landmark_model, is_packaged_model
+from faceloom.pipelines.analyse.landmark_models import check_landmarks, landmark_terms
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.analyse.survey import Survey, survey
 from faceloom.pipelines.cards.build_card import write_card
@@ -120,7 +120,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
     for number, mask in enumerate(recipe.masks):
         if isinstance(mask, AutoencoderMask):
             check_checkpoint(number, mask)
-    check_landmark_model(recipe.faces.landmark_model)
+    check_landmarks(recipe.faces)
     check_detector(recipe.faces)
     analyser_id(recipe.faces)
     # Keys that the user left out stay unset: a table must have the columns that the recipe names, and no others.
@@ -211,9 +211,8 @@ def run_build(
         _write_rejects(storage, rejects)
         forget_gallery(storage)
         storage.sync_folders(SHARDS, INDEX, REJECTS)
-        packaged = is_packaged_model(context.recipe.faces.landmark_model)
         with _only_informing(watcher):
-            write_card(storage, record, LANDMARK_MODEL_TERMS if packaged else "")
+            write_card(storage, record, landmark_terms(context.recipe.faces))
         write_record(storage, record)
         storage.sync_folders("")
         _forget(storage, storage.list(WORK))

@@ -75,8 +75,15 @@ class Faces(Model):
         description="minimum score of a detected face: HOG gives 0 to about 4, 1 for a clear frontal face; other "
         "detectors give 0 to 1",
     )
+    landmarks: Literal["dlib68", "mesh"] = Field(
+        default="dlib68",
+        description="`dlib68`: dlib's predictor, closest on faces that are not turned far; `mesh`: MediaPipe's face "
+        "mesh, which follows turned heads and may be used commercially",
+    )
     landmark_model: PathText | None = Field(
-        default=None, description="path or URL of a dlib 68-point landmark model; the packaged one by default"
+        default=None,
+        description="path or URL of the model: a dlib 68-point shape predictor, or the `.tflite` file of a face mesh; "
+        "the packaged one by default",
     )
     max_pixels: int = Field(
         default=100_000_000, gt=0, le=10**10, description="photos with more pixels are rejected before they are decoded"

@@ -7,6 +7,7 @@ excludes commercial use. It follows turned heads further; on frontal faces dlib'
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +38,10 @@ MESH_TO_68 = (
 correspondence was read from that model and the iBUG figure, and has no other source."""
 _SHAPELESS = "landmarks that coincide or are not finite make no face"
 _RIGHT_EYE, _LEFT_EYE = slice(36, 42), slice(42, 48)
+
+
+LEAST_SURE = 0.5
+"""Presence, 0 to 1, from which points are trusted."""
 
 
 class Network(Protocol):
@@ -73,6 +78,17 @@ def mesh_landmarks(picture: Image | Grey, box: FaceBox, network: Network) -> tup
         if abs(math.remainder(angle - before, math.tau)) < UPRIGHT:
             break
     return found.astype(np.float32), 1 / (1 + math.exp(-max(-50.0, min(50.0, logit))))
+
+
+@dataclass(frozen=True, eq=False)
+class FaceMesh:
+    """The face mesh in place of dlib's predictor.
+
+    Attributes:
+        network: runs it.
+    """
+
+    network: Network
 
 
 def mesh_crop(centre: Point, side: float, angle: float) -> Matrix:

@@ -10,9 +10,9 @@ import numpy as np
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import ARCFACE_POINTS, five_points, warp_image
-from faceloom.transforms.detect import ALIGNED_BOX, LANDMARK_WIDTH, FaceBox, box_of_landmarks, predict_landmarks
+from faceloom.transforms.detect import ALIGNED_BOX, LANDMARK_WIDTH, FaceBox, box_of_landmarks
 from faceloom.transforms.geometry import apply_affine, compose, invert, scale_of, translate, umeyama
-from faceloom.transforms.landmarks import FaceLandmarks, find_landmarks
+from faceloom.transforms.landmarks import FaceLandmarks, find_landmarks, predict
 from faceloom.transforms.types import Grey, Landmarks, Matrix, Points
 
 _SIZES = (1.0, 0.7, 1.3)
@@ -84,13 +84,13 @@ def predict_in_loose_box(grey: Grey, box: FaceBox, predictor: Any) -> FaceLandma
     (x, y), side = box.centre, (box.width + box.height) / 4
     found: list[tuple[float, FaceLandmarks]] = []
     for half in (side * size for size in _SIZES):
-        guess = predict_landmarks(grey, FaceBox(x - half, y - half, x + half, y + half), predictor)
+        guess = predict(grey, FaceBox(x - half, y - half, x + half, y + half), predictor)
         with contextlib.suppress(PhotoError):  # a guess that makes no face
             again = predict_from_five(grey, five_points(guess), predictor)
             change = np.linalg.norm(again.points - guess, axis=1).mean() / np.ptp(again.points, axis=0).max()
             found.append((float(change), again))
     if not found:
-        return FaceLandmarks(predict_landmarks(grey, box, predictor), unsure=True)
+        return FaceLandmarks(predict(grey, box, predictor), unsure=True)
     return min(found, key=lambda one: one[0])[1]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.detect import LANDMARK_WIDTH, FaceBox, predict_landmarks
+from faceloom.transforms.face_mesh import LEAST_SURE, FaceMesh, mesh_landmarks
 from faceloom.transforms.geometry import apply_affine, invert, similarity
 from faceloom.transforms.head_pose import head_pose
 from faceloom.transforms.types import Grey, Landmarks, Points
@@ -57,10 +58,13 @@ def find_landmarks(grey: Grey, box: FaceBox, predictor: Any) -> FaceLandmarks:
     Args:
         grey: uint8 (H, W).
         box: the face, in pixels of `grey`. A turned head is turned back for the predictor.
-        predictor: dlib's 68-point shape predictor.
+        predictor: dlib's 68-point shape predictor, or the face mesh, which judges itself.
     """
     if box.turn:
         return _of_turned(grey, box, predictor)
+    if isinstance(predictor, FaceMesh):
+        points, sure = mesh_landmarks(grey, box, predictor.network)
+        return FaceLandmarks(points, unsure=sure < LEAST_SURE)
     points = predict_landmarks(grey, box, predictor)
     if is_frontal(box, points):
         return FaceLandmarks(points, unsure=False)
@@ -70,6 +74,13 @@ def find_landmarks(grey: Grey, box: FaceBox, predictor: Any) -> FaceLandmarks:
         if 2 * spread(predictions, box) < AGREED:  # of two, each is half their distance from the mean
             break
     return FaceLandmarks(points, spread(predictions, box) > MOST_SPREAD or is_impossible(points, box))
+
+
+def predict(grey: Grey, box: FaceBox, predictor: Any) -> Landmarks:
+    """Landmarks float32 (68, 2) of the face in a box, without a judgement. Arguments as `find_landmarks`."""
+    if isinstance(predictor, FaceMesh):
+        return mesh_landmarks(grey, box, predictor.network)[0]
+    return predict_landmarks(grey, box, predictor)
 
 
 def _of_turned(grey: Grey, box: FaceBox, predictor: Any) -> FaceLandmarks:

@@ -7,16 +7,15 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
 from faceloom.pipelines.analyse.analysis import TOO_LARGE
 from faceloom.pipelines.analyse.detectors import Kind, detector_id, load_detectors
 from faceloom.pipelines.analyse.face_table import applies_to_identical_bytes, row_of_content
-from faceloom.pipelines.analyse.model_files import file_digest, find_landmark_model, load_detector, load_predictor
+from faceloom.pipelines.analyse.landmark_models import landmark_id, load_landmarks
+from faceloom.pipelines.analyse.model_files import load_detector
 from faceloom.pipelines.analyse.photo_table import stamp_of
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.progress import tick
@@ -72,8 +71,7 @@ def analyser_id(faces: Faces) -> str:
     Raises:
         ModelFileError: the landmark model or a detector is missing.
     """
-    model = file_digest(find_landmark_model(faces.landmark_model))
-    return digest(ANALYSER, faces.select, faces.assume, model, detector_id(faces))[:12]
+    return digest(ANALYSER, faces.select, faces.assume, *landmark_id(faces), detector_id(faces))[:12]
 
 
 def tasks_for(
@@ -200,18 +198,13 @@ def _with_labels(row: AnalysedPhoto, photo: Photo, context: Context) -> Analysed
     return replace(row, labels=labels.sha256 if labels else "")
 
 
-@lru_cache(maxsize=2)
-def _predictor(path: str | None) -> Any:
-    return load_predictor(find_landmark_model(path))
-
-
 def _analyse(data: bytes, photo: Photo, faces: Faces, kind: Kind | None, watch: Stopwatch) -> PhotoAnalysis:
     detectors = load_detectors(faces, kind)
     return analyse_photo(
         data,
         select=faces.select,
         assume=faces.assume,
-        predictor=_predictor(faces.landmark_model),
+        predictor=load_landmarks(faces),
         detector=load_detector(),
         network=detectors.network,
         hog_first=detectors.hog_first,

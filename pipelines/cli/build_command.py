@@ -284,10 +284,10 @@ def source_of(given: str) -> SourceSpec:
 
 @contextlib.contextmanager
 def _watching(context: Context) -> Iterator[Watcher]:
-    """Shows progress, and the terms of the packaged landmark model before it is used."""
-    from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_TERMS, is_packaged_model
+    """Shows progress, and the terms of the landmark model before it is used."""
+    from faceloom.pipelines.analyse.landmark_models import landmark_terms
     from faceloom.pipelines.cli.console import Announcer, watcher_for
 
     with watcher_for(error_console()) as watcher:
-        packaged = is_packaged_model(context.recipe.faces.landmark_model)
-        yield Announcer(watcher, "analyse", LANDMARK_MODEL_TERMS) if packaged else watcher
+        terms = landmark_terms(context.recipe.faces)
+        yield Announcer(watcher, "analyse", terms) if terms else watcher

@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceloom.models.checkpoint import BEST, read_card
-from faceloom.pipelines.analyse.model_files import (
-    LANDMARK_MODEL_TERMS,
-    file_digest,
-    find_landmark_model,
-    is_packaged_model,
-)
+from faceloom.pipelines.analyse.landmark_models import landmark_file, landmark_terms
+from faceloom.pipelines.analyse.model_files import file_digest
 from faceloom.pipelines.render.features import features_digest
 from faceloom.pipelines.render.learned_masks import checkpoint_folder
 from faceloom.schemas.masks import AutoencoderMask
@@ -26,9 +22,7 @@ def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
     Raises:
         ModelFileError, CheckpointError, RecipeError: a model is missing.
     """
-    given = recipe.faces.landmark_model
-    landmarks = find_landmark_model(given)
-    terms = LANDMARK_MODEL_TERMS if is_packaged_model(given) else ""
+    landmarks, terms = landmark_file(recipe.faces), landmark_terms(recipe.faces)
     uses = [ModelUse(role="landmarks", name=landmarks.name, sha256=file_digest(landmarks), licence=terms)]
     if isinstance(recipe.faces.detector, OnnxDetector):
         detector = Path(recipe.faces.detector.onnx)
