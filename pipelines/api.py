@@ -18,7 +18,7 @@ from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.export.target_folder import check_target, mark_target
 from faceloom.pipelines.preview import Preview, preview
 from faceloom.pipelines.recipe.load import load_recipe
-from faceloom.pipelines.run.run_tasks import check_workers, shared_folder
+from faceloom.pipelines.run.run_tasks import check_options, check_workers, shared_folder
 from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Progress, Watcher, watcher_of
 from faceloom.pipelines.run.worker_pool import processors
@@ -184,6 +184,7 @@ def check_build(
         workers = processors()
     if isinstance(workers, int) and workers < 1:
         raise RecipeError("the number of worker processes is at least 1", where="workers", value=workers)
+    check_options(workers)
     folder, workers = shared_folder(str(out), workers)
     start_workers(loaded, workers)
     try:

@@ -17,3 +17,12 @@ def url_of(place: str | os.PathLike[str]) -> str | None:
     text = os.fspath(place)
     found = _URL.match(text)
     return f"{found[1]}://{text[found.end() :]}" if found else None
+
+
+def place_text(place: str | os.PathLike[str]) -> str:
+    """A place as people write it: its URL, or its path.
+
+    >>> place_text("s3:/bucket/folder"), place_text("my/folder")
+    ('s3://bucket/folder', 'my/folder')
+    """
+    return url_of(place) or os.fspath(place)

@@ -19,6 +19,7 @@ from faceloom.pipelines.cli.output import (
     show_blocks,
     write_json,
 )
+from faceloom.schemas.urls import place_text
 
 Out = Annotated[
     Path,
@@ -60,13 +61,15 @@ def show(
             record = shown.record.model_dump(mode="json")
             last_run = shown.last_run and shown.last_run.model_dump(mode="json")
             faults = [fault._asdict() for fault in shown.faults]
-            write_json({"out": str(out), **record, "disk": disk, "last_run": last_run, "faults": faults, **listed})
+            write_json(
+                {"out": place_text(out), **record, "disk": disk, "last_run": last_run, "faults": faults, **listed}
+            )
             for notice in shown.notices:
                 say(f"Notice: {notice}")
         else:
-            show_blocks([*show_summary(shown, str(out)), *reject_examples(dropped)])
+            show_blocks([*show_summary(shown, place_text(out)), *reject_examples(dropped)])
             if dropped:
-                say(f"Every reject with its reason: {out}/{REJECTS}/*.parquet")
+                say(f"Every reject with its reason: {place_text(out)}/{REJECTS}/*.parquet")
         for line in fault_lines(shown.faults):
             say(line)
         if shown.faults:
@@ -150,7 +153,7 @@ def export(
         with watcher_for(error_console()) as watcher:
             done = run_export(checked, limit=limit, watcher=watcher)
         if as_json:
-            write_json({"out": str(out), "to": to, **asdict(done)})
+            write_json({"out": place_text(out), "to": to, **asdict(done)})
         else:
             show_blocks(export_summary(done, to))
         if not done.written + done.skipped:
@@ -173,7 +176,7 @@ def sheet(
 
         shown = write_contact_sheet(out, picture, width=width, count=count)
         if as_json:
-            write_json({"out": str(out), "picture": str(picture), "samples": shown})
+            write_json({"out": place_text(out), "picture": str(picture), "samples": shown})
         else:
             show_blocks([f"{shown} samples in {picture}"])
 
@@ -198,8 +201,10 @@ def clean(
         storage = Storage(str(out))
         found = cleaning.clean(storage) if yes else cleaning.find_leftovers(storage)
         if as_json:
-            write_json({"out": str(out), "deleted": yes, "bytes": sum(found.files.values()), "files": found.files})
+            write_json(
+                {"out": place_text(out), "deleted": yes, "bytes": sum(found.files.values()), "files": found.files}
+            )
         else:
-            show_blocks(clean_summary(found, str(out), deleted=yes))
+            show_blocks(clean_summary(found, place_text(out), deleted=yes))
             if not yes and (found.work or (found.files and not found.finished)):
                 say("A build did not finish; the same `faceloom build` would go on from its files.")

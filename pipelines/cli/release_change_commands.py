@@ -20,6 +20,7 @@ from faceloom.pipelines.cli.output import (
     write_json,
 )
 from faceloom.pipelines.cli.release_commands import Root
+from faceloom.schemas.urls import place_text
 
 _SomeRoot = Annotated[
     Path | None, typer.Option("--root", envvar="FACELOOM_ROOT", file_okay=False, help="Folder of releases.")
@@ -138,7 +139,7 @@ def erase(
         notices = []
         if done:
             after = look_around(open_root(root or ""), done)
-            notices = summary.erasure_notices(done, after, str(root), builds=bool(builds))
+            notices = summary.erasure_notices(done, after, place_text(root), builds=bool(builds))
         untouched = [storage.root for storage, one in zip(builds, cleaned) if one.left_alone]
         if done is None and len(untouched) == len(builds):
             raise ReleaseError(
@@ -157,7 +158,7 @@ def erase(
                 blocks += [] if one.left_alone else summary.build_erasure_summary(one, storage.root)
             show_blocks(blocks)
         for out in untouched:
-            say(f"Nothing in {out} is known to be of them, so it stays as it is. {summary.WITHOUT_SAMPLES}")
+            say(f"Nothing in {place_text(out)} is known to be of them, so it stays as it is. {summary.WITHOUT_SAMPLES}")
         for line in notices:
             say(line)
 
@@ -197,7 +198,7 @@ def purge(
             found = purging.purge(storage, reference, why=reason) if yes else purging.find_purge(storage, reference)
         if as_json:
             size = sum(found.files.values())
-            write_json({"root": str(root), "release": found.release, "deleted": yes, "bytes": size,
+            write_json({"root": place_text(root), "release": found.release, "deleted": yes, "bytes": size,
                         "files": found.files, "shared_shards": found.kept})  # fmt: skip
         else:
             show_blocks(purge_summary(found, deleted=yes))

@@ -18,6 +18,7 @@ from faceloom.pipelines.cli.output import (
     show_blocks,
     write_json,
 )
+from faceloom.schemas.urls import place_text
 
 _ENV = "FACELOOM_ROOT"
 Root = Annotated[Path, typer.Option("--root", envvar=_ENV, file_okay=False, help="Folder of releases.")]
@@ -64,9 +65,9 @@ def create(
         with watcher_for(error_console()) as watcher:
             done = create_release(root, name, version, out=out, description=description, watcher=watcher)
         if as_json:
-            write_json({"root": str(root), **created_facts(done)})
+            write_json({"root": place_text(root), **created_facts(done)})
         else:
-            show_blocks(created_summary(done, str(root)))
+            show_blocks(created_summary(done, place_text(root)))
 
 
 @release_app.command(
@@ -85,9 +86,9 @@ def list_releases(
 
         rows = listed_releases(open_root(root), name)
         if as_json:
-            write_json({"root": str(root), "releases": rows})
+            write_json({"root": place_text(root), "releases": rows})
         else:
-            show_blocks(releases_summary(rows, str(root)))
+            show_blocks(releases_summary(rows, place_text(root)))
 
 
 @release_app.command(
@@ -108,7 +109,7 @@ def show(reference: Reference, root: Root, as_json: Json = False, debug: Debug =
         faults = find_shard_faults(storage, found.shards, AGAIN, digests=False)
         if as_json:
             listed = [fault._asdict() for fault in faults]
-            write_json({"root": str(root), **release_facts(found, known), "faults": listed})
+            write_json({"root": place_text(root), **release_facts(found, known), "faults": listed})
         else:
             show_blocks(release_summary(found, known))
         for line in fault_lines(faults):
@@ -235,10 +236,12 @@ def unpack(
         with watcher_for(error_console()) as watcher:
             done = unpack_release(file, root, watcher=watcher)
         if as_json:
-            write_json({"root": str(root), "id": done.published.id, "copied": done.copied, "shared": done.shared})
+            write_json(
+                {"root": place_text(root), "id": done.published.id, "copied": done.copied, "shared": done.shared}
+            )
         else:
             text = f"{done.copied:,} files of shards copied, {done.shared:,} were there already"
-            show_blocks([f"{done.published.id} is in {root}: {text}"])
+            show_blocks([f"{done.published.id} is in {place_text(root)}: {text}"])
 
 
 @release_app.command(

@@ -6,6 +6,7 @@ import typer
 
 from faceloom.pipelines.cli.output import FAILED, Debug, Json, ending, error_console
 from faceloom.pipelines.cli.output_commands import Out
+from faceloom.schemas.urls import place_text
 
 app = typer.Typer()
 
@@ -21,4 +22,4 @@ def verify(out: Out, as_json: Json = False, debug: Debug = False) -> None:
 
         with watcher_for(error_console()) as watcher:
             done = verify_build(Storage(str(out)), watcher)
-        show_verified(done, str(out), as_json=as_json, deep=True)
+        show_verified(done, place_text(out), as_json=as_json, deep=True)

@@ -54,6 +54,17 @@ _IMAGE = re.compile(
 _TAGGED = re.compile(r"@sha256:|:[^/:]+$")
 
 
+def check_options(dataflow: Dataflow) -> None:
+    """Check what needs neither the recipe nor a network.
+
+    Raises:
+        WorkerError: Beam's packages for Google Cloud are missing, or a value or option is wrong.
+    """
+    _require_packages()
+    _check_values(dataflow)
+    beam_options(dataflow.options)
+
+
 def check_dataflow(dataflow: Dataflow, recipe: Recipe) -> Dataflow:
     """Check a runner before any work; returns it with what the recipe needs. A dry run needs no network for it.
 
@@ -62,8 +73,7 @@ def check_dataflow(dataflow: Dataflow, recipe: Recipe) -> Dataflow:
             credentials.
         RecipeError: a source or the output is no URL. A dry run notes them in `local` instead.
     """
-    _require_packages()
-    _check_values(dataflow)
+    check_options(dataflow)
     options = beam_options(dataflow.options)
     local = tuple(place for place in (*(spec.path for spec in recipe.sources), dataflow.folder) if not url_of(place))
     if local and not dataflow.dry_run:
@@ -222,11 +232,13 @@ def _check_values(dataflow: Dataflow) -> None:
             "image",
             dataflow.image,
             _IMAGE,
-            "an image, such as europe-west4-docker.pkg.dev/PROJECT/faceloom/worker:0.2.0",
+            "REGISTRY/PROJECT/REPOSITORY/NAME:TAG in lower case, such as "
+            "europe-west4-docker.pkg.dev/my-project/faces/faceloom:0.2.0",
         ),
     ):
         if not pattern.fullmatch(value):
-            raise WorkerError(f"Dataflow needs the {name}", where=f"--{name}", value=repr(value), remedy=f"Give {such}")
+            what = f"this is no {name}" if value else f"Dataflow needs the {name}"
+            raise WorkerError(what, where=f"--{name}", value=repr(value), remedy=f"Give {such}")
     if not _TAGGED.search(dataflow.image) or dataflow.image.endswith(":latest"):
         remedy = "Add the tag of a version or a digest, so that every worker runs the same code: IMAGE:0.2.0"
         raise WorkerError("the image has no fixed tag", where="--image", value=dataflow.image, remedy=remedy)

@@ -67,6 +67,18 @@ def shared_folder(folder: str, workers: Workers) -> tuple[str, Workers]:
     return whole, replace(workers, folder=whole, build=secrets.token_hex(8))
 
 
+def check_options(workers: Workers) -> None:
+    """Check the options of a runner, before anything is read.
+
+    Raises:
+        WorkerError: an option is wrong or missing.
+    """
+    if isinstance(workers, Dataflow):
+        from faceloom.pipelines.run import dataflow_options
+
+        dataflow_options.check_options(workers)
+
+
 def check_workers(workers: Workers, recipe: Recipe) -> Workers:
     """Check that workers on other machines can be used, before any work; returns them with what the recipe needs.
 

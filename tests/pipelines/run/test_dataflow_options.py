@@ -60,7 +60,7 @@ def test_a_runner_that_is_checked_knows_its_build() -> None:
         ({"project": "My Project"}, "--project"),
         ({"region": ""}, r"^--region: .*such as europe-west4"),
         ({"region": "europe-west4-a"}, "--region"),
-        ({"image": ""}, r"^--image: .*such as europe-west4-docker.pkg.dev/PROJECT"),
+        ({"image": ""}, r"^--image: .*such as europe-west4-docker.pkg.dev/my-project"),
         ({"image": "a b"}, "--image"),
         ({"image": "europe-docker.pkg.dev/p/worker"}, "the image has no fixed tag"),
         ({"image": "localhost:5000/worker"}, "the image has no fixed tag"),
