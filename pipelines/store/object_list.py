@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from faceloom.pipelines.store.object_client import TRIES, breaks_off
@@ -21,7 +21,9 @@ _ALONE = 20
 _AT_ONCE = 8
 """Ranges that are listed at the same time."""
 _LENGTH = 10
-"""Pages of a range, if folders are like the first ones. Those of a few ranges wait in memory for their turn."""
+"""Pages of a range, if folders are like the first ones."""
+_HELD = 2 * _LENGTH
+"""Pages of a range that wait in memory for their turn; those behind them are listed when it has come."""
 
 
 class ObjectEntry(NamedTuple):
@@ -56,25 +58,39 @@ def list_objects(store: ObjectStore, folders: Callable[[], Sequence[str]] | None
     bounds = [last, *names[seen :: max(1, seen * _LENGTH // _ALONE)], None]
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        waiting: deque[Future[list[ObjectEntry]]] = deque()
+        waiting: deque[tuple[str | None, Future[list[list[ObjectEntry]]]]] = deque()
         for start, stop in pairwise(bounds):
-            waiting.append(pool.submit(_range, store, start, stop))
+            waiting.append((stop, pool.submit(_first_pages, store, start, stop)))
             if len(waiting) > _AT_ONCE:
-                yield from waiting.popleft().result()
+                yield from _whole(store, *waiting.popleft())
         while waiting:
-            yield from waiting.popleft().result()
+            yield from _whole(store, *waiting.popleft())
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _range(store: ObjectStore, start: str | None, stop: str | None) -> list[ObjectEntry]:
-    """The objects behind `start`, up to `stop`."""
-    found: list[ObjectEntry] = []
+def _first_pages(store: ObjectStore, start: str | None, stop: str | None) -> list[list[ObjectEntry]]:
+    return [*islice(_range(store, start, stop), _HELD)]
+
+
+def _whole(store: ObjectStore, stop: str | None, first: Future[list[list[ObjectEntry]]]) -> Iterator[ObjectEntry]:
+    """All objects of a range: those of its first pages, and those behind them."""
+    pages = first.result()
+    for page in pages:
+        yield from page
+    if len(pages) == _HELD:
+        for page in _range(store, pages[-1][-1].path, stop):
+            yield from page
+
+
+def _range(store: ObjectStore, start: str | None, stop: str | None) -> Iterator[list[ObjectEntry]]:
+    """Pages of the objects behind `start`, up to `stop`."""
     for page in _pages(store, start):
-        found += page
         if stop is not None and page[-1].path > stop:
-            return [one for one in found if one.path <= stop]
-    return found
+            if rest := [one for one in page if one.path <= stop]:
+                yield rest
+            return
+        yield page
 
 
 def _pages(store: ObjectStore, last: str | None) -> Iterator[list[ObjectEntry]]:

@@ -62,11 +62,12 @@ def lists(monkeypatch: pytest.MonkeyPatch) -> Lists:
 
 
 @pytest.mark.parametrize("pages", [None, 1])
-@pytest.mark.parametrize("length", [1, 3, 1000])
+@pytest.mark.parametrize(("length", "held"), [(1, 1), (1, 20), (3, 2), (1000, 1), (1000, 20)])
 def test_ranges_together_hold_every_object_once_and_in_order(
-    storage: ObjectStorage, lists: Lists, monkeypatch: pytest.MonkeyPatch, length: int, pages: int | None
+    storage: ObjectStorage, lists: Lists, monkeypatch: pytest.MonkeyPatch, length: int, held: int, pages: int | None
 ) -> None:
     monkeypatch.setattr(object_list, "_LENGTH", length)
+    monkeypatch.setattr(object_list, "_HELD", held)
     lists.pages = pages
     entries = list(storage.entries(in_folders=True))
     assert [entry.path for entry in entries] == PATHS
@@ -91,6 +92,22 @@ def test_a_fault_of_one_range_ends_the_list(storage: ObjectStorage, lists: Lists
     lists.pages = 0
     with pytest.raises(obstore.exceptions.GenericError):
         list(found)
+
+
+def test_a_folder_with_nearly_all_objects_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = []
+
+    def endless(store: Any, *, offset: str | None, chunk_size: int) -> Iterator[Any]:
+        for number in range(int((offset or "train/0").partition("/")[2] or 0), 10**6):
+            listed.append(number)
+            yield [{"path": f"train/{number + 1:07d}", "size": 1, "e_tag": '"x"'}]
+
+    monkeypatch.setattr(obstore, "list", endless)
+    found: Any = list_objects(None, lambda: ["train"])  # type: ignore[arg-type]
+    paths = [next(found).path for _ in range(200)]
+    assert paths == [f"train/{number:07d}" for number in range(1, 201)]
+    assert len(listed) <= 200 + object_list._AT_ONCE * object_list._HELD
+    found.close()
 
 
 def test_short_lists_take_one_request(storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
