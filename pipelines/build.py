@@ -43,6 +43,7 @@ from faceloom.pipelines.store.parquet_tables import write_planned, write_rejects
 from faceloom.pipelines.store.paths import (
     BUILD_RECORD,
     INDEX,
+    JOBS,
     NEIGHBOURS,
     REJECTS,
     SHARDS,
@@ -292,7 +293,8 @@ def render_tasks(plan: Plan, context: Context, *, resume: bool = True) -> Render
     _forget(storage, [shard_index(shard.name) for shard in missing])  # damaged or deleted by hand
     reuse = find_reuse(context, missing) if resume else {}
     wanted = {name for shard in missing for name in (shard.name, *(part.digest for part in shard.parts))}
-    _forget(storage, [path for path in storage.list(WORK) if work_name(path) not in wanted])
+    left = [path for path in storage.list(WORK) if not path.startswith(JOBS)]
+    _forget(storage, [path for path in left if work_name(path) not in wanted])
     tasks: list[tuple[int, PartTask]] = []
     reused = 0
     for shard in missing:

@@ -13,6 +13,7 @@ from typing import Any
 
 from faceloom.models.checkpoint import BEST
 from faceloom.pipelines.run.runners import Dataflow
+from faceloom.pipelines.store.paths import JOBS
 from faceloom.schemas.errors import RecipeError, WorkerError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import AutoencoderMask
@@ -200,9 +201,9 @@ def job_options(dataflow: Dataflow, stage: str) -> list[str]:
 
 
 def _temp(dataflow: Dataflow) -> str:
-    """Where the files of jobs lie if the user names no place: a later stage, or the end of the build, sweeps it."""
+    """Where the files of jobs lie if the user names no place. The end of the build deletes them."""
     folder = "gs://unknown" if dataflow.local else dataflow.folder  # the job of a dry run
-    return f"{folder.rstrip('/')}/work/dataflow"
+    return f"{folder.rstrip('/')}/{JOBS}"
 
 
 def _require_packages() -> None:

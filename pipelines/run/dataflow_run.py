@@ -38,8 +38,7 @@ def run_on_dataflow(
         JobPrepared: it was a dry run, or a job file was written in place of starting the job.
     """
     # Random, so that a job that is still running keeps its tasks.
-    name = f"dataflow-{secrets.token_hex(8)}"
-    work = Work(dataflow.folder, name, type(tasks[0]), len(tasks), tuple(versions().items()))
+    work = Work(dataflow.folder, secrets.token_hex(8), type(tasks[0]), len(tasks), tuple(versions().items()))
     with _silent_beam():
         pipeline = make_pipeline(work, do, dataflow=dataflow, stage=stage, then=then)
         if dataflow.dry_run:
@@ -61,7 +60,7 @@ def run_on_dataflow(
             finally:
                 needed = job.goes_on
         finally:
-            if not needed:  # otherwise a later stage sweeps them
+            if not needed:  # otherwise the end of the build deletes them
                 _remove_files(work)
 
 

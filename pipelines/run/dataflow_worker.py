@@ -16,6 +16,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from faceloom.pipelines.run import progress
 from faceloom.pipelines.run.dask_worker import other_versions
 from faceloom.pipelines.run.runners import Do, Then
+from faceloom.pipelines.store.paths import JOBS
 from faceloom.pipelines.store.storage import REPAIR, Storage
 from faceloom.schemas.errors import StorageError, WorkerError, error_to_json
 
@@ -34,7 +35,7 @@ class Work:
 
     Attributes:
         folder: the output.
-        name: of the run, below `work/`, where later runs sweep what is left of it.
+        name: of the run.
         kind: type of the tasks.
         number: of tasks.
         versions: that a worker must have; see `dask_worker.versions`.
@@ -49,12 +50,12 @@ class Work:
     @property
     def tasks(self) -> str:
         """The file of the tasks."""
-        return f"work/{self.name}.tasks"
+        return f"{JOBS}-{self.name}.tasks"
 
     @property
     def fault(self) -> str:
         """The file of the last error of a task."""
-        return f"work/{self.name}.error.json"
+        return f"{JOBS}-{self.name}.error.json"
 
 
 def write_tasks(work: Work, tasks: Sequence[Any]) -> None:

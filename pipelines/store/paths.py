@@ -26,6 +26,9 @@ REJECTS = "rejects"
 NEIGHBOURS = "neighbours"
 WORK = "work"
 """Files of an unfinished build; empty once it is finished."""
+JOBS = f"{WORK}/dataflow"
+"""Files of jobs on Dataflow begin so. A job may go on after the run that started it, so only the end of a build
+deletes them."""
 FOLDERS = (SHARDS, INDEX, FACES, REJECTS, NEIGHBOURS, WORK, LOGS)
 """All folders of an output folder. Whatever else lies in it is the user's, and is left alone."""
 

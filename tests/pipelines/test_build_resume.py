@@ -28,6 +28,26 @@ def test_leftovers_of_a_crash_are_swept(built: Bench) -> None:
     assert not list((root / "work").rglob("*"))
 
 
+def test_a_job_that_goes_on_keeps_its_files_until_the_build_is_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is started while it goes on is refused by Dataflow, behind the sweep of old work."""
+    files = ["work/dataflow-0123.tasks", "work/dataflow/faceloom-x-render.1/pipeline.pb"]
+    with monkeypatch.context() as patch:
+        stopping(patch, "render_part", 0)
+        with pytest.raises(StorageError, match="the disk broke"):
+            bench.run()
+        for path in (*files, "work/dead.tar"):
+            with bench.storage().write(path) as stream:
+                stream.write(b"left")
+        with pytest.raises(StorageError, match="the disk broke"):
+            bench.run()
+    left = bench.storage().list("work")
+    assert {*files} <= {*left} and "work/dead.tar" not in left
+    bench.run()
+    assert not bench.storage().list("work")
+
+
 @pytest.mark.parametrize("gone", ["index/*.parquet", "shards/*.tar", "build.json", "rejects/*", "faces/*/*", "*/*.*"])
 def test_files_that_were_deleted_are_made_again_as_they_were(built: Bench, gone: str) -> None:
     found = sorted((built.folder / "out").glob(gone))

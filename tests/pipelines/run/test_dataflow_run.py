@@ -23,7 +23,7 @@ from tests.pipelines.run.tasks import pass_on
 
 pytest.importorskip("google.cloud.dataflow_v1beta3", reason="needs the extra `dataflow`")
 TASKS = [("a", 1), ("b", 2)]
-NUMBERS = Work("gs://bucket/out", "dataflow-1", tuple, 3, ())
+NUMBERS = Work("gs://bucket/out", "1", tuple, 3, ())
 
 
 def ignore(value: Any) -> None:
@@ -75,7 +75,7 @@ def test_a_submission_holds_what_was_named_and_no_more(service: Service, bucket:
 
     def look(job: Job) -> None:
         seen.extend(Storage(f"{bucket}/out").list())
-        [name] = [Path(path).stem for path in seen if path.endswith(".tasks")]
+        [name] = [Path(path).stem.removeprefix("dataflow-") for path in seen if path.endswith(".tasks")]
         work = Work(f"{bucket}/out", name, tuple, 2, ())
         assert [read_task(work, number) for number in (0, 1)] == TASKS
         job.state = "DONE"

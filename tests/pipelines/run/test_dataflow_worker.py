@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from faceloom.pipelines.analyse.photo_task import AnalyseTask
+from faceloom.pipelines.plan.index_search import IndexTask
 from faceloom.pipelines.plan.neighbour_search import SearchTask
 from faceloom.pipelines.plan.textures import TextureTask
 from faceloom.pipelines.render.part_task import PartTask, ShardTask
@@ -31,7 +32,7 @@ def unchecked() -> None:
 
 
 def work_of(folder: Path, tasks: list[Any]) -> Work:
-    work = Work(str(folder / "out"), "dataflow-1", type(tasks[0]), len(tasks), tuple(versions().items()))
+    work = Work(str(folder / "out"), "1", type(tasks[0]), len(tasks), tuple(versions().items()))
     write_tasks(work, tasks)
     return work
 
@@ -43,6 +44,7 @@ def work_of(folder: Path, tasks: list[Any]) -> Work:
         [PartTask(ShardTask("s", ("a", "b")), "a", ("old",)), PartTask(ShardTask("s", ("a", "b")), "b")],
         [TextureTask("t", 3, b"\x80\xff")],
         [SearchTask("s", 0), SearchTask("s", 1)],
+        [IndexTask("s", "centroids"), IndexTask("s", "piece", 3, (30, 37))],
         [("a", 1), ("b", 2), ("c", 3)],
     ],
     ids=lambda tasks: type(tasks[0]).__name__,
@@ -107,7 +109,7 @@ def test_an_error_is_left_where_the_driver_finds_it(step: str, tmp_path: Path) -
 
 
 def test_an_image_with_other_versions_does_no_task(tmp_path: Path) -> None:
-    work = Work(str(tmp_path / "out"), "dataflow-1", tuple, 1, (("numpy", "0.1"),))
+    work = Work(str(tmp_path / "out"), "1", tuple, 1, (("numpy", "0.1"),))
     with pytest.raises(WorkerError, match=r"^the image of the workers: other versions than here .got numpy .* 0\.1"):
         do_task(0, work, partial(leave_a_file, folder=tmp_path))
     assert json.loads((tmp_path / "out" / work.fault).read_text())["kind"] == "WorkerError"
