@@ -184,11 +184,11 @@ def read_picture(place: Place, number: int) -> bytes | None:
 
 
 def _read_picture(place: Place, number: int) -> bytes | None:
+    size, e_tag = version_of(place) if isinstance(place, StorePath) else (0, "")
     index = index_of(place)
     if (offset := index.offset(number)) is None:
         return None
     if isinstance(place, StorePath):
-        size, e_tag = version_of(place)
         length = min(index.next_after(offset, size) - offset, _MOST_WINDOW)
         if offset >= 0 and length > 0:
             data = place.storage.read_range(place.path, offset, length, str(e_tag) or None)

@@ -69,10 +69,11 @@ class WebDatasetShards:
 
     def _read(self, shard: str, name: str, uri: str) -> bytes:
         file = self.root / shard
+        e_tag = str(version_of(file)[1]) if isinstance(file, StorePath) else ""
         if (place := find_picture(file, name)) is None:
             raise PhotoError("vanished", "no longer in its tar file", where=uri)
         if isinstance(file, StorePath):
-            return file.storage.read_range(file.path, *place, str(version_of(file)[1]) or None)
+            return file.storage.read_range(file.path, *place, e_tag or None)
         return read_span(self.root, shard, *place, uri=uri)
 
     def _texts(self, shards: Sequence[Found | Reject]) -> Iterator[str]:

@@ -136,13 +136,18 @@ def version_of(place: Place) -> tuple[int, int | str]:
 
 
 def up_to_date(place: Place, read: Callable[[], T]) -> T:
-    """Call a function that reads an object of the version that `version_of` states, and again if that is an old one."""
+    """Call a function that reads an object of the version that `version_of` states, and again if that is an old one.
+
+    It may run in several threads: one that finds the version renewed by another one reads again too. The function must
+    ask for the version before it looks where the bytes lie, so that bytes of a new version never come from old places.
+    """
+    old = _known.get(place, (0.0, None))[1] if isinstance(place, StorePath) else None
     try:
         return read()
     except StorageError:
         if not isinstance(place, StorePath):
             raise
-        old = _known.pop(place, (0.0, None))[1]
+        _known.pop(place, None)
         if version_of(place) == old:
             raise
         return read()

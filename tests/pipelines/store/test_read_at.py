@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -104,6 +106,24 @@ def test_an_old_version_is_read_again(folder: StorePath) -> None:
     with pytest.raises(StorageError):
         read()
     assert up_to_date(place, read) == b"other" and version_of(place)[0] == 11
+
+
+def test_all_threads_that_read_an_old_version_read_again(folder: StorePath) -> None:
+    place, threads = put(folder / "shared", b"first"), 8
+    version_of(place)
+    put(place, b"other bytes")
+    together = threading.Barrier(threads)
+    began = threading.local()
+
+    def read() -> bytes:
+        tag = str(version_of(place)[1])
+        if not hasattr(began, "once"):  # all threads have the old version in hand
+            began.once = together.wait(10)
+        return place.storage.read_range(place.path, 0, 5, tag)
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = [pool.submit(up_to_date, place, read) for _ in range(threads)]
+    assert [one.result() for one in found] == [b"other"] * threads
 
 
 def test_an_error_of_the_same_version_is_an_error(folder: StorePath) -> None:
