@@ -1,7 +1,7 @@
 # The image of Dataflow workers, and of the launcher of a Flex Template: see docs/dataflow.md.
 #   docker build --target worker   --tag REGISTRY/faceloom:0.2.0 .
 #   docker build --target launcher --tag REGISTRY/faceloom-launcher:0.2.0 .
-# Keep PYTHON and BEAM as on the machine that starts the build: tasks are pickled there.
+# Keep PYTHON and BEAM as on the machine that starts the build: the pipeline is pickled there.
 ARG PYTHON=3.11.14
 ARG BEAM=2.77.0
 ARG LAUNCHER=20240506-rc00

@@ -14,7 +14,8 @@ from typing import Any
 from faceloom.models.checkpoint import BEST
 from faceloom.pipelines.run.runners import Dataflow
 from faceloom.pipelines.store.paths import JOBS
-from faceloom.schemas.errors import RecipeError, WorkerError
+from faceloom.pipelines.store.store_path import file_in_store
+from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.recipe import Recipe
@@ -76,7 +77,9 @@ def check_dataflow(dataflow: Dataflow, recipe: Recipe) -> Dataflow:
     """
     check_options(dataflow)
     options = beam_options(dataflow.options)
-    local = tuple(place for place in (*(spec.path for spec in recipe.sources), dataflow.folder) if not url_of(place))
+    # Only the scan reads a table, and it runs here.
+    places = [place for spec in recipe.sources for place in (spec.root or spec.path, spec.labels) if place]
+    local = tuple(place for place in (*places, dataflow.folder) if not url_of(place))
     if local and not dataflow.dry_run:
         remedy = "Copy it to a bucket, and give its URL, such as gs://bucket/folder"
         raise RecipeError("Dataflow's workers cannot reach a folder of this machine", value=local[0], remedy=remedy)
@@ -97,20 +100,29 @@ def check_dataflow(dataflow: Dataflow, recipe: Recipe) -> Dataflow:
 
 
 def memory_of(recipe: Recipe) -> int:
-    """Bytes that a worker process takes at most: itself, the largest photo twice, and the networks of the masks."""
-    checkpoints = {mask.checkpoint for mask in recipe.masks if isinstance(mask, AutoencoderMask)}
-    weights = 0
-    for folder in checkpoints:
-        with contextlib.suppress(OSError):  # the build reports it
-            weights += Path(folder, BEST).stat().st_size
-    return PROCESS_BYTES + 2 * 3 * recipe.faces.max_pixels + (NETWORK_BYTES + weights if checkpoints else 0)
+    """Bytes that a worker process takes at most: itself, the largest photo twice, networks of masks and features."""
+    networks = {f"{mask.checkpoint.rstrip('/')}/{BEST}" for mask in recipe.masks if isinstance(mask, AutoencoderMask)}
+    if recipe.output.features:
+        networks.add(recipe.output.features.model)
+    weights = NETWORK_BYTES + sum(map(_length_of, networks)) if networks else 0
+    return PROCESS_BYTES + 2 * 3 * recipe.faces.max_pixels + weights
+
+
+def _length_of(path: str) -> int:
+    """Length of a file by its path or URL; 0 if it cannot be asked for, which the build reports."""
+    with contextlib.suppress(OSError, StorageError):
+        if url := url_of(path):
+            file = file_in_store(url)
+            return file.storage.size(file.path)
+        return Path(path).stat().st_size
+    return 0
 
 
 def files_of(recipe: Recipe) -> list[str]:
-    """Files and folders that a recipe names and the workers read."""
+    """Files and folders that a recipe names by a path and the workers read. They fetch those of a URL themselves."""
     named = [recipe.faces.landmark_model, recipe.output.features and recipe.output.features.model]
     named += [getattr(mask, key, None) for mask in recipe.masks for key in ("path", "anchors", "checkpoint")]
-    return sorted({path for path in named if path})
+    return sorted({path for path in named if path and not url_of(path)})
 
 
 def beam_options(words: Iterable[str]) -> dict[str, Any]:

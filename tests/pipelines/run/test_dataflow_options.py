@@ -22,8 +22,11 @@ from faceloom.pipelines.run.dataflow_options import (
     memory_of,
 )
 from faceloom.pipelines.run.runners import Dataflow
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, WorkerError
 from faceloom.schemas.recipe import Recipe, parse_recipe
+from tests.faults.bench import put
+from tests.object_stores import s3_server
 
 pytest.importorskip("google.cloud.dataflow_v1beta3", reason="needs the extra `dataflow`")
 IMAGE = "europe-docker.pkg.dev/some-project/faceloom/worker:0.2.0"
@@ -152,6 +155,31 @@ def test_memory_grows_with_the_largest_photo_and_the_networks(tmp_path: Path) ->
     mask = {"kind": "autoencoder", "checkpoint": str(tmp_path)}
     assert memory_of(recipe_of(masks=[mask])) == plain + NETWORK_BYTES + 1000
     assert files_of(recipe_of(masks=[mask], faces={"landmark_model": "/m.dat"})) == sorted([str(tmp_path), "/m.dat"])
+
+
+def test_networks_that_are_named_by_url_take_memory_and_are_not_in_the_image(tmp_path: Path) -> None:
+    mask, features = {"kind": "autoencoder"}, {"model": str(tmp_path / "network.pt")}
+    (tmp_path / "network.pt").write_bytes(b"0" * 500)
+    plain = memory_of(recipe_of())
+    assert memory_of(recipe_of(output={"features": features})) == plain + NETWORK_BYTES + 500
+    with s3_server() as url:
+        put(Storage(url), f"run/{BEST}", b"0" * 1000)
+        recipe = recipe_of(masks=[{**mask, "checkpoint": f"{url}/run/"}], output={"features": features})
+        assert memory_of(recipe) == plain + NETWORK_BYTES + 1500
+        assert files_of(recipe) == [features["model"]]
+        gone = recipe_of(masks=[{**mask, "checkpoint": f"{url}/gone"}])
+        assert memory_of(gone) == plain + NETWORK_BYTES, "the build reports it"
+
+
+def test_places_beside_the_photos_must_be_reached_too() -> None:
+    labelled = {"kind": "label_maps", "path": "gs://bucket/photos"}
+    assert check_dataflow(GIVEN, recipe_of(sources=[{**labelled, "labels": "gs://bucket/maps"}]))
+    with pytest.raises(RecipeError, match=r"cannot reach a folder of this machine .got /maps"):
+        check_dataflow(GIVEN, recipe_of(sources=[{**labelled, "labels": "/maps"}]))
+    table = {"kind": "table", "path": "/photos.csv"}
+    assert check_dataflow(GIVEN, recipe_of(sources=[{**table, "root": "gs://bucket/photos"}]))
+    with pytest.raises(RecipeError, match=r"got /photos\.csv"):
+        check_dataflow(GIVEN, recipe_of(sources=[table]))
 
 
 def test_hints_are_strings_for_all_processes_of_a_machine() -> None:
