@@ -82,11 +82,11 @@ class RunningJob:
         return found
 
     def _failure(self, state: str) -> FaceloomError:
+        if state == "CANCELLED":  # an error that a task left may be one that a later try has mended
+            return WorkerError("the Dataflow job was cancelled", where=self.url, remedy=AGAIN)
         if error := self._noted_error():
             error.what = f"{error.what} (on Dataflow, four times; {self.url})"
             return error
-        if state == "CANCELLED":
-            return WorkerError("the Dataflow job was cancelled", where=self.url, remedy=AGAIN)
         message = self._cause()
         remedy = quota_remedy(message) or f"Read the logs of its workers at this address. {AGAIN}"
         return WorkerError(f"the Dataflow job ended as {state}", where=self.url, value=message, remedy=remedy)

@@ -39,6 +39,7 @@ _NEVER = {
     **dict.fromkeys(
         ("setup_file", "requirements_file", "extra_packages", "files_to_stage"), "Put packages in the image"
     ),
+    **dict.fromkeys(("sdk_harness_container_image_overrides", "prebuild_sdk_container_engine"), "Use --image"),
     **dict.fromkeys(("sdk_location", "save_main_session", "pickle_library"), "The image holds all code"),
     "number_of_worker_harness_threads": "dlib's detectors cannot be shared by threads, so there is one",
     "streaming": "A build is a batch job",

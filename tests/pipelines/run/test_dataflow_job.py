@@ -104,6 +104,7 @@ def end(state: str, *messages: str, error: FaceloomError | None = None) -> Any:
         (end("FAILED", "Quota 'CPUS' exceeded"), WorkerError, r"Quota 'CPUS'.*Ask for more quota in the region"),
         (end("FAILED"), WorkerError, r"ended as FAILED\. Read the logs"),
         (end("CANCELLED"), WorkerError, r"the Dataflow job was cancelled\. Run the same command again"),
+        (end("CANCELLED", error=SourceError("gone")), WorkerError, r"the Dataflow job was cancelled"),
         (end("DRAINED"), WorkerError, r"ended as DRAINED"),
     ],
 )

@@ -121,6 +121,8 @@ def test_options_of_beam_are_those_that_it_knows() -> None:
         (["--max_num_workers=5", "6"], r"this is no option of Beam .got 6"),
         (["--project=p"], r"faceloom sets this option of Beam .got --project.*Use --project"),
         (["--sdk_container_image=i"], "Use --image"),
+        (["--sdk_harness_container_image_overrides=.*,other"], "Use --image"),
+        (["--prebuild_sdk_container_engine=cloud_build"], "Use --image"),
         (["--dry_run=true"], "Use --dry-run"),
         (["--requirements_file=r.txt"], "Put packages in the image"),
         (["--save_main_session"], "The image holds all code"),
