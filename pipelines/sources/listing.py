@@ -24,7 +24,8 @@ def list_files(
 ) -> Iterator[Found | Reject]:
     """Yield every file below a folder, sorted by uri, as `Found` or as a reject of stage `scan`. See `walk`.
 
-    Objects are listed page by page; a store has no links, and no folder that cannot be listed. With `in_folders`, which
+    Objects are listed page by page; a store has no links, and no folder that cannot be listed. Empty objects without a
+    wanted ending stand for folders there, and are left out. With `in_folders`, which
     is right where most files lie in folders, long lists of objects are listed in several ranges at once.
 
     Raises:
@@ -35,6 +36,8 @@ def list_files(
         return
     before, hidden = "", set[str]()
     for entry in entries_of(root, in_folders=in_folders):
+        if not entry.size and ending(entry.path) not in endings:  # of a folder; see `object_list`
+            continue
         if entry.path < before:
             remedy = "Directory buckets are one kind of these; copy the photos to another bucket"
             raise SourceError("this store does not list objects in order", where=str(root), remedy=remedy)

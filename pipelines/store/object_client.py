@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from faceloom.schemas.errors import StorageError
+from faceloom.schemas.errors import StorageError, printable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -39,11 +39,13 @@ _REMEDIES = {
     errno.ENODEV: "Create the bucket first, or check its name",
     errno.ETIMEDOUT: f"Check the network and the status of the store. {_AGAIN}",
     errno.EIO: f"Check the network and the status of the store. {_AGAIN}",
+    errno.EILSEQ: "Rename this object, or delete it. Names must not have empty parts, or parts that are . or ..",
     errno.ENOSPC: f"Free some space there, or name another folder by the variable TMPDIR. {_AGAIN}",
 }
 _STATUS = re.compile(r"status code: (\d{3})( [A-Za-z -]+)?")
 _TRIES = re.compile(r"after (\d+) retries")
 _CAUSE = re.compile(r"(?:HTTP error|Generic \w+ error): ([^\n]{1,200})")
+_BAD_NAME = re.compile(r'invalid path: .*?Path "([^"\n]{1,200})')
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 
@@ -158,10 +160,12 @@ def as_os_error(error: Exception) -> OSError:
     answer = f"the store answers {status[1]}{status[2] or ''}{f', {said[1]}' if said else ''}" if status else ""
     if any(sign in text for sign in _NO_BUCKET):
         return OSError(errno.ENODEV, "there is no such bucket")
+    if name := _BAD_NAME.search(text):
+        return OSError(errno.EILSEQ, f"the name of an object cannot be used: {printable(name[1])}")
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    name = type(error).__name__
-    if name in ("PermissionDeniedError", "UnauthenticatedError") or (status and status[1] in ("401", "403")):
+    kind = type(error).__name__
+    if kind in ("PermissionDeniedError", "UnauthenticatedError") or (status and status[1] in ("401", "403")):
         return PermissionError(errno.EACCES, f"permission denied{f': {answer}' if answer else ''}")
     if answer:
         return OSError(errno.EIO, f"{answer}{repeated}")

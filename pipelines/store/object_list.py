@@ -1,12 +1,15 @@
-"""List a folder of a bucket in order and page by page; a long list in several ranges at once."""
+"""List a folder of a bucket in order and page by page; a long list in several ranges at once.
+
+Consoles and some tools write empty objects for folders, such as `a/`, which the library lists as `a`, behind `a-b/c`.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from faceloom.pipelines.store.object_client import TRIES, breaks_off
@@ -35,19 +38,20 @@ class ObjectEntry(NamedTuple):
 
 
 def list_objects(store: ObjectStore, folders: Callable[[], Sequence[str]] | None = None) -> Iterator[ObjectEntry]:
-    """Yield all objects in the order of the store. Errors are those of the library.
+    """Yield all objects in the order of the store; the empty object of a folder may come twice.
 
-    If an answer breaks off, the list goes on behind the last object of the page before it.
+    Errors are those of the library. If an answer breaks off, the list goes on behind the last object of the page before
+    it.
 
     Args:
         store: a folder of a bucket.
         folders: called if the list is long, for the names of the folders directly below. The list is then divided at
             them, and ranges are listed at the same time. The store must be able to begin a list behind any name.
     """
-    last = None
+    last = ""
     for number, page in enumerate(_pages(store, None), 1):
         yield from page
-        last = page[-1].path
+        last = _end(page, last)
         if folders is not None and number == _ALONE:
             break
     else:
@@ -79,14 +83,14 @@ def _whole(store: ObjectStore, stop: str | None, first: Future[list[list[ObjectE
     for page in pages:
         yield from page
     if len(pages) == _HELD:
-        for page in _range(store, pages[-1][-1].path, stop):
+        for page in _range(store, _end(chain(*pages), ""), stop):
             yield from page
 
 
 def _range(store: ObjectStore, start: str | None, stop: str | None) -> Iterator[list[ObjectEntry]]:
     """Pages of the objects behind `start`, up to `stop`."""
     for page in _pages(store, start):
-        if stop is not None and page[-1].path > stop:
+        if stop is not None and _end(page, "") > stop:
             if rest := [one for one in page if one.path <= stop]:
                 yield rest
             return
@@ -100,11 +104,18 @@ def _pages(store: ObjectStore, last: str | None) -> Iterator[list[ObjectEntry]]:
     failures = 0
     while True:
         try:
-            for page in obstore.list(store, offset=last, chunk_size=_PAGE):
-                yield [ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"')) for one in page]
-                last, failures = page[-1]["path"], 0
+            for listed in obstore.list(store, offset=last, chunk_size=_PAGE):
+                page = [ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"')) for one in listed]
+                yield page
+                before, last = last, _end(page, last or "")
+                failures = failures if last == before else 0
             return
         except Exception as error:
             failures += 1
             if failures == TRIES or not breaks_off(error):
                 raise
+
+
+def _end(page: Iterable[ObjectEntry], before: str) -> str:
+    """Where the list goes on behind a page: behind its last path, and not behind that of a folder listed late."""
+    return max(before, *(one.path for one in page))

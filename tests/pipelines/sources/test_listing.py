@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
+import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -172,6 +176,33 @@ def test_it_pickles(photos: Storage) -> None:
     source.expect(FILES)
     again = pickle.loads(pickle.dumps(source))
     assert again.read("Ada.jpg") == b"five" and kind_of(again) == kind_of(source)
+
+
+def put_raw(url: str, key: str, data: bytes) -> None:
+    """Write an object whose name our own writer refuses."""
+    address = f"{os.environ['AWS_ENDPOINT_URL']}/{url.removeprefix('s3://')}/{quote(key)}"
+    with urllib.request.urlopen(urllib.request.Request(address, data, method="PUT")):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["people", "flat"])
+def test_empty_objects_that_stand_for_folders_are_left_out(kind: str) -> None:
+    """Consoles of stores write them. The library lists `Ada/` as `Ada`, but behind `Ada-May/1.jpg`."""
+    with s3_server() as url:
+        for key in ("sets/", "sets/Ada-May/", "sets/Ada/", "sets/Zoë/"):
+            put_raw(url, key, b"")
+        lay(Storage(f"{url}/sets"), {"Ada-May/1.jpg": b"1", "Ada/2.jpg": b"2", "Ada/empty.jpg": b""})
+        found = [(row.uri, row.code if isinstance(row, Reject) else "") for row in
+                 source_at(Storage(f"{url}/sets"), kind).scan()]  # fmt: skip
+    assert found == [("Ada-May/1.jpg", ""), ("Ada/2.jpg", ""), ("Ada/empty.jpg", "empty")]
+
+
+@pytest.mark.parametrize("key", ["sets/Ada//1.jpg", "sets/./1.jpg", "sets/../1.jpg"])
+def test_an_object_whose_name_cannot_be_used_is_named(key: str) -> None:
+    with s3_server() as url:
+        put_raw(url, key, b"1")
+        with pytest.raises(SourceError, match=rf"name of an object cannot be used: {re.escape(key)}.*Rename this"):
+            list(source_at(Storage(f"{url}/sets"), "people").scan())
 
 
 def test_urls_of_other_kinds_are_refused() -> None:

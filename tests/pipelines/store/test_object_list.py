@@ -86,6 +86,29 @@ def test_a_list_that_breaks_off_goes_on_where_it_stopped(storage: ObjectStorage,
     assert lists.offsets == [None] * TRIES, "without any progress it gives up"
 
 
+@pytest.mark.parametrize(("page", "pages"), [(1, None), (2, None), (2, 2), (3, None), (3, 2), (5, 1)])
+def test_objects_for_folders_that_are_listed_late_double_no_other(
+    monkeypatch: pytest.MonkeyPatch, page: int, pages: int | None
+) -> None:
+    """The library lists `a/` as `a`, behind `a-b/1`: behind `a` the list must not begin again."""
+    folders = [f"p{number}{end}" for number in range(4) for end in ("", "-b", "-c")]
+    keys = sorted([f"{folder}/" for folder in folders] + [f"{folder}/{n}.jpg" for folder in folders for n in range(2)])
+
+    def listed(store: Any, *, offset: str | None, chunk_size: int) -> Iterator[Any]:
+        left = [key for key in keys if offset is None or key > offset]
+        for number, at in enumerate(range(0, len(left), page)):
+            if number == pages:
+                raise obstore.exceptions.GenericError("error decoding response body")
+            some = left[at : at + page]
+            yield [{"path": key.rstrip("/"), "size": not key.endswith("/"), "e_tag": "x"} for key in some]
+
+    monkeypatch.setattr(obstore, "list", listed)
+    monkeypatch.setattr(object_list, "_ALONE", 2)
+    monkeypatch.setattr(object_list, "_HELD", 2)
+    for whole in (list_objects(None, lambda: folders), list_objects(None)):  # type: ignore[arg-type]
+        assert [one.path for one in whole if one.size] == [key for key in keys if not key.endswith("/")]
+
+
 def test_a_fault_of_one_range_ends_the_list(storage: ObjectStorage, lists: Lists) -> None:
     found = list_objects(open_store(storage.root), lambda: ["person 02", "person 08"])
     assert [next(found).path for _ in range(8)] == PATHS[:8]
