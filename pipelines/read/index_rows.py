@@ -37,7 +37,7 @@ def open_index(
 
     Raises:
         StorageError: there is no finished build, or an index is missing or damaged.
-        FaceloomError: the prefix is no text of the digits 0 and 1, or there is no such column.
+        FaceloomError: the prefix is no text of the digits 0 and 1, or there is no such column or split.
     """
     import pyarrow as pa
 
@@ -50,7 +50,11 @@ def open_index(
         remedy = "Give bits, such as 0110, or person_prefix(NAME)"
         raise FaceloomError("a prefix has only the digits 0 and 1", value=prefix, remedy=remedy)
     storage = Storage(str(out))
-    wanted = [shard.name for shard in read_record(storage).shards if split in (None, shard.split)]
+    record = read_record(storage)
+    wanted = [shard.name for shard in record.shards if split in (None, shard.split)]
+    if split is not None and not wanted:
+        remedy = f"The build has: {', '.join(record.by_split) or 'no samples at all'}"
+        raise FaceloomError("the build has no such split", where=storage.root, value=split, remedy=remedy)
     tables = [read_index_table(storage, shard_index(name), names) for name in wanted if _may_hold(name, prefix)]
     return pa.concat_tables([pa.schema([schema.field(name) for name in names]).empty_table(), *tables])
 

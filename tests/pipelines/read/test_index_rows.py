@@ -82,3 +82,8 @@ def test_impossible_values_are_refused(build: Path, tmp_path: Path) -> None:
         open_index(build, columns=["key", "colour"])
     with pytest.raises(StorageError):
         open_index(tmp_path)
+
+
+def test_a_split_that_does_not_exist_is_named(build: Path) -> None:
+    with pytest.raises(FaceloomError, match=r"the build has no such split .got tain.*The build has: .*train"):
+        open_index(build, "tain")
