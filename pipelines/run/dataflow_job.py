@@ -112,8 +112,8 @@ class RunningJob:
                     if not token:
                         break
             if texts or time.monotonic() > end:
-                told = [text for text in texts if "work item was attempted" not in text]
-                return (told or texts or [""])[-1].strip()
+                causes = [text for text in texts if "work item was attempted" not in text]
+                return (causes or texts or [""])[-1].strip()
             time.sleep(1)
 
     def _cancel(self) -> str:
