@@ -50,7 +50,6 @@ RECIPE = {
     "split": {"shares": {"train": 0.8, "val": 0.1, "test": 0.1}},
 }
 BLOCK = 100_000
-QUALITY = json.dumps(dict.fromkeys(("brightness", "contrast", "pitch", "roll", "sharpness", "yaw"), 12.345678))
 
 
 def people(count: int) -> np.ndarray:
@@ -119,10 +118,13 @@ def make_table(storage: Storage, count: int, per_file: int, analyser: str) -> No
             "box": [None if bare else box for bare, box in zip(faceless, boxes.tolist(), strict=True)],
             "landmarks": [None if bare else one.tobytes() for bare, one in zip(faceless, points, strict=True)],
             "score": pa.array(np.ones(rows), mask=faceless),
-            "detector": pa.array(["hog"] * rows, mask=faceless),
-            "turn": pa.array(np.zeros(rows, np.int32), mask=faceless),
+            "quality": [
+                None if bare else one
+                for bare, one in zip(faceless.tolist(), rng.uniform(0, 200, (rows, 5)).tolist(), strict=True)
+            ],
+            "detector": [None if bare else "hog" for bare in faceless.tolist()],
+            "turn": pa.array(np.zeros(rows, np.int64), mask=faceless),
             "landmarks_unsure": pa.array(np.zeros(rows, bool), mask=faceless),
-            "quality": [None if bare else QUALITY for bare in faceless.tolist()],
         }  # fmt: skip
         name = hashlib.sha256(b"%d" % start).hexdigest()[:24]
         write_table(storage, face_table_file(analyser, name), FaceRow, columns, durable=False)

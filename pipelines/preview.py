@@ -26,6 +26,7 @@ from faceloom.pipelines.store.paths import (
 from faceloom.pipelines.store.shard_files import is_finished, is_rendered
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
+from faceloom.schemas.faces import Spread
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
 
@@ -95,6 +96,7 @@ class Preview:
         samples_ready: samples in them.
         by_split, by_mask, by_source: samples planned.
         rejects: number by stage and code; rendering may add more.
+        figures: how quality figures, size and score are spread over the faces, without morphs.
         warnings: about sources and splits.
     """
 
@@ -114,6 +116,7 @@ class Preview:
     by_mask: dict[str, int]
     by_source: dict[str, int]
     rejects: dict[str, dict[str, int]]
+    figures: dict[str, Spread]
     warnings: tuple[str, ...] = ()
 
 
@@ -175,6 +178,7 @@ def preview(context: Context, survey: Survey, plan: Plan) -> Preview:
         by_mask={label: count for label, count in sorted(by_mask.items()) if count},
         by_source=dict(sorted(by_source.items())),
         rejects=count_rejects((*survey.rejects, *plan.rejects)),
+        figures=dict(plan.figures),
         warnings=survey.warnings,
     )
 

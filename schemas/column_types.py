@@ -54,6 +54,16 @@ FivePoints = Annotated[bytes, AfterValidator(_of_five_points)]
 """Five (x, y) points as float32, or nothing."""
 
 
+def _of_five_figures(figures: tuple[float, ...]) -> tuple[float, ...]:
+    if len(figures) not in (0, 5):
+        raise ValueError("a face has five figures, or none")
+    return figures
+
+
+Figures = Annotated[tuple[Finite, ...], AfterValidator(_of_five_figures)]
+"""Quality figures of a face in the order of `schemas.faces.FIGURES`, or nothing."""
+
+
 MOST_ITEMS = 500_000
 """Values of a document that becomes a model. pydantic lists all faults at once, some 20 µs and 1 kB for each."""
 

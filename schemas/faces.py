@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from faceloom.schemas.column_types import Count, Finite, Hex, Landmarks, Offset, Turn
+from faceloom.schemas.column_types import Count, Figures, Finite, Hex, Landmarks, Offset, Turn
 
 Detector = Literal["", "hog", "yunet", "onnx", "aligned", "given"]
 """What gave a face its box: nothing (a whole photo), a detector, the ArcFace template, or landmarks of the user's."""
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
 """All of them, in a fixed order."""
+FIGURES = ("yaw", "pitch", "sharpness", "brightness", "contrast")
+"""Quality figures of a face in the order of the face table; see `transforms.quality.FaceQuality`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,7 @@ class FaceRow:
         box: left, top, right, bottom in pixels of the upright photo.
         landmarks: 68 (x, y) points as float32 bytes (544 of them), pixels of the upright photo, iBUG order.
         score: of the detector; 0 if no detector ran.
-        quality: figures of `faceloom.transforms.quality` by name; empty if they were not read, or if unsure landmarks
-            allow none.
+        quality: in the order of `FIGURES`, in the precision of float32; empty without trusted landmarks.
         detector: what gave the box.
         turn: degrees clockwise by which the head is turned in the photo, if it was found in a photo turned back.
         landmarks_unsure: whether the landmarks are probably wrong.
@@ -31,7 +32,7 @@ class FaceRow:
     box: tuple[Finite, Finite, Finite, Finite]
     landmarks: Landmarks
     score: float
-    quality: tuple[tuple[str, float], ...]
+    quality: Figures
     detector: Detector = ""
     turn: Turn = 0
     landmarks_unsure: bool = False
@@ -40,6 +41,23 @@ class FaceRow:
     def width(self) -> float:
         """Width of the face box in pixels."""
         return self.box[2] - self.box[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How a figure is spread over faces.
+
+    Attributes:
+        faces: that have the figure.
+        min, p5, median, p95, max: smallest value, percentiles 5, 50 and 95, largest value.
+    """
+
+    faces: Count
+    min: Finite
+    p5: Finite
+    median: Finite
+    p95: Finite
+    max: Finite
 
 
 UNREADABLE = "unreadable: "

@@ -12,7 +12,7 @@ from operator import eq
 from typing import Any, overload
 
 from faceloom.schemas.column_types import Count, Finite, FivePoints, Landmarks, Turn
-from faceloom.schemas.faces import Detector
+from faceloom.schemas.faces import Detector, Spread
 from faceloom.schemas.keys import face_key, morph_key, variant_key
 from faceloom.schemas.photos import Reject, Scalar
 
@@ -281,6 +281,7 @@ class Plan:
         recall: by split, the measured share of true neighbours that an index found; empty for an exact search.
         neighbours: paths of the neighbour tables in the output; empty without morphs.
         sample_bytes: estimated size of one sample in a shard.
+        figures: how quality figures, size and score are spread over the faces, by figure.
     """
 
     digest: str
@@ -289,6 +290,7 @@ class Plan:
     sample_bytes: int
     recall: tuple[tuple[str, float], ...] = ()
     neighbours: tuple[str, ...] = ()
+    figures: tuple[tuple[str, Spread], ...] = ()
 
     @property
     def faces(self) -> Iterator[PlannedFace]:

@@ -75,6 +75,28 @@ class Faces(Model):
         description="minimum score of a detected face: HOG gives 0 to about 4, 1 for a clear frontal face; other "
         "detectors give 0 to 1",
     )
+    max_yaw: float | None = Field(
+        default=None, ge=0, le=90, description="maximum rotation of the head to either side, in degrees"
+    )
+    max_pitch: float | None = Field(
+        default=None, ge=0, le=90, description="maximum rotation of the head up or down, in degrees"
+    )
+    min_sharpness: float | None = Field(
+        default=None,
+        ge=0,
+        le=10**6,
+        description="minimum variance of the Laplacian on a crop of 112 x 112 pixels; below about 50 a face looks "
+        "blurred",
+    )
+    min_brightness: float | None = Field(
+        default=None, ge=0, le=255, description="minimum mean grey level of the face, 0 to 255"
+    )
+    max_brightness: float | None = Field(
+        default=None, ge=0, le=255, description="maximum mean grey level of the face, 0 to 255"
+    )
+    min_contrast: float | None = Field(
+        default=None, ge=0, le=128, description="minimum standard deviation of the face's grey level"
+    )
     landmarks: Literal["dlib68", "mesh"] = Field(
         default="dlib68",
         description="`dlib68`: dlib's predictor, closest on faces that are not turned far; `mesh`: MediaPipe's face "
@@ -88,6 +110,13 @@ class Faces(Model):
     max_pixels: int = Field(
         default=100_000_000, gt=0, le=10**10, description="photos with more pixels are rejected before they are decoded"
     )
+
+    @model_validator(mode="after")
+    def _brightness_has_room(self) -> Faces:
+        least, most = self.min_brightness, self.max_brightness
+        if least is not None and most is not None and least > most:
+            raise ValueError(f"min_brightness {least:g} is above max_brightness {most:g}, so no face would be used")
+        return self
 
 
 class Align(Model):

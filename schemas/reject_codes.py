@@ -104,6 +104,15 @@ REJECT_CODES: dict[str, RejectCode] = {
     "duplicate_photo": RejectCode("the same bytes as another photo, which the build uses", _PLAN),
     "face_too_small": RejectCode("narrower than `faces.min_size`", _PLAN),
     "low_score": RejectCode("the detector's score is below `faces.min_score`", _PLAN),
+    "face_turned": RejectCode("turned further than `faces.max_yaw` or `faces.max_pitch`", _PLAN),
+    "face_blurred": RejectCode("less sharp than `faces.min_sharpness`", _PLAN),
+    "face_too_dark": RejectCode("darker than `faces.min_brightness`", _PLAN),
+    "face_too_bright": RejectCode("brighter than `faces.max_brightness`", _PLAN),
+    "face_flat": RejectCode("less contrast than `faces.min_contrast`", _PLAN),
+    "face_unmeasured": RejectCode(
+        "the recipe limits a figure of the face, such as `faces.max_yaw`, that is unknown without trusted landmarks",
+        _PLAN,
+    ),
     "landmarks_unsure": RejectCode(
         "the landmarks are probably wrong, and every mask of the recipe needs them; a learned mask does not", _PLAN
     ),

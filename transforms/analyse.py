@@ -56,7 +56,7 @@ class Face:
     Attributes:
         box: the face rectangle.
         landmarks: float32 (68, 2), iBUG order; (0, 2) if the user places several faces and this cannot be one.
-        quality: measured figures; None if unsure landmarks allow none, zeros without landmarks.
+        quality: measured figures; None without trusted landmarks.
         unsure: whether the landmarks are probably wrong.
     """
 
@@ -225,7 +225,7 @@ def _faces(grey: Grey, given: Sequence[Given], reduction: int, predictor: Any, t
             if len(given) == 1 or not one.by_user:
                 raise
             faults.append(error)
-            faces.append(Face(one.box, np.zeros((0, 2), np.float32), FaceQuality(*[0.0] * 7)))
+            faces.append(Face(one.box, np.zeros((0, 2), np.float32), None))
     if len(faults) == len(faces):
         raise faults[0]
     return tuple(faces)
@@ -243,10 +243,5 @@ def _face(grey: Grey, face: Given, reduction: int, predictor: Any, timed: Timed)
     else:
         found, landmarks = FaceLandmarks(to_reduced_frame(face.landmarks, reduction), unsure=False), face.landmarks
     with timed("measure"):
-        try:
-            quality = measure_face(grey, found.points, reduction=reduction)
-        except PhotoError:
-            if not found.unsure:
-                raise
-            quality = None
+        quality = None if found.unsure else measure_face(grey, found.points)
     return Face(face.box, landmarks, quality, found.unsure)

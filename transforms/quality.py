@@ -1,8 +1,7 @@
-"""Quality figures of one face, by which recipes select: sharpness, light, size and head pose."""
+"""Quality figures of one face, by which recipes select: head pose, sharpness and light."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from faceloom.transforms.align import ARCFACE_POINTS, five_points, warp_image
@@ -19,31 +18,26 @@ class FaceQuality:
     """Measured on the face, aligned to a 112x112 ArcFace crop.
 
     Attributes:
+        yaw: rotation of the head in degrees, positive when the face looks towards the right edge of the picture.
+        pitch: nod in degrees, positive when the face looks up.
         sharpness: variance of the Laplacian in grey levels squared; below about 50 a face looks blurred.
         brightness: mean grey level, 0..255.
         contrast: standard deviation of the grey level.
-        eye_distance: between the eye centres, in pixels of the photo.
-        yaw: rotation of the head in degrees, positive when the face looks towards the right edge of the picture.
-        pitch: nod in degrees, positive when the face looks up.
-        roll: tilt in degrees, positive when it is clockwise on screen.
     """
 
+    yaw: float
+    pitch: float
     sharpness: float
     brightness: float
     contrast: float
-    eye_distance: float
-    yaw: float
-    pitch: float
-    roll: float
 
 
-def measure_face(grey: Grey, landmarks: Points, *, reduction: int = 1) -> FaceQuality:
+def measure_face(grey: Grey, landmarks: Points) -> FaceQuality:
     """Measure one face.
 
     Args:
         grey: uint8 (H, W), the photo or a reduced one.
         landmarks: (68, 2) in pixels of `grey`.
-        reduction: factor by which `grey` is smaller than the photo.
 
     Raises:
         PhotoError: `degenerate_points` or `crop_outside`, when the landmarks cannot be those of a face in this photo.
@@ -54,5 +48,5 @@ def measure_face(grey: Grey, landmarks: Points, *, reduction: int = 1) -> FaceQu
     crop = warp_image(grey, umeyama(five, ARCFACE_POINTS * (CROP_SIDE / 112)), (CROP_SIDE, CROP_SIDE))
     mean, deviation = (float(values[0, 0]) for values in cv2.meanStdDev(crop))
     edges = float(cv2.meanStdDev(cv2.Laplacian(crop, cv2.CV_16S, ksize=1))[1][0, 0])
-    yaw, pitch, roll = head_pose(landmarks)
-    return FaceQuality(edges**2, mean, deviation, reduction * math.dist(*five[:2].tolist()), yaw, pitch, roll)
+    yaw, pitch, _ = head_pose(landmarks)
+    return FaceQuality(yaw, pitch, edges**2, mean, deviation)

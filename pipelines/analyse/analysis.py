@@ -1,7 +1,8 @@
-"""What analysis found in listed photos, as columns. Landmarks lie on disk."""
+"""What analysis found in listed photos, as columns. Landmarks and quality figures lie on disk."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from faceloom.pipelines.analyse.photo_table import PhotoTable, stamp_of
 from faceloom.pipelines.store.face_columns import LANDMARK_BYTES, FaceColumns, columns_of
 from faceloom.pipelines.store.record_file import RecordFile
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.faces import DETECTORS, AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import DETECTORS, FIGURES, AnalysedPhoto, FaceRow
 
 TOO_LARGE = "too_many_pixels"
 """A reject that a higher `max_pixels` may undo."""
@@ -31,7 +32,7 @@ _MOST_SALTS = 4
 
 
 class Analysis(Mapping[str, AnalysedPhoto]):
-    """The analysis of listed photos by photo id, without quality figures. A row is made when it is asked for.
+    """The analysis of listed photos by photo id. A row is made when it is asked for.
 
     Columns have a value for each of the N listed photos, in their order.
 
@@ -51,6 +52,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         self.sha256 = np.zeros((count, 32), np.uint8)
         self.width, self.height, self.first, self.faces = (np.zeros(count, np.int32) for _ in range(4))
         self.landmarks = RecordFile(storage, LANDMARK_BYTES)
+        self._quality = RecordFile(storage, 4 * len(FIGURES))
         self._orientation, self._given = np.ones(count, np.int32), np.zeros(count, bool)
         self._texts = {name: np.zeros(count, np.int32) for name in _TEXTS}
         self._numbers, self._different_texts = {"": 0}, [""]
@@ -115,6 +117,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         first = np.cumsum(np.where(taken, piece.faces, 0)) - piece.faces
         self.first[listed], self.faces[listed] = len(self.landmarks) + first[rows], piece.faces[rows]
         self.landmarks.append(piece.landmarks[faces])
+        self._quality.append(piece.quality[faces].view(np.uint8))
         for name, blocks in self._blocks.items():
             blocks.append(getattr(piece, name)[faces])
 
@@ -165,6 +168,12 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         """Which faces have landmarks that are probably wrong, (F,)."""
         return self._blocks_joined["landmarks_unsure"]
 
+    def figure(self, name: str) -> npt.NDArray[np.float32]:
+        """One of the `FIGURES` of each face, NaN if it is unknown, (F,). Reads the file that holds all."""
+        column = FIGURES.index(name)
+        chunks = [records.view(np.float32)[:, column].copy() for _, records in self._quality.chunks()]
+        return np.concatenate([np.zeros(0, np.float32), *chunks])
+
     @property
     def heads(self) -> npt.NDArray[np.uint64]:
         """The first 64 bits of each sha256, (N,)."""
@@ -185,6 +194,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         photo, texts = self.photos[number], self._different_texts
         faces = range(self.first[number], self.first[number] + self.faces[number])
         points = self.landmarks.read(faces.start, faces.stop)
+        quality = self._quality.read(faces.start, faces.stop).view(np.float32).tolist()
         code, message, labels = (texts[self._texts[name][number]] for name in _TEXTS)
         sha256 = self.sha256[number]
         return AnalysedPhoto(
@@ -196,9 +206,10 @@ class Analysis(Mapping[str, AnalysedPhoto]):
             height=int(self.height[number]),
             orientation=int(self._orientation[number]),
             faces=tuple(
-                FaceRow((x0, y0, x1, y1), b"" if bare else one.tobytes(), score, (), DETECTORS[by], turn, unsure)
-                for one, (x0, y0, x1, y1), score, bare, by, turn, unsure in zip(
+                FaceRow((x0, y0, x1, y1), b"" if bare else one.tobytes(), score, figures, DETECTORS[by], turn, unsure)
+                for one, figures, (x0, y0, x1, y1), score, bare, by, turn, unsure in zip(
                     points,
+                    (() if math.isnan(one[0]) else tuple(one) for one in quality),
                     *(self._blocks_joined[name][faces.start : faces.stop].tolist() for name in _OF_FACE),
                     strict=True,
                 )

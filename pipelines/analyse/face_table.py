@@ -13,7 +13,7 @@ import numpy.typing as npt
 from faceloom.pipelines.analyse.analysis import TOO_LARGE, Analysis
 from faceloom.pipelines.analyse.photo_table import PhotoTable
 from faceloom.pipelines.store.checked_shards import is_unreadable
-from faceloom.pipelines.store.face_columns import read_columns, read_whole_face_table, write_merged_faces
+from faceloom.pipelines.store.face_columns import read_columns, read_face_table, write_merged_faces
 from faceloom.pipelines.store.parquet_tables import read_face_columns, read_faces
 from faceloom.pipelines.store.paths import face_table, face_table_file
 from faceloom.pipelines.store.storage import Storage
@@ -41,7 +41,7 @@ def face_files(storage: Storage, analyser: str) -> list[str]:
 def load_analysed(
     storage: Storage, files: Iterable[str], photos: Iterable[Photo], on_damage: OnDamage | None = None
 ) -> Analysis:
-    """Rows of the face table for photos that did not change, by photo id and without quality figures.
+    """Rows of the face table for photos that did not change, by photo id.
 
     A row of an attempt that the next run repeats counts too, unless there is a better row.
 
@@ -88,7 +88,7 @@ def merge_files(storage: Storage, analyser: str, on_damage: OnDamage | None = No
         return
     tables: dict[str, pa.Table] = {}
     held = 0
-    for path, table in _read_each(small, partial(read_whole_face_table, storage), on_damage):
+    for path, table in _read_each(small, partial(read_face_table, storage), on_damage):
         tables[path] = table
         held += sizes[path]
         if held >= MERGED_BYTES:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -25,7 +25,7 @@ from faceloom.pipelines.sources.source import expect, labels_of
 from faceloom.pipelines.store.parquet_tables import write_faces
 from faceloom.pipelines.store.paths import face_table_file
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.faces import UNREADABLE, AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import FIGURES, UNREADABLE, AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import Faces
@@ -179,10 +179,9 @@ def _analyse_one(
     return replace(row, faces=faces)
 
 
-def _figures(quality: FaceQuality | None) -> tuple[tuple[str, float], ...]:
-    if quality is None:
-        return ()
-    return tuple((field.name, float(getattr(quality, field.name))) for field in fields(quality))
+def _figures(quality: FaceQuality | None) -> tuple[float, ...]:
+    """Figures as the face table holds them, in the precision of float32."""
+    return () if quality is None else tuple(float(np.float32(getattr(quality, name))) for name in FIGURES)
 
 
 def _with_labels(row: AnalysedPhoto, photo: Photo, context: Context) -> AnalysedPhoto:

@@ -41,7 +41,7 @@ def build_summary(report: BuildResult, out: str) -> list[RenderableType]:
         "this run": f"{did}, in {time_text(seconds)}",
         "output": out,
     }
-    return [facts_table("Built", facts), *_counts(record.by_split, record.by_mask, record.by_source, record.rejects)]
+    return [facts_table("Built", facts), *_counts(record)]
 
 
 def plan_summary(plan: Preview, out: str) -> list[RenderableType]:
@@ -56,7 +56,7 @@ def plan_summary(plan: Preview, out: str) -> list[RenderableType]:
         "parts": f"{plan.parts:,} ({plan.parts_ready:,} need no rendering)",
         "output": out,
     }
-    return [facts_table("Would be built", facts), *_counts(plan.by_split, plan.by_mask, plan.by_source, plan.rejects)]
+    return [facts_table("Would be built", facts), *_counts(plan), *_figures(plan)]
 
 
 def show_summary(shown: Shown, out: str) -> list[RenderableType]:
@@ -82,7 +82,8 @@ def show_summary(shown: Shown, out: str) -> list[RenderableType]:
     }
     blocks = [
         facts_table(out, facts),
-        *_counts(record.by_split, record.by_mask, record.by_source, record.rejects),
+        *_counts(record),
+        *_figures(record),
         facts_table("Disk", sizes),
     ]
     warnings = [_plain(f"Warning: {warning}") for warning in record.warnings]
@@ -204,15 +205,23 @@ def _plain(text: str, style: str = "") -> Text:
     return Text(line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), style)
 
 
-def _counts(
-    by_split: Mapping[str, int],
-    by_mask: Mapping[str, int],
-    by_source: Mapping[str, int],
-    rejects: Mapping[str, Mapping[str, int]],
-) -> list[RenderableType]:
-    named = (("By split", by_split), ("By mask", by_mask), ("By source", by_source))
+def _counts(of: BuildRecord | Preview) -> list[RenderableType]:
+    named = (("By split", of.by_split), ("By mask", of.by_mask), ("By source", of.by_source))
     blocks: list[RenderableType] = [counts_table(title, counts) for title, counts in named if counts]
-    return blocks + ([rejects_table(rejects)] if rejects else [])
+    return blocks + ([rejects_table(of.rejects)] if of.rejects else [])
+
+
+def _figures(of: BuildRecord | Preview) -> list[RenderableType]:
+    """How the figures of the faces are spread that a recipe can limit."""
+    rows = [
+        (
+            name.replace("_", " "),
+            f"{one.faces:,}",
+            *(f"{x:,.4g}" for x in (one.min, one.p5, one.median, one.p95, one.max)),
+        )
+        for name, one in of.figures.items()
+    ]
+    return [table("Figures of the faces", ("", "faces", "min", "5 %", "median", "95 %", "max"), rows)] if rows else []
 
 
 def _faces(counted: BuildRecord | Preview) -> str:

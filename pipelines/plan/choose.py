@@ -11,21 +11,20 @@ import numpy.typing as npt
 
 from faceloom.pipelines.analyse.analysis import Analysis
 from faceloom.pipelines.plan.draw_masks import draw_all_masks
+from faceloom.pipelines.plan.face_limits import figure_spreads, within_limits
 from faceloom.pipelines.plan.named_faces import NamedFaces, named_faces, shared_photos
 from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceTable, Ints, PlannedFaces
 from faceloom.pipelines.plan.splits import assign_splits, empty_splits, lopsided_splits
 from faceloom.pipelines.sources.table_faces import shown_names
-from faceloom.schemas.faces import DETECTORS, UNREADABLE
+from faceloom.schemas.faces import UNREADABLE, Spread
 from faceloom.schemas.keys import PHOTO_BITS, digest, face_key, position
-from faceloom.schemas.masks import serves_unsure_landmarks, serves_without_landmarks
+from faceloom.schemas.masks import serves_without_landmarks
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 
 NO_FACE = "no_face"
 """A reject of analysis that does not count if a mask of the recipe needs no landmarks."""
-_SCORED = ("hog", "yunet", "onnx")
-_UNSURE = "the landmarks are probably wrong, and every mask of the recipe needs them"
 SPLIT_LETTERS = 40
 """Longer split names are cut, so that a file name with prefix bits and digest stays below 255 bytes."""
 
@@ -38,6 +37,7 @@ class ChosenFaces:
         recall: by split, the measured share of true neighbours that an index found; empty for an exact search.
         neighbours: paths of the neighbour tables in the output; empty without morphs.
         warnings: of splits without faces, and of splits that chains of people who share photos make lopsided.
+        figures: how quality figures, size and score are spread over the faces; morphs count as the face they are of.
     """
 
     faces: Sequence[PlannedFace]
@@ -45,6 +45,7 @@ class ChosenFaces:
     recall: Mapping[str, float] = field(default_factory=dict)
     neighbours: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    figures: Mapping[str, Spread] = field(default_factory=dict)
 
 
 def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
@@ -62,13 +63,14 @@ def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
     photos = _without_copies(recipe, analysed, _usable(recipe, analysed, rejects), rejects)
     photo, number, row = _selected(recipe, analysed, photos, named)
     photo, number, row = _possible(analysed, photo, number, row, named, rejects)
-    photo, number, row = _large_enough(recipe, analysed, photo, number, row, rejects)
-    photo, number, row = _certain_enough(recipe, analysed, photo, number, row, rejects)
+    photo, number, row = within_limits(recipe, analysed, photo, number, row, rejects)
     sides, names, groups, lopsided = _sides_and_groups(recipe, analysed, photo[_begins(photo)], named, rejects)
     faces = _in_order(recipe, analysed, photo, number, row, sides, names, groups, named)
     full = [split for split, _ in faces.by_split()]
     empty = empty_splits(recipe.split, len(faces), faces.people, full)
-    return ChosenFaces(faces, tuple(rejects), warnings=(*empty, *lopsided))
+    return ChosenFaces(
+        faces, tuple(rejects), warnings=(*empty, *lopsided), figures=figure_spreads(analysed, faces.table.row)
+    )
 
 
 def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
@@ -192,49 +194,6 @@ def _possible(
         rejects.append(Reject("analyse", one.source, one.uri, "degenerate_points", what, key))
     kept = np.ones(len(photo), bool)
     kept[wrong] = False
-    return photo[kept], number[kept], row[kept]
-
-
-def _large_enough(
-    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
-) -> tuple[Ints, Ints, Ints]:
-    """The faces that are not too small for the recipe."""
-    width = analysed.width[photo].astype(np.float64)
-    box = analysed.box[row[row >= 0]]
-    width[row >= 0] = box[:, 2] - box[:, 0]
-    small = np.flatnonzero(width < recipe.faces.min_size)
-    for one, at in zip(analysed.photos.take(photo[small]), small.tolist(), strict=True):
-        what = f"the face is {width[at]:.0f} pixels wide; the recipe asks for {recipe.faces.min_size} (faces.min_size)"
-        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
-        rejects.append(Reject("plan", one.source, one.uri, "face_too_small", what, key))
-    kept = np.ones(len(photo), bool)
-    kept[small] = False
-    return photo[kept], number[kept], row[kept]
-
-
-def _certain_enough(
-    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
-) -> tuple[Ints, Ints, Ints]:
-    """The faces that the detector is certain enough of, with trusted landmarks if all masks need some."""
-    needed = bool(recipe.masks) and not any(map(serves_unsure_landmarks, recipe.masks))
-    found = row >= 0
-    detected = np.isin(analysed.detector, [DETECTORS.index(name) for name in _SCORED])
-    low, unsure = np.zeros(len(row), bool), np.zeros(len(row), bool)
-    low[found] = (detected & (analysed.score < recipe.faces.min_score))[row[found]]
-    unsure[found] = analysed.landmarks_unsure[row[found]] & needed
-    unsure &= ~low
-    odd = np.flatnonzero(low | unsure)
-    for one, at in zip(analysed.photos.take(photo[odd]), odd.tolist(), strict=True):
-        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
-        code, what = "landmarks_unsure", _UNSURE
-        if low[at]:
-            by, score = DETECTORS[analysed.detector[row[at]]], analysed.score[row[at]]
-            code, least = "low_score", recipe.faces.min_score
-            what = (
-                f"detector {by} gives the face a score of {score:.3g}; the recipe asks for {least:g} (faces.min_score)"
-            )
-        rejects.append(Reject("plan", one.source, one.uri, code, what, key))
-    kept = ~(low | unsure)
     return photo[kept], number[kept], row[kept]
 
 

@@ -58,7 +58,7 @@ def with_morphs(
         kept += near.kept
         seconds.update(near.seconds)
     every, rejected = (*chosen.faces, *morphs), (*chosen.rejects, *rejects)
-    return ChosenFaces(every, rejected, recall, kept, chosen.warnings), seconds
+    return ChosenFaces(every, rejected, recall, kept, chosen.warnings, chosen.figures), seconds
 
 
 def plan_morphs(

@@ -47,7 +47,10 @@ def make_plan(
     shards = [shard for split, faces in by_split for shard in layout.shards(split, faces)]
     rejects = sorted(chosen.rejects, key=lambda reject: (reject.source, reject.uri, reject.key))
     name = digest([shard.name for shard in shards])
-    return Plan(name, tuple(shards), tuple(rejects), sample_bytes, tuple(chosen.recall.items()), chosen.neighbours)
+    return Plan(
+        name, tuple(shards), tuple(rejects), sample_bytes, tuple(chosen.recall.items()), chosen.neighbours,
+        tuple(chosen.figures.items()),
+    )  # fmt: skip
 
 
 def estimate_sample_bytes(recipe: Recipe) -> int:

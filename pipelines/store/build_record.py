@@ -24,6 +24,7 @@ from faceloom.pipelines.store.paths import BUILD_RECORD, ERASED, FACES, INDEX, N
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.column_types import FileName, Finite, Hex, Offset, parse_model
 from faceloom.schemas.errors import RecipeError, StorageError
+from faceloom.schemas.faces import Spread
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -73,6 +74,7 @@ class BuildRecord(BaseModel):
         neighbours: paths of the files with each face's neighbours.
         planned, written: number of samples.
         rejects: number by stage and code.
+        figures: how quality figures, size and score are spread over the planned faces, without morphs.
         misses: photos in which the detector found no face, by attribute and value.
         by_split, by_mask, by_source: number of samples written.
         warnings: messages about sources and splits.
@@ -95,6 +97,7 @@ class BuildRecord(BaseModel):
     planned: NonNegativeInt
     written: NonNegativeInt
     rejects: dict[str, dict[str, NonNegativeInt]]
+    figures: dict[str, Spread] = {}
     misses: tuple[GroupMisses, ...] = ()
     by_split: dict[str, NonNegativeInt]
     by_mask: dict[str, NonNegativeInt]
@@ -256,6 +259,7 @@ def make_record(
         planned=plan.samples,
         written=written,
         rejects=by_code,
+        figures=dict(plan.figures),
         misses=misses,
         by_split=dict(sorted(by_split.items())),
         by_mask=dict(sorted(by_mask.items())),

@@ -13,13 +13,15 @@ from faceloom.pipelines.store.parquet_tables import face_columns, read_faces, ta
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.table_reader import damaged, read_table
 from faceloom.schemas.column_types import MOST_OFFSET
-from faceloom.schemas.faces import DETECTORS, AnalysedPhoto, FaceRow
+from faceloom.schemas.faces import DETECTORS, FIGURES, AnalysedPhoto, FaceRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LANDMARK_BYTES = 544
 """Of 68 points."""
+_OWN = ("box", "landmarks", "score", "detector", "turn", "landmarks_unsure", "quality")
+"""Columns of faces."""
 _MOST = {"size": MOST_OFFSET, "width": 2**31 - 1, "height": 2**31 - 1, "orientation": 2**31 - 1}
 
 
@@ -36,6 +38,7 @@ class FaceColumns:
         box: float64 (F, 4). score: float64 (F,).
         detector: number in `DETECTORS`, int8 (F,). turn: int16 (F,). landmarks_unsure: bool (F,).
         landmarks: uint8 (F, 544), zeros where `bare`, bool (F,), which marks faces without landmarks.
+        quality: float32 (F, 5) in the order of `FIGURES`, NaN for faces without figures.
     """
 
     photo_id: Any
@@ -57,17 +60,18 @@ class FaceColumns:
     detector: npt.NDArray[np.int8]
     turn: npt.NDArray[np.int16]
     landmarks_unsure: npt.NDArray[np.bool_]
+    quality: npt.NDArray[np.float32]
 
 
 def read_columns(storage: Storage, path: str) -> FaceColumns:
-    """Read a piece of the face table without its quality figures.
+    """Read a piece of the face table.
 
     Raises:
         StorageError: it cannot be read or is damaged.
     """
     found = _columns(read_face_table(storage, path))
     if found is None:  # a rare form, or a fault that this names
-        found = columns_of(read_faces(storage, path, quality=False))
+        found = columns_of(read_faces(storage, path))
     if found is None:
         raise damaged(path, "column sha256: a photo with faces has no sha256")
     return found
@@ -79,13 +83,7 @@ def columns_of(photos: Sequence[AnalysedPhoto]) -> FaceColumns | None:
 
 
 def read_face_table(storage: Storage, path: str) -> pa.Table:
-    """Read a piece of the face table without its quality figures, half of the file. Values are not checked."""
-    schema = table_schema(FaceRow)
-    return read_table(storage, path, schema, [name for name in schema.names if name != "quality"])
-
-
-def read_whole_face_table(storage: Storage, path: str) -> pa.Table:
-    """Read a piece of the face table with all columns. Values are not checked."""
+    """Read a piece of the face table. Values are not checked."""
     schema = table_schema(FaceRow)
     return read_table(storage, path, schema, schema.names)
 
@@ -110,7 +108,7 @@ def _columns(table: pa.Table) -> FaceColumns | None:
     import pyarrow.compute as pc
 
     column = {name: pa.concat_arrays(table.column(name).chunks or [_empty(table, name)]) for name in table.column_names}
-    own = [column.pop(name) for name in ("box", "landmarks", "score", "detector", "turn", "landmarks_unsure")]
+    own = [column.pop(name) for name in _OWN]
     has_face = _bools(own[0].is_valid())
     halves = [np.array_equal(has_face, _bools(one.is_valid())) for one in own[1:]]
     if not all(halves) or any(one.null_count for one in column.values()):
@@ -174,9 +172,23 @@ def _values(array: pa.Array) -> npt.NDArray[np.uint8]:
     return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
 
 
+def _figures(quality: pa.Array) -> npt.NDArray[np.float32] | None:
+    """Figures (F, 5), NaN for faces without; None if a face has another number of them, or one is not finite."""
+    import pyarrow.compute as pc
+
+    lengths = pc.list_value_length(quality).to_numpy(zero_copy_only=False)
+    values, has = quality.flatten().to_numpy(zero_copy_only=False), lengths > 0
+    if np.any(has & (lengths != len(FIGURES))) or not np.isfinite(values).all():  # a null becomes NaN
+        return None
+    figures = np.full((len(lengths), len(FIGURES)), np.nan, np.float32)
+    figures[has] = values.reshape(-1, len(FIGURES))
+    return figures
+
+
 def _faces(
-    box: pa.Array, landmarks: pa.Array, score: pa.Array, detector: pa.Array, turn: pa.Array, unsure: pa.Array
-) -> dict[str, Any] | None:
+    box: pa.Array, landmarks: pa.Array, score: pa.Array, detector: pa.Array, turn: pa.Array, unsure: pa.Array,
+    quality: pa.Array,
+) -> dict[str, Any] | None:  # fmt: skip
     """Columns of faces; None if a value is not what it should be, such as a box that is not four finite numbers."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -193,8 +205,8 @@ def _faces(
         whole, points = points, np.zeros((len(box), LANDMARK_BYTES), np.uint8)
         points[~bare] = whole
     named = pc.index_in(detector, pa.array(DETECTORS, detector.type))
-    turns = turn.to_numpy()
-    if named.null_count or np.any(np.abs(turns) > 180):
+    turns, figures = turn.to_numpy(), _figures(quality)
+    if figures is None or named.null_count or np.any(np.abs(turns) > 180):
         return None
     return {
         "box": corners.reshape(-1, 4),
@@ -204,4 +216,5 @@ def _faces(
         "detector": named.to_numpy(zero_copy_only=False).astype(np.int8),
         "turn": turns.astype(np.int16),
         "landmarks_unsure": _bools(unsure),
+        "quality": figures,
     }

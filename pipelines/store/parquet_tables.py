@@ -68,7 +68,7 @@ def table_schema(kind: type) -> pa.Schema:
         special = {"size": number, "width": number, "height": number, "orientation": number, "given": pa.bool_()}
         return pa.schema(
             [(name, special.get(name, text)) for name in names]
-            + [("box", box), ("landmarks", blob), ("score", real), ("quality", text)]
+            + [("box", box), ("landmarks", blob), ("score", real), ("quality", pa.list_(pa.float32()))]
             + [("detector", text), ("turn", number), ("landmarks_unsure", pa.bool_())]
         )
     elif kind is Reject:
@@ -275,12 +275,10 @@ def write_faces(storage: Storage, path: str, photos: Iterable[AnalysedPhoto]) ->
 
 
 def face_columns(photos: Iterable[AnalysedPhoto]) -> pa.Table:
-    """A piece of the face table without its quality figures, in memory."""
+    """A piece of the face table in memory."""
     import pyarrow as pa
 
-    columns = _face_columns(photos)
-    del columns["quality"]
-    return pa.table(columns, schema=pa.schema([table_schema(FaceRow).field(name) for name in columns]))
+    return pa.table(_face_columns(photos), schema=table_schema(FaceRow))
 
 
 def _face_columns(photos: Iterable[AnalysedPhoto]) -> dict[str, list[Any]]:
@@ -293,17 +291,15 @@ def _face_columns(photos: Iterable[AnalysedPhoto]) -> dict[str, list[Any]]:
             columns["box"].append(face and list(face.box))
             columns["landmarks"].append(face and face.landmarks)
             columns["score"].append(face and face.score)
-            columns["quality"].append(face and json.dumps(dict(face.quality), sort_keys=True))
+            columns["quality"].append(face and list(face.quality))
             for name in ("detector", "turn", "landmarks_unsure"):
                 columns[name].append(None if face is None else getattr(face, name))
     return columns
 
 
-def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[AnalysedPhoto]:
-    """Read a piece of the face table. `quality=False` skips that column, half of the file."""
-    names = [name for name in table_schema(FaceRow).names if quality or name != "quality"]
-    columns = _read(storage, path, FaceRow, names)
-    columns.setdefault("quality", [box and "{}" for box in columns["box"]])
+def read_faces(storage: Storage, path: str) -> list[AnalysedPhoto]:
+    """Read a piece of the face table."""
+    columns = _read(storage, path, FaceRow)
     own = {field.name: columns.pop(field.name) for field in fields(FaceRow)}
     columns = {name: _column(AnalysedPhoto, name, values, path) for name, values in columns.items()}
     has_face = [box is not None for box in own["box"]]
@@ -311,8 +307,6 @@ def read_faces(storage: Storage, path: str, *, quality: bool = True) -> list[Ana
         if has_face != [value is not None for value in values]:
             raise damaged(path, f"column {name}: some rows have half a face")
         found = [value for value in values if value is not None]
-        if name == "quality":
-            found = [list(_json(text, path, name, dict).items()) for text in found]
         own[name] = _column(FaceRow, name, found, path)
     faces = map(FaceRow, *own.values())
     photos: dict[tuple[Any, ...], list[FaceRow]] = {}

@@ -78,7 +78,7 @@ class RecordFile:
             stretches = [RecordFile(self._storage, self.length, _BUFFER) for _ in range(0, len(rows), size)]
             for stretch in stretches:
                 stack.callback(stretch.close)
-            for start, records in self._chunks():
+            for start, records in self.chunks():
                 number = places[start : start + len(records)] // size  # -1 for records that are left out
                 for one in np.unique(number[number >= 0]).tolist():
                     stretches[one].append(records[number == one])
@@ -94,7 +94,8 @@ class RecordFile:
         """Free the memory or the disk."""
         self._file.close()
 
-    def _chunks(self) -> Iterator[tuple[int, Records]]:
+    def chunks(self) -> Iterator[tuple[int, Records]]:
+        """All records, many at once, each time with the number of the first one."""
         step = max(1, _CHUNK // self.length)
         for start in range(0, len(self), step):
             yield start, self.read(start, min(start + step, len(self)))

@@ -18,7 +18,7 @@ def face(**changes: object) -> FaceRow:
         "box": (10.0, 20.0, 110.5, 140.0),
         "landmarks": POINTS.tobytes(),
         "score": 1.5,
-        "quality": (("roll", 2.0),),
+        "quality": (2.0, -3.0, 50.0, 128.0, 40.0),
     }
     return FaceRow(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -18,9 +18,13 @@ from faceloom.schemas.photos import Photo
 
 PHOTOS = [Photo("s", f"{n}.jpg", None, None, None, None, (), None, 10, str(n)) for n in range(30)]
 
+FIGURES = (2.5, -3.0, 50.0, 128.0, 40.0)
+
 
 def face(mark: int) -> FaceRow:
-    return FaceRow((0.5, 1.0, 50.0 + mark, 60.0), np.full(136, mark, np.float32).tobytes(), 1.0, ())
+    return FaceRow(
+        (0.5, 1.0, 50.0 + mark, 60.0), np.full(136, mark, np.float32).tobytes(), 1.0, FIGURES if mark % 3 else ()
+    )
 
 
 def row(photo: Photo, faces: int = 1) -> AnalysedPhoto:

@@ -28,8 +28,7 @@ from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo
 
 GIVEN = bytes(range(136)) * 4
-FACE = FaceRow((0.0, 0.0, 50.0, 50.0), bytes(544), 1.0, (("roll", 2.0),))
-BARE = replace(FACE, quality=())
+FACE = FaceRow((0.0, 0.0, 50.0, 50.0), bytes(544), 1.0, (2.0, -3.0, 50.0, 128.0, 40.0))
 
 
 def photo(uri: str = "a.jpg", size: int = 10, stamp: str = "1", landmarks: bytes | None = None) -> Photo:
@@ -41,10 +40,6 @@ def row(one: Photo, **changes: Any) -> AnalysedPhoto:
     given = one.landmarks is not None
     made = AnalysedPhoto(one.photo_id, one.size, stamp_of(one), sha, 9, 9, 1, (FACE,), given=given)
     return replace(made, **changes)
-
-
-def bare(one: AnalysedPhoto) -> AnalysedPhoto:
-    return replace(one, faces=tuple(replace(face, quality=()) for face in one.faces))
 
 
 @pytest.fixture
@@ -68,7 +63,7 @@ def test_rows_of_listed_photos_are_loaded_by_their_id_and_without_quality(storag
     photos = [photo(f"{n}.jpg") for n in range(4)]
     files = lay(storage, [row(photos[0]), row(photos[1])], [row(photos[2]), row(photo("stranger.jpg"))])
     found = load_analysed(storage, files, photos)
-    assert found == {one.photo_id: bare(row(one)) for one in photos[:3]}
+    assert found == {one.photo_id: row(one) for one in photos[:3]}
     assert load_analysed(storage, files[:1], photos).keys() == {"s/0.jpg", "s/1.jpg"}
     assert load_analysed(storage, [], photos) == {}
 
@@ -94,7 +89,7 @@ def test_of_several_rows_the_best_is_taken_whatever_the_order(storage: Storage) 
     passing = row(photo(), stamp="", faces=(), code="vanished", message="m")
     large = row(photo(), faces=(), code=TOO_LARGE, message="m")
     for some in permutations([good, passing, large]):
-        assert load_analysed(storage, lay(storage, *([one] for one in some)), [photo()]) == {"s/a.jpg": bare(good)}
+        assert load_analysed(storage, lay(storage, *([one] for one in some)), [photo()]) == {"s/a.jpg": good}
     for some in permutations([passing, large]):
         files = lay(storage, *([one] for one in some), analyser="two")
         assert load_analysed(storage, files, [photo()]) == {"s/a.jpg": large}

@@ -26,6 +26,7 @@ from faceloom.pipelines.preview import Disk, Preview, Shown
 from faceloom.pipelines.store.build_record import RECORD_FORMAT, BuildRecord, ShardRecord
 from faceloom.pipelines.store.clean import Leftovers
 from faceloom.pipelines.store.last_run import LastRun
+from faceloom.schemas.faces import Spread
 from faceloom.schemas.photos import Reject
 
 RECORD = BuildRecord(
@@ -36,6 +37,8 @@ RECORD = BuildRecord(
     shards=(ShardRecord(name="train-all-1", split="train", samples=2000, bytes=3 * 2**20, sha256="", index_bytes=1,
                         index_sha256=""),),
 )  # fmt: skip
+
+FIGURES = {"yaw": Spread(1090, 0.1, 0.5, 7.25, 31.5, 1088.0)}
 
 
 def shown(*blocks: RenderableType, width: int = 100) -> list[str]:
@@ -73,9 +76,11 @@ def test_a_plan() -> None:
         photos=10, analysed=4, faces=9, morphs=0, recall={}, samples=1800, bytes=5 * 2**20, shards=3, shards_ready=1,
         parts=8, parts_ready=5,
         samples_ready=1200, by_split={"train": 1800}, by_mask={"kn95": 1800}, by_source={"set": 1800},
-        rejects={"scan": {"empty": 1}},
+        rejects={"scan": {"empty": 1}}, figures=FIGURES,
     )  # fmt: skip
     lines = shown(*plan_summary(plan, "out"))
+    assert has(lines, "faces", "min", "5 %", "median", "95 %", "max")
+    assert has(lines, "yaw", "1,090", "0.1", "0.5", "7.25", "31.5", "1,088")
     assert has(lines, "samples", "1,800 (1,200 already exist)") and has(lines, "size", "about 5.0 MiB")
     assert has(lines, "shards", "3 (1 already exist") and has(lines, "parts", "8 (5 need no rendering)")
     assert has(lines, "kn95", "100.0%") and has(lines, "scan", "empty", "1")
@@ -87,7 +92,8 @@ def test_what_an_output_holds() -> None:
         photos_analysed=5, samples_rendered=6, samples_reused=0, workers=2,
         wall_seconds={"scan": 1.0, "render": 3.0}, work_seconds={"decode": 1.0, "paint": 4.0},
     )  # fmt: skip
-    lines = shown(*show_summary(Shown(RECORD, disk, last), "out"))
+    lines = shown(*show_summary(Shown(RECORD.model_copy(update={"figures": FIGURES}), disk, last), "out"))
+    assert has(lines, "yaw", "1,090", "0.1", "0.5", "7.25", "31.5", "1,088")
     assert has(lines, "shards in use", "3.0 MiB in 1") and has(lines, "superseded", "1.0 MiB", "faceloom clean out")
     assert has(lines, "total", "4.0 MiB") and has(lines, "render", "3.00", "75%")
     assert lines.index(next(line for line in lines if line.startswith("paint"))) < lines.index(

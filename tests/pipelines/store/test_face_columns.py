@@ -15,9 +15,9 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.faces import DETECTORS, AnalysedPhoto, FaceRow
 
-FACE = FaceRow((0.25, 1.0, 50.0, 60.5), bytes(range(136)) * 4, 1.5, (("roll", 2.0),))
+FACE = FaceRow((0.25, 1.0, 50.0, 60.5), bytes(range(136)) * 4, 1.5, (2.0, -3.0, 50.0, 128.0, 40.0))
 FACE = replace(FACE, detector="hog")
-BARE = replace(FACE, landmarks=b"", detector="yunet", turn=-30, landmarks_unsure=True)
+BARE = replace(FACE, landmarks=b"", detector="yunet", turn=-30, landmarks_unsure=True, quality=())
 ROWS = [
     AnalysedPhoto("s/a.jpg", 10, "1", "ab" * 32, 9, 8, 1, (FACE, BARE, FACE), labels="12"),
     AnalysedPhoto("s/b.jpg", 11, "", "", 0, 0, 1, (), "vanished", "gone"),
@@ -40,6 +40,8 @@ def test_columns_hold_what_the_rows_hold(tmp_path: Path) -> None:
     assert found.box.tolist() == [list(FACE.box)] * 4 and found.score.tolist() == [1.5] * 4
     assert [DETECTORS[number] for number in found.detector] == ["hog", "yunet", "hog", "hog"]
     assert found.turn.tolist() == [0, -30, 0, 0] and found.landmarks_unsure.tolist() == [False, True, False, False]
+    assert found.quality.dtype == np.float32 and np.isnan(found.quality[1]).all()
+    assert found.quality[[0, 2, 3]].tolist() == [list(FACE.quality)] * 3
 
 
 def test_a_table_without_rows_has_columns_without_values(tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_a_table_without_rows_has_columns_without_values(tmp_path: Path) -> None
     write_faces(storage, "faces/a/1.parquet", [])
     found = read_columns(storage, "faces/a/1.parquet")
     assert len(found.faces) == len(found.box) == len(found.photo_id) == 0
-    assert found.landmarks.shape == (0, 544)
+    assert found.landmarks.shape == (0, 544) and found.quality.shape == (0, 5)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,8 @@ def test_a_table_without_rows_has_columns_without_values(tmp_path: Path) -> None
         ({"faces": (replace(FACE, landmarks=b"1"),)}, "landmarks"),
         ({"faces": (replace(FACE, detector="eye"),)}, "detector"),  # type: ignore[arg-type]
         ({"faces": (replace(FACE, turn=181),)}, "turn"),
+        ({"faces": (replace(FACE, quality=(1.0,)),)}, "quality"),
+        ({"faces": (replace(FACE, quality=(1.0, 2.0, 3.0, 4.0, float("nan"))),)}, "quality"),
     ],
 )
 def test_a_value_that_cannot_be_is_an_error(tmp_path: Path, changes: dict[str, Any], what: str) -> None:

@@ -1,0 +1,164 @@
+"""Drop faces beyond the limits of a recipe, and show how the figures are spread that a recipe can limit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.plan.planned_faces import Ints
+from faceloom.schemas.faces import DETECTORS, FIGURES, Spread
+from faceloom.schemas.keys import face_key
+from faceloom.schemas.masks import serves_unsure_landmarks
+from faceloom.schemas.photos import Reject
+from faceloom.schemas.recipe import Recipe
+
+_SCORED = ("hog", "yunet", "onnx")
+_UNSURE = "the landmarks are probably wrong, and every mask of the recipe needs them"
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """A key of the recipe that limits a figure, the code of its rejects, and what they state of the face."""
+
+    key: str
+    figure: str
+    code: str
+    what: str
+
+    @property
+    def bound(self) -> str:
+        """The kind of bound, in words."""
+        return "at most" if self.key.startswith("max") else "at least"
+
+    def holds(self, values: npt.NDArray[np.float64], limit: float) -> npt.NDArray[np.bool_]:
+        """Which values are within the limit. A value that is unknown, NaN, is not."""
+        return values <= limit if self.key.startswith("max") else values >= limit
+
+
+_LIMITS = (
+    _Limit("max_yaw", "yaw", "face_turned", "the head is turned {:.4g} degrees to the side"),
+    _Limit("max_pitch", "pitch", "face_turned", "the head is turned {:.4g} degrees up or down"),
+    _Limit("min_sharpness", "sharpness", "face_blurred", "the face has a sharpness of {:.4g}"),
+    _Limit("min_brightness", "brightness", "face_too_dark", "the face has a brightness of {:.4g}"),
+    _Limit("max_brightness", "brightness", "face_too_bright", "the face has a brightness of {:.4g}"),
+    _Limit("min_contrast", "contrast", "face_flat", "the face has a contrast of {:.4g}"),
+)
+
+
+def within_limits(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces that the recipe's limits leave.
+
+    Args:
+        photo, number, row: of each face its photo, number in the photo, and row, -1 for a whole photo.
+        rejects: receives the others.
+    """
+    for check in (_large_enough, _certain_enough, _good_enough):
+        photo, number, row = check(recipe, analysed, photo, number, row, rejects)
+    return photo, number, row
+
+
+def _large_enough(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces that are not too small for the recipe."""
+    width = analysed.width[photo].astype(np.float64)
+    box = analysed.box[row[row >= 0]]
+    width[row >= 0] = box[:, 2] - box[:, 0]
+    small = np.flatnonzero(width < recipe.faces.min_size)
+    for one, at in zip(analysed.photos.take(photo[small]), small.tolist(), strict=True):
+        what = f"the face is {width[at]:.0f} pixels wide; the recipe asks for {recipe.faces.min_size} (faces.min_size)"
+        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+        rejects.append(Reject("plan", one.source, one.uri, "face_too_small", what, key))
+    kept = np.ones(len(photo), bool)
+    kept[small] = False
+    return photo[kept], number[kept], row[kept]
+
+
+def _certain_enough(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces that the detector is certain enough of, with trusted landmarks if all masks need some."""
+    needed = bool(recipe.masks) and not any(map(serves_unsure_landmarks, recipe.masks))
+    found = row >= 0
+    detected = np.isin(analysed.detector, [DETECTORS.index(name) for name in _SCORED])
+    low, unsure = np.zeros(len(row), bool), np.zeros(len(row), bool)
+    low[found] = (detected & (analysed.score < recipe.faces.min_score))[row[found]]
+    unsure[found] = analysed.landmarks_unsure[row[found]] & needed
+    unsure &= ~low
+    odd = np.flatnonzero(low | unsure)
+    for one, at in zip(analysed.photos.take(photo[odd]), odd.tolist(), strict=True):
+        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+        code, what = "landmarks_unsure", _UNSURE
+        if low[at]:
+            by, score = DETECTORS[analysed.detector[row[at]]], analysed.score[row[at]]
+            code, least = "low_score", recipe.faces.min_score
+            what = (
+                f"detector {by} gives the face a score of {score:.3g}; the recipe asks for {least:g} (faces.min_score)"
+            )
+        rejects.append(Reject("plan", one.source, one.uri, code, what, key))
+    kept = ~(low | unsure)
+    return photo[kept], number[kept], row[kept]
+
+
+def _good_enough(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces whose quality figures are within the recipe's limits. Those without figures are not."""
+    for limit in _LIMITS:
+        bound = getattr(recipe.faces, limit.key)
+        if bound is None:
+            continue
+        values = _values(analysed, row, limit.figure)
+        kept = limit.holds(values, bound)
+        beyond = np.flatnonzero(~kept)
+        for one, at in zip(analysed.photos.take(photo[beyond]), beyond.tolist(), strict=True):
+            code, what = limit.code, limit.what.format(values[at])
+            if math.isnan(values[at]):
+                why = "has no trusted landmarks" if row[at] >= 0 else "was not found"
+                code, what = "face_unmeasured", f"the face {why}, so its {limit.figure} is unknown"
+            what = f"{what}; the recipe asks for {limit.bound} {bound:g} (faces.{limit.key})"
+            key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+            rejects.append(Reject("plan", one.source, one.uri, code, what, key))
+        photo, number, row = photo[kept], number[kept], row[kept]
+    return photo, number, row
+
+
+def _values(analysed: Analysis, row: Ints, figure: str) -> npt.NDArray[np.float64]:
+    """A figure of each face, NaN if it is unknown. Angles have no sign."""
+    values = np.full(len(row), np.nan)
+    found = row >= 0
+    values[found] = analysed.figure(figure)[row[found]]
+    return np.abs(values) if figure in ("yaw", "pitch") else values
+
+
+def figure_spreads(analysed: Analysis, row: Ints) -> dict[str, Spread]:
+    """How the figures that a recipe can limit are spread over faces.
+
+    Args:
+        row: of each face, -1 for a whole photo, which has no figures.
+
+    Returns:
+        By figure: `yaw` and `pitch` without sign, in degrees; `sharpness`, `brightness` and `contrast`; `size`, the
+        width of the box in pixels; `score_hog`, `score_yunet` and `score_onnx` of the faces of that detector. A figure
+        that no face has is left out.
+    """
+    row = row[row >= 0]
+    detector = analysed.detector[row]
+    spreads = {figure: _spread(_values(analysed, row, figure)) for figure in FIGURES}
+    spreads["size"] = _spread(analysed.box[row, 2] - analysed.box[row, 0])
+    for name in _SCORED:
+        spreads[f"score_{name}"] = _spread(analysed.score[row[detector == DETECTORS.index(name)]])
+    return {figure: spread for figure, spread in spreads.items() if spread is not None}
+
+
+def _spread(values: npt.NDArray[np.float64]) -> Spread | None:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    return Spread(len(values), *np.quantile(values, (0, 0.05, 0.5, 0.95, 1)).round(2).tolist())
