@@ -17,6 +17,7 @@ from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.clean import Leftovers
 from faceloom.pipelines.store.last_run import LastRun
 from faceloom.schemas.errors import printable
+from faceloom.schemas.faces import FIGURES
 from faceloom.schemas.photos import Reject
 
 MOST_FILES = 20
@@ -213,13 +214,14 @@ def _counts(of: BuildRecord | Preview) -> list[RenderableType]:
 
 def _figures(of: BuildRecord | Preview) -> list[RenderableType]:
     """How the figures of the faces are spread that a recipe can limit."""
+    order = {name: place for place, name in enumerate((*FIGURES, "size"))}  # scores come last
     rows = [
         (
             name.replace("_", " "),
             f"{one.faces:,}",
             *(f"{x:,.4g}" for x in (one.min, one.p5, one.median, one.p95, one.max)),
         )
-        for name, one in of.figures.items()
+        for name, one in sorted(of.figures.items(), key=lambda item: order.get(item[0], len(order)))
     ]
     return [table("Figures of the faces", ("", "faces", "min", "5 %", "median", "95 %", "max"), rows)] if rows else []
 

@@ -161,4 +161,4 @@ def _spread(values: npt.NDArray[np.float64]) -> Spread | None:
     values = values[np.isfinite(values)]
     if not len(values):
         return None
-    return Spread(len(values), *np.quantile(values, (0, 0.05, 0.5, 0.95, 1)).round(2).tolist())
+    return Spread(len(values), *np.quantile(values, (0, 0.05, 0.5, 0.95, 1)).round(3).tolist())

@@ -141,3 +141,48 @@ def test_rejects_come_in_the_order_of_the_stages(out: Path) -> None:
 def test_no_build_no_facts(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no finished build"):
         look(Storage(str(tmp_path)))
+
+
+LIMITS = {
+    "max_yaw": ("yaw", "face_turned"),
+    "max_pitch": ("pitch", "face_turned"),
+    "min_sharpness": ("sharpness", "face_blurred"),
+    "min_brightness": ("brightness", "face_too_dark"),
+    "max_brightness": ("brightness", "face_too_bright"),
+    "min_contrast": ("contrast", "face_flat"),
+}
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) -> Path:
+    """Five photos of heads that are turned by different angles."""
+    folder = tmp_path_factory.mktemp("heads")
+    rows = []
+    for number in range(5):
+        points = synthetic.landmarks((48, 46), 32)
+        points[27:36] += (1.5 * number, 1.0 * number)  # the nose moves as on a head that turns
+        (folder / f"{number}.png").write_bytes(synthetic.encoded(synthetic.picture(96, 112, number)))
+        rows.append((f"{number}.png", "Ada", points))
+    path: Path = synthetic.write_table(folder, rows)
+    return path
+
+
+@pytest.mark.parametrize("key", LIMITS)
+def test_a_limit_from_the_figures_of_a_plan_drops_the_faces_beyond_it(key: str, heads: Path, tmp_path: Path) -> None:
+    figure, code = LIMITS[key]
+    every = planned(recipe_for(heads), tmp_path)
+    figures = every.figures[figure]
+    assert figures.faces == every.faces == 5 and figures.min < figures.median < figures.max
+    limited = recipe_for(heads, faces={"min_size": 10, key: figures.median + (0.002 if key[:3] == "max" else -0.002)})
+    build(limited, tmp_path)
+    record = look(Storage(str(tmp_path))).record
+    assert record.faces == 3 and record.rejects["plan"] == {code: 2}
+    bound = record.figures[figure].max if key.startswith("max") else record.figures[figure].min
+    assert bound == figures.median and record.figures[figure].faces == 3
+
+
+def test_a_limit_that_drops_no_face_changes_no_sample(table: Path, tmp_path: Path) -> None:
+    loose = {"max_yaw": 90, "max_pitch": 90, "min_sharpness": 0, "min_brightness": 0, "max_brightness": 255}
+    contexts = [prepare(recipe_for(table, faces={"min_size": 10, **more}), str(tmp_path)) for more in ({}, loose)]
+    one, other = (plan_build(context, workers=1, watcher=Watcher())[1] for context in contexts)
+    assert one.digest == other.digest and one.faces

@@ -127,3 +127,15 @@ def test_a_sheet_is_drawn(recipe: Path, table: Path, tmp_path: Path) -> None:
     assert picture is not None and picture.shape[1] == 64
     assert json.loads(run("sheet", out, tmp_path / "all.jpg", "--json").stdout)["samples"] == 4
     assert run("sheet", out, tmp_path / "sheet.txt").exit_code == 1
+
+
+def test_plan_and_show_have_the_spread_of_each_figure(recipe: Path, table: Path, tmp_path: Path) -> None:
+    words = (recipe, "--source", table, "--out", tmp_path / "out", "--workers", 1)
+    planned = json.loads(run("plan", *words, "--json").stdout)["figures"]
+    assert planned.keys() == {"yaw", "pitch", "sharpness", "brightness", "contrast", "size"}
+    assert planned["yaw"].keys() == {"faces", "min", "p5", "median", "p95", "max"} and planned["yaw"]["faces"] == 4
+    assert "Figures of the faces" in run("plan", *words).stdout
+    run("build", *words)
+    assert json.loads(run("show", tmp_path / "out", "--json").stdout)["figures"] == planned
+    shown = run("show", tmp_path / "out").stdout
+    assert "Figures of the faces" in shown and shown.index("yaw ") < shown.index("brightness ") < shown.index("size ")

@@ -94,9 +94,9 @@ def test_the_faces_inside_all_limits_are_used_and_no_others(
 )
 def test_a_reject_states_figure_and_limit(key: str, limit: float, value: float, words: str) -> None:
     figure, code = LIMITS[key]
-    assert message(limited(**{key: limit}), face(**{figure: value})) == (code, f"{words} (faces.{key})")
+    assert message(limited(**{key: limit}), face("hog", **{figure: value})) == (code, f"{words} (faces.{key})")
     assert not choose(limited(**{key: limit}), [item("a.jpg", faces=[face()])]).rejects
-    assert not choose(limited(), [item("a.jpg", faces=[face(**{figure: value})])]).rejects, "no limit by default"
+    assert not choose(limited(), [item("a.jpg", faces=[face("hog", **{figure: value})])]).rejects, "no limit by default"
 
 
 @pytest.mark.parametrize("key", LIMITS)
