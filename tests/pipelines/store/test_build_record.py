@@ -160,9 +160,11 @@ def test_paths_of_labels_and_checkpoints_are_no_ones_business() -> None:
             "name": "x",
             "sources": [{"path": "/a/photos", "kind": "label_maps", "labels": "/a/maps"}],
             "masks": [{"kind": "autoencoder", "checkpoint": "/runs/one"}],
+            "faces": {"detector": {"onnx": "/home/ada/centerface.onnx"}},
         }
     )
     kept = portable_recipe(recipe)
+    assert kept["faces"]["detector"] == {"onnx": "centerface.onnx"}
     assert (kept["sources"][0]["labels"], kept["masks"][0]["checkpoint"]) == ("maps", "one")
 
 
