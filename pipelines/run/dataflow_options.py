@@ -18,7 +18,7 @@ from faceloom.pipelines.store.store_path import file_in_store
 from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import AutoencoderMask
-from faceloom.schemas.recipe import Recipe
+from faceloom.schemas.recipe import OnnxDetector, Recipe
 from faceloom.schemas.urls import url_of
 
 PROCESS_BYTES = 700 * 2**20
@@ -121,7 +121,9 @@ def _length_of(path: str) -> int:
 
 def files_of(recipe: Recipe) -> list[str]:
     """Files and folders that a recipe names by a path and the workers read. They fetch those of a URL themselves."""
+    detector = recipe.faces.detector
     named = [recipe.faces.landmark_model, recipe.output.features and recipe.output.features.model]
+    named.append(detector.onnx if isinstance(detector, OnnxDetector) else None)
     named += [getattr(mask, key, None) for mask in recipe.masks for key in ("path", "anchors", "checkpoint")]
     return sorted({path for path in named if path and not url_of(path)})
 

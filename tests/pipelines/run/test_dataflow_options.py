@@ -157,6 +157,7 @@ def test_memory_grows_with_the_largest_photo_and_the_networks(tmp_path: Path) ->
     mask = {"kind": "autoencoder", "checkpoint": str(tmp_path)}
     assert memory_of(recipe_of(masks=[mask])) == plain + NETWORK_BYTES + 1000
     assert files_of(recipe_of(masks=[mask], faces={"landmark_model": "/m.dat"})) == sorted([str(tmp_path), "/m.dat"])
+    assert files_of(recipe_of(faces={"detector": {"onnx": "/d.onnx"}})) == ["/d.onnx"]
 
 
 def test_networks_that_are_named_by_url_take_memory_and_are_not_in_the_image(tmp_path: Path) -> None:
