@@ -178,6 +178,7 @@ class Traces:
             rf"(?<=/){word}(?=/\S*[^\W\d]|::)",
             rf"{start}{word}(?=/\S*[^\W\d])",
             rf"(?:(?<=\()|(?<=, )){word}(?= in \S+ and )",  # a warning about several sources
+            rf"(?:(?<=: )|(?<=, )){word}(?= has [\d,]+ of [\d,]+ photos\b)",  # one about people with many photos
         ]
         return re.compile("|".join(ways))
 

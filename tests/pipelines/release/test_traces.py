@@ -110,6 +110,7 @@ def test_a_number_as_identity_is_a_step_of_a_path() -> None:
         "train/12/0001.jpg is too dark", "12/0001.jpg is too dark", "album/12::3.jpg", "12",
         "2 identities are in several sources (7 in web and rec, 12 in web and rec), and each counts as one person",
         "1 identity is in several sources (12 in web and rec)",
+        "source web: 7 has 1,200 of 2,000 photos, 12 has 800 of 2,000 photos. If this is not a person",
     ],
 )  # fmt: skip
 def test_a_number_as_identity_is_found_where_a_text_names_it(text: str) -> None:
@@ -123,6 +124,7 @@ def test_a_number_as_identity_is_found_where_a_text_names_it(text: str) -> None:
     [
         "12 samples", "12 people have one photo", "identity 121", "identity 12.5", "at 12:30", "3/12/2026", "12/24",
         "label 1,12", "0.12 of them", "size 12", "photo 12 of 20", "(12 in all)", "train.rec::000000012",
+        "split test: 12 has 3 samples",
     ],
 )  # fmt: skip
 def test_an_ordinary_figure_is_no_identity(text: str) -> None:
