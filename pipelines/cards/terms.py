@@ -22,5 +22,6 @@ REFUSED = (
 
 LIMITS = (
     "Masked pictures are synthetic: a program drew masks onto photos. Check a model that is trained on them on photos "
-    "of real masks. The detector finds near-frontal faces, so profiles and small or covered faces are rare or absent."
+    "of real masks. Detectors miss some faces, mostly turned, small, dark and covered ones, so these are rarer than in "
+    "the photos. Faces without trusted landmarks wear no mask that is drawn by landmarks."
 )

@@ -45,6 +45,8 @@ def test_says_what_it_holds() -> None:
     assert "| train | 10 | 4 |" in made_of and "| surgical | 17 |" in made_of
     assert "| `masked.jpg` | the same face with a mask |" in made_of
     assert "| photos | 17 | 5 | 9 |" in section(text, "Sources")
+    whole = card_text(replace(FACTS, members=("landmarks.npy", "lower_landmarks.npy")))
+    assert section(whole, "Composition").count("NaN without trusted ones |") == 2
 
 
 def test_counts_are_set_apart_by_commas() -> None:
@@ -61,7 +63,7 @@ def test_counts_are_set_apart_by_commas() -> None:
         " 54,321 |",
     ):
         assert row in text
-    assert "1,234,567 samples of 5 people, from 98,765 files" in text and "no face in 7,654 of 98,765 photos" in text
+    assert "1,234,567 samples of 5 people, from 98,765 files" in text and "found: 7,654 of 98,765 photos" in text
     assert not re.search(r"\b[0-9]{4,}\b", text.split("---")[2]), "no count without commas"
 
 
@@ -117,7 +119,7 @@ def test_limits_count_the_misses_of_the_detector_by_group() -> None:
     old = GroupMisses(attribute="Age", value="old", photos=8, missed=2)
     young = GroupMisses(attribute="Age", value="young", photos=4, missed=0)
     limits = section(card_text(replace(FACTS, misses=(old, young))), "Known limits")
-    assert "no face in 2 of 12 photos.\n" in limits
+    assert "Left out since no face was found: 2 of 12 photos.\n" in limits
     assert "| Age | old | 8 | 2 | 25.0 % |" in limits and "| Age | young | 4 | 0 | 0.0 % |" in limits
     assert "state no attributes" in section(card_text(FACTS), "Known limits")
 
