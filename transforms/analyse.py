@@ -28,7 +28,7 @@ from faceloom.transforms.detect import (
     detect_at_scale,
 )
 from faceloom.transforms.face_search import Network, find_by_network, merged
-from faceloom.transforms.given import Given, given_face, predict_from_five, predict_in_loose_box
+from faceloom.transforms.given import Given, given_face, predict_from_five, predict_in_loose_box, refuse_outside
 from faceloom.transforms.landmarks import FaceLandmarks, find_landmarks
 from faceloom.transforms.quality import FaceQuality, measure_face
 from faceloom.transforms.types import Grey, Image, Landmarks, Points
@@ -232,6 +232,8 @@ def _faces(grey: Grey, given: Sequence[Given], reduction: int, predictor: Any, t
 
 
 def _face(grey: Grey, face: Given, reduction: int, predictor: Any, timed: Timed) -> Face:
+    if face.loose:
+        refuse_outside(face.box.scaled(1 / reduction), grey)
     if face.landmarks is None:
         with timed("landmarks"):
             if face.five is not None:

@@ -236,7 +236,9 @@ def predict_landmarks(grey: Grey, box: FaceBox, predictor: Any) -> Landmarks:
     scale, offset = np.ones(2), np.zeros(2)
     if box.width < LANDMARK_WIDTH:
         margin = LANDMARK_MARGIN * box.width
-        left, top = max(0, math.floor(box.left - margin)), max(0, math.floor(box.top - margin))
+        height, width = grey.shape
+        left = min(max(0, math.floor(box.left - margin)), width - 1)  # at least one pixel of the picture
+        top = min(max(0, math.floor(box.top - margin)), height - 1)
         right, bottom = max(left + 1, math.ceil(box.right + margin)), max(top + 1, math.ceil(box.bottom + margin))
         face = grey[top:bottom, left:right]
         factor = LANDMARK_WIDTH / box.width

@@ -15,6 +15,8 @@ from faceloom.transforms.geometry import apply_affine, compose, invert, scale_of
 from faceloom.transforms.landmarks import FaceLandmarks, find_landmarks, predict
 from faceloom.transforms.types import Grey, Landmarks, Matrix, Points
 
+_SMALLEST, _LARGEST = 1.0, 100
+"""Sides of a given box that are possible: in pixels, and in longest sides of the picture."""
 _SIZES = (1.0, 0.7, 1.3)
 """Sizes of a given box that are tried; with head boxes, one size misplaced every second face and these none of 90."""
 _MARGIN = 0.6
@@ -58,6 +60,22 @@ def given_face(box: FaceBox | None, points: Points | None) -> Given:
     if len(points) == 5:
         return Given(box or box_of_five(points), five=points)
     return Given(box or box_of_landmarks(points), landmarks=points)
+
+
+def refuse_outside(box: FaceBox, grey: Grey) -> None:
+    """Raise an error if a box can hold no face of a picture: the predictor would fail, or take all memory.
+
+    Raises:
+        PhotoError: `degenerate_points`, if the box has no pixel of the picture, or a side of it is shorter than a pixel
+            or a hundred times as long as the picture.
+    """
+    height, width = grey.shape
+    inside = box.left < width and box.top < height and box.right > 0 and box.bottom > 0
+    sides = box.width, box.height
+    if not inside or min(sides) < _SMALLEST or max(sides) > _LARGEST * max(width, height):
+        edges = ", ".join(f"{edge:.4g}" for edge in (box.left, box.top, box.right, box.bottom))
+        what = f"the face box lies outside the picture of {width} x {height} pixels, or no face has its size"
+        raise PhotoError("degenerate_points", what, value=edges)
 
 
 def box_of_five(points: Points) -> FaceBox:

@@ -81,6 +81,26 @@ def test_five_equal_points_make_no_face() -> None:
         given_face(None, np.ones((5, 2), np.float32))
 
 
+@pytest.mark.parametrize(
+    "edges",
+    [(5e3, 10, 5.1e3, 110), (10, 5e3, 110, 5.1e3), (-110, 10, -10, 110), (10, 10, 10.001, 10.001), (-1e6, 0, 1e6, 9)],
+)
+def test_a_box_that_can_hold_no_face_is_a_reject(edges: tuple[float, float, float, float]) -> None:
+    with open_sample("grace_hopper.jpg") as file:
+        data = file.read()
+    given = [given_face(FaceBox(*edges), None)]
+    with pytest.raises(PhotoError) as caught:
+        analyse_photo(data, predictor=None, detector=None, given=given)
+    assert caught.value.code == "degenerate_points" and caught.value.value
+
+
+def test_a_long_box_at_the_edge_is_searched(grey: Grey) -> None:
+    """Its square begins beyond the picture."""
+    right = grey.shape[1] - 1
+    found = predict_in_loose_box(grey, FaceBox(right, 10, right + 100, 12), load_predictor(find_landmark_model(None)))
+    assert np.isfinite(found.points).all()
+
+
 def test_one_face_that_cannot_be_one_does_not_cost_the_others(seen: Landmarks, box: FaceBox) -> None:
     with open_sample("grace_hopper.jpg") as file:
         data = file.read()
