@@ -232,6 +232,8 @@ def _faces(grey: Grey, given: Sequence[Given], reduction: int, predictor: Any, t
 
 
 def _face(grey: Grey, face: Given, reduction: int, predictor: Any, timed: Timed) -> Face:
+    if face.fault is not None:
+        raise face.fault
     if face.loose:
         refuse_outside(face.box.scaled(1 / reduction), grey)
     if face.landmarks is None:

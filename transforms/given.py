@@ -17,6 +17,8 @@ from faceloom.transforms.types import Grey, Landmarks, Matrix, Points
 
 _SMALLEST, _LARGEST = 1.0, 100
 """Sides of a given box that are possible: in pixels, and in longest sides of the picture."""
+_NOWHERE = FaceBox(-0.5, -0.5, 0.5, 0.5)
+"""Box of a face whose points make none."""
 _SIZES = (1.0, 0.7, 1.3)
 """Sizes of a given box that are tried; with head boxes, one size misplaced every second face and these none of 90."""
 _MARGIN = 0.6
@@ -33,6 +35,7 @@ class Given:
         five: float32 (5, 2), eyes, nose tip and mouth corners from left to right; None if not given.
         loose: whether the box may be larger or smaller than the detector would draw it.
         by_user: whether the user gives the face; otherwise the detector found it.
+        fault: why the points make no face; None if they may.
     """
 
     box: FaceBox
@@ -40,6 +43,7 @@ class Given:
     five: Points | None = None
     loose: bool = False
     by_user: bool = True
+    fault: PhotoError | None = None
 
 
 def given_face(box: FaceBox | None, points: Points | None) -> Given:
@@ -47,19 +51,21 @@ def given_face(box: FaceBox | None, points: Points | None) -> Given:
 
     Args:
         box: used as it is.
-        points: (68, 2) or (5, 2).
+        points: (68, 2) or (5, 2). If they make no face, the face has a `fault`, since a photo may hold others.
 
     Raises:
-        PhotoError: `degenerate_points`, if the points make no face.
         ValueError: there are neither.
     """
     if points is None:
         if box is None:
             raise ValueError("a face needs a box or points")
         return Given(box, loose=True)
-    if len(points) == 5:
-        return Given(box or box_of_five(points), five=points)
-    return Given(box or box_of_landmarks(points), landmarks=points)
+    try:
+        if len(points) == 5:
+            return Given(box or box_of_five(points), five=points)
+        return Given(box or box_of_landmarks(points), landmarks=points)
+    except PhotoError as error:
+        return Given(_NOWHERE, fault=error)
 
 
 def refuse_outside(box: FaceBox, grey: Grey) -> None:
