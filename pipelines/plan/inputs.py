@@ -138,4 +138,6 @@ def _morph_record(morph: PlannedMorph) -> dict[str, Any]:
         "texture_distance": morph.texture_distance,
         "shape_weight": morph.shape_weight,
         "texture_weight": morph.texture_weight,
-    } | ({"five": other.five.hex()} if other.five else {})
+        **({"five": other.five.hex()} if other.five else {}),
+        **({"turn": other.turn} if other.turn else {}),
+    }

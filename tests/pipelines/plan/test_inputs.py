@@ -44,11 +44,19 @@ def test_only_the_samples_of_a_changed_mask_change() -> None:
 def test_five_points_count_only_where_there_are_some() -> None:
     five = bytes(range(40))
     assert sample_inputs(replace(FACE, five=five), "s", MASKS) != sample_inputs(FACE, "s", MASKS)
-    assert sample_inputs(FACE, "s", MASKS)[0] == "ca2271840d89b88d2216d44e", "the digest of before"
+    assert sample_inputs(FACE, "s", MASKS)[0] == "9910853ce4b283130ae73dc5", "the digest of before"
     other = replace(FACE, uri="b.jpg")
     with_five, without = (PlannedMorph(one, 0, 1.0, 1.0, 1.0, 0.5, 0.5) for one in (replace(other, five=five), other))
     assert sample_inputs(replace(FACE, morph=with_five), "s", MASKS) != sample_inputs(
         replace(FACE, morph=without), "s", MASKS
+    )
+
+
+def test_the_turn_of_a_neighbour_counts() -> None:
+    """It turns the crop of a face box."""
+    turned, upright = (PlannedMorph(replace(FACE, face=1, turn=turn), 0, 1.0, 1.0, 1.0, 0.5, 0.5) for turn in (90, 0))
+    assert sample_inputs(replace(FACE, morph=turned), "s", MASKS) != sample_inputs(
+        replace(FACE, morph=upright), "s", MASKS
     )
 
 
