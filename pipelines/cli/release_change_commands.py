@@ -139,7 +139,7 @@ def erase(
         notices = []
         if done:
             after = look_around(open_root(root or ""), done)
-            notices = summary.erasure_notices(done, after, place_text(root), builds=bool(builds))
+            notices = summary.erasure_notices(done, after, place_text(root or ""), builds=bool(builds))
         untouched = [storage.root for storage, one in zip(builds, cleaned) if one.left_alone]
         if done is None and len(untouched) == len(builds):
             raise ReleaseError(

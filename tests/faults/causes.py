@@ -22,7 +22,7 @@ from faceloom.pipelines.store import object_client
 from faceloom.pipelines.store.object_storage import ObjectStorage
 from faceloom.pipelines.store.storage import Storage
 
-CALLERS = ("analyse.survey", "plan.neighbour_search", "build")
+CALLERS = ("analyse.survey", "plan.neighbour_search", "plan.index_search", "build")
 """Modules of `pipelines` that run tasks."""
 Notice = Callable[[str, str], None]
 """Called with a moment, which is `begun`, `half`, `written` or `removed`, and the path of a file."""

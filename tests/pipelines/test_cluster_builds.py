@@ -65,6 +65,12 @@ def recipe_of(path: Path | str) -> Recipe:
     return parse_recipe({**RECIPE, "sources": [{"path": str(path), "name": "s"}]})
 
 
+def through_index(path: Path) -> Recipe:
+    pytest.importorskip("faiss", reason="needs the extra `ivf`")
+    morph = {**RECIPE["morph"], "candidates": "ivf"}
+    return parse_recipe({**RECIPE, "morph": morph, "sources": [{"path": str(path), "name": "s"}]})
+
+
 def build(recipe: Recipe, out: Path, workers: Workers, watcher: Watcher | None = None) -> BuildResult:
     folder, workers = shared_folder(str(out), workers)
     return run_build(prepare(recipe, folder), workers=workers, resume=True, watcher=watcher or Watcher())
@@ -80,16 +86,18 @@ def digests(out: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Plain:
-    """A build in this process."""
+    """A build in this process, and the digests of one that searches neighbours through an index."""
 
     result: BuildResult
     digests: dict[str, str]
+    through_index: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def plain(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Plain:
-    out = tmp_path_factory.mktemp("plain") / "out"
-    return Plain(build(recipe_of(table), out, 1), digests(out))
+    out, index = tmp_path_factory.mktemp("plain") / "out", tmp_path_factory.mktemp("plain") / "index"
+    build(through_index(table), index, 1)
+    return Plain(build(recipe_of(table), out, 1), digests(out), digests(index))
 
 
 @pytest.mark.parametrize("runner", ["in this process", "worker processes", "Dask"])
@@ -104,10 +112,12 @@ def test_every_kind_of_task_makes_the_same_bytes_on_every_runner(
         request.getfixturevalue("beam")
     with noted_runs() as noted:
         done = build(recipe_of(table), tmp_path / "out", workers)
+        build(through_index(table), tmp_path / "index", workers)
     assert noted.places == places_that_run_tasks(), "no pipeline is left out"
     joins = noted.chains.count(True)
-    assert (len(noted.chains) >= 4 and joins == 1) or (runner == "Dask" and not noted.chains)
+    assert (len(noted.chains) >= 10 and joins == 2) or (runner == "Dask" and not noted.chains)
     assert digests(tmp_path / "out") == plain.digests
+    assert digests(tmp_path / "index") == plain.through_index
     assert [*(tmp_path / "out").glob("neighbours/*")]
     assert done.rendered == plain.result.rendered > 10
     assert {*done.work} == {*plain.result.work}
