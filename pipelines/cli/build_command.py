@@ -91,8 +91,6 @@ Consent = Annotated[
     "faceloom build masked-pairs --source a --source b --out out\n\n"
     "faceloom build my-recipe.yaml --source photos --out out --workers 8\n\n"
     "faceloom build r.yaml --out out --runner dask --dask-scheduler tcp://host:8786\n\n"
-    "faceloom build r.yaml --source gs://b/photos --out gs://b/out --runner dataflow --project P --region R "
-    "--image IMAGE:TAG -- --max_num_workers=50\n\n"
     "Rerun the same command to resume an interrupted build; finished work is not repeated.",
 )
 def build(

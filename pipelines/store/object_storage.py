@@ -142,7 +142,7 @@ class ObjectStorage(Storage):
         key, store = self._key(path), self._store
 
         def read(offset: int, length: int) -> bytes:
-            with object_errors("cannot be read", self.place(path)):
+            with object_errors("cannot be read", self._named(path)):
                 return _range(store, key, offset, length, found["e_tag"])
 
         with RangedStream(read, found["size"]) as stream:
@@ -152,7 +152,7 @@ class ObjectStorage(Storage):
         """All bytes of an object, with one request. Errors as `open`."""
         obstore = self._library()
 
-        with object_errors("cannot be read", self.place(path)):
+        with object_errors("cannot be read", self._named(path)):
             found = obstore.get(self._store, self._key(path))
             self._refuse_long(path, found.meta["size"], most_bytes)
             return _exactly(bytes(found.bytes()), found.meta["size"])
@@ -171,7 +171,7 @@ class ObjectStorage(Storage):
         """
         if length > 0 and offset >= 0:
             try:
-                with object_errors("cannot be read", self.place(path)):
+                with object_errors("cannot be read", self._named(path)):
                     return _range(self._store, self._key(path), offset, length, e_tag)
             except StorageError:
                 if offset + length <= self.size(path):
@@ -200,7 +200,7 @@ class ObjectStorage(Storage):
         obstore = self._library()
 
         folder = self._key(prefix) if prefix.strip("/") else None
-        with object_errors("cannot be listed", f"{self.root}/{prefix}".rstrip("/")):
+        with object_errors("cannot be listed", self._named(prefix)):
             found = repeated(lambda: obstore.list(self._store, prefix=folder).collect())
             return dict(sorted((one["path"], one["size"]) for one in found))
 
@@ -233,7 +233,7 @@ class ObjectStorage(Storage):
         obstore = self._library()
 
         refuse_lost(self.root)
-        with object_errors("cannot be removed", self.place(path)), contextlib.suppress(FileNotFoundError):
+        with object_errors("cannot be removed", self._named(path)), contextlib.suppress(FileNotFoundError):
             repeated(lambda: obstore.delete(self._store, self._key(path)))
 
     def remove_folder(self, folder: str) -> None:
@@ -273,7 +273,7 @@ class ObjectStorage(Storage):
         obstore = self._library()
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        with object_errors("cannot be written", self.place(path)):
+        with object_errors("cannot be written", self._named(path)):
             try:
                 if new or length < _LONG:
                     done = obstore.put(self._store, key, stream.read(), mode="create" if new else "overwrite",
@@ -295,7 +295,7 @@ class ObjectStorage(Storage):
     @contextlib.contextmanager
     def write_errors(self, path: str) -> Iterator[None]:
         """Raise an OSError of writing to a file that `write` opened, outside of its block, as `write` does inside."""
-        with object_errors("cannot be written", self.place(path)):
+        with object_errors("cannot be written", self._named(path)):
             yield
 
     def partials(self, folders: tuple[str, ...] = FOLDERS) -> _Paths:
@@ -315,6 +315,10 @@ class ObjectStorage(Storage):
         with hold_lease(self._store, self.root, LOCK):
             yield
 
+    def _named(self, path: str) -> str:
+        """URL of a file or folder, for messages."""
+        return f"{self.root}/{path}".rstrip("/")
+
     def _key(self, path: str) -> str:
         pure = PurePosixPath(path)
         if pure.is_absolute() or ".." in pure.parts or "\0" in path or not pure.parts:
@@ -325,7 +329,7 @@ class ObjectStorage(Storage):
     def _head(self, path: str, what: str = "cannot be accessed") -> Any:
         obstore = self._library()
 
-        with object_errors(what, self.place(path)):
+        with object_errors(what, self._named(path)):
             return obstore.head(self._store, self._key(path))
 
     def _refuse_long(self, path: str, length: int, most_bytes: int | None) -> None:

@@ -173,6 +173,7 @@ def test_links_lead_somewhere(name: str) -> None:
         if "://" in target:
             continue
         path, _, anchor = target.partition("#")
+        path = path or name
         assert (folder / path).exists(), target
         if anchor:
             headings = re.findall(r"^#+ (.*)$", (folder / path).read_text(encoding="utf-8"), re.MULTILINE)

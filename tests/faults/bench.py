@@ -22,7 +22,7 @@ from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.recipe import Recipe, parse_recipe
-from tests.pipelines.conftest import encoded, picture
+from tests.pipelines.conftest import SURE, encoded, picture
 from tests.tree_digest import digests
 
 PHOTOS, PEOPLE = 8, 4
@@ -53,7 +53,7 @@ def lay_crops(place: str) -> str:
     """Write aligned crops of a few people to a folder or a store; returns the place."""
     storage = Storage(place)
     for number in range(PHOTOS):
-        put(storage, f"person {number % PEOPLE}/{number}.png", encoded(picture(112, 112, number)))
+        put(storage, f"person {number % PEOPLE}/{number}.png", encoded(picture(112, 112, SURE[number])))
     return place
 
 

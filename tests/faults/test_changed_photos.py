@@ -12,7 +12,7 @@ from tests.dask_cluster import cluster_of
 from tests.faults.bench import PHOTOS, build, lay_crops, put
 from tests.faults.conftest import PLACES
 from tests.pipelines.building import OnStage
-from tests.pipelines.conftest import encoded, picture
+from tests.pipelines.conftest import SURE, encoded, picture
 from tests.tree_digest import digests
 
 
@@ -24,7 +24,7 @@ def test_no_sample_is_made_of_other_bytes(stage: str, runner: str, place: str, t
     source = lay_crops(f"{root}/photos")
 
     def change() -> None:
-        put(Storage(source), "person 3/3.png", encoded(picture(112, 112, 99)))
+        put(Storage(source), "person 3/3.png", encoded(picture(112, 112, SURE[-1])))
 
     with cluster_of(tmp_path / "cluster", workers=2 if runner == "Dask" else 0) as cluster:
         workers = cluster.dask if runner == "Dask" else 1

@@ -13,7 +13,7 @@ import faceloom
 from faceloom.pipelines.recordio.record_writer import RecordWriter
 from faceloom.schemas.errors import FaceloomError
 from tests.interop.conftest import make_build
-from tests.pipelines.conftest import decoded, encoded, picture
+from tests.pipelines.conftest import SURE, decoded, encoded, picture
 from tests.pipelines.recordio.plain_reader import train_on
 
 LABELS = (4, 6, 9, 12)
@@ -28,7 +28,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = RecordWriter(stream, index)
         for number in range(16):
             label = LABELS[number % 4]
-            data = b"no picture" if label == 9 else encoded(picture(112, 112, number))
+            data = b"no picture" if label == 9 else encoded(picture(112, 112, SURE[number]))
             writer.write(number, float(label), data)
     return folder
 

@@ -93,7 +93,7 @@ def make_small_parts(patch: pytest.MonkeyPatch) -> None:
     """Several parts per shard; and no landmark model is loaded, since landmarks are given."""
     patch.setattr(planner, "PART_PHOTOS", 3)
     patch.setattr(planner, "PART_SAMPLES", 6)
-    patch.setattr(analysis, "_predictor", lambda path: None)
+    patch.setattr(analysis, "load_landmarks", lambda faces: None)
 
 
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,10 @@ def picture(width: int, height: int, seed: int = 0, blob: int = 16) -> np.ndarra
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
+SURE = (17, 18, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 31, 35, 36, 38, 39, 40, 41)
+"""Seeds of `picture(112, 112, seed)` in which landmarks of an aligned crop pass for sure."""
+
+
 def encoded(rgb: np.ndarray, ending: str = ".png") -> bytes:
     """The bytes of a picture file."""
     import cv2

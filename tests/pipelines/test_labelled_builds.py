@@ -27,6 +27,7 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.recipe import parse_recipe
+from tests.pipelines.conftest import SURE
 from tests.pipelines.rendering import steps_of
 
 PHOTOS = 10
@@ -55,7 +56,7 @@ class Bench:
         self.photos.mkdir()
         self.maps.mkdir()
         for number in range(PHOTOS):
-            data = synthetic.encoded(synthetic.picture(112, 112, number))
+            data = synthetic.encoded(synthetic.picture(112, 112, SURE[number]))
             (self.photos / f"{number}.png").write_bytes(data)
             if number != WITHOUT:
                 draw_map(self.maps / f"{number}.png", 36 + number % 3)

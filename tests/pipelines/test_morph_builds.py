@@ -75,7 +75,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planner, "PART_PHOTOS", 3)
     monkeypatch.setattr(planner, "PART_SAMPLES", 9)
     monkeypatch.setattr(textures, "BLOCK", 4)
-    monkeypatch.setattr(analysis, "_predictor", lambda path: None)
+    monkeypatch.setattr(analysis, "load_landmarks", lambda faces: None)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_the_analyser_is_known_by_all_that_rows_depend_on(tmp_path: Path, monkey
 @pytest.fixture
 def bench(tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """A flat source of three tiny photos; dlib is not needed, since landmarks are given."""
-    monkeypatch.setattr(analysis, "_predictor", lambda path: None)
+    monkeypatch.setattr(analysis, "load_landmarks", lambda faces: None)
     photos = tmp_path / "photos"
     synthetic.lay_photos(photos, range(3))
     points = synthetic.landmarks((48, 46), 32)

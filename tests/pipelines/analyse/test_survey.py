@@ -41,7 +41,7 @@ class Told(Watcher):
 
 @pytest.fixture
 def photos(tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(analysis, "_predictor", lambda path: None)
+    monkeypatch.setattr(analysis, "load_landmarks", lambda faces: None)
     synthetic.lay_photos(tmp_path / "photos", range(6))
     return tmp_path / "photos"
 

@@ -89,7 +89,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks, several groups, and no landmark model."""
     monkeypatch.setattr(textures, "BLOCK", 3)
     monkeypatch.setattr(block_groups, "GROUP", 2)
-    monkeypatch.setattr(analysis, "_predictor", lambda path: None)
+    monkeypatch.setattr(analysis, "load_landmarks", lambda faces: None)
 
 
 @pytest.fixture

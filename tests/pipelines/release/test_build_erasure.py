@@ -44,7 +44,7 @@ def build(folder: Path, out: str = "out") -> BuildResult:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(textures, "BLOCK", 4)
-    monkeypatch.setattr(analysis, "_predictor", lambda path: None)
+    monkeypatch.setattr(analysis, "load_landmarks", lambda faces: None)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) 
     synthetic.lay_photos(folder / "photos", range(12), people=6)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(textures, "BLOCK", 4)
-        patch.setattr(analysis, "_predictor", lambda path: None)
+        patch.setattr(analysis, "load_landmarks", lambda faces: None)
         assert build(folder).record.morphs > 0
     return folder
 

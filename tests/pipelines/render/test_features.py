@@ -226,7 +226,7 @@ def built(
     synthetic: SimpleNamespace, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[int], Path]:
     """A function that builds the same photos with a number of workers."""
-    monkeypatch.setattr(analysis, "_predictor", lambda path: None)
+    monkeypatch.setattr(analysis, "load_landmarks", lambda faces: None)
     table = synthetic.lay_photos(tmp_path / "photos", range(10), people=5)
 
     def build(workers: int) -> Path:
