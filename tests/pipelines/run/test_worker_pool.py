@@ -195,17 +195,23 @@ def test_a_start_that_hangs_is_an_error_after_a_while(preload: str, begin: str, 
     assert not done.stderr
 
 
+def sockets_of(process: int | None) -> set[str]:
+    """Numbers of the sockets that a process has open."""
+    found = set[str]()
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found |= set(re.findall(r"socket:\[(\d+)\]", str(link.readlink())))
+    return found
+
+
 @pytest.mark.skipif(not Path("/proc/net/unix").exists(), reason="reads /proc")
 def test_no_stranger_can_reach_the_processes_of_a_pool() -> None:
     """They listen on no port, and on one socket file that lies in a folder of this user."""
+    before = sockets_of(os.getpid())  # of other tests
     with WorkerPool(2) as pool:
         pool.result(pool.submit(double, 1))
         numbers = {os.getpid(), *(process.pid for process in pool._processes), forkserver._forkserver._forkserver_pid}  # type: ignore[attr-defined]
-        inodes = set()
-        for number in numbers:
-            for link in Path(f"/proc/{number}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    inodes |= set(re.findall(r"socket:\[(\d+)\]", str(link.readlink())))
+        inodes = {inode for number in numbers for inode in sockets_of(number)} - before
         for name in ("tcp", "tcp6", "udp", "udp6", "raw", "packet"):
             table = Path("/proc/net", name)
             lines = table.read_text().splitlines()[1:] if table.exists() else []
