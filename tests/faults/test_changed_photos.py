@@ -10,13 +10,14 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import SourceError
 from tests.dask_cluster import cluster_of
 from tests.faults.bench import PHOTOS, build, lay_crops, put
-from tests.faults.conftest import PLACES
 from tests.pipelines.building import OnStage
 from tests.pipelines.conftest import SURE, encoded, picture
 from tests.tree_digest import digests
 
 
-@pytest.mark.parametrize("place", PLACES, indirect=True)
+@pytest.mark.parametrize(
+    "place", ["folder", *(pytest.param(one, marks=pytest.mark.slow) for one in ("s3", "gs"))], indirect=True
+)
 @pytest.mark.parametrize("runner", ["local", pytest.param("Dask", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("stage", ["render", pytest.param("textures", marks=pytest.mark.slow)])
 def test_no_sample_is_made_of_other_bytes(stage: str, runner: str, place: str, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_processes_of_this_machine(place: str, plain: Plain, tmp_path: Path, mon
     plain.check(out)
 
 
-@pytest.mark.parametrize("place", ["s3", *(pytest.param(one, marks=pytest.mark.slow) for one in ("folder", "gs"))],
+@pytest.mark.parametrize("place", [pytest.param(one, marks=pytest.mark.slow) for one in ("s3", "folder", "gs")],
                          indirect=True)  # fmt: skip
 def test_workers_of_a_cluster(place: str, plain: Plain, tmp_path: Path) -> None:
     root = f"{place}/{tmp_path.name}"

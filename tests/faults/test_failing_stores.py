@@ -81,6 +81,7 @@ def test_a_store_that_is_away_for_a_while(
     plain.check(f"{place}/{tmp_path.name}/out")
 
 
+@pytest.mark.slow
 def test_a_store_that_stays_away_ends_the_build_and_the_next_run_finishes_it(
     place: str, fault: Fault, plain: Plain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,7 +48,7 @@ RECIPE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module", params=["s3", "gs"])
+@pytest.fixture(scope="module", params=["s3", pytest.param("gs", marks=pytest.mark.slow)])
 def bucket(request: pytest.FixtureRequest) -> Iterator[str]:
     with {"s3": s3_server, "gs": gcs_server}[request.param]() as url:
         yield url

@@ -313,6 +313,7 @@ def test_the_room_itself_offers_the_reader_too(build: Path) -> None:
 
 
 def test_importing_the_reader_imports_nothing_slow() -> None:
-    code = f"import sys, faceloom.pipelines.read; print(*(name for name in {SLOW!r} if name in sys.modules))"
+    slow = {*SLOW} - {"google"}  # a file of Google's packages puts the empty namespace there whenever Python starts
+    code = f"import sys, faceloom.pipelines.read; print(*(name for name in {slow!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []

@@ -38,7 +38,7 @@ FILES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["s3", "gs"])
+@pytest.fixture(scope="module", params=["s3", pytest.param("gs", marks=pytest.mark.slow)])
 def photos(request: pytest.FixtureRequest) -> Iterator[Storage]:
     with {"s3": s3_server, "gs": gcs_server}[request.param](FAULT.proxy) as url:
         yield lay(Storage(f"{url}/sets/photos"), FILES)

@@ -22,7 +22,7 @@ from tests.object_stores import Fault, gcs_server, s3_server
 from tests.pipelines.sources.test_contract import LAYOUTS, Case, bare
 
 
-@pytest.fixture(scope="module", params=["s3", "gs"])
+@pytest.fixture(scope="module", params=["s3", pytest.param("gs", marks=pytest.mark.slow)])
 def bucket(request: pytest.FixtureRequest) -> Iterator[str]:
     with {"s3": s3_server, "gs": gcs_server}[request.param]() as url:
         yield url
