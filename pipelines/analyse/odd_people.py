@@ -10,7 +10,7 @@ from faceloom.pipelines.sources.person_names import is_split
 _MANY = 0.2
 """Share of a source's photos that a person hardly has, if there are others enough to have the rest."""
 _FEWEST = 6
-"""Photos of a source of which people are compared."""
+"""A source with fewer photos is not checked for people with too many."""
 _REMEDY = "If this is not a person, name people otherwise: in a folder by the source's `identity`, such as `parent`"
 
 

@@ -1,4 +1,4 @@
-"""Names of people as sources give them: in one Unicode form, and without the words that stand for nobody."""
+"""Names of people as sources give them: in one Unicode form, and without words that stand for no name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPLITS = frozenset(
 
 
 def as_person(text: str) -> str | None:
-    """The name of a person in Unicode NFC and without outer blanks; None if the text names nobody.
+    """The name of a person in Unicode NFC and without outer blanks; None if the text is no name.
 
     >>> as_person(" Ann "), as_person("NaN")
     ('Ann', None)
@@ -33,7 +33,7 @@ class PersonNames:
     """Turns the texts of one source into names of people, each text once.
 
     Attributes:
-        nobody: how many texts named nobody, by text; without empty ones.
+        nobody: how many texts were no name, by text; without empty ones.
     """
 
     def __init__(self) -> None:
