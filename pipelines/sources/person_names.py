@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 
-NOBODY = frozenset({"nan", "none", "null", "nat", "n/a", "#n/a", "<na>", "?", "-1", "-1.0"})
+NO_NAMES = frozenset({"nan", "none", "null", "nat", "n/a", "#n/a", "<na>", "?", "-1", "-1.0"})
 """Words that tables, programs and clusterings write where a name is missing, in lower case."""
 SPLITS = frozenset(
     {"train", "training", "trainset", "train_set", "training_set", "val", "valid", "validation", "dev", "eval"}
@@ -21,7 +21,7 @@ def as_person(text: str) -> str | None:
     ('Ann', None)
     """
     name = unicodedata.normalize("NFC", text).strip()
-    return None if not name or name.lower() in NOBODY else name
+    return None if not name or name.lower() in NO_NAMES else name
 
 
 def is_split(name: str) -> bool:
@@ -33,11 +33,11 @@ class PersonNames:
     """Turns the texts of one source into names of people, each text once.
 
     Attributes:
-        nobody: how many texts were no name, by text; without empty ones.
+        no_names: how many texts were no name, by text; empty ones do not count.
     """
 
     def __init__(self) -> None:
-        self.nobody: Counter[str] = Counter()
+        self.no_names: Counter[str] = Counter()
         self._names: dict[str, str | None] = {}
 
     def of(self, text: str | None) -> str | None:
@@ -48,12 +48,12 @@ class PersonNames:
             self._names[text] = as_person(text)
         name = self._names[text]
         if name is None and text.strip():
-            self.nobody[text.strip()] += 1
+            self.no_names[text.strip()] += 1
         return name
 
     def notices(self) -> tuple[str, ...]:
-        """What the user should know about the texts that named nobody."""
-        if not self.nobody:
+        """What the user should know about the texts that are no name."""
+        if not self.no_names:
             return ()
-        shown = ", ".join(f"{text} ({count:,})" for text, count in sorted(self.nobody.items())[:5])
+        shown = ", ".join(f"{text} ({count:,})" for text, count in sorted(self.no_names.items())[:5])
         return (f"words that stand for no name are no people, so that each photo counts as its own person: {shown}",)

@@ -46,7 +46,7 @@ def as_text(value: object) -> str | None:
 
 
 def as_role(role: str, value: object) -> str | None:
-    """Return the identity, split, licence or consent as text; None if missing, or if an identity is a word for nobody.
+    """Return the identity, split, licence or consent as text; None if missing, or if an identity is a word for no name.
 
     Raises:
         ValueError: it is longer than `LONGEST_TEXT`, or `LONGEST_TERMS`.

@@ -391,24 +391,3 @@ def test_a_learned_mask_for_all_faces_serves_those_with_unsure_landmarks() -> No
 def test_a_photo_without_a_face_is_no_face_under_a_learned_mask_for_all_faces() -> None:
     found = pick([item("a.jpg", code="no_face")], recipe(masks=[{**LEARNED, "when": "always"}]))
     assert [reject.code for reject in found.rejects] == ["no_face"]
-
-
-def test_faces_below_the_score_are_rejected_with_value_and_limit() -> None:
-    low = replace(UNSURE, score=0.72)
-    items = [item("a.jpg", faces=[low]), item("b.jpg", faces=[SURE]), item("c.jpg", faces=[replace(SURE, score=0.0)])]
-    found = pick(items, recipe(faces={"min_score": 0.8}))
-    assert [face.uri for face in found.faces] == ["b.jpg"]
-    assert [(reject.uri, reject.code) for reject in found.rejects] == [("a.jpg", "low_score"), ("c.jpg", "low_score")]
-    assert re.search(r"yunet .*0\.72.*0\.8 \(faces\.min_score\)", found.rejects[0].message)
-
-
-@pytest.mark.parametrize("detector", ["given", "aligned"])
-def test_faces_that_no_detector_found_have_no_score_to_compare(detector: str) -> None:
-    row = replace(face_row(), detector=detector, score=0.0)  # type: ignore[arg-type]
-    assert len(chosen([item("a.jpg", faces=[row])], recipe(faces={"min_score": 5}))) == 1
-
-
-def test_faces_keep_their_numbers_when_another_of_the_photo_is_rejected() -> None:
-    faces = [replace(SURE, score=0.1), replace(face_row(left=300), detector="hog", score=2.0)]
-    (kept,) = chosen([item("a.jpg", faces=faces)], recipe(faces={"min_score": 1, "select": "all"}))
-    assert kept.face == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,8 @@ LIMITS = {
     "min_contrast": ("contrast", "face_flat"),
 }
 GOOD = {"yaw": -5.0, "pitch": 4.0, "sharpness": 300.0, "brightness": 120.0, "contrast": 40.0}
+UNSURE = replace(face_row(), detector="yunet", score=0.9, turn=30, landmarks_unsure=True)
+SURE = replace(face_row(), detector="hog", score=1.5)
 AUTOENCODER = {"kind": "autoencoder", "checkpoint": "c.pt", "when": "always"}
 
 
@@ -158,3 +161,25 @@ def test_without_faces_nothing_is_spread() -> None:
     assert not choose(recipe(), [item("a.jpg", code="no_face")]).figures
     figures = choose(recipe(), [item("a.jpg", faces=[face_row(width=50)])]).figures
     assert figures.keys() == {"size"} and figures["size"].median == 50
+
+
+def test_faces_below_the_score_are_rejected_with_value_and_limit() -> None:
+    low = replace(UNSURE, score=0.72)
+    items = [item("a.jpg", faces=[low]), item("b.jpg", faces=[SURE]), item("c.jpg", faces=[replace(SURE, score=0.0)])]
+    found = choose(recipe(faces={"min_score": 0.8}), items)
+    assert [face.uri for face in found.faces] == ["b.jpg"]
+    rejects = {reject.uri: reject for reject in found.rejects}
+    assert {uri: reject.code for uri, reject in rejects.items()} == {"a.jpg": "low_score", "c.jpg": "low_score"}
+    assert re.search(r"yunet .*0\.72.*0\.8 \(faces\.min_score\)", rejects["a.jpg"].message)
+
+
+@pytest.mark.parametrize("detector", ["given", "aligned"])
+def test_faces_that_no_detector_found_have_no_score_to_compare(detector: str) -> None:
+    row = replace(face_row(), detector=detector, score=0.0)  # type: ignore[arg-type]
+    assert len(choose(recipe(faces={"min_score": 5}), [item("a.jpg", faces=[row])]).faces) == 1
+
+
+def test_faces_keep_their_numbers_when_another_of_the_photo_is_rejected() -> None:
+    faces = [replace(SURE, score=0.1), replace(face_row(left=300), detector="hog", score=2.0)]
+    (kept,) = choose(recipe(faces={"min_score": 1, "select": "all"}), [item("a.jpg", faces=faces)]).faces
+    assert kept.face == 1

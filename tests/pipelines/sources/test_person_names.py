@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.pipelines.sources.person_names import NOBODY, PersonNames, as_person, is_split
+from faceloom.pipelines.sources.person_names import NO_NAMES, PersonNames, as_person, is_split
 
 
 @given(st.text(max_size=30))
@@ -19,7 +19,7 @@ def test_forms_of_one_name_are_one_person(text: str) -> None:
     assert name is None or (as_person(name) == name == unicodedata.normalize("NFC", name).strip())
 
 
-@given(st.sampled_from(sorted(NOBODY)), st.sampled_from([str.upper, str.title, str.lower]))
+@given(st.sampled_from(sorted(NO_NAMES)), st.sampled_from([str.upper, str.title, str.lower]))
 def test_words_for_nobody_in_any_case(word: str, change: type[str]) -> None:
     assert as_person(f" {change(word)}\t") is None
 
