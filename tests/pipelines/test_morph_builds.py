@@ -144,9 +144,9 @@ def test_anew_means_neighbours_too(bench: Bench) -> None:
     bench.run()
     before = bench.tree()
     kept = next((bench.folder / "out" / "neighbours").glob("*.parquet"))
-    inode = kept.stat().st_ino
+    os.utime(kept, (0, 0))  # a new file may get the inode of a deleted one
     report = bench.run(resume=False)
-    assert report.rendered == 48 and kept.stat().st_ino != inode and bench.tree() == before
+    assert report.rendered == 48 and kept.stat().st_mtime > 0 and bench.tree() == before
 
 
 def test_a_changed_photo_touches_its_own_split_and_there_only_parts_with_its_morphs(bench: Bench) -> None:
