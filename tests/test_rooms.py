@@ -52,7 +52,18 @@ SLOW = (
 """Packages that take long to import, and so are imported where they are used."""
 
 SLOW_AT_TOP = {
-    **{name: {"torch"} for name in ("mask_cutouts.py", "losses.py", "networks.py", "pairs.py", "training.py")},
+    **{
+        name: {"torch"}
+        for name in (
+            "mask_cutouts.py",
+            "losses.py",
+            "networks.py",
+            "pairs.py",
+            "training.py",
+            "patch_critic.py",
+            "structural.py",
+        )
+    },
     "beam.py": {"apache_beam"},
     "sized_pipeline.py": {"webdataset"},
 }
