@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from faceloom.schemas.errors import PhotoError
+from faceloom.transforms.colour_profile import Conversion, conversion_by
 from faceloom.transforms.file_format import claimed_pixels, excess, format_of, is_cut_off, without_metadata
 from faceloom.transforms.jpeg import is_jpeg, jpeg_layout
 from faceloom.transforms.memory import is_memory_fault, require_memory
-from faceloom.transforms.pillow import LIMIT_LIFTED, readable_formats
+from faceloom.transforms.pillow import LIMIT_LIFTED, SIXTEEN_BIT_MODES, band_pixels, is_deep, readable_formats, white_of
 from faceloom.transforms.types import Pixels, Points, Size
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ REDUCTIONS = (1, 2, 4, 8)
 _UNSUPPORTED = {b"%PDF": "PDF", b"%!PS": "PostScript", b"8BPS": "Photoshop", b"<svg": "SVG", b"<?xml": "XML or SVG"}
 # Orientation tag -> (transpose first, then flip as cv2.flip numbers it: 1 left-right, 0 up-down, -1 both).
 _TURNS = {2: (False, 1), 3: (False, -1), 4: (False, 0), 5: (True, None), 6: (True, 1), 7: (True, -1), 8: (True, 0)}
-_TRANSPARENT_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
-_SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_UNPROFILED_MODES = ("CMYK", "LAB", "YCbCr", "HSV")
+_GREY_MODES = ("1", "L", "LA", "La", *SIXTEEN_BIT_MODES)
 _BAND_PIXELS = 1 << 20
 _MEMORY = 64 << 20, 20
 """Memory that any decoder may need: bytes for a file, and for each of its pixels."""
@@ -110,10 +111,13 @@ def read_size(start: bytes) -> Size:
 def decode_rgb(
     data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS, header: PhotoHeader | None = None
 ) -> Pixels:
-    """Decode a photo in colour.
+    """Decode a photo in colour, as sRGB.
 
-    Transparent pixels are composited over white. 16-bit grey is rounded to 8 bits; 16-bit colour keeps its upper 8
-    bits, which is the same within one level and without bias. An animation gives its first frame.
+    RGB and grey pixels with an ICC profile, such as Adobe RGB or Display P3, are converted; profiles of CMYK are
+    ignored. Transparent pixels are composited over white. 16-bit grey is rounded to 8 bits; 16-bit colour keeps its
+    upper 8 bits, which is the same within one level and without bias. If no value of a 16-bit picture is above 4095,
+    it holds 12 bits or fewer: grey is then scaled from 8, 10 or 12 bits, the fewest that hold its values, and colour is
+    rejected. An animation gives its first frame.
 
     Args:
         data: the file's bytes.
@@ -129,20 +133,28 @@ def decode_rgb(
     """
     import cv2
 
-    pixels = _decode(data, header or read_header(data, max_pixels=max_pixels), reduction, grey=False)
-    return pixels if pixels.ndim == 3 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+    header = header or read_header(data, max_pixels=max_pixels)
+    pixels = _decode(data, header, reduction, grey=False)
+    if pixels.ndim == 2:
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
+    conversion = _conversion(data, header)
+    return conversion.to_srgb(pixels) if conversion else pixels
 
 
 def decode_grey(
     data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS, header: PhotoHeader | None = None
 ) -> Pixels:
-    """Decode a photo's luminance, uint8 (H, W), in the frame of `decode_rgb` and at half its cost.
+    """Decode a photo's luminance, uint8 (H, W), in the frame of `decode_rgb` and, without a profile, at half its cost.
 
     Takes the same arguments and raises the same errors as `decode_rgb`.
     """
     import cv2
 
-    pixels = _decode(data, header or read_header(data, max_pixels=max_pixels), reduction, grey=True)
+    header = header or read_header(data, max_pixels=max_pixels)
+    conversion = _conversion(data, header)
+    pixels = _decode(data, header, reduction, grey=conversion is None)
+    if conversion is not None:
+        pixels = conversion.to_srgb(pixels)
     return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
@@ -227,6 +239,17 @@ def _tolerant(read: Callable[[bytes], _Read], data: bytes) -> _Read:
         except PhotoError:
             pass
         raise
+
+
+def _conversion(data: bytes, header: PhotoHeader) -> Conversion | None:
+    """The conversion to sRGB that a file's profile asks for; None if there is none, or its metadata is damaged."""
+    if header.mode in _UNPROFILED_MODES or (header.format == "JPEG" and b"ICC_PROFILE\0" not in data):
+        return None
+    try:
+        profile = _open(data)[0].info.get("icc_profile")
+    except PhotoError:
+        return None
+    return conversion_by(profile, grey=header.mode in _GREY_MODES) if profile else None
 
 
 def _open(data: bytes) -> tuple[PillowImage, int]:
@@ -321,38 +344,25 @@ def _pillow_pixels(data: bytes) -> Pixels:
     with warnings.catch_warnings(), LIMIT_LIFTED:
         warnings.simplefilter("ignore")
         try:
+            deep = is_deep(image)
             image.load()
             width, height = image.size
+            white = white_of(image) if image.mode in SIXTEEN_BIT_MODES else 255
             opaque = "transparency" not in image.info
-            grey = image.mode in _SIXTEEN_BIT_MODES or (image.mode in ("1", "L") and opaque)
+            grey = image.mode in SIXTEEN_BIT_MODES or (image.mode in ("1", "L") and opaque)
             pixels = np.empty((height, width) if grey else (height, width, 3), np.uint8)
             rows = max(1, _BAND_PIXELS // width)
             for top in range(0, height, rows):  # in bands, so that conversions never hold a second picture
                 band = image.crop((0, top, width, min(top + rows, height)))
-                pixels[top : top + rows] = _band_pixels(band, grey)
+                pixels[top : top + rows] = band_pixels(band, grey, white)
+            if deep and pixels.ndim == 3 and pixels.max() < 16:
+                what, remedy = (
+                    "a 16-bit colour picture whose values use 12 bits or fewer",
+                    "Scale its values to 16 bits",
+                )
+                raise PhotoError("unsupported", what, remedy=remedy)
         except (ImportError, PhotoError):
             raise
         except Exception as error:
             raise _broken(data, error, image.width * image.height) from None
     return pixels
-
-
-def _band_pixels(band: PillowImage, grey: bool) -> Pixels:
-    from PIL import Image
-
-    if band.mode in _SIXTEEN_BIT_MODES:
-        values = np.asarray(band)
-        if values.min() < 0 or values.max() > 65535:
-            raise PhotoError("unsupported", "pixels of more than 16 bits are not read", value=values.max())
-        pixels = np.asarray((values.astype(np.uint32) + 128) // 257, np.uint8)
-        pixels[values == band.info.get("transparency", -1)] = 255
-        return pixels
-    if band.mode == "F":
-        raise PhotoError("unsupported", "pixels that are floating-point numbers have no known white")
-    if grey:
-        return np.asarray(band.convert("L"))
-    if band.mode in _TRANSPARENT_MODES or "transparency" in band.info:
-        rgba = band.convert("RGBA")
-        band = Image.new("RGB", band.size, "white")
-        band.paste(rgba, mask=rgba)
-    return np.asarray(band.convert("RGB"))

@@ -125,6 +125,28 @@ def test_sixteen_bit_colour_keeps_its_upper_bits_without_bias(kind: str) -> None
     assert np.array_equal(decode_rgb(whole), gradient())
 
 
+@pytest.mark.parametrize(("bits", "kind"), [(8, "PNG"), (10, "TIFF"), (12, "PNG"), (12, "TIFF")])
+def test_fewer_bits_in_sixteen_are_scaled_to_white(bits: int, kind: str) -> None:
+    white = 2**bits - 1
+    deep = np.rint(np.linspace(0, white, 5400)).reshape(60, 90).astype(np.uint16)
+    data = encode(Image.fromarray(deep), kind)
+    assert np.abs(decode_grey(data) - deep * (255 / white)).max() <= 0.51
+    assert decode_rgb(data).max() == 255
+
+
+def test_dark_photos_of_sixteen_bits_stay_dark() -> None:
+    deep = np.linspace(0, 4096, 5400).reshape(60, 90).astype(np.uint16)
+    assert decode_grey(encode(Image.fromarray(deep), "PNG")).max() == 16
+
+
+@pytest.mark.parametrize("kind", [".png", ".tiff"])
+def test_colour_of_twelve_bits_in_sixteen_is_refused_not_black(kind: str) -> None:
+    deep = np.random.default_rng(0).integers(0, 4096, (120, 90, 3)).astype(np.uint16)
+    assert code_of(cv2.imencode(kind, deep)[1].tobytes()) == "unsupported"
+    night = np.random.default_rng(0).integers(0, 16, (120, 90, 3)).astype(np.uint8)
+    assert np.array_equal(decode_rgb(encode(night, "PNG")), night), "8 bits have no such rule"
+
+
 def test_the_transparent_level_of_sixteen_bit_grey_is_white() -> None:
     deep = (np.arange(5400).reshape(60, 90) * 12).astype(np.uint16)
     data = encode(Image.fromarray(deep), "PNG")
