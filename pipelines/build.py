@@ -36,6 +36,7 @@ from faceloom.pipelines.run.worker_pool import start_server
 from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
 from faceloom.pipelines.store.checkout import checkout
 from faceloom.pipelines.store.failures import failed_error, failed_photos, forget_failed
+from faceloom.pipelines.store.kept_list import forget_lists
 from faceloom.pipelines.store.last_run import LastRun, write_last_run
 from faceloom.pipelines.store.other_recipe import refuse_other_photos
 from faceloom.pipelines.store.output_folder import check_output, locked_output
@@ -188,6 +189,7 @@ def run_build(
         kept = not replace and storage.exists(BUILD_RECORD)
         if not resume:
             faces = face_table(analyser_id(context.recipe.faces))
+            forget_lists(storage)
             _forget_folders(storage, (faces,) if kept else (faces, WORK, NEIGHBOURS))
         found, plan = _survey_and_plan(context, workers, watcher)
         if not replace:

@@ -21,6 +21,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.run_tasks import run_tasks
 from faceloom.pipelines.run.runners import Workers, here
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.sources.listing import kept_lists
 from faceloom.pipelines.sources.person_names import PersonNames
 from faceloom.pipelines.sources.registry import kind_of
 from faceloom.pipelines.sources.source import notices_of_scan
@@ -64,7 +65,8 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     watcher.stage("scan", None, "files")
     rejects: list[Reject] = []
     notices: list[str] = []
-    photos = PhotoTable.of(scan_photos(context, rejects, notices, watcher))
+    with kept_lists(context.storage, watcher.note):
+        photos = PhotoTable.of(scan_photos(context, rejects, notices, watcher))
     if not photos and not rejects:
         where, remedy = ", ".join(spec.path for spec in context.recipe.sources), "Check the path, or the table's rows"
         raise SourceError("the source holds no files", where=where, remedy=remedy)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 from faceloom.pipelines.sources.other_formats import advice_on
 from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, is_unsafe, scan_reject, walk
+from faceloom.pipelines.store.kept_list import KeptLists
 from faceloom.pipelines.store.object_list import ObjectEntry
+from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.store_path import Place, StorePath
 from faceloom.schemas.errors import SourceError, StorageError
 from faceloom.schemas.photos import Reject
+
+_KEPT: ContextVar[KeptLists | None] = ContextVar("kept_lists", default=None)
+"""Where lists of objects are kept now."""
 
 
 def list_files(
@@ -54,14 +61,46 @@ def list_files(
         raise SourceError("there are no objects in this folder", where=str(root), remedy=remedy)
 
 
+@contextlib.contextmanager
+def kept_lists(storage: Storage, note: Callable[[str], object]) -> Iterator[None]:
+    """Keep in the output folder what the block lists of object stores, and use what a run that was killed kept there.
+
+    The lists are deleted when the block ends, also if it is interrupted: a user may then change the photos. They stay
+    if the process is killed or a store fails.
+
+    Args:
+        storage: the output folder, locked.
+        note: called with a line for the user if an earlier list is used.
+    """
+    lists = KeptLists(storage, note)
+    token = _KEPT.set(lists)
+    try:
+        yield
+    except (SourceError, StorageError):
+        raise
+    except BaseException:
+        with contextlib.suppress(StorageError):
+            lists.forget()
+        raise
+    else:
+        lists.forget()
+    finally:
+        _KEPT.reset(token)
+
+
 def entries_of(folder: StorePath, *, in_folders: bool = False) -> Iterator[ObjectEntry]:
     """Yield all objects below a folder, in the order of the store.
 
     Raises:
         SourceError: they cannot be listed.
     """
+    store, kept = folder.folder(), _KEPT.get()
+
+    def behind(last: str) -> Iterator[ObjectEntry]:
+        return store.entries(in_folders=in_folders, behind=last)
+
     try:
-        yield from folder.folder().entries(in_folders=in_folders)
+        yield from kept.entries(store.root, behind) if kept else behind("")
     except StorageError as error:
         raise SourceError(f"the folder of photos {error.what}", where=str(folder), remedy=error.remedy) from error
 

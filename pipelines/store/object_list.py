@@ -13,6 +13,7 @@ from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from faceloom.pipelines.store.object_client import TRIES, breaks_off
+from faceloom.schemas.column_types import Offset
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -33,11 +34,13 @@ class ObjectEntry(NamedTuple):
     """A listed object: path below the root, size in bytes, and a text that changes with the content."""
 
     path: str
-    size: int
+    size: Offset
     e_tag: str
 
 
-def list_objects(store: ObjectStore, folders: Callable[[], Sequence[str]] | None = None) -> Iterator[ObjectEntry]:
+def list_objects(
+    store: ObjectStore, folders: Callable[[], Sequence[str]] | None = None, behind: str = ""
+) -> Iterator[ObjectEntry]:
     """Yield all objects in the order of the store; the empty object of a folder may come twice.
 
     Errors are those of the library. If an answer breaks off, the list goes on behind the last object of the page before
@@ -47,11 +50,12 @@ def list_objects(store: ObjectStore, folders: Callable[[], Sequence[str]] | None
         store: a folder of a bucket.
         folders: called if the list is long, for the names of the folders directly below. The list is then divided at
             them, and ranges are listed at the same time. The store must be able to begin a list behind any name.
+        behind: a path; those behind it are listed.
     """
-    last = ""
-    for number, page in enumerate(_pages(store, None), 1):
+    last = behind
+    for number, page in enumerate(_pages(store, behind or None), 1):
         yield from page
-        last = _end(page, last)
+        last = end_of(page, last)
         if folders is not None and number == _ALONE:
             break
     else:
@@ -59,7 +63,8 @@ def list_objects(store: ObjectStore, folders: Callable[[], Sequence[str]] | None
     assert folders is not None
     names = sorted(folders())
     seen = bisect_right(names, last)
-    bounds = [last, *names[seen :: max(1, seen * _LENGTH // _ALONE)], None]
+    few = (seen - bisect_right(names, behind)) * _LENGTH // _ALONE
+    bounds = [last, *names[seen :: max(1, few)], None]
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
         waiting: deque[tuple[str | None, Future[list[list[ObjectEntry]]]]] = deque()
@@ -83,14 +88,14 @@ def _whole(store: ObjectStore, stop: str | None, first: Future[list[list[ObjectE
     for page in pages:
         yield from page
     if len(pages) == _HELD:
-        for page in _range(store, _end(chain(*pages), ""), stop):
+        for page in _range(store, end_of(chain(*pages), ""), stop):
             yield from page
 
 
 def _range(store: ObjectStore, start: str | None, stop: str | None) -> Iterator[list[ObjectEntry]]:
     """Pages of the objects behind `start`, up to `stop`."""
     for page in _pages(store, start):
-        if stop is not None and _end(page, "") > stop:
+        if stop is not None and end_of(page, "") > stop:
             if rest := [one for one in page if one.path <= stop]:
                 yield rest
             return
@@ -107,7 +112,7 @@ def _pages(store: ObjectStore, last: str | None) -> Iterator[list[ObjectEntry]]:
             for listed in obstore.list(store, offset=last, chunk_size=_PAGE):
                 page = [ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"')) for one in listed]
                 yield page
-                before, last = last, _end(page, last or "")
+                before, last = last, end_of(page, last or "")
                 failures = failures if last == before else 0
             return
         except Exception as error:
@@ -116,6 +121,6 @@ def _pages(store: ObjectStore, last: str | None) -> Iterator[list[ObjectEntry]]:
                 raise
 
 
-def _end(page: Iterable[ObjectEntry], before: str) -> str:
+def end_of(page: Iterable[ObjectEntry], before: str) -> str:
     """Where the list goes on behind a page: behind its last path, and not behind that of a folder listed late."""
     return max(before, *(one.path for one in page))

@@ -204,15 +204,16 @@ class ObjectStorage(Storage):
             found = repeated(lambda: obstore.list(self._store, prefix=folder).collect())
             return dict(sorted((one["path"], one["size"]) for one in found))
 
-    def entries(self, *, in_folders: bool = False) -> Iterator[ObjectEntry]:
+    def entries(self, *, in_folders: bool = False, behind: str = "") -> Iterator[ObjectEntry]:
         """Yield all objects in the order of the store, page by page. Errors as `list`.
 
         Args:
             in_folders: whether most objects lie in folders, which divide a long list into ranges.
+            behind: a path; those behind it are listed.
         """
         divided = in_folders and self.root.startswith(_BEGIN_ANYWHERE)
         with object_errors("cannot be listed", self.root):
-            yield from list_objects(self._store, self._folders if divided else None)
+            yield from list_objects(self._store, self._folders if divided else None, behind)
 
     def _folders(self) -> _Paths:
         obstore = self._library()

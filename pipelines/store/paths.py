@@ -29,6 +29,8 @@ WORK = "work"
 JOBS = f"{WORK}/dataflow"
 """Files of jobs on Dataflow begin so. A job may go on after the run that started it, so only the end of a build
 deletes them."""
+LISTINGS = f"{WORK}/listing-"
+"""Lists of the objects of sources begin so, until the scan is finished."""
 FOLDERS = (SHARDS, INDEX, FACES, REJECTS, NEIGHBOURS, WORK, LOGS)
 """All folders of an output folder. Whatever else lies in it is the user's, and is left alone."""
 
@@ -106,6 +108,11 @@ def part_tar(part: str) -> str:
 def part_index(part: str) -> str:
     """Index of a rendered part, and its commit marker."""
     return f"{WORK}/{part}.parquet"
+
+
+def listing_piece(name: str, number: int) -> str:
+    """A piece of the list of a source in an object store."""
+    return f"{LISTINGS}{name}-{number:06d}.parquet"
 
 
 def planned_faces(work: str) -> str:

@@ -7,14 +7,19 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from faceloom.pipelines.build import plan_build, prepare
+from faceloom.pipelines import build as builds
+from faceloom.pipelines.build import plan_build, prepare, run_build
+from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
+from faceloom.pipelines.store.output_folder import locked_output
 from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
-from faceloom.pipelines.store.paths import LAST_RUN, STAGES, shard_index, shard_tar
+from faceloom.pipelines.store.paths import LAST_RUN, STAGES, listing_piece, shard_index, shard_tar
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ModelFileError, RecipeError, SourceError, StorageError
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe
@@ -305,3 +310,15 @@ def test_a_build_record_makes_the_same_plan_again(bench: Bench) -> None:
     written["sources"][0]["path"] = str(bench.photos / "photos.csv")
     again = prepare(parse_recipe(written), str(bench.folder / "again"))
     assert plan_build(again, workers=1, watcher=Watcher())[1].digest == record.plan
+
+
+def test_no_resume_forgets_what_an_earlier_run_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Storage(str(tmp_path))
+    with locked_output(out, keep=True), out.write(listing_piece("x", 0)) as stream:
+        stream.write(b"x")
+    monkeypatch.setattr(builds, "_survey_and_plan", mock.Mock(side_effect=SourceError("listed")))
+    context = Context(parse_recipe({"name": "x", "masks": []}).model_dump_json(exclude_unset=True), out.root)
+    for resume in (True, False):
+        with pytest.raises(SourceError, match="listed"):
+            run_build(context, workers=1, resume=resume, watcher=Watcher())
+        assert bool(out.list("work")) == resume

@@ -16,6 +16,9 @@ from faceloom.pipelines.analyse.photo_table import PhotoTable
 from faceloom.pipelines.analyse.survey import namesakes, scan_photos, survey
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.sources import listing
+from faceloom.pipelines.sources.table import Table
+from faceloom.pipelines.store.kept_list import KeptLists
 from faceloom.schemas.errors import SourceError
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.recipe import Faces, parse_recipe
@@ -82,6 +85,16 @@ def test_what_a_source_was_taken_for_is_told(photos: Path) -> None:
         "source flat, kind `flat`: 6 photos, no identities",
         "source people, kind `people`: 3 photos, 1 person",
     ]
+
+
+def test_lists_of_stores_are_kept_in_the_output_while_sources_are_listed(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr(Table, "scan", lambda self: kept.append(listing._KEPT.get()) or iter(()))
+    with pytest.raises(SourceError, match="holds no files"):
+        survey(one := context(photos), workers=1, watcher=Watcher())
+    assert isinstance(kept[0], KeptLists) and kept[0].storage == one.storage and listing._KEPT.get() is None
 
 
 def test_people_of_one_name_in_two_sources_are_told() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import re
+import signal
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import pytest
@@ -19,8 +22,9 @@ from faceloom.pipelines.analyse.verified_photos import read_unchanged
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.sources import source as sources
 from faceloom.pipelines.sources.ahead_source import AheadSource
+from faceloom.pipelines.sources.listing import kept_lists
 from faceloom.pipelines.sources.registry import kind_of, open_source
-from faceloom.pipelines.store import object_client
+from faceloom.pipelines.store import kept_list, object_client
 from faceloom.pipelines.store.output_folder import check_output
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError, RecipeError, SourceError, StorageError, WorkerError
@@ -28,6 +32,7 @@ from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.schemas.source_spec import SourceSpec
 from tests.object_stores import Fault, fresh_clients, gcs_server, s3_server
+from tests.pipelines.sources.killed_scan import listed, listed_until_killed
 
 FAULT = Fault()
 FILES = {
@@ -210,3 +215,50 @@ def test_urls_of_other_kinds_are_refused() -> None:
         parse_recipe({"name": "x", "sources": [{"path": "http://host/photos"}]})
     with pytest.raises(StorageError, match="does not name a folder"):
         open_source(SourceSpec(path="s3://bucket//a"))
+
+
+MANY = [f"person {number // 2:02d}/{number:03d}.jpg" for number in range(24)]
+
+
+def listed_behind() -> list[str | None]:
+    """Behind which objects the store was asked to list."""
+    queries = [parse_qs(urlsplit(path).query) for _, path in FAULT.seen]
+    return [
+        query.get("start-after", [None])[0] for query in queries if "list-type" in query and "delimiter" not in query
+    ]
+
+
+@pytest.mark.parametrize("photos", ["s3"], indirect=True)
+def test_after_a_kill_the_listed_half_is_not_listed_again(photos: Storage, tmp_path: Path) -> None:
+    many = lay(Storage(f"{photos.root}-half"), dict.fromkeys(MANY, b"no picture"))
+    arguments = (many.root, str(tmp_path), 3)
+    child = multiprocessing.get_context("spawn").Process(target=listed_until_killed, args=arguments)
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    FAULT.seen.clear()
+    notes: list[str] = []
+    assert listed(many.root, str(tmp_path), notes) == MANY
+    asked = listed_behind()
+    assert asked and all((behind or "").removeprefix("sets/photos-half/") >= MANY[11] for behind in asked)
+    assert any("goes on with the list" in note for note in notes)
+    assert not Storage(str(tmp_path)).list("work")
+    # A new photo in the half that was kept is found by the run that follows.
+    lay(many, {"person 00/new.jpg": b"new"})
+    FAULT.seen.clear()
+    assert len(listed(many.root, str(tmp_path))) == len(MANY) + 1 and None in listed_behind()
+
+
+@pytest.mark.parametrize("photos", ["s3"], indirect=True)
+@pytest.mark.parametrize(("error", "kept"), [(KeyboardInterrupt, False), (RuntimeError, False), (SourceError, True)])
+def test_lists_stay_only_if_the_store_fails(
+    photos: Storage, tmp_path: Path, error: type[BaseException], kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C the user may change the photos before the next run."""
+    monkeypatch.setattr(kept_list, "PIECE", 2)
+    out = Storage(str(tmp_path))
+    with pytest.raises(error), kept_lists(out, print):
+        for _ in islice(source_at(photos, "flat").scan(), 6):
+            pass
+        raise error("stopped")
+    assert bool(out.list("work")) == kept
