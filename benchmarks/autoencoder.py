@@ -122,27 +122,27 @@ def measure_training(preset: Any, device: str, pairs: int, epochs: int) -> float
     """Median time of an epoch after a first one, in seconds: steps, held-out pairs, and keeping the best weights."""
     import torch
 
-    from faceloom.models.pairs import Pairs
+    from faceloom.models.job import Batch, make_job
     from faceloom.models.training import train
 
     chance = torch.Generator().manual_seed(0)
     side = preset.size
 
-    def made_up(count: int) -> Pairs:
+    def made_up(count: int) -> Batch:
         face = torch.rand(count, 3, side, side, generator=chance)
         mask = torch.zeros(count, 1, side, side)
         mask[:, :, side // 2 :, side // 4 : -side // 4] = 1
         masked = torch.lerp(face, torch.rand(count, 3, 1, 1, generator=chance).expand_as(face), mask)
-        return Pairs(face.to(device), masked.to(device), mask.to(device))
+        return {"face": face.to(device), "masked": masked.to(device), "mask": mask.to(device)}
 
     trained, held_out = made_up(pairs), made_up(max(1, pairs // 10))
 
-    def batches(_: int, of: Pairs = trained) -> Iterator[Pairs]:
-        for at in range(0, len(of), preset.batch):
-            part = slice(at, at + preset.batch)
-            yield Pairs(of.face[part], of.masked[part], of.mask[part])
+    def batches(_: int, of: Batch = trained) -> Iterator[Batch]:
+        for at in range(0, len(of["face"]), preset.batch):
+            yield {name: values[at : at + preset.batch] for name, values in of.items()}
 
-    done = train(replace(preset, epochs=epochs + 1), batches, lambda: batches(0, held_out), device=device)
+    job = make_job("autoencoder", replace(preset, epochs=epochs + 1))
+    done = train(job, batches, lambda: batches(0, held_out), device=device)
     return statistics.median(loss.seconds for loss in done.losses[1:])
 
 

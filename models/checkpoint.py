@@ -13,26 +13,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceloom.models.presets import preset_from_values, preset_values
+from faceloom.models.presets import JOBS, preset_from_values, preset_values
 from faceloom.models.weights_file import AGAIN, MOST_HEADER, check_tensors, read_weights, save_tensors
 from faceloom.schemas.checked import InvalidDataError, checked
 from faceloom.schemas.errors import CheckpointError
 from faceloom.schemas.json_text import parse_json
-from faceloom.schemas.model_card import CARD_FORMAT, FileCard, ModelCard
+from faceloom.schemas.model_card import CARD_FORMAT, FileCard, ModelCard, What
 from faceloom.schemas.plain_values import shown
 from faceloom.schemas.regular_files import read_regular_file
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from faceloom.models.networks import CompactMasker, PaperAutoencoder
+    from torch import Tensor, nn
 
 CARD, BEST, LAST, RESUME = "card.json", "best.safetensors", "last.safetensors", "resume.safetensors"
 """Files of a run: the card, the best weights, the newest weights, and the state for resuming."""
 MOST_CARD = 4 * 2**20
 """Bytes of a card. Most of a large one are counts of licences."""
 
-_TRAIN = "Train it with `faceloom train autoencoder`"
+WHATS: tuple[What, What] = ("a masking network of faceloom", "a network of faceloom")
+"""The first entry of a card: of an autoencoder, and of any other job. Older versions read the first one only."""
 _GO_ON = "The run was stopped, possibly while saving; run the same `faceloom train` command to resume it"
 
 
@@ -79,26 +78,31 @@ def _write_text(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_card(folder: Path, job: str = "") -> ModelCard:
     """Read the card of a run, and check all of it.
 
+    Args:
+        folder: of the run.
+        job: that it must have trained; "" for any.
+
     Raises:
-        CheckpointError: the folder or its card does not exist, or the card is damaged, not of faceloom, or describes a
-            network that cannot be.
+        CheckpointError: the folder or its card does not exist, or the card is damaged, not of faceloom, of another job,
+            or describes a network that cannot be.
     """
     where = str(folder)
+    train = f"Train it with `faceloom train {job or 'NETWORK'}`"
     try:
         plain = parse_json(read_regular_file(folder / CARD, MOST_CARD), MOST_CARD)
     except (FileNotFoundError, NotADirectoryError):
         what = f"has no {CARD}, so it is no checkpoint of faceloom" if folder.is_dir() else "the folder does not exist"
-        raise CheckpointError(what, where=where, remedy=_TRAIN) from None
+        raise CheckpointError(what, where=where, remedy=train) from None
     except OSError as error:
         value = error.strerror or error
         raise CheckpointError(f"the {CARD} cannot be read", where=where, value=value, remedy=AGAIN) from None
     except ValueError as error:
         raise CheckpointError(f"the {CARD} is damaged: {error}", where=where, remedy=AGAIN) from None
-    if not isinstance(plain, dict) or plain.get("what") != ModelCard.model_fields["what"].default:
-        raise CheckpointError(f"its {CARD} is not a card of faceloom", where=where, remedy=_TRAIN)
+    if not isinstance(plain, dict) or plain.get("what") not in WHATS:
+        raise CheckpointError(f"its {CARD} is not a card of faceloom", where=where, remedy=train)
     if plain.get("format") != CARD_FORMAT:
         value, remedy = shown(plain.get("format")), "Use the version that trained it, or train it again"
         raise CheckpointError("was written by another version of faceloom", where=where, value=value, remedy=remedy)
@@ -108,7 +112,13 @@ def read_card(folder: Path) -> ModelCard:
         fault = error.faults[0]
         place = f"{folder / CARD}: {fault.path}"
         raise CheckpointError(fault.what, where=place, value=fault.value, remedy=AGAIN) from None
-    preset = preset_from_values(card.hyper_parameters, where=str(folder / CARD))
+    if card.job not in JOBS:
+        remedy = "Use the version that trained it"
+        raise CheckpointError("this version does not know its network", where=where, value=card.job, remedy=remedy)
+    if job and card.job != job:
+        what = f"the network is no {job}"
+        raise CheckpointError(what, where=where, value=card.job, remedy=f"Name a run of `faceloom train {job}`")
+    preset = preset_from_values(card.hyper_parameters, job=card.job, where=str(folder / CARD))
     return card.model_copy(update={"hyper_parameters": preset_values(preset)})  # lists, as they were written
 
 
@@ -158,8 +168,8 @@ def read_network(folder: Path, card: ModelCard, name: str = BEST, *, digest: boo
 
 
 def load_network(
-    folder: Path, *, name: str = BEST, device: str = "cpu", digest: bool = True
-) -> tuple[PaperAutoencoder | CompactMasker, ModelCard]:
+    folder: Path, *, name: str = BEST, device: str = "cpu", digest: bool = True, job: str = "autoencoder"
+) -> tuple[nn.Module, ModelCard]:
     """Load a trained network, ready to predict, and its card.
 
     On the CPU the weights stay in the pages of the file, which all processes share; do not train the network further.
@@ -169,13 +179,14 @@ def load_network(
         name: which weights.
         device: where to put them.
         digest: see `read_network`; if one process has checked, others can skip it.
+        job: that it must have trained.
 
     Raises:
-        CheckpointError: the folder is not a checkpoint of faceloom, or its weights are missing, damaged or do not fit.
+        CheckpointError: the folder is not a checkpoint of the job, or its weights are missing, damaged or do not fit.
     """
     import torch
 
-    card = read_card(folder)
+    card = read_card(folder, job)
     tensors = read_network(folder, card, name, digest=digest)
     network = _unfilled(card)
     network.load_state_dict(tensors, assign=True)
@@ -185,14 +196,14 @@ def load_network(
     return network.to(device), card
 
 
-def _unfilled(card: ModelCard) -> PaperAutoencoder | CompactMasker:
+def _unfilled(card: ModelCard) -> nn.Module:
     """The network of a card on the device `meta`, which allocates nothing."""
     import torch
 
-    from faceloom.models.networks import make_network
+    from faceloom.models.job import make_job
 
     with torch.device("meta"):
-        return make_network(preset_from_values(card.hyper_parameters))
+        return make_job(card.job, preset_from_values(card.hyper_parameters, job=card.job)).network()
 
 
 def _tensors_of(card: ModelCard) -> dict[str, Tensor]:

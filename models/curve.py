@@ -18,7 +18,7 @@ TABLE, CURVE = "loss.csv", "loss.png"
 
 
 def write_table(folder: Path, losses: Sequence[EpochLoss]) -> None:
-    """Write the mean training and held-out loss and the seconds of each epoch as CSV.
+    """Write the mean training and held-out loss, the seconds and the job's further figures of each epoch as CSV.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -27,8 +27,11 @@ def write_table(folder: Path, losses: Sequence[EpochLoss]) -> None:
     def write(file: Path) -> None:
         with file.open("w", newline="", encoding="utf-8") as stream:
             lines = csv.writer(stream, lineterminator="\n")
-            lines.writerow(["epoch", "train", "held_out", "seconds"])
-            lines.writerows([loss.epoch, loss.train, loss.held_out, round(loss.seconds, 2)] for loss in losses)
+            more = sorted({name for loss in losses for name in loss.more})
+            lines.writerow(["epoch", "train", "held_out", "seconds", *more])
+            for loss in losses:
+                figures = [loss.epoch, loss.train, loss.held_out, round(loss.seconds, 2)]
+                lines.writerow([*figures, *(loss.more.get(name, "") for name in more)])
 
     write_file(folder / TABLE, write)
 
@@ -47,8 +50,8 @@ def draw_curve(folder: Path, losses: Sequence[EpochLoss], best_epoch: int, title
     axes = FigureCanvasAgg(figure).figure.add_subplot()
     epochs = [loss.epoch for loss in losses]
     marker = "o" if len(epochs) == 1 else None
-    axes.plot(epochs, [loss.train for loss in losses], label="training pairs", marker=marker)
-    axes.plot(epochs, [loss.held_out for loss in losses], label="held-out pairs", marker=marker)
+    axes.plot(epochs, [loss.train for loss in losses], label="training samples", marker=marker)
+    axes.plot(epochs, [loss.held_out for loss in losses], label="held-out samples", marker=marker)
     if best_epoch:
         axes.axvline(best_epoch, color="grey", linewidth=1, linestyle=":", label=f"best: epoch {best_epoch}")
     if all(loss.train > 0 and loss.held_out > 0 for loss in losses):

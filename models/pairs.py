@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceloom.models.presets import Preset
+from faceloom.models.presets import PairPreset
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +25,16 @@ class Pairs:
     masked: Tensor
     mask: Tensor
 
-    @classmethod
-    def from_bytes(cls, face: Tensor, masked: Tensor, mask: Tensor, device: str = "cpu") -> Pairs:
-        """Pairs of uint8 tensors of the same shapes, 0..255."""
-        return cls(*(part.to(device, non_blocking=True).float() / 255 for part in (face, masked, mask)))
+    @property
+    def members(self) -> dict[str, Tensor]:
+        """The tensors by name."""
+        return {"face": self.face, "masked": self.masked, "mask": self.mask}
 
     def __len__(self) -> int:
         return len(self.face)
 
 
-def moved(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
+def moved(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> Pairs:
     """Mirror, shift, scale and rotate each pair at random, within the limits of the preset; edges are mirrored.
 
     Args:
@@ -58,7 +58,7 @@ def moved(pairs: Pairs, preset: Preset, chance: torch.Generator) -> Pairs:
     return Pairs(parts[:, :3], parts[:, 3:6], parts[:, 6:])
 
 
-def degraded(pairs: Pairs, preset: Preset, chance: torch.Generator) -> tuple[Pairs, Tensor]:
+def degraded(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> tuple[Pairs, Tensor]:
     """Blur a share of the pairs like small photos, remove the colour of another share's faces, vary the light.
 
     A network without landmarks is meant for small and grey photos, and the training pairs hold none. A mask keeps its

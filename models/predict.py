@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.models.presets import CompactPreset, PaperPreset, preset_from_values
+from faceloom.models.presets import PaperPreset, preset_from_values
 from faceloom.schemas.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from faceloom.models.networks import CompactMasker, PaperAutoencoder
     from faceloom.schemas.model_card import ModelCard
 
 BATCH = 32
@@ -69,7 +68,7 @@ class MaskPredictor:
 
     def __init__(
         self,
-        network: PaperAutoencoder | CompactMasker,
+        network: nn.Module,
         card: ModelCard,
         *,
         device: str = "cpu",
@@ -77,7 +76,7 @@ class MaskPredictor:
         change: Change | None = None,
     ) -> None:
         self.card = card
-        self.preset: PaperPreset | CompactPreset = preset_from_values(card.hyper_parameters)
+        self.preset = preset_from_values(card.hyper_parameters)
         self.size = card.size
         self._network: Any = network
         self._device, self._batch, self._change = device, batch, change or Change()

@@ -1,4 +1,4 @@
-"""Presets: network and hyper-parameters as frozen values, which the card of a run repeats."""
+"""The presets of all jobs: network and hyper-parameters as frozen values, which the card of a run repeats."""
 
 from __future__ import annotations
 
@@ -10,60 +10,31 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from faceloom.schemas.errors import CheckpointError
+from faceloom.models.preset import MOST_IN_A_LAYER, Choice, Factor, JobSpec, Preset, Share, Widths
+from faceloom.schemas.errors import CheckpointError, TrainingError
 from faceloom.schemas.plain_values import shown
 
-Choice = Literal["last epoch", "smallest held-out loss"]
 Activation = Literal["linear", "relu", "sigmoid"]
-MOST_SIZE = 1024
-"""Side of the largest crops that networks take, in pixels."""
-MOST_IN_A_LAYER = 2**24
-"""Values that a layer may make of one face; a batch of 32 then takes 2 GiB."""
-
-_Count = Annotated[int, Field(ge=1, le=10**9)]
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Factor = Annotated[float, Field(ge=0, le=1e6)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
-    """Settings that both networks have.
+class PairPreset(Preset):
+    """Settings that both masking networks have.
 
     Attributes:
-        name: on the command line.
-        size: side of the square training crops, in pixels.
-        epochs: passes over the training pairs.
-        batch: pairs per step.
-        learning_rate: of Adam.
-        schedule: whether the learning rate stays constant or decays to almost 0 along half a cosine wave.
         flip: whether pairs are mirrored at random.
         jitter: maximum random shift (share of the side), scaling and rotation (radians) of pairs.
         degrade: share of the input faces that are blurred, and share that lose their colour; above 0, the light of all
             faces is varied too.
-        save_every: epochs between two saved states; a higher value saves time, but a kill loses more epochs.
     """
 
-    name: str
-    size: Annotated[int, Field(ge=8, le=MOST_SIZE)] = 64
-    epochs: _Count = 160
-    batch: _Count
-    learning_rate: Annotated[float, Field(gt=0)]
-    schedule: Literal["constant", "cosine"] = "constant"
     flip: bool = False
-    jitter: _Share = 0.0
-    degrade: _Share = 0.0
-    save_every: _Count = 1
-
-    unstated: ClassVar[tuple[str, ...]] = ()
-    """Names of the fields that the publication does not state; we chose their values."""
-    choice: ClassVar[Choice] = "smallest held-out loss"
-    """Rule that chooses the best epoch."""
-    stride: ClassVar[int] = 1
-    """The side of a crop must be a multiple of it."""
+    jitter: Share = 0.0
+    degrade: Share = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperPreset(Preset):
+class PaperPreset(PairPreset):
     """The network of Lee 2022 and its training: Adam, mean squared error, 160 epochs; the last epoch is used.
 
     Held-out error is smallest after few epochs, when the network paints the average face in the average mask. The paper
@@ -86,9 +57,14 @@ class PaperPreset(Preset):
         "batch", "learning_rate", "schedule", "flip", "jitter", "degrade", "dense_activation", "output_activation",
     )  # fmt: skip
 
+    @property
+    def largest_layer(self) -> int:
+        """The most values that a layer makes of one face."""
+        return self.maps * self.size**2
+
 
 @dataclass(frozen=True, kw_only=True)
-class CompactPreset(Preset):
+class CompactPreset(PairPreset):
     """Our small network, which puts stored cutouts of masks on new faces.
 
     Attributes:
@@ -98,22 +74,25 @@ class CompactPreset(Preset):
         coverage_weight, colour_weight, flow_weight, soft_weight: of these losses; the composed picture has weight 1.
     """
 
-    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=2048)], ...], Field(min_length=1, max_length=8)] = (
-        24,
-        48,
-        96,
-    )
+    widths: Widths = (24, 48, 96)
     looks: Annotated[int, Field(ge=1, le=100_000)] = 256
     edge: Annotated[float, Field(ge=0, le=100)] = 2.0
-    coverage_weight: _Factor = 0.3
-    colour_weight: _Factor = 1.0
-    flow_weight: _Factor = 0.1
-    soft_weight: _Factor = 0.1
+    coverage_weight: Factor = 0.3
+    colour_weight: Factor = 1.0
+    flow_weight: Factor = 0.1
+    soft_weight: Factor = 0.1
+
+    any_size: ClassVar[bool] = True
 
     @property
-    def stride(self) -> int:  # type: ignore[override]
+    def stride(self) -> int:
         """The side of a crop must be a multiple of it."""
         return int(2 ** len(self.widths))
+
+    @property
+    def largest_layer(self) -> int:
+        """The most values that a layer makes of one face."""
+        return max(width * (self.size >> level) ** 2 for level, width in enumerate(self.widths, 1))
 
 
 PRESETS: dict[str, PaperPreset | CompactPreset] = {
@@ -131,7 +110,41 @@ PRESETS: dict[str, PaperPreset | CompactPreset] = {
         ),
     )
 }  # fmt: skip
-"""The presets by name; `tiny` ones are for tests."""
+"""The presets of the autoencoder by name; `tiny` ones are for tests."""
+
+JOBS: dict[str, JobSpec] = {
+    "autoencoder": JobSpec(
+        help="Train a masking autoencoder: faces in, masked faces out.",
+        presets=tuple(PRESETS.values()),
+        preset_help="paper: the network of Lee 2022. compact: ours, small and sharp.",
+        examples=(
+            "faceloom train autoencoder --data out --preset compact --to runs/compact",
+            "faceloom train autoencoder --data out --preset paper --to runs/paper",
+            "faceloom train autoencoder --data more --from runs/compact --to runs/more",
+        ),
+    ),
+}
+"""The training jobs by name; the class of each is in the module of its name in `models.jobs`."""
+
+
+def presets_of(job: str) -> dict[str, Preset]:
+    """The presets of a job by name.
+
+    Raises:
+        TrainingError: there is no such job.
+    """
+    if job not in JOBS:
+        raise TrainingError("unknown network", where="network", value=job, remedy=f"Allowed: {', '.join(JOBS)}")
+    return {preset.name: preset for preset in JOBS[job].presets}
+
+
+def default_preset(job: str) -> str:
+    """Name of the preset that a job has by default: the last of its presets that are not for tests.
+
+    Raises:
+        TrainingError: there is no such job.
+    """
+    return [name for name in presets_of(job) if not name.startswith("tiny")][-1]
 
 
 def preset_values(preset: Preset) -> dict[str, Any]:
@@ -139,42 +152,35 @@ def preset_values(preset: Preset) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in _fields(preset).items()}
 
 
-def preset_from_values(values: Mapping[str, Any], *, where: str = "") -> PaperPreset | CompactPreset:
+def preset_from_values(values: Mapping[str, Any], *, job: str = "autoencoder", where: str = "") -> Preset:
     """Return the preset of `preset_values`.
 
     Args:
         values: of a card.
+        job: that the card names.
         where: the file of the card, for messages.
 
     Raises:
-        CheckpointError: the values do not form a preset, or one of a network beyond all limits.
+        CheckpointError: the values do not form a preset of the job, or one of a network beyond all limits.
     """
     remedy = "It was trained by another version of faceloom; train it again"
-    kind: type[PaperPreset] | type[CompactPreset]
-    for kind in (PaperPreset, CompactPreset):
+    for kind in dict.fromkeys(map(type, JOBS[job].presets)):
         if set(values) == {field.name for field in dataclasses.fields(kind)}:
             break
     else:
         what, value = "the card's hyper-parameters fit no network", ", ".join(map(str, values))[:500]
         raise CheckpointError(what, where=where, value=value, remedy=remedy)
     try:
-        preset: PaperPreset | CompactPreset = TypeAdapter(kind).validate_json(json.dumps(dict(values)), strict=True)
+        preset: Preset = TypeAdapter(kind).validate_json(json.dumps(dict(values)), strict=True)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(["$.hyper_parameters", *map(str, fault["loc"])])
         place, value = f"{where}: {place}" if where else place, shown(fault["input"])
         raise CheckpointError(fault["msg"], where=place, value=value, remedy=remedy) from None
-    if preset.size % preset.stride or _largest_layer(preset) > MOST_IN_A_LAYER:
+    if preset.size % preset.stride or preset.largest_layer > MOST_IN_A_LAYER:
         value = f"size {preset.size}"
         raise CheckpointError("the hyper-parameters form no network", where=where, value=value, remedy=remedy)
     return preset
-
-
-def _largest_layer(preset: PaperPreset | CompactPreset) -> int:
-    """The most values that a layer makes of one face."""
-    if isinstance(preset, PaperPreset):
-        return preset.maps * preset.size**2
-    return max(width * (preset.size >> level) ** 2 for level, width in enumerate(preset.widths, 1))
 
 
 def _fields(preset: Preset) -> dict[str, Any]:

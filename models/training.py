@@ -1,36 +1,39 @@
-"""Trains a masking network. All random draws follow from the seed and the epoch, so a run that is resumed after any
+"""Trains the network of a job. All random draws follow from the seed and the epoch, so a run that is resumed after any
 epoch has the same result as a run without a stop."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from faceloom.models.losses import loss_of
-from faceloom.models.mask_cutouts import gather_cutouts
-from faceloom.models.networks import CompactMasker, PaperAutoencoder, make_network
-from faceloom.models.pairs import Pairs, moved
-from faceloom.models.presets import CompactPreset, PaperPreset
+from faceloom.models.job import Batch, Job, Step, Values, autocast, finite
 from faceloom.schemas.errors import CheckpointError, TrainingError
 from faceloom.schemas.keys import seed_of
 
-Network = PaperAutoencoder | CompactMasker
 Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class EpochLoss:
-    """Mean losses of one epoch over its pairs, and its duration, which is not part of the result."""
+    """Mean losses of one epoch over its samples, and its duration, which is not part of the result.
+
+    Attributes:
+        more: further means of the job, by name; those of held-out samples start with `held_out_`.
+    """
 
     epoch: int
     train: float
     held_out: float
     seconds: float = field(compare=False)
+    more: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,7 @@ class Snapshot:
     Attributes:
         losses: of all epochs so far.
         network: parameters and buffers by name.
-        optimiser: Adam's moments and steps, by the parameter's name and their own.
+        optimiser: state of the optimisers, such as Adam's moments, by the parameter's name and their own.
         best: `network` as it was after `best_epoch`, which the preset's `choice` decides.
     """
 
@@ -54,9 +57,9 @@ class Snapshot:
 
 
 def train(
-    preset: PaperPreset | CompactPreset,
-    batches: Callable[[int], Iterable[Pairs]],
-    held_out: Callable[[], Iterable[Pairs]],
+    job: Job[Any],
+    batches: Callable[[int], Iterable[Batch]],
+    held_out: Callable[[], Iterable[Batch]],
     *,
     seed: int = 0,
     device: str = "cpu",
@@ -70,9 +73,9 @@ def train(
     are computed in bfloat16 and results may differ by rounding.
 
     Args:
-        preset: network and hyper-parameters.
-        batches: the training pairs of an epoch (1, 2, …), on `device`, in training order.
-        held_out: pairs that choose the best epoch, always the same.
+        job: network, losses and hyper-parameters.
+        batches: the training samples of an epoch (1, 2, …), on `device`, in training order.
+        held_out: samples that choose the best epoch, always the same.
         seed: of the starting weights and all random draws.
         device: `cpu` or `cuda`.
         resume: state that `on_epoch` received; training resumes after it.
@@ -80,105 +83,113 @@ def train(
         on_epoch: called after each epoch.
 
     Raises:
-        TrainingError: there are no pairs, or a loss is no longer a finite number.
+        TrainingError: there are no samples, or a loss is no longer a finite number.
         CheckpointError: weights do not fit the network.
     """
-    network = _start(preset, seed, resume.network if resume else weights).to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    adam = torch.optim.Adam(network.parameters(), lr=preset.learning_rate, fused=True)
-    losses = list(resume.losses) if resume else []
-    best, best_epoch = ({}, 0) if resume is None else (dict(resume.best), resume.best_epoch)
-    if resume:
-        _restore(adam, network, resume.optimiser)
-    snapshot = resume
-    for epoch in range(len(losses) + 1, preset.epochs + 1):
-        begin = time.perf_counter()
-        mean = _run_epoch(network, adam, preset, batches(epoch), epoch, _chance(seed, epoch), device)
-        network.eval()
-        with torch.inference_mode():
-            if isinstance(network, CompactMasker) and isinstance(preset, CompactPreset):
-                network.looks.copy_(gather_cutouts(batches(epoch), preset.looks))
-            checked = _mean_loss(network, preset, held_out(), epoch, device)
-        if preset.choice == "last epoch":
-            best, best_epoch = network.state_dict(), epoch
-        elif not best or checked < min(loss.held_out for loss in losses):
-            best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in network.state_dict().items()}
-            best_epoch = epoch
-        losses.append(EpochLoss(epoch, mean, checked, time.perf_counter() - begin))
-        snapshot = Snapshot(tuple(losses), network.state_dict(), _moments(adam, network), best, best_epoch)
-        on_epoch(snapshot)
+    with _own_chance(device):
+        network = _start(job, seed, resume.network if resume else weights).to(device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimisers = job.optimisers(network)
+        losses = list(resume.losses) if resume else []
+        best, best_epoch = ({}, 0) if resume is None else (dict(resume.best), resume.best_epoch)
+        if resume:
+            restore(optimisers, network, resume.optimiser)
+        snapshot = resume
+        for epoch in range(len(losses) + 1, job.preset.epochs + 1):
+            begin = time.perf_counter()
+            torch.manual_seed(seed_of(seed, f"epoch {epoch}", "layers") >> 1)
+            chance = _chance(seed, epoch)
+            means = _run_epoch(job, network, optimisers, batches(epoch), epoch, chance, device)
+            network.eval()
+            with torch.inference_mode():
+                job.after_epoch(network, lambda epoch=epoch: batches(epoch))  # type: ignore[misc]
+                checked = _held_out_means(job, network, held_out(), epoch, device)
+            comparable = [loss.held_out for loss in losses if job.phase(loss.epoch) == job.phase(epoch)]
+            if job.preset.choice == "last epoch":
+                best, best_epoch = network.state_dict(), epoch
+            elif not comparable or checked["loss"] < min(comparable):
+                best = {name: tensor.detach().to("cpu", copy=True) for name, tensor in network.state_dict().items()}
+                best_epoch = epoch
+            more = {name: value for name, value in means.items() if name != "loss"}
+            more |= {f"held_out_{name}": value for name, value in checked.items() if name != "loss"}
+            losses.append(EpochLoss(epoch, means["loss"], checked["loss"], time.perf_counter() - begin, more))
+            snapshot = Snapshot(tuple(losses), network.state_dict(), moments(optimisers, network), best, best_epoch)
+            on_epoch(snapshot)
     if snapshot is None:
-        raise TrainingError("there is no epoch to train", value=preset.epochs, remedy="Ask for at least one")
+        raise TrainingError("there is no epoch to train", value=job.preset.epochs, remedy="Ask for at least one")
     return snapshot
 
 
 def _run_epoch(
-    network: Network,
-    adam: torch.optim.Adam,
-    preset: PaperPreset | CompactPreset,
-    batches: Iterable[Pairs],
+    job: Job[Any],
+    network: nn.Module,
+    optimisers: dict[str, Optimizer],
+    batches: Iterable[Batch],
     epoch: int,
     chance: torch.Generator,
     device: str,
-) -> float:
-    """One pass over the training pairs; returns the mean loss."""
+) -> dict[str, float]:
+    """One pass over the training samples; returns the mean losses."""
     network.train()
-    total, count = 0.0, 0
-    for step, pairs in enumerate(batches, 1):
-        for group in adam.param_groups:
-            group["lr"] = learning_rate(preset, epoch)
-        varied = moved(pairs, preset, chance)
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = loss_of(network, varied, preset, chance)
-        value = _finite(loss, epoch, f"step {step}")
-        adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        adam.step()
-        total, count = total + value * len(pairs), count + len(pairs)
-    if not count:
-        raise TrainingError("there are no pairs to train on", where=f"epoch {epoch}")
-    return total / count
+    means = _Means()
+    for optimiser in optimisers.values():
+        for group in optimiser.param_groups:
+            group["lr"] = job.rate(epoch) * group.get("scale", 1)
+    for number, batch in enumerate(batches, 1):
+        step = Step(network, optimisers, batch, chance, epoch, number, device)
+        means.add(job.step(step), batch, epoch, f"step {number}")
+    if not means.samples:
+        raise TrainingError("there are no samples to train on", where=f"epoch {epoch}")
+    return means.values()
 
 
-def _mean_loss(
-    network: Network, preset: PaperPreset | CompactPreset, batches: Iterable[Pairs], epoch: int, device: str
-) -> float:
-    total, count = 0.0, 0
+def _held_out_means(
+    job: Job[Any], network: nn.Module, batches: Iterable[Batch], epoch: int, device: str
+) -> dict[str, float]:
     chance = _chance(0, 0)  # the same for all epochs, so that their losses can be compared
-    for pairs in batches:
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            loss = loss_of(network, pairs, preset, chance)
-        total, count = total + _finite(loss, epoch, "held-out pairs") * len(pairs), count + len(pairs)
-    if not count:
-        raise TrainingError("there are no pairs to choose the best epoch", where=f"epoch {epoch}")
-    return total / count
+    means = _Means()
+    for batch in batches:
+        with autocast(device):
+            values = job.held_out(network, batch, chance, epoch)
+        means.add(values, batch, epoch, "held-out samples")
+    if not means.samples:
+        raise TrainingError("there are no samples to choose the best epoch", where=f"epoch {epoch}")
+    return means.values()
 
 
-def _finite(loss: Tensor, epoch: int, where: str) -> float:
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        remedy = "Saved epochs are kept. Use a lower learning rate, or look for damaged pairs"
-        what = "the loss is no longer a finite number"
-        raise TrainingError(what, where=f"epoch {epoch}, {where}", value=value, remedy=remedy)
-    return value
+class _Means:
+    """Means over samples of figures that are means over batches. A figure may be missing from some batches."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._sums: defaultdict[str, float] = defaultdict(float)
+        self._counts: Counter[str] = Counter()
+
+    def add(self, values: Values, batch: Batch, epoch: int, where: str) -> None:
+        count = len(next(iter(batch.values())))
+        self.samples += count
+        for name, value in values.items():
+            self._sums[name] += finite(value, epoch, where) * count
+            self._counts[name] += count
+
+    def values(self) -> dict[str, float]:
+        return {name: total / self._counts[name] for name, total in self._sums.items()}
 
 
-def learning_rate(preset: PaperPreset | CompactPreset, epoch: int) -> float:
-    """Learning rate of an epoch (1, 2, …). A cosine schedule falls from the full rate to 1 % of it."""
-    if preset.schedule == "constant":
-        return preset.learning_rate
-    done = (epoch - 1) / max(1, preset.epochs - 1)
-    return preset.learning_rate * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+@contextmanager
+def _own_chance(device: str) -> Iterator[None]:
+    """Leave torch's global generators, which layers and starting weights use, as they were."""
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
+        yield
 
 
 def _chance(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(seed, f"epoch {epoch}", "train") >> 1)
 
 
-def _start(preset: PaperPreset | CompactPreset, seed: int, weights: Tensors | None) -> Network:
-    with torch.random.fork_rng(devices=[]):  # starting weights come from torch's global generator
-        torch.manual_seed(seed)
-        network = make_network(preset)
+def _start(job: Job[Any], seed: int, weights: Tensors | None) -> nn.Module:
+    torch.manual_seed(seed)
+    network = job.network()
     if weights is not None:
         try:
             network.load_state_dict(weights)
@@ -188,21 +199,32 @@ def _start(preset: PaperPreset | CompactPreset, seed: int, weights: Tensors | No
     return network
 
 
-def _moments(adam: torch.optim.Adam, network: Network) -> dict[str, Tensor]:
+def moments(optimisers: Mapping[str, Optimizer], network: nn.Module) -> dict[str, Tensor]:
+    """State of the optimisers by `parameter/kind`, such as `conv.weight/exp_avg`."""
     return {
         f"{name}/{kind}": value
         for name, parameter in network.named_parameters()
-        for kind, value in adam.state.get(parameter, {}).items()
+        for optimiser in optimisers.values()
+        for kind, value in optimiser.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
     }
 
 
-def _restore(adam: torch.optim.Adam, network: Network, moments: Tensors) -> None:
-    """Put moments back as copies: Adam works on them in place."""
-    for name, parameter in network.named_parameters():
-        kinds = ("step", "exp_avg", "exp_avg_sq")
-        adam.state[parameter] = {
-            kind: torch.empty_like(moments[f"{name}/{kind}"] if kind == "step" else parameter)
-            .copy_(moments[f"{name}/{kind}"])
-            .to(parameter.device)
-            for kind in kinds
-        }
+def restore(optimisers: Mapping[str, Optimizer], network: nn.Module, saved: Tensors) -> None:
+    """Put the state of `moments` back as copies: optimisers work on it in place."""
+    kinds: dict[str, dict[str, Tensor]] = {}
+    for key, value in saved.items():
+        name, _, kind = key.rpartition("/")
+        kinds.setdefault(name, {})[kind] = value
+    for optimiser in optimisers.values():
+        owned = {id(parameter) for group in optimiser.param_groups for parameter in group["params"]}
+        fused = optimiser.defaults.get("fused")
+        for name, parameter in network.named_parameters():
+            if id(parameter) in owned and name in kinds:
+                optimiser.state[parameter] = {
+                    # The number of steps is on the CPU, except for fused optimisers.
+                    kind: torch.empty_like(value if kind == "step" else parameter)
+                    .copy_(value)
+                    .to(parameter.device if fused or kind != "step" else "cpu")
+                    for kind, value in kinds[name].items()
+                }

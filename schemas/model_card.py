@@ -12,6 +12,7 @@ CARD_FORMAT: Literal[1] = 1
 """Increased when cards of older formats can no longer be read."""
 
 
+What = Literal["a masking network of faceloom", "a network of faceloom"]
 _Word = Annotated[str, Field(max_length=1000)]
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _FileName = Annotated[str, Field(pattern=r"^(best|last)\.safetensors$")]
@@ -66,6 +67,7 @@ class ModelCard(_Part):
     """A training run.
 
     Attributes:
+        job: what was trained, as `faceloom train` names it.
         preset: name of the preset.
         size: side of the crops in pixels.
         hyper_parameters: every field of the preset as it was used.
@@ -78,11 +80,13 @@ class ModelCard(_Part):
         precision: number format of matrix products.
         code, torch: versions of faceloom and torch.
         parent: the run that this one continues from.
+        uses: sha256 of the user's other files and runs that were used, by the name of their option.
         files: the weights by name.
     """
 
-    what: Literal["a masking network of faceloom"] = "a masking network of faceloom"
+    what: What = "a masking network of faceloom"
     format: Literal[1] = CARD_FORMAT
+    job: _Word = "autoencoder"
     preset: _Word
     size: _Count
     parameters: _Count
@@ -99,6 +103,7 @@ class ModelCard(_Part):
     torch: _Word
     data: DataCard
     parent: ParentCard | None = None
+    uses: dict[_Word, _Digest] = {}
     files: dict[_FileName, FileCard]
 
     @model_validator(mode="after")

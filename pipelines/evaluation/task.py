@@ -145,7 +145,7 @@ def _named(runs: Sequence[Path]) -> list[tuple[str, Path]]:
 
 
 def _check_run(name: str, folder: Path, record: BuildRecord, digest: str) -> Run:
-    card = read_card(folder)
+    card = read_card(folder, "autoencoder")
     check_weights(folder, card, BEST, digest=False)
     width, height = record.settings.align.width_height
     if (width, height) != (card.size, card.size):

@@ -58,7 +58,7 @@ def checkpoint_digest(number: int, mask: AutoencoderMask) -> str:
     """
     try:
         folder = checkpoint_folder(mask.checkpoint)
-        card = read_card(folder)
+        card = read_card(folder, "autoencoder")
         check_weights(folder, card, digest=False)
     except CheckpointError as error:
         raise _of_recipe(number, mask, error) from None

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from faceloom.models.checkpoint import BEST, CARD, read_card, read_network
+from faceloom.models.checkpoint import BEST, CARD, check_weights, read_card, read_network
 from faceloom.models.devices import find_device
-from faceloom.models.presets import PRESETS, CompactPreset, PaperPreset, preset_values
+from faceloom.models.preset import Preset, options_of
+from faceloom.models.presets import preset_from_values, preset_values, presets_of
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.training.run_folder import is_ours
 from faceloom.pipelines.training.training_data import build_digest, fit_preset
-from faceloom.schemas.errors import FaceloomError, TrainingError
+from faceloom.schemas.errors import CheckpointError, FaceloomError, TrainingError
 from faceloom.schemas.model_card import ModelCard, ParentCard
+from faceloom.schemas.regular_files import open_regular_file
 
 PACKAGES = ("torch", "webdataset", "safetensors", "matplotlib")
 """What the extra `torch` installs and training imports."""
@@ -35,51 +38,79 @@ class TrainingRequest:
         parent: folder of a run; its best weights are the starting weights.
         workers: processes that read the pairs; 0 reads in this process.
         resume: continue the run in `to` after its last saved epoch; otherwise its files are deleted first.
+        job: what to train, one of `models.presets.JOBS`.
+        files: the job's further files and runs, by the name of their option.
     """
 
     data: str
     to: str
-    preset: PaperPreset | CompactPreset
+    preset: Preset
     seed: int = 0
     device: str = "auto"
     parent: Path | None = None
     workers: int = 0
     resume: bool = True
+    job: str = "autoencoder"
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CheckedRequest:
-    """A request that passed all checks: the device is resolved, and the preset has the size of the build's crops."""
+    """A request that passed all checks: the device is resolved, and the preset has the values that the build decides.
+
+    Attributes:
+        uses: sha256 of each of the request's `files`; of the best weights if it is a run.
+    """
 
     request: TrainingRequest
     device: str
     parent: ParentCard | None
+    uses: Mapping[str, str] = field(default_factory=dict)
 
 
 def change_preset(
     name: str,
+    job: str = "autoencoder",
     *,
     epochs: int | None = None,
     batch: int | None = None,
     learning_rate: float | None = None,
     save_every: int | None = None,
-) -> PaperPreset | CompactPreset:
+    **options: Any,
+) -> Preset:
     """Return a preset by its name, with the values that are not None changed.
 
+    Args:
+        name: of the preset.
+        job: whose preset it is.
+        epochs, batch, learning_rate, save_every: of every preset.
+        options: fields of the job's presets that are options of the command line.
+
     Raises:
-        TrainingError: there is no such preset, or a value is out of range.
+        TrainingError: there is no such job or preset, or a value is out of range.
     """
-    if name not in PRESETS:
-        allowed = ", ".join(name for name in PRESETS if not name.startswith("tiny"))
+    presets = presets_of(job)
+    if name not in presets:
+        allowed = ", ".join(name for name in presets if not name.startswith("tiny"))
         raise TrainingError("unknown preset", where="preset", value=name, remedy=f"Allowed: {allowed}")
+    preset, options = presets[name], {name: value for name, value in options.items() if value is not None}
+    if unknown := sorted(options.keys() - options_of(type(preset))):
+        allowed = ", ".join(options_of(type(preset))) or "none"
+        raise TrainingError("unknown option", where=job, value=unknown[0], remedy=f"Options of {job}: {allowed}")
     if learning_rate is not None and not 0 < learning_rate < float("inf"):
         raise TrainingError("the learning rate must be greater than 0", where="learning_rate", value=learning_rate)
     counts = {"epochs": epochs, "batch": batch, "save_every": save_every}
-    for field, count in counts.items():
+    for count_name, count in counts.items():
         if count is not None and count < 1:
-            raise TrainingError("must be at least 1", where=field, value=count)
-    changes: dict[str, Any] = {**counts, "learning_rate": learning_rate}
-    return replace(PRESETS[name], **{field: value for field, value in changes.items() if value is not None})
+            raise TrainingError("must be at least 1", where=count_name, value=count)
+    changes: dict[str, Any] = {**counts, "learning_rate": learning_rate, **options}
+    changed = replace(preset, **{key: value for key, value in changes.items() if value is not None})
+    for option in options:
+        try:
+            preset_from_values(preset_values(changed), job=job)
+        except CheckpointError as error:
+            raise TrainingError(error.what, where=option, value=options[option]) from None
+    return changed
 
 
 def check_request(request: TrainingRequest) -> CheckedRequest:
@@ -92,10 +123,28 @@ def check_request(request: TrainingRequest) -> CheckedRequest:
     for package in PACKAGES:
         _check_installed(package)
     device = find_device(request.device)
-    request = replace(request, preset=fit_preset(request.data, request.preset))
-    checked = CheckedRequest(request, device, _parent_card(request))
+    request = replace(request, preset=fit_preset(request.data, request.job, request.preset))
+    uses = {name: _digest(name, path) for name, path in request.files.items()}
+    checked = CheckedRequest(request, device, _parent_card(request), uses)
     _check_folder(checked)
     return checked
+
+
+def _digest(option: str, path: Path) -> str:
+    """sha256 of a file, or of the best weights of a run."""
+    if path.is_dir():
+        card = read_card(path)
+        check_weights(path, card)
+        return card.files[BEST].sha256
+    digest = hashlib.sha256()
+    try:
+        with open_regular_file(path) as stream:
+            while piece := stream.read(2**20):
+                digest.update(piece)
+        return digest.hexdigest()
+    except OSError as error:
+        value = error.strerror or error
+        raise TrainingError("the file cannot be read", where=f"--{option} {path}", value=value) from None
 
 
 def _check_installed(package: str) -> None:
@@ -113,7 +162,7 @@ def _parent_card(request: TrainingRequest) -> ParentCard | None:
     if parent.resolve() == Path(request.to).resolve():
         remedy = "Choose a new folder for --to. To resume a stopped run, leave out --from"
         raise TrainingError("a run cannot start from itself", where="--from", value=parent, remedy=remedy)
-    card = read_card(parent)
+    card = read_card(parent, request.job)
     if card.preset != preset.name:
         remedy = f"Use --preset {card.preset}, or choose another run for --from"
         what = f"the parent run was not trained with the preset `{preset.name}`"
@@ -140,7 +189,9 @@ def _check_folder(checked: CheckedRequest) -> None:
     card = read_card(folder)
     before, now = _settings_of_card(card), _settings_of_request(checked)
     changed = [f"{name} {before.get(name)}, now {now.get(name)}" for name in now if before.get(name) != now.get(name)]
-    if before["name"] != now["name"]:  # the other differences follow from this one
+    if before["job"] != now["job"]:
+        changed = [f"network {before['job']}, now {now['job']}"]
+    elif before["name"] != now["name"]:  # the other differences follow from this one
         changed = [f"preset {before['name']}, now {now['name']}"]
     if changed:
         remedy = "Choose another folder, use the same settings, or start over with --no-resume"
@@ -157,6 +208,7 @@ def _settings_of_card(card: ModelCard) -> dict[str, Any]:
     parent = card.parent.weights if card.parent else None
     device = card.device.partition(":")[0]
     rest = {"seed": card.seed, "data": card.data.digest, "parent": parent, "device": device}
+    rest |= {"job": card.job, **card.uses}
     return {**_fixed(card.hyper_parameters), **rest}
 
 
@@ -164,6 +216,7 @@ def _settings_of_request(checked: CheckedRequest) -> dict[str, Any]:
     request = checked.request
     parent = checked.parent.weights if checked.parent else None
     rest = {"seed": request.seed, "data": build_digest(Storage(request.data)), "parent": parent}
+    rest |= {"job": request.job, **checked.uses}
     # As JSON, as in the card.
     return {**_fixed(json.loads(json.dumps(preset_values(request.preset)))), **rest, "device": checked.device}
 

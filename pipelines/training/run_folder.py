@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceloom.models.checkpoint import BEST, CARD, LAST, RESUME, read_card, write_card, write_weights
+from faceloom.models.checkpoint import BEST, CARD, LAST, RESUME, WHATS, read_card, write_card, write_weights
 from faceloom.models.curve import CURVE, TABLE, draw_curve, write_table
 from faceloom.models.devices import device_text
-from faceloom.models.presets import CompactPreset, PaperPreset, preset_values
+from faceloom.models.preset import Preset
+from faceloom.models.presets import preset_values
 from faceloom.models.weights_file import check_tensors, read_weights
 from faceloom.pipelines.store.paths import LOCK
 from faceloom.schemas.errors import CheckpointError
 from faceloom.schemas.model_card import DataCard, FileCard, ModelCard, ParentCard
 
 if TYPE_CHECKING:
-    from faceloom.models.training import Snapshot
+    from torch import Tensor
+
+    from faceloom.models.job import Job
+    from faceloom.models.training import EpochLoss, Snapshot
 
 REPORT = "evaluation"
 """Default folder of the report of `faceloom evaluate`. Training does not change it."""
@@ -34,15 +39,17 @@ class RunFolder:
     def __init__(
         self,
         folder: Path,
-        preset: PaperPreset | CompactPreset,
+        job: str,
+        preset: Preset,
         *,
         seed: int,
         device: str,
         data: DataCard,
         parent: ParentCard | None = None,
+        uses: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder, self._preset, self._seed, self._device = folder, preset, seed, device
-        self._data, self._parent = data, parent
+        self._folder, self._job, self._preset, self._seed, self._device = folder, job, preset, seed, device
+        self._data, self._parent, self._uses = data, parent, dict(uses or {})
         # Epoch of the best weights on disk; those of a killed run are written again.
         self._best: dict[int, FileCard] = {}
 
@@ -63,7 +70,7 @@ class RunFolder:
             write_resume(self._folder, snapshot)
         files[LAST] = write_weights(self._folder / LAST, snapshot.network, {"epoch": epoch})
         write_table(self._folder, snapshot.losses)
-        title = f"{preset.name}: {self._data.train} pairs, {self._data.held_out} held out"
+        title = f"{self._job}, {preset.name}: {self._data.train} samples, {self._data.held_out} held out"
         draw_curve(self._folder, snapshot.losses, snapshot.best_epoch, title)
         write_card(self._folder, self._card(snapshot, files))
 
@@ -74,7 +81,7 @@ class RunFolder:
 
         preset, losses = self._preset, snapshot.losses
         best = next(loss for loss in losses if loss.epoch == snapshot.best_epoch)
-        trained = {name for name in snapshot.network if f"{name}/step" in snapshot.optimiser}
+        trained = {name.rpartition("/")[0] for name in snapshot.optimiser}
         metrics = {
             "best_epoch": float(best.epoch),
             "best_held_out_loss": best.held_out,
@@ -84,11 +91,13 @@ class RunFolder:
             "seconds_per_epoch": round(sum(loss.seconds for loss in losses) / len(losses), 3),
         }
         return ModelCard(
+            what=WHATS[self._job != "autoencoder"],
+            job=self._job,
             preset=preset.name,
             size=preset.size,
             parameters=sum(snapshot.network[name].numel() for name in trained),
             hyper_parameters=preset_values(preset),
-            unstated_in_paper=type(preset).unstated,
+            unstated_in_paper=preset.unstated,
             seed=self._seed,
             epochs_done=losses[-1].epoch,
             finished=losses[-1].epoch >= preset.epochs,
@@ -100,19 +109,23 @@ class RunFolder:
             torch=torch.__version__,
             data=self._data,
             parent=self._parent,
+            uses=self._uses,
             files=files,
         )
 
 
 def write_resume(folder: Path, snapshot: Snapshot) -> None:
-    """Write the state for resuming, without the best weights: network, Adam's moments and losses so far."""
+    """Write the state for resuming, without the best weights: network, state of optimisers, and losses so far."""
     tensors = {f"network/{name}": tensor for name, tensor in snapshot.network.items()}
     tensors |= {f"optimiser/{name}": tensor for name, tensor in snapshot.optimiser.items()}
-    losses = [[loss.epoch, loss.train, loss.held_out, loss.seconds] for loss in snapshot.losses]
+    losses = [
+        [loss.epoch, loss.train, loss.held_out, loss.seconds, *([dict(loss.more)] if loss.more else [])]
+        for loss in snapshot.losses
+    ]
     write_weights(folder / RESUME, tensors, {"losses": losses, "best_epoch": snapshot.best_epoch})
 
 
-def read_resume(folder: Path, preset: PaperPreset | CompactPreset) -> Snapshot:
+def read_resume(folder: Path, job: Job[Any]) -> Snapshot:
     """Read the state that `write_resume` wrote, and the best weights.
 
     After a kill between the two files the best weights may be of a later epoch; training finds them again.
@@ -122,27 +135,25 @@ def read_resume(folder: Path, preset: PaperPreset | CompactPreset) -> Snapshot:
     """
     import torch
 
-    from faceloom.models.networks import make_network
-    from faceloom.models.training import EpochLoss, Snapshot
+    from faceloom.models.training import Snapshot
 
     with torch.device("meta"):
-        network = make_network(preset)
+        network = job.network()
         expected = dict(network.state_dict())
         step = torch.zeros(())
+    tensors, note = read_weights(folder / RESUME)
     saved = {f"network/{name}": tensor for name, tensor in expected.items()}
     for name, parameter in network.named_parameters():
-        saved |= {f"optimiser/{name}/exp_avg": parameter, f"optimiser/{name}/exp_avg_sq": parameter}
-        saved[f"optimiser/{name}/step"] = step
-    tensors, note = read_weights(folder / RESUME)
+        saved |= _expected_state(f"optimiser/{name}", parameter, step, tensors)
     check_tensors(folder / RESUME, tensors, saved, finite=True)
     best, _ = read_weights(folder / BEST)
     check_tensors(folder / BEST, best, expected, finite=True)
     try:
-        losses = tuple(EpochLoss(int(epoch), *map(float, rest)) for epoch, *rest in note["losses"])
+        losses = tuple(map(_loss, note["losses"]))
         best_epoch = int(note["best_epoch"])
         if [loss.epoch for loss in losses] != list(range(1, len(losses) + 1)) or not 1 <= best_epoch <= len(losses):
             raise ValueError("its epochs are not 1, 2, …")
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         what, remedy = "the saved state is damaged", "Start over with --no-resume"
         raise CheckpointError(what, where=str(folder / RESUME), value=error, remedy=remedy) from None
     parts: dict[str, dict[str, Any]] = {"network": {}, "optimiser": {}}
@@ -151,6 +162,24 @@ def read_resume(folder: Path, preset: PaperPreset | CompactPreset) -> Snapshot:
         parts[part][rest_of_name] = tensor
     copies = {name: tensor.clone() for name, tensor in best.items()}  # training replaces the file
     return Snapshot(losses, parts["network"], parts["optimiser"], copies, best_epoch)
+
+
+def _expected_state(name: str, parameter: Tensor, step: Tensor, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state of an optimiser for a parameter: of SGD, of Adam, or none where it has not been trained yet."""
+    kinds = {key.rpartition("/")[2] for key in found if key.startswith(f"{name}/")}
+    if "momentum_buffer" in kinds:
+        return {f"{name}/momentum_buffer": parameter}
+    if not kinds:
+        return {}
+    return {f"{name}/step": step, f"{name}/exp_avg": parameter, f"{name}/exp_avg_sq": parameter}
+
+
+def _loss(row: Any) -> EpochLoss:
+    from faceloom.models.training import EpochLoss
+
+    epoch, train, held_out, seconds, *rest = row
+    more = {str(name): float(value) for name, value in (rest[0].items() if rest else ())}
+    return EpochLoss(int(epoch), float(train), float(held_out), float(seconds), more)
 
 
 def delete_run(folder: Path) -> None:

@@ -13,7 +13,7 @@ from faceloom.models.checkpoint import CARD, check_weights, read_card, read_netw
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.training.request import CheckedRequest
 from faceloom.pipelines.training.run_folder import RunFolder, delete_leftovers, delete_run, read_resume
-from faceloom.pipelines.training.training_data import open_pairs
+from faceloom.pipelines.training.training_data import open_samples
 from faceloom.schemas.model_card import ModelCard
 
 if TYPE_CHECKING:
@@ -46,13 +46,14 @@ def run_training(
 
     Args:
         checked: from `check_request`.
-        on_start: called once the pairs are read, with the number of epochs done so far.
+        on_start: called once the samples are read, with the number of epochs done so far.
         on_epoch: called after each epoch.
 
     Raises:
         FaceloomError: the data cannot be read, the folder cannot be written, the loss is no longer a finite number, or
             the weights of a finished run do not match its card.
     """
+    from faceloom.models.job import make_job
     from faceloom.models.training import train
 
     begin, request = time.monotonic(), checked.request
@@ -64,12 +65,22 @@ def run_training(
         exists = (folder / CARD).exists()
         if exists and (card := _finished(folder, preset.epochs)) is not None:
             return TrainingReport(folder, card, card.epochs_done, time.monotonic() - begin)
-        data = open_pairs(request.data, preset, seed=request.seed, workers=request.workers)
-        resume = read_resume(folder, preset) if exists else None
+        job = make_job(request.job, preset, request.files)
+        data = open_samples(request.data, job, seed=request.seed, workers=request.workers)
+        resume = read_resume(folder, job) if exists else None
         weights = None
         if request.parent is not None and resume is None:
-            weights = read_network(request.parent, read_card(request.parent))
-        run = RunFolder(folder, preset, seed=request.seed, device=checked.device, data=data.card, parent=checked.parent)
+            weights = read_network(request.parent, read_card(request.parent, request.job))
+        run = RunFolder(
+            folder,
+            request.job,
+            preset,
+            seed=request.seed,
+            device=checked.device,
+            data=data.card,
+            parent=checked.parent,
+            uses=checked.uses,
+        )
         done = len(resume.losses) if resume else 0
         on_start(done)
 
@@ -78,7 +89,7 @@ def run_training(
             run.save(snapshot)
 
         train(
-            preset,
+            job,
             partial(data.train.epoch, preset.batch, checked.device, request.seed),
             partial(data.held_out.batches, preset.batch, checked.device),
             seed=request.seed,

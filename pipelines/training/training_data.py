@@ -1,14 +1,15 @@
-"""Training pairs of a finished build: checked, read once into memory, and batched in a seeded order."""
+"""Training samples of a finished build: checked, read once into memory, and batched in a seeded order."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from faceloom.models.presets import MOST_SIZE, CompactPreset, PaperPreset
+from faceloom.models.build_facts import BuildFacts
+from faceloom.models.preset import Preset
 from faceloom.pipelines.read.split_pieces import split_shards
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
@@ -24,139 +25,147 @@ from faceloom.schemas.model_card import DataCard
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from faceloom.models.pairs import Pairs
+    from faceloom.models.job import Job
 
 MAX_BYTES = 8 * 2**30
-"""Limit on the pairs in memory. They are uint8: 28 KiB per pair of 64x64 pixels."""
+"""Limit on the samples in memory. They are uint8: 28 KiB per pair of 64x64 pixels."""
+CROPS, GREY = ("face", "masked", "mask", "guide", "lr_upsampled"), ("mask", "guide")
+"""Members that show the whole crop, and those with one channel."""
 
 
 @dataclass(frozen=True, eq=False)
-class PairSet:
-    """Pairs in memory, in the order of their keys.
+class SampleSet:
+    """Samples in memory, in the order of their keys.
 
     Attributes:
         keys: sample keys.
-        face, masked: uint8 (N, 3, S, S), RGB.
-        mask: coverage, uint8 (N, 1, S, S), 0..255: soft if the build has soft masks, otherwise 0 or 255.
+        members: by name, tensors with one entry per sample: pictures uint8 (N, C, H, W), 0..255, other members as they
+            are read, labels of the job.
     """
 
     keys: tuple[str, ...]
-    face: Tensor
-    masked: Tensor
-    mask: Tensor
+    members: Mapping[str, Tensor]
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def part(self, numbers: list[int]) -> PairSet:
-        """Return the pairs at these positions."""
+    def part(self, numbers: list[int]) -> SampleSet:
+        """Return the samples at these positions."""
         keys = tuple(self.keys[number] for number in numbers)
-        return PairSet(keys, self.face[numbers], self.masked[numbers], self.mask[numbers])
+        return SampleSet(keys, {name: values[numbers] for name, values in self.members.items()})
 
-    def batches(self, batch: int, device: str, order: list[int] | None = None) -> Iterator[Pairs]:
-        """Yield all pairs as floats on a device, in batches of `batch`; the last batch may be smaller.
+    def batches(self, batch: int, device: str, order: list[int] | None = None) -> Iterator[dict[str, Tensor]]:
+        """Yield all samples on a device, in batches of `batch`; the last batch may be smaller.
 
         Args:
-            batch: pairs per batch.
+            batch: samples per batch.
             device: `cpu` or `cuda`.
-            order: positions of the pairs; by default the order of the keys.
+            order: positions of the samples; by default the order of the keys.
         """
-        from faceloom.models.pairs import Pairs
-
         numbers = list(range(len(self))) if order is None else order
         for start in range(0, len(numbers), batch):
             chosen = numbers[start : start + batch]
-            yield Pairs.from_bytes(self.face[chosen], self.masked[chosen], self.mask[chosen], device)
+            yield {name: _moved(values[chosen], device) for name, values in self.members.items()}
 
-    def epoch(self, batch: int, device: str, seed: int, epoch: int) -> Iterator[Pairs]:
-        """Yield all pairs in batches, in an order that depends only on the seed and the epoch."""
+    def epoch(self, batch: int, device: str, seed: int, epoch: int) -> Iterator[dict[str, Tensor]]:
+        """Yield all samples in batches, in an order that depends only on the seed and the epoch."""
         import numpy as np
 
         rng = np.random.default_rng(seed_of(seed, f"epoch {epoch}", "order"))
         yield from self.batches(batch, device, rng.permutation(len(self)).tolist())
 
 
+def _moved(values: Tensor, device: str) -> Tensor:
+    """On a device; pictures become floats, 0..1."""
+    import torch
+
+    moved = values.to(device, non_blocking=True)
+    return moved.float() / 255 if values.dtype == torch.uint8 else moved
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Training pairs, held-out pairs, and their description for the card."""
+    """Training samples, held-out samples, and their description for the card."""
 
-    train: PairSet
-    held_out: PairSet
+    train: SampleSet
+    held_out: SampleSet
     card: DataCard
 
 
-def fit_preset(out: str, preset: PaperPreset | CompactPreset) -> PaperPreset | CompactPreset:
-    """Check that a preset can be trained on the crops of a build; returns the preset with their size.
-
-    `paper` takes one size only; `compact` takes any square whose side is a multiple of its stride.
+def facts_of(out: str) -> BuildFacts:
+    """What a job can know about a build before any work.
 
     Raises:
         StorageError: there is no finished build.
-        TrainingError: the build has no masked faces, no split `train`, or crops that do not fit.
     """
-    record = read_record(Storage(out))
-    recipe = "recipes/lee2022.yaml builds suitable pairs"
-    if not record.settings.masks:
-        raise TrainingError("the build has no masked faces", where=out, remedy=f"Add `masks` to its recipe; {recipe}")
-    if not record.by_split.get(TRAIN):
-        has = ", ".join(record.by_split) or "none"
-        raise TrainingError("the build has no split `train`", where=out, value=has, remedy=f"Add one; {recipe}")
-    width, height = record.settings.align.width_height
-    fits = width == height <= MOST_SIZE and (
-        width % preset.stride == 0 if isinstance(preset, CompactPreset) else width == preset.size
-    )
-    if not fits:
-        wanted = (
-            f"a multiple of {preset.stride}, at most {MOST_SIZE}"
-            if isinstance(preset, CompactPreset)
-            else str(preset.size)
-        )
-        remedy = f"Build with `align: {{mode: eye_level, size: {preset.size}}}`; {recipe}"
-        what = f"the crops of the build do not fit `{preset.name}`, which takes squares with a side of {wanted}"
-        raise TrainingError(what, where=out, value=f"{width}x{height}", remedy=remedy)
-    return replace(preset, size=width)
+    storage = Storage(out)
+    record = read_record(storage)
+
+    def people() -> tuple[str, ...]:
+        return tuple(sorted({person for shown in faces_of(storage, TRAIN).values() for person, _ in shown}))
+
+    return BuildFacts(out, record.settings, record.by_split, people)
 
 
-def open_pairs(out: str, preset: PaperPreset | CompactPreset, *, seed: int, workers: int = 0) -> TrainingData:
-    """Read the training pairs and the held-out pairs that choose the best epoch: split `val`, or a tenth of `train`.
+def fit_preset(out: str, job: str, preset: Preset) -> Preset:
+    """Check that a preset of a job can be trained on a build; returns it with the values that the build decides.
+
+    Raises:
+        StorageError: there is no finished build.
+        TrainingError: the build lacks members, a split `train`, or the size of crops that the network takes.
+    """
+    from faceloom.models.job import find_job
+
+    fitted: Preset = find_job(job).fit(preset, facts_of(out))
+    return fitted
+
+
+def open_samples(out: str, job: Job[Any], *, seed: int, workers: int = 0) -> TrainingData:
+    """Read the training samples and the held-out ones that choose the best epoch: split `val`, or a tenth of `train`.
 
     Args:
         out: folder of a build that `fit_preset` has accepted.
-        preset: from `fit_preset`.
+        job: with the preset from `fit_preset`.
         seed: draws the held-out samples if there is no split `val`.
         workers: processes that read and decode; 0 reads in this process.
 
     Raises:
         StorageError: a shard is missing or damaged.
-        TrainingError: there are too few pairs, or more than fit into memory.
+        TrainingError: there are too few samples, or more than fit into memory.
     """
     storage = Storage(out)
     record = read_record(storage)
     count = record.by_split[TRAIN] + record.by_split.get(VAL, 0)
-    needed = count * 7 * preset.size**2
+    needed = count * _bytes_of(job)
     if needed > MAX_BYTES:
-        remedy = "Build fewer pairs (`per_face`, fewer photos), or smaller ones"
-        what = f"{count:,} pairs do not fit into memory"
+        remedy = "Build fewer samples (`per_face`, fewer photos), or smaller ones"
+        what = f"{count:,} samples do not fit into memory"
         raise TrainingError(what, where=out, value=f"{needed / 2**30:.0f} GiB", remedy=remedy)
-    train = read_pairs(out, TRAIN, workers=workers)
+    train = read_samples(out, TRAIN, job, workers=workers)
     if record.by_split.get(VAL):
-        held_out, source = read_pairs(out, VAL, workers=workers), "split val"
+        held_out, source = read_samples(out, VAL, job, workers=workers), "split val"
     else:
         divided = hold_out(faces_of(storage, TRAIN), seed)
         held_out, source = train.part(_numbers(train, divided.held_out)), divided.text
         train = train.part(_numbers(train, divided.train))
     if not len(train):
-        remedy = "Build at least two pairs; the paper had 204"
-        raise TrainingError("there are too few pairs to train on", where=out, value=count, remedy=remedy)
+        remedy = "Build at least two samples; a paper's training set has hundreds"
+        raise TrainingError("there are too few samples to train on", where=out, value=count, remedy=remedy)
     return TrainingData(train, held_out, _card(storage, record, len(train), len(held_out), source))
 
 
-def _numbers(pairs: PairSet, keys: frozenset[str]) -> list[int]:
-    return [number for number, key in enumerate(pairs.keys) if key in keys]
+def _bytes_of(job: Job[Any]) -> int:
+    """About how many bytes the members of one sample take; parts of the face count as the whole."""
+    planes = sum(1 if name in GREY else 3 for name in job.members)
+    return int(planes * job.preset.size**2)
 
 
-def read_pairs(out: str, split: str, *, workers: int = 0) -> PairSet:
-    """Read one split of a build into memory, in the order of the keys for any number of workers.
+def _numbers(samples: SampleSet, keys: frozenset[str]) -> list[int]:
+    return [number for number, key in enumerate(samples.keys) if key in keys]
+
+
+def read_samples(out: str, split: str, job: Job[Any], *, workers: int = 0) -> SampleSet:
+    """Read the members of one split that a job needs into memory, in the order of the keys for any number of workers.
 
     Raises:
         StorageError: there is no finished build, or a shard is missing or damaged.
@@ -165,18 +174,34 @@ def read_pairs(out: str, split: str, *, workers: int = 0) -> PairSet:
     import torch
 
     record = read_record(Storage(out))
-    coverage = "alpha" if record.settings.output.alpha else "mask"
-    samples = open_split(out, split, members=["face", "masked", coverage], tensors=True)
-    total = record.by_split.get(split, 0)
-    readers = min(workers, total)
+    stored = {name: name for name in job.members}
+    if record.settings.output.alpha and "mask" in stored:
+        stored["mask"] = "alpha"
+    wanted = [*stored.values(), *(["json"] if job.reads_labels else [])]
+    samples = open_split(out, split, members=wanted, tensors=True)
+    readers = min(workers, record.by_split.get(split, 0))
     with _errors_of_workers():
         found = sorted(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=readers), key=_key)
-    sizes = Counter(tuple(sample[name].shape[1:]) for sample in found for name in ("face", "masked", coverage))
-    if len(sizes) > 1:
-        value = ", ".join(f"{height}x{width}" for height, width in sizes)
-        raise StorageError("the pictures of a split differ in size", where=f"{out}, {split}", value=value, remedy=AGAIN)
-    stacked = (torch.stack([sample[name] for sample in found]) for name in ("face", "masked", coverage))
-    return PairSet(tuple(map(_key, found)), *stacked)
+    _check_sizes(found, stored, f"{out}, {split}")
+    members = {name: torch.stack([sample[kept] for sample in found]) for name, kept in stored.items()}
+    if job.reads_labels:
+        people = {person: number for number, person in enumerate(facts_of(out).people())}
+        labels = [job.labels(sample["json"], people) for sample in found]
+        members |= {name: torch.as_tensor([label[name] for label in labels]) for name in labels[0]}
+    return SampleSet(tuple(map(_key, found)), members)
+
+
+def _check_sizes(found: list[dict[str, Any]], stored: Mapping[str, str], where: str) -> None:
+    """Check that each member has one size, and that pictures of the whole crop have the same."""
+    sizes: dict[str, Counter[tuple[int, ...]]] = {}
+    for sample in found:
+        for name, kept in stored.items():
+            group = "the crop" if name in CROPS else name
+            sizes.setdefault(group, Counter())[tuple(sample[kept].shape[1 if sample[kept].ndim == 3 else 0 :])] += 1
+    for counts in sizes.values():
+        if len(counts) > 1:
+            value = ", ".join("x".join(map(str, size)) for size in counts)
+            raise StorageError("the pictures of a split differ in size", where=where, value=value, remedy=AGAIN)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ pytest.importorskip("safetensors")
 import torch
 
 from faceloom.models.checkpoint import BEST, LAST, write_card, write_weights
+from faceloom.models.job import Batch
 from faceloom.models.networks import CompactMasker, make_network, parameter_count
 from faceloom.models.pairs import Pairs
 from faceloom.models.presets import PRESETS, preset_values
@@ -43,13 +44,13 @@ def make_cutouts(count: int, size: int, seed: int = 0) -> torch.Tensor:
     return torch.cat([torch.rand(count, 3, 1, 1, generator=chance) * cover, cover], 1)
 
 
-def dealt(pairs: Pairs, batch: int) -> Callable[..., Iterator[Pairs]]:
+def dealt(pairs: Pairs, batch: int) -> Callable[..., Iterator[Batch]]:
     """A factory of batches as training wants it, in another order in each epoch."""
 
-    def epoch(number: int = 0) -> Iterator[Pairs]:
+    def epoch(number: int = 0) -> Iterator[Batch]:
         order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(number))
         for chosen in order.split(batch):  # type: ignore[no-untyped-call]
-            yield Pairs(pairs.face[chosen], pairs.masked[chosen], pairs.mask[chosen])
+            yield {name: values[chosen] for name, values in pairs.members.items()}
 
     return epoch
 

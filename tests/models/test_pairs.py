@@ -21,11 +21,10 @@ def chance(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_bytes_become_floats() -> None:
-    face = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 3, 1, 1)
-    pairs = Pairs.from_bytes(face, face, face[:, :1])
-    assert pairs.face.flatten().tolist() == pytest.approx([0, 0.2, 1]) and pairs.mask.dtype == torch.float32
-    assert len(pairs) == 1
+def test_members_are_the_tensors_of_a_batch(tiny: SimpleNamespace) -> None:
+    pairs = tiny.make_pairs(3, 16)
+    assert list(pairs.members) == ["face", "masked", "mask"] and len(pairs) == 3
+    assert Pairs(**pairs.members).mask is pairs.mask
 
 
 def test_a_preset_without_variations_changes_nothing(tiny: SimpleNamespace) -> None:

@@ -14,10 +14,11 @@ pytest.importorskip("torch")
 
 import torch
 
+from faceloom.models import training
+from faceloom.models.job import Batch, make_job
 from faceloom.models.networks import make_network
-from faceloom.models.pairs import Pairs
 from faceloom.models.presets import PRESETS
-from faceloom.models.training import Snapshot, learning_rate, train
+from faceloom.models.training import Snapshot
 from faceloom.schemas.errors import CheckpointError, TrainingError
 
 NAMES = ["tiny-compact", "tiny-paper"]
@@ -31,6 +32,10 @@ def factory(tiny: SimpleNamespace) -> Any:
 @pytest.fixture(scope="module")
 def held_out(tiny: SimpleNamespace) -> Any:
     return tiny.dealt(tiny.make_pairs(4, 16, seed=9), 4)
+
+
+def train(preset: Any, *args: Any, **options: Any) -> Snapshot:
+    return training.train(make_job("autoencoder", preset), *args, **options)
 
 
 def kept(snapshot: Snapshot) -> Snapshot:
@@ -122,10 +127,10 @@ def test_a_compact_network_keeps_the_cutouts_of_its_training_pairs(tiny: SimpleN
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_loss_that_is_no_number_names_epoch_and_step(name: str, factory: Any, held_out: Any) -> None:
-    def spoiled(epoch: int) -> Iterator[Pairs]:
+    def spoiled(epoch: int) -> Iterator[Batch]:
         for number, pairs in enumerate(factory(epoch), 1):
             bad = epoch == 2 and number == 3
-            yield dataclasses.replace(pairs, masked=pairs.masked * math.nan) if bad else pairs
+            yield {**pairs, "masked": pairs["masked"] * math.nan} if bad else pairs
 
     epochs: list[int] = []
     with pytest.raises(TrainingError, match=r"epoch 2, step 3: the loss is no longer a finite number \(got nan\)"):
@@ -134,7 +139,7 @@ def test_a_loss_that_is_no_number_names_epoch_and_step(name: str, factory: Any, 
 
 
 def test_nothing_to_train_on_is_an_error(factory: Any, held_out: Any) -> None:
-    with pytest.raises(TrainingError, match="epoch 1: there are no pairs to train on"):
+    with pytest.raises(TrainingError, match="epoch 1: there are no samples to train on"):
         train(PRESETS["tiny-paper"], lambda epoch: [], held_out)
     with pytest.raises(TrainingError, match="choose the best epoch"):
         train(PRESETS["tiny-paper"], factory, lambda: [])
@@ -142,12 +147,12 @@ def test_nothing_to_train_on_is_an_error(factory: Any, held_out: Any) -> None:
 
 def test_learning_rates() -> None:
     constant = PRESETS["paper"]
-    assert {learning_rate(constant, epoch) for epoch in range(1, 161)} == {constant.learning_rate}
+    assert {constant.rate(epoch) for epoch in range(1, 161)} == {constant.learning_rate}
     cosine = dataclasses.replace(constant, schedule="cosine", learning_rate=1.0)
-    rates = [learning_rate(cosine, epoch) for epoch in range(1, 161)]
+    rates = [cosine.rate(epoch) for epoch in range(1, 161)]
     assert rates[0] == 1 and rates[-1] == pytest.approx(0.01)
     assert rates == sorted(rates, reverse=True) and rates[79] == pytest.approx(0.505, abs=0.02)
-    assert learning_rate(dataclasses.replace(cosine, epochs=1), 1) == 1
+    assert dataclasses.replace(cosine, epochs=1).rate(1) == 1
 
 
 def test_training_leaves_the_global_generator_alone(factory: Any, held_out: Any) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from faceloom.pipelines.store.storage import Storage
-from faceloom.pipelines.training.held_out import faces_of, hold_out
-from faceloom.pipelines.training.training_data import read_pairs
 
 pytest.importorskip("torch")
 pytest.importorskip("webdataset")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from faceloom.models.job import make_job
+from faceloom.models.presets import PRESETS
+from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.training.held_out import faces_of, hold_out
+from faceloom.pipelines.training.training_data import read_samples
 
 Shown = dict[str, tuple[tuple[str, str], ...]]
 
@@ -99,6 +102,7 @@ def test_whatever_a_split_shows_nobody_is_on_both_sides_and_someone_is_held_out(
 
 def test_the_faces_of_a_split_are_those_of_its_index(pairs_build: Path) -> None:
     faces = faces_of(Storage(str(pairs_build)), "train")
-    assert list(read_pairs(str(pairs_build), "train").keys) == sorted(faces)
+    job = make_job("autoencoder", PRESETS["tiny-compact"])
+    assert list(read_samples(str(pairs_build), "train", job).keys) == sorted(faces)
     assert all(key.startswith(f"{face}-m") for key, ((_, face),) in faces.items())
     assert {identity for ((identity, _),) in faces.values()} == {f"person {number}" for number in range(4)}

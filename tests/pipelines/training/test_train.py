@@ -18,17 +18,23 @@ pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
 
 from faceloom.models import losses as losses_module  # noqa: E402
-from faceloom.models import training  # noqa: E402
 from faceloom.models.checkpoint import BEST, CARD, LAST, RESUME, read_card  # noqa: E402
+from faceloom.models.job import make_job  # noqa: E402
+from faceloom.models.jobs import autoencoder  # noqa: E402
 from faceloom.models.predict import MaskPredictor  # noqa: E402
 from faceloom.schemas.errors import CheckpointError, StorageError, TrainingError  # noqa: E402
-from tests.pipelines.training.runs import THREADS, losses_of, run, weights_of  # noqa: E402
+from tests.pipelines.training.runs import THREADS, TINY, losses_of, run, weights_of  # noqa: E402
 
 
 def test_the_run_predicts(whole: Path, pairs_build: Path) -> None:
-    from faceloom.pipelines.training.training_data import read_pairs
+    from faceloom.pipelines.training.training_data import read_samples
 
-    faces = read_pairs(str(pairs_build), "test").face.permute(0, 2, 3, 1).numpy()
+    faces = (
+        read_samples(str(pairs_build), "test", make_job("autoencoder", TINY))
+        .members["face"]
+        .permute(0, 2, 3, 1)
+        .numpy()
+    )
     got = MaskPredictor.load(whole).predict(faces, list(range(len(faces))))
     assert got.output.shape == faces.shape and 0 < (got.alpha > 0).mean() < 1
 
@@ -63,20 +69,20 @@ def test_a_killed_process_goes_on_to_the_same_weights(whole: Path, pairs_build: 
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import torch
-from faceloom.models import training
+from faceloom.models.jobs import autoencoder
 from faceloom.models.presets import PRESETS
 from faceloom.pipelines.training.request import TrainingRequest, check_request
 from faceloom.pipelines.training.train import run_training
 torch.set_num_threads({THREADS})
 count = 0
-real = training.loss_of
+real = autoencoder.loss_of
 def counted(*args, **kwargs):
     global count
     count += 1
     if os.path.exists({str(folder / CARD)!r}) and '"epochs_done": 2' in open({str(folder / CARD)!r}).read():
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args, **kwargs)
-training.loss_of = counted
+autoencoder.loss_of = counted
 request = TrainingRequest({str(pairs_build)!r}, {str(folder)!r}, PRESETS["tiny-compact"], device="cpu")
 run_training(check_request(request))
 """
@@ -150,7 +156,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(
     folder = tmp_path / "run"
     run(pairs_build, folder, stop=2)
     before = weights_of(folder)
-    monkeypatch.setattr(training, "loss_of", lambda *args: losses_module.loss_of(*args) * math.nan)
+    monkeypatch.setattr(autoencoder, "loss_of", lambda *args: losses_module.loss_of(*args) * math.nan)
     with pytest.raises(TrainingError, match="epoch 3, step 1: the loss is no longer a finite number"):
         run(pairs_build, folder)
     assert weights_of(folder) == before

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from faceloom.models.job import make_job
 from faceloom.models.presets import PRESETS
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.training import training_data
-from faceloom.pipelines.training.training_data import PairSet, fit_preset, open_pairs, read_pairs
+from faceloom.pipelines.training.training_data import SampleSet, fit_preset, open_samples, read_samples
 from faceloom.schemas.errors import FaceloomError, StorageError, TrainingError
 from faceloom.schemas.recipe import Align
 
@@ -28,6 +29,7 @@ from tests.pipelines.read import builds
 from tests.pipelines.read.builds import make_build
 
 TINY = PRESETS["tiny-compact"]
+JOB = make_job("autoencoder", TINY)
 
 
 def changed(build: Path, folder: Path, change: Any) -> str:
@@ -40,38 +42,42 @@ def changed(build: Path, folder: Path, change: Any) -> str:
 
 
 def test_a_split_is_read_whole_in_the_order_of_its_keys(pairs_build: Path) -> None:
-    pairs = read_pairs(str(pairs_build), "train")
+    pairs = read_samples(str(pairs_build), "train", JOB)
     samples = {sample["__key__"]: sample for sample in open_split(pairs_build, "train")}
     assert list(pairs.keys) == sorted(samples) and len(pairs) > 10
     for number, key in enumerate(pairs.keys):
         for name in ("face", "masked"):
-            assert torch.equal(getattr(pairs, name)[number], torch.from_numpy(samples[key][name]).permute(2, 0, 1))
-        assert torch.equal(pairs.mask[number, 0], torch.from_numpy(samples[key]["mask"]))
+            assert torch.equal(pairs.members[name][number], torch.from_numpy(samples[key][name]).permute(2, 0, 1))
+        assert torch.equal(pairs.members["mask"][number, 0], torch.from_numpy(samples[key]["mask"]))
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(pairs_build: Path, workers: int) -> None:
-    one, other = read_pairs(str(pairs_build), "train"), read_pairs(str(pairs_build), "train", workers=workers)
+    one, other = (
+        read_samples(str(pairs_build), "train", JOB),
+        read_samples(str(pairs_build), "train", JOB, workers=workers),
+    )
     assert one.keys == other.keys
-    assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("face", "masked", "mask"))
+    assert all(torch.equal(one.members[name], other.members[name]) for name in ("face", "masked", "mask"))
 
 
 def test_batches_are_floats_of_the_same_pixels(pairs_build: Path) -> None:
-    pairs = read_pairs(str(pairs_build), "train")
+    pairs = read_samples(str(pairs_build), "train", JOB)
     batches = list(pairs.batches(5, "cpu"))
-    assert [len(batch) for batch in batches[:-1]] == [5] * (len(batches) - 1) and sum(map(len, batches)) == len(pairs)
+    sizes = [len(batch["face"]) for batch in batches]
+    assert sizes[:-1] == [5] * (len(batches) - 1) and sum(sizes) == len(pairs)
     first = batches[0]
-    assert first.face.shape == (5, 3, 16, 16) and first.mask.shape == (5, 1, 16, 16)
-    assert torch.equal((first.masked * 255).round().to(torch.uint8), pairs.masked[:5])
-    assert set(torch.cat([batch.mask for batch in batches]).flatten().tolist()) == {0, 1}
+    assert first["face"].shape == (5, 3, 16, 16) and first["mask"].shape == (5, 1, 16, 16)
+    assert torch.equal((first["masked"] * 255).round().to(torch.uint8), pairs.members["masked"][:5])
+    assert set(torch.cat([batch["mask"] for batch in batches]).flatten().tolist()) == {0, 1}
 
 
 def test_an_epoch_deals_every_pair_once_in_an_order_of_seed_and_epoch(pairs_build: Path) -> None:
-    pairs = read_pairs(str(pairs_build), "train")
+    pairs = read_samples(str(pairs_build), "train", JOB)
 
     def dealt(seed: int, epoch: int) -> torch.Tensor:
-        return torch.cat([batch.face for batch in pairs.epoch(4, "cpu", seed, epoch)])
+        return torch.cat([batch["face"] for batch in pairs.epoch(4, "cpu", seed, epoch)])
 
     assert torch.equal(dealt(1, 1), dealt(1, 1))
     assert not torch.equal(dealt(1, 1), dealt(1, 2)) and not torch.equal(dealt(1, 1), dealt(2, 1))
@@ -79,36 +85,37 @@ def test_an_epoch_deals_every_pair_once_in_an_order_of_seed_and_epoch(pairs_buil
 
 
 def test_one_in_ten_is_held_out_by_seed_where_there_is_no_val(pairs_build: Path) -> None:
-    whole = read_pairs(str(pairs_build), "train")
-    data = open_pairs(str(pairs_build), TINY, seed=0)
+    whole = read_samples(str(pairs_build), "train", JOB)
+    data = open_samples(str(pairs_build), JOB, seed=0)
     assert len(data.held_out) == max(1, len(whole) // 10)
     assert sorted(data.train.keys + data.held_out.keys) == list(whole.keys)
     assert list(data.train.keys) == sorted(data.train.keys)
-    chosen = {open_pairs(str(pairs_build), TINY, seed=seed).held_out.keys for seed in range(6)}
-    assert len(chosen) > 1 and data.held_out.keys == open_pairs(str(pairs_build), TINY, seed=0).held_out.keys
+    chosen = {open_samples(str(pairs_build), JOB, seed=seed).held_out.keys for seed in range(6)}
+    assert len(chosen) > 1 and data.held_out.keys == open_samples(str(pairs_build), JOB, seed=0).held_out.keys
 
 
-def made_up(count: int) -> PairSet:
+def made_up(count: int) -> SampleSet:
     values = torch.arange(count, dtype=torch.uint8).reshape(-1, 1, 1, 1)
-    return PairSet(
-        tuple(f"k{n:03d}" for n in range(count)), values.expand(-1, 3, 2, 2), values.expand(-1, 3, 2, 2), values
-    )
+    faces = values.expand(-1, 3, 2, 2)
+    return SampleSet(tuple(f"k{n:03d}" for n in range(count)), {"face": faces, "masked": faces, "mask": values})
 
 
 @pytest.mark.parametrize(("count", "batch"), [(1, 1), (1, 8), (7, 3), (9, 3), (200, 64)])
 def test_batches_are_full_but_for_the_last_and_hold_every_pair_once(count: int, batch: int) -> None:
     for batches in (list(made_up(count).batches(batch, "cpu")), list(made_up(count).epoch(batch, "cpu", 3, 1))):
-        assert [len(one) for one in batches] == [batch] * (count // batch) + [count % batch] * bool(count % batch)
-        values = (torch.cat([one.mask for one in batches]).flatten() * 255).round().int()
+        assert [len(one["face"]) for one in batches] == [batch] * (count // batch) + [count % batch] * bool(
+            count % batch
+        )
+        values = (torch.cat([one["mask"] for one in batches]).flatten() * 255).round().int()
         assert sorted(values.tolist()) == list(range(count))
-        faces = (torch.cat([one.face for one in batches])[:, 0, 0, 0] * 255).round().int()
+        faces = (torch.cat([one["face"] for one in batches])[:, 0, 0, 0] * 255).round().int()
         assert torch.equal(values, faces), "what belongs to one pair stays together"
 
 
 def test_a_part_keeps_keys_and_pictures_together() -> None:
     part = made_up(9).part([7, 2])
     assert part.keys == ("k007", "k002") and len(part) == 2
-    assert part.face[:, 0, 0, 0].tolist() == part.mask.flatten().tolist() == [7, 2]
+    assert part.members["face"][:, 0, 0, 0].tolist() == part.members["mask"].flatten().tolist() == [7, 2]
 
 
 def test_a_split_val_is_held_out_where_there_is_one(pairs_build: Path, tmp_path: Path) -> None:
@@ -117,14 +124,14 @@ def test_a_split_val_is_held_out_where_there_is_one(pairs_build: Path, tmp_path:
         for shard in record["shards"]:
             shard["split"] = "val" if shard["split"] == "test" else shard["split"]
 
-    data = open_pairs(changed(pairs_build, tmp_path / "out", rename), TINY, seed=0)
-    assert data.train.keys == read_pairs(str(pairs_build), "train").keys
-    assert data.held_out.keys == read_pairs(str(pairs_build), "test").keys
+    data = open_samples(changed(pairs_build, tmp_path / "out", rename), JOB, seed=0)
+    assert data.train.keys == read_samples(str(pairs_build), "train", JOB).keys
+    assert data.held_out.keys == read_samples(str(pairs_build), "test", JOB).keys
     assert data.card.held_out_from == "split val" and data.card.held_out == len(data.held_out)
 
 
 def test_the_card_says_what_the_data_are(pairs_build: Path) -> None:
-    data = open_pairs(str(pairs_build), TINY, seed=0)
+    data = open_samples(str(pairs_build), JOB, seed=0)
     record = json.loads((pairs_build / "build.json").read_text())
     card, count = data.card, record["by_split"]["train"]
     assert card.name == "tiny-pairs" and card.plan == record["plan"]
@@ -137,10 +144,10 @@ def test_the_card_says_what_the_data_are(pairs_build: Path) -> None:
 
 
 def test_a_preset_takes_the_size_of_the_build_or_refuses_it(pairs_build: Path) -> None:
-    assert fit_preset(str(pairs_build), PRESETS["tiny-paper"]) == PRESETS["tiny-paper"]
-    assert fit_preset(str(pairs_build), dataclasses.replace(PRESETS["compact"], size=64)).size == 16
+    assert fit_preset(str(pairs_build), "autoencoder", PRESETS["tiny-paper"]) == PRESETS["tiny-paper"]
+    assert fit_preset(str(pairs_build), "autoencoder", dataclasses.replace(PRESETS["compact"], size=64)).size == 16
     with pytest.raises(TrainingError, match=r"takes squares with a side of 64 \(got 16x16\).*size: 64.*lee2022.yaml"):
-        fit_preset(str(pairs_build), PRESETS["paper"])
+        fit_preset(str(pairs_build), "autoencoder", PRESETS["paper"])
 
 
 def _without_train(record: dict[str, Any]) -> None:
@@ -165,19 +172,19 @@ def _without_train(record: dict[str, Any]) -> None:
 )
 def test_builds_that_do_not_fit_are_refused(pairs_build: Path, tmp_path: Path, change: Any, said: str) -> None:
     with pytest.raises(TrainingError, match=said):
-        fit_preset(changed(pairs_build, tmp_path / "out", change), TINY)
+        fit_preset(changed(pairs_build, tmp_path / "out", change), "autoencoder", TINY)
 
 
 def test_no_build_and_a_damaged_one(pairs_build: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no finished build"):
-        fit_preset(str(tmp_path), TINY)
+        fit_preset(str(tmp_path), "autoencoder", TINY)
     with pytest.raises(FaceloomError, match="no such split"):
-        read_pairs(str(pairs_build), "val")
+        read_samples(str(pairs_build), "val", JOB)
     copy = Path(changed(pairs_build, tmp_path / "out", lambda record: None))
     for shard in (copy / "shards").iterdir():
         shard.write_bytes(shard.read_bytes()[:-600])
     with pytest.raises(StorageError, match=r"the shard has .* bytes, and build.json lists"):
-        open_pairs(str(copy), TINY, seed=0)
+        open_samples(str(copy), JOB, seed=0)
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -191,7 +198,7 @@ def test_a_damaged_sample_is_named_in_one_line_from_workers_too(
         data[520] ^= 1
         shard.write_bytes(data)
     with pytest.raises(StorageError) as found:
-        read_pairs(str(copy), "train", workers=workers)
+        read_samples(str(copy), "train", JOB, workers=workers)
     text = str(found.value)
     assert re.match(r"shards/train-.*tar: sample \S+ is damaged: the sha256 of its face.png differs", text)
     assert "\n" not in text and "Traceback" not in text
@@ -205,17 +212,17 @@ def test_pictures_of_different_sizes_are_an_error_of_ours(tmp_path: Path, monkey
         )
         return str(tmp_path)
 
-    assert len(read_pairs(build(), "train")) == 2
+    assert len(read_samples(build(), "train", JOB)) == 2
     real = builds.sample_files
     monkeypatch.setattr(builds, "SIDE", 8)
     small = real(1)
     monkeypatch.setattr(builds, "SIDE", 16)
     monkeypatch.setattr(builds, "sample_files", lambda number: small if number else real(0))
     with pytest.raises(StorageError, match=r"pictures of a split differ in size \(got 16x16, 8x8\)"):
-        read_pairs(build(), "train")
+        read_samples(build(), "train", JOB)
 
 
 def test_more_pairs_than_memory_takes_are_refused(pairs_build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_data, "MAX_BYTES", 1000)
     with pytest.raises(TrainingError, match="do not fit into memory"):
-        open_pairs(str(pairs_build), TINY, seed=0)
+        open_samples(str(pairs_build), JOB, seed=0)
