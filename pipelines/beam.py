@@ -111,7 +111,7 @@ def analyse_tasks(context: Context) -> list[AnalyseTask]:
     with locked_output(context.storage, keep=True):
         rows = [row for spec in context.recipe.sources for row in context.source(spec.source_name).scan()]
     photos = [row for row in rows if isinstance(row, Photo)]
-    if context.recipe.guide is None:
+    if not context.recipe.needs_labels:
         photos = [replace(photo, labels="") for photo in photos]
     analyser = analyser_id(context.recipe.faces)
     files = face_files(context.storage, analyser)

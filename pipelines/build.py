@@ -21,6 +21,7 @@ from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.plan_morphs import with_morphs
 from faceloom.pipelines.plan.reuse import Reuse, find_reuse
 from faceloom.pipelines.plan.shard_layout import make_plan
+from faceloom.pipelines.render.face_parser import load_parser
 from faceloom.pipelines.render.features import check_features
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.learned_masks import check_checkpoint
@@ -124,6 +125,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
             check_checkpoint(number, mask)
     check_landmarks(recipe.faces)
     check_detector(recipe.faces)
+    load_parser(recipe)
     analyser_id(recipe.faces)
     # Keys that the user left out stay unset: a table must have the columns that the recipe names, and no others.
     recipe_json = recipe.model_dump_json(exclude_unset=True, by_alias=True)

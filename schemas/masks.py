@@ -115,3 +115,10 @@ def serves_unsure_landmarks(mask: Mask) -> bool:
 def serves_without_landmarks(mask: Mask) -> bool:
     """Whether a mask is for photos in which no face was found."""
     return isinstance(mask, AutoencoderMask) and mask.when == "landmarks_missing"
+
+
+def lies_behind(mask: Mask) -> bool:
+    """Whether parts of the face stay in front of a mask. Masks that follow a publication lie over everything."""
+    return isinstance(mask, TemplateMask | PictureMask) or (
+        isinstance(mask, AutoencoderMask) and mask.blend == "composite"
+    )

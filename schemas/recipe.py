@@ -14,8 +14,9 @@ from faceloom.schemas.checked import InvalidDataError, checked
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
-from faceloom.schemas.masks import Mask, serves_with_landmarks
+from faceloom.schemas.masks import Mask, lies_behind, serves_with_landmarks
 from faceloom.schemas.morph import Morph
+from faceloom.schemas.parser import Parser, parser_alone
 from faceloom.schemas.source_spec import SourceSpec
 
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -106,6 +107,20 @@ class Faces(Model):
         default=None,
         description="path or URL of the model: a dlib 68-point shape predictor, or the `.tflite` file of a face mesh; "
         "the packaged one by default",
+    )
+    parser: Annotated[Parser, BeforeValidator(parser_alone, json_schema_input_type=Parser | PathText)] | None = Field(
+        default=None,
+        description="path of a face parser of your own, or its settings; it labels faces whose source has no part maps",
+    )
+    in_front: tuple[Literal["hair", "hat", "eye_g"], ...] = Field(
+        default=("hair", "hat", "eye_g"),
+        description="parts that stay in front of painted masks where part maps or `parser` show them, as does what "
+        "covers nose or mouth; `[]`: masks lie over everything",
+    )
+    occluded: Literal["keep", "reject"] = Field(
+        default="keep",
+        description="faces whose nose and mouth are covered by something, as part maps or `parser` show: a hand, a "
+        "microphone",
     )
     max_pixels: int = Field(
         default=100_000_000, gt=0, le=10**10, description="photos with more pixels are rejected before they are decoded"
@@ -280,6 +295,16 @@ class Recipe(Model):
     split: Split = Field(default=Split(), description="how samples are divided")
     output: Output = Field(default=Output(), description="what a sample holds, and how it is encoded")
     release: ReleaseLimits = Field(default=ReleaseLimits(), description="what a release of the build may hold")
+
+    @property
+    def layers_masks(self) -> bool:
+        """Whether parts of a face stay in front of its masks."""
+        return bool(self.faces.in_front) and any(map(lies_behind, self.masks))
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether samples depend on part maps, where there are any."""
+        return self.guide is not None or self.layers_masks or self.faces.occluded == "reject"
 
     @model_validator(mode="after")
     def _faces_have_masks(self) -> Recipe:

@@ -125,11 +125,12 @@ REJECT_CODES: dict[str, RejectCode] = {
         "no morph, because the mesh over two faces, or over one and the mean, would fold", _MORPH
     ),
     "bad_labels": RejectCode(
-        "the recipe has a guide, and the photo's label files cannot be read, have other proportions than the photo, or "
+        "the recipe uses label files, and those of the photo cannot be read, have other proportions than the photo, or "
         "hold a value outside their label order",
         _MORPH,
     ),
     "mask_fit": RejectCode("no mask fits the landmarks without tearing, the simple fit included", _RENDER),
+    "occluded": RejectCode("something covers nose or mouth, and the recipe has `faces: {occluded: reject}`", _RENDER),
     "mask_outside_crop": RejectCode("no pixel of the mask lies in the crop", _RENDER),
     "no_labels": RejectCode(
         "the label files lack parts that the guide needs, and the guide has `missing: reject`", _RENDER

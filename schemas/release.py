@@ -51,16 +51,17 @@ class Code(_Part):
 
 
 class ModelUse(_Part):
-    """A trained model that samples depend on: the landmark model, a detector, a mask network, a feature network.
+    """A trained model that samples depend on: the landmark model, a detector, a face parser, a mask network, a feature
+    network.
 
     Attributes:
-        role: `landmarks`, `detector`, `mask` or `features`.
+        role: `landmarks`, `detector`, `parser`, `mask` or `features`.
         name: of its file or run.
         sha256: of its weights.
         licence: as far as it is known; empty if it is not.
     """
 
-    role: Literal["landmarks", "detector", "mask", "features"]
+    role: Literal["landmarks", "detector", "parser", "mask", "features"]
     name: _Text
     sha256: Sha256
     licence: _Text = ""

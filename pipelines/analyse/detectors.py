@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from faceloom.pipelines.analyse.model_files import file_digest
-from faceloom.pipelines.store.fetched import fetched
+from faceloom.pipelines.analyse.model_files import file_digest, named_file
 from faceloom.schemas.errors import ModelFileError
 from faceloom.schemas.recipe import Faces, OnnxDetector
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
@@ -117,15 +115,7 @@ def onnx_file(detector: OnnxDetector) -> Path:
         ModelFileError: there is no such file.
         StorageError: its object store cannot be used.
     """
-    try:
-        file = fetched(os.path.expanduser(detector.onnx), MOST_BYTES)  # noqa: PTH111 (that of pathlib needs a home)
-        if os.path.isfile(file):  # noqa: PTH113 (that of pathlib fails with names that are too long)
-            return file
-        why = "is not a file"
-    except (OSError, UnfitFileError) as error:
-        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-    where = "$.faces.detector.onnx"
-    raise ModelFileError(f"the detector's model {why}", where=where, value=detector.onnx, remedy="Correct the path")
+    return named_file(detector.onnx, "the detector's model", where="$.faces.detector.onnx", most_bytes=MOST_BYTES)
 
 
 @lru_cache(maxsize=2)

@@ -72,6 +72,29 @@ def _fetched_model(url: str, by: str) -> Path:
         raise ModelFileError(what, value=url, remedy=remedy) from None
 
 
+def named_file(path: str, what: str, *, where: str, most_bytes: int) -> Path:
+    """The file of a model that a recipe names; one that is named by URL is copied to this machine.
+
+    Args:
+        path: the file or its URL.
+        what: name of the model in messages.
+        where: path of the key in the recipe.
+        most_bytes: largest length of a copy.
+
+    Raises:
+        ModelFileError: there is no such file.
+        StorageError: its object store cannot be used.
+    """
+    try:
+        file = fetched(os.path.expanduser(path), most_bytes)  # noqa: PTH111 (that of pathlib needs a home)
+        if os.path.isfile(file):  # noqa: PTH113 (that of pathlib fails with names that are too long)
+            return file
+        why = "is not a file"
+    except (OSError, UnfitFileError) as error:
+        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    raise ModelFileError(f"{what} {why}", where=where, value=path, remedy="Correct the path")
+
+
 def is_packaged_model(path: str | None) -> bool:
     """Whether `find_landmark_model` would use the packaged model, whose terms appear on the data card."""
     return not path and not os.environ.get(LANDMARK_MODEL_VARIABLE)

@@ -115,7 +115,7 @@ def scan_photos(context: Context, rejects: list[Reject], notices: list[str], wat
     Raises:
         SourceError: a source cannot be listed.
     """
-    labelled = context.recipe.guide is not None
+    labelled = context.recipe.needs_labels
     listed = 0
     for spec in context.recipe.sources:
         source, before, people = context.source(spec.source_name), listed, set[str | None]()

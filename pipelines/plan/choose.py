@@ -83,7 +83,7 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     labels = analysed.texts("labels")[0]
     large = pixels > recipe.faces.max_pixels
     refused = ~large & ~np.array(fine)[codes]
-    unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels] & (recipe.guide is not None)
+    unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels] & recipe.needs_labels
     for photo, at in _named(analysed, large):
         size = f"{analysed.width[at]} x {analysed.height[at]} pixels"
         message = f"{size}, more than {recipe.faces.max_pixels} (faces.max_pixels)"
@@ -108,15 +108,15 @@ def _named(analysed: Analysis, which: npt.NDArray[np.bool_]) -> Iterator[tuple[t
 def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: list[Reject]) -> Ints:
     """Of photos with the same bytes keep the first one, or none if they are filed under different people.
 
-    Those with a split come first, then those with an identity, then those with labels if there is a guide. Identity
-    counts more than labels: it keeps a person in one split.
+    Those with a split come first, then those with an identity, then those with labels if samples depend on them.
+    Identity counts more than labels: it keeps a person in one split.
     """
     by_source = recipe.split.by == "source"
     codes, texts = analysed.texts("labels")
 
     def rank(one: tuple[Photo, int]) -> tuple[bool | int | str, ...]:
         photo, at = one
-        no_labels = recipe.guide is not None and not texts[codes[at]]
+        no_labels = recipe.needs_labels and not texts[codes[at]]
         return by_source and photo.split is None, -len(photo.names), no_labels, photo.source, photo.uri
 
     heads = analysed.heads[photos]
@@ -307,7 +307,7 @@ def _in_order(
     return PlannedFaces(
         FaceTable(
             analysed, photo, number, row, identity, split, group, point, attribute, five, masks, landmarks, splits,
-            named.names, named.attributes, named.five, recipe.guide is not None,
+            named.names, named.attributes, named.five, recipe.needs_labels,
         )
     )  # fmt: skip
 

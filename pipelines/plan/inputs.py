@@ -38,7 +38,10 @@ def settings_digest(recipe: Recipe, files: Sequence[str] = ()) -> str:
     morph = recipe.morph and recipe.morph.model_dump(mode="json", include=recorded, exclude_defaults=True)
     guide = recipe.guide and recipe.guide.model_dump(mode="json", exclude={"parts"}, exclude_defaults=True)
     regions = recipe.guide and recipe.guide.regions
-    return digest(RENDERER, recipe.faces.assume, steps, morph, guide, regions, files)
+    labels = recipe.faces.model_dump(
+        mode="json", include={"parser", "in_front", "occluded"}, exclude={"parser": {"onnx"}}, exclude_defaults=True
+    )
+    return digest(RENDERER, recipe.faces.assume, steps, morph, guide, regions, files, *([labels] if labels else []))
 
 
 def sample_inputs(face: PlannedFace, settings: str, mask_digests: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
 from faceloom.schemas.masks import AutoencoderMask, PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.morph import Morph, Weights
+from faceloom.schemas.parser import Parser
 from faceloom.schemas.recipe import (
     Align,
     Faces,
@@ -36,6 +37,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("sources[].columns", TableColumns),
     ("faces", Faces),
     ("faces.detector as a mapping", OnnxDetector),
+    ("faces.parser as a mapping", Parser),
     ("masks[] with kind: template", TemplateMask),
     ("masks[] with kind: polygon", PolygonMask),
     ("masks[] with kind: picture", PictureMask),

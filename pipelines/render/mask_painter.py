@@ -13,8 +13,9 @@ from faceloom.pipelines.render.learned_masks import PredictedMask, checkpoint_di
 from faceloom.pipelines.render.picture_files import load_picture, read_mask_file
 from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.keys import digest
-from faceloom.schemas.masks import AutoencoderMask, Mask, PictureMask, PolygonMask, TemplateMask
+from faceloom.schemas.masks import AutoencoderMask, Mask, PictureMask, PolygonMask, TemplateMask, lies_behind
 from faceloom.schemas.recipe import Recipe
+from faceloom.transforms.masks.in_front import put_in_front
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.picture import MaskPicture, paint_picture
 from faceloom.transforms.masks.polygon import paint_polygon
@@ -107,11 +108,17 @@ class MaskPainter:
         return results
 
     def paint(self, request: MaskRequest) -> PaintedMask:
-        """Paint one mask.
+        """Paint one mask, behind what stays in front of it.
 
         Raises:
             PhotoError: the mask cannot be placed on this face.
         """
+        painted, front = self._paint(request), request.picture.front
+        if front is None or not lies_behind(request.mask):
+            return painted
+        return put_in_front(request.picture.image, painted, front)
+
+    def _paint(self, request: MaskRequest) -> PaintedMask:
         picture, mask = request.picture, request.mask
         if isinstance(mask, AutoencoderMask):
             if isinstance(request.predicted, PhotoError):

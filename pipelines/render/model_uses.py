@@ -8,6 +8,7 @@ from faceloom.models.checkpoint import BEST, read_card
 from faceloom.pipelines.analyse.detectors import onnx_file
 from faceloom.pipelines.analyse.landmark_models import landmark_file, landmark_terms
 from faceloom.pipelines.analyse.model_files import file_digest
+from faceloom.pipelines.render.face_parser import parser_file, used_parser
 from faceloom.pipelines.render.features import features_digest
 from faceloom.pipelines.render.learned_masks import checkpoint_folder
 from faceloom.schemas.masks import AutoencoderMask
@@ -16,7 +17,8 @@ from faceloom.schemas.release import ModelUse
 
 
 def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
-    """List the models of a recipe: the landmark model, its own detector, the networks of its masks and features.
+    """List the models of a recipe: the landmark model, its own detector and face parser, the networks of its masks and
+    features.
 
     The licence of a mask network names the licences of the photos that it was trained on, as its card lists them.
 
@@ -36,4 +38,7 @@ def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
         uses.append(ModelUse(role="mask", name=folder.name, sha256=card.files[BEST].sha256, licence=trained[:10_000]))
     if features := recipe.output.features:
         uses.append(ModelUse(role="features", name=Path(features.model).name, sha256=features_digest(features)))
+    if parser := used_parser(recipe):
+        file = parser_file(parser)
+        uses.append(ModelUse(role="parser", name=file.name, sha256=file_digest(file)))
     return tuple(uses)

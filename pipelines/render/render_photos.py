@@ -23,8 +23,10 @@ from faceloom.transforms.align import crop_reduction
 from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.guide.guide_mask import needed_parts
 from faceloom.transforms.guide.label_map import LabelMap, decode_labels
+from faceloom.transforms.masks.in_front import PARTS_IN_FRONT
 from faceloom.transforms.mirror import mirrors_parts
 from faceloom.transforms.sample.crops import bare_crop
+from faceloom.transforms.sample.face_labels import parse_face, with_front
 from faceloom.transforms.sample.morphing import morph_working
 from faceloom.transforms.sample.products import Files, face_files
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
@@ -136,10 +138,22 @@ def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatc
                 if face.morph is not None:
                     with watch.time("morph"):
                         working = morph_working(working, face, photo.others[face.morph.other.key], recipe)
+                with watch.time("labels"):
+                    working, found = _labelled(working, labels, resources)
         except PhotoError as error:
             yield _CutFace(face, _masks(face, photo.skip), error)
         else:
-            yield _CutFace(face, _masks(face, photo.skip), working, labels)
+            yield _CutFace(face, _masks(face, photo.skip), working, found)
+
+
+def _labelled(working: Working, labels: LabelMap | None, resources: RenderResources) -> tuple[Working, LabelMap | None]:
+    """A face with its labels, which the parser makes where there are none, and what they show in front of it."""
+    recipe = resources.recipe
+    if labels is None and resources.parser is not None and not working.whole:
+        labels = parse_face(working, resources.parser)
+    if labels is not None and (recipe.layers_masks or recipe.faces.occluded == "reject"):
+        working = with_front(working, labels, recipe)
+    return working, labels
 
 
 def _masks(face: PlannedFace, skip: frozenset[str]) -> dict[str, int | None]:
@@ -148,9 +162,12 @@ def _masks(face: PlannedFace, skip: frozenset[str]) -> dict[str, int | None]:
 
 
 def _decode_labels(files: LabelFiles | None, recipe: Recipe) -> LabelMap | None:
-    if files is None or recipe.guide is None:
+    if files is None or not recipe.needs_labels:
         return None
-    return decode_labels(files, needed_parts(recipe.guide, both_sides=mirrors_parts(recipe)))
+    wanted = set(needed_parts(recipe.guide, both_sides=mirrors_parts(recipe))) if recipe.guide else set()
+    if recipe.layers_masks or recipe.faces.occluded == "reject":
+        wanted.update(PARTS_IN_FRONT)
+    return decode_labels(files, wanted)
 
 
 def _render_batch(batch: Sequence[_CutFace], resources: RenderResources, watch: Stopwatch) -> Iterator[Sample | Reject]:

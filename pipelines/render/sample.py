@@ -92,6 +92,8 @@ def compose_sample(
         with watch.time("align"):
             crops = masked_crops(bare, working, painted, recipe)
         operations.insert(0, {"name": "mask", "mask": label, "seed": hex_seed(request.seed), **painted.parameters})
+    if working.labelling is not None:
+        operations.insert(0, working.labelling)
     if face.morph is not None:
         operations.insert(0, morph_record(face, recipe))
     if recipe.augment:

@@ -80,3 +80,20 @@ def face_yn() -> bytes:
             for side in (8, 16, 32)
         }
     )
+
+
+def face_parser(classes: Sequence[tuple[float, float, float, float]], outputs: Sequence[str] = ("scores",)) -> bytes:
+    """A face parser that goes by colour: the score of each class is weighted red, green and blue, 0..1, plus a bias."""
+    flat = [weight for one in classes for weight in one[:3]]
+    graph = b""
+    for name in outputs:
+        graph += _node("Conv", ["input", f"w_{name}", f"b_{name}"], name, _ints("kernel_shape", (1, 1)))
+        graph += _tensor(f"w_{name}", (len(classes), 3, 1, 1), flat)
+        graph += _tensor(f"b_{name}", (len(classes),), [one[3] for one in classes])
+    graph += _field(2, "tiny") + _value(11, "input", (1, 3, 64, 64))
+    graph += b"".join(_value(12, name, (1, len(classes), 64, 64)) for name in outputs)
+    return _field(1, 7) + _field(7, graph) + _field(8, _field(1, "") + _field(2, 11))
+
+
+BY_COLOUR: tuple[tuple[float, float, float, float], ...] = ((0, 0, 0, 0.5), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0))
+"""Classes of `face_parser`: black is background, red, green and blue are the classes 1, 2 and 3."""

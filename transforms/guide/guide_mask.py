@@ -24,8 +24,9 @@ class GuideMask:
 
     Attributes:
         mask: uint8 (H, W), 0..255; only 0 and 255 unless softened.
-        origin: as JSON: `attribute` (or null), `regions`, `from` (`labels`, `landmarks` or `empty`), `label_order`
-            (or null), `landmark_regions` (those made from landmarks), `dilate`, `soften`, and `share` of the picture.
+        origin: as JSON: `attribute` (or null), `regions`, `from` (`labels`, `parser`, `landmarks` or `empty`),
+            `label_order` (or null), `landmark_regions` (those made from landmarks), `dilate`, `soften`, and `share` of
+            the picture.
     """
 
     mask: Mask
@@ -63,7 +64,7 @@ def make_guide(
     parts = [region for region in regions if region in PARTS]
     outlined = [region for region in regions if region not in PARTS]
     known = labels.known if labels is not None else frozenset[str]()
-    source = "labels"
+    source: str = "labels" if labels is None else labels.made_by
     if not parts or not known.issuperset(parts):
         source = guide.missing if parts else "landmarks"
         if source == "reject":

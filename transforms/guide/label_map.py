@@ -6,6 +6,7 @@ import io
 import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.guide import PARTS
 from faceloom.schemas.labels import LabelFiles
-from faceloom.transforms.geometry import compose
+from faceloom.transforms.geometry import compose, invert
 from faceloom.transforms.types import BoolMask, Matrix, Size
 
 Bits = npt.NDArray[np.uint32]
@@ -33,11 +34,15 @@ class LabelMap:
         bits: see `Bits`; its frame is the upright photo's, whatever the size of either.
         known: the parts that the label order defines; the map has no information about others.
         order: name of the label order of the files, or `parts` if each showed one part.
+        made_by: `labels` if people drew it, `parser` if a network did.
+        from_photo: matrix 2x3 from the upright photo to `bits`; None if `bits` show the whole photo.
     """
 
     bits: Bits
     known: frozenset[str]
     order: str
+    made_by: Literal["labels", "parser"] = "labels"
+    from_photo: Matrix | None = None
 
 
 def bit_of(part: str) -> int:
@@ -129,14 +134,15 @@ def channels_to_bits(channels: npt.NDArray[np.uint8]) -> Bits:
     return np.ascontiguousarray(channels).view(np.uint32)[..., 0]
 
 
-def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size) -> Bits:
+def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size, from_photo: Matrix | None = None) -> Bits:
     """Cut the crop of a label map as `warp_image` cuts the photo, by nearest neighbour; 0 outside the photo.
 
     Args:
-        bits: of the whole photo, at any size.
+        bits: of the whole photo, at any size, unless `from_photo` places them.
         photo_size: (width, height) of the upright photo.
         matrix: 2x3, from the full upright photo to the crop.
         size: (width, height) of the crop.
+        from_photo: see `LabelMap`.
 
     Returns:
         uint32 (height, width).
@@ -146,15 +152,20 @@ def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size) -> Bit
     """
     import cv2
 
-    across, down = photo_size[0] / bits.shape[1], photo_size[1] / bits.shape[0]
-    if abs(across / down - 1) > SAME_SHAPE:
-        shapes = f"photo {photo_size[0]} x {photo_size[1]}, labels {bits.shape[1]} x {bits.shape[0]}"
-        raise PhotoError("bad_labels", "the label map has other proportions than its photo", value=shapes)
-    to_photo = np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2]], np.float64)
+    to_photo = _to_photo(bits, photo_size) if from_photo is None else invert(from_photo)
     warped = cv2.warpAffine(
         bits_to_channels(bits), compose(matrix, to_photo), size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
     )
     return channels_to_bits(np.asarray(warped, np.uint8))
+
+
+def _to_photo(bits: Bits, photo_size: Size) -> Matrix:
+    """The matrix from a map of the whole photo to the photo."""
+    across, down = photo_size[0] / bits.shape[1], photo_size[1] / bits.shape[0]
+    if abs(across / down - 1) > SAME_SHAPE:
+        shapes = f"photo {photo_size[0]} x {photo_size[1]}, labels {bits.shape[1]} x {bits.shape[0]}"
+        raise PhotoError("bad_labels", "the label map has other proportions than its photo", value=shapes)
+    return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2]], np.float64)
 
 
 def mask_of(bits: Bits, parts: Sequence[str]) -> BoolMask:

@@ -15,9 +15,10 @@ from faceloom.transforms.align import warp_alpha, warp_image
 from faceloom.transforms.augment import Layers, apply, draw, is_mirrored
 from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
-from faceloom.transforms.guide.label_map import LabelMap, bits_to_channels, channels_to_bits, warp_labels
+from faceloom.transforms.guide.label_map import LabelMap
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.mirror import mirrors_parts
+from faceloom.transforms.sample.face_labels import labels_in_crop
 from faceloom.transforms.sample.working import Working
 from faceloom.transforms.types import Image, Landmarks, Matrix
 
@@ -89,24 +90,6 @@ def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) 
         except PhotoError as error:  # concerns flipped samples only
             other = error
     return BareCrop(replace(crops, guide=guide.mask), outside, guide.origin, other)
-
-
-def labels_in_crop(labels: LabelMap, working: Working, size: tuple[int, int]) -> npt.NDArray[np.uint32]:
-    """Cut the crop of a photo's label map, nearest neighbour; in a morph the labels move with their pixels."""
-    import cv2
-
-    bits = warp_labels(labels.bits, working.photo_size, working.matrix_photo, size)
-    if working.read_from is None:
-        return bits
-    # Where the crop's pixels were in the unmixed crop: through the working picture, its map, and back.
-    nowhere = -1e6  # pixels outside the working picture have no label, not that of its corner
-    x, y = (cv2.warpAffine(part, working.matrix, size, borderValue=nowhere) for part in working.read_from)
-    places = apply_affine(working.matrix, np.stack([x, y], axis=-1).reshape(-1, 2)).astype(np.float32)
-    columns, rows = places.reshape(*x.shape, 2).transpose(2, 0, 1)
-    channels = cv2.remap(
-        bits_to_channels(bits), np.ascontiguousarray(columns), np.ascontiguousarray(rows), cv2.INTER_NEAREST
-    )
-    return channels_to_bits(channels)
 
 
 def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe: Recipe) -> Crops:

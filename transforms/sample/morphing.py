@@ -60,7 +60,7 @@ def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recip
         matrix_photo=from_photo,
         landmarks_crop=apply_affine(to_crop, morphed.landmarks).astype(np.float32),
         alignment={**working.alignment, "matrix": rows},
-        read_from=morphed.read_from if recipe.guide else None,  # large, and only labels need it
+        read_from=morphed.read_from if recipe.needs_labels else None,  # large, and only labels need it
     )
 
 

@@ -23,7 +23,7 @@ from faceloom.transforms.box_alignment import box_aligned_matrix
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import apply_affine, compose, translate
-from faceloom.transforms.types import Image, Landmarks, Matrix
+from faceloom.transforms.types import Grey, Image, Landmarks, Matrix
 
 MASK_REACH = 0.6
 """Margin around the landmarks, or the box, for a mask, its straps and its shadow, in sizes of their extent."""
@@ -51,6 +51,8 @@ class Working:
         whole: whether no face was found, so that the whole photo is taken for one.
         read_from: for a morph, the position in the unmixed picture that each pixel of `image` comes from, as the
             x and y maps of `cv2.remap`; None if all pixels keep their place.
+        front: uint8 (H, W) as `image`, 0..255: share of each pixel that stays in front of masks; None if none does.
+        labelling: record of its labels in the samples; None if they change nothing but a guide.
     """
 
     image: Image
@@ -63,6 +65,8 @@ class Working:
     alignment: dict[str, JsonValue]
     whole: bool = False
     read_from: tuple[Landmarks, Landmarks] | None = None
+    front: Grey | None = None
+    labelling: dict[str, JsonValue] | None = None
 
 
 def landmarks_of(face: PlannedFace) -> Landmarks | None:

@@ -13,7 +13,8 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.transforms.guide.label_map import LabelMap, bit_of
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.sample.crops import COVERED, Crops, bare_crop, labels_in_crop, masked_crops, refuse_uncovered
+from faceloom.transforms.sample.crops import COVERED, Crops, bare_crop, masked_crops, refuse_uncovered
+from faceloom.transforms.sample.face_labels import labels_in_crop
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
 from tests.known import known
 

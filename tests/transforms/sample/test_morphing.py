@@ -22,7 +22,8 @@ from faceloom.transforms.geometry import apply_affine
 from faceloom.transforms.guide.guide_mask import iou
 from faceloom.transforms.guide.label_map import decode_labels, mask_of
 from faceloom.transforms.morph.blend import face_hull
-from faceloom.transforms.sample.crops import bare_crop, labels_in_crop
+from faceloom.transforms.sample.crops import bare_crop
+from faceloom.transforms.sample.face_labels import labels_in_crop
 from faceloom.transforms.sample.morphing import morph_record, morph_working
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
 from tests.known import known
