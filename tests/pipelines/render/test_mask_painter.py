@@ -94,7 +94,7 @@ def test_a_pictures_content_and_name_count_and_its_folder_does_not(
 
 @pytest.fixture
 def face(synthetic: SimpleNamespace) -> Any:
-    return SimpleNamespace(image=synthetic.picture(300, 320), landmarks=synthetic.landmarks((150, 120), 80))
+    return SimpleNamespace(image=synthetic.picture(300, 320), landmarks=synthetic.landmarks((150, 120), 80), front=None)
 
 
 def paint(masks: tuple[Mask, ...], face: Any, number: int = 0, seed: int = 0) -> Any:
