@@ -209,10 +209,12 @@ def run_build(
         rendered, reused, seconds = _render(plan, context, workers=workers, resume=resume, watcher=watcher)
         finished = time.perf_counter()
         rejects = [*found.rejects, *plan.rejects, *render_rejects(storage, plan)]
-        photos = len(found.photos) + len(found.rejects)
+        entries = len(found.photos) + len(found.rejects)
         misses = count_misses(found.photos, rejects)
         models = model_uses(context.recipe)
-        record = make_record(storage, context.recipe, plan, photos, rejects, found.warnings, misses, models)
+        record = make_record(
+            storage, context.recipe, plan, entries, rejects, found.warnings, misses, models, found.repeated
+        )
         _write_rejects(storage, rejects)
         forget_gallery(storage)
         storage.sync_folders(SHARDS, INDEX, REJECTS)

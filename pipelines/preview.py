@@ -84,7 +84,7 @@ class Preview:
     """What a build would do.
 
     Attributes:
-        photos: entries that the sources list.
+        photos: photos and other files that the sources list.
         analysed: photos that this run analysed; the others were cached.
         faces, samples: planned.
         morphs: how many of the faces are morphs of two.
@@ -162,7 +162,7 @@ def preview(context: Context, survey: Survey, plan: Plan) -> Preview:
     left = {part.digest: part.samples - reuse[part.digest].samples for part in to_render if part.digest in reuse}
     parts = list(plan.parts)
     return Preview(
-        photos=len(survey.photos) + len(survey.rejects),
+        photos=len(survey.photos) + len(survey.rejects) - survey.repeated,
         analysed=survey.analysed_now,
         faces=sum(len(part.faces) for part in parts),
         morphs=sum(part.faces.morphs for part in parts),

@@ -66,6 +66,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     "unreadable_directory": RejectCode("the folder cannot be listed; its files are missing", _SCAN),
     "missing_file": RejectCode("the table or the pattern of shards names a missing file", _SCAN),
     "identity_conflict": RejectCode("one photo, or one face in it, is filed under several people", ("scan", "plan")),
+    "split_conflict": RejectCode("rows of a table list one photo for several splits", _SCAN),
     "duplicate_uri": RejectCode(
         "listed in an earlier row, a second member with the same key and ending, or a record number that came before",
         _SCAN,

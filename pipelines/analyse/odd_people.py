@@ -20,20 +20,20 @@ def odd_people(photos: PhotoTable) -> tuple[str, ...]:
     In a source of five people or fewer, a person must have more than twice the share of each; a single person is named
     in any case.
     """
-    (people, names), (sources, titles) = photos.codes("identity"), photos.codes("source")
+    (photo, people, names), (sources, titles) = photos.people(), photos.codes("source")
     warnings = []
     for number, title in enumerate(titles):
-        own = people[sources == number]
-        found, counts = np.unique(own[own >= 0], return_counts=True)
+        listed = np.count_nonzero(sources == number)
+        found, counts = np.unique(people[sources[photo] == number], return_counts=True)
         if splits := sorted(name for name in (names[one] for one in found.tolist()) if is_split(name)):
             shown = ", ".join(splits[:5])
             warnings.append(f"source {title}: {shown} is the name of a split and counts as a person. {_REMEDY}")
-        if len(own) < _FEWEST or not len(found):
+        if listed < _FEWEST or not len(found):
             continue
         least = _MANY if len(found) > 1 / _MANY else 2 / len(found)
-        much = counts > least * len(own) if len(found) > 1 else counts == len(own)
+        much = counts > least * listed if len(found) > 1 else counts == listed
         if much.any():
             ordered = sorted(zip(counts[much].tolist(), (names[one] for one in found[much].tolist()), strict=True))
-            shown = ", ".join(f"{name} has {count:,} of {len(own):,} photos" for count, name in ordered[::-1][:5])
+            shown = ", ".join(f"{name} has {count:,} of {listed:,} photos" for count, name in ordered[::-1][:5])
             warnings.append(f"source {title}: {shown}. {_REMEDY}")
     return tuple(warnings)

@@ -100,6 +100,25 @@ class PhotoTable(Sequence[Photo]):
         column = self.column(name)
         return pc.fill_null(column.indices, -1).to_numpy(), column.dictionary.to_pylist()
 
+    def people(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[str]]:
+        """Each person whom the source names in each photo, once: number of the photo, number of the name, the names."""
+        import pyarrow.compute as pc
+
+        codes, names = self.codes("identity")
+        named = np.flatnonzero(codes >= 0)
+        pairs = np.stack([named, codes[named]], axis=1).astype(np.int64)
+        faces = self.column("faces")
+        if faces.null_count < len(faces):
+            counts = faces.value_lengths().fill_null(0).to_numpy()
+            found = faces.flatten().field("identity").dictionary_encode()  # without those of null rows
+            numbers = {name: number for number, name in enumerate(names)}
+            known = [numbers.setdefault(name, len(numbers)) for name in found.dictionary.to_pylist()]
+            places = pc.fill_null(found.indices, -1).to_numpy()
+            of_face = np.array([*known, -1], np.int64)[places]
+            more = np.stack([np.repeat(np.arange(len(self)), counts), of_face], axis=1)
+            pairs, names = np.unique(np.concatenate([pairs, more[of_face >= 0]]), axis=0), list(numbers)
+        return pairs[:, 0], pairs[:, 1], names
+
     def ids(self, rows: npt.NDArray[np.integer] | None = None) -> pa.Array:
         """The photo ids of some photos, by default of all, as large strings."""
         import pyarrow as pa

@@ -52,6 +52,18 @@ class Survey:
     wall: Mapping[str, float]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def repeated(self) -> int:
+        """Number of rejects of the scan that name a photo again which is listed or rejected: rows of a table."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        named = {f"{reject.source}/{reject.uri}" for reject in self.rejects}
+        if not named:
+            return 0
+        listed = pc.sum(pc.is_in(self.photos.ids(), value_set=pa.array(sorted(named), pa.large_string()))).as_py() or 0
+        return len(self.rejects) - len(named) + int(listed)
+
 
 def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
     """List all sources, and analyse the photos that are not in the face table.
@@ -145,9 +157,9 @@ def source_summary(name: str, kind: str, photos: int, people: int) -> str:
 
 def namesakes(photos: PhotoTable) -> tuple[str, ...]:
     """Warn if several sources have the same identity: it counts as one person."""
-    (identities, names), (sources, folders) = photos.codes("identity"), photos.codes("source")
-    pairs = np.unique(identities.astype(np.int64) * len(folders) + sources)  # those without identity are below 0
-    people, counts = np.unique(pairs[pairs >= 0] // max(1, len(folders)), return_counts=True)
+    (photo, identities, names), (sources, folders) = photos.people(), photos.codes("source")
+    pairs = np.unique(identities * len(folders) + sources[photo])
+    people, counts = np.unique(pairs // max(1, len(folders)), return_counts=True)
     shared = sorted((names[person], person) for person in people[counts > 1].tolist())
     if not shared:
         return ()

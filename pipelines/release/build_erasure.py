@@ -126,7 +126,7 @@ def _may_hold(storage: Storage, traces: Traces, indexes: list[pa.Table]) -> bool
 
 
 def _is_known(photo: AnalysedPhoto, traces: Traces) -> bool:
-    return photo.sha256 in traces.photos or traces.names_path(photo.photo_id)
+    return photo.sha256 in traces.photos | traces.shared or traces.names_path(photo.photo_id)
 
 
 def _rejects(storage: Storage, index: str) -> list[Reject]:
@@ -184,7 +184,8 @@ def _clean_faces(storage: Storage, traces: Traces) -> tuple[list[str], list[str]
             storage.remove(path)
             deleted.append(path)
             continue
-        kept = [one for one in photos if one.sha256 in traces.others and not traces.names_path(one.photo_id)]
+        known = traces.others - traces.shared  # the row of a shared photo holds the person's face too
+        kept = [one for one in photos if one.sha256 in known and not traces.names_path(one.photo_id)]
         if len(kept) < len(photos):
             write_faces(storage, path, kept)
             rewritten.append(path)

@@ -306,7 +306,7 @@ def _still_in(root: Storage, traces: Traces) -> tuple[str, ...]:
 
 def _same_photos(tables: Mapping[str, pa.Table], plans: Mapping[str, ShardPlan], traces: Traces) -> int:
     return sum(
-        key in plans[name].kept and (photo in traces.photos or traces.in_path(uri))
+        key in plans[name].kept and (photo in traces.shared or traces.in_path(uri))
         for name, table in tables.items()
         for key, photo, uri in zip(*(table[name].to_pylist() for name in ("key", "photo_sha256", "uri")), strict=True)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ REDACTED = "erased"
 """What stands in a manifest in place of a text that names an erased person."""
 _KEY_LETTERS = 16  # of a photo's sha256 in the keys of its samples
 _PHOTO = re.compile(rf"[0-9a-f]{{{_KEY_LETTERS}}}(?=-f\d\d)")
+_FACE = re.compile(r"[0-9a-f]+-f\d+")  # the key of a face, in those of its samples
 _STEP = re.compile(r"/|::")
 
 
@@ -31,10 +32,13 @@ class Traces:
     Attributes:
         identity: of the person; empty if only photos are erased.
         asked: sha256 of the photos to erase, of any people.
-        photos: sha256 of all photos concerned.
+        photos: sha256 of all photos that have samples to erase, and none that stay.
         places: source and path of these photos.
         others: sha256 of the photos that have samples which stay.
         other_places: source and path of these photos.
+        shared: sha256 of photos with samples of both kinds, such as a photo of two people. Their digest and path do not
+            name the person.
+        faces: keys of the faces to erase in shared photos.
     """
 
     identity: str = ""
@@ -43,6 +47,8 @@ class Traces:
     places: frozenset[tuple[str, str]] = frozenset()
     others: frozenset[str] = frozenset()
     other_places: frozenset[tuple[str, str]] = frozenset()
+    shared: frozenset[str] = frozenset()
+    faces: frozenset[str] = frozenset()
 
     def rows(self, table: pa.Table) -> list[bool]:
         """For each row of an index whether the person or a photo to erase is in its sample, as a parent too.
@@ -81,32 +87,39 @@ class Traces:
 
     def with_photos_of(self, tables: Iterable[pa.Table]) -> Traces:
         """The same, with the photos that indexes list for it, and those of others."""
-        photos, places = {*self.photos, *self.asked}, set(self.places)
+        gone: set[tuple[str, tuple[str, str], str]] = set()
         others, other_places = set(self.others), set(self.other_places)
         for table in tables:
             goes = self.rows(table)
-            for photo, place in self._photos_in(table, goes):
-                photos.add(photo)
-                places.add(place)
+            gone.update(self._faces_in(table, goes))
             columns = (table[name].to_pylist() for name in ("photo_sha256", "source", "uri"))
             for leaves, photo, source, uri in zip(goes, *columns, strict=True):
                 if not leaves:
                     others.add(photo)
                     other_places.add((source, uri))
-        return Traces(
-            self.identity, self.asked, frozenset(photos), frozenset(places), frozenset(others - photos),
-            frozenset(other_places - places),
-        )  # fmt: skip
+        of_person = {*self.photos, *self.shared, *(photo for photo, _, _ in gone)} - self.asked
+        shared = frozenset(of_person & others)
+        return replace(
+            self,
+            photos=frozenset(of_person | self.asked) - shared,
+            places=(self.places | {place for _, place, _ in gone}) - other_places,
+            others=frozenset(others - self.asked),
+            other_places=frozenset(other_places),
+            shared=shared,
+            faces=self.faces | {face for photo, _, face in gone if photo in shared},
+        )
 
-    def _photos_in(self, table: pa.Table, goes: list[bool]) -> Iterator[tuple[str, tuple[str, str]]]:
+    def _faces_in(self, table: pa.Table, goes: list[bool]) -> Iterator[tuple[str, tuple[str, str], str]]:
+        """Photo, place and key of each face that makes a row of an index go."""
         import pyarrow as pa
 
         for row in table.filter(pa.array(goes, pa.bool_())).to_pylist():
             for parent in row["parents"]:
                 if self._is_parent(parent):
-                    yield parent["photo_sha256"], (parent["source"], parent["uri"])
+                    yield parent["photo_sha256"], (parent["source"], parent["uri"]), parent["key"]
             if not row["parents"]:
-                yield row["photo_sha256"], (row["source"], row["uri"])
+                face = _FACE.match(row["key"])
+                yield row["photo_sha256"], (row["source"], row["uri"]), face[0] if face else row["key"]
 
     def rejects(self, reject: Reject) -> bool:
         """Whether a reject is of the person or a photo. One too many does no harm: rejects only inform."""
@@ -185,6 +198,7 @@ class Traces:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         parts = [rf"{photo[:_KEY_LETTERS]}(?:{photo[_KEY_LETTERS:]})?" for photo in sorted(self.photos)]
+        parts += [rf"{face}(?!\d)" for face in sorted(self.faces)]
         words = sorted({uri for _, uri in self.places}, key=len, reverse=True)
         if self._has_letters:  # a number is found in any text
             words.append(self.identity)

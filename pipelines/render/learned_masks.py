@@ -113,17 +113,18 @@ def network_matrix(align: Align, working: Working, size: int) -> Matrix:
         working: the picture; a whole photo without a face gives its middle.
         size: side of the network's crop.
     """
-    if working.landmarks is None and not working.whole:
+    points = working.landmarks if working.five is None else working.five
+    if points is None and not working.whole:
         return box_aligned_matrix(align, working.box, (size, size))
-    if working.landmarks is None:
+    if points is None:
         box = working.box
         whole = whole_photo_matrix((round(box.width), round(box.height)), (size, size))
         return compose(whole, translate(-(box.left + 0.5), -(box.top + 0.5)))
     if align.mode == "arcface":
-        return arcface_matrix(working.landmarks, size)
+        return arcface_matrix(points, size)
     if align.mode == "eye_level":
-        return eye_level_matrix(working.landmarks, size)
-    return face_box_matrix(working.box, working.landmarks, size, margin=align.margin)
+        return eye_level_matrix(points, size)
+    return face_box_matrix(working.box, points, size, margin=align.margin)
 
 
 @dataclass(frozen=True, slots=True)

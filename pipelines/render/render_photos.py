@@ -30,6 +30,7 @@ from faceloom.transforms.sample.face_labels import parse_face, with_front
 from faceloom.transforms.sample.morphing import morph_working
 from faceloom.transforms.sample.products import Files, face_files
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
+from faceloom.transforms.types import Matrix
 
 BATCH_BYTES = 100_000_000
 """A batch of faces ends once its pictures take more memory than this."""
@@ -120,18 +121,31 @@ def render_photos(
 def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatch) -> Iterator[_CutFace]:
     """Decode a photo at the smallest scale that serves all its faces, and cut the working picture of each."""
     recipe, name = resources.recipe, _name(photo.faces[0])
+    matrices: list[Matrix | PhotoError] = []
+    for face in photo.faces:
+        try:
+            with naming(name):
+                matrices.append(crop_matrix(recipe, face))
+        except PhotoError as error:
+            matrices.append(error)
+    reductions = [crop_reduction(matrix) for matrix in matrices if not isinstance(matrix, PhotoError)]
+    if not reductions:
+        for face, matrix in zip(photo.faces, matrices, strict=True):
+            assert isinstance(matrix, PhotoError)
+            yield _CutFace(face, _masks(face, photo.skip), matrix)
+        return
+    reduction = min(reductions)
     try:
-        with naming(name):
-            matrices = [crop_matrix(recipe, face) for face in photo.faces]
-            reduction = min(crop_reduction(matrix) for matrix in matrices)
-            with watch.time("decode"):
-                picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
-                labels = _decode_labels(photo.labels, recipe)
+        with naming(name), watch.time("decode"):
+            picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
+            labels = _decode_labels(photo.labels, recipe)
     except PhotoError as error:  # analysis read the photo in grey and cut no crop, so this is possible
         yield from (_CutFace(face, _masks(face, photo.skip), error) for face in photo.faces)
         return
     for face, matrix in zip(photo.faces, matrices, strict=True):
         try:
+            if isinstance(matrix, PhotoError):
+                raise matrix
             with naming(name):
                 with watch.time("align"):
                     working = cut_working(picture, face, matrix, reduction, recipe)

@@ -188,8 +188,16 @@ def _record(content: SampleContent, operations: list[JsonValue]) -> dict[str, An
     }
 
 
-def _operation_record(operation: JsonValue) -> dict[str, str]:
-    """An operation with its parameters as JSON text, since each kind has parameters of its own."""
+def _operation_record(operation: JsonValue) -> dict[str, JsonValue]:
+    """An operation with its parameters as JSON text, since each kind has parameters of its own.
+
+    The matrix of `align` and seeds are fields too, which all operations have: empty where they do not apply.
+    """
     assert isinstance(operation, dict)
     parameters = {name: value for name, value in operation.items() if name != "name"}
-    return {"name": str(operation["name"]), "parameters": json_bytes(parameters).decode()}
+    return {
+        "name": operation["name"],
+        "seed": operation.get("seed", ""),
+        "matrix": operation.get("matrix", []),
+        "parameters": json_bytes(parameters).decode(),
+    }

@@ -28,17 +28,22 @@ def join_rows(rows: Sequence[RowOfPhoto]) -> Iterator[Photo | Reject]:
     """The photo that some rows name, with the faces of all of them, and a reject for each row that it cannot take.
 
     A row with a face box or landmarks names a face. Rows without them name the photo, so one of them counts, and none
-    if they name different people or stand beside rows of faces.
+    if they name different people or stand beside rows of faces. Rows that state different splits are all rejected.
 
     Args:
         rows: with the same uri, at least one.
     """
     placed = [row for row in rows if row.photo.landmarks is not None or row.photo.faces]
+    splits = list(dict.fromkeys(row.photo.split for row in rows if row.photo.split is not None))
+    split = splits[0] if splits else None
     if len(rows) == 1:
         yield rows[0].photo
+    elif len(splits) > 1:
+        what = f"the photo is listed for the splits {shown_names(splits)}; give all its rows one of them"
+        yield from (_reject(row, "split_conflict", what) for row in rows)
     elif placed:
         bare = [row for row in rows if row not in placed]
-        yield from _joined(placed[:MOST_FACES])
+        yield from _joined(placed[:MOST_FACES], split)
         yield from (
             _reject(row, "bad_row", f"more than {MOST_FACES:,} faces of one photo") for row in placed[MOST_FACES:]
         )
@@ -50,10 +55,10 @@ def join_rows(rows: Sequence[RowOfPhoto]) -> Iterator[Photo | Reject]:
                 what = "other rows of this photo have a face box or landmarks, and this one has none: which face is it?"
                 yield _reject(row, "bad_row", what)
     else:
-        yield from _one_of(rows)
+        yield from _one_of(rows, split)
 
 
-def _one_of(rows: Sequence[RowOfPhoto]) -> Iterator[Photo | Reject]:
+def _one_of(rows: Sequence[RowOfPhoto], split: str | None) -> Iterator[Photo | Reject]:
     """One photo of rows without a place in it."""
     names = list(dict.fromkeys(row.photo.identity for row in rows if row.photo.identity is not None))
     if len(names) > 1:
@@ -62,11 +67,11 @@ def _one_of(rows: Sequence[RowOfPhoto]) -> Iterator[Photo | Reject]:
             yield _reject(row, "identity_conflict", f"the photo is listed for {shown_names(names)}; {remedy}")
         return
     kept = next((row for row in rows if row.photo.identity is not None), rows[0])
-    yield kept.photo
+    yield replace(kept.photo, split=split)
     yield from (_reject(row, "duplicate_uri", "listed in an earlier row") for row in rows if row is not kept)
 
 
-def _joined(rows: Sequence[RowOfPhoto]) -> Iterator[Photo | Reject]:
+def _joined(rows: Sequence[RowOfPhoto], split: str | None) -> Iterator[Photo | Reject]:
     """The photo with the faces of all rows, without those that are one face of two people."""
     kept: list[tuple[GivenFace, Photo]] = []
     for same in _same_faces(rows):
@@ -87,7 +92,7 @@ def _joined(rows: Sequence[RowOfPhoto]) -> Iterator[Photo | Reject]:
     yield replace(
         photos[0],
         identity=next((face.identity for face in faces if face.identity is not None), None),
-        split=next((photo.split for photo in photos if photo.split is not None), None),
+        split=split,
         licence=_all_terms(photo.licence for photo in photos),
         consent=_all_terms(photo.consent for photo in photos),
         attributes=faces[0].attributes,

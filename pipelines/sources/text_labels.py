@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from array import array
 from collections.abc import Callable, Iterable, Mapping
@@ -54,4 +55,5 @@ class RepeatedTexts:
 
 
 def _hash(text: str) -> int:
-    return hash(text)
+    """64 bits of a digest: Python's own hash of texts differs from process to process."""
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), signed=True)

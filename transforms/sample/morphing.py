@@ -56,6 +56,7 @@ def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recip
         working,
         image=morphed.image,
         landmarks=morphed.landmarks,
+        five=None,
         matrix=to_crop,
         matrix_photo=from_photo,
         landmarks_crop=apply_affine(to_crop, morphed.landmarks).astype(np.float32),

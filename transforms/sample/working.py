@@ -23,7 +23,7 @@ from faceloom.transforms.box_alignment import box_aligned_matrix
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import apply_affine, compose, translate
-from faceloom.transforms.types import Grey, Image, Landmarks, Matrix
+from faceloom.transforms.types import Grey, Image, Landmarks, Matrix, Points
 
 MASK_REACH = 0.6
 """Margin around the landmarks, or the box, for a mask, its straps and its shadow, in sizes of their extent."""
@@ -49,6 +49,7 @@ class Working:
         landmarks_crop: (68, 2) in pixels of the crop; None if `landmarks` is.
         alignment: its record in the samples.
         whole: whether no face was found, so that the whole photo is taken for one.
+        five: (5, 2), the source's own points in pixels of `image`; None without them. They align the face.
         read_from: for a morph, the position in the unmixed picture that each pixel of `image` comes from, as the
             x and y maps of `cv2.remap`; None if all pixels keep their place.
         front: uint8 (H, W) as `image`, 0..255: share of each pixel that stays in front of masks; None if none does.
@@ -64,6 +65,7 @@ class Working:
     landmarks_crop: Landmarks | None
     alignment: dict[str, JsonValue]
     whole: bool = False
+    five: Points | None = None
     read_from: tuple[Landmarks, Landmarks] | None = None
     front: Grey | None = None
     labelling: dict[str, JsonValue] | None = None
@@ -76,6 +78,11 @@ def landmarks_of(face: PlannedFace) -> Landmarks | None:
         PhotoError: `degenerate_points`, if one is not finite or so far away that outlines would take all memory.
     """
     return _near(np.frombuffer(face.landmarks, np.float32).reshape(68, 2), face) if face.landmarks else None
+
+
+def _five_of(face: PlannedFace) -> Points | None:
+    """The five points of the source (5, 2), pixels of the upright photo; None if it gives none. Raises as above."""
+    return _near(np.frombuffer(face.five, np.float32).reshape(5, 2), face) if face.five else None
 
 
 def _near(points: Landmarks, face: PlannedFace) -> Landmarks:
@@ -103,8 +110,8 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
         aside = (width - scale * face.width) / 2  # the variant of width 96 cuts both sides
         return np.array([[scale, 0, (scale - 1) / 2 + aside], [0, scale, (scale - 1) / 2]], np.float64)
     box = FaceBox(*face.box, turn=face.turn)
-    if face.five:
-        landmarks = _near(np.frombuffer(face.five, np.float32).reshape(5, 2), face)
+    five = _five_of(face)
+    landmarks = landmarks if five is None else five
     if landmarks is None:
         return box_aligned_matrix(align, box, (width, height))
     if align.mode == "arcface":
@@ -162,6 +169,9 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
         )
     if landmarks is not None:
         landmarks = (landmarks - np.array([left, top], np.float32)).astype(np.float32)
+    five = _five_of(face)
+    if five is not None:
+        five = to_reduced_frame(five, reduction) - np.array([left, top], np.float32)
     image = photo[top:bottom, left:right]
     to_crop = compose(to_crop, translate(left, top))
     box = FaceBox(*face.box, turn=face.turn).scaled(1 / reduction).moved(-left, -top)
@@ -169,4 +179,4 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
     rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
     alignment: dict[str, JsonValue] = {"name": "align", "mode": mode, "size": list(size), "matrix": rows}
     whole, size_photo = mode == "whole_photo", (face.width, face.height)
-    return Working(image, landmarks, box, to_crop, matrix, size_photo, landmarks_crop, alignment, whole)
+    return Working(image, landmarks, box, to_crop, matrix, size_photo, landmarks_crop, alignment, whole, five)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from faceloom.pipelines.analyse.odd_people import odd_people
 from faceloom.pipelines.analyse.photo_table import PhotoTable
-from faceloom.schemas.photos import Photo
+from faceloom.schemas.photos import GivenFace, Photo
 
 
 def warned(counts: dict[str | None, int], source: str = "s") -> tuple[str, ...]:
@@ -41,3 +43,13 @@ def test_each_source_is_looked_at_alone() -> None:
     (warning,) = odd_people(PhotoTable.of(photos))
     assert warning.startswith("source one: Ann has 10 of 40")
     assert not odd_people(PhotoTable.of([]))
+
+
+def test_everyone_in_a_group_photo_counts() -> None:
+    photos = [_photo(n, f"p{n % 8}", "s") for n in range(20)]
+    box = (0.0, 0.0, 9.0, 9.0)
+    for number in range(10):
+        faces = tuple(GivenFace(name, (), box, None) for name in (f"p{number % 8}", "Zoe", "Zoe", None))
+        photos[number] = replace(photos[number], faces=faces)
+    (warning,) = odd_people(PhotoTable.of(photos))
+    assert warning.startswith("source s: Zoe has 10 of 20 photos. ")

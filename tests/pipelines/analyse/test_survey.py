@@ -20,7 +20,7 @@ from faceloom.pipelines.sources import listing
 from faceloom.pipelines.sources.table import Table
 from faceloom.pipelines.store.kept_list import KeptLists
 from faceloom.schemas.errors import SourceError
-from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.photos import GivenFace, Photo, Reject
 from faceloom.schemas.recipe import Faces, parse_recipe
 
 
@@ -105,6 +105,24 @@ def test_people_of_one_name_in_two_sources_are_told() -> None:
     assert namesakes(PhotoTable.of(apart)) == ()
     [warning] = namesakes(PhotoTable.of([*apart, seen("b", "Ada"), seen("c", "Ada")]))
     assert warning.startswith("1 identity is in several sources (Ada in a and b and c)")
+
+
+def test_everyone_in_a_group_photo_counts_in_a_source() -> None:
+    box = (0.0, 0.0, 9.0, 9.0)
+    faces = tuple(GivenFace(name, (), box, None) for name in ("Ben", "Ada"))
+    group = Photo("a", "group.jpg", "Ben", None, None, None, (), None, 1, "", faces=faces)
+    other = Photo("b", "ada.jpg", "Ada", None, None, None, (), None, 1, "")
+    [warning] = namesakes(PhotoTable.of([group, other]))
+    assert warning.startswith("1 identity is in several sources (Ada in a and b)")
+
+
+def test_rows_that_name_a_photo_again_are_no_photos(photos: Path) -> None:
+    table = photos / "photos.csv"
+    header, *rows = table.read_text().splitlines()
+    (photos / "003.png").unlink()
+    table.write_text("\n".join([header, *rows, rows[0], rows[0], rows[3]]) + "\n")
+    found = survey(context(photos), workers=1, watcher=Watcher())
+    assert (len(found.photos), len(found.rejects), found.repeated) == (5, 4, 3)
 
 
 def test_a_second_look_costs_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

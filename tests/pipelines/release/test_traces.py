@@ -144,3 +144,23 @@ def test_a_photo_is_given_by_its_digest(photo: str) -> None:
     with pytest.raises(FaceloomError, match="no digest of a photo"):
         traces_of(photos=[photo])
     assert traces_of(photos=[f" {PHOTO.upper()}\n"]).asked == {PHOTO}
+
+
+def test_a_photo_of_two_people_is_no_trace_of_one() -> None:
+    """The other person's samples stay, with the digest and path of the photo; the face of the person is a trace."""
+    ada, grace = (
+        {"key": f"{PHOTO[:16]}-f0{n}-m000", "split": "train", "identity": name, "people": [name], "source": "web",
+         "uri": "group.jpg", "photo_sha256": PHOTO, "parents": []}
+        for n, name in enumerate(("Ada", "Grace"))
+    )  # fmt: skip
+    alone = {**ada, "key": f"{OTHER[:16]}-f00-m000", "uri": "own.jpg", "photo_sha256": OTHER}
+    traces = traces_of("Ada").with_photos_of([pa.Table.from_pylist([ada, grace]), pa.Table.from_pylist([alone])])
+    assert (traces.photos, traces.shared, traces.places) == ({OTHER}, {PHOTO}, {("web", "own.jpg")})
+    for text in ("group.jpg is dark", PHOTO, f"{PHOTO[:16]}-f01-m000"):
+        assert not traces.names(text), text
+    for text in ("own.jpg is dark", OTHER, f"{PHOTO[:16]}-f00-m000", f"{OTHER[:16]}-f01"):
+        assert traces.names(text), text
+    assert not traces.rejects(reject("group.jpg", f"{PHOTO[:16]}-f01-m002")), "a reject of Grace"
+    assert traces.rejects(reject("group.jpg", f"{PHOTO[:16]}-f00-m002"))
+    both = traces_of(photos=[PHOTO]).with_photos_of([pa.Table.from_pylist([ada, grace])])
+    assert both.photos == {PHOTO} and not both.shared

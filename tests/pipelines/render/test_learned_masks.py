@@ -27,7 +27,7 @@ from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.recipe import Align, parse_recipe
 from faceloom.transforms.align import five_points
-from faceloom.transforms.geometry import apply_affine
+from faceloom.transforms.geometry import apply_affine, compose, translate
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
 
 torch = pytest.importorskip("torch")
@@ -64,6 +64,16 @@ def test_the_network_sees_the_face_as_its_training_data_showed_it(synthetic: Sim
     assert eyes[1, 0] - eyes[0, 0] == pytest.approx(0.315 * 16, abs=1e-3)
     arcface = apply_affine(network_matrix(Align(mode="arcface"), picture, 112), picture.landmarks[[30]])
     assert arcface[0] == pytest.approx([56, 72], abs=6)
+
+
+def test_five_points_of_the_source_align_the_network_too(synthetic: SimpleNamespace) -> None:
+    picture = working(synthetic)
+    assert picture.landmarks is not None
+    moved = replace(picture, five=five_points(picture.landmarks) + 5)
+    for mode in ("arcface", "eye_level"):
+        align = Align(mode=mode, size=16)
+        shifted = compose(network_matrix(align, picture, 16), translate(-5, -5))
+        assert network_matrix(align, moved, 16) == pytest.approx(shifted, abs=1e-4)
 
 
 def test_without_landmarks_it_sees_the_middle_of_the_photo(synthetic: SimpleNamespace) -> None:

@@ -197,6 +197,15 @@ def test_a_face_does_not_depend_on_the_others_of_its_photo(synthetic: SimpleName
     assert (masks[0] != masks[1]).mean() < 0.02
 
 
+def test_a_face_that_makes_no_crop_costs_no_other_face(synthetic: SimpleNamespace) -> None:
+    data = synthetic.encoded(synthetic.picture(300, 260, 6))
+    good = synthetic.planned(data, synthetic.landmarks((150, 130), 50))
+    bad = synthetic.planned(data, np.full((68, 2), 1e9, np.float32), face=1)
+    found = run(data, [bad, good])
+    assert [getattr(item, "code", "") for item in found] == ["degenerate_points", ""]
+    assert [item.code for item in run(data, [bad]) if isinstance(item, Reject)] == ["degenerate_points"]
+
+
 def test_no_border_appears_in_a_crop_that_lies_inside_the_photo(synthetic: SimpleNamespace) -> None:
     data = synthetic.encoded(np.full((1400, 1600, 3), 200, np.uint8))
     faces = [

@@ -204,3 +204,14 @@ def test_whoever_somebody_is_their_own_name_comes_back(studio: Studio, own: str,
     named = replace(studio.mixed.morph, other=replace(studio.other, identity=other))
     face = replace(studio.mixed, morph=named, identity=own if own == other else f"{own}+{other}")
     assert [parent.identity for parent in parents_of(face)] == [own, other]
+
+
+def test_every_operation_has_the_same_fields_and_align_its_matrix(studio: Studio) -> None:
+    (sample, *_) = studio.samples(recipe(masks=MASKS, augment=AUGMENT), studio.face)
+    found = json.loads(dict(sample.files)["json"])["operations"]
+    assert {tuple(sorted(one)) for one in found} == {("matrix", "name", "parameters", "seed")}
+    fields = {one["name"]: one for one in found}
+    assert (
+        np.shape(fields["align"]["matrix"]) == (2, 3) and fields["align"]["matrix"] == step(sample, "align")["matrix"]
+    )
+    assert fields["mask"]["seed"] == step(sample, "mask")["seed"] and fields["mask"]["matrix"] == []

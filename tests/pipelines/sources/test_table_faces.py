@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -80,3 +81,14 @@ def test_names_in_messages_are_short_and_printable() -> None:
     assert shown_names(["a", "b"]) == "a and b"
     assert shown_names([str(n) for n in range(9)]) == "0 and 1 and 2 and 3 and 4 and 4 more"
     assert shown_names(["x\n" * 99]).isprintable()
+
+
+def test_a_photo_in_two_splits_is_a_conflict_that_names_them() -> None:
+    for places in ((0, 1), (None, None), (0, None)):
+        rows = [row(number, "a", place) for number, place in enumerate(places, 1)]
+        split = [one._replace(photo=replace(one.photo, split=name)) for one, name in zip(rows, ("train", "val"))]
+        found = list(join_rows(split))
+        assert [one.code for one in found if isinstance(one, Reject)] == ["split_conflict"] * 2
+        assert all("train and val" in one.message for one in found if isinstance(one, Reject))
+        same, *_ = join_rows([rows[0], rows[1]._replace(photo=replace(rows[1].photo, split="val"))])
+        assert isinstance(same, Photo) and same.split == "val"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faceloom.pipelines.sources import text_labels
 from faceloom.pipelines.sources.text_labels import RepeatedTexts, may_be_label
 
 
@@ -46,3 +47,7 @@ def test_texts_are_read_when_first_asked_and_once() -> None:
     names = RepeatedTexts(texts)
     assert not calls
     assert names("a") and not names("b") and len(calls) == 1
+
+
+def test_the_digest_of_a_text_is_the_same_in_every_process() -> None:
+    assert text_labels._hash("Ada") == 4560733849950297680 and text_labels._hash("\ud800") != text_labels._hash("")
