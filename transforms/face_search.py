@@ -22,10 +22,10 @@ SIDE_FOR_ALL = 960
 """Longest side at which a picture is searched for all of its faces."""
 LARGEST_ENLARGEMENT = 2.0
 """Limit on the enlargement of a small picture."""
-TURNS = (-30, 30, -90, 90)
+TURNS = (-30, 30, -90, 90, 180)
 """Degrees by which a head may be turned in a picture without an upright face, as in scans and without EXIF."""
 TURNED_SIDE = 480
-"""Longest side at which a picture is searched for turned heads; it is searched four times."""
+"""Longest side at which a picture is searched for turned heads; it is searched five times."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ def find_by_network(
         picture = look(side)
         found = tuple(face for face in network.find(picture) if face.score >= network.sure)
         if found:
-            return _in_photo(select_faces(found, select, *picture.shape[1::-1]), picture, width, height)
+            chosen = select_faces(found, select, *picture.shape[1::-1])
+            if thorough:
+                chosen = righted(chosen, find_turned(picture, 180, network))
+            return _in_photo(chosen, picture, width, height)
     if not thorough:
         return ()
     picture = look(min(sides[-1], TURNED_SIDE))
@@ -91,6 +94,14 @@ def _in_photo(faces: tuple[FaceBox, ...], picture: Image, width: int, height: in
 def merged(first: tuple[FaceBox, ...], others: tuple[FaceBox, ...]) -> tuple[FaceBox, ...]:
     """All faces of two detectors. Those of the first keep their places; others that are not among them follow."""
     return (*first, *(face for face in others if all(face.iou(known) <= SAME_FACE for known in first)))
+
+
+def righted(upright: tuple[FaceBox, ...], turned: tuple[FaceBox, ...]) -> tuple[FaceBox, ...]:
+    """The upright faces; those that are seen better upside down are replaced, since networks see many either way."""
+    return tuple(
+        max((face, *(one for one in turned if one.iou(face) > SAME_FACE)), key=lambda one: one.score)
+        for face in upright
+    )
 
 
 def find_turned(picture: Image, turn: int, network: Network) -> tuple[FaceBox, ...]:

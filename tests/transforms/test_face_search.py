@@ -78,13 +78,13 @@ def test_a_turned_face_needs_a_higher_score() -> None:
 
 
 def test_of_all_turns_the_one_with_the_best_score_counts() -> None:
-    upright = iter([(), *((box(100, 100, 50, score),) for score in (0.86, 0.97, 0.9, 0.88))])
+    upright = iter([(), *((box(100, 100, 50, score),) for score in (0.86, 0.97, 0.9, 0.88, 0.87))])
     network = Network(lambda picture: next(upright), sure=0.8, sure_turned=0.85)
     (found,) = search(np.zeros((300, 600, 3), np.uint8), network=network)
     assert (found.score, found.turn) == (0.97, TURNS[1])
 
 
-def test_a_picture_with_an_upright_face_is_not_turned() -> None:
+def test_a_picture_with_an_upright_face_is_only_compared_with_itself_upside_down() -> None:
     asked = []
 
     def find(picture: Image) -> tuple[FaceBox, ...]:
@@ -92,7 +92,18 @@ def test_a_picture_with_an_upright_face_is_not_turned() -> None:
         return (box(10, 10, 50, 0.8),)
 
     search(np.zeros((300, 600, 3), np.uint8), network=Network(find, 0.8, 0.85))
-    assert asked == [(320, 640, 3)]
+    assert asked == [(320, 640, 3)] * 2
+
+
+@pytest.mark.parametrize(("upright", "turned", "turn"), [(0.85, 0.95, 180), (0.95, 0.85, 0), (0.85, 0.84, 0)])
+def test_a_face_that_is_seen_upright_and_upside_down_has_the_turn_of_the_higher_score(
+    upright: float, turned: float, turn: int
+) -> None:
+    """Networks see many faces that are upside down as if they were upright."""
+    seen = iter([(box(100, 100, 50, upright),), (box(489, 169, 50, turned), box(10, 10, 50, 0.99))])
+    network = Network(lambda picture: next(seen), 0.8, 0.85)
+    (found,) = search(np.zeros((300, 600, 3), np.uint8), network=network)
+    assert found.turn == turn and found.centre == pytest.approx((117, 117), abs=3)
 
 
 def test_faces_below_the_limit_do_not_count() -> None:
