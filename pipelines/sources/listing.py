@@ -45,10 +45,7 @@ def list_files(
     for entry in entries_of(root, in_folders=in_folders):
         if not entry.size and ending(entry.path) not in endings:  # of a folder; see `object_list`
             continue
-        if entry.path < before:
-            remedy = "Directory buckets are one kind of these; copy the photos to another bucket"
-            raise SourceError("this store does not list objects in order", where=str(root), remedy=remedy)
-        before = entry.path
+        before = in_order(entry.path, before, root)
         *folders, _ = entry.path.split("/")
         if number := next((n for n, name in enumerate(folders, 1) if name.startswith(".")), 0):
             if (folder := "/".join(folders[:number])) not in hidden:
@@ -103,6 +100,18 @@ def entries_of(folder: StorePath, *, in_folders: bool = False) -> Iterator[Objec
         yield from kept.entries(store.root, behind) if kept else behind("")
     except StorageError as error:
         raise SourceError(f"the folder of photos {error.what}", where=str(folder), remedy=error.remedy) from error
+
+
+def in_order(path: str, before: str, root: StorePath) -> str:
+    """The path of an object, which must not come before that of the object listed before it.
+
+    Raises:
+        SourceError: it does.
+    """
+    if path < before:
+        remedy = "Directory buckets are one kind of these; copy the photos to another bucket"
+        raise SourceError("this store does not list objects in order", where=str(root), remedy=remedy)
+    return path
 
 
 def _row(entry: ObjectEntry, source: str, endings: frozenset[str], other: str, sizes: bool) -> Found | Reject:

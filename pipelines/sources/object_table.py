@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-from faceloom.pipelines.sources.listing import entries_of
+from faceloom.pipelines.sources.listing import entries_of, in_order
 from faceloom.pipelines.sources.source import place_of, read_span
 from faceloom.pipelines.sources.table import Table
 from faceloom.pipelines.sources.walk import is_unsafe
@@ -27,7 +24,8 @@ MOST_BYTES = 2**32
 class ObjectTable:
     """As `Table`, for photos below a folder of an object store: their paths are relative to it, or URLs.
 
-    Only a scan reads the table. The photos are looked up in a list of the folder, not one by one.
+    Only a scan reads the table. The photos are looked up in a list of the folder, not one by one. Rows and list are
+    read in one order, so that neither is held in memory as objects.
 
     Attributes:
         notices: what was left out; complete after a scan.
@@ -66,12 +64,13 @@ class ObjectTable:
 
 
 class _Listed(Table):
-    """A table whose photos are found in a list."""
+    """A table whose photos are found in a list. `_look_at` is called in the order of the list."""
 
     def __init__(self, spec: SourceSpec, folder: StorePath) -> None:
         super().__init__(spec)
         self.folder = folder
-        self.listed: Mapping[str, ObjectEntry] = {entry.path: entry for entry in entries_of(folder)}
+        self._list = entries_of(folder)
+        self._entry = ObjectEntry("", 0, "")
 
     def _uri(self, value: object) -> str:
         path = str(value)
@@ -81,16 +80,20 @@ class _Listed(Table):
             return f"../{path.strip('/')}"
         return super()._uri(value)
 
-    def _photo(self, uri: str, *facts: Any, **named: Any) -> Photo:
-        if uri == ".." or uri.startswith("../"):
-            what = "the path leads outside the source's root; set `root` to a folder above it"
-            raise PhotoError("outside_root", what)
+    def _look_at(self, uri: str) -> tuple[int, str]:
         if is_unsafe(uri):
             raise PhotoError("bad_name", "the path holds a control character or undecodable bytes")
-        if (entry := self.listed.get(uri)) is None:
+        entry = self._entry_at(uri)
+        if entry.path != uri:
             raise PhotoError("missing_file", "no such object")
         if not entry.size:
             raise PhotoError("empty", "the file has zero bytes")
-        # The other facts are those of the row; the table itself stands for the photo, which is not on this machine.
-        photo = super()._photo(Path(self.file).name, *facts, **named)
-        return replace(photo, uri=uri, size=entry.size, stamp=entry.e_tag)
+        return entry.size, entry.e_tag
+
+    def _entry_at(self, uri: str) -> ObjectEntry:
+        """The first object that does not come before a uri; the last one of the list if all do."""
+        while self._entry.path < uri and (entry := next(self._list, None)):
+            if entry.size or entry.path > self._entry.path:  # else of a folder, listed late; see `object_list`
+                in_order(entry.path, self._entry.path, self.folder)
+                self._entry = entry
+        return self._entry

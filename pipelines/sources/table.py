@@ -6,13 +6,14 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from faceloom.pipelines.sources.source import full_path, read_span, uri_filter
 from faceloom.pipelines.sources.table_cells import UNREADABLE
 from faceloom.pipelines.sources.table_columns import EDGES, choose_columns
 from faceloom.pipelines.sources.table_faces import RowOfPhoto, join_rows
-from faceloom.pipelines.sources.table_file import Row, load_schema, load_table
+from faceloom.pipelines.sources.table_file import BATCH, Row, TableFile, load_schema, load_table
 from faceloom.pipelines.sources.values import (
     MOST_ATTRIBUTES,
     as_attributes,
@@ -61,12 +62,9 @@ class Table:
         wanted = uri_filter(self.spec)
         self.chosen = choose_columns(load_schema(self.file), self.spec.columns, str(self.file))
         table = load_table(self.file, self.chosen)
-        uris = [self._uri(cell) for cell in table.column(self.chosen.roles["uri"])]
         left_out = table.left_out.copy()
-        order = sorted(range(len(uris)), key=lambda index: (uris[index], index))
         of_photo: list[RowOfPhoto] = []
-        for index, row in zip(order, table.rows(order), strict=True):
-            uri = uris[index]
+        for index, uri, row in self._sorted(table):
             if wanted is not None and uri and not wanted(uri):
                 continue
             if of_photo and of_photo[0].photo.uri != uri:
@@ -89,6 +87,20 @@ class Table:
         """See `Source.read`."""
         return read_span(self.root, photo_uri)
 
+    def _sorted(self, table: TableFile) -> Iterator[tuple[int, str, Row]]:
+        """The index, uri and cells of each row, by uri, then by index. Uris stay in Arrow: there may be millions."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        cells, pieces = table.column(self.chosen.roles["uri"]), []
+        while some := [self._uri(cell) for cell in islice(cells, BATCH)]:
+            pieces.append(pa.array(some, pa.large_string()))
+        uris = pa.concat_arrays(pieces or [pa.array([], pa.large_string())])
+        order = pc.sort_indices(uris)  # stable, and by bytes of UTF-8, which gives the order of Python
+        for start in range(0, len(order), BATCH):
+            now = order.slice(start, BATCH)
+            yield from zip(now.to_pylist(), uris.take(now).to_pylist(), table.rows(now), strict=True)
+
     def _uri(self, value: object) -> str:
         """Turn a path of the table into a path below the root with forward slashes."""
         if is_missing(value) or value is UNREADABLE:
@@ -109,7 +121,7 @@ class Table:
             raise PhotoError(
                 "outside_root", "the path leads outside the source's root; set `root` to a folder above it"
             )
-        size, mtime_ns = _look_at(self.root, uri)
+        size, stamp = self._look_at(uri)
         roles = {role: row[column] for role, column in self.chosen.roles.items()}
         for role, cell in roles.items():
             if cell is UNREADABLE:
@@ -141,9 +153,25 @@ class Table:
             attributes=attributes,
             landmarks=landmarks if box is None else None,
             size=size,
-            stamp=str(mtime_ns),
+            stamp=stamp,
             faces=() if box is None else (GivenFace(identity, attributes, box, landmarks),),
         )
+
+    def _look_at(self, uri: str) -> tuple[int, str]:
+        """Size and stamp of the file of a photo; raises PhotoError if it cannot be one."""
+        if is_unsafe(uri):
+            raise PhotoError("bad_name", "the path holds a control character or undecodable bytes")
+        try:
+            found = Path(self.root, uri).stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise PhotoError("missing_file", "no such file") from error
+        except OSError as error:
+            raise PhotoError("unreadable", f"cannot be accessed ({error.strerror})") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise PhotoError("not_a_file", "a folder, pipe, socket or device; not opened")
+        if found.st_size == 0:
+            raise PhotoError("empty", "the file has zero bytes")
+        return found.st_size, str(found.st_mtime_ns)
 
 
 def _edges(roles: Row) -> list[object] | None:
@@ -172,19 +200,3 @@ def _text(roles: Row, role: str) -> str | None:
         return as_role(role, roles.get(role))
     except ValueError as error:
         raise PhotoError("bad_row", str(error)) from error
-
-
-def _look_at(root: Path, uri: str) -> tuple[int, int]:
-    if is_unsafe(uri):
-        raise PhotoError("bad_name", "the path holds a control character or undecodable bytes")
-    try:
-        found = Path(root, uri).stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise PhotoError("missing_file", "no such file") from error
-    except OSError as error:
-        raise PhotoError("unreadable", f"cannot be accessed ({error.strerror})") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise PhotoError("not_a_file", "a folder, pipe, socket or device; not opened")
-    if found.st_size == 0:
-        raise PhotoError("empty", "the file has zero bytes")
-    return found.st_size, found.st_mtime_ns

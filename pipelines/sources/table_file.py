@@ -26,7 +26,7 @@ _LONGEST_CELL = 1_000_000  # characters of a cell of a CSV; a longer one is cut,
 _LONGEST_ROW = 16_000_000  # characters, of a row of a CSV
 _MOST_COLUMNS = 100_000
 _ROWS_PER_BYTE = 8  # of a Parquet file; more are a few pages that state many rows
-_BATCH = 5_000  # rows as Python objects at a time; 68 landmarks take some 10 KB per row
+BATCH = 5_000  # rows as Python objects at a time; 68 landmarks take some 10 KB per row
 _PARQUET_BATCH = 50_000
 
 
@@ -44,15 +44,17 @@ class TableFile:
     ragged: frozenset[int]
     left_out: Counter[str]
 
-    def column(self, name: str) -> list[object]:
-        """Return all cells of one column."""
-        return cells_of(self.columns.column(name))
+    def column(self, name: str) -> Iterator[object]:
+        """Yield all cells of one column."""
+        cells = self.columns.column(name)
+        for start in range(0, len(cells), BATCH):
+            yield from cells_of(cells.slice(start, BATCH))
 
-    def rows(self, order: Sequence[int]) -> Iterator[Row]:
+    def rows(self, order: Sequence[int] | pa.Array) -> Iterator[Row]:
         """Yield the rows with the given indices, in that order."""
         names = self.columns.column_names
-        for start in range(0, len(order), _BATCH):
-            taken = self.columns.take(order[start : start + _BATCH])
+        for start in range(0, len(order), BATCH):
+            taken = self.columns.take(order[start : start + BATCH])
             for cells in zip(*map(cells_of, taken.columns), strict=True):
                 yield dict(zip(names, cells, strict=True))
 
@@ -180,7 +182,7 @@ def _load_csv(text: IO[str], chosen: ChosenColumns) -> TableFile:
             ragged.add(count)
             chunk.append(empty)
         count += 1
-        if len(chunk) == _BATCH:
+        if len(chunk) == BATCH:
             pack()
     if chunk:
         pack()

@@ -10,7 +10,9 @@ import pytest
 
 from faceloom.pipelines.sources import object_table
 from faceloom.pipelines.sources.registry import kind_of, open_source
+from faceloom.pipelines.store.object_list import ObjectEntry
 from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.store_path import StorePath
 from faceloom.schemas.errors import SourceError, TableError
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
@@ -94,3 +96,58 @@ def test_a_row_that_is_no_photo_is_a_reject(store: Storage) -> None:
     table = put(store, "photos/odd.csv", b"uri,landmarks\na.jpg,[1]\nb/c.jpg\n")
     rows = [*open_source(SourceSpec(path=table)).scan()]
     assert [row.code for row in rows if isinstance(row, Reject)] == ["bad_row", "bad_landmarks"]
+
+
+class List:
+    """A list of objects, and how many of it were taken."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths, self.taken = paths, 0
+
+    def __call__(self, folder: StorePath) -> Iterator[ObjectEntry]:
+        for path in self.paths:
+            self.taken += 1
+            yield ObjectEntry(path.rstrip("/"), 0 if path.endswith(("/", "empty.jpg")) else 9, f"tag of {path}")
+
+
+def scan_of(rows: list[str], listed: List, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Photo | Reject]:
+    patch.setattr(object_table, "entries_of", listed)
+    file = folder / "faces.csv"
+    file.write_text("\n".join(["uri", *rows]), "utf-8")
+    return open_source(SourceSpec(path=str(file), root="s3://bucket/photos")).scan()
+
+
+def test_the_list_is_read_along_with_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{number:04d}.jpg" for number in range(1000)]
+    found = scan_of(names[::-1], listed := List(names), tmp_path, monkeypatch)
+    for number, (name, row) in enumerate(zip(names, found), 1):
+        assert isinstance(row, Photo) and (row.uri, row.stamp) == (name, f"tag of {name}") and listed.taken == number
+
+
+def test_rows_and_objects_of_every_name_are_matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a list with empty objects for folders, of which `a/` is listed behind `a-b/1.jpg`."""
+    keys = sorted(["a-b/", "a-b/1.jpg", "a/", "a/1.jpg", "a/empty.jpg", "a.jpg", "Z.jpg", "é.jpg", "写真/1.jpg",
+                   "🙂.jpg"], key=lambda key: key.encode())  # fmt: skip
+    rows = [
+        "🙂.jpg",
+        "a/1.jpg",
+        "a.jpg",
+        "no.jpg",
+        "写真/1.jpg",
+        "Z.jpg",
+        "é.jpg",
+        "a-b/1.jpg",
+        "a/empty.jpg",
+        "~.jpg",
+        "zz",
+    ]
+    found = [*scan_of(rows, List(keys), tmp_path, monkeypatch)]
+    assert sorted(row.uri for row in found) == sorted(rows)
+    assert {row.uri: row.code for row in found if isinstance(row, Reject)} == {
+        "no.jpg": "missing_file", "~.jpg": "missing_file", "zz": "missing_file", "a/empty.jpg": "empty",
+    }  # fmt: skip
+
+
+def test_a_store_that_lists_in_no_order_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SourceError, match="does not list objects in order"):
+        list(scan_of(["z.jpg"], List(["b.jpg", "a.jpg"]), tmp_path, monkeypatch))
