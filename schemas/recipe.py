@@ -148,8 +148,18 @@ class Align(Model):
     margin: float = Field(
         default=0.0, ge=0, le=2, description="face_box only: margin on each side, as a share of the box"
     )
-    border: Literal["constant", "reflect", "replicate"] = Field(
-        default="constant", description="fill outside the photo: black, its mirror image, or its edge pixels"
+    beyond: Literal["keep", "fit"] = Field(
+        default="keep",
+        description="face_box only: `fit` shifts and then shrinks a crop that reaches outside the photo, as far as the "
+        "face keeps the room for a mask; `keep` leaves it where it is",
+    )
+    reject_beyond: float | None = Field(
+        default=None, ge=0, le=1, description="face_box only: maximum share of the crop that may lie outside the photo"
+    )
+    border: Literal["constant", "reflect", "replicate", "blur"] = Field(
+        default="constant",
+        description="fill outside the photo: black, its mirror image, its edge pixels, or its mirror image, more "
+        "blurred the further out; `blur` by default with `beyond: fit`",
     )
 
     @property
@@ -157,12 +167,21 @@ class Align(Model):
         """Crop size in pixels, (width, height)."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_implies_blur(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("beyond") == "fit" and "border" not in data:
+            return {**data, "border": "blur"}
+        return data
+
     @model_validator(mode="after")
     def _box_is_square(self) -> Align:
         if self.mode == "face_box" and len(set(self.width_height)) > 1:
             raise ValueError("a face_box crop is square; give one number as its size")
         if self.mode != "face_box" and self.margin:
             raise ValueError("only mode face_box has a margin")
+        if self.mode != "face_box" and (self.beyond == "fit" or self.reject_beyond is not None):
+            raise ValueError("only mode face_box has `beyond: fit` and `reject_beyond`")
         return self
 
 

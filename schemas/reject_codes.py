@@ -114,6 +114,7 @@ REJECT_CODES: dict[str, RejectCode] = {
         "the recipe limits a figure of the face, such as `faces.max_yaw`, that is unknown without trusted landmarks",
         _PLAN,
     ),
+    "crop_beyond": RejectCode("more of the crop lies outside the photo than `align.reject_beyond`", _PLAN),
     "landmarks_unsure": RejectCode(
         "the landmarks are probably wrong, and every mask of the recipe needs them; a learned mask does not", _PLAN
     ),

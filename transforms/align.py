@@ -18,7 +18,7 @@ from faceloom.transforms.geometry import (
     translate,
     umeyama,
 )
-from faceloom.transforms.types import Border, Coverage, Image, Matrix, Points, Region, Size
+from faceloom.transforms.types import BoolMask, Border, Coverage, Image, Matrix, Points, Region, Size
 
 if TYPE_CHECKING:
     from faceloom.transforms.detect import FaceBox
@@ -165,7 +165,8 @@ def warp_image(image: Image, matrix: Matrix, size: Size, *, border: Border = "re
         image: uint8, (H, W, 3) or (H, W).
         matrix: photo to crop, 2x3.
         size: (width, height) of the crop.
-        border: what lies outside the photo: its mirror image, its edge pixels repeated, or black (`constant`).
+        border: what lies outside the photo: its mirror image (also for `blur`, see `blur_beyond`), its edge pixels
+            repeated, or black (`constant`).
 
     Returns:
         uint8 crop with the channels of `image`.
@@ -183,6 +184,44 @@ def warp_alpha(alpha: Coverage, matrix: Matrix, size: Size) -> Coverage:
     import cv2
 
     return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
+
+
+_BLUR_GROWTH = 0.35
+"""Sigma of the blur per pixel outside."""
+
+
+def blur_beyond(crop: Image, matrix: Matrix, photo: Size, outside: BoolMask) -> Image:
+    """Blur the pixels of a crop that lie outside the photo: not at all at its edge, and more the further out.
+
+    Args:
+        crop: uint8 (H, W, 3), filled with the mirror image.
+        matrix: photo to crop, 2x3.
+        photo: (width, height) of the photo.
+        outside: which pixels to change, (H, W).
+
+    Returns:
+        uint8 like `crop`.
+    """
+    import cv2
+
+    height, width = crop.shape[:2]
+    (a, b, x), (c, d, y) = invert(matrix).tolist()
+    u, v = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    across, down = (
+        np.maximum(np.maximum(-at, at - (limit - 1)), 0)
+        for at, limit in ((a * u + b * v + x, photo[0]), (c * u + d * v + y, photo[1]))
+    )
+    # Of 1 + sigma: each level has twice the blur of the one before.
+    level = np.log2(1 + np.hypot(across, down) * np.float32(_BLUR_GROWTH * scale_of(matrix)))
+    out = crop.astype(np.float32)
+    for number in range(1, math.ceil(float(level[outside].max())) + 1):
+        step = max(1, 2 ** (number - 1))  # a wide blur has no detail, so a small picture suffices
+        small = (max(1, width // step), max(1, height // step))
+        few = cv2.GaussianBlur(cv2.resize(crop, small, interpolation=cv2.INTER_AREA), (0, 0), (2**number - 1) / step)
+        blurred = cv2.resize(few, (width, height), interpolation=cv2.INTER_LINEAR)
+        share = np.clip(level - np.float32(number - 1), 0, 1)[..., None]
+        out += (blurred - out) * share
+    return np.where(outside[..., None], np.rint(out).astype(np.uint8), crop)
 
 
 def source_region(image_size: Size, matrix: Matrix, size: Size) -> Region:
@@ -211,6 +250,7 @@ def border_flag(border: Border) -> int:
 
     flags = {
         "reflect": cv2.BORDER_REFLECT_101,
+        "blur": cv2.BORDER_REFLECT_101,
         "replicate": cv2.BORDER_REPLICATE,
         "constant": cv2.BORDER_CONSTANT,
     }

@@ -39,8 +39,8 @@ Matrix = NDArray[np.float64]
 """An affine map, float64 2x3: a point p becomes M[:, :2] @ p + M[:, 2]."""
 Size = tuple[int, int]
 """Width and height in pixels."""
-Border = Literal["reflect", "replicate", "constant"]
-"""What lies outside a picture: its mirror image, its edge pixels repeated, or black."""
+Border = Literal["reflect", "replicate", "constant", "blur"]
+"""What lies outside a picture: its mirror image, its edge pixels repeated, black, or a mirror image to be blurred."""
 
 
 class Region(NamedTuple):

@@ -214,7 +214,7 @@ def _counts(of: BuildRecord | Preview) -> list[RenderableType]:
 
 def _figures(of: BuildRecord | Preview) -> list[RenderableType]:
     """How the figures of the faces are spread that a recipe can limit."""
-    order = {name: place for place, name in enumerate((*FIGURES, "size"))}  # scores come last
+    order = {name: place for place, name in enumerate((*FIGURES, "size", "beyond"))}  # scores come last
     rows = [
         (
             name.replace("_", " "),

@@ -68,9 +68,8 @@ def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
     faces = _in_order(recipe, analysed, photo, number, row, sides, names, groups, named)
     full = [split for split, _ in faces.by_split()]
     empty = empty_splits(recipe.split, len(faces), faces.people, full)
-    return ChosenFaces(
-        faces, tuple(rejects), warnings=(*empty, *lopsided), figures=figure_spreads(analysed, faces.table.row)
-    )
+    figures = figure_spreads(recipe, analysed, faces.table.photo, faces.table.row)
+    return ChosenFaces(faces, tuple(rejects), warnings=(*empty, *lopsided), figures=figures)
 
 
 def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:

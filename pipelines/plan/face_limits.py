@@ -15,6 +15,7 @@ from faceloom.schemas.keys import face_key
 from faceloom.schemas.masks import serves_unsure_landmarks
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import Recipe
+from faceloom.transforms.box_alignment import box_squares, shares_outside
 
 _SCORED = ("hog", "yunet", "onnx")
 _UNSURE = "the landmarks are probably wrong, and every mask of the recipe needs them"
@@ -58,7 +59,7 @@ def within_limits(
         photo, number, row: of each face its photo, number in the photo, and row, -1 for a whole photo.
         rejects: receives the others.
     """
-    for check in (_large_enough, _certain_enough, _good_enough):
+    for check in (_large_enough, _certain_enough, _good_enough, _inside_enough):
         photo, number, row = check(recipe, analysed, photo, number, row, rejects)
     return photo, number, row
 
@@ -129,6 +130,39 @@ def _good_enough(
     return photo, number, row
 
 
+def _inside_enough(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces whose crops do not lie too far outside their photos."""
+    limit = recipe.align.reject_beyond
+    if limit is None:
+        return photo, number, row
+    shares = _beyond(recipe, analysed, photo, row)
+    kept = ~(shares > limit)
+    far = np.flatnonzero(~kept)
+    for one, at in zip(analysed.photos.take(photo[far]), far.tolist(), strict=True):
+        what = (
+            f"{shares[at]:.1%} of the crop lie outside the photo; the recipe asks for at most {limit:g} "
+            "(align.reject_beyond)"
+        )
+        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+        rejects.append(Reject("plan", one.source, one.uri, "crop_beyond", what, key))
+    return photo[kept], number[kept], row[kept]
+
+
+def _beyond(recipe: Recipe, analysed: Analysis, photo: Ints, row: Ints) -> npt.NDArray[np.float64]:
+    """Share of each face's crop that lies outside, in mode `face_box`; NaN for whole photos and empty boxes."""
+    shares = np.full(len(row), np.nan)
+    found = np.flatnonzero(row >= 0)
+    box = analysed.box[row[found]]
+    sized = (np.ptp(box.reshape(-1, 2, 2), axis=1) > 0).any(axis=1) & np.isfinite(box).all(axis=1)
+    found, box = found[sized], box[sized]
+    size = np.stack([analysed.width[photo[found]], analysed.height[photo[found]]], axis=1)
+    squares = box_squares(recipe.align, box, analysed.turn[row[found]], size)
+    shares[found] = shares_outside(squares, size)
+    return shares
+
+
 def _values(analysed: Analysis, row: Ints, figure: str) -> npt.NDArray[np.float64]:
     """A figure of each face, NaN if it is unknown. Angles have no sign."""
     values = np.full(len(row), np.nan)
@@ -137,21 +171,24 @@ def _values(analysed: Analysis, row: Ints, figure: str) -> npt.NDArray[np.float6
     return np.abs(values) if figure in ("yaw", "pitch") else values
 
 
-def figure_spreads(analysed: Analysis, row: Ints) -> dict[str, Spread]:
+def figure_spreads(recipe: Recipe, analysed: Analysis, photo: Ints, row: Ints) -> dict[str, Spread]:
     """How the figures that a recipe can limit are spread over faces.
 
     Args:
-        row: of each face, -1 for a whole photo, which has no figures.
+        photo, row: of each face its photo, and its row, -1 for a whole photo, which has no figures.
 
     Returns:
         By figure: `yaw` and `pitch` without sign, in degrees; `sharpness`, `brightness` and `contrast`; `size`, the
-        width of the box in pixels; `score_hog`, `score_yunet` and `score_onnx` of the faces of that detector. A figure
-        that no face has is left out.
+        width of the box in pixels; `beyond`, the share of the crop that lies outside the photo, in mode `face_box`;
+        `score_hog`, `score_yunet` and `score_onnx` of the faces of that detector. A figure that no face has is left
+        out.
     """
+    beyond = _spread(_beyond(recipe, analysed, photo, row)) if recipe.align.mode == "face_box" else None
     row = row[row >= 0]
     detector = analysed.detector[row]
     spreads = {figure: _spread(_values(analysed, row, figure)) for figure in FIGURES}
     spreads["size"] = _spread(analysed.box[row, 2] - analysed.box[row, 0])
+    spreads["beyond"] = beyond
     for name in _SCORED:
         spreads[f"score_{name}"] = _spread(analysed.score[row[detector == DETECTORS.index(name)]])
     return {figure: spread for figure, spread in spreads.items() if spread is not None}

@@ -187,6 +187,8 @@ def test_unknown_keys_hide_no_other_fault() -> None:
         ({"align": {"size": [112]}}, "$.align.size[1]", "missing"),
         ({"align": {"mode": "face_box", "size": [100, 90]}}, "$.align", "a face_box crop is square"),
         ({"align": {"margin": 0.1}}, "$.align", "only mode face_box has a margin"),
+        ({"align": {"beyond": "fit"}}, "$.align", "only mode face_box has `beyond: fit`"),
+        ({"align": {"mode": "eye_level", "reject_beyond": 0.2}}, "$.align", "only mode face_box has"),
         ({"split": {"shares": {"train": 0.5}}}, "$.split", "shares must add up to 1, not 0.5"),
         ({"split": {"shares": {"train": 1.2, "test": -0.2}}}, "$.split.shares.train", "less than or equal to 1"),
         ({"split": {"shares": {"training": 1.0}}}, "$.split.shares.training", "'train', 'val' or 'test'"),
@@ -295,3 +297,10 @@ def test_recipes_are_frozen() -> None:
     with pytest.raises(Exception, match="frozen"):
         recipe.seed = 3
     assert Align() == recipe.align
+
+
+def test_a_fitted_crop_blurs_what_lies_outside_unless_the_recipe_has_another_border() -> None:
+    fitted = {"mode": "face_box", "beyond": "fit"}
+    assert parse(align=fitted).align.border == "blur"
+    assert parse(align={**fitted, "border": "constant"}).align.border == "constant"
+    assert parse(align={"mode": "face_box"}).align.border == "constant"

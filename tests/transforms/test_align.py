@@ -14,6 +14,7 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.align import (
     ARCFACE_POINTS,
     arcface_matrix,
+    blur_beyond,
     crop_reduction,
     eye_level_matrix,
     face_box_matrix,
@@ -310,3 +311,18 @@ def test_a_box_without_size_is_no_face(box: FaceBox) -> None:
     with pytest.raises(PhotoError) as caught:
         face_box_matrix(box, np.zeros((68, 2)), 112)
     assert caught.value.code == "degenerate_points"
+
+
+def test_beyond_the_photo_the_mirror_image_is_blurred_more_and_more() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (64, 128, 3)).astype(np.uint8)
+    matrix = np.array([[1.0, 0, 0], [0, 1, 32]])
+    size = (128, 160)  # 32 rows of mirror image above, 64 below
+    crop = warp_image(photo, matrix, size, border="blur")
+    assert np.array_equal(crop, warp_image(photo, matrix, size, border="reflect"))
+    outside = np.ones((160, 128), bool)
+    outside[32:96] = False
+    blurred = blur_beyond(crop, matrix, (128, 64), outside)
+    assert np.array_equal(blurred[32:96], photo)
+    near, far, farther = (float(blurred[rows].std()) for rows in (slice(96, 98), slice(106, 112), slice(140, 160)))
+    assert 0.4 * photo.std() < near and far < 0.25 * near and farther < 0.5 * far
+    assert abs(float(blurred[140:160].mean()) - 127.5) < 6, "the level stays"

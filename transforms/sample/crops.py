@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe
-from faceloom.transforms.align import warp_alpha, warp_image
+from faceloom.transforms.align import blur_beyond, warp_alpha, warp_image
 from faceloom.transforms.augment import Layers, apply, draw, is_mirrored
 from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
@@ -76,8 +76,10 @@ def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) 
     """
     size = recipe.align.width_height
     face = warp_image(working.image, working.matrix, size, border=recipe.align.border)
-    crops = Crops(face, working.landmarks_crop)
     outside = _outside(working.image, working.matrix, size)
+    if recipe.align.border == "blur" and outside is not None:
+        face = blur_beyond(face, working.matrix, working.image.shape[1::-1], outside)
+    crops = Crops(face, working.landmarks_crop)
     if recipe.guide is None:
         return BareCrop(crops, outside)
     bits = None if labels is None else labels_in_crop(labels, working, size)

@@ -13,7 +13,7 @@ from faceloom.transforms.align import arcface_matrix, crop_reduction, eye_level_
 from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.geometry import apply_affine, compose, invert
 from faceloom.transforms.morph.morph import morph_faces
-from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
+from faceloom.transforms.sample.working import Working, crop_matrix, crop_record, cut_working
 from faceloom.transforms.types import Matrix
 
 
@@ -51,7 +51,7 @@ def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recip
     )
     to_crop = _aligned(working, morphed.landmarks, recipe)
     from_photo = compose(compose(to_crop, invert(working.matrix)), working.matrix_photo)
-    rows: JsonValue = [[round(value, 6) for value in row] for row in from_photo.tolist()]
+    record = crop_record(from_photo, recipe.align.width_height, working.photo_size)
     return replace(
         working,
         image=morphed.image,
@@ -60,7 +60,7 @@ def morph_working(working: Working, face: PlannedFace, other_photo: bytes, recip
         matrix=to_crop,
         matrix_photo=from_photo,
         landmarks_crop=apply_affine(to_crop, morphed.landmarks).astype(np.float32),
-        alignment={**working.alignment, "matrix": rows},
+        alignment={**working.alignment, **record},
         read_from=morphed.read_from if recipe.needs_labels else None,  # large, and only labels need it
     )
 

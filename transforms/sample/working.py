@@ -14,16 +14,15 @@ from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import (
     arcface_matrix,
     eye_level_matrix,
-    face_box_matrix,
     from_reduced,
     source_region,
     whole_photo_matrix,
 )
-from faceloom.transforms.box_alignment import box_aligned_matrix
+from faceloom.transforms.box_alignment import box_aligned_matrix, box_matrix, share_outside
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
-from faceloom.transforms.geometry import apply_affine, compose, translate
-from faceloom.transforms.types import Grey, Image, Landmarks, Matrix, Points
+from faceloom.transforms.geometry import apply_affine, compose, invert, translate
+from faceloom.transforms.types import Grey, Image, Landmarks, Matrix, Points, Size
 
 MASK_REACH = 0.6
 """Margin around the landmarks, or the box, for a mask, its straps and its shadow, in sizes of their extent."""
@@ -113,12 +112,12 @@ def crop_matrix(recipe: Recipe, face: PlannedFace) -> Matrix:
     five = _five_of(face)
     landmarks = landmarks if five is None else five
     if landmarks is None:
-        return box_aligned_matrix(align, box, (width, height))
+        return box_aligned_matrix(align, box, (width, height), (face.width, face.height))
     if align.mode == "arcface":
         return arcface_matrix(landmarks, height, width=width)
     if align.mode == "eye_level":
         return eye_level_matrix(landmarks, (width, height))
-    return face_box_matrix(box, landmarks, width, margin=align.margin)
+    return box_matrix(align, box, (width, height), (face.width, face.height))
 
 
 def alignment_mode(face: PlannedFace, recipe: Recipe) -> str:
@@ -129,6 +128,14 @@ def alignment_mode(face: PlannedFace, recipe: Recipe) -> str:
         return "whole_photo"
     crop = recipe.align.mode == "arcface" and recipe.faces.assume == "aligned"
     return recipe.align.mode if crop or recipe.align.mode == "face_box" else "box"
+
+
+def crop_record(matrix: Matrix, size: Size, photo: Size) -> dict[str, JsonValue]:
+    """The record of a crop in the samples: its matrix from the photo, and the share of it that lies outside."""
+    right, bottom = size[0] - 0.5, size[1] - 0.5
+    corners = apply_affine(invert(matrix), np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]))
+    rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
+    return {"matrix": rows, "beyond": round(share_outside(corners, photo), 4)}
 
 
 def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int, recipe: Recipe) -> Working:
@@ -176,7 +183,7 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
     to_crop = compose(to_crop, translate(left, top))
     box = FaceBox(*face.box, turn=face.turn).scaled(1 / reduction).moved(-left, -top)
     mode = alignment_mode(face, recipe)
-    rows: JsonValue = [[round(value, 6) for value in row] for row in matrix.tolist()]
-    alignment: dict[str, JsonValue] = {"name": "align", "mode": mode, "size": list(size), "matrix": rows}
     whole, size_photo = mode == "whole_photo", (face.width, face.height)
+    alignment: dict[str, JsonValue] = {"name": "align", "mode": mode, "size": list(size)}
+    alignment |= crop_record(matrix, size, size_photo)
     return Working(image, landmarks, box, to_crop, matrix, size_photo, landmarks_crop, alignment, whole, five)

@@ -154,7 +154,7 @@ def test_spreads_are_those_of_the_chosen_faces() -> None:
     )
     assert figures["size"].faces == 162 and figures["size"].min == 100
     assert figures["score_hog"].faces == 161 and figures["score_yunet"].faces == 1 and "score_onnx" not in figures
-    assert figures.keys() == {*FIGURES, "size", "score_hog", "score_yunet"}
+    assert figures.keys() == {*FIGURES, "size", "score_hog", "score_yunet"}, "arcface crops have no `beyond`"
 
 
 def test_without_faces_nothing_is_spread() -> None:
@@ -183,3 +183,24 @@ def test_faces_keep_their_numbers_when_another_of_the_photo_is_rejected() -> Non
     faces = [replace(SURE, score=0.1), replace(face_row(left=300), detector="hog", score=2.0)]
     (kept,) = choose(recipe(faces={"min_score": 1, "select": "all"}), [item("a.jpg", faces=faces)]).faces
     assert kept.face == 1
+
+
+def boxed(**align: Any) -> Recipe:
+    return recipe(align={"mode": "face_box", "size": 64, "margin": 0.5, **align}, faces={"min_size": 0})
+
+
+def test_crops_too_far_outside_the_photo_are_rejects() -> None:
+    """The photo has 640 x 480 pixels, the box begins 10 pixels inside: a margin of 50 reaches 40 over two edges."""
+    [reject] = choose(boxed(reject_beyond=0.3), [item("a.jpg")]).rejects
+    assert (reject.stage, reject.code) == ("plan", "crop_beyond")
+    assert "35.6%" in reject.message and "at most 0.3 (align.reject_beyond)" in reject.message
+    assert len(choose(boxed(reject_beyond=0.36), [item("a.jpg")]).faces) == 1
+    assert len(choose(boxed(reject_beyond=0, beyond="fit"), [item("a.jpg")]).faces) == 1
+
+
+def test_a_plan_sums_up_how_far_crops_lie_outside() -> None:
+    items = [item("a.jpg"), item("b.jpg", faces=[face_row(left=200)])]
+    figures = choose(boxed(), items).figures
+    assert (figures["beyond"].faces, figures["beyond"].max) == (2, pytest.approx(0.356, abs=1e-3))
+    assert 0 < figures["beyond"].min < 0.2, "only its upper edge lies outside"
+    assert choose(boxed(beyond="fit"), items).figures["beyond"].max == 0

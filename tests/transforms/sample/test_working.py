@@ -85,6 +85,7 @@ def test_landmarks_are_known_in_both_frames(synthetic: SimpleNamespace) -> None:
     assert apply_affine(working.matrix, known(working.landmarks)) == pytest.approx(working.landmarks_crop, abs=1e-3)
     assert apply_affine(matrix, points) == pytest.approx(working.landmarks_crop, abs=1e-3)
     assert working.alignment["matrix"] == pytest.approx(matrix, abs=1e-6)
+    assert working.alignment["beyond"] == 0
 
 
 def test_it_reaches_as_far_as_a_mask_may(synthetic: SimpleNamespace) -> None:
