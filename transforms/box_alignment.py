@@ -12,7 +12,7 @@ from faceloom.schemas.recipe import Align
 from faceloom.transforms.align import box_side, face_box_matrix
 from faceloom.transforms.detect import ALIGNED_BOX, FaceBox
 from faceloom.transforms.geometry import apply_affine, similarity
-from faceloom.transforms.types import Matrix, Outline, Size
+from faceloom.transforms.types import Matrix, Points, Size
 
 KEPT_BESIDE, KEPT_ABOVE, KEPT_BELOW = 0.1, 0.1, 0.25
 """Margins of the face box, in sides of it, that a fitted crop keeps: nearly all masks lie in them, without straps."""
@@ -120,7 +120,7 @@ def shares_outside(squares: Squares, photo: Floats) -> Floats:
 _UNIT = np.array([(-1.0, -1), (1, -1), (1, 1), (-1, 1)])
 
 
-def share_outside(corners: Outline, photo: Size) -> float:
+def share_outside(corners: Points, photo: Size) -> float:
     """Share of the area of a convex polygon, corners (N, 2) in the photo, that lies outside the photo."""
     import cv2
 

@@ -201,6 +201,6 @@ def test_crops_too_far_outside_the_photo_are_rejects() -> None:
 def test_a_plan_sums_up_how_far_crops_lie_outside() -> None:
     items = [item("a.jpg"), item("b.jpg", faces=[face_row(left=200)])]
     figures = choose(boxed(), items).figures
-    assert (figures["beyond"].faces, figures["beyond"].max) == (2, pytest.approx(0.356, abs=1e-3))
+    assert figures["beyond"].faces == 2 and figures["beyond"].max == pytest.approx(0.356, abs=1e-3)
     assert 0 < figures["beyond"].min < 0.2, "only its upper edge lies outside"
     assert choose(boxed(beyond="fit"), items).figures["beyond"].max == 0
