@@ -17,6 +17,7 @@ import numpy as np
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.colour_profile import Conversion, conversion_by
+from faceloom.transforms.damage import damaged, decode_undamaged, require_undamaged
 from faceloom.transforms.file_format import claimed_pixels, excess, format_of, is_cut_off, without_metadata
 from faceloom.transforms.jpeg import is_jpeg, jpeg_layout
 from faceloom.transforms.memory import is_memory_fault, require_memory
@@ -56,6 +57,7 @@ class PhotoHeader:
         height: stored height in pixels.
         exif_orientation: 1..8; 1 if it is missing or invalid, and for TIFF, whose size is already rotated.
         mode: Pillow's name of the pixel mode, such as `RGB`, `L`, `CMYK`, `I;16`.
+        block_height: of a JPEG, rows of pixels that are coded together; 0 if unknown.
     """
 
     format: str
@@ -63,6 +65,7 @@ class PhotoHeader:
     height: int
     exif_orientation: int
     mode: str
+    block_height: int = 0
 
     @property
     def size(self) -> Size:
@@ -146,12 +149,15 @@ def decode_grey(
 ) -> Pixels:
     """Decode a photo's luminance, uint8 (H, W), in the frame of `decode_rgb` and, without a profile, at half its cost.
 
-    Takes the same arguments and raises the same errors as `decode_rgb`.
+    Takes the same arguments and raises the same errors as `decode_rgb`, and `damaged` for a JPEG that shows damage
+    inside, see `damage`. `decode_rgb` decodes such files as far as they go.
     """
     import cv2
 
     header = header or read_header(data, max_pixels=max_pixels)
     conversion = _conversion(data, header)
+    if conversion is not None and header.format == "JPEG":
+        _decode(data, header, reduction, grey=True)  # for its check
     pixels = _decode(data, header, reduction, grey=conversion is None)
     if conversion is not None:
         pixels = conversion.to_srgb(pixels)
@@ -188,10 +194,20 @@ def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> 
 
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction is one of {REDUCTIONS}, not {reduction}")
+    if grey and header.format == "JPEG" and header.mode == "CMYK":
+        require_undamaged(data)
     if header.format != "JPEG" or header.mode not in ("RGB", "L"):
         return shrink(_turn(_tolerant(_pillow_pixels, data), header.exif_orientation), reduction)
     if not _reduces_in_place(header, reduction):
         return shrink(_decode(data, header, 1, grey=grey), reduction)
+    refused = ""
+    if grey:
+        size = header.width, header.height
+        try:
+            checked = decode_undamaged(data, size, reduction, header.block_height)
+            return _turn(checked, header.exif_orientation)
+        except ValueError as error:
+            refused = str(error)
     flags = cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB)
     # OpenCV's flags for reduced grey have one bit each, and mean colour when the colour bit is set as well.
     flags |= {
@@ -206,6 +222,8 @@ def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> 
         raise _broken(data, error, header.width * header.height) from None
     if pixels is None:
         raise _broken(data, None, header.width * header.height)
+    if refused and "memory" not in refused:  # OpenCV gives the pixels before the fault
+        raise damaged(refused)
     return _turn(np.asarray(pixels, np.uint8), header.exif_orientation)
 
 
@@ -320,7 +338,8 @@ def _jpeg_header(data: bytes) -> tuple[PhotoHeader, bool] | None:
     mode = {1: "L", 3: "RGB", 4: "CMYK"}.get(layout.components) if layout and layout.bits == 8 else None
     if layout is None or mode is None or layout.width == 0 or layout.height == 0:
         return None
-    return PhotoHeader("JPEG", layout.width, layout.height, layout.orientation, mode), layout.cut_off
+    header = PhotoHeader("JPEG", layout.width, layout.height, layout.orientation, mode, layout.block_height)
+    return header, layout.cut_off
 
 
 def _pillow_header(data: bytes) -> tuple[PhotoHeader, bool]:

@@ -31,6 +31,7 @@ class JpegLayout:
         bits: per component, nearly always 8.
         orientation: EXIF orientation 1..8, 1 if there is none.
         cut_off: whether the end marker is missing after the pixels.
+        block_height: rows of pixels that are coded together (of an MCU): 8, or 16 where colour has half the rows.
     """
 
     width: int
@@ -39,6 +40,7 @@ class JpegLayout:
     bits: int
     orientation: int
     cut_off: bool
+    block_height: int
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -55,7 +57,7 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
     Raises:
         PhotoError: `unsupported`, if there are more segments or scans than any camera or editor writes.
     """
-    frame, orientation, place, steps, one_scan = None, 1, 2, 0, True
+    frame, orientation, place, steps, one_scan, block_height = None, 1, 2, 0, True, 8
     while (place := data.find(b"\xff", place)) >= 0 and place + 4 <= len(data):
         marker, steps = data[place + 1], steps + 1
         if steps > MOST_SEGMENTS:
@@ -72,6 +74,7 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
         if marker in _FRAMES and place + 10 <= len(data):
             frame = struct.unpack_from(">BHHB", data, place + 4)
             one_scan = marker in _SEQUENTIAL
+            block_height = _block_height(data[place + 10 : place + 10 + 3 * frame[3]])
         elif marker == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
             orientation = exif_orientation(data[place + 10 : place + 2 + length])
         place += 2 + length
@@ -86,7 +89,13 @@ def jpeg_layout(data: bytes) -> JpegLayout | None:
         if data.count(_SCAN, place) > most and (scans := _count_scans(data, place)) > most:
             raise PhotoError("unsupported", "a JPEG with too many scans", value=scans, remedy="Save it anew")
     cut_off = place < 0 or data.rfind(_END, place) < 0
-    return JpegLayout(width, height, components, bits, orientation, cut_off)
+    return JpegLayout(width, height, components, bits, orientation, cut_off, block_height)
+
+
+def _block_height(components: bytes) -> int:
+    """Rows of an MCU, from the component list of the frame header. A single component is coded block by block."""
+    factors = [factor & 15 for factor in components[1::3]]
+    return 8 * max(1, *factors) if len(factors) > 1 else 8
 
 
 def _count_scans(data: bytes, begin: int) -> int:

@@ -58,7 +58,7 @@ def test_jpeg(options: dict[str, Any]) -> None:
 def test_jpeg_that_holds_several_pictures_gives_the_first() -> None:
     second = Image.new("RGB", (90, 60), "black")
     data = encode(Image.fromarray(gradient()), "MPO", save_all=True, append_images=[second], quality=95)
-    assert read_header(data) == PhotoHeader("JPEG", 90, 60, 1, "RGB")
+    assert read_header(data) == PhotoHeader("JPEG", 90, 60, 1, "RGB", 16)
     assert difference(decode_rgb(data), gradient()) < 6
 
 

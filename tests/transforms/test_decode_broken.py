@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, TiffImagePlugin
@@ -138,6 +139,7 @@ def test_a_decoder_that_finds_no_memory_does_not_speak_of_the_picture(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = encode(gradient(), kind)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", failing(ValueError("Insufficient memory (case 4)")))
     monkeypatch.setattr(cv2, "imdecode", lambda *_: None)  # what OpenCV does when libjpeg finds none
     monkeypatch.setattr(ImageFile.ImageFile, "load", failing(OSError("broken data stream when reading image file")))
     assert code_of(data) == "decode_failed"

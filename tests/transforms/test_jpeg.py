@@ -40,6 +40,8 @@ def test_the_layout_of_a_jpeg(mode: str, components: int, options: dict[str, Any
     assert is_jpeg(data) and layout is not None
     assert (layout.width, layout.height, layout.components, layout.bits) == (91, 57, components, 8)
     assert (layout.orientation, layout.cut_off) == (1, False)
+    halved = components == 3 and "subsampling" not in options
+    assert layout.block_height == (16 if halved else 8)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
