@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=2048)], ...], Field(min_l
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """Settings that all jobs have. A field with `option(…)` can be changed on the command line.
+    """Settings that all jobs have. A field with the metadata `option(…)` can be changed on the command line.
 
     Attributes:
         name: on the command line.
@@ -88,14 +88,13 @@ class JobSpec:
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def option(default: Any, text: str) -> Any:
-    """A field of a preset that is an option of `faceloom train`.
+def option(text: str) -> dict[str, str]:
+    """Metadata of a preset's field that is an option of `faceloom train`.
 
     Args:
-        default: of the field.
         text: help of the option.
     """
-    return dataclasses.field(default=default, metadata={"help": text})
+    return {"help": text}
 
 
 def options_of(kind: type[Preset]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from faceloom.models.detector.preset import DETECTOR
 from faceloom.models.preset import MOST_IN_A_LAYER, Choice, Factor, JobSpec, Preset, Share, Widths
 from faceloom.schemas.errors import CheckpointError, TrainingError
 from faceloom.schemas.plain_values import shown
@@ -123,6 +124,7 @@ JOBS: dict[str, JobSpec] = {
             "faceloom train autoencoder --data more --from runs/compact --to runs/more",
         ),
     ),
+    "detector": DETECTOR,
 }
 """The training jobs by name; the class of each is in the module of its name in `models.jobs`."""
 

@@ -14,9 +14,9 @@ pytest.importorskip("safetensors")
 
 import torch
 
-from faceloom.models.checkpoint import BEST, LAST, write_card, write_weights
-from faceloom.models.job import Batch
-from faceloom.models.networks import CompactMasker, make_network, parameter_count
+from faceloom.models.checkpoint import BEST, LAST, WHATS, write_card, write_weights
+from faceloom.models.job import Batch, make_job
+from faceloom.models.networks import CompactMasker, parameter_count
 from faceloom.models.pairs import Pairs
 from faceloom.models.presets import PRESETS, preset_values
 from faceloom.schemas.model_card import DataCard, ModelCard
@@ -55,16 +55,17 @@ def dealt(pairs: Pairs, batch: int) -> Callable[..., Iterator[Batch]]:
     return epoch
 
 
-def make_card(preset: Any, files: dict[str, Any], **changes: Any) -> ModelCard:
+def make_card(preset: Any, files: dict[str, Any], job: str = "autoencoder", **changes: Any) -> ModelCard:
     """A card that is true of the files and made up otherwise."""
     with torch.device("meta"):
-        parameters = parameter_count(make_network(preset))
+        parameters = parameter_count(make_job(job, preset).network())
     data = DataCard(
         name="made-up", digest="0" * 64, plan="1" * 64, align=Align(mode="eye_level", size=preset.size),
         masks={"surgical": 8}, licences={"CC0": 8}, consents={"not stated": 8}, train=7, held_out=1,
         held_out_from="split val",
     )  # fmt: skip
     fields: dict[str, Any] = {
+        "what": WHATS[job != "autoencoder"], "job": job,
         "preset": preset.name, "size": preset.size, "parameters": parameters,
         "hyper_parameters": preset_values(preset), "unstated_in_paper": preset.unstated, "seed": 0, "epochs_done": 1,
         "finished": True, "metrics": {}, "device": "cpu", "precision": "float32", "code": "0", "torch": "0",
@@ -73,18 +74,18 @@ def make_card(preset: Any, files: dict[str, Any], **changes: Any) -> ModelCard:
     return ModelCard(**{**fields, **changes})
 
 
-def make_run(folder: Path, preset: Any = None, **changes: Any) -> Path:
+def make_run(folder: Path, preset: Any = None, job: str = "autoencoder", **changes: Any) -> Path:
     """A checkpoint of an untrained tiny network with random weights; `paper` gives a picture unlike its input."""
     preset = preset or PRESETS["tiny-compact"]
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = make_network(preset)
+        network = make_job(job, preset).network()
         if isinstance(network, CompactMasker):
             torch.nn.init.normal_(network.fit.weight, 0, 0.1)
             network.looks.copy_(make_cutouts(preset.looks, preset.size) * 255)
     files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
-    write_card(folder, make_card(preset, files, **changes))
+    write_card(folder, make_card(preset, files, job, **changes))
     return folder
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from faceloom.models.preset import Preset, option, options_of
 from faceloom.models.presets import JOBS, default_preset, presets_of
@@ -12,7 +12,7 @@ from faceloom.models.presets import JOBS, default_preset, presets_of
 class Own(Preset):
     """A preset with an option."""
 
-    loss: str = option("sde", "Which loss.")
+    loss: str = field(default="sde", metadata=option("Which loss."))
 
 
 def test_fields_marked_as_options_are_listed_with_their_help() -> None:
