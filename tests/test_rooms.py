@@ -56,6 +56,7 @@ SLOW_AT_TOP = {
         name: {"torch"}
         for name in (
             "job.py",
+            "variation.py",
             "mask_cutouts.py",
             "losses.py",
             "networks.py",
