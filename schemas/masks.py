@@ -67,6 +67,9 @@ class PictureMask(Model):
     path: PathText = Field(description="path of the picture, or its URL in an object store")
     anchors: PathText = Field(description="path or URL of a JSON or YAML file with its six anchor points")
     wearing: Wearing = Field(default="correct", description=_WEARING)
+    straps: Literal["none", "auto"] = Field(
+        default="none", description="`auto`: paint ear loops from the sides of the mask; for pictures without straps"
+    )
     weight: float = Field(default=1.0, gt=0, le=1e6, description=_WEIGHT)
 
     @property

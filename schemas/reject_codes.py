@@ -135,6 +135,9 @@ REJECT_CODES: dict[str, RejectCode] = {
         _MORPH,
     ),
     "mask_fit": RejectCode("no mask fits the landmarks without tearing, the simple fit included", _RENDER),
+    "mask_folds": RejectCode(
+        "the head is turned so far that the mask would stand out from its nose; see `faces.max_yaw`", _RENDER
+    ),
     "occluded": RejectCode("something covers nose or mouth, and the recipe has `faces: {occluded: reject}`", _RENDER),
     "mask_outside_crop": RejectCode("no pixel of the mask lies in the crop", _RENDER),
     "no_labels": RejectCode(

@@ -44,6 +44,8 @@ _ANCHORS = [*range(17), *range(27, 31)]
 _RIDGE_SHARE = (np.array(_RIDGE)[:, 1:] - 0.518) / (1.78 - 0.518)
 _RIDGE_BEYOND = np.array([0.12, 0.06])
 
+RIDGE_LIMIT = 0.04
+"""How far the ridge of the cloth reaches sideways beyond the nose tip, in eye distances."""
 MIN_ANCHOR_DISTANCE = 0.3
 AREA_RANGE = (0.2, 1.2)
 """Warped area over squared face width; 0.28 to 0.60 is usual for a well-fitted surgical mask."""
@@ -217,6 +219,9 @@ def fit_face(landmarks: NDArray[np.floating], outline: FixedPoints, stand_off: f
     nose, chin = target[20], target[8]
     target[21:23] = nose + _RIDGE_SHARE * (chin - nose)
     target[21:23, 0] += (_RIDGE_BEYOND + stand_off) * math.sin(yaw)
+    # Seen from the side, cloth lies on the tip of the nose: the ridge does not stand out from it.
+    side = math.copysign(1, yaw)
+    target[21:23, 0] = side * np.minimum(side * target[21:23, 0], side * nose[0] + RIDGE_LIMIT)
     forward = ThinPlate(CANONICAL, _canonical_inverse()[:, : len(target)] @ target)
     try:
         unfolded = _unfold(target, yaw)

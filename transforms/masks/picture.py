@@ -13,13 +13,15 @@ from faceloom.schemas.base import did_you_mean
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.masks import PictureMask
 from faceloom.schemas.plain_values import shown, step
-from faceloom.transforms.masks import shapes
+from faceloom.transforms.masks import fabric, shapes
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.fit import FixedPoints, fit_face, thin_plate
 from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.masks.profile import refuse_bulge
 from faceloom.transforms.masks.scene import Layers, compose_mask
 from faceloom.transforms.masks.shade import draw_lamp, measure_light
-from faceloom.transforms.types import Image
+from faceloom.transforms.masks.straps import Strap, draw_straps
+from faceloom.transforms.types import Grey, Image
 
 ANCHORS = ("left_top", "top", "right_top", "right_bottom", "bottom", "left_bottom")
 """Names of the anchors, clockwise to the eye; left and right as seen in the picture."""
@@ -140,7 +142,8 @@ def paint_picture(image: Image, landmarks: NDArray[np.floating], picture: MaskPi
                   rng: np.random.Generator) -> PaintedMask:  # fmt: skip
     """Put a picture of a mask on a face, with the same fit, light, shadow, sharpness and noise as our own masks.
 
-    The picture keeps its own colours and folds; its alpha is the truth. Straps in the picture count as mask.
+    The picture keeps its own colours and folds; its alpha is the truth. Straps in the picture count as mask; those that
+    `mask.straps` adds do not.
 
     Args:
         image: uint8 (H, W, 3) RGB.
@@ -148,10 +151,12 @@ def paint_picture(image: Image, landmarks: NDArray[np.floating], picture: MaskPi
         rng: the only source of randomness.
 
     Raises:
-        PhotoError: `mask_fit`, if the landmarks allow no plausible placement or the mask lies outside the picture.
+        PhotoError: `mask_fit`, if the landmarks allow no plausible placement or the mask lies outside the picture;
+            `mask_folds`, if the mask would stand out from the nose of a near-profile.
     """
     places = shapes.wear(_PLACES, mask.wearing)
     fit = fit_face(landmarks, FixedPoints(_PLACES))
+    refuse_bulge(places, landmarks, fit)
     light = measure_light(image, fit)
     lamp = draw_lamp(light, rng)
     canvas, sheet = _sheet(picture, places, 1.1 * fit.unit)
@@ -161,6 +166,34 @@ def paint_picture(image: Image, landmarks: NDArray[np.floating], picture: MaskPi
     box = np.array([(canvas.x0, canvas.y0), (canvas.x1, canvas.y0), (canvas.x1, canvas.y1), (canvas.x0, canvas.y1)])
     t = np.linspace(0, 1, 8, endpoint=False)[:, None]
     outline = np.concatenate([a + (b - a) * t for a, b in zip(box, np.roll(box, -1, axis=0))])
-    painted = compose_mask(image, fit, Layers(outline, canvas, sheet, [], np.zeros(3, np.float32)), light, lamp, rng)
+    straps: list[Strap] = []
+    colour = np.zeros(3, np.float32)
+    if mask.straps == "auto":
+        colour = fabric.draw_strap_colour(_mean_colour(picture.rgba), rng)
+        straps = draw_straps("loops", _corners(canvas, sheet[..., 3], places), fit, landmarks, rng)
+    painted = compose_mask(image, fit, Layers(outline, canvas, sheet, straps, colour), light, lamp, rng)
     parameters: dict[str, JsonValue] = {"picture": mask.label, "wearing": mask.wearing, **painted.parameters}
-    return PaintedMask(painted.image, painted.alpha, None, parameters)
+    return PaintedMask(painted.image, painted.alpha, painted.straps, parameters)
+
+
+def _mean_colour(rgba: Image) -> NDArray[np.float32]:
+    import cv2
+
+    opaque = (rgba[..., 3] >= 128).view(np.uint8)
+    return np.array(cv2.mean(np.ascontiguousarray(rgba[..., :3]), opaque)[:3], np.float32)
+
+
+def _corners(canvas: Canvas, alpha: Grey, places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where loops are sewn on: the outermost opaque texel at the height of each of the four outer anchors.
+
+    Returns:
+        Mask frame (4, 2): right upper, right lower, left upper, left lower; NaN where the mask has no cloth.
+    """
+    found = np.full((4, 2), np.nan)
+    for number, anchor in enumerate((2, 3, 0, 5)):
+        x, y = places[anchor].tolist()
+        row = int(np.clip(np.rint(canvas.texels(np.array([(x, y)]))[0, 1]), 0, canvas.height - 1))
+        columns = np.flatnonzero(alpha[row] >= 128)
+        if len(columns):
+            found[number] = canvas.x[columns[-1] if x > 0 else columns[0]], y
+    return found

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.catalogue import Template
 from faceloom.transforms.masks.fit import FaceFit
+
+Kind = Literal["loops", "bands"]
 
 _T = np.linspace(0, 1, 7)
 _BEZIER = np.stack([(1 - _T) ** 2, 2 * _T * (1 - _T), _T**2], axis=1)
 
 HIDDEN_YAW = 0.26
 """Yaw in radians (15 degrees); above it the cheek hides the far ear."""
+BANDS_YAW = 0.35
+"""Yaw in radians (20 degrees); above it a head band would have to be drawn around the back of the head."""
+_BEHIND, _TURNED, _FAR = 0.03, 0.3, 0.12
+"""How far an ear lies behind the end of the jaw: from the front, and more of it on the side that faces the camera or
+less on the far side, per sine of the yaw. Eye distances; dlib's jaw ends before the ear."""
+HIGH, LOW = (-0.15, 0.12), (0.38, 0.6)
+"""Where a loop meets the ear: below its upper and at its lower root, below the end of the jaw. Eye distances."""
+_BEHIND_JAW = np.array([(1.03, 0.82), (-1.03, 0.82)])
+"""Where a lower head band vanishes behind the jaw, mask frame: right, left."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,33 +37,40 @@ class Strap:
     side: int
 
 
-def draw_straps(template: Template, fixed: NDArray[np.float64], fit: FaceFit, rng: np.random.Generator) -> list[Strap]:
-    """The visible straps of one worn mask.
+def draw_straps(
+    kind: Kind,
+    fixed: NDArray[np.float64],
+    fit: FaceFit,
+    landmarks: NDArray[np.floating],
+    rng: np.random.Generator,
+) -> list[Strap]:
+    """The visible straps of one worn mask. They end at the ears, whose places follow from the ends of the jaw.
 
     Args:
+        kind: ear loops; or bands, which some masks have around the head and others around the ears.
         fixed: attachment points of the straps, mask frame: right upper, right lower, left upper, left lower; (4, 2).
+            A point that is not finite has no strap.
+        landmarks: (68, 2) in image pixels.
     """
-    bands = template.straps == "bands" and rng.random() < 0.6
-    top, bottom = rng.normal(-0.02, 0.1), rng.normal(0.5, 0.1)
+    bands = kind == "bands" and rng.random() < 0.6 and abs(fit.yaw) < BANDS_YAW and fit.kind == "warp"
+    top, bottom = float(np.clip(rng.normal(-0.02, 0.1), *HIGH)), float(np.clip(rng.normal(0.5, 0.1), *LOW))
     crossed = rng.random() < 0.08
     slack = rng.normal(0.02, 0.03)
-    # dlib's jaw ends before the ear; the crease behind it looks wider on the side that faces the camera.
-    curves, sides = [], []
-    right_upper, right_lower, left_upper, left_lower = fixed.tolist()
-    for side, upper, lower in ((1, right_upper, right_lower), (-1, left_upper, left_lower)):
+    starts = fit.to_image(fixed)
+    behind_jaw = fit.to_image(_BEHIND_JAW) if bands else None
+    straps = []
+    for side, upper, lower in ((1, 0, 1), (-1, 2, 3)):
         turned = -side * math.sin(fit.yaw)
         if turned < -math.sin(HIDDEN_YAW):
             continue
-        ear = 1.15 + 0.3 * max(0.0, turned)
-        high = (side * (ear + 0.02), top - 0.25) if bands else (side * ear, top)
-        low = (side * (ear - 0.12), 0.82) if bands else (side * (ear - 0.01), bottom)
-        if crossed:
-            high, low = low, high
-        for (x, y), (end_x, end_y) in ((upper, high), (lower, low)):
-            middle = (x + end_x) / 2, (y + end_y) / 2 + slack
-            curves.append([(x - 0.03 * side, y), middle, (end_x, end_y)])
-            sides.append(side)
-    if not curves:
-        return []
-    lines = fit.to_image((_BEZIER @ np.array(curves)).reshape(-1, 2)).reshape(len(curves), len(_BEZIER), 2)
-    return [Strap(line, side) for line, side in zip(lines, sides)]
+        out = _BEHIND + (_TURNED * turned if turned > 0 else max(-_BEHIND, _FAR * turned))
+        roots = np.array([(out + 0.02, top - 0.25) if bands else (out, top), (out - 0.01, bottom)]) * (side, 1)
+        ends = roots @ fit.matrix[:, :2].T + landmarks[16 if side > 0 else 0]
+        if behind_jaw is not None:
+            ends[1] = behind_jaw[0 if side > 0 else 1]
+        for number, end in zip((upper, lower), ends[::-1] if crossed else ends, strict=True):
+            if np.isfinite(fixed[number]).all():
+                start = starts[number] - 0.03 * side * fit.matrix[:, 0]
+                middle = (start + end) / 2 + slack * fit.matrix[:, 1]
+                straps.append(Strap(_BEZIER @ np.array([start, middle, end]), side))
+    return straps

@@ -17,6 +17,7 @@ from faceloom.transforms.masks.catalogue import TEMPLATES, Template
 from faceloom.transforms.masks.details import add_details
 from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.masks.profile import refuse_bulge
 from faceloom.transforms.masks.relief import surface
 from faceloom.transforms.masks.scene import Layers, compose_mask
 from faceloom.transforms.masks.shade import draw_lamp, light_cloth, measure_light
@@ -97,13 +98,15 @@ def paint_template(
         rng: the only source of randomness: same picture, landmarks, mask and state give the same bytes.
 
     Raises:
-        PhotoError: `mask_fit`, if the landmarks allow no plausible placement or the mask lies outside the picture.
+        PhotoError: `mask_fit`, if the landmarks allow no plausible placement or the mask lies outside the picture;
+            `mask_folds`, if the mask would stand out from the nose of a near-profile.
     """
     template = TEMPLATES[mask.template]
     points, drawn = vary(template, mask.wearing, mask.spread, rng)
     _, corners = shapes.mirrored(template.half)
     worn = shapes.spline(points, corners)
     fit = fit_face(landmarks, _designed(mask.template), template.stand_off)
+    refuse_bulge(worn, landmarks, fit)
     light = measure_light(image, fit)
     lamp = draw_lamp(light, rng)
     colour = fabric.draw_colour(template.palette, rng)
@@ -118,7 +121,8 @@ def paint_template(
     lit = light_cloth(sheet, surface(canvas, template, worn, rng), light, lamp, rng)
     last = len(points)
     fixed = points[[template.upper, template.lower, last - template.upper, last - template.lower]]
-    straps = draw_straps(template, fixed, fit, rng) if mask.straps and template.straps != "none" else []
+    kind = template.straps if mask.straps else "none"
+    straps = draw_straps(kind, fixed, fit, landmarks, rng) if kind != "none" else []
     layers = Layers(worn, canvas, lit, straps, fabric.draw_strap_colour(colour, rng))
     painted = compose_mask(image, fit, layers, light, lamp, rng)
     parameters: dict[str, JsonValue] = {

@@ -117,3 +117,34 @@ def test_anchors_keep_their_order() -> None:
 def test_only_rgba_is_taken(bad: Any) -> None:
     with pytest.raises(RecipeError):
         MaskPicture(bad, np.zeros((6, 2)))
+
+
+@pytest.mark.parametrize("yaw", [0.0, 0.5])
+def test_straps_run_from_the_cloth_to_the_ears_when_asked(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], picture: MaskPicture, yaw: float
+) -> None:
+    points = landmarks(yaw=yaw)
+    asked = MASK.model_copy(update={"straps": "auto"})
+    plain = paint_picture(portrait(points), points, picture, MASK, np.random.default_rng(3))
+    tied = paint_picture(portrait(points), points, picture, asked, np.random.default_rng(3))
+    assert plain.straps is None and tied.straps is not None
+    assert tied.parameters["straps"] == ([1, 1, -1, -1] if yaw == 0 else [-1, -1])
+    drawn = (tied.straps > 0.3) & (tied.alpha < 0.5)
+    columns, left, right = np.flatnonzero(drawn.any(axis=0)), points[0], points[16]
+    assert abs(columns[0] - left[0]) < 0.35 * 45
+    assert yaw > 0 or abs(columns[-1] - right[0]) < 0.1 * 45
+    body, touching = tied.alpha > 0.5, np.pad(tied.alpha > 0.2, 2)
+    near = np.lib.stride_tricks.sliding_window_view(touching, (5, 5)).any(axis=(2, 3))
+    assert (drawn & near).any(), "they begin at the cloth"
+    assert abs(int(body.sum()) - int((plain.alpha > 0.5).sum())) < 0.01 * body.sum(), "and are no part of the truth"
+
+
+def test_a_picture_without_cloth_at_a_height_has_no_strap_there(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], picture: MaskPicture
+) -> None:
+    rgba = picture.rgba.copy()
+    rgba[80:, :, 3] = 0
+    points = landmarks()
+    asked = MASK.model_copy(update={"straps": "auto"})
+    cut = paint_picture(portrait(points), points, MaskPicture(rgba, picture.anchors), asked, np.random.default_rng(3))
+    assert cut.parameters["straps"] == [1, -1]
