@@ -224,3 +224,24 @@ def test_a_spoilt_label_file_rejects_its_own_photo(bench: Bench) -> None:
     report = bench.run("out")
     assert report.record.rejects == {"render": {"bad_labels": 2}}
     assert {"2.png", "4.png"}.isdisjoint(bench.samples("out"))
+
+
+def test_hair_of_the_label_files_stays_in_front_of_masks(bench: Bench) -> None:
+    for number in range(PHOTOS):
+        values = np.full((56, 56), PARTS.index("skin") + 1, np.uint8)
+        values[:44, 10:17] = PARTS.index("hair") + 1  # hangs over the cheek, twice as large in the photo
+        Image.fromarray(values).save(bench.maps / f"{number}.png")
+    bench.run("out", guide=None, lowres=None, masks=[{"kind": "template", "template": "cloth", "straps": False}])
+    covered = 0
+    assert len(bench.samples("out")) == PHOTOS
+    for sample in bench.samples("out").values():
+        face, masked, mask = (
+            np.asarray(decode_member(f"{n}.png", sample[f"{n}.png"])) for n in ("face", "masked", "mask")
+        )
+        hair = np.s_[4:80, 24:30]
+        assert not mask[hair].any() and np.abs(masked[hair].astype(int) - face[hair]).max() <= 1
+        covered += int((mask[4:80, 40:46] > 0).sum())
+        assert (
+            next(step for step in steps_of(json.loads(sample["json"])) if step["name"] == "labels")["from"] == "labels"
+        )
+    assert covered > 50 * PHOTOS, "the mask lies beside it"

@@ -17,6 +17,8 @@ COVERED = 0.2
 """Share of nose and mouth from which a face is occluded."""
 _REACHES = 0.1
 """Share of nose and mouth that a thing covers at least, if it counts at all; less is a fault of the labels."""
+_LABELLED = 0.2
+"""Share of a face that has labels at least, if they concern this face; label maps often show one person of several."""
 _BESIDE: tuple[Part, ...] = (
     "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth", "u_lip", "l_lip", "hair",
     "hat", "ear_r", "neck_l", "neck",
@@ -64,8 +66,8 @@ def find_in_front(
     if "hair" in parts:
         front |= _hanging(mask_of(bits, ["hair"]), landmarks)
     occluded = None
-    if known.issuperset(_SHOWN):
-        core, face = _hull(landmarks[list(_CORE)], bits.shape), _hull(landmarks[list(_FACE)], bits.shape)
+    core, face = _hull(landmarks[list(_CORE)], bits.shape), _hull(landmarks[list(_FACE)], bits.shape)
+    if known.issuperset(_SHOWN) and (face & mask_of(bits, _SHOWN)).sum() > _LABELLED * face.sum():
         things = face & ((bits & np.uint32(sum(map(bit_of, _BESIDE)))) == 0)
         area = max(1, int(core.sum()))
         occluded = int((things & core).sum()) / area

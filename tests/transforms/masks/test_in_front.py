@@ -95,6 +95,13 @@ def test_labels_without_skin_do_not_show_what_is_covered(landmarks: Callable[...
     assert result.occluded is None and result.share is None
 
 
+def test_a_face_that_the_labels_leave_out_is_not_covered(landmarks: Callable[..., Landmarks]) -> None:
+    """A label map of another person in the photo."""
+    points = landmarks()
+    result = found(labelled(points - (200, 0)), points)
+    assert result.occluded is None and result.share is None
+
+
 def painted(straps: bool = True) -> tuple[np.ndarray, PaintedMask]:
     photo = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
     alpha = np.zeros((40, 50), np.float32)
