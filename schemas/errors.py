@@ -70,6 +70,10 @@ class StorageError(FaceloomError):
     """The output cannot be written or read: disk full, no permission, damaged file."""
 
 
+class UrlError(StorageError):
+    """A wrong argument: the URL names no folder of a known kind of store, or there is no such bucket."""
+
+
 class ReleaseError(FaceloomError):
     """A wrong argument: there is no such release, it exists already, or it is yanked."""
 
@@ -121,7 +125,7 @@ _FIELDS = ("what", "where", "value", "remedy")
 _KINDS = {
     kind.__name__: kind
     for kind in (
-        *(FaceloomError, RecipeError, SourceError, TableError, StorageError, ReleaseError, GateError),
+        *(FaceloomError, RecipeError, SourceError, TableError, StorageError, UrlError, ReleaseError, GateError),
         *(ModelFileError, CheckpointError, TrainingError, WorkerError, PhotoError),
     )
 }

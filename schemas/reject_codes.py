@@ -64,7 +64,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     "dangling_link": RejectCode("the link has no target", _SCAN),
     "symlink_loop": RejectCode("the link leads to itself or to a folder already listed; not followed", _SCAN),
     "unreadable_directory": RejectCode("the folder cannot be listed; its files are missing", _SCAN),
-    "missing_file": RejectCode("the table or the pattern of shards names a missing file", _SCAN),
+    "missing_file": RejectCode("the table names a missing file", _SCAN),
     "identity_conflict": RejectCode("one photo, or one face in it, is filed under several people", ("scan", "plan")),
     "split_conflict": RejectCode("rows of a table list one photo for several splits", _SCAN),
     "duplicate_uri": RejectCode(

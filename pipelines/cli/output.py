@@ -42,15 +42,14 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
     """End the process with a message without traceback, and an exit code.
 
     Args:
-        code: exit code of a FaceloomError; a damaged table, or a release that does not exist, is always a wrong
-            argument.
+        code: exit code of a FaceloomError that fits both; see `exit_code`.
         as_json: also write the error as a JSON document.
         debug: show the traceback of unexpected errors.
 
     Raises:
         typer.Exit: with the code.
     """
-    from faceloom.schemas.errors import FaceloomError, ReleaseError, TableError
+    from faceloom.schemas.errors import FaceloomError
 
     stop, hook = Stop(), threading.excepthook
     if not debug:
@@ -70,7 +69,7 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         if isinstance(error, FaceloomError):
             fault |= {key: getattr(error, key) for key in ("what", "where", "value", "remedy")}
             if not trace:
-                _refuse(str(error), fault, REFUSED if isinstance(error, (ReleaseError, TableError)) else code, as_json)
+                _refuse(str(error), fault, exit_code(error, code), as_json)
         if debug and not trace:
             raise
         what = str(error) if trace else f"{type(error).__name__}: {error}"
@@ -85,6 +84,29 @@ def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
         _refuse(text, fault, FAILED, as_json)
     finally:
         threading.excepthook = hook
+
+
+def exit_code(error: BaseException, code: int) -> int:
+    """The exit code of an error of ours, which is the same in every command and at any time.
+
+    A damaged table, a release that does not exist and a URL of no bucket are wrong arguments. A disk or store that
+    cannot be used is a failure.
+
+    Args:
+        error: a FaceloomError.
+        code: of all other errors.
+    """
+    from faceloom.schemas.errors import ReleaseError, StorageError, TableError, UrlError
+
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        chain.append(cause)
+        cause = cause.__cause__
+    if isinstance(error, (ReleaseError, TableError)) or any(isinstance(one, UrlError) for one in chain):
+        return REFUSED
+    failed = any(isinstance(one, StorageError) and isinstance(one.__cause__, OSError) for one in chain)
+    return FAILED if failed else code
 
 
 def check_memory_limit() -> None:

@@ -52,12 +52,14 @@ class WebDatasetShards:
         is_name = RepeatedTexts(lambda: self._texts(shards))
         for shard in shards:
             if isinstance(shard, Reject):
-                yield shard
+                if shard.code != "missing_file":  # which holds an unknown number of photos, and is none
+                    yield shard
                 continue
             for row in sorted(self._samples(shard, left_out, is_name), key=lambda row: row.uri):
                 if wanted is None or wanted(row.uri):
                     yield row
-        self.notices = notices_of(left_out)
+        missing = [shard.uri for shard in shards if isinstance(shard, Reject) and shard.code == "missing_file"]
+        self.notices = (*notices_of_missing(missing), *notices_of(left_out))
 
     def read(self, photo_uri: str) -> bytes:
         """See `Source.read`. The first read from a shard lists its members; later reads seek to the bytes."""
@@ -153,6 +155,15 @@ class WebDatasetShards:
             size=photo.size,
             stamp=f"{shard.version}+{photo.offset}",
         )
+
+
+def notices_of_missing(names: Sequence[str]) -> tuple[str, ...]:
+    """What the user should know about tar files that a pattern names and that do not exist."""
+    if not names:
+        return ()
+    shown = ", ".join(ascii(name)[1:-1] for name in names[:5]) + (", …" if len(names) > 5 else "")
+    many = "1 tar file" if len(names) == 1 else f"{len(names):,} tar files"
+    return (f"{many} of the pattern {'does' if len(names) == 1 else 'do'} not exist: {shown}",)
 
 
 class _Notes(dict[int, bytes]):

@@ -10,7 +10,8 @@ import threading
 from hashlib import sha256
 from pathlib import Path
 
-from faceloom.pipelines.store.object_storage import ObjectStorage, copies_folder
+from faceloom.pipelines.store.copies import copies_folder
+from faceloom.pipelines.store.object_storage import ObjectStorage
 from faceloom.pipelines.store.store_path import file_in_store
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.regular_files import UnfitFileError, check_length

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from faceloom.schemas.errors import StorageError, printable
+from faceloom.schemas.errors import StorageError, UrlError, printable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -84,11 +84,12 @@ def check_url(url: str) -> None:
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES:
         known = ", ".join(f"{one}://" for one in SCHEMES)
-        raise StorageError("URLs of this kind are not supported", where=url, remedy=f"Give a path, or one of {known}")
+        remedy = f"Give a path, or a URL that begins with one of {known}"
+        raise UrlError("URLs of this kind are not supported", where=url, value=f"{scheme}://", remedy=remedy)
     bucket, *folders = rest.rstrip("/").split("/")
     if not bucket or set(folders) & {"", ".", ".."} or re.search(r"[\x00-\x1f?#]", rest):
         remedy = f"Give {scheme}://BUCKET/FOLDER"
-        raise StorageError("the URL does not name a folder of a bucket", where=url, remedy=remedy)
+        raise UrlError("the URL does not name a folder of a bucket", where=url, remedy=remedy)
 
 
 @lru_cache(maxsize=64)
@@ -148,7 +149,8 @@ def object_errors(what: str, path: str) -> Iterator[None]:
 def raise_object_error(error: OSError, what: str, path: str) -> NoReturn:
     """Raise an OSError as a StorageError. Arguments as `object_errors`."""
     remedy = _REMEDIES.get(error.errno or 0, _REMEDIES[errno.EIO])
-    raise StorageError(f"{what} ({error.strerror or error})", where=path, remedy=remedy) from error
+    kind = UrlError if error.errno == errno.ENODEV else StorageError
+    raise kind(f"{what} ({error.strerror or error})", where=path, remedy=remedy) from error
 
 
 def as_os_error(error: Exception) -> OSError:

@@ -10,12 +10,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
-from multiprocessing import util
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
+from faceloom.pipelines.store.copies import copies_folder
 from faceloom.pipelines.store.lease import hold_lease, refuse_lost
 from faceloom.pipelines.store.object_client import check_url, object_errors, open_store, raise_object_error, repeated
 from faceloom.pipelines.store.object_list import ObjectEntry, list_objects
@@ -94,10 +93,10 @@ class ObjectStorage(Storage):
         """A copy of an object on this machine, which is deleted when the process ends. Errors as `open`."""
         copy = copies_folder() / sha256(repr((self.root, path, self.stamp(path))).encode()).hexdigest()
         if not copy.exists():
-            passing = copy.with_suffix(".new")
-            with self.open(path) as stream, passing.open("wb") as file:
+            descriptor, passing = tempfile.mkstemp(dir=copy.parent)  # other threads may copy it too
+            with self.open(path) as stream, os.fdopen(descriptor, "wb") as file:
                 shutil.copyfileobj(stream, file, 2**20)
-            passing.rename(copy)
+            Path(passing).replace(copy)
         return copy
 
     def _library(self) -> Any:
@@ -358,12 +357,3 @@ def _exactly(data: bytes, length: int) -> bytes:
     if len(data) != length:
         raise OSError(errno.EIO, f"the answer was cut: {len(data):,} bytes of {length:,}")
     return data
-
-
-@lru_cache(maxsize=1)
-def copies_folder() -> Path:
-    """A temporary folder of this process, for copies of objects."""
-    folder = tempfile.mkdtemp(prefix="faceloom-")
-    # `atexit` does not run in worker processes.
-    util.Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
-    return Path(folder)

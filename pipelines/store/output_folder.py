@@ -118,9 +118,10 @@ def require_marker(storage: Storage) -> None:
     """Refuse a folder without the marker of faceloom.
 
     Raises:
-        StorageError: it is missing or damaged.
+        StorageError: it is missing or damaged, or there is no such bucket.
     """
     if not is_marked(storage):
+        storage.check_folder()  # a bucket that does not exist has no marker either
         remedy = "It is no output folder of faceloom; give the folder that `faceloom build` wrote"
         raise StorageError("no finished build in this folder", where=storage.root, remedy=remedy)
 

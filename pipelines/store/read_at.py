@@ -80,13 +80,14 @@ class StreamReader:
             self._stream.seek(offset)
             self._begin, self._data, end = offset, b"", offset
         stop = min(offset + length, self.length)
-        while end < stop:
-            piece = self._stream.read(max(_BLOCK, min(stop - end, 2 * _SKIP)))
-            if not piece:
-                break
-            kept = self._data[max(0, offset - self._begin) :]
-            self._begin, self._data = end - len(kept), kept + piece
+        pieces = []
+        while end < stop and (piece := self._stream.read(max(_BLOCK, min(stop - end, 2 * _SKIP)))):
+            pieces.append(piece)
             end += len(piece)
+        if pieces:
+            kept = self._data[max(0, offset - self._begin) :]
+            self._begin += len(self._data) - len(kept)
+            self._data = b"".join((kept, *pieces))
         begin = offset - self._begin
         return self._data[begin : begin + length]
 

@@ -19,12 +19,14 @@ from faceloom.pipelines.cli.output import (
     REFUSED,
     ending,
     error_console,
+    exit_code,
     memory_ran_out,
     say,
     show_blocks,
     write_json,
 )
-from faceloom.schemas.errors import RecipeError, StorageError, TableError, WorkerError
+from faceloom.pipelines.store.object_client import check_url, raise_object_error
+from faceloom.schemas.errors import RecipeError, SourceError, StorageError, TableError, UrlError, WorkerError
 
 LEFT = """
 import threading
@@ -51,6 +53,34 @@ def test_an_error_of_ours_is_its_message_and_the_code(code: int, capsys: pytest.
 
 def test_a_damaged_table_is_a_wrong_argument_whenever_it_is_found() -> None:
     assert code_of(TableError("the table cannot be read"), code=FAILED) == REFUSED
+
+
+def stored(number: int) -> StorageError:
+    """An error of a store or disk, as `Storage` raises it."""
+    try:
+        raise_object_error(OSError(number, "x"), "cannot be listed", "s3://bucket/out")
+    except StorageError as error:
+        return error
+
+
+def listed(cause: StorageError) -> SourceError:
+    """The error of a source that lies there."""
+    error = SourceError("cannot be listed")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("expected", [FAILED, REFUSED])
+def test_an_error_of_a_store_has_one_code_whenever_and_wherever_it_is_found(expected: int) -> None:
+    """`build` checks its folders before any work, `verify` only begins to."""
+    for number in (errno.EIO, errno.ETIMEDOUT, errno.EACCES, errno.ENOSPC):
+        assert exit_code(stored(number), expected) == exit_code(listed(stored(number)), expected) == FAILED
+    assert exit_code(stored(errno.ENODEV), expected) == exit_code(listed(stored(errno.ENODEV)), expected) == REFUSED
+    for wrong in ("s4://bucket/out", "s3:///out", "s3://bucket//out"):
+        with pytest.raises(UrlError) as caught:
+            check_url(wrong)
+        assert exit_code(caught.value, expected) == REFUSED and caught.value.where == wrong
+    assert exit_code(StorageError("a damaged file"), expected) == expected
 
 
 def test_as_json_its_fields_are_the_only_thing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,7 +149,8 @@ def test_a_pattern_with_a_hole(tmp_path: Path) -> None:
     write(tmp_path / "s-0.tar", [("1.jpg", b"x")])
     source = open_shards(tmp_path / "s-{0..1}.tar")
     assert list(photos(source)) == ["s-0.tar::1.jpg"]
-    assert codes(source) == {"s-1.tar": "missing_file"}
+    assert codes(source) == {}, "a tar file is no photo"
+    assert source.notices == ("1 tar file of the pattern does not exist: s-1.tar",)
     assert source.read("s-0.tar::1.jpg") == b"x"
 
 

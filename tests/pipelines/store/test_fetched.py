@@ -12,8 +12,8 @@ import pytest
 
 from faceloom.pipelines.store import fetched as module
 from faceloom.pipelines.store import object_client
+from faceloom.pipelines.store.copies import copies_folder
 from faceloom.pipelines.store.fetched import fetched, fetched_folder
-from faceloom.pipelines.store.object_storage import copies_folder
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.regular_files import UnfitFileError

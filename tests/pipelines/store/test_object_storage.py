@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -237,6 +239,23 @@ def test_copies_on_this_machine_follow_the_object(storage: Storage) -> None:
     assert storage.fetch("old").read_bytes() == b"new"
     with pytest.raises(StorageError, match="an object has no path on this machine"):
         storage.local("old")
+
+
+def test_threads_may_copy_one_object_at_the_same_time(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with storage.write("shared") as stream:
+        stream.write(DATA)
+    both, real = threading.Barrier(2), shutil.copyfileobj
+
+    def copy(*given: Any) -> None:
+        both.wait(10)
+        real(*given)
+        both.wait(10)
+
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(storage.fetch, ("shared", "shared"))
+    assert first == second and first.read_bytes() == DATA
+    assert not [one for one in first.parent.iterdir() if one.name.startswith("tmp")]
 
 
 def test_a_temporary_folder_without_space_is_named(storage: Storage) -> None:

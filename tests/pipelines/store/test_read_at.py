@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -81,6 +82,25 @@ def test_long_gaps_are_skipped() -> None:
     for offset in (0, 20_000_000, 100, 20_000_000):
         assert reader.read_at(50, offset) == data[offset : offset + 50]
     assert len(reads) == 4 and sum(reads) <= 4 * places._BLOCK
+
+
+def test_a_long_record_is_joined_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adding piece after piece would move 16 GB here."""
+    monkeypatch.setattr(places, "_BLOCK", 1024)
+    monkeypatch.setattr(places, "_SKIP", 512)
+    data = bytes(6_000_000)
+    reader = StreamReader(io.BytesIO(data), len(data))
+    begin = time.process_time()
+    assert reader.read_at(len(data), 0) == data and time.process_time() - begin < 0.5
+    assert reader.read_at(100, len(data) - 50) == bytes(50)
+
+
+def test_bytes_that_were_read_ahead_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_BLOCK", 64)
+    monkeypatch.setattr(places, "_SKIP", 100)
+    reader = StreamReader(io.BytesIO(DATA), 5000)
+    for offset, length in ((0, 10), (5, 300), (290, 30), (400, 1), (410, 4590), (4990, 50), (3, 7), (4000, 1)):
+        assert reader.read_at(length, offset) == DATA[:5000][offset : offset + length]
 
 
 def test_a_window_holds_a_range_and_no_more() -> None:
