@@ -53,24 +53,31 @@ def draw_straps(
         landmarks: (68, 2) in image pixels.
     """
     bands = kind == "bands" and rng.random() < 0.6 and abs(fit.yaw) < BANDS_YAW and fit.kind == "warp"
-    top, bottom = float(np.clip(rng.normal(-0.02, 0.1), *HIGH)), float(np.clip(rng.normal(0.5, 0.1), *LOW))
+    top, bottom = min(max(HIGH[0], rng.normal(-0.02, 0.1)), HIGH[1]), min(max(LOW[0], rng.normal(0.5, 0.1)), LOW[1])
     crossed = rng.random() < 0.08
     slack = rng.normal(0.02, 0.03)
-    starts = fit.to_image(fixed)
-    behind_jaw = fit.to_image(_BEHIND_JAW) if bands else None
-    straps = []
+    # Plain numbers: numpy is slow on a handful of points.
+    (across, down, _), (across_y, down_y, _) = fit.matrix.tolist()
+    starts = fit.to_image(fixed).tolist()
+    behind_jaw = fit.to_image(_BEHIND_JAW).tolist() if bands else None
+    curves, sides = [], []
     for side, upper, lower in ((1, 0, 1), (-1, 2, 3)):
         turned = -side * math.sin(fit.yaw)
         if turned < -math.sin(HIDDEN_YAW):
             continue
         out = _BEHIND + (_TURNED * turned if turned > 0 else max(-_BEHIND, _FAR * turned))
-        roots = np.array([(out + 0.02, top - 0.25) if bands else (out, top), (out - 0.01, bottom)]) * (side, 1)
-        ends = roots @ fit.matrix[:, :2].T + landmarks[16 if side > 0 else 0]
+        ear_x, ear_y = landmarks[16 if side > 0 else 0].tolist()
+        ends = [
+            [ear_x + side * x * across + y * down, ear_y + side * x * across_y + y * down_y]
+            for x, y in ((out + 0.02, top - 0.25) if bands else (out, top), (out - 0.01, bottom))
+        ]
         if behind_jaw is not None:
             ends[1] = behind_jaw[0 if side > 0 else 1]
-        for number, end in zip((upper, lower), ends[::-1] if crossed else ends, strict=True):
-            if np.isfinite(fixed[number]).all():
-                start = starts[number] - 0.03 * side * fit.matrix[:, 0]
-                middle = (start + end) / 2 + slack * fit.matrix[:, 1]
-                straps.append(Strap(_BEZIER @ np.array([start, middle, end]), side))
-    return straps
+        for number, (end_x, end_y) in zip((upper, lower), ends[::-1] if crossed else ends, strict=True):
+            x, y = starts[number]
+            if math.isfinite(x):
+                x, y = x - 0.03 * side * across, y - 0.03 * side * across_y
+                middle = [(x + end_x) / 2 + slack * down, (y + end_y) / 2 + slack * down_y]
+                curves.append([[x, y], middle, [end_x, end_y]])
+                sides.append(side)
+    return [Strap(line, side) for line, side in zip(_BEZIER @ np.array(curves), sides, strict=True)] if curves else []
