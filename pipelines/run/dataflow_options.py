@@ -48,6 +48,11 @@ _NEVER = {
 NO_CREDENTIALS = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS"
 _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]+")
+_KNOWN_REGION = re.compile(
+    r"(africa|asia|australia|europe|me|northamerica|southamerica|us)-(?=[a-z])(north|south)?(east|west|central|north|south)?[0-9]{1,2}"
+)
+"""How Google has named all regions so far."""
+_RELEASE = re.compile(r"v?([0-9]+\.[0-9]+\.[0-9]+)")
 _FOLDER = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9]/[^\n]+")
 """Beam makes a bucket of its own if it does not like the name of another one."""
 _JOB_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -213,6 +218,19 @@ def job_options(dataflow: Dataflow, stage: str) -> list[str]:
         "--no_save_main_session",  # Beam would upload a pickle of this process
         *dataflow.options,
     ]
+
+
+def doubts(dataflow: Dataflow) -> list[str]:
+    """What looks wrong about a job, and only Google's services could tell."""
+    found = []
+    if not _KNOWN_REGION.fullmatch(dataflow.region):
+        found.append(f"no known region has a name such as {dataflow.region}; check --region, such as europe-west4")
+    own = _RELEASE.match(version("faceloom"))
+    tag = _RELEASE.match(dataflow.image.partition("@")[0].rpartition("/")[2].partition(":")[2])
+    if own and tag and own[1] != tag[1]:
+        what = f"the tag of the image names version {tag[1]}, and this is faceloom {own[1]}"
+        found.append(f"{what}; build the image from the same release, or check --image")
+    return found
 
 
 def _temp(dataflow: Dataflow) -> str:

@@ -13,7 +13,7 @@ from faceloom.pipelines.run.beam_chain import add_chain
 from faceloom.pipelines.run.dask_worker import versions
 from faceloom.pipelines.run.dataflow_errors import service_errors
 from faceloom.pipelines.run.dataflow_job import RunningJob
-from faceloom.pipelines.run.dataflow_options import beam_options, job_hints, job_options
+from faceloom.pipelines.run.dataflow_options import beam_options, doubts, job_hints, job_options
 from faceloom.pipelines.run.dataflow_worker import Work, do_task, do_then, write_tasks
 from faceloom.pipelines.run.runners import Dataflow, DataflowJob, Do, JobPrepared, OnCount, OnNote, Then
 from faceloom.pipelines.store.storage import Storage
@@ -54,6 +54,8 @@ def run_on_dataflow(
                 result = pipeline.run()
             if template:
                 raise JobPrepared(_fields(pipeline, work, dataflow, stage, template))
+            for doubt in doubts(dataflow):
+                on_note(f"Warning: {doubt}")
             job = RunningJob(result, pipeline.runner.dataflow_client, dataflow, work)
             try:
                 return job.wait(on_count, on_note)
@@ -96,7 +98,7 @@ def _fields(pipeline: Any, work: Work, dataflow: Dataflow, stage: str, template:
         steps=tuple(part.full_label for part in pipeline.transforms_stack[0].parts),
         options=dataflow.options,
         files=dataflow.files,
-        warnings=tuple(missing),
+        warnings=(*missing, *doubts(dataflow)),
         template=template,
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,7 @@ from faceloom.pipelines.run.dataflow_options import (
     NETWORK_BYTES,
     beam_options,
     check_dataflow,
+    doubts,
     files_of,
     job_hints,
     job_labels,
@@ -205,3 +208,18 @@ def test_the_options_of_a_job_are_ours_and_then_those_of_the_user() -> None:
         "--job_name=mine",
         "--temp_location=gs://cup/t",
     ]
+
+
+@pytest.mark.parametrize("region", ["europe-west4", "us-east1", "northamerica-northeast2", "me-central1", "us-south1"])
+@pytest.mark.parametrize(
+    "tag", [f":{version('faceloom')}", f":v{version('faceloom')}-2", ":3f2a1c", "@sha256:" + 64 * "0"]
+)
+def test_nothing_is_wrong_with_usual_regions_and_tags(region: str, tag: str) -> None:
+    assert doubts(replace(GIVEN, region=region, image=f"europe-docker.pkg.dev:443/p/faces/faceloom{tag}")) == []
+
+
+def test_odd_regions_and_images_of_other_versions_are_doubted() -> None:
+    (region,) = doubts(replace(GIVEN, region="us-1"))
+    assert "us-1" in region and "--region" in region
+    (image,) = doubts(replace(GIVEN, image=f"europe-docker.pkg.dev/p/faces/faceloom:9.8.7@sha256:{64 * '0'}"))
+    assert "9.8.7" in image and "--image" in image

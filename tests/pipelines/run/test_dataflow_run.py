@@ -113,8 +113,10 @@ def test_a_submission_holds_what_was_named_and_no_more(service: Service, bucket:
 
 def test_a_dry_run_sends_nothing(service: Service, bucket: str) -> None:
     with pytest.raises(JobPrepared) as caught:
-        run_on_dataflow(TASKS, pass_on, dataflow=runner(service, bucket, dry_run=True), stage="render", then=ignore)
+        odd = runner(service, bucket, dry_run=True, region="us-west99a")
+        run_on_dataflow(TASKS, pass_on, dataflow=odd, stage="render", then=ignore)
     job = caught.value.job
+    assert job and [warning for warning in job.warnings if "us-west99a" in warning]
     assert job and (job.name, job.tasks) == ("faceloom-two-masks-0123456789ab-render", 2)
     assert job.hints == {"min_ram": "4GB", "cpu_count": "2"} and job.image == IMAGE
     assert job.steps == ("Tasks", "Spread", "Do", "Gather", "Then")
