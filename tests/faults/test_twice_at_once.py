@@ -9,7 +9,7 @@ import pytest
 from faceloom.pipelines.store.storage import Storage
 from tests.faults.bench import PHOTOS, Plain, build
 from tests.faults.causes import instead_of_run_tasks
-from tests.faults.conftest import PLACES
+from tests.faults.conftest import STORES
 from tests.faults.twins import Twins, two_processes
 
 
@@ -19,7 +19,7 @@ def twins() -> Iterator[Twins]:
         yield made
 
 
-@pytest.mark.parametrize("place", PLACES, indirect=True)
+@pytest.mark.parametrize("place", [*STORES, pytest.param("folder", marks=pytest.mark.slow)], indirect=True)
 def test_photos_textures_neighbours_parts_and_shards(place: str, plain: Plain, twins: Twins) -> None:
     out = f"{place}/out"
     with instead_of_run_tasks(twins.run):

@@ -34,7 +34,7 @@ def s3() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module", params=["s3", "gs"])
+@pytest.fixture(scope="module", params=["s3", pytest.param("gs", marks=pytest.mark.slow)])
 def bucket(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "s3":
         yield request.getfixturevalue("s3")

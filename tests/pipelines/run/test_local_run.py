@@ -164,8 +164,15 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [
+        (1, signal.SIGKILL),
+        (2, signal.SIGINT),
+        pytest.param(1, signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(2, signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_no_process_outlives_the_one_that_uses_it(tmp_path: Path, number: signal.Signals, workers: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", MASTER, str(tmp_path), str(workers)],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceloom.pipelines.store.build_record import portable_recipe, read_record
@@ -74,6 +74,7 @@ def test_without_a_finished_build_nothing_is_refused(built: Storage, tmp_path: P
     refuse_other_recipe(built, recipe(seed=1))
 
 
+@settings(max_examples=30)
 @given(VALUES, VALUES)
 def test_differences_are_none_only_between_equals(one: object, other: object) -> None:
     found = list(differences(one, other))
