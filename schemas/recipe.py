@@ -304,6 +304,9 @@ class Recipe(Model):
         default=(), description="masks to draw from; without any, a build holds aligned faces only"
     )
     per_face: int = Field(default=1, ge=1, le=1000, description="number of masked variants of each face")
+    min_mask_area: float = Field(
+        default=0.001, ge=0, le=1, description="minimum share of the crop that a mask must cover, else it is a reject"
+    )
     align: Align = Field(default=Align(), description="the crop of every sample")
     morph: Morph | None = Field(default=None, description="add morphs of each face with similar faces")
     augment: tuple[Augment, ...] = Field(

@@ -140,6 +140,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     ),
     "occluded": RejectCode("something covers nose or mouth, and the recipe has `faces: {occluded: reject}`", _RENDER),
     "mask_outside_crop": RejectCode("no pixel of the mask lies in the crop", _RENDER),
+    "mask_too_small": RejectCode("the mask covers less of the crop than `min_mask_area`", _RENDER),
     "no_labels": RejectCode(
         "the label files lack parts that the guide needs, and the guide has `missing: reject`", _RENDER
     ),

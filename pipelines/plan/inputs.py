@@ -28,7 +28,7 @@ def settings_digest(recipe: Recipe, files: Sequence[str] = ()) -> str:
     """
     steps = recipe.model_dump(
         mode="json",
-        include={"seed", "align", "augment", "lowres", "output"},
+        include={"seed", "min_mask_area", "align", "augment", "lowres", "output"},
         exclude={"output": {"shards": True, "features": {"model"}}, "lowres": {"sizes_from"}},
         exclude_defaults=True,
     )

@@ -101,7 +101,7 @@ def compose_sample(
             changed = augmented(crops, bare, recipe, generator(recipe.seed, key, "augment"))
         crops, origin = changed.crops, changed.guide_origin
         operations.append({"name": "augment", "steps": changed.drawn})
-    refuse_uncovered(crops, label)
+    refuse_uncovered(crops, label, recipe.min_mask_area)
     if origin is not None and crops.guide is not None:
         covered = None if crops.alpha is None else covered_share(crops.guide, crops.mask)
         share: JsonValue = None if covered is None else round(covered, 6)

@@ -19,7 +19,7 @@ from faceloom.transforms.masks.fit import FixedPoints, fit_face, thin_plate
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.profile import refuse_bulge
 from faceloom.transforms.masks.scene import Layers, compose_mask
-from faceloom.transforms.masks.shade import draw_lamp, measure_light
+from faceloom.transforms.masks.shade import draw_lamp, measure_light, tone
 from faceloom.transforms.masks.straps import Strap, draw_straps
 from faceloom.transforms.types import Grey, Image
 
@@ -163,6 +163,7 @@ def paint_picture(image: Image, landmarks: NDArray[np.floating], picture: MaskPi
     side = 1 + np.float32(0.5 * lamp.side) * np.clip(canvas.x, -1.2, 1.2)
     gain = light.level / 250 * lamp.gain * np.array(light.tint) * np.array(lamp.tint)
     sheet[..., :3] = np.clip(sheet[..., :3] * gain.astype(np.float32) * side[None, :, None], 0, 255).astype(np.uint8)
+    sheet[..., :3] = tone(np.ascontiguousarray(sheet[..., :3]), light)
     box = np.array([(canvas.x0, canvas.y0), (canvas.x1, canvas.y0), (canvas.x1, canvas.y1), (canvas.x0, canvas.y1)])
     t = np.linspace(0, 1, 8, endpoint=False)[:, None]
     outline = np.concatenate([a + (b - a) * t for a, b in zip(box, np.roll(box, -1, axis=0))])

@@ -14,7 +14,7 @@ from faceloom.transforms.masks.fit import FaceFit
 from faceloom.transforms.masks.grain import Grain, add_grain, measure_grain, soften
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.masks.raster import coverage, silhouette, stroke_coverage, warp_cloth
-from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow
+from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, tone
 from faceloom.transforms.masks.straps import Strap
 from faceloom.transforms.types import Field, Image, Region
 
@@ -89,6 +89,7 @@ def compose_mask(
     cloth = add_grain(soften(cloth, soft), 0.85 * grain.noise + weave, grain.blur, rng)
     gain = light.level / 255 * lamp.gain * rng.uniform(0.8, 1.0) * np.array(light.tint) * np.array(lamp.tint)
     strap_colour: NDArray[np.float32] = (layers.strap_colour * gain).astype(np.float32)
+    strap_colour = tone(solid_colour(strap_colour, (1, 1)), light)[0, 0].astype(np.float32)
     grey = is_grey(image[region.slices])
     if grey:
         cloth = cv2.merge([cv2.cvtColor(cloth, cv2.COLOR_RGB2GRAY)] * 3)

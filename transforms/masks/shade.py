@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceloom.transforms.masks.canvas import quantile, smooth_noise
 from faceloom.transforms.masks.fit import FaceFit, FixedPoints
@@ -20,6 +21,13 @@ _SKIN = FixedPoints(np.array([
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Red and blue of skin over its green under neutral light: the middle of light and dark skins.
 _SKIN_CHROMA = (1.26, 0.86)
+# Scatter of a photo's chroma around a function of its luma, in levels: sepia photos have 1 to 2.5, others 3.4 or more.
+_TONED = (2.0, 3.4)
+# Skin whose log ratios deviate less from that may be any skin in white light; the rest of a deviation is the light.
+_ANY_SKIN = 0.3
+# How far white may lie from all of a photo's colours: a face that fills it is no tint.
+_WHITER = 0.15
+_LOG = np.log(np.arange(256, dtype=np.float32) + 12)
 # Offsets x and y of 5 x 5 places in a patch, in units of its radius.
 _PATCH = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))).reshape(2, -1)
 
@@ -33,12 +41,17 @@ class Light:
         tint: RGB factors of the light's colour, luma kept.
         side: log-luma slope from the image's left to its right, per eye distance.
         skin: median RGB of the skin.
+        own: how much of its own colour cloth keeps: 1 in a colour photo, 0 in one whose colour follows from its luma,
+            such as a sepia one.
+        toning: the photo's red and blue chroma as a function of luma / 255: two polynomials, constant term first.
     """
 
     level: float
     tint: tuple[float, float, float]
     side: float
     skin: tuple[float, float, float]
+    own: float = 1.0
+    toning: tuple[float, ...] = (0.0,) * 6
 
 
 def measure_light(image: Image, fit: FaceFit) -> Light:
@@ -73,20 +86,76 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     # Ridge regression: a handful of patches must not invent a strong slope.
     side = float(u @ (level - level.sum() / len(level)) / (u @ u + 0.6))
     few = cv2.resize(image, (40, 40), interpolation=cv2.INTER_NEAREST)
-    bright = quantile(cv2.cvtColor(few, cv2.COLOR_RGB2GRAY), 0.96)
+    planes = cv2.cvtColor(few, cv2.COLOR_RGB2YCrCb).reshape(-1, 3)
+    bright = quantile(planes[:, 0], 0.96)
+    own, toning = _toning(planes)
     white = 0.55 * 1.45 * _luma(red, green, blue) + 0.45 * bright
     # Lamps differ between blue and yellow; the redness of skin depends more on blood, and hardly tints the cloth.
-    ratios = (red + 12) / (green + 12), (blue + 12) / (green + 12)
-    warm, cold = (math.log(ratio / neutral) for ratio, neutral in zip(ratios, _SKIN_CHROMA))
-    chroma = [math.exp(0.19 * warm - 0.11 * cold), 1.0, math.exp(0.19 * cold - 0.11 * warm)]
+    skin_ratios = (red + 12) / (green + 12), (blue + 12) / (green + 12)
+    warm, cold = (math.log(ratio / neutral) for ratio, neutral in zip(skin_ratios, _SKIN_CHROMA))
+    # White cloth has about a colour that the photo has: in a tinted one no bright pixel is neutral.
+    ratios = _log_ratios(few.reshape(-1, 3)[planes[:, 0] >= quantile(planes[:, 0], 0.5)])
+    any_warm, any_cold = (min(max(-_ANY_SKIN, v), _ANY_SKIN) for v in (warm, cold))
+    red_light = 0.19 * any_warm - 0.11 * any_cold + (warm - any_warm)
+    blue_light = 0.19 * any_cold - 0.11 * any_warm + (cold - any_cold)
+    chroma = [math.exp(_within(red_light, ratios[0])), 1.0, math.exp(_within(blue_light, ratios[1]))]
     whole = _luma(*chroma)
-    tint_red, tint_green, tint_blue = (min(max(0.8, v / whole), 1.25) for v in chroma)
+    tint_red, tint_green, tint_blue = (min(max(0.3, v / whole), 2.5) for v in chroma)
     return Light(
-        level=min(max(40.0, white), 262.0),
+        level=min(max(16.0, white), 245.0),
         tint=(tint_red, tint_green, tint_blue),
         side=min(max(-0.5, side), 0.5),
         skin=(red, green, blue),
+        own=own,
+        toning=toning,
     )
+
+
+def _log_ratios(pixels: Image) -> NDArray[np.float32]:
+    """Logarithm of red and blue over green, float32 (2, N), hardly affected by the noise of dark pixels."""
+    logs = _LOG[pixels]
+    return np.stack([logs[:, 0] - logs[:, 1], logs[:, 2] - logs[:, 1]])
+
+
+def _within(value: float, found: NDArray[np.float32]) -> float:
+    """A value near those found, without their outer twentieths."""
+    return min(max(quantile(found, 0.05) - _WHITER, value), quantile(found, 0.95) + _WHITER)
+
+
+def _toning(planes: Image) -> tuple[float, tuple[float, ...]]:
+    """`Light.own` and `Light.toning` of pixels, uint8 (N, 3), luma, red and blue chroma."""
+    luma = planes[:, 0] * np.float32(1 / 255)
+    powers = np.stack([np.ones_like(luma), luma, luma * luma])
+    chroma = planes[:, 1:].astype(np.float32) - np.float32(128)
+    # Ridge regression: a picture of one colour fixes no curve.
+    square = powers @ powers.T + np.float32(0.01) * np.eye(3, dtype=np.float32)
+    curves = np.linalg.solve(square.astype(np.float64), (powers @ chroma).astype(np.float64))
+    rest = chroma - powers.T @ curves.astype(np.float32)
+    scatter = math.sqrt(float(np.vdot(rest, rest)) / len(luma))
+    # A dark picture has less chroma, but its noise stays.
+    scatter /= min(max(0.5, float(luma.sum()) / len(luma) / 0.4), 1.0)
+    own = min(max(0.0, (scatter - _TONED[0]) / (_TONED[1] - _TONED[0])), 1.0)
+    return own, tuple(curves.T.ravel().tolist())
+
+
+def tone(cloth: Image, light: Light) -> Image:
+    """Bring lit cloth into the colours of a sepia, toned or grey photo; in a colour photo it stays as it is.
+
+    Args:
+        cloth: uint8 (H, W, 3) RGB.
+    """
+    import cv2
+
+    if light.own >= 1:
+        return cloth
+    luma, red, blue = cv2.split(cv2.cvtColor(cloth, cv2.COLOR_RGB2YCrCb))
+    steps = np.linspace(0, 1, 256)
+    toned = [luma]
+    for plane, curve in ((red, light.toning[:3]), (blue, light.toning[3:])):
+        table = np.clip(np.rint(128 + np.polyval(curve[::-1], steps)), 0, 255).astype(np.uint8)
+        toned.append(cv2.addWeighted(plane, light.own, cv2.LUT(luma, table), 1 - light.own, 0))
+    out: Image = cv2.cvtColor(cv2.merge(toned), cv2.COLOR_YCrCb2RGB)
+    return out
 
 
 def _luma(red: float, green: float, blue: float) -> float:
@@ -162,9 +231,10 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
         shine = cv2.max(facing - np.float32(0.65), 0)
         shine *= shine * np.float32(3 * 255 * lamp.gloss * gain)
         lit += cv2.merge([shine, shine, shine])
-    # A soft shoulder instead of a hard clip: over-exposed cloth keeps a trace of its folds.
-    out: Image = cv2.convertScaleAbs(np.minimum(lit, np.float32(0.4) * lit + np.float32(135)))
-    return out
+    # A soft shoulder instead of a hard clip, in two steps: over-exposed cloth keeps its folds.
+    shoulder = cv2.min(cv2.convertScaleAbs(lit), cv2.convertScaleAbs(lit, alpha=0.5, beta=105))
+    out: Image = cv2.min(shoulder, cv2.convertScaleAbs(lit, alpha=0.15, beta=197))
+    return tone(out, light)
 
 
 def contact_shadow(alpha: Field, unit: float, lamp: Lamp, strength: float) -> Field:

@@ -108,15 +108,27 @@ def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe:
     return replace(bare.crops, masked=masked, alpha=alpha)
 
 
-def refuse_uncovered(crops: Crops, label: str) -> None:
-    """Raise an error if the mask of a sample is not visible.
+def refuse_uncovered(crops: Crops, label: str, least: float) -> None:
+    """Raise an error if the mask of a sample is not visible, or hardly.
+
+    Args:
+        crops: of the sample.
+        label: of its mask, for the message.
+        least: minimum share of the crop that the mask must cover.
 
     Raises:
-        PhotoError: `mask_outside_crop`, if there is a mask and no pixel of the crop is covered.
+        PhotoError: `mask_outside_crop`, if there is a mask and no pixel of the crop is covered; `mask_too_small`, if
+            it covers less than `least`.
     """
-    if crops.alpha is not None and crops.alpha.max() < COVERED:
-        remedy = "Use a larger or looser crop, another way of wearing, or less augmentation"
+    if crops.alpha is None:
+        return
+    share = np.count_nonzero(crops.alpha >= COVERED) / crops.alpha.size
+    remedy = "Use a larger or looser crop, another way of wearing, or less augmentation"
+    if not share:
         raise PhotoError("mask_outside_crop", "no pixel of the mask lies in the crop", value=label, remedy=remedy)
+    if share < least:
+        what = f"mask {label} covers {share:.2%} of the crop; the recipe asks for at least {least:.2%} (min_mask_area)"
+        raise PhotoError("mask_too_small", what)
 
 
 @dataclass(frozen=True, slots=True)

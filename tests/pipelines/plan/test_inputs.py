@@ -76,6 +76,7 @@ def test_settings_and_the_neighbour_of_a_morph_count() -> None:
     [
         {"seed": 1},
         {"align": {"size": 64}},
+        {"min_mask_area": 0.01},
         {"output": {"quality": 90}},
         {"output": {"halves": {}}},
         {"augment": [{"kind": "ToGray"}]},

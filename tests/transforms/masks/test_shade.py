@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from faceloom.transforms.masks.canvas import Canvas, solid_colour
 from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.relief import Surface, surface
-from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, draw_lamp, light_cloth, measure_light
+from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, draw_lamp, light_cloth, measure_light, tone
 from faceloom.transforms.masks.shapes import mirrored, spline
 from faceloom.transforms.types import Image, Landmarks
 
@@ -153,3 +154,77 @@ def test_shine_shows_the_folds_of_black_cloth() -> None:
         for gloss in (0.0, 0.1)
     ]
     assert contrast[1] > 1.5 * contrast[0]
+
+
+def sepia(picture: Image) -> Image:
+    """A picture toned as old prints are, with some noise."""
+    luma = picture @ np.array([0.299, 0.587, 0.114]) / 255
+    toned = np.stack([255 * luma**0.8, 240 * luma**0.95, 200 * luma**1.15], axis=-1)
+    noise = np.random.default_rng(0).normal(0, 1, picture.shape)
+    return np.clip(toned + noise, 0, 255).astype(np.uint8)
+
+
+def chroma(picture: Image) -> np.ndarray:
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb).reshape(-1, 3)[:, 1:].astype(float) - 128
+
+
+def scene(landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]) -> tuple[Image, Landmarks]:
+    """A face before a ground that runs from green to blue: a photo of many colours."""
+    points = landmarks()
+    picture = portrait(points).copy()
+    picture[:, :60] = np.stack([np.full(250, 40), np.linspace(200, 60, 250), np.linspace(60, 200, 250)], -1)[:, None]
+    return picture, points
+
+
+def test_cloth_has_the_colours_of_a_sepia_photo(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
+    picture, points = scene(landmarks, portrait)
+    photo = sepia(picture)
+    light = measure_light(photo, fit_face(points, OUTLINE))
+    assert light.own == 0
+    cloth = np.random.default_rng(1).integers(30, 240, (60, 60, 3)).astype(np.uint8)  # of all colours
+    expected = sepia(cloth)
+    assert np.abs(chroma(cloth) - chroma(expected)).mean() > 20
+    assert np.abs(chroma(tone(cloth, light)) - chroma(expected)).mean() < 4
+
+
+def test_cloth_keeps_its_colours_in_a_colour_photo(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
+    picture, points = scene(landmarks, portrait)
+    for photo in (picture, (picture * 0.25).astype(np.uint8)):
+        light = measure_light(photo, fit_face(points, OUTLINE))
+        assert light.own == 1
+        assert tone(picture, light) is picture
+
+
+def test_between_sepia_and_colour_cloth_keeps_a_part_of_its_colour() -> None:
+    blue = solid_colour(np.array([60.0, 90, 200]), (4, 4))
+    strengths = [np.hypot(*chroma(tone(blue, replace(LIGHT, own=own))).T).mean() for own in (0.0, 0.5, 1.0)]
+    assert strengths[0] < 1 and strengths[1] == pytest.approx(strengths[2] / 2, abs=2)
+
+
+@pytest.mark.parametrize("gains", [(0.45, 0.7, 1.25), (1.2, 0.6, 0.5)], ids=["blue", "red"])
+def test_white_cloth_takes_the_colour_of_a_tinted_photo(
+    gains: tuple[float, float, float], landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
+    points = landmarks()
+    plain = portrait(points).copy()
+    plain[:, :60] = 150  # a grey wall
+    tinted = np.clip(plain * np.array(gains), 0, 255).astype(np.uint8)
+    before, after = (np.array(measure_light(one, fit_face(points, OUTLINE)).tint) for one in (plain, tinted))
+    wall = np.log(np.array(gains) / gains[1])
+    before, after = np.log(before / before[1]), np.log(after / after[1])
+    assert np.abs(before).max() < 0.2
+    assert after @ wall > 0.45 * wall @ wall, "at least about half of the tint"
+    assert np.abs(after).max() < np.abs(wall).max()
+
+
+def test_white_cloth_in_bright_light_keeps_its_folds() -> None:
+    folds = np.tile(np.linspace(0.8, 1.2, 60, dtype=np.float32), (40, 1))
+    sheet, rng = solid_colour(np.array([248.0, 248, 246]), (40, 60)), np.random.default_rng(0)
+    bright = replace(LAMP, gain=1.25)
+    cloth = light_cloth(sheet, replace(FLAT, ink=folds), replace(LIGHT, level=245.0), bright, rng)
+    assert cloth.max() < 255 and np.ptp(cloth[20, :, 1].astype(int)) > 20
+    assert len(np.unique(cloth[20, :, 1])) > 15

@@ -90,11 +90,21 @@ def test_nothing_is_outside_in_a_crop_that_lies_inside(synthetic: SimpleNamespac
 
 def test_a_mask_that_does_not_show_is_refused() -> None:
     picture, points = np.zeros((4, 4, 3), np.uint8), np.zeros((68, 2), np.float32)
-    refuse_uncovered(Crops(picture, points), "")
-    refuse_uncovered(Crops(picture, points, picture, np.full((4, 4), COVERED, np.float32)), "red")
+    refuse_uncovered(Crops(picture, points), "", 1)
+    refuse_uncovered(Crops(picture, points, picture, np.full((4, 4), COVERED, np.float32)), "red", 1)
     with pytest.raises(PhotoError, match="red") as caught:
-        refuse_uncovered(Crops(picture, points, picture, np.full((4, 4), 0.4, np.float32)), "red")
+        refuse_uncovered(Crops(picture, points, picture, np.full((4, 4), 0.4, np.float32)), "red", 0)
     assert caught.value.code == "mask_outside_crop"
+
+
+def test_a_mask_that_hardly_shows_is_refused() -> None:
+    picture, points = np.zeros((10, 10, 3), np.uint8), np.zeros((68, 2), np.float32)
+    alpha = np.zeros((10, 10), np.float32)
+    alpha[0, :3] = COVERED
+    refuse_uncovered(Crops(picture, points, picture, alpha), "red", 0.03)
+    with pytest.raises(PhotoError, match=r"red covers 3.00% .* at least 4.00% \(min_mask_area\)") as caught:
+        refuse_uncovered(Crops(picture, points, picture, alpha), "red", 0.04)
+    assert caught.value.code == "mask_too_small"
 
 
 def test_labels_of_a_morph_do_not_spread_beyond_the_photo(synthetic: SimpleNamespace) -> None:
