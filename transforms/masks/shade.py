@@ -28,6 +28,8 @@ _ANY_SKIN = 0.3
 # How far white may lie from all of a photo's colours: a face that fills it is no tint.
 _WHITER = 0.15
 _LOG = np.log(np.arange(256, dtype=np.float32) + 12)
+# Steps of 8 levels of luma in a photo; a drawing of fewer flat colours fits any curve.
+_SHADES = 5
 # Offsets x and y of 5 x 5 places in a patch, in units of its radius.
 _PATCH = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))).reshape(2, -1)
 
@@ -135,6 +137,9 @@ def _toning(planes: Image) -> tuple[float, tuple[float, ...]]:
     # A dark picture has less chroma, but its noise stays.
     scatter /= min(max(0.5, float(luma.sum()) / len(luma) / 0.4), 1.0)
     own = min(max(0.0, (scatter - _TONED[0]) / (_TONED[1] - _TONED[0])), 1.0)
+    shades = np.bincount(planes[:, 0] // 8, minlength=32)
+    if np.count_nonzero(shades > 0.01 * len(luma)) < _SHADES:
+        own = 1.0
     return own, tuple(curves.T.ravel().tolist())
 
 
