@@ -104,7 +104,8 @@ def judge(view: Any, truth: Truth, predictor: Any, detector: Any) -> tuple[float
     if box is None:
         return None
     found = find_landmarks(grey, box, predictor)
-    others = [predict_landmarks(grey, box.moved(0, shift * box.width), predictor) for shift in JITTER]
+    shifts = JITTER[:1] if box.detector == "hog" else JITTER
+    others = [predict_landmarks(grey, box.moved(0, shift * box.width), predictor) for shift in shifts]
     size = math.sqrt(float(np.prod(np.ptp(truth, axis=0))))
     error = float(np.linalg.norm(found.points - truth, axis=1).mean()) / size
     return error, spread([found.points, *others], box), found.unsure, box.detector == "hog"

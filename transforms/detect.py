@@ -51,6 +51,7 @@ class FaceBox:
         score: the detector's confidence, above 0; 0 for a box that does not come from a detector.
         detector: what gave the box; empty if that is not known.
         turn: degrees clockwise by which the head is turned in the picture, if it was found in a picture turned back.
+        frontal: whether HOG saw it by its view of frontal, upright heads; the other four see turned and tilted ones.
     """
 
     left: float
@@ -60,6 +61,7 @@ class FaceBox:
     score: float = 0.0
     detector: Detector = ""
     turn: int = 0
+    frontal: bool = False
 
     @property
     def width(self) -> float:
@@ -193,10 +195,10 @@ def _search(grey: Grey, detector: Any, factor: float) -> tuple[FaceBox, ...]:
         height, width = grey.shape
         size = max(1, round(width * factor)), max(1, round(height * factor))
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR))
-    boxes, scores, _ = detector.run(np.ascontiguousarray(grey), 0, 0.0)
+    boxes, scores, views = detector.run(np.ascontiguousarray(grey), 0, 0.0)
     found = (
-        FaceBox(b.left() - 0.5, b.top() - 0.5, b.right() + 0.5, b.bottom() + 0.5, s, "hog")
-        for b, s in zip(boxes, scores)
+        FaceBox(b.left() - 0.5, b.top() - 0.5, b.right() + 0.5, b.bottom() + 0.5, s, "hog", frontal=view == 0)
+        for b, s, view in zip(boxes, scores, views, strict=True)
     )
     return tuple(face.scaled(1 / factor) for face in found)
 

@@ -20,13 +20,16 @@ from faceloom.transforms.head_pose import head_pose
 from faceloom.transforms.types import Grey, Landmarks, Points
 
 SURE_SCORE, SURE_YAW = 0.8, 12.0
-"""A face with at least this score of HOG, whose landmarks look less far aside, is frontal: 3 of 149 such faces had
+"""A face with at least this score of HOG, whose landmarks look less far aside, is frontal: 2 of 156 such faces had
 landmarks that were wrong by more than 0.1 of the face."""
+FRONTAL_YAW = 30.0
+"""A face that HOG sees by its frontal view is frontal if its landmarks look less far aside: 1 of 86 were wrong."""
 JITTER = (-0.03, 0.03)
 """Shift of the other boxes, downwards and in widths of the first one. Of shifts and sizes that were tried, these
-separate wrong landmarks from right ones best, on boxes of HOG and on those of YuNet."""
-MOST_SPREAD = 0.018
-"""Mean distance of the predictions from their mean, in widths of the box; see `benchmarks/landmark_trust.py`."""
+separate wrong landmarks from right ones best. On boxes of HOG the first alone is as good as both."""
+MOST_SPREAD, MOST_SPREAD_HOG = 0.018, 0.012
+"""Mean distance of the predictions from their mean, in widths of the box: of three, and of two on boxes of HOG; see
+`benchmarks/landmark_trust.py`."""
 AGREED = 0.01
 """Mean distance of the first two predictions, in widths of the box, below which a third would change nothing."""
 EYE_DISTANCE = (0.25, 0.6)
@@ -68,12 +71,15 @@ def find_landmarks(grey: Grey, box: FaceBox, predictor: Any) -> FaceLandmarks:
     points = predict_landmarks(grey, box, predictor)
     if is_frontal(box, points):
         return FaceLandmarks(points, unsure=False)
+    if is_impossible(points, box):
+        return FaceLandmarks(points, unsure=True)
+    by_hog = box.detector == "hog"
     predictions = [points]
-    for shift in JITTER:
+    for shift in JITTER[:1] if by_hog else JITTER:
         predictions.append(predict_landmarks(grey, box.moved(0, shift * box.width), predictor))
         if 2 * spread(predictions, box) < AGREED:  # of two, each is half their distance from the mean
             break
-    return FaceLandmarks(points, spread(predictions, box) > MOST_SPREAD or is_impossible(points, box))
+    return FaceLandmarks(points, spread(predictions, box) > (MOST_SPREAD_HOG if by_hog else MOST_SPREAD))
 
 
 def predict(grey: Grey, box: FaceBox, predictor: Any) -> Landmarks:
@@ -103,12 +109,15 @@ def is_frontal(box: FaceBox, points: Points) -> bool:
         box: the face. One from the ArcFace template has no score; its landmarks alone decide.
         points: its landmarks (68, 2).
     """
-    if (box.detector == "hog" and box.score < SURE_SCORE) or box.detector not in ("hog", "aligned", ""):
+    if box.detector not in ("hog", "aligned", ""):
         return False
     try:
-        return abs(head_pose(points)[0]) < SURE_YAW
+        yaw = abs(head_pose(points)[0])
     except PhotoError:
         return False
+    if box.frontal and yaw < FRONTAL_YAW:
+        return True
+    return yaw < SURE_YAW and (box.detector != "hog" or box.score >= SURE_SCORE)
 
 
 def spread(predictions: list[Landmarks], box: FaceBox) -> float:

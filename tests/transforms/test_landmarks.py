@@ -58,6 +58,33 @@ def test_a_frontal_face_is_predicted_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(asked) == 2, "two predictions that agree suffice"
 
 
+@pytest.mark.parametrize(("detector", "asks"), [("hog", 2), ("yunet", 3)])
+def test_a_face_that_hog_sees_aside_is_predicted_twice(
+    detector: Any, asks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter((0.0, 0.03, -0.03))
+    moved = lambda *_: points() + np.float32(next(answers) * face().width)  # noqa: E731
+    monkeypatch.setattr(module, "predict_landmarks", moved)
+    assert find_landmarks(grey(), replace(face(), detector=detector, score=0.3, frontal=False), None).unsure
+    assert len(list(answers)) == 3 - asks
+
+
+@pytest.mark.parametrize(("frontal", "yaw", "expected"), [(True, 29, True), (True, 31, False), (False, 29, False)])
+def test_a_face_in_the_frontal_view_of_hog_is_frontal(
+    frontal: bool, yaw: float, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "head_pose", lambda _: (-yaw, 0.0, 0.0))
+    assert is_frontal(FaceBox(0, 0, 9, 9, 0.1, "hog", frontal=frontal), points()) == expected
+
+
+def test_hog_states_its_view_of_a_face() -> None:
+    assert face().frontal and face().scaled(2).moved(1, 1).frontal
+    turned, _ = turned_back(hopper(), 25)
+    assert not any(
+        one.frontal for one in detect_at_scale(cv2.cvtColor(turned, cv2.COLOR_RGB2GRAY), load_detector(), 1.0)
+    )
+
+
 @pytest.mark.parametrize(("moves", "unsure"), [((0.005, 0), False), ((0.02, 0.0), False), ((0.03, 0.06), True)])
 def test_predictions_that_differ_mark_the_landmarks(
     moves: tuple[float, ...], unsure: bool, monkeypatch: pytest.MonkeyPatch
