@@ -99,7 +99,7 @@ def merged(first: tuple[FaceBox, ...], others: tuple[FaceBox, ...]) -> tuple[Fac
 def righted(upright: tuple[FaceBox, ...], turned: tuple[FaceBox, ...]) -> tuple[FaceBox, ...]:
     """The upright faces; those that are seen better upside down are replaced, since networks see many either way.
 
-    Of 67 faces that YuNet saw upright in photos turned by 180 degrees, this righted 66; of 140 upright ones it turned 1.
+    Of 67 faces that YuNet saw upright in photos turned by 180 degrees, this rights 66; of 140 upright ones it turns 1.
     """
     return tuple(
         max((face, *(one for one in turned if one.iou(face) > SAME_FACE)), key=lambda one: one.score)

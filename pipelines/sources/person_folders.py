@@ -122,9 +122,10 @@ class PersonFolders:
         return level, notices
 
     def _mixed_notice(self) -> str:
-        where = {0: "beside the folders", 1: "in folders"}
+        where = ("beside the folders", "one folder deep", "two folders deep", "three folders deep")
         counts = [
-            f"{count:,} {where.get(level, f'{level} folders deep')}" for level, count in sorted(self._levels.items())
+            f"{count:,} {where[level] if level < len(where) else f'in {level} folders'}"
+            for level, count in sorted(self._levels.items())
         ]
         who = "the first folder that holds photos names the person" if self._mixed else "those beside have no identity"
         return f"photos lie at different levels ({', '.join(counts)}); {who}. {_REMEDY}"

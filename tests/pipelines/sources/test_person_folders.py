@@ -58,7 +58,7 @@ def test_a_wrapper_is_no_person() -> None:
 def test_where_levels_are_mixed_the_first_folder_with_photos_is_the_person() -> None:
     found, notices = people(*two("lfw/Ann", "lfw/Bob", "orl/s1", "Zoe"), "cover.jpg")
     assert set(found.values()) == {"Ann", "Bob", "s1", "Zoe", None}
-    assert "different levels (1 beside the folders, 2 in folders, 6 2 folders deep)" in notices[0]
+    assert "different levels (1 beside the folders, 2 one folder deep, 6 two folders deep)" in notices[0]
     found, _ = people("Ann/1.jpg", "Ann/album/summer/2.jpg", "Bob/3.jpg")
     assert set(found.values()) == {"Ann", "Bob"}, "an album of a person"
 
