@@ -18,7 +18,10 @@ from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.box_alignment import box_squares, shares_outside
 
 _SCORED = ("hog", "yunet", "onnx")
-_UNSURE = "the landmarks are probably wrong, and every mask of the recipe needs them"
+_UNSURE = (
+    "the landmarks are probably wrong, and every mask of the recipe needs them; `faces: {landmarks: mesh}` may see this "
+    "face better"
+)
 
 
 @dataclass(frozen=True, slots=True)
