@@ -19,8 +19,8 @@ from faceloom.transforms.box_alignment import box_squares, shares_outside
 
 _SCORED = ("hog", "yunet", "onnx")
 _UNSURE = (
-    "the landmarks are probably wrong, and every mask of the recipe needs them; `faces: {landmarks: mesh}` may see this "
-    "face better"
+    "the landmarks are probably wrong, and every mask of the recipe needs them; "
+    "`faces: {landmarks: mesh}` may see this face better"
 )
 
 
