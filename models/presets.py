@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from faceloom.models.detector.preset import DETECTOR
+from faceloom.models.editor.preset import EDITOR
 from faceloom.models.preset import MOST_IN_A_LAYER, Choice, Factor, JobSpec, Preset, Share, Widths
 from faceloom.schemas.errors import CheckpointError, TrainingError
 from faceloom.schemas.plain_values import shown
@@ -125,6 +126,7 @@ JOBS: dict[str, JobSpec] = {
         ),
     ),
     "detector": DETECTOR,
+    "editor": EDITOR,
 }
 """The training jobs by name; the class of each is in the module of its name in `models.jobs`."""
 

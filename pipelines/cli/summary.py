@@ -11,6 +11,7 @@ from rich.text import Text
 from faceloom.pipelines.build import BuildResult
 from faceloom.pipelines.cli.console import size_text, time_text
 from faceloom.pipelines.evaluation.evaluate import Evaluation
+from faceloom.pipelines.evaluation.job_report import JobEvaluation
 from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.preview import Preview, Shown
 from faceloom.pipelines.store.build_record import BuildRecord
@@ -142,6 +143,17 @@ def evaluation_summary(evaluation: Evaluation) -> list[RenderableType]:
     return [
         facts_table("Evaluated", facts(evaluation)),
         *(table(title.capitalize(), HEADS, cells(rows, intervals=False)) for title, rows in tables),
+    ]
+
+
+def job_summary(evaluation: JobEvaluation) -> list[RenderableType]:
+    """Facts and tables of the evaluation of a training job, without intervals."""
+    from faceloom.pipelines.evaluation.job_report import heads, job_cells, job_facts
+
+    tables = evaluation.tables.items()
+    return [
+        facts_table("Evaluated", job_facts(evaluation)),
+        *(table(title, heads(evaluation), job_cells(evaluation, rows, intervals=False)) for title, rows in tables),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -89,20 +89,33 @@ def make_row(name: str, scores: Sequence[Scores | None], people: Sequence[frozen
     figures = {}
     for metric in METRICS:
         measured = [(metric.value(one), tuple(sorted(shown))) for one, shown in found]
-        measured = sorted(pair for pair in measured if math.isfinite(pair[0]))
-        figures[metric.name] = _figure(metric, measured)
+        figures[metric.name] = _figure(metric.centre, measured)
     return Row(name, len(found), len(scores) - len(found), figures)
 
 
-def _figure(metric: Metric, measured: Sequence[tuple[float, tuple[str, ...]]]) -> Figure:
-    """The figure of ascending values and their people; the same people get the same draws."""
+def row_of(name: str, values: Mapping[str, Sequence[float]], people: Sequence[frozenset[str]]) -> Row:
+    """Means of several values of each picture.
+
+    Args:
+        name: of the method.
+        values: by metric, one per picture; NaN is left out.
+        people: who is in each picture.
+    """
+    shown = [tuple(sorted(one)) for one in people]
+    figures = {metric: _figure("mean", list(zip(column, shown, strict=True))) for metric, column in values.items()}
+    return Row(name, len(people), 0, figures)
+
+
+def _figure(centre: Literal["mean", "median"], found: Sequence[tuple[float, tuple[str, ...]]]) -> Figure:
+    """The figure of values and their people; the same people get the same draws."""
+    measured = sorted(pair for pair in found if math.isfinite(pair[0]))
     if not measured:
         return Figure(None, None, None)
     values = np.array([value for value, _ in measured])
     kinds = sorted({shown for _, shown in measured})
     numbers = {shown: number for number, shown in enumerate(kinds)}
     owners = np.array([numbers[shown] for _, shown in measured])
-    value, drawn = (_mean if metric.centre == "mean" else _median)(values, owners, _draws(tuple(kinds)))
+    value, drawn = (_mean if centre == "mean" else _median)(values, owners, _draws(tuple(kinds)))
     if len(kinds) == 1:
         return Figure(value, None, None)
     low, high = np.percentile(drawn, INTERVAL)

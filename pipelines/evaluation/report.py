@@ -11,6 +11,7 @@ from typing import Any
 from faceloom.models.checkpoint import BEST
 from faceloom.pipelines.evaluation.evaluate import Evaluation
 from faceloom.pipelines.evaluation.figures import METRICS, Figure, Row
+from faceloom.pipelines.evaluation.job_task import JobTask
 from faceloom.pipelines.evaluation.task import Run, Task
 from faceloom.pipelines.export.target_folder import refuse_among_photos
 from faceloom.pipelines.store.output_folder import refuse_inside
@@ -18,6 +19,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.json_text import parse_json
 from faceloom.transforms.sample.encode import encode
+from faceloom.transforms.types import Image
 
 FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
 """Files of a report."""
@@ -33,13 +35,14 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "build": {"name": recipe.name, "digest": task.digest, "align": recipe.align.model_dump(mode="json")},
         "protocol": {**asdict(task.protocol), "text": task.protocol.text},
         "device": task.device,
-        "networks": [_network(run) for run in task.runs],
+        "networks": [network_facts(run) for run in task.runs],
         "tables": {title: [asdict(row) for row in rows] for title, rows in evaluation.tables.items()},
         "sheet": list(task.shown),
     }
 
 
-def _network(run: Run) -> dict[str, Any]:
+def network_facts(run: Run) -> dict[str, Any]:
+    """What JSON states of an evaluated run."""
     card = run.card
     return {
         "name": run.name,
@@ -117,7 +120,7 @@ def markdown(evaluation: Evaluation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def check_report(folder: str, task: Task) -> None:
+def check_report(folder: str, task: Task | JobTask) -> None:
     """Check that a report can be written to a folder: it is empty, new or holds a report. Writes nothing.
 
     Raises:
@@ -152,13 +155,20 @@ def write_report(evaluation: Evaluation, folder: str) -> None:
     Raises:
         StorageError: they cannot be written.
     """
-    text = json.dumps(as_json(evaluation), indent=1, ensure_ascii=False) + "\n"
+    write_files(as_json(evaluation), markdown(evaluation), evaluation.sheet, folder)
+
+
+def write_files(plain: dict[str, Any], table: str, sheet: Image | None, folder: str) -> None:
+    """Write the files of a report.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    text = json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
     # The figures come first: they identify the folder of a stopped evaluation as a report.
-    files = {
-        FIGURES: text.encode(),
-        TABLE: markdown(evaluation).encode(),
-        SHEET: encode(evaluation.sheet, "png"),
-    }
+    files = {FIGURES: text.encode(), TABLE: table.encode()}
+    if sheet is not None:
+        files[SHEET] = encode(sheet, "png")
     storage = Storage(folder)
     for name, data in files.items():
         with storage.write(name) as stream:

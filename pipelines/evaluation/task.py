@@ -107,13 +107,28 @@ def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: st
     """
     storage = Storage(out)
     record, digest = read_record(storage), build_digest(storage)
-    samples = _people(storage, split)
+    samples = people_of(storage, split)
     open_split(out, split)
     if not record.settings.masks or not samples:
         remedy = "Evaluate a build of masked faces; recipes/lee2022.yaml makes one"
         raise FaceloomError("the split holds no masked faces", where=out, value=split, remedy=remedy)
-    checked = tuple(_check_run(name, folder, record, digest) for name, folder in _named(runs))
-    trained = _everyone(_people(storage, TRAIN)) if record.by_split.get(TRAIN) else frozenset()
+    checked = tuple(check_run(name, folder, record, digest) for name, folder in named_runs(runs))
+    protocol, known, shown = protocol_of(storage, record, split, samples)
+    return Task(out, record, digest, find_device(device), checked, protocol, known, shown)
+
+
+def protocol_of(
+    storage: Storage, record: BuildRecord, split: str, samples: Mapping[str, frozenset[str]]
+) -> tuple[Protocol, frozenset[str], tuple[str, ...]]:
+    """Describe the people of a split; also returns keys of samples of known people, and of samples for the sheet.
+
+    Args:
+        storage: folder of the build.
+        record: its record.
+        split: of the build.
+        samples: from `people_of`, at least one.
+    """
+    trained = _everyone(people_of(storage, TRAIN)) if record.by_split.get(TRAIN) else frozenset()
     known = frozenset(key for key, people in samples.items() if people & trained)
     everyone = _everyone(samples)
     protocol = Protocol(
@@ -125,10 +140,10 @@ def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: st
         samples_trained=len(known),
     )
     shown = tuple(pick_shown([(key, "+".join(sorted(people))) for key, people in samples.items()], SHOWN))
-    return Task(out, record, digest, find_device(device), checked, protocol, known, shown)
+    return protocol, known, shown
 
 
-def _people(storage: Storage, split: str) -> dict[str, frozenset[str]]:
+def people_of(storage: Storage, split: str) -> dict[str, frozenset[str]]:
     """People in each sample of a split, by key; two in most morphs."""
     faces = faces_of(storage, split)
     return {key: frozenset(identity for identity, _ in shown) for key, shown in faces.items()}
@@ -138,14 +153,19 @@ def _everyone(samples: Mapping[str, frozenset[str]]) -> frozenset[str]:
     return frozenset().union(*samples.values())
 
 
-def _named(runs: Sequence[Path]) -> list[tuple[str, Path]]:
+def named_runs(runs: Sequence[Path]) -> list[tuple[str, Path]]:
     """Runs by the name of their folder, or by their path if two folders have the same name."""
     counts = Counter(folder.resolve().name for folder in runs)
     return [(folder.resolve().name if counts[folder.resolve().name] == 1 else str(folder), folder) for folder in runs]
 
 
-def _check_run(name: str, folder: Path, record: BuildRecord, digest: str) -> Run:
-    card = read_card(folder, "autoencoder")
+def check_run(name: str, folder: Path, record: BuildRecord, digest: str, job: str = "autoencoder") -> Run:
+    """Check that a run of a job can be evaluated on a build.
+
+    Raises:
+        CheckpointError: the folder is no checkpoint of the job, or was trained for crops of another size.
+    """
+    card = read_card(folder, job)
     check_weights(folder, card, BEST, digest=False)
     width, height = record.settings.align.width_height
     if (width, height) != (card.size, card.size):

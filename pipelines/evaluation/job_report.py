@@ -1,0 +1,110 @@
+"""The result of evaluating runs of a training job, as tables, JSON and a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from faceloom.pipelines.evaluation.figures import Row
+from faceloom.pipelines.evaluation.job_task import JobTask
+from faceloom.pipelines.evaluation.report import figure_text, network_facts, write_files
+from faceloom.transforms.types import Image
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the tables: name in JSON, head in tables (an arrow shows the better direction), digits."""
+
+    name: str
+    head: str
+    digits: int
+
+
+@dataclass(frozen=True, eq=False)
+class JobEvaluation:
+    """The result of an evaluation.
+
+    Attributes:
+        columns: of all tables.
+        tables: one row per method, by title.
+        sheet: pictures of some samples, uint8 (H, W, 3), RGB; None if the job makes no pictures.
+        notes: further facts, by name.
+    """
+
+    task: JobTask
+    columns: tuple[Column, ...]
+    tables: Mapping[str, tuple[Row, ...]]
+    sheet: Image | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def job_json(evaluation: JobEvaluation) -> dict[str, Any]:
+    """The evaluation without its sheet as JSON values; they hold no time and no path."""
+    task = evaluation.task
+    recipe = task.record.settings
+    return {
+        "job": task.job,
+        "build": {"name": recipe.name, "digest": task.digest, "align": recipe.align.model_dump(mode="json")},
+        "protocol": {**asdict(task.protocol), "text": task.protocol.text},
+        "device": task.device,
+        "networks": [network_facts(run) for run in task.runs],
+        "notes": dict(evaluation.notes),
+        "tables": {title: [asdict(row) for row in rows] for title, rows in evaluation.tables.items()},
+        "sheet": list(task.shown) if evaluation.sheet is not None else [],
+    }
+
+
+def job_facts(evaluation: JobEvaluation) -> dict[str, str]:
+    """What was evaluated, for people."""
+    task, protocol = evaluation.task, evaluation.task.protocol
+    facts = {
+        "build": f"{task.record.settings.name}, {task.digest[:16]}",
+        "split": f"{protocol.split}: {protocol.samples:,} samples of {protocol.people:,} people",
+        "protocol": f"{protocol.text} (split by {protocol.split_by})",
+        "device": task.device,
+    }
+    for run in task.runs:
+        card = run.card
+        where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol does not cover it"
+        used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
+        trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {card.data.train:,} samples of {where}"
+        facts[f"network {run.name}"] = trained
+    return facts | dict(evaluation.notes)
+
+
+def heads(evaluation: JobEvaluation) -> list[str]:
+    """Heads of the tables."""
+    return ["", *(column.head for column in evaluation.columns), "samples"]
+
+
+def job_cells(evaluation: JobEvaluation, rows: tuple[Row, ...], *, intervals: bool) -> list[list[str]]:
+    """Cells of a table: name, figures (with half of the 95 % interval if requested), samples."""
+    return [
+        [
+            row.name,
+            *(figure_text(row.figures[one.name], one.digits, intervals) if one.name in row.figures else "–"
+              for one in evaluation.columns),
+            f"{row.samples:,}",
+        ]
+        for row in rows
+    ]  # fmt: skip
+
+
+def job_markdown(evaluation: JobEvaluation) -> str:
+    """Facts and tables as Markdown."""
+    lines = [f"- {name}: {text}" for name, text in job_facts(evaluation).items()]
+    head = heads(evaluation)
+    for title, rows in evaluation.tables.items():
+        cells = [head, ["---"] * len(head), *job_cells(evaluation, rows, intervals=True)]
+        lines += ["", f"{title}:", "", *("| " + " | ".join(row) + " |" for row in cells)]
+    return "\n".join(lines) + "\n"
+
+
+def write_job_report(evaluation: JobEvaluation, folder: str) -> None:
+    """Write metrics.json, metrics.md and, if there is one, sheet.png into a folder that `check_report` has accepted.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    write_files(job_json(evaluation), job_markdown(evaluation), evaluation.sheet, folder)

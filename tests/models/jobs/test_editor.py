@@ -1,0 +1,78 @@
+"""The editor's job: it learns what lies under a mask, and its discriminators learn too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from faceloom.models.build_facts import BuildFacts  # noqa: E402
+from faceloom.models.job import find_job, make_job  # noqa: E402
+from faceloom.models.jobs.editor import EditorJob, hole_of, seen  # noqa: E402
+from faceloom.models.presets import presets_of  # noqa: E402
+from faceloom.models.training import train  # noqa: E402
+from faceloom.schemas.errors import TrainingError  # noqa: E402
+
+TINY: Any = presets_of("editor")["tiny-editor"]
+
+
+def test_it_learns_what_lies_under_a_mask(tiny: SimpleNamespace) -> None:
+    assert find_job("editor") is EditorJob
+    batches = tiny.dealt(tiny.make_pairs(16, 24), 4)
+    preset = replace(TINY, epochs=6, width=4, learning_rate=3e-3, squeeze_after=(), region_from=0)
+    snapshot = train(make_job("editor", preset), batches, batches, seed=0)
+    assert snapshot.losses[-1].train < 0.65 * snapshot.losses[0].train
+    assert set(snapshot.losses[-1].more) == {"generator", "critic", "fooled", "held_out_l1"}
+
+
+def test_a_second_discriminator_joins_later(tiny: SimpleNamespace) -> None:
+    batches = tiny.dealt(tiny.make_pairs(4, 24), 4)
+    seen_weights: list[Any] = []
+    train(
+        make_job("editor", TINY),
+        batches,
+        batches,
+        on_epoch=lambda one: seen_weights.append({name: value.clone() for name, value in one.network.items()}),
+    )
+    first, second = seen_weights
+    changed = {name.split(".")[0] for name in first if not torch.equal(first[name], second[name])}
+    assert changed == {"editor", "critic", "region"}
+    start = make_job("editor", TINY)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        fresh = start.network().state_dict()
+    assert all(torch.equal(fresh[name], first[name]) for name in first if name.startswith("region.score.0"))
+
+
+def test_the_hole_covers_soft_edges_and_grows() -> None:
+    mask = torch.zeros(1, 1, 7, 7)
+    mask[0, 0, 3, 3] = 0.2
+    assert hole_of(mask, 0).sum() == 1 and hole_of(mask, 1).sum() == 9 and hole_of(mask, 2).sum() == 25
+    assert hole_of(mask * 0.2, 1).sum() == 0
+
+
+def test_the_discriminator_of_the_region_sees_the_hole_alone() -> None:
+    picture, hole = torch.ones(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    hole[..., 1] = 1
+    assert seen(picture, hole, "region").sum() == 12 and seen(picture, hole, "critic") is picture
+
+
+def test_samples_are_mirrored_whole() -> None:
+    part = torch.arange(4.0).expand(64, 1, 2, 4)
+    varied = make_job("editor", TINY).varied({"face": part, "mask": part}, torch.Generator().manual_seed(0))
+    assert torch.equal(varied["face"], varied["mask"])
+    kinds = {tuple(one[0, 0].tolist()) for one in varied["face"]}
+    assert kinds == {(0, 1, 2, 3), (3, 2, 1, 0)}
+
+
+def test_crops_too_small_for_the_discriminators_are_refused() -> None:
+    output = SimpleNamespace(halves=None, features=None)
+    align = SimpleNamespace(mode="face_box", width_height=(16, 16))
+    settings: Any = SimpleNamespace(masks=[1], guide=None, lowres=None, output=output, align=align)
+    build = BuildFacts("out", settings, {"train": 3}, lambda: ())
+    with pytest.raises(TrainingError, match=r"at least 24 pixels \(got 16x16\)"):
+        EditorJob.fit(TINY, build)

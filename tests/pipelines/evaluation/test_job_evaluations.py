@@ -1,0 +1,18 @@
+"""A task goes to the evaluation of its job."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from faceloom.pipelines.evaluation import editor
+from faceloom.pipelines.evaluation.job_evaluations import run_job_evaluation
+
+
+def test_the_function_of_the_job_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(editor, "evaluate_editors", lambda task, watcher: (task.job, watcher))
+    task: Any = SimpleNamespace(job="editor")
+    watcher: Any = object()
+    assert run_job_evaluation(task, watcher) == ("editor", watcher)

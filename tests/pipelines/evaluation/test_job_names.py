@@ -1,0 +1,15 @@
+"""Every evaluation is of a training job, and its function exists."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from faceloom.models.presets import JOBS
+from faceloom.pipelines.evaluation.job_names import EVALUATIONS
+
+
+def test_each_evaluation_has_a_job_and_a_function() -> None:
+    assert set(EVALUATIONS) <= set(JOBS) - {"autoencoder"}
+    for job, spec in EVALUATIONS.items():
+        assert callable(getattr(import_module(f"faceloom.pipelines.evaluation.{job}"), spec.function))
+        assert spec.help.endswith(".")
