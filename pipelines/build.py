@@ -52,13 +52,15 @@ from faceloom.pipelines.store.paths import (
     STAGES,
     WORK,
     face_table,
+    part_index,
+    part_tar,
     planned_faces,
     reject_table,
     shard_index,
     shard_tar,
     work_name,
 )
-from faceloom.pipelines.store.shard_files import find_damaged, is_finished, is_rendered
+from faceloom.pipelines.store.shard_files import find_damaged, is_finished
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, RecipeError, StorageError
 from faceloom.schemas.masks import AutoencoderMask
@@ -301,6 +303,7 @@ def render_tasks(plan: Plan, context: Context, *, resume: bool = True) -> Render
     wanted = {name for shard in missing for name in (shard.name, *(part.digest for part in shard.parts))}
     left = [path for path in storage.list(WORK) if not path.startswith(JOBS)]
     _forget(storage, [path for path in left if work_name(path) not in wanted])
+    lying = set(left)  # listed once: to ask for each part takes a request each
     tasks: list[tuple[int, PartTask]] = []
     reused = 0
     for shard in missing:
@@ -308,7 +311,7 @@ def render_tasks(plan: Plan, context: Context, *, resume: bool = True) -> Render
         of_part = [part.digest for part in shard.parts for _ in range(len(part.faces))]
         write_planned(storage, planned_faces(shard.name), shard.faces, of_part)
         for part in shard.parts:
-            done = is_rendered(storage, part.digest)  # the task looks whether it is whole
+            done = {part_index(part.digest), part_tar(part.digest)} <= lying  # the task looks whether it is whole
             held = Reuse((), 0) if done else reuse.get(part.digest, Reuse((), 0))
             reused += held.samples
             tasks.append((0 if done else part.samples - held.samples, PartTask(task, part.digest, held.shards)))

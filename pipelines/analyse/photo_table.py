@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -176,7 +177,9 @@ def _schema() -> pa.Schema:
 def _record_batch(photos: Sequence[Photo], schema: pa.Schema) -> pa.RecordBatch:
     import pyarrow as pa
 
-    values = {name: [getattr(photo, name) for photo in photos] for name in schema.names}
+    values: dict[str, Any] = dict(
+        zip(schema.names, zip(*map(attrgetter(*schema.names), photos), strict=True), strict=True)
+    )
     values["attributes"] = [json.dumps(photo.attributes) if photo.attributes else "[]" for photo in photos]
     values["faces"] = [[_plain_face(face) for face in photo.faces] or None for photo in photos]
     return pa.record_batch([pa.array(values[name], schema.field(name).type) for name in schema.names], schema=schema)

@@ -72,26 +72,28 @@ def draw_all_masks(
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             faces = zip(heads[block].tolist(), numbers[block].tolist(), strict=True)
-            keys = [f"{recipe.seed} {head:016x}-f{number:02d}" for head, number in faces]
+            keys = [b"%d %016x-f%02d" % (recipe.seed, head, number) for head, number in faces]
             for variant in range(recipe.per_face):
                 drawn[block, variant] = _draw_block(keys, variant, waiting)
     return drawn
 
 
-def _draw_block(keys: list[str], variant: int, waiting: list[tuple[int, str, float]]) -> npt.NDArray[np.int16]:
+def _draw_block(keys: list[bytes], variant: int, waiting: list[tuple[int, str, float]]) -> npt.NDArray[np.int16]:
     """The mask that each face draws for a variant; `keys` are of faces, after the seed."""
     sha256 = hashlib.sha256
     times = np.empty((len(keys), len(waiting)))
     for at, (_, name, rate) in enumerate(waiting):
-        end = variant_key("", variant) + f" {name}"
-        digests = b"".join([sha256((key + end).encode()).digest()[:8] for key in keys])
-        numbers = (np.frombuffer(digests, ">u8") >> 16).astype(np.float64)
+        end = f"{variant_key('', variant)} {name}".encode()
+        digests = b"".join([sha256(key + end).digest() for key in keys])
+        numbers = (np.frombuffer(digests, ">u8")[::4] >> 16).astype(np.float64)
         times[:, at] = -np.log((numbers + 1) / 2**48) / rate
     best = times.argmin(axis=1)
     if len(waiting) > 1:  # NumPy's logarithm may differ from Python's in the last bit
         first, second = np.partition(times, 1, axis=1)[:, :2].T
         for row in np.flatnonzero(second - first <= _NEAR * second).tolist():
-            times_of_row = [_waits(f"{variant_key(keys[row], variant)} {name}", rate) for _, name, rate in waiting]
+            times_of_row = [
+                _waits(f"{variant_key(keys[row].decode(), variant)} {name}", rate) for _, name, rate in waiting
+            ]
             best[row] = times_of_row.index(min(times_of_row))
     return np.array([number for number, _, _ in waiting], np.int16)[best]
 

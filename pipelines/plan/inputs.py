@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from json.encoder import encode_basestring
 from typing import Any
 
 from faceloom.pipelines.plan.planned_faces import PlannedFaces
+from faceloom.pipelines.store.arrow_values import number_texts
 from faceloom.schemas.keys import digest, to_json
 from faceloom.schemas.plan import FaceRows, PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe
@@ -81,17 +83,25 @@ def _of_columns(faces: PlannedFaces, settings: str, mask_digests: Sequence[str])
     attributes = _Made(lambda number: to_json(table.attributes[number]))
     labels = _Made(lambda number: to_json(texts[number] if table.labelled else ""))
     splits, begin = [to_json(split) for split in table.splits], to_json([settings])[:-1]
+    sha256 = hashlib.sha256
     for (
         source, uri, sha, number, identity, split, licence, consent, attribute, width, height, landmarks,
-        left, top, right, bottom, label, five, detector, score, turn, unsure,
-    ), ends in zip(table.values(faces.slice), _ends(faces, mask_digests), strict=True):  # fmt: skip
-        of_face = _sha256(
-            f'{begin},{quoted[source]},{to_json(uri)},"{sha}",{number},{to_json(identity)},{splits[split]},'
+        _left, _top, _right, _bottom, label, five, detector, score, turn, unsure,
+    ), box, ends in zip(table.values(faces.slice), _boxes(faces), _ends(faces, mask_digests), strict=True):  # fmt: skip
+        text = (
+            f'{begin},{quoted[source]},{encode_basestring(uri)},"{sha}",{number},{quoted[identity]},{splits[split]},'
             f'{quoted[licence]},{quoted[consent]},{attributes[attribute]},{width},{height},"{landmarks.hex()}",'
-            f'[{left!r},{top!r},{right!r},{bottom!r}],"{detector}",{score!r},{turn},{"true" if unsure else "false"},'
+            f'[{box}],"{detector}",{score!r},{turn},{"true" if unsure else "false"},'
             f"{labels[label]},null" + (f',"{five.hex()}"]' if five else "]")
         )
-        yield [_sha256(f'["{of_face}{end}')[:_LETTERS] for end in ends]
+        of_face = b'["' + sha256(text.encode("utf-8", "surrogatepass")).hexdigest().encode()
+        yield [sha256(of_face + end).hexdigest()[:_LETTERS] for end in ends]
+
+
+def _boxes(faces: PlannedFaces) -> Iterator[str]:
+    """The box of each face in JSON, without the brackets."""
+    texts = number_texts(faces.table.sizes(faces.slice)[2].ravel())
+    return map(",".join, zip(*(texts[at::4] for at in range(4)), strict=True))
 
 
 class _Made(dict[Any, str]):
@@ -105,18 +115,14 @@ class _Made(dict[Any, str]):
         return made
 
 
-def _ends(faces: PlannedFaces, mask_digests: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _ends(faces: PlannedFaces, mask_digests: Sequence[str]) -> Iterator[tuple[bytes, ...]]:
     """How the JSON of each sample of a face ends, behind the digest of the face."""
     looks = [*map(to_json, mask_digests), "null"]  # -1 stands for no mask
     masks = faces.table.masks[faces.slice]
     columns = masks.T.tolist() or [[-1] * len(faces)]
-    ends = [[f'",{variant},{look}]' for look in looks] for variant in range(len(columns))]
+    ends = [[f'",{variant},{look}]'.encode() for look in looks] for variant in range(len(columns))]
     of_face = zip(*([of[mask] for mask in column] for of, column in zip(ends, columns, strict=True)), strict=True)
     return (some[:count] for some, count in zip(of_face, faces.weights().tolist(), strict=True))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _morph_record(morph: PlannedMorph) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.store.arrow_values import blobs_of, hex_digits, texts_of, values_at
 from faceloom.pipelines.store.record_file import RecordFile
 from faceloom.schemas.faces import DETECTORS
 from faceloom.schemas.keys import PHOTO_BITS
@@ -86,53 +87,63 @@ class FaceTable:
         import pyarrow as pa
 
         photos, photo = self.analysed.photos, self.photo[at]
-        width, height, box = self._sizes(at)
+        width, height, box = self.sizes(at)
         taken = pa.array(photo)
         source, uri, licence, consent = (
             _taken(photos.column(name), taken) for name in ("source", "uri", "licence", "consent")
         )
         shas = [sha.hex() for sha in _bytes(self.analysed.sha256[photo])]
+        detector, *findings = (values.tolist() for values in self._findings(at).values())
         return zip(
             source, uri, shas, self.number[at].tolist(), self._identities(at, shas), self.split[at].tolist(), licence,
             consent, self.attribute[at].tolist(), width.tolist(), height.tolist(), self._landmarks(at), *box.T.tolist(),
-            self.analysed.texts("labels")[0][photo].tolist(), self._fives(at), *self._findings(at).values(),
-            strict=True,
+            self.analysed.texts("labels")[0][photo].tolist(), self._fives(at),
+            map(DETECTORS.__getitem__, detector), *findings, strict=True,
         )  # fmt: skip
 
     def columns(self, at: slice) -> dict[str, Any]:
         """What `FaceRows.columns` returns for the faces in a slice."""
         import pyarrow as pa
 
-        analysed, photo = self.analysed, self.photo[at]
-        width, height, box = self._sizes(at)
+        analysed, photo, points = self.analysed, self.photo[at], self.point[at]
+        width, height, box = self.sizes(at)
         column, taken = analysed.photos.column, pa.array(photo)
-        shas, numbers = [sha.hex() for sha in _bytes(analysed.sha256[photo])], self.number[at]
-        attributes, which = np.unique(self.attribute[at], return_inverse=True)
-        as_json = [json.dumps(self.attributes[one]) for one in attributes.tolist()]
+        sha256 = analysed.sha256[photo]
         codes, labels = analysed.texts("labels")
-        groups, masks = self.group[at].tolist(), self.masks[at].tolist()
+        masks, variants = self.masks[at], self.variants(at)
         texts = {name: column(name).take(taken).cast(pa.string()) for name in ("source", "uri", "licence", "consent")}
+        place = np.zeros((len(photo), 16), np.uint8)
+        place[:, 4:8] = self.group[at].astype(">u4")[:, None].view(np.uint8)
+        place[:, 8:] = sha256[:, :8]
+        findings = self._findings(at)
         return texts | {
-            "photo_sha256": shas,
-            "face": numbers,
-            "identity": list(self._identities(at, shas)),
-            "split": [self.splits[split] for split in self.split[at].tolist()],
-            "attributes": [as_json[one] for one in which.tolist()],
+            "photo_sha256": texts_of(hex_digits(sha256)),
+            "face": self.number[at],
+            "identity": self._identity_column(at, sha256),
+            "split": values_at(self.splits.__getitem__, self.split[at]),
+            "attributes": values_at(lambda one: json.dumps(self.attributes[one]), self.attribute[at]),
             "width": width,
             "height": height,
-            "landmarks": list(self._landmarks(at)),
+            "landmarks": blobs_of(self.landmarks.take(points[points >= 0]), points >= 0),
             "box": pa.FixedSizeListArray.from_arrays(box.ravel(), 4).cast(pa.list_(pa.float64())),
-            "masks": [one if one[:1] != [-1] else [] for one in masks],
-            "place": [
-                (group << PHOTO_BITS | int(sha[:16], 16)).to_bytes(16) for group, sha in zip(groups, shas, strict=True)
-            ],
-            "labels": [labels[label] if self.labelled else "" for label in codes[photo].tolist()],
+            "masks": pa.ListArray.from_arrays(
+                pa.array(np.append(0, np.cumsum(variants)), pa.int32()), masks[variants > 0].ravel().astype(np.int64)
+            ),
+            "place": blobs_of(place),
+            "labels": values_at(labels.__getitem__, codes[photo]) if self.labelled else pa.repeat("", len(photo)),
             "morph": pa.nulls(len(photo)),
             "five": self._fives(at),
-            **self._findings(at),
+            **findings,
+            "detector": values_at(DETECTORS.__getitem__, findings["detector"]),
         }
 
-    def _sizes(self, at: slice) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
+    def variants(self, at: slice) -> npt.NDArray[np.int64]:
+        """Number of masks of each face in a slice; all or none of its variants wear one."""
+        masks = self.masks[at]
+        worn = masks[:, 0] >= 0 if masks.shape[1] else np.zeros(len(masks), bool)
+        return worn.astype(np.int64) * masks.shape[1]
+
+    def sizes(self, at: slice) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
         """Width, height and box of each face."""
         photo, rows = self.photo[at], self.row[at]
         width, height = self.analysed.width[photo], self.analysed.height[photo]
@@ -140,22 +151,25 @@ class FaceTable:
         box[rows >= 0] = self.analysed.box[rows[rows >= 0]]
         return width, height, box
 
-    def _findings(self, at: slice) -> dict[str, list[Any]]:
-        """What found each face, and how; nothing for whole photos."""
-        analysed, rows = self.analysed, self.row[at]
+    def _findings(self, at: slice) -> dict[str, npt.NDArray[Any]]:
+        """What found each face, as a number in `DETECTORS`, and how; nothing for whole photos."""
+        rows = self.row[at]
         found = rows >= 0
 
-        def of(values: npt.NDArray[Any]) -> list[Any]:
+        def of(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
             taken = np.zeros(len(rows), values.dtype)
             taken[found] = values[rows[found]]
-            return taken.tolist()
+            return taken
 
-        return {
-            "detector": [DETECTORS[number] for number in of(analysed.detector)],
-            "score": of(analysed.score),
-            "turn": of(analysed.turn),
-            "landmarks_unsure": of(analysed.landmarks_unsure),
-        }
+        return {name: of(getattr(self.analysed, name)) for name in ("detector", "score", "turn", "landmarks_unsure")}
+
+    def _identity_column(self, at: slice, sha256: npt.NDArray[np.uint8]) -> Any:
+        import pyarrow as pa
+
+        codes = self.identity[at]
+        if (codes >= 0).all():
+            return self.names.take(pa.array(codes))
+        return pa.array(self._identities(at, [sha.hex() for sha in _bytes(sha256)]), pa.string())
 
     def _identities(self, at: slice, shas: list[str]) -> Iterator[str]:
         import pyarrow as pa

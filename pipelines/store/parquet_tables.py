@@ -86,19 +86,19 @@ def write_table(
     metadata: dict[str, str] | None = None,
     *,
     durable: bool = True,
-    dictionary: bool = True,
+    brief: bool = False,
 ) -> None:
     """Write columns as Parquet, atomically. `metadata` is stored with the schema.
 
-    Without `dictionary` values that repeat are stored each time, which takes a third less time.
+    A file that is `brief` is read once: it takes half the time to write, and up to half as much space again.
     """
-    data = _table_bytes(kind, columns, metadata or {}, dictionary)
+    data = _table_bytes(kind, columns, metadata or {}, brief)
     with storage.write(path, durable=durable) as stream:
         stream.write(data)
 
 
 def _table_bytes(
-    kind: type, columns: dict[str, Any] | pa.Table, metadata: dict[str, str], dictionary: bool = True
+    kind: type, columns: dict[str, Any] | pa.Table, metadata: dict[str, str], brief: bool = False
 ) -> memoryview:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -106,7 +106,8 @@ def _table_bytes(
     buffer = io.BytesIO()
     schema = table_schema(kind).with_metadata(metadata)
     table = columns if isinstance(columns, pa.Table) else pa.table(columns, schema=schema)
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=dictionary, write_page_checksum=True)
+    how = {"compression": "snappy", "use_dictionary": False, "write_statistics": False} if brief else {}
+    pq.write_table(table, buffer, **{"compression": "zstd", "write_page_checksum": True, **how})
     return buffer.getbuffer()
 
 
@@ -340,7 +341,7 @@ def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace], par
     """Write plan rows; `parts` names the part of each face, where a file holds those of several."""
     columns = (faces if isinstance(faces, FaceRows) else FaceList(faces)).columns()
     columns["part"] = parts or [""] * len(faces)
-    write_table(storage, path, PlannedFace, columns, durable=False, dictionary=False)  # every run writes it again
+    write_table(storage, path, PlannedFace, columns, durable=False, brief=True)  # every run writes it again
 
 
 def read_planned(storage: Storage, path: str, part: str = "") -> list[PlannedFace]:

@@ -16,11 +16,11 @@ from faceloom.schemas.urls import url_of
 
 IN_MEMORY = 2**24
 """Bytes up to which the records stay in memory."""
-_CHUNK = 2**25
+_CHUNK = 2**23
 """Bytes that are read at once."""
-_SORTED = 2**27
+_SORTED = 2**26
 """Bytes that are put in order at once."""
-_BUFFER = 2**20
+_BUFFER = 2**18
 """Bytes of one stretch in memory, while it is gathered."""
 
 Records = npt.NDArray[np.uint8]
@@ -86,7 +86,10 @@ class RecordFile:
                 wanted = rows[one * size : (one + 1) * size]
                 order = np.empty(len(wanted), np.int64)  # of the gathered records, which ascend by row
                 order[np.argsort(wanted)] = np.arange(len(wanted))
-                target.append(stretch.read(0, len(stretch))[order])
+                gathered, some = stretch.read(0, len(stretch)), max(1, _CHUNK // self.length)
+                for start in range(0, len(order), some):
+                    target.append(gathered[order[start : start + some]])
+                del gathered
                 stretch.close()
         return target
 
