@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from faceloom.pipelines.analyse.detectors import check_detector
 from faceloom.pipelines.analyse.landmark_models import check_landmarks, landmark_terms
+from faceloom.pipelines.analyse.mask_gate import check_gate
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.analyse.survey import Survey, survey
 from faceloom.pipelines.cards.build_card import write_card
@@ -127,6 +128,7 @@ def prepare(recipe: Recipe, out: str) -> Context:
             check_checkpoint(number, mask)
     check_landmarks(recipe.faces)
     check_detector(recipe.faces)
+    check_gate(recipe.faces)
     load_parser(recipe)
     analyser_id(recipe.faces)
     # Keys that the user left out stay unset: a table must have the columns that the recipe names, and no others.

@@ -27,6 +27,7 @@ class FaceRow:
         detector: what gave the box.
         turn: degrees clockwise by which the head is turned in the photo, if it was found in a photo turned back.
         landmarks_unsure: whether the landmarks are probably wrong.
+        masked: share of the box that a mask covers, 0..1, by the detector of `faces.masked`; -1 without one.
     """
 
     box: tuple[Finite, Finite, Finite, Finite]
@@ -36,6 +37,7 @@ class FaceRow:
     detector: Detector = ""
     turn: Turn = 0
     landmarks_unsure: bool = False
+    masked: Finite = -1.0
 
     @property
     def width(self) -> float:

@@ -52,6 +52,20 @@ class OnnxDetector(Model):
     onnx: PathText = Field(description="path or URL of an ONNX file: a model for `cv2.FaceDetectorYN`, or CenterFace")
 
 
+class MaskedFaces(Model):
+    """Use of a trained detector of masks: which faces wear one already."""
+
+    detector: PathText = Field(description="folder that `faceloom train detector` wrote, or its URL")
+    above: float = Field(
+        default=0.15, ge=0, lt=1, description="a face is masked if a mask covers more than this share of its box"
+    )
+    do: Literal["reject", "keep", "only"] = Field(
+        default="reject",
+        description="`reject`: masked faces are rejected; `only`: all others are; `keep`: none, the share is only "
+        "measured",
+    )
+
+
 class Faces(Model):
     """Selection and detection of the faces of a photo."""
 
@@ -97,6 +111,9 @@ class Faces(Model):
     )
     min_contrast: float | None = Field(
         default=None, ge=0, le=128, description="minimum standard deviation of the face's grey level"
+    )
+    masked: MaskedFaces | None = Field(
+        default=None, description="run a trained detector of masks on each face, and reject or keep by its share"
     )
     landmarks: Literal["dlib68", "mesh"] = Field(
         default="dlib68",

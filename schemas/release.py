@@ -55,13 +55,13 @@ class ModelUse(_Part):
     network.
 
     Attributes:
-        role: `landmarks`, `detector`, `parser`, `mask` or `features`.
+        role: `landmarks`, `detector`, `masked` (a detector of masks), `parser`, `mask` or `features`.
         name: of its file or run.
         sha256: of its weights.
         licence: as far as it is known; empty if it is not.
     """
 
-    role: Literal["landmarks", "detector", "parser", "mask", "features"]
+    role: Literal["landmarks", "detector", "masked", "parser", "mask", "features"]
     name: _Text
     sha256: Sha256
     licence: _Text = ""

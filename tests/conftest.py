@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,26 +62,31 @@ def beam(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_run(
-    folder: Path, preset: str = "tiny-compact", seed: int = 0, align: dict[str, object] | None = None
+    folder: Path,
+    preset: str = "tiny-compact",
+    seed: int = 0,
+    align: dict[str, object] | None = None,
+    job: str = "autoencoder",
 ) -> Path:
     """A run folder as training writes it, with weights that learned nothing."""
     torch = pytest.importorskip("torch")
-    from faceloom.models.checkpoint import BEST, LAST, write_card, write_weights
-    from faceloom.models.networks import make_network
-    from faceloom.models.presets import PRESETS, preset_values
+    from faceloom.models.checkpoint import BEST, LAST, WHATS, write_card, write_weights
+    from faceloom.models.job import make_job
+    from faceloom.models.presets import preset_values, presets_of
     from faceloom.schemas.model_card import DataCard, ModelCard
     from faceloom.schemas.recipe import Align
 
     torch.manual_seed(seed)
-    chosen = PRESETS[preset]
-    network = make_network(chosen)
+    chosen = presets_of(job)[preset]
+    network = make_job(job, chosen).network()
     files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
     data = DataCard(
         name="x", digest="0" * 64, plan="0" * 64, align=Align(mode="eye_level", size=chosen.size),
         masks={"surgical": 4}, licences={"CC0": 4}, consents={}, train=4, held_out=1, held_out_from="train",
     )  # fmt: skip
     card = ModelCard(
-        preset=preset, size=chosen.size, parameters=1, hyper_parameters=preset_values(chosen), unstated_in_paper=(),
+        what=WHATS[job != "autoencoder"], job=job, preset=preset, size=chosen.size, parameters=1,
+        hyper_parameters=preset_values(chosen), unstated_in_paper=(),
         seed=seed, epochs_done=1, finished=True, metrics={}, device="cpu", precision="float32", code="0", torch="0",
         data=data, files=files,
     )  # fmt: skip
@@ -92,6 +98,12 @@ def write_run(
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny network that masks eye-level crops of 16 x 16 at random."""
     return write_run(tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def write_detector() -> Callable[..., Path]:
+    """Writes a run of an untrained tiny detector of masks, for eye-level crops of 16 x 16, into a folder."""
+    return partial(write_run, preset="tiny", job="detector")
 
 
 @pytest.fixture(scope="session")

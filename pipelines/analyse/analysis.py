@@ -23,7 +23,7 @@ _RETRY, _LIMITED, _FINAL = 0, 1, 2
 _TEXTS = ("code", "message", "labels")
 _OF_FACE: dict[str, type[np.generic]] = {
     "box": np.float64, "score": np.float64, "bare": np.bool_, "detector": np.int8, "turn": np.int16,
-    "landmarks_unsure": np.bool_,
+    "landmarks_unsure": np.bool_, "masked": np.float64,
 }  # fmt: skip
 _BLOCK = 2**16
 """Texts that are objects at the same time."""
@@ -43,6 +43,7 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         first, faces: int32 (N,), the number of each photo's first face, and of its faces.
         box: float64 (F, 4). landmarks: F records. bare: bool (F,), marks faces without landmarks.
         score: float64 (F,). detector: number in `DETECTORS`, int8 (F,). turn: int16 (F,). landmarks_unsure: bool (F,).
+        masked: float64 (F,).
     """
 
     def __init__(self, storage: Storage, photos: PhotoTable) -> None:
@@ -168,6 +169,11 @@ class Analysis(Mapping[str, AnalysedPhoto]):
         """Which faces have landmarks that are probably wrong, (F,)."""
         return self._blocks_joined["landmarks_unsure"]
 
+    @property
+    def masked(self) -> npt.NDArray[np.float64]:
+        """Share of each face that a mask covers, -1 if no detector of masks ran, (F,)."""
+        return self._blocks_joined["masked"]
+
     def figure(self, name: str) -> npt.NDArray[np.float32]:
         """One of the `FIGURES` of each face, NaN if it is unknown, (F,). Reads the file that holds all."""
         column = FIGURES.index(name)
@@ -206,8 +212,8 @@ class Analysis(Mapping[str, AnalysedPhoto]):
             height=int(self.height[number]),
             orientation=int(self._orientation[number]),
             faces=tuple(
-                FaceRow((x0, y0, x1, y1), b"" if bare else one.tobytes(), score, figures, DETECTORS[by], turn, unsure)
-                for one, figures, (x0, y0, x1, y1), score, bare, by, turn, unsure in zip(
+                FaceRow((x0, y0, x1, y1), b"" if bare else one.tobytes(), score, figures, DETECTORS[by], *rest)
+                for one, figures, (x0, y0, x1, y1), score, bare, by, *rest in zip(
                     points,
                     (() if math.isnan(one[0]) else tuple(one) for one in quality),
                     *(self._blocks_joined[name][faces.start : faces.stop].tolist() for name in _OF_FACE),

@@ -15,6 +15,7 @@ from faceloom.pipelines.analyse.analysis import TOO_LARGE
 from faceloom.pipelines.analyse.detectors import Kind, detector_id, load_detectors
 from faceloom.pipelines.analyse.face_table import applies_to_identical_bytes, row_of_content
 from faceloom.pipelines.analyse.landmark_models import landmark_id, load_landmarks
+from faceloom.pipelines.analyse.mask_gate import MaskGate, gate_id, load_gate
 from faceloom.pipelines.analyse.model_files import load_detector
 from faceloom.pipelines.analyse.photo_table import stamp_of
 from faceloom.pipelines.context import Context
@@ -31,7 +32,7 @@ from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import Faces
 from faceloom.schemas.versions import ANALYSER
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
-from faceloom.transforms.decode import read_header
+from faceloom.transforms.decode import PhotoHeader, read_header
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.given import given_face
 from faceloom.transforms.quality import FaceQuality
@@ -70,8 +71,10 @@ def analyser_id(faces: Faces) -> str:
 
     Raises:
         ModelFileError: the landmark model or a detector is missing.
+        RecipeError: the detector of masks is missing.
     """
-    return digest(ANALYSER, faces.select, faces.assume, *landmark_id(faces), detector_id(faces))[:12]
+    found_by = (*landmark_id(faces), detector_id(faces), *gate_id(faces))
+    return digest(ANALYSER, faces.select, faces.assume, *found_by)[:12]
 
 
 def tasks_for(
@@ -125,13 +128,23 @@ def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
     same: dict[str, AnalysedPhoto] = {}
     for source, photos in groupby(task.photos, key=lambda photo: photo.source):
         expect(context.source(source), [photo.uri for photo in photos])
-    for photo in task.photos:
+    gate, added = load_gate(context.recipe.faces), set[int]()
+    for number, photo in enumerate(task.photos):
         with naming(photo.photo_id):
-            row = _analyse_one(photo, task, same, context, watch)
+            row, pixels = _analyse_one(photo, task, same, context, watch)
+            if gate and pixels:
+                row = _add(gate, number, row, *pixels, context, watch)
+                added |= {number} if row.faces else set()
         rows.append(row)
         if applies_to_identical_bytes(row.sha256, row.stamp, row.code, row.given):
             same.setdefault(row.sha256, row)
         tick()
+    if gate:
+        with watch.time("masked"), naming(task.path):
+            rows = [
+                replace(row, faces=gate.measured(number, row.faces)) if number in added else row
+                for number, row in enumerate(rows)
+            ]
     with watch.time("write"), naming(task.path):
         write_faces(context.storage, task.path, rows)
     return dict(watch.seconds)
@@ -144,7 +157,8 @@ def _known_copy(sha256: str, task: AnalyseTask, context: Context) -> AnalysedPho
 
 def _analyse_one(
     photo: Photo, task: AnalyseTask, same: Mapping[str, AnalysedPhoto], context: Context, watch: Stopwatch
-) -> AnalysedPhoto:
+) -> tuple[AnalysedPhoto, tuple[bytes, PhotoHeader] | None]:
+    """The row of a photo and, if its faces were searched, its bytes and header."""
     given = photo.landmarks is not None or bool(photo.faces)
     row = AnalysedPhoto(photo.photo_id, photo.size, stamp_of(photo), "", 0, 0, 1, (), given=given)
     limit = context.recipe.faces.max_pixels
@@ -154,7 +168,7 @@ def _analyse_one(
             sha256 = hashlib.sha256(data).hexdigest()
             row = _with_labels(replace(row, sha256=sha256), photo, context)
         if not given and (known := same.get(sha256) or _known_copy(sha256, task, context)):
-            return replace(known, photo_id=row.photo_id, size=row.size, stamp=row.stamp, labels=row.labels)
+            return replace(known, photo_id=row.photo_id, size=row.size, stamp=row.stamp, labels=row.labels), None
         header = read_header(data, max_pixels=sys.maxsize)
         row = replace(row, width=header.size[0], height=header.size[1], orientation=header.exif_orientation)
         if row.width * row.height > limit:
@@ -163,7 +177,7 @@ def _analyse_one(
     except PhotoError as error:
         refuse_machine_fault(photo.photo_id, error)
         stamp = "" if error.code in RETRY_CODES else row.stamp
-        return replace(row, stamp=stamp, code=error.code, message=str(error))
+        return replace(row, stamp=stamp, code=error.code, message=str(error)), None
     faces = tuple(
         FaceRow(
             box=(face.box.left, face.box.top, face.box.right, face.box.bottom),
@@ -176,7 +190,26 @@ def _analyse_one(
         )
         for face in found.faces
     )
-    return replace(row, faces=faces)
+    return replace(row, faces=faces), (data, header)
+
+
+def _add(
+    gate: MaskGate,
+    number: int,
+    row: AnalysedPhoto,
+    data: bytes,
+    header: PhotoHeader,
+    context: Context,
+    watch: Stopwatch,
+) -> AnalysedPhoto:
+    """Give the faces of a photo to the gate; the row is a reject if its pixels cannot be read."""
+    try:
+        with watch.time("masked"):
+            gate.add(number, data, header, row.faces, context.recipe.faces.max_pixels)
+    except PhotoError as error:
+        refuse_machine_fault(row.photo_id, error)
+        return replace(row, faces=(), code=error.code, message=str(error))
+    return row
 
 
 def _figures(quality: FaceQuality | None) -> tuple[float, ...]:

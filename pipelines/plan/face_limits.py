@@ -62,7 +62,7 @@ def within_limits(
         photo, number, row: of each face its photo, number in the photo, and row, -1 for a whole photo.
         rejects: receives the others.
     """
-    for check in (_large_enough, _certain_enough, _good_enough, _inside_enough):
+    for check in (_large_enough, _bare_enough, _certain_enough, _good_enough, _inside_enough):
         photo, number, row = check(recipe, analysed, photo, number, row, rejects)
     return photo, number, row
 
@@ -81,6 +81,25 @@ def _large_enough(
         rejects.append(Reject("plan", one.source, one.uri, "face_too_small", what, key))
     kept = np.ones(len(photo), bool)
     kept[small] = False
+    return photo[kept], number[kept], row[kept]
+
+
+def _bare_enough(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces that wear a mask, or that wear none, as the recipe asks. Whole photos without a face stay."""
+    rule = recipe.faces.masked
+    if rule is None or rule.do == "keep":
+        return photo, number, row
+    shares = np.zeros(len(row))
+    shares[row >= 0] = analysed.masked[row[row >= 0]]
+    kept = (row < 0) | ((shares > rule.above) == (rule.do == "only"))
+    out = np.flatnonzero(~kept)
+    for one, at in zip(analysed.photos.take(photo[out]), out.tolist(), strict=True):
+        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+        code, asked = ("face_bare", "more than") if rule.do == "only" else ("face_masked", "at most")
+        what = f"a mask covers {shares[at]:.3f} of the face; the recipe asks for {asked} {rule.above:g} (faces.masked)"
+        rejects.append(Reject("plan", one.source, one.uri, code, what, key))
     return photo[kept], number[kept], row[kept]
 
 
@@ -183,8 +202,8 @@ def figure_spreads(recipe: Recipe, analysed: Analysis, photo: Ints, row: Ints) -
     Returns:
         By figure: `yaw` and `pitch` without sign, in degrees; `sharpness`, `brightness` and `contrast`; `size`, the
         width of the box in pixels; `beyond`, the share of the crop that lies outside the photo, in mode `face_box`;
-        `score_hog`, `score_yunet` and `score_onnx` of the faces of that detector. A figure that no face has is left
-        out.
+        `masked`, the share that a mask covers; `score_hog`, `score_yunet` and `score_onnx` of the faces of that
+        detector. A figure that no face has is left out.
     """
     beyond = _spread(_beyond(recipe, analysed, photo, row)) if recipe.align.mode == "face_box" else None
     row = row[row >= 0]
@@ -192,6 +211,7 @@ def figure_spreads(recipe: Recipe, analysed: Analysis, photo: Ints, row: Ints) -
     spreads = {figure: _spread(_values(analysed, row, figure)) for figure in FIGURES}
     spreads["size"] = _spread(analysed.box[row, 2] - analysed.box[row, 0])
     spreads["beyond"] = beyond
+    spreads["masked"] = _spread(np.where(analysed.masked[row] >= 0, analysed.masked[row], np.nan))
     for name in _SCORED:
         spreads[f"score_{name}"] = _spread(analysed.score[row[detector == DETECTORS.index(name)]])
     return {figure: spread for figure, spread in spreads.items() if spread is not None}

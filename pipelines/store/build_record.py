@@ -31,7 +31,18 @@ from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.schemas.release import GroupMisses, ModelUse
 from faceloom.schemas.versions import ANALYSER, RENDERER
 
-_PATHS = ("path", "root", "labels", "anchors", "checkpoint", "landmark_model", "onnx", "sizes_from", "model")
+_PATHS = (
+    "path",
+    "root",
+    "labels",
+    "anchors",
+    "checkpoint",
+    "landmark_model",
+    "onnx",
+    "detector",
+    "sizes_from",
+    "model",
+)
 """Keys of a recipe whose values are paths."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LANDMARK_BYTES = 544
 """Of 68 points."""
-_OWN = ("box", "landmarks", "score", "detector", "turn", "landmarks_unsure", "quality")
+_OWN = ("box", "landmarks", "score", "detector", "turn", "landmarks_unsure", "masked", "quality")
 """Columns of faces."""
 _MOST = {"size": MOST_OFFSET, "width": 2**31 - 1, "height": 2**31 - 1, "orientation": 2**31 - 1}
 
@@ -37,6 +37,7 @@ class FaceColumns:
         faces: number of faces of each photo, int64 (P,).
         box: float64 (F, 4). score: float64 (F,).
         detector: number in `DETECTORS`, int8 (F,). turn: int16 (F,). landmarks_unsure: bool (F,).
+        masked: share of each face that a mask covers, -1 if no detector ran, float64 (F,).
         landmarks: uint8 (F, 544), zeros where `bare`, bool (F,), which marks faces without landmarks.
         quality: float32 (F, 5) in the order of `FIGURES`, NaN for faces without figures.
     """
@@ -60,6 +61,7 @@ class FaceColumns:
     detector: npt.NDArray[np.int8]
     turn: npt.NDArray[np.int16]
     landmarks_unsure: npt.NDArray[np.bool_]
+    masked: npt.NDArray[np.float64]
     quality: npt.NDArray[np.float32]
 
 
@@ -187,7 +189,7 @@ def _figures(quality: pa.Array) -> npt.NDArray[np.float32] | None:
 
 def _faces(
     box: pa.Array, landmarks: pa.Array, score: pa.Array, detector: pa.Array, turn: pa.Array, unsure: pa.Array,
-    quality: pa.Array,
+    masked: pa.Array, quality: pa.Array,
 ) -> dict[str, Any] | None:  # fmt: skip
     """Columns of faces; None if a value is not what it should be, such as a box that is not four finite numbers."""
     import pyarrow as pa
@@ -205,7 +207,9 @@ def _faces(
         whole, points = points, np.zeros((len(box), LANDMARK_BYTES), np.uint8)
         points[~bare] = whole
     named = pc.index_in(detector, pa.array(DETECTORS, detector.type))
-    turns, figures = turn.to_numpy(), _figures(quality)
+    turns, figures, shares = turn.to_numpy(), _figures(quality), masked.to_numpy(zero_copy_only=False)
+    if not np.isfinite(shares).all():
+        return None
     if figures is None or named.null_count or np.any(np.abs(turns) > 180):
         return None
     return {
@@ -216,5 +220,6 @@ def _faces(
         "detector": named.to_numpy(zero_copy_only=False).astype(np.int8),
         "turn": turns.astype(np.int16),
         "landmarks_unsure": _bools(unsure),
+        "masked": shares,
         "quality": figures,
     }

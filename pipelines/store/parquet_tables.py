@@ -69,7 +69,7 @@ def table_schema(kind: type) -> pa.Schema:
         return pa.schema(
             [(name, special.get(name, text)) for name in names]
             + [("box", box), ("landmarks", blob), ("score", real), ("quality", pa.list_(pa.float32()))]
-            + [("detector", text), ("turn", number), ("landmarks_unsure", pa.bool_())]
+            + [("detector", text), ("turn", number), ("landmarks_unsure", pa.bool_()), ("masked", real)]
         )
     elif kind is Reject:
         special = {}
@@ -293,7 +293,7 @@ def _face_columns(photos: Iterable[AnalysedPhoto]) -> dict[str, list[Any]]:
             columns["landmarks"].append(face and face.landmarks)
             columns["score"].append(face and face.score)
             columns["quality"].append(face and list(face.quality))
-            for name in ("detector", "turn", "landmarks_unsure"):
+            for name in ("detector", "turn", "landmarks_unsure", "masked"):
                 columns[name].append(None if face is None else getattr(face, name))
     return columns
 

@@ -1,0 +1,173 @@
+"""Which faces wear a mask already: a trained detector runs on each face, and its share of the face is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faceloom.models.checkpoint import BEST, CARD, check_weights, read_card
+from faceloom.pipelines.store.fetched import fetched_folder
+from faceloom.schemas.errors import CheckpointError, RecipeError
+from faceloom.schemas.faces import FaceRow
+from faceloom.schemas.recipe import Faces
+from faceloom.schemas.urls import url_of
+from faceloom.transforms.align import crop_reduction, warp_image
+from faceloom.transforms.box_alignment import box_aligned_matrix
+from faceloom.transforms.decode import PhotoHeader, decode_rgb
+from faceloom.transforms.detect import FaceBox
+from faceloom.transforms.geometry import apply_affine, compose, scale_of
+from faceloom.transforms.types import BoolMask, Image, Matrix
+
+if TYPE_CHECKING:
+    from faceloom.models.detector.predict import MaskDetector
+
+WAITING = 64
+"""Crops that are collected before the network runs."""
+SHARE_DIGITS = 4
+"""Decimals of a share that are kept."""
+_WHERE = "$.faces.masked.detector"
+
+
+def gate_folder(faces: Faces) -> Path:
+    """The folder of the detector's run on this machine; of one that is named by URL, card and weights are copied.
+
+    Raises:
+        CheckpointError: the URL names no run.
+        StorageError: its object store cannot be used.
+    """
+    assert faces.masked is not None
+    try:
+        return fetched_folder(faces.masked.detector, (CARD, BEST))
+    except OSError as error:
+        remedy = "Give the URL of a folder that holds card.json and best.safetensors"
+        what = f"cannot be read ({error.strerror})"
+        raise CheckpointError(what, where=str(error.filename), remedy=remedy) from None
+
+
+def gate_id(faces: Faces) -> tuple[str, ...]:
+    """Digest of the detector's weights, part of the analyser's identity; nothing without one.
+
+    Raises:
+        RecipeError: the folder is no run of a detector, or its weights are missing or truncated.
+    """
+    if faces.masked is None:
+        return ()
+    try:
+        folder = gate_folder(faces)
+        card = read_card(folder, "detector")
+        check_weights(folder, card, digest=False)
+    except CheckpointError as error:
+        raise _of_recipe(faces, error) from None
+    return ("masked", card.files[BEST].sha256)
+
+
+def check_gate(faces: Faces) -> None:
+    """Load the detector as the workers do, and check its weights against their digest.
+
+    Raises:
+        RecipeError: the run is damaged, or PyTorch is not installed.
+    """
+    if faces.masked is None:
+        return
+    try:
+        from faceloom.models.detector.predict import MaskDetector
+
+        MaskDetector.load(gate_folder(faces))
+    except CheckpointError as error:
+        raise _of_recipe(faces, error) from None
+    except ImportError as error:
+        remedy = "Run: pip install 'faceloom[torch]'"
+        raise RecipeError("a detector of masks needs PyTorch", where=_WHERE, value=error, remedy=remedy) from None
+
+
+def _of_recipe(faces: Faces, error: CheckpointError) -> RecipeError:
+    assert faces.masked is not None
+    place = faces.masked.detector if url_of(faces.masked.detector) else error.where
+    return RecipeError(f"cannot be used: {place}: {error.what}", where=_WHERE, value=error.value, remedy=error.remedy)
+
+
+def load_gate(faces: Faces) -> MaskGate | None:
+    """The gate of a recipe, if it has one; the network is loaded once per process and shares its pages with others."""
+    ids = gate_id(faces)
+    return MaskGate(_load(faces.masked.detector, ids[1])) if faces.masked is not None else None
+
+
+@lru_cache(maxsize=2)
+def _load(detector: str, weights: str) -> MaskDetector:
+    from faceloom.models.detector.predict import MaskDetector
+
+    return MaskDetector.load(fetched_folder(detector, (CARD, BEST)), digest=url_of(detector) is not None)
+
+
+class MaskGate:
+    """Collects crops of faces and measures them in batches."""
+
+    def __init__(self, detector: MaskDetector) -> None:
+        self._detector = detector
+        self._crops: list[tuple[tuple[int, int], Image, Matrix, FaceRow]] = []
+        self._shares: dict[tuple[int, int], float] = {}
+
+    def add(self, number: int, data: bytes, header: PhotoHeader, faces: Sequence[FaceRow], most_pixels: int) -> None:
+        """Cut the faces of a photo out.
+
+        Args:
+            number: of the photo among those of the task.
+            data: the photo's bytes.
+            header: from `read_header`.
+            faces: found in it.
+            most_pixels: limit on the stored picture.
+
+        Raises:
+            PhotoError: the photo cannot be decoded, or a box has no size.
+        """
+        size, align = self._detector.size, self._detector.card.data.align
+        matrices = [box_aligned_matrix(align, _box(face), (size, size)) for face in faces]
+        reduction = min(map(crop_reduction, matrices))
+        picture = decode_rgb(data, reduction=reduction, header=header, max_pixels=most_pixels)
+        to_full = np.array([[reduction, 0, (reduction - 1) / 2], [0, reduction, (reduction - 1) / 2]], np.float64)
+        for at, (face, matrix) in enumerate(zip(faces, matrices, strict=True)):
+            crop = warp_image(picture, compose(matrix, to_full), (size, size), border=align.border)
+            self._crops.append(((number, at), crop, matrix, face))
+        if len(self._crops) >= WAITING:
+            self._run()
+
+    def measured(self, number: int, faces: Sequence[FaceRow]) -> tuple[FaceRow, ...]:
+        """The faces of a photo that was added, with the share that a mask covers."""
+        self._run()
+        return tuple(replace(face, masked=self._shares[number, at]) for at, face in enumerate(faces))
+
+    def _run(self) -> None:
+        if not self._crops:
+            return
+        from faceloom.models.threads import one_thread
+
+        with one_thread():
+            found = self._detector.find(np.stack([crop for _, crop, _, _ in self._crops]))
+        for (place, _, matrix, face), region in zip(self._crops, found, strict=True):
+            self._shares[place] = round(masked_share(region, matrix, _box(face)), SHARE_DIGITS)
+        self._crops.clear()
+
+
+def _box(face: FaceRow) -> FaceBox:
+    return FaceBox(*face.box, turn=face.turn)
+
+
+def masked_share(region: BoolMask, matrix: Matrix, box: FaceBox) -> float:
+    """Share of the face box that a mask covers, 0..1.
+
+    Args:
+        region: bool (S, S), where the mask is, in a crop of the face.
+        matrix: photo to crop, 2x3.
+        box: of the face, in the photo.
+    """
+    # Crops are upright, so that edges of a box stay level, also of a head that is turned in the photo.
+    centre = apply_affine(matrix, np.array([box.centre]))[0]
+    half = np.array([box.width, box.height]) / 2 * scale_of(matrix)
+    (left, top), (right, bottom) = np.rint(centre - half).astype(int), np.rint(centre + half).astype(int) + 1
+    inside = region[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+    return float(inside.mean()) if inside.size else 0.0
