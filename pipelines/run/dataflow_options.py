@@ -130,7 +130,7 @@ def files_of(recipe: Recipe) -> list[str]:
     """Files and folders that a recipe names by a path and the workers read. They fetch those of a URL themselves."""
     detector = recipe.faces.detector
     named = [recipe.faces.landmark_model, recipe.output.features and recipe.output.features.model]
-    named.append(recipe.faces.masked and recipe.faces.masked.detector)
+    named.append(recipe.faces.masked.detector if recipe.faces.masked else None)
     named.append(detector.onnx if isinstance(detector, OnnxDetector) else None)
     named += [getattr(mask, key, None) for mask in recipe.masks for key in ("path", "anchors", "checkpoint")]
     return sorted({path for path in named if path and not url_of(path)})
