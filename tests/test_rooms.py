@@ -28,6 +28,7 @@ FLOW = (
         "release",
         "training",
         "evaluation",
+        "apply",
         "preload",
     ),
     *("demo", "api", "beam", "cli"),

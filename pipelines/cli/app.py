@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from faceloom.pipelines.cli.apply_command import app as apply_app
 from faceloom.pipelines.cli.build_command import app as build_app
 from faceloom.pipelines.cli.evaluate_command import app as evaluate_app
 from faceloom.pipelines.cli.output import DONE, FAILED, leave, say
@@ -35,6 +36,7 @@ release_app.add_typer(change_app)
 app.add_typer(release_app, name="release")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(apply_app, name="apply")
 
 
 def _version(wanted: bool) -> None:
@@ -82,6 +84,6 @@ def _writes_files(words: list[str]) -> bool:
 
 _ASKING = frozenset({"clean", "release purge"})
 _WRITERS = frozenset(
-    {"build", "clean", "demo", "evaluate", "export", "sheet", "train"}
+    {"apply", "build", "clean", "demo", "evaluate", "export", "sheet", "train"}
     | {f"release {word}" for word in ("create", "erase", "pack", "promote", "purge", "unpack", "yank")}
 )

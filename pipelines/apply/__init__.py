@@ -1,0 +1,1 @@
+"""Apply networks and transforms to ordinary photos."""
