@@ -15,4 +15,5 @@ def test_the_function_of_the_job_is_called(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(editor, "evaluate_editors", lambda task, watcher: (task.job, watcher))
     task: Any = SimpleNamespace(job="editor")
     watcher: Any = object()
-    assert run_job_evaluation(task, watcher) == ("editor", watcher)
+    made: Any = run_job_evaluation(task, watcher)
+    assert made == ("editor", watcher)
