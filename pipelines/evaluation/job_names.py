@@ -13,6 +13,9 @@ class EvaluationSpec(NamedTuple):
 
 
 EVALUATIONS: dict[str, EvaluationSpec] = {
+    "detector": EvaluationSpec(
+        "evaluate_detectors", "Measure detectors of masks, on masked and on bare faces, beside one map for all."
+    ),
     "editor": EvaluationSpec("evaluate_editors", "Measure mask editors, beside `cv2.inpaint` and the mean face."),
 }
 """By the name of the job."""
