@@ -19,6 +19,7 @@ from faceloom.pipelines.cards.detector_misses import count_misses
 from faceloom.pipelines.cards.gallery_mark import forget_gallery
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import choose_faces
+from faceloom.pipelines.plan.frames import with_frames
 from faceloom.pipelines.plan.plan_morphs import with_morphs
 from faceloom.pipelines.plan.reuse import Reuse, find_reuse
 from faceloom.pipelines.plan.shard_layout import make_plan
@@ -158,6 +159,8 @@ def _survey_and_plan(context: Context, workers: Workers, watcher: Watcher) -> tu
     for warning in choice.warnings:
         watcher.note(f"Warning: {warning}")
     found = replace(found, warnings=(*found.warnings, *choice.warnings))
+    if context.recipe.align.mode == "frame":
+        choice = with_frames(context.recipe, choice)
     if context.recipe.morph is not None:
         begin = time.perf_counter()
         choice, seconds = with_morphs(context, choice, workers=workers, watcher=watcher)

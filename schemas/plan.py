@@ -6,7 +6,7 @@ import json
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from itertools import chain, groupby
 from operator import eq
 from typing import Any, overload
@@ -38,6 +38,44 @@ class PlannedMorph:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameFace:
+    """One face of a frame, a sample that shows a whole photo.
+
+    Attributes:
+        face: number of the face in its photo.
+        identity: the person, or a name derived from the photo.
+        box: left, top, right, bottom in pixels of the upright photo.
+        landmarks: as of a `PlannedFace`.
+        masks: for each variant, the number of its mask in the recipe, -1 for none; empty if the recipe has no masks, or
+            if the face is not used.
+        used: whether the recipe selects the face. A frame states the boxes of the others too, as it shows them.
+    """
+
+    face: Count
+    identity: str
+    box: tuple[Finite, Finite, Finite, Finite]
+    landmarks: Landmarks
+    detector: Detector
+    score: Finite
+    turn: Turn
+    masks: tuple[int, ...]
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFrame:
+    """What a whole photo shows.
+
+    Attributes:
+        faces: all faces that were found, in the order of their numbers.
+        people: everyone who is named for the photo or for a face of it.
+    """
+
+    faces: tuple[FrameFace, ...]
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedFace:
     """One face and the samples that will be made of it.
 
@@ -60,6 +98,8 @@ class PlannedFace:
             itself.
         five: eyes, nose tip and mouth corners (5, 2) as float32 bytes, if the source gives these five points: then they
             align the face. Empty without them.
+        frame: the faces of the photo, if the sample shows the whole photo. The face itself is then the first one that
+            is used, and identity and attributes are those of the photo.
     """
 
     source: str
@@ -84,6 +124,7 @@ class PlannedFace:
     score: Finite = 0.0
     turn: Turn = 0
     landmarks_unsure: bool = False
+    frame: PlannedFrame | None = None
 
     @property
     def key(self) -> str:
@@ -216,10 +257,17 @@ class FaceList(FaceRows):
         return FaceList(chain(self, *others))
 
 
+def frame_text(frame: PlannedFrame) -> str:
+    """A frame as JSON; landmarks are hexadecimal."""
+    faces = [asdict(face) | {"landmarks": face.landmarks.hex()} for face in frame.faces]
+    return json.dumps({"faces": faces, "people": frame.people}, sort_keys=True)
+
+
 def _plain(face: PlannedFace) -> dict[str, Any]:
     row = {field.name: getattr(face, field.name) for field in fields(PlannedFace)}
     row["attributes"] = json.dumps(face.attributes)
     row["place"] = face.place.to_bytes(16, "big")
+    row["frame"] = "" if face.frame is None else frame_text(face.frame)
     if face.morph is not None:
         row["morph"] = {field.name: getattr(face.morph, field.name) for field in fields(PlannedMorph)}
         row["morph"]["other"] = _plain(face.morph.other)

@@ -12,6 +12,7 @@ from faceloom.schemas.augment import Augment
 from faceloom.schemas.base import NAME, Model, PathText
 from faceloom.schemas.checked import InvalidDataError, checked
 from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.frame_rules import check_frames, with_all_faces
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
 from faceloom.schemas.masks import Mask, lies_behind, serves_with_landmarks
@@ -154,9 +155,16 @@ class Faces(Model):
 class Align(Model):
     """The crop of every sample."""
 
-    mode: Literal["eye_level", "arcface", "face_box"] = Field(
+    mode: Literal["eye_level", "arcface", "face_box", "frame"] = Field(
         default="arcface",
-        description="eyes level and centred; the ArcFace template on five points; or a square around the face box",
+        description="eyes level and centred; the ArcFace template on five points; a square around the face box; or "
+        "`frame`: no crop, the whole photo with all its faces",
+    )
+    max_side: int = Field(
+        default=1024, ge=64, le=4096, description="frame only: a photo with a longer side is shrunk to this one"
+    )
+    masked_share: float = Field(
+        default=1.0, ge=0, le=1, description="frame only: share of the faces that wear a mask, drawn for each face"
     )
     size: (
         Annotated[int, Field(ge=16, le=4096)]
@@ -181,7 +189,9 @@ class Align(Model):
 
     @property
     def width_height(self) -> tuple[int, int]:
-        """Crop size in pixels, (width, height)."""
+        """Crop size in pixels, (width, height); of frames, which differ in size, the largest."""
+        if self.mode == "frame":
+            return self.max_side, self.max_side
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @model_validator(mode="before")
@@ -199,6 +209,10 @@ class Align(Model):
             raise ValueError("only mode face_box has a margin")
         if self.mode != "face_box" and (self.beyond == "fit" or self.reject_beyond is not None):
             raise ValueError("only mode face_box has `beyond: fit` and `reject_beyond`")
+        if self.mode == "frame" and self.model_fields_set & {"size", "border"}:
+            raise ValueError("a frame has the size of its photo, up to max_side, and no border")
+        if self.mode != "frame" and self.model_fields_set & {"max_side", "masked_share"}:
+            raise ValueError("only mode frame has max_side and masked_share")
         return self
 
 
@@ -344,6 +358,16 @@ class Recipe(Model):
     def needs_labels(self) -> bool:
         """Whether samples depend on part maps, where there are any."""
         return self.guide is not None or self.layers_masks or self.faces.occluded == "reject"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _frames_show_all_faces(cls, data: Any) -> Any:
+        return with_all_faces(data)
+
+    @model_validator(mode="after")
+    def _frames_are_whole(self) -> Recipe:
+        check_frames(self)
+        return self
 
     @model_validator(mode="after")
     def _faces_have_masks(self) -> Recipe:

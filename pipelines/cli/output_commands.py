@@ -88,7 +88,9 @@ def show(
     "faceloom export out --to rec --layout recordio --pictures face,masked --mix .5\n\n"
     "Writes rec/{split}/train.rec, train.idx, property and labels.csv, which maps labels to people. Each record "
     "holds one picture and a label; here half of each person's records show a mask. Morphs are left out; with "
-    "--morphs, each pair of morphed people is a class."
+    "--morphs, each pair of morphed people is a class.\n\n"
+    "faceloom export out --to coco --layout coco\n\n"
+    "Of a build with align: {mode: frame}: writes coco/{split}/{key}.jpg and coco/annotations/{split}.json."
 )
 def export(
     out: Out,
@@ -99,7 +101,8 @@ def export(
         typer.Option(
             "--layout",
             "--format",
-            help="folder: plain files; imagefolder: one picture per sample; recordio: MXNet records.",
+            help="folder: plain files; imagefolder: one picture per sample; recordio: MXNet records; coco, yolo: "
+            "whole photos with boxes, for detectors.",
         ),
     ] = "folder",
     pictures: Annotated[
@@ -108,7 +111,7 @@ def export(
             "--pictures",
             "--picture",
             metavar="NAMES",
-            help="imagefolder, recordio: pictures to export, with commas: face, masked, lr … Default: masked, or face "
+            help="All but folder: pictures to export, with commas: face, masked, lr … Default: masked, or face "
             "where there is no mask.",
         ),
     ] = None,

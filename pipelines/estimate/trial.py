@@ -18,6 +18,7 @@ from faceloom.pipelines.analyse.face_table import load_analysed
 from faceloom.pipelines.analyse.photo_task import analyse_task, analyser_id, tasks_for
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import choose_faces
+from faceloom.pipelines.plan.frames import with_frames
 from faceloom.pipelines.plan.plan_morphs import with_morphs
 from faceloom.pipelines.plan.shard_layout import make_plan
 from faceloom.pipelines.render.part_task import render_part
@@ -148,6 +149,8 @@ def _build(context: Context, photos: Sequence[Photo]) -> tuple[float, float, int
         analyse_task(task, context)
     analysed = time.process_time()
     choice = choose_faces(recipe, load_analysed(storage, [task.path for task in tasks], photos))
+    if recipe.align.mode == "frame":
+        choice = with_frames(recipe, choice)
     if recipe.morph is not None:
         choice, _ = with_morphs(context, choice, workers=1, watcher=Watcher())
     plan = make_plan(recipe, choice, context.mask_digests, context.file_digests)

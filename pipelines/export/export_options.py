@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from faceloom.schemas.errors import FaceloomError
 
-LAYOUTS = ("folder", "imagefolder", "recordio")
+LAYOUTS = ("folder", "imagefolder", "recordio", "coco", "yolo")
 """Layouts by name."""
 NAMES = ("key", "source")
 """What files of an image folder are called after."""
@@ -51,6 +51,9 @@ class ExportOptions:
             remedy = "Name one picture, or give --layout recordio"
             value = ",".join(self.pictures)
             raise FaceloomError("an image folder holds one picture per sample", value=value, remedy=remedy)
+        if self.layout in ("coco", "yolo") and len(self.pictures) > 1:
+            value = ",".join(self.pictures)
+            raise FaceloomError("a detector's set holds one picture per sample", value=value, remedy="Name one picture")
         for option, given, layout in (
             ("--names", self.names != NAMES[0], "imagefolder"),
             ("--labels", self.labels is not None, "recordio"),
@@ -68,6 +71,8 @@ class ExportOptions:
     @property
     def description(self) -> str:
         """Text that is the same for exports that may share a target folder."""
+        if self.layout in ("coco", "yolo"):
+            return f"{self.layout} of {','.join(self.pictures) or 'masked or face'}"
         if self.layout != "imagefolder":
             return self.layout
         return f"imagefolder of {','.join(self.pictures) or 'masked or face'} by {self.names}"

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
+from faceloom.pipelines.export.detector_layouts import CocoFormat, YoloFormat
 from faceloom.pipelines.export.export_options import ExportOptions
 from faceloom.pipelines.export.folder_layouts import FolderFormat, ImageFolderFormat
 from faceloom.pipelines.export.folder_names import alike_names
@@ -92,7 +93,7 @@ def open_format(storage: Storage, record: BuildRecord, to: Storage, options: Exp
         options: what to export.
 
     Raises:
-        FaceloomError: the labels cannot be kept, or their table cannot be read.
+        FaceloomError: the labels cannot be kept, their table cannot be read, or the layout needs frames.
         StorageError: an index is missing or damaged.
     """
     if options.layout in ("folder", "imagefolder"):
@@ -102,6 +103,15 @@ def open_format(storage: Storage, record: BuildRecord, to: Storage, options: Exp
             return FolderFormat(to, alike)
         names = original_names(read_facts(storage, record.shards)) if options.names == "source" else None
         return ImageFolderFormat(to, options.pictures, names, alike)
+    if options.layout in ("coco", "yolo"):
+        if record.settings.align.mode != "frame":
+            remedy = "Build with `align: {mode: frame}`"
+            raise FaceloomError(
+                f"--layout {options.layout} needs frames", value=record.settings.align.mode, remedy=remedy
+            )
+        if options.layout == "coco":
+            return CocoFormat(to, options.pictures)
+        return YoloFormat(to, options.pictures, record.by_split)
     shards = [shard for shard in record.shards if options.split in (None, shard.split)]
 
     def facts() -> Iterator[SampleFacts]:  # read again rather than held: a million take a gigabyte

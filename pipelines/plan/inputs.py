@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from json.encoder import encode_basestring
 from typing import Any
 
 from faceloom.pipelines.plan.planned_faces import PlannedFaces
 from faceloom.pipelines.store.arrow_values import number_texts
 from faceloom.schemas.keys import digest, to_json
-from faceloom.schemas.plan import FaceRows, PlannedFace, PlannedMorph
+from faceloom.schemas.plan import FaceRows, PlannedFace, PlannedFrame, PlannedMorph, frame_text
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.versions import RENDERER
 
@@ -62,6 +63,7 @@ def sample_inputs(face: PlannedFace, settings: str, mask_digests: Sequence[str])
         *(face.detector, face.score, face.turn, face.landmarks_unsure),
         *(face.labels, None if face.morph is None else _morph_record(face.morph)),
         *([face.five.hex()] if face.five else []),
+        *([] if face.frame is None else [_frame_record(face.frame, mask_digests)]),
     )
     masks: Sequence[str | None] = [mask_digests[number] for number in face.masks] or [None]
     return [digest(of_face, variant, mask)[:_LETTERS] for variant, mask in enumerate(masks)]
@@ -123,6 +125,12 @@ def _ends(faces: PlannedFaces, mask_digests: Sequence[str]) -> Iterator[tuple[by
     ends = [[f'",{variant},{look}]'.encode() for look in looks] for variant in range(len(columns))]
     of_face = zip(*([of[mask] for mask in column] for of, column in zip(ends, columns, strict=True)), strict=True)
     return (some[:count] for some, count in zip(of_face, faces.weights().tolist(), strict=True))
+
+
+def _frame_record(frame: PlannedFrame, mask_digests: Sequence[str]) -> list[Any]:
+    """A frame in the digest of its samples, with the look of every mask in place of its number."""
+    looks = [[mask_digests[number] if number >= 0 else None for number in face.masks] for face in frame.faces]
+    return [frame_text(replace(frame, faces=tuple(replace(face, masks=()) for face in frame.faces))), looks]
 
 
 def _morph_record(morph: PlannedMorph) -> dict[str, Any]:

@@ -135,6 +135,7 @@ class FaceTable:
             "five": self._fives(at),
             **findings,
             "detector": values_at(DETECTORS.__getitem__, findings["detector"]),
+            "frame": pa.repeat("", len(photo)),
         }
 
     def variants(self, at: slice) -> npt.NDArray[np.int64]:

@@ -16,6 +16,7 @@ from faceloom.pipelines.plan.uniform_attributes import uniform_attributes
 from faceloom.schemas.keys import POSITION_BITS, digest, prefix_name
 from faceloom.schemas.plan import FaceList, FaceRows, Part, Plan, PlannedFace, Shard
 from faceloom.schemas.recipe import Recipe
+from faceloom.transforms.sample.frames import frame_size
 
 PART_PHOTOS = 100
 PART_SAMPLES = 1000
@@ -55,8 +56,8 @@ def make_plan(
 
 def estimate_sample_bytes(recipe: Recipe) -> int:
     """Estimate the bytes of one sample in a shard, tar headers included, from the recipe."""
-    output, masked = recipe.output, bool(recipe.masks)
-    width, height = recipe.align.width_height
+    output, masked, frames = recipe.output, bool(recipe.masks), recipe.align.mode == "frame"
+    width, height = frame_size((4096, 3072), recipe.align.max_side) if frames else recipe.align.width_height
     lossy = 0.15 + 0.004 * max(0, output.quality - 70)
     per_pixel = {"jpg": lossy, "png": PNG_BYTES, "webp": 1.3}[output.image]
     faces = 2 if masked else 1

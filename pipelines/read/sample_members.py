@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Missing = Literal["error", "skip"] | Mapping[str, Any]
 """What to do with a sample that lacks a requested member; a mapping holds values to use in its place."""
 
-_GREY = ("mask", "alpha", "guide", "lr_mask")
+_GREY = ("mask", "instances", "alpha", "guide", "lr_mask")
 _POINTS = ("landmarks", "lower_landmarks")
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00(..)\{'descr': '<f4', 'fortran_order': False, 'shape': \((\d{1,9}),(?: (\d{1,9}))?\), \} *\n",
@@ -94,8 +94,8 @@ def decode_member(name: str, data: bytes, sample: str = "") -> Any:
         sample: shard and key, for the message of an error.
 
     Returns:
-        For pictures uint8 (H, W, 3), RGB; for `mask`, `alpha`, `guide` and `lr_mask` uint8 (H, W); for `.npy` float32,
-        (68, 2) for landmarks, otherwise (D,); for `json` a dict.
+        For pictures uint8 (H, W, 3), RGB; for `mask`, `instances`, `alpha`, `guide` and `lr_mask` uint8 (H, W); for
+        `.npy` float32, (68, 2) for landmarks, otherwise (D,); for `json` a dict.
 
     Raises:
         StorageError: it cannot be decoded, or has more than `MOST_PIXELS` or `MOST_JSON`.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from faceloom.pipelines.render.frames import render_frames
 from faceloom.pipelines.render.mask_painter import MaskRequest
 from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample, SampleContent, compose_sample, encode_sample
@@ -110,12 +112,28 @@ def render_photos(
     """
     batch: list[_CutFace] = []
     for photo in photos:
+        if resources.recipe.align.mode == "frame":
+            yield from _render_frames(photo, resources, watch)
+            continue
         for one in _cut_faces(photo, resources, watch):
             batch.append(one)
             if len(batch) >= resources.batch or sum(one.memory for one in batch) > BATCH_BYTES:
                 yield from _render_batch(batch, resources, watch)
                 batch = []
     yield from _render_batch(batch, resources, watch)
+
+
+def _render_frames(photo: PhotoToRender, resources: RenderResources, watch: Stopwatch) -> Iterator[Sample | Reject]:
+    """The samples of the frames of a photo."""
+    labels = _decode_labels(photo.labels, resources.recipe)
+    for face in photo.faces:
+        with naming(_name(face)):
+            prepare = partial(_front, labels=labels, resources=resources)
+            yield from render_frames(photo.data, face, photo.skip, resources, watch, prepare)
+
+
+def _front(working: Working, labels: LabelMap | None, resources: RenderResources) -> Working:
+    return _labelled(working, labels, resources)[0]
 
 
 def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatch) -> Iterator[_CutFace]:

@@ -19,7 +19,8 @@ from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.guide.guide_mask import covered_share
 from faceloom.transforms.lowres.degrade import draw
 from faceloom.transforms.sample.crops import BareCrop, Crops, augmented, masked_crops, refuse_uncovered
-from faceloom.transforms.sample.encode import json_bytes, npy
+from faceloom.transforms.sample.encode import encode, json_bytes, npy
+from faceloom.transforms.sample.frames import Frame
 from faceloom.transforms.sample.morphing import morph_record
 from faceloom.transforms.sample.products import Files, face_files, mask_files, small_files
 from faceloom.transforms.sample.working import Working
@@ -49,6 +50,7 @@ class SampleContent:
         crops: its pictures.
         mask: label of its mask; empty without one.
         operations: every step with its parameters, in order.
+        frame: of a sample that shows a whole photo.
     """
 
     key: str
@@ -56,6 +58,7 @@ class SampleContent:
     crops: Crops
     mask: str
     operations: list[JsonValue]
+    frame: Frame | None = None
 
 
 def compose_sample(
@@ -131,6 +134,8 @@ def encode_sample(
         if features is not None:
             files.append(("features.npy", npy(features)))
         files += mask_files(crops, recipe)
+        if content.frame is not None and content.frame.instances is not None:
+            files.append((f"instances.{recipe.output.mask}", encode(content.frame.instances, recipe.output.mask)))
     if recipe.lowres is not None:
         with watch.time("small"):
             size = (crops.face.shape[1], crops.face.shape[0])
@@ -145,7 +150,9 @@ def encode_sample(
 
 
 def people_of(face: PlannedFace) -> tuple[str, ...]:
-    """Identity of everyone whose face is in the pictures of a face or morph."""
+    """Identity of everyone whose face is in the pictures of a face, morph or frame."""
+    if face.frame is not None:
+        return face.frame.people
     return tuple(dict.fromkeys(parent.identity for parent in parents_of(face))) or (face.identity,)
 
 
@@ -166,7 +173,11 @@ def _record(content: SampleContent, operations: list[JsonValue]) -> dict[str, An
     """The record of a sample. All samples of a build have the same fields, and each field has one type."""
     face = content.face
     own = Parent(face_key(face.photo_sha256, face.face), face.identity, face.source, face.uri, face.photo_sha256)
-    return {
+    frame: dict[str, Any] = {}
+    if content.frame is not None:
+        height, width = content.crops.face.shape[:2]
+        frame = {"frame": {"width": width, "height": height, "faces": content.frame.faces}}
+    return frame | {
         "key": content.key,
         "identity": face.identity,
         "split": face.split,

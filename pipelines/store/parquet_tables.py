@@ -360,9 +360,20 @@ def _planned_fields(row: dict[str, Any], path: str) -> dict[str, Any]:
         raise damaged(path, "column attributes or place: a row has none")
     row["attributes"] = _json(row["attributes"], path, "attributes", list)
     row["place"] = int.from_bytes(row["place"], "big")
+    row["frame"] = _frame(row.get("frame"), path)
     if morph := row.get("morph"):
         morph["other"] = morph["other"] and _planned_fields(morph["other"], path)
     return row
+
+
+def _frame(text: str | None, path: str) -> dict[str, Any] | None:
+    frame: dict[str, Any] | None = _json(text, path, "frame", dict) if text else None
+    try:
+        for face in frame["faces"] if frame else ():
+            face["landmarks"] = bytes.fromhex(face["landmarks"])
+    except (KeyError, TypeError, ValueError):
+        raise damaged(path, "column frame: landmarks that are not hexadecimal") from None
+    return frame
 
 
 def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:
