@@ -29,7 +29,12 @@ def check_frames(recipe: Recipe) -> None:
     if recipe.faces.select != "all" or recipe.faces.assume == "aligned":
         raise ValueError("a frame shows all faces of a photo: use `faces: {select: all, assume: photo}`")
     output = recipe.output
-    extras = {"morph": recipe.morph, "augment": recipe.augment, "guide": recipe.guide, "lowres": recipe.lowres}
+    extras: dict[str, object] = {
+        "morph": recipe.morph,
+        "augment": recipe.augment,
+        "guide": recipe.guide,
+        "lowres": recipe.lowres,
+    }
     extras |= {"output.halves": output.halves, "output.features": output.features}
     if found := [name for name, value in extras.items() if value]:
         raise ValueError(f"a frame is no crop of one face, so there is no {' and no '.join(found)}")

@@ -209,9 +209,9 @@ class Align(Model):
             raise ValueError("only mode face_box has a margin")
         if self.mode != "face_box" and (self.beyond == "fit" or self.reject_beyond is not None):
             raise ValueError("only mode face_box has `beyond: fit` and `reject_beyond`")
-        if self.mode == "frame" and self.model_fields_set & {"size", "border"}:
+        if self.mode == "frame" and (self.size != 112 or self.border != "constant"):
             raise ValueError("a frame has the size of its photo, up to max_side, and no border")
-        if self.mode != "frame" and self.model_fields_set & {"max_side", "masked_share"}:
+        if self.mode != "frame" and (self.max_side != 1024 or self.masked_share < 1):
             raise ValueError("only mode frame has max_side and masked_share")
         return self
 

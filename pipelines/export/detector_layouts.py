@@ -55,8 +55,8 @@ class YoloFormat:
         for face in frame["faces"]:
             x, y, width, height = clipped(face["box"], frame)
             if face["used"] and width > 0 and height > 0:
-                values = ((x + width / 2) / frame["width"], (y + height / 2) / frame["height"])
-                values += (width / frame["width"], height / frame["height"])
+                centre = (x + width / 2) / frame["width"], (y + height / 2) / frame["height"]
+                values = *centre, width / frame["width"], height / frame["height"]
                 lines.append(f"{class_of(face, picture)} {' '.join(f'{value:.6f}' for value in values)}\n")
         split = folder_name(row.split)
         self._write(f"labels/{split}/{row.key}.txt", "".join(lines).encode())

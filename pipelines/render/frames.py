@@ -69,8 +69,8 @@ def render_frames(
             with watch.time("encode"):
                 shared = face_files(frame.crops, recipe)
         height, width = image.shape[:2]
-        rows = [[round(value, 6) for value in row] for row in _matrix(face, recipe.align.max_side)]
-        aligned: JsonValue = {"name": "align", "mode": "frame", "size": [width, height], "matrix": [*rows]}
+        rows: JsonValue = [[round(value, 6) for value in row] for row in _matrix(face, recipe.align.max_side)]
+        aligned: JsonValue = {"name": "align", "mode": "frame", "size": [width, height], "matrix": rows}
         label = frame.labels[0] if len(frame.labels) == 1 else SEVERAL if frame.labels else ""
         content = SampleContent(key, face, frame.crops, label, [aligned, *frame.operations], frame)
         yield encode_sample(content, shared, None, resources, watch)

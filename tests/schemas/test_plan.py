@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.schemas.keys import SAMPLE_KEY, sample_key, variant_key
-from faceloom.schemas.plan import FaceList, Part, Plan, PlannedFace, PlannedMorph, Shard
+from faceloom.schemas.plan import FaceList, Part, Plan, PlannedFace, PlannedFrame, PlannedMorph, Shard
 
 
 def planned(masks: int = 1, face: int = 0) -> PlannedFace:
@@ -112,7 +112,7 @@ def test_rows_that_differ_in_anything_are_not_equal(field: str) -> None:
     value = getattr(row, field)
     changes: dict[str, object] = {
         "morph": other.morph, "licence": "CC0", "consent": "yes", "labels": "ff", "five": bytes(40),
-        "detector": "hog", "score": 0.5,
+        "detector": "hog", "score": 0.5, "frame": PlannedFrame((), ("Ada",)),
     }  # fmt: skip
     different = changes.get(field, value[:-1] if isinstance(value, str | bytes | tuple) else None)
     change: dict[str, Any] = {field: value + 1 if isinstance(value, int) else different}

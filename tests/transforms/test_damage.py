@@ -85,7 +85,7 @@ def test_the_pixels_are_those_of_opencv(mode: str, reduction: int) -> None:
         8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
     }
     same = cv2.imdecode(np.frombuffer(data, np.uint8), flags[reduction])
-    assert np.array_equal(decode_undamaged(data, (315, 237), reduction, 16), same)
+    assert same is not None and np.array_equal(decode_undamaged(data, (315, 237), reduction, 16), same)
 
 
 def test_padding_before_the_end_and_warnings_about_headers_are_no_damage() -> None:

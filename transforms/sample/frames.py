@@ -141,7 +141,8 @@ def _landmarks(face: FrameFace, matrix: Matrix, planned: PlannedFace) -> Landmar
 
 def _moved(face: FrameFace, matrix: Matrix) -> FaceBox:
     corners = apply_affine(matrix, np.array(face.box, np.float64).reshape(2, 2))
-    return FaceBox(*corners.ravel().tolist(), face.score, face.detector, face.turn)
+    (left, top), (right, bottom) = corners.tolist()
+    return FaceBox(left, top, right, bottom, face.score, face.detector, face.turn)
 
 
 def _record(face: FrameFace, matrix: Matrix, number: int) -> dict[str, JsonValue]:
