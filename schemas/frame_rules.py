@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from faceloom.schemas.recipe import Recipe
+from typing import Any
 
 
 def with_all_faces(data: Any) -> Any:
@@ -18,7 +15,7 @@ def with_all_faces(data: Any) -> Any:
     return {**data, "faces": {"select": "all", **faces}} if isinstance(faces, Mapping) else data
 
 
-def check_frames(recipe: Recipe) -> None:
+def check_frames(recipe: Any) -> None:
     """Refuse what needs the crop of one face in a recipe of frames.
 
     Raises:

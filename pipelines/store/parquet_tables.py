@@ -367,13 +367,12 @@ def _planned_fields(row: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def _frame(text: str | None, path: str) -> dict[str, Any] | None:
-    frame: dict[str, Any] | None = _json(text, path, "frame", dict) if text else None
+    frame: dict[str, Any] = _json(text or "{}", path, "frame", dict)
     try:
-        for face in frame["faces"] if frame else ():
-            face["landmarks"] = bytes.fromhex(face["landmarks"])
+        frame |= {"faces": [face | {"landmarks": bytes.fromhex(face["landmarks"])} for face in frame.get("faces", ())]}
     except (KeyError, TypeError, ValueError):
         raise damaged(path, "column frame: landmarks that are not hexadecimal") from None
-    return frame
+    return frame if text else None
 
 
 def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:
