@@ -339,8 +339,8 @@ def _json(text: str, path: str, column: str, kind: type) -> Any:
 
 def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace], parts: Sequence[str] = ()) -> None:
     """Write plan rows; `parts` names the part of each face, where a file holds those of several."""
-    columns = (faces if isinstance(faces, FaceRows) else FaceList(faces)).columns()
-    columns["part"] = parts or [""] * len(faces)
+    rows = faces if isinstance(faces, FaceRows) else FaceList(faces)
+    columns = rows.columns() | {"part": parts or [""] * len(faces)}
     write_table(storage, path, PlannedFace, columns, durable=False, brief=True)  # every run writes it again
 
 
@@ -351,8 +351,7 @@ def read_planned(storage: Storage, path: str, part: str = "") -> list[PlannedFac
     schema = table_schema(PlannedFace)
     table = read_table(storage, path, schema, schema.names)
     rows = (table.filter(pc.equal(table.column("part"), part)) if part else table).drop_columns("part").to_pylist()
-    faces: list[PlannedFace] = checked(PlannedFace, [_planned_fields(row, path) for row in rows], path)
-    return faces
+    return list(checked(PlannedFace, [_planned_fields(row, path) for row in rows], path))
 
 
 def _planned_fields(row: dict[str, Any], path: str) -> dict[str, Any]:
