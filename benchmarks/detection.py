@@ -21,7 +21,7 @@ import cv2
 from faceloom.pipelines.analyse.detectors import load_detectors
 from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.recipe import Faces, OnnxDetector
+from faceloom.schemas.face_options import Faces, OnnxDetector
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
 
 _NO_PHOTO = ("not_an_image", "unsupported", "truncated", "decode_failed", "empty", "too_many_pixels")

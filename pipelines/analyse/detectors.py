@@ -10,7 +10,7 @@ from typing import Literal
 
 from faceloom.pipelines.analyse.model_files import file_digest, named_file
 from faceloom.schemas.errors import ModelFileError
-from faceloom.schemas.recipe import Faces, OnnxDetector
+from faceloom.schemas.face_options import Faces, OnnxDetector
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
 from faceloom.transforms import yunet
 from faceloom.transforms.face_search import Network

@@ -19,7 +19,7 @@ from faceloom.pipelines.analyse.model_files import (
 )
 from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import ModelFileError
-from faceloom.schemas.recipe import Faces
+from faceloom.schemas.face_options import Faces
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
 from faceloom.transforms.face_mesh import FaceMesh, load_network
 

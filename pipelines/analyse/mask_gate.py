@@ -13,8 +13,8 @@ import numpy as np
 from faceloom.models.checkpoint import BEST, CARD, check_weights, read_card
 from faceloom.pipelines.store.fetched import fetched_folder
 from faceloom.schemas.errors import CheckpointError, RecipeError
+from faceloom.schemas.face_options import Faces
 from faceloom.schemas.faces import FaceRow
-from faceloom.schemas.recipe import Faces
 from faceloom.schemas.urls import url_of
 from faceloom.transforms.align import crop_reduction, warp_image
 from faceloom.transforms.box_alignment import box_aligned_matrix

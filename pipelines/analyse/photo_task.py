@@ -26,10 +26,10 @@ from faceloom.pipelines.sources.source import expect, labels_of
 from faceloom.pipelines.store.parquet_tables import write_faces
 from faceloom.pipelines.store.paths import face_table_file
 from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.face_options import Faces
 from faceloom.schemas.faces import FIGURES, UNREADABLE, AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo
-from faceloom.schemas.recipe import Faces
 from faceloom.schemas.versions import ANALYSER
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
 from faceloom.transforms.decode import PhotoHeader, read_header

@@ -13,7 +13,7 @@ from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.sources.walk import Found, walk
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError
-from faceloom.schemas.recipe import Faces
+from faceloom.schemas.face_options import Faces
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
 from faceloom.transforms.analyse import analyse_photo
 from faceloom.transforms.decode import decode_rgb

@@ -11,7 +11,8 @@ from faceloom.pipelines.recipe.yaml_text import MOST_BYTES, parse_yaml
 from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.base import Model
 from faceloom.schemas.errors import RecipeError
-from faceloom.schemas.recipe import OnnxDetector, Recipe, parse_recipe
+from faceloom.schemas.face_options import OnnxDetector
+from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
 from faceloom.schemas.urls import url_of
 

@@ -12,23 +12,13 @@ from pydantic import BaseModel
 
 from faceloom.schemas.augment import Augment
 from faceloom.schemas.base import NAMED_COLOURS
+from faceloom.schemas.face_options import Faces, MaskedFaces, OnnxDetector
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
 from faceloom.schemas.masks import AutoencoderMask, PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.morph import Morph, Weights
 from faceloom.schemas.parser import Parser
-from faceloom.schemas.recipe import (
-    Align,
-    Faces,
-    Features,
-    Halves,
-    OnnxDetector,
-    Output,
-    Recipe,
-    ReleaseLimits,
-    Shards,
-    Split,
-)
+from faceloom.schemas.recipe import Align, Features, Halves, Output, Recipe, ReleaseLimits, Shards, Split
 from faceloom.schemas.source_spec import SourceSpec, TableColumns
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -37,6 +27,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("sources[].columns", TableColumns),
     ("faces", Faces),
     ("faces.detector as a mapping", OnnxDetector),
+    ("faces.masked", MaskedFaces),
     ("faces.parser as a mapping", Parser),
     ("masks[] with kind: template", TemplateMask),
     ("masks[] with kind: polygon", PolygonMask),

@@ -14,8 +14,9 @@ from faceloom.pipelines.analyse.model_files import file_digest
 from faceloom.pipelines.render.face_parser import parser_file, used_parser
 from faceloom.pipelines.render.features import features_digest
 from faceloom.pipelines.render.learned_masks import checkpoint_folder
+from faceloom.schemas.face_options import OnnxDetector
 from faceloom.schemas.masks import AutoencoderMask
-from faceloom.schemas.recipe import OnnxDetector, Recipe
+from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.release import ModelUse
 from faceloom.transforms import yunet
 

@@ -16,9 +16,10 @@ from faceloom.pipelines.run.runners import Dataflow
 from faceloom.pipelines.store.paths import JOBS
 from faceloom.pipelines.store.store_path import file_in_store
 from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
+from faceloom.schemas.face_options import OnnxDetector
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import AutoencoderMask
-from faceloom.schemas.recipe import OnnxDetector, Recipe
+from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.urls import url_of
 
 PROCESS_BYTES = 700 * 2**20

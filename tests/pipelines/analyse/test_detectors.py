@@ -19,7 +19,7 @@ from faceloom.pipelines.analyse.detectors import (
 )
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ModelFileError
-from faceloom.schemas.recipe import Faces, OnnxDetector
+from faceloom.schemas.face_options import Faces, OnnxDetector
 from tests.object_stores import s3_server
 from tests.transforms.onnx_models import centerface, face_yn
 

@@ -20,7 +20,7 @@ from faceloom.pipelines.analyse.landmark_models import (
 from faceloom.pipelines.analyse.model_files import LANDMARK_MODEL_VARIABLE, file_digest
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.schemas.errors import ModelFileError
-from faceloom.schemas.recipe import Faces
+from faceloom.schemas.face_options import Faces
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.face_mesh import FaceMesh
 from faceloom.transforms.landmarks import find_landmarks

@@ -25,8 +25,9 @@ from faceloom.pipelines.store.parquet_tables import read_faces, read_rejects
 from faceloom.pipelines.store.paths import reject_table
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError
+from faceloom.schemas.face_options import Faces
 from faceloom.schemas.faces import FaceRow
-from faceloom.schemas.recipe import Faces, parse_recipe
+from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms.box_alignment import box_aligned_matrix
 from faceloom.transforms.decode import read_header
 from faceloom.transforms.detect import FaceBox

@@ -22,9 +22,10 @@ from faceloom.pipelines.analyse.photo_task import TASK_PHOTOS, AnalyseTask, anal
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.store.parquet_tables import read_faces
 from faceloom.schemas.errors import ModelFileError, PhotoError, StorageError, WorkerError
+from faceloom.schemas.face_options import Faces
 from faceloom.schemas.faces import FIGURES, AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo
-from faceloom.schemas.recipe import Faces, parse_recipe
+from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms.analyse import Face, PhotoAnalysis, analyse_photo
 from faceloom.transforms.detect import FaceBox
 

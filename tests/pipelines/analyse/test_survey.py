@@ -20,8 +20,9 @@ from faceloom.pipelines.sources import listing
 from faceloom.pipelines.sources.table import Table
 from faceloom.pipelines.store.kept_list import KeptLists
 from faceloom.schemas.errors import SourceError
+from faceloom.schemas.face_options import Faces
 from faceloom.schemas.photos import GivenFace, Photo, Reject
-from faceloom.schemas.recipe import Faces, parse_recipe
+from faceloom.schemas.recipe import parse_recipe
 
 
 class Told(Watcher):

@@ -15,8 +15,9 @@ from faceloom.pipelines.recipe.reference import (
     meaning_of,
     reference,
 )
+from faceloom.schemas.face_options import Faces
 from faceloom.schemas.morph import Morph
-from faceloom.schemas.recipe import Align, Faces, Recipe
+from faceloom.schemas.recipe import Align, Recipe
 
 FILE = Path(__file__).parents[3] / "docs" / "recipe-reference.md"
 KEYS = [(model, key) for _, model in SECTIONS for key in model.model_json_schema()["properties"]]
