@@ -66,10 +66,11 @@ def batches(epoch: int = 0) -> Iterator[Batch]:
 
 def kept(snapshot: Snapshot) -> Snapshot:
     """As if written to disk."""
-    parts = {name: getattr(snapshot, name) for name in ("network", "optimiser", "best")}
-    return dataclasses.replace(
-        snapshot, **{name: {key: value.clone() for key, value in part.items()} for name, part in parts.items()}
-    )
+    parts: dict[str, Any] = {
+        name: {key: value.clone() for key, value in getattr(snapshot, name).items()}
+        for name in ("network", "optimiser", "best")
+    }
+    return dataclasses.replace(snapshot, **parts)
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3])

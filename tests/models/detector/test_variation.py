@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -13,8 +14,7 @@ import torch
 from faceloom.models.detector.preset import DETECTOR, DetectorPreset
 from faceloom.models.detector.variation import degraded, moved
 
-TINY = DETECTOR.presets[-1]
-assert isinstance(TINY, DetectorPreset)
+TINY = cast(DetectorPreset, DETECTOR.presets[-1])
 
 
 def chance(seed: int = 0) -> torch.Generator:

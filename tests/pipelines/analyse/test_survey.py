@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,7 +93,12 @@ def test_lists_of_stores_are_kept_in_the_output_while_sources_are_listed(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[object] = []
-    monkeypatch.setattr(Table, "scan", lambda self: kept.append(listing._KEPT.get()) or iter(()))
+
+    def scan(self: Table) -> Iterator[Photo]:
+        kept.append(listing._KEPT.get())
+        return iter(())
+
+    monkeypatch.setattr(Table, "scan", scan)
     with pytest.raises(SourceError, match="holds no files"):
         survey(one := context(photos), workers=1, watcher=Watcher())
     assert isinstance(kept[0], KeptLists) and kept[0].storage == one.storage and listing._KEPT.get() is None

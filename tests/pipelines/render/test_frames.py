@@ -38,10 +38,18 @@ def photo(synthetic: SimpleNamespace) -> SimpleNamespace:
 def framed(photo: SimpleNamespace, synthetic: SimpleNamespace, *masks: tuple[int, ...]) -> PlannedFace:
     faces = []
     for number, points in enumerate(photo.points):
-        box = (*map(float, points.min(axis=0)), *map(float, points.max(axis=0)))
+        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
         faces.append(
             FrameFace(
-                number, f"p{number}", box, points.astype(np.float32).tobytes(), "hog", 1.0, 0, masks[number], True
+                number,
+                f"p{number}",
+                (left, top, right, bottom),
+                points.astype(np.float32).tobytes(),
+                "hog",
+                1.0,
+                0,
+                masks[number],
+                True,
             )
         )
     first: PlannedFace = synthetic.planned(

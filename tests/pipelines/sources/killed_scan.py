@@ -18,7 +18,8 @@ from faceloom.schemas.source_spec import SourceSpec
 def listed(root: str, out: str, notes: list[str] | None = None) -> list[str]:
     """The photos of people in a store, listed as by a build, in pieces of 4 objects."""
     pages: Any = {"_PAGE": 2, "_ALONE": 2, "_LENGTH": 1}
-    small, note = mock.patch.object(kept_list, "PIECE", 4), [].append if notes is None else notes.append
+    small = mock.patch.object(kept_list, "PIECE", 4)
+    note = (notes if notes is not None else list[str]()).append
     with small, mock.patch.multiple(object_list, **pages), kept_lists(Storage(out), note):
         return [row.uri for row in FolderOfPeople(SourceSpec(path=root, kind="people")).scan()]
 

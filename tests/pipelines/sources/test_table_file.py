@@ -170,7 +170,7 @@ def test_any_csv_is_a_table_or_a_source_error(text: str, tmp_path_factory: pytes
     file = csv_file(tmp_path_factory.getbasetemp(), text.encode("utf-8", "surrogatepass"))
     with contextlib.suppress(SourceError):
         table = load(file)
-        assert len(list(table.rows(list(range(table.columns.num_rows))))) == len(table.column("uri"))
+        assert len(list(table.rows(list(range(table.columns.num_rows))))) == len(list(table.column("uri")))
 
 
 @settings(deadline=None, max_examples=100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -102,8 +103,8 @@ def test_other_work_stays(storage: Storage) -> None:
 def test_an_old_list_is_not_used(storage: Storage, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
     """Nor one that a later clock began."""
     killed_after(storage, 10)
-    now = kept_list.time.time() + 3600 * hours
-    monkeypatch.setattr(kept_list.time, "time", lambda: now)
+    now = time.time() + 3600 * hours
+    monkeypatch.setattr(time, "time", lambda: now)
     other = OBJECTS[2:]
     found, asked, notes = listed(storage, other)
     assert (found, asked, notes) == (other, [""], [])
@@ -126,7 +127,7 @@ def test_a_damaged_piece_is_listed_again(storage: Storage, number: int, damage: 
     data = bytearray(storage.read_bytes(path))
     data[60] ^= 0xFF
     with storage.write(path) as stream:
-        stream.write({"cut": data[: len(data) // 2], "empty": b"", "flipped": data}[damage])
+        stream.write(bytes({"cut": data[: len(data) // 2], "empty": bytearray(), "flipped": data}[damage]))
     found, asked, _ = listed(storage)
     assert found == OBJECTS and asked == [OBJECTS[3 * number - 1].path if number else ""]
 

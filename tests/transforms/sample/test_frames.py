@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -53,6 +53,11 @@ def composed(plan: PlannedFace, how: Recipe | None = None, paint: Any = cover) -
     return compose_frame(np.zeros((150, 200, 3), np.uint8), plan, 0, how, paint)
 
 
+def records(frame: Frame) -> list[Any]:
+    """The records of the faces."""
+    return frame.faces
+
+
 @pytest.mark.parametrize(("photo", "size"), [((400, 300), (200, 150)), ((100, 50), (100, 50)), ((9, 4000), (1, 200))])
 def test_a_photo_is_shrunk_to_the_longest_side_and_never_enlarged(
     photo: tuple[int, int], size: tuple[int, int]
@@ -78,11 +83,11 @@ def test_a_photo_of_its_own_size_keeps_its_pixels() -> None:
 def test_boxes_landmarks_and_instances_are_in_pixels_of_the_frame() -> None:
     faces = a_face(0, 19.5, 39.5, 80), a_face(1, 239.5, 99.5, 100)
     frame = composed(planned(*faces))
-    first, second = frame.faces
+    first, second = records(frame)
     assert first["box"] == [9.5, 19.5, 49.5, 59.5] and second["box"] == [119.5, 49.5, 169.5, 99.5]
     assert frame.instances is not None and frame.crops.masked is not None
     assert np.array_equal(np.unique(frame.instances), [0, 1, 2])
-    for number, record in enumerate(frame.faces):
+    for number, record in enumerate(records(frame)):
         assert record["instance"] == number + 1 and record["mask_box"] == record["box"]
         left, top, right, bottom = (round(value + 0.5) for value in record["box"])
         assert (frame.instances[top:bottom, left:right] == number + 1).all()
@@ -98,7 +103,7 @@ def test_the_mask_of_the_larger_face_is_in_front() -> None:
     frame = composed(planned(a_face(0, 99.5, 99.5, 120), a_face(1, 99.5, 99.5, 60)))
     assert frame.instances is not None
     assert set(np.unique(frame.instances)) == {0, 1}
-    assert frame.faces[1]["mask_box"] == []
+    assert records(frame)[1]["mask_box"] == []
 
 
 def test_bare_and_unused_faces_and_faults_are_recorded() -> None:
@@ -111,11 +116,11 @@ def test_bare_and_unused_faces_and_faults_are_recorded() -> None:
     far = a_face(4, 5000, 5000, 30)
     plan = planned(a_face(0, 10, 10, 50, (-1,)), a_face(1, 100, 10, 50), a_face(2, 200, 10, 50), unused, far)
     frame = composed(plan, paint=fails)
-    assert [bool(face["mask"]) for face in frame.faces] == [False, False, True, False, False]
-    assert [face["fault"] for face in frame.faces] == ["", "mask_fit", "", "", "crop_outside"]
-    assert [face["used"] for face in frame.faces] == [True, True, True, False, True]
-    assert frame.faces[3]["landmarks"] == []
-    assert [operation["instance"] for operation in frame.operations] == [3]
+    assert [bool(face["mask"]) for face in records(frame)] == [False, False, True, False, False]
+    assert [face["fault"] for face in records(frame)] == ["", "mask_fit", "", "", "crop_outside"]
+    assert [face["used"] for face in records(frame)] == [True, True, True, False, True]
+    assert records(frame)[3]["landmarks"] == []
+    assert [operation["instance"] for operation in cast(list[Any], frame.operations)] == [3]
 
 
 def test_without_masks_there_is_nothing_but_the_photo() -> None:
