@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from faceloom.schemas.base import Colour, Model, PathText
 
@@ -14,6 +15,23 @@ TemplateName = Literal[
 ]
 Wearing = Literal["correct", "nose_out", "under_chin", "chin_only"]
 Pattern = Literal["plain", "stripes", "checks", "dots", "floral", "camouflage", "paisley", "print"]
+
+_PICTURE = r"\.([pP][nN][gG]|[jJ][pP][eE]?[gG]|[wW][eE][bB][pP])$"
+
+
+def _fabric_file(path: str) -> str:
+    if not re.search(_PICTURE, path):
+        raise ValueError("the file of a fabric ends in .png, .jpg, .jpeg or .webp")
+    return path
+
+
+_FABRIC_SCHEMA = {"type": "string", "pattern": _PICTURE, "words": "a picture file"}
+FabricFile = Annotated[PathText, AfterValidator(_fabric_file), WithJsonSchema(_FABRIC_SCHEMA)]
+"""Path or URL of a picture of cloth. Its suffix tells it from the name of a pattern, also without its folder."""
+
+
+def _file_name(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
 _WEIGHT = "relative frequency of this mask"
@@ -44,8 +62,10 @@ class TemplateMask(Model):
     colour: Colour | Literal["any"] = Field(
         default="any", description="`any`: drawn for each sample from the colours that such masks are sold in"
     )
-    pattern: Pattern | Literal["any"] = Field(
-        default="any", description="`any`: drawn for each sample from the patterns that such masks are sold in"
+    pattern: Pattern | Literal["any"] | FabricFile = Field(
+        default="any",
+        description="`any`: drawn for each sample from the patterns that such masks are sold in; a picture file, by "
+        "path or URL, is repeated over the cloth, one eye distance wide",
     )
     wearing: Wearing = Field(default="correct", description=_WEARING)
     spread: float = Field(
@@ -58,6 +78,16 @@ class TemplateMask(Model):
     def label(self) -> str:
         """Short name for counts and records, such as `surgical` or `surgical-nose_out`."""
         return self.template if self.wearing == "correct" else f"{self.template}-{self.wearing}"
+
+    @property
+    def fabric(self) -> str | None:
+        """Path or URL of the picture that is repeated over the cloth; None for a built-in pattern."""
+        return self.pattern if re.search(_PICTURE, self.pattern) else None
+
+    @property
+    def pattern_name(self) -> str:
+        """The pattern, of a file its name without folders, for records."""
+        return _file_name(self.pattern) if self.fabric else self.pattern
 
 
 class PictureMask(Model):
@@ -75,7 +105,7 @@ class PictureMask(Model):
     @property
     def label(self) -> str:
         """Short name for counts and records: the file's stem."""
-        return "picture-" + self.path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        return "picture-" + _file_name(self.path).rsplit(".", 1)[0]
 
 
 class AutoencoderMask(Model):
@@ -98,11 +128,20 @@ class AutoencoderMask(Model):
     @property
     def label(self) -> str:
         """Short name for counts and records: the run's folder."""
-        name = "autoencoder-" + self.checkpoint.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+        name = "autoencoder-" + _file_name(self.checkpoint)
         return name if self.when == "always" else f"{name}-no_landmarks"
 
 
 Mask = Annotated[PolygonMask | TemplateMask | PictureMask | AutoencoderMask, Field(discriminator="kind")]
+
+
+def named_files(mask: Mask) -> dict[str, str]:
+    """The files and folders that a mask names, each a path or a URL, by key."""
+    if isinstance(mask, PictureMask):
+        return {"path": mask.path, "anchors": mask.anchors}
+    if isinstance(mask, AutoencoderMask):
+        return {"checkpoint": mask.checkpoint}
+    return {"pattern": mask.fabric} if isinstance(mask, TemplateMask) and mask.fabric else {}
 
 
 def serves_with_landmarks(mask: Mask) -> bool:

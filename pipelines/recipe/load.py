@@ -12,6 +12,7 @@ from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.base import Model
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.face_options import OnnxDetector
+from faceloom.schemas.masks import named_files
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
 from faceloom.schemas.urls import url_of
@@ -58,7 +59,7 @@ def _resolve_paths(recipe: Recipe, folder: Path | str) -> Recipe:
         faces = faces.model_copy(update={"detector": resolved(detector, "onnx")})
     changes = {
         "sources": tuple(resolved(source, "path", "root", "labels") for source in recipe.sources),
-        "masks": tuple(resolved(mask, "path", "anchors", "checkpoint") for mask in recipe.masks),
+        "masks": tuple(resolved(mask, *named_files(mask)) for mask in recipe.masks),
         "faces": faces,
         "lowres": recipe.lowres and resolved(recipe.lowres, "sizes_from"),
         "output": output.model_copy(update={"features": resolved(features, "model")}) if features else output,

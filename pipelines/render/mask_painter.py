@@ -10,10 +10,18 @@ from functools import lru_cache
 import numpy as np
 
 from faceloom.pipelines.render.learned_masks import PredictedMask, checkpoint_digest, paint_predicted, predict_masks
-from faceloom.pipelines.render.picture_files import load_picture, read_mask_file
+from faceloom.pipelines.render.picture_files import load_picture, load_tile, read_mask_file
 from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.keys import digest
-from faceloom.schemas.masks import AutoencoderMask, Mask, PictureMask, PolygonMask, TemplateMask, lies_behind
+from faceloom.schemas.masks import (
+    AutoencoderMask,
+    Mask,
+    PictureMask,
+    PolygonMask,
+    TemplateMask,
+    lies_behind,
+    named_files,
+)
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.masks.in_front import put_in_front
 from faceloom.transforms.masks.painted import PaintedMask
@@ -21,10 +29,10 @@ from faceloom.transforms.masks.picture import MaskPicture, paint_picture
 from faceloom.transforms.masks.polygon import paint_polygon
 from faceloom.transforms.masks.template import paint_template
 from faceloom.transforms.sample.working import Working
+from faceloom.transforms.types import Image
 
 NETWORK_BATCH = 32
 """Batch size of a network. The working pictures of a batch stay in memory until the network returns."""
-_PATHS = ("path", "anchors", "checkpoint")
 
 
 def mask_digests(recipe: Recipe) -> tuple[str, ...]:
@@ -35,7 +43,8 @@ def mask_digests(recipe: Recipe) -> tuple[str, ...]:
         RecipeError: a file of a mask cannot be read.
     """
     settings = [
-        mask.model_dump(mode="json", exclude={"weight", *_PATHS}, exclude_defaults=True) for mask in recipe.masks
+        mask.model_dump(mode="json", exclude={"weight", *named_files(mask)}, exclude_defaults=True)
+        for mask in recipe.masks
     ]
     return tuple(
         digest(mask.label, settings[number], *_file_digests(number, mask)) for number, mask in enumerate(recipe.masks)
@@ -82,10 +91,12 @@ class MaskPainter:
 
     Attributes:
         pictures: of picture masks, by the paths of picture and anchors.
+        tiles: of templates with a fabric of the user's, by its path and the colour of the cloth.
         weights: digests of the weights of learned masks, by checkpoint.
     """
 
     pictures: Mapping[tuple[str, str], MaskPicture] = field(default_factory=dict)
+    tiles: Mapping[tuple[str, object], Image] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -132,7 +143,8 @@ class MaskPainter:
         if isinstance(mask, PictureMask):
             return paint_picture(picture.image, picture.landmarks, self.pictures[mask.path, mask.anchors], mask, rng)
         assert isinstance(mask, TemplateMask)
-        return paint_template(picture.image, picture.landmarks, mask, rng)
+        tile = self.tiles.get((mask.pattern, mask.colour))
+        return paint_template(picture.image, picture.landmarks, mask, rng, tile)
 
 
 def load_painter(masks: tuple[Mask, ...]) -> MaskPainter:
@@ -153,6 +165,11 @@ def _load_painter(masks: tuple[Mask, ...], files: tuple[tuple[str, ...], ...]) -
             if isinstance(mask, PictureMask)
         },
         {
+            (mask.pattern, mask.colour): load_tile(number, mask)
+            for number, mask in enumerate(masks)
+            if isinstance(mask, TemplateMask) and mask.fabric
+        },
+        {
             mask.checkpoint: digests[0]
             for mask, digests in zip(masks, files, strict=True)
             if isinstance(mask, AutoencoderMask)
@@ -163,7 +180,6 @@ def _load_painter(masks: tuple[Mask, ...], files: tuple[tuple[str, ...], ...]) -
 def _file_digests(number: int, mask: Mask) -> list[str]:
     if isinstance(mask, AutoencoderMask):
         return [checkpoint_digest(number, mask)]
-    if not isinstance(mask, PictureMask):
-        return []
-    data = [read_mask_file(number, name, getattr(mask, name)) for name in ("path", "anchors")]
-    return [hashlib.sha256(one).hexdigest() for one in data]
+    data = [read_mask_file(number, key, path) for key, path in named_files(mask).items()]
+    names = [mask.pattern_name] if isinstance(mask, TemplateMask) and mask.fabric else []
+    return names + [hashlib.sha256(one).hexdigest() for one in data]

@@ -18,7 +18,7 @@ from faceloom.pipelines.store.store_path import file_in_store
 from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
 from faceloom.schemas.face_options import OnnxDetector
 from faceloom.schemas.keys import digest
-from faceloom.schemas.masks import AutoencoderMask
+from faceloom.schemas.masks import AutoencoderMask, named_files
 from faceloom.schemas.recipe import Recipe
 from faceloom.schemas.urls import url_of
 
@@ -133,7 +133,7 @@ def files_of(recipe: Recipe) -> list[str]:
     named = [recipe.faces.landmark_model, recipe.output.features and recipe.output.features.model]
     named.append(recipe.faces.masked.detector if recipe.faces.masked else None)
     named.append(detector.onnx if isinstance(detector, OnnxDetector) else None)
-    named += [getattr(mask, key, None) for mask in recipe.masks for key in ("path", "anchors", "checkpoint")]
+    named += [path for mask in recipe.masks for path in named_files(mask).values()]
     return sorted({path for path in named if path and not url_of(path)})
 
 

@@ -25,6 +25,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.column_types import FileName, Finite, Hex, Offset, parse_model
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.faces import Spread
+from faceloom.schemas.masks import TemplateMask
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import Plan
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -151,6 +152,9 @@ def portable_recipe(recipe: Recipe) -> dict[str, Any]:
     for spec, kept in zip(recipe.sources, plain.get("sources", ()), strict=True):
         if kept["path"] != spec.source_name and spec.source_name.isprintable():
             kept.setdefault("name", spec.source_name)  # it comes from a folder that is cut off
+    for mask, kept in zip(recipe.masks, plain.get("masks", ()), strict=True):
+        if isinstance(mask, TemplateMask) and mask.fabric:  # a source has a key of this name, which holds no path
+            kept["pattern"] = mask.pattern_name
     return plain
 
 

@@ -17,6 +17,7 @@ from faceloom.schemas.masks import (
     TemplateMask,
     TemplateName,
     Wearing,
+    named_files,
 )
 
 ANY: TypeAdapter[Mask] = TypeAdapter(Mask)
@@ -78,6 +79,9 @@ def test_looks_are_drawn_unless_the_recipe_fixes_them() -> None:
         {"kind": "polygon", "shape": "A", "colour": "any"},
         {"kind": "template", "template": "cloth", "spread": -0.1},
         {"kind": "template", "template": "cloth", "pattern": "tartan"},
+        {"kind": "template", "template": "cloth", "pattern": "fabrics/tartan"},
+        {"kind": "template", "template": "cloth", "pattern": ".png\0"},
+        {"kind": "template", "template": "cloth", "pattern": 3},
         {"kind": "picture", "path": "p"},
         {"kind": "picture", "path": "p", "anchors": "a", "colour": "red"},
         {"kind": "sticker"},
@@ -94,3 +98,30 @@ def test_masks_can_be_looked_up_by_content() -> None:
     settings.append({"shape": "C", "colour": "red"})
     assert len({PolygonMask(kind="polygon", **each) for each in settings}) == 2
     assert Path(PictureMask(kind="picture", path="x/y.png", anchors="z").path).stem in "picture-y"
+
+
+@pytest.mark.parametrize("file", ["t.png", "a/b.PNG", "/x/y.jpg", "C:\\x\\y.jpeg", "s3://bucket/dots.webp", "../t.png"])
+def test_the_suffix_tells_a_fabric_from_a_pattern(file: str) -> None:
+    mask = TemplateMask(kind="template", template="cloth", pattern=file)
+    name = file.replace("\\", "/").rsplit("/", 1)[-1]
+    assert (mask.pattern, mask.fabric, mask.pattern_name, mask.label) == (file, file, name, "cloth")
+    assert TemplateMask(kind="template", template="cloth", pattern=name).fabric == name, "as in the record of a build"
+
+
+def test_built_in_patterns_are_no_files() -> None:
+    for name in (*get_args(Pattern), "any"):
+        mask = TemplateMask(kind="template", template="cloth", pattern=name)
+        assert (mask.pattern, mask.fabric, mask.pattern_name) == (name, None, name)
+
+
+def test_a_mask_names_its_files_by_key() -> None:
+    masks: list[dict[str, Any]] = [
+        {"kind": "polygon", "shape": "A"},
+        {"kind": "template", "template": "cloth", "pattern": "dots"},
+        {"kind": "template", "template": "cloth", "pattern": "f/dots.png"},
+        {"kind": "picture", "path": "p.png", "anchors": "a.yaml"},
+        {"kind": "autoencoder", "checkpoint": "runs/one"},
+    ]
+    assert [named_files(ANY.validate_python(mask)) for mask in masks] == [
+        {}, {}, {"pattern": "f/dots.png"}, {"path": "p.png", "anchors": "a.yaml"}, {"checkpoint": "runs/one"},
+    ]  # fmt: skip

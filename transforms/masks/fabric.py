@@ -50,6 +50,8 @@ PALETTES: dict[str, tuple[tuple[float, tuple[tuple[int, int, int], float]], ...]
 }
 # Probability of an unusual colour.
 _ODD = {"cloth": 0.15, "surgical": 0.08, "respirator": 0.06}
+TILE = 1.0
+"""Width of a fabric's tile, in eye distances."""
 
 
 def any_colour(rng: np.random.Generator) -> Colour:
@@ -82,7 +84,10 @@ def _mix(a: Colour, b: Colour, share: NDArray[np.floating]) -> Image:
 
 
 def _turned(canvas: Canvas, rng: np.random.Generator, spread: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    angle = rng.normal(0, spread) + (np.pi / 2 if rng.random() < 0.5 else 0)
+    return _rotated(canvas, rng.normal(0, spread) + (np.pi / 2 if rng.random() < 0.5 else 0))
+
+
+def _rotated(canvas: Canvas, angle: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     x, y = canvas.x[None, :], canvas.y[:, None]
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return c * x + s * y, c * y - s * x
@@ -177,6 +182,30 @@ def cloth(canvas: Canvas, colour: Colour, pattern: str, rng: np.random.Generator
     if pattern != "plain":
         return PATTERNS[pattern](canvas, colour, rng)
     return solid_colour(colour, (canvas.height, canvas.width))
+
+
+def tiled(canvas: Canvas, tile: Image, rng: np.random.Generator) -> Image:
+    """Flat cloth on which a picture is repeated; it begins anywhere and is turned a little.
+
+    Args:
+        tile: uint8 (H, W, 3) RGB; it becomes `TILE` eye distances wide.
+
+    Returns:
+        uint8 (height, width, 3) RGB.
+    """
+    import cv2
+
+    height, width = tile.shape[:2]
+    size = (TILE, TILE * height / width)
+    columns, rows = (
+        min(pixels, max(1, round(one * scale)))
+        for pixels, one, scale in zip((width, height), size, canvas.scale, strict=True)
+    )
+    small = cv2.resize(tile, (columns, rows), interpolation=cv2.INTER_AREA)  # a fine weave must not alias
+    along, across = _rotated(canvas, rng.normal(0, 0.05))
+    u = along * np.float32(columns / size[0]) + np.float32(columns * rng.random())
+    v = across * np.float32(rows / size[1]) + np.float32(rows * rng.random())
+    return cv2.remap(small, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.uint8, copy=False)
 
 
 def draw_strap_colour(colour: Colour, rng: np.random.Generator) -> Colour:

@@ -79,11 +79,15 @@ def vary(
 def _pattern(mask: TemplateMask, template: Template, rng: np.random.Generator) -> str:
     names, weights = zip(*template.patterns)
     drawn: str = names[weighted_index(weights, rng)]
-    return drawn if mask.pattern == "any" else mask.pattern
+    return drawn if mask.pattern == "any" else mask.pattern_name
 
 
 def paint_template(
-    image: Image, landmarks: NDArray[np.floating], mask: TemplateMask, rng: np.random.Generator
+    image: Image,
+    landmarks: NDArray[np.floating],
+    mask: TemplateMask,
+    rng: np.random.Generator,
+    tile: Image | None = None,
 ) -> PaintedMask:
     """Put a vector mask on a face.
 
@@ -96,6 +100,8 @@ def paint_template(
         landmarks: (68, 2) x, y pixels of `image`; may lie outside of it.
         mask: what to paint.
         rng: the only source of randomness: same picture, landmarks, mask and state give the same bytes.
+        tile: uint8 (H, W, 3) RGB, the content of `mask.fabric`, if the mask has one. Trims and straps match its mean
+            colour, unless the mask has a colour.
 
     Raises:
         PhotoError: `mask_fit`, if the landmarks allow no plausible placement or the mask lies outside the picture;
@@ -112,9 +118,11 @@ def paint_template(
     colour = fabric.draw_colour(template.palette, rng)
     if mask.colour != "any":
         colour = np.array(mask.colour, np.float32)
+    elif tile is not None:
+        colour = tile.mean((0, 1), dtype=np.float32)
     pattern = _pattern(mask, template, rng)
     canvas = Canvas.over(worn, 1.1 * fit.unit)
-    sheet = fabric.cloth(canvas, colour, pattern, rng)
+    sheet = fabric.cloth(canvas, colour, pattern, rng) if tile is None else fabric.tiled(canvas, tile, rng)
     # From the side the bulge hides the far edge: a trim along it would appear across the cloth.
     seen = template if abs(fit.yaw) < _FAR_TURN else replace(template, hem=0.0)
     details = add_details(sheet, canvas, seen, worn, colour, rng)

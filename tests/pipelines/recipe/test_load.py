@@ -16,6 +16,7 @@ from faceloom.pipelines.recipe.yaml_text import MOST_BYTES
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.checked import MOST_FAULTS
 from faceloom.schemas.errors import RecipeError, StorageError
+from faceloom.schemas.masks import TemplateMask
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from tests.object_stores import gcs_server
 
@@ -37,6 +38,9 @@ def test_paths_in_a_recipe_file_start_at_its_folder(tmp_path: Path) -> None:
         masks:
           - {kind: picture, path: m.png, anchors: ../m.json}
           - {kind: polygon, shape: A}
+          - {kind: template, template: cloth, pattern: fabrics/tartan.png}
+          - {kind: template, template: cloth, pattern: dots}
+          - {kind: template, template: cloth, pattern: 's3://bucket/tartan.png'}
         """,
     )
     recipe = load_recipe(path)
@@ -49,6 +53,8 @@ def test_paths_in_a_recipe_file_start_at_its_folder(tmp_path: Path) -> None:
     assert recipe.faces.landmark_model == str(here / "models/lm.dat")
     assert recipe.masks[0].model_dump()["anchors"] == str(here / "../m.json")
     assert recipe.masks[1].kind == "polygon"
+    patterns = [mask.pattern for mask in recipe.masks if isinstance(mask, TemplateMask)]
+    assert patterns == [str(here / "fabrics/tartan.png"), "dots", "s3://bucket/tartan.png"]
 
 
 def test_a_relative_recipe_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

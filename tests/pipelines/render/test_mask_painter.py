@@ -92,6 +92,23 @@ def test_a_pictures_content_and_name_count_and_its_folder_does_not(
     assert len({before, recoloured, *digests(picture_mask)}) == 3
 
 
+def fabric_mask(path: Path, **keys: Any) -> dict[str, Any]:
+    return {"kind": "template", "template": "cloth", "pattern": str(path), **keys}
+
+
+def test_a_fabrics_content_and_name_count_and_its_folder_does_not(tmp_path: Path) -> None:
+    tile = tmp_path / "t.png"
+    Image.new("RGB", (20, 20), (10, 200, 30)).save(tile)
+    [before] = digests(fabric_mask(tile))
+    (tmp_path / "elsewhere").mkdir()
+    moved = tmp_path / "elsewhere" / "t.png"
+    moved.write_bytes(tile.read_bytes())
+    assert digests(fabric_mask(moved)) == (before,)
+    assert digests(fabric_mask(moved.rename(moved.with_name("u.png")))) != (before,), "samples record the name"
+    Image.new("RGB", (20, 20), (10, 200, 31)).save(tile)
+    assert len({before, *digests(fabric_mask(tile), fabric_mask(tile, colour="red"))}) == 3
+
+
 @pytest.fixture
 def face(synthetic: SimpleNamespace) -> Any:
     return SimpleNamespace(image=synthetic.picture(300, 320), landmarks=synthetic.landmarks((150, 120), 80), front=None)
@@ -136,6 +153,21 @@ def test_pictures_are_painted_in_their_colours(face: Any, picture_mask: dict[str
     red, green, _ = painted.image[inside].mean(axis=0)
     assert inside.mean() > 0.05
     assert red > 2 * green
+
+
+def test_fabrics_are_painted_each_in_its_colours_and_again_when_they_change(face: Any, tmp_path: Path) -> None:
+    one, other = tmp_path / "one.png", tmp_path / "other.png"
+    Image.new("RGB", (20, 20), (240, 30, 40)).save(one)
+    Image.new("RGB", (20, 20), (30, 40, 240)).save(other)
+    masks = masks_of(POLYGON, fabric_mask(one), fabric_mask(other))
+
+    def strongest(number: int) -> int:
+        painted = paint(masks, face, number)
+        return int(painted.image[painted.alpha > 0.95].mean(axis=0).argmax())
+
+    assert (strongest(1), strongest(2)) == (0, 2)
+    Image.new("RGB", (20, 20), (30, 240, 40)).save(one)
+    assert (strongest(1), strongest(2)) == (1, 2)
 
 
 def test_painting_leaves_the_photo_as_it_was(face: Any, picture_mask: dict[str, Any]) -> None:

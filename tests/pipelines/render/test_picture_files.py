@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceloom.pipelines.render.picture_files import MOST_BYTES, load_picture, read_mask_file
+from faceloom.pipelines.render.picture_files import MOST_BYTES, TILE_PIXELS, load_picture, load_tile, read_mask_file
 from faceloom.schemas.errors import RecipeError
-from faceloom.schemas.masks import PictureMask
+from faceloom.schemas.masks import PictureMask, TemplateMask
 from faceloom.transforms.masks.picture import ANCHORS
 
 POINTS = {
@@ -84,10 +84,10 @@ def saved(mode: str, size: tuple[int, int] = (20, 20), **how: object) -> Callabl
         (saved("RGBA", (1, 1)), "too large or too small"),
         (saved("RGB"), "no transparency"),
         (saved("L"), "no transparency"),
-        (saved("I;16"), "no transparency"),
+        (saved("I;16"), "more than 8 bits per channel"),
         (saved("1"), "no transparency"),
         (saved("CMYK", format="JPEG"), "no transparency"),
-        (saved("F", format="TIFF"), "no transparency"),
+        (saved("F", format="TIFF"), "more than 8 bits per channel"),
         (saved("RGBA"), "transparent all over"),
     ],
 )
@@ -153,3 +153,53 @@ def test_wrong_anchors_are_named_with_file_and_place(mask: PictureMask, text: ob
 def test_a_missing_anchor_is_called_missing(mask: PictureMask, name: str) -> None:
     Path(mask.anchors).write_text(json.dumps({key: xy for key, xy in POINTS.items() if key != name}))
     assert refused(mask).what == f"the anchor `{name}` is missing"
+
+
+def fabric(path: Path, colour: str = "any") -> TemplateMask:
+    keys = {"kind": "template", "template": "cloth", "pattern": str(path), "colour": colour}
+    return TemplateMask.model_validate(keys)
+
+
+@pytest.mark.parametrize("name", ["t.png", "t.jpg", "t.webp"])
+def test_a_fabric_needs_no_transparency(tmp_path: Path, name: str) -> None:
+    Image.new("RGB", (40, 24), (200, 30, 90)).save(tmp_path / name)
+    tile = load_tile(0, fabric(tmp_path / name))
+    assert tile.dtype == np.uint8 and tile.shape == (24, 40, 3)
+    assert np.abs(tile.astype(int) - (200, 30, 90)).max() < 8
+
+
+def test_what_is_transparent_has_the_colour_of_the_cloth(tmp_path: Path) -> None:
+    rgba = np.zeros((20, 20, 4), np.uint8)
+    rgba[:10] = (10, 20, 30, 255)
+    Image.fromarray(rgba).save(tmp_path / "t.png")
+    for colour, ground in (("any", (255, 255, 255)), ("red", (255, 0, 0))):
+        tile = load_tile(0, fabric(tmp_path / "t.png", colour))
+        assert (tile[:10] == (10, 20, 30)).all() and (tile[10:] == ground).all()
+
+
+def test_a_tile_stays_small_in_memory_and_keeps_its_shape(tmp_path: Path) -> None:
+    Image.new("L", (3000, 1500), 77).save(tmp_path / "t.png")
+    tile = load_tile(0, fabric(tmp_path / "t.png"))
+    assert tile.shape == (TILE_PIXELS // 2, TILE_PIXELS, 3) and (tile == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: None, "cannot be read (No such file"),
+        (os.mkfifo, "cannot be read (it is a pipe"),
+        (lambda path: path.write_bytes(b"no picture"), "not a picture (an unknown format)"),
+        (lambda path: path.write_bytes(png(65_000, 65_000)), "too large or too small"),
+        (lambda path: path.write_bytes(png(4000, 4000)), "not a picture"),
+        (saved("RGB", (4, 20)), "too large or too small"),
+        (saved("RGBA"), "transparent all over"),
+        (saved("I;16"), "not a picture (more than 8 bits per channel)"),
+        (saved("F", format="TIFF"), "not a picture (more than 8 bits per channel)"),
+    ],
+)
+def test_what_is_no_fabric_is_refused(tmp_path: Path, spoil: Callable[[Path], object], said: str) -> None:
+    spoil(tmp_path / "t.png")
+    with pytest.raises(RecipeError) as caught:
+        load_tile(2, fabric(tmp_path / "t.png"))
+    assert caught.value.where == "$.masks[2].pattern" and caught.value.value
+    assert said in caught.value.what and caught.value.remedy

@@ -161,6 +161,10 @@ def test_memory_grows_with_the_largest_photo_and_the_networks(tmp_path: Path) ->
     assert memory_of(recipe_of(masks=[mask])) == plain + NETWORK_BYTES + 1000
     assert files_of(recipe_of(masks=[mask], faces={"landmark_model": "/m.dat"})) == sorted([str(tmp_path), "/m.dat"])
     assert files_of(recipe_of(faces={"detector": {"onnx": "/d.onnx"}})) == ["/d.onnx"]
+    fabrics = [
+        {"kind": "template", "template": "cloth", "pattern": file} for file in ("/t.png", "dots", "gs://b/t.png")
+    ]
+    assert files_of(recipe_of(masks=fabrics)) == ["/t.png"]
 
 
 def test_networks_that_are_named_by_url_take_memory_and_are_not_in_the_image(tmp_path: Path) -> None:

@@ -158,14 +158,26 @@ def test_paths_of_labels_and_checkpoints_are_no_ones_business() -> None:
     recipe = parse_recipe(
         {
             "name": "x",
-            "sources": [{"path": "/a/photos", "kind": "label_maps", "labels": "/a/maps"}],
-            "masks": [{"kind": "autoencoder", "checkpoint": "/runs/one"}],
+            "sources": [
+                {"path": "/a/photos", "kind": "label_maps", "labels": "/a/maps"},
+                {"path": "/a/b", "kind": "path_pattern", "pattern": "{identity}/*.png"},
+            ],
+            "masks": [
+                {"kind": "autoencoder", "checkpoint": "/runs/one"},
+                *(
+                    {"kind": "template", "template": "cloth", "pattern": file}
+                    for file in ("/home/ada/dots.png", "dots")
+                ),
+            ],
             "faces": {"detector": {"onnx": "/home/ada/centerface.onnx"}},
         }
     )
     kept = portable_recipe(recipe)
     assert kept["faces"]["detector"] == {"onnx": "centerface.onnx"}
     assert (kept["sources"][0]["labels"], kept["masks"][0]["checkpoint"]) == ("maps", "one")
+    assert [mask["pattern"] for mask in kept["masks"][1:]] == ["dots.png", "dots"]
+    assert kept["sources"][1]["pattern"] == "{identity}/*.png", "it is no path"
+    assert portable_recipe(parse_recipe(kept)) == kept
 
 
 def test_a_source_whose_name_comes_from_a_folder_keeps_its_name() -> None:

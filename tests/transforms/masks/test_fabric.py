@@ -117,3 +117,62 @@ def test_straps_of_light_masks_are_mostly_light_and_some_are_not() -> None:
     rng = np.random.default_rng(9)
     shades = np.array([fabric.draw_strap_colour(np.full(3, 230, np.float32), rng).mean() for _ in range(300)])
     assert 0.7 < (shades > 150).mean() < 1
+
+
+def noise_tile(height: int, width: int) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (12, 8), (4, 8), (300, 200)])
+@pytest.mark.parametrize("texels", [30, 60, 240])
+def test_a_tile_repeats_at_its_period_on_faces_of_any_size(height: int, width: int, texels: float) -> None:
+    canvas = Canvas.over(np.array([(-1.2, 0.0), (1.2, 2.2)]), texels)
+    sheet = fabric.tiled(canvas, noise_tile(height, width), np.random.default_rng(1)).astype(float).mean(2)
+    assert sheet.shape == (canvas.height, canvas.width)
+    turn = np.random.default_rng(1).normal(0, 0.05)
+    assert abs(turn) < 0.1
+    for period, along in (
+        (fabric.TILE, (np.cos(turn), np.sin(turn))),
+        (fabric.TILE * height / width, (-np.sin(turn), np.cos(turn))),
+    ):
+        dx, dy = (round(period * step * scale) for step, scale in zip(along, canvas.scale, strict=True))
+        alike = [shifted(sheet, round(part * dx), round(part * dy)) for part in (1, 0.5)]
+        assert alike[0] > 0.6 > 0.3 > alike[1], (period, alike)
+
+
+def shifted(sheet: Any, dx: int, dy: int) -> float:
+    """Correlation of a sheet with itself, moved by dx and dy >= 0."""
+    height, width = sheet.shape
+    left, right = (max(0, dx), max(0, -dx))
+    one, other = sheet[dy:, left : width - right], sheet[: height - dy, right : width - left]
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def test_cloth_of_a_tile_has_its_colours_alone() -> None:
+    tile = np.empty((10, 10, 3), np.uint8)
+    tile[:, :5], tile[:, 5:] = (250, 10, 20), (10, 10, 120)
+    sheet = fabric.tiled(CANVAS, tile, np.random.default_rng(2))
+    assert sheet.dtype == np.uint8 and sheet.shape == (CANVAS.height, CANVAS.width, 3)
+    assert np.abs(sheet.mean((0, 1)) - tile.mean((0, 1))).max() < 25
+    for colour in ((250, 10, 20), (10, 10, 120)):
+        assert (sheet == colour).all(2).mean() > 0.3
+    assert (sheet[..., 1] == 10).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 512), (512, 1), (1, 1)])
+def test_tiles_of_any_shape_are_drawn(shape: tuple[int, int]) -> None:
+    sheet = fabric.tiled(CANVAS, noise_tile(*shape), np.random.default_rng(3))
+    assert sheet.shape == (CANVAS.height, CANVAS.width, 3)
+
+
+def test_a_weave_finer_than_a_texel_becomes_its_mean() -> None:
+    tile = np.zeros((512, 512, 3), np.uint8)
+    tile[:, ::2] = 200
+    sheet = fabric.tiled(CANVAS, tile, np.random.default_rng(4))
+    assert np.abs(sheet.astype(int) - 100).max() < 25
+
+
+def test_cloth_begins_anywhere_in_a_tile_and_the_same_draw_is_the_same_cloth() -> None:
+    sheets = [fabric.tiled(CANVAS, noise_tile(40, 40), np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert np.array_equal(sheets[0], sheets[1])
+    assert not np.array_equal(sheets[0], sheets[2])

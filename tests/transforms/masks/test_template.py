@@ -300,3 +300,32 @@ def test_no_trim_shows_across_the_cloth_of_a_strongly_turned_head(
             details: Any = painted.parameters["details"]
             drawn[yaw] += "trim" in details
     assert drawn[0.0] > 0 == drawn[0.75]
+
+
+def test_a_fabric_is_seen_on_the_mask_with_trims_and_straps_in_its_colour(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
+    """Its colour is none of those that masks are sold in."""
+    points, tile = landmarks(), np.full((20, 20, 3), (60, 220, 30), np.uint8)
+    for seed in range(4):
+        fabric = mask("cloth", pattern="/some/folder/green.png")
+        painted = paint_template(portrait(points), points, fabric, np.random.default_rng(seed), tile)
+        red, green, blue = np.median(painted.image[painted.alpha == 1].astype(float), axis=0)
+        assert green > 1.5 * red and green > 1.5 * blue
+        assert painted.parameters["pattern"] == "green.png", "the folder is nobody's business"
+        assert painted.parameters["colour"] == [60, 220, 30]
+    dyed = mask("cloth", pattern="green.png", colour="red")
+    painted = paint_template(portrait(points), points, dyed, np.random.default_rng(0), tile)
+    assert painted.parameters["colour"] == [255, 0, 0], "of trims and straps"
+
+
+def test_a_fabric_changes_the_cloth_and_not_the_shape(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image]
+) -> None:
+    points, tile = landmarks(), np.random.default_rng(0).integers(0, 256, (30, 30, 3), np.uint8)
+    one, other = (
+        paint_template(portrait(points), points, mask("gaiter", pattern="a.png"), np.random.default_rng(3), each)
+        for each in (tile, 255 - tile)
+    )
+    assert np.array_equal(one.alpha, other.alpha)
+    assert not np.array_equal(one.image, other.image)
