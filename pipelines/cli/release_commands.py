@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from faceloom.pipelines.cli.existing_folder import existing_folder
+from faceloom.pipelines.cli.existing_folder import existing_folder, named_folder
 from faceloom.pipelines.cli.output import (
     FAILED,
     Debug,
@@ -21,9 +21,19 @@ from faceloom.pipelines.cli.output import (
 from faceloom.schemas.urls import place_text
 
 _ENV = "FACELOOM_ROOT"
-Root = Annotated[Path, typer.Option("--root", envvar=_ENV, file_okay=False, help="Folder of releases.")]
+Root = Annotated[
+    Path, typer.Option("--root", envvar=_ENV, file_okay=False, callback=named_folder, help="Folder of releases.")
+]
 NewRoot = Annotated[
-    Path, typer.Option("--to", "--root", envvar=_ENV, file_okay=False, help="Folder of releases; created if missing.")
+    Path,
+    typer.Option(
+        "--to",
+        "--root",
+        envvar=_ENV,
+        file_okay=False,
+        callback=named_folder,
+        help="Folder of releases; created if missing.",
+    ),
 ]
 Reference = Annotated[
     str, typer.Argument(metavar="NAME@VERSION", help="A release: NAME@VERSION, NAME@latest or NAME@CHANNEL.")

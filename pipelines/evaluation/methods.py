@@ -151,7 +151,9 @@ class AnotherTemplate:
     def of_recipe(cls, recipe: Mapping[str, Any]) -> AnotherTemplate:
         """With the templates of a recipe, given as plain values; a surgical one if it has none."""
         masks = [TemplateMask(**mask) for mask in recipe.get("masks", ()) if mask["kind"] == "template"]
-        return cls(tuple(masks) or (USUAL,))
+        # The record of a build has the name of a fabric's file, and not its pixels.
+        ours = (mask.model_copy(update={"pattern": "any"}) if mask.fabric else mask for mask in masks)
+        return cls(tuple(ours) or (USUAL,))
 
     def mask(self, pairs: Sequence[Pair]) -> list[Masked | None]:
         """Masked faces; None without landmarks, or if no mask fits them."""

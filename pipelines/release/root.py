@@ -73,10 +73,11 @@ def read_mark(storage: Storage) -> dict[str, Any]:
 
     Raises:
         ReleaseError: the folder is none.
-        StorageError: its marker cannot be read.
+        StorageError: its marker cannot be read, or there is no such bucket.
     """
     mark = _find_mark(storage)
     if mark is None:
+        storage.check_folder()  # a bucket that does not exist has no marker either
         remedy = "Give the folder that `faceloom release create` wrote, with --root or FACELOOM_ROOT"
         raise ReleaseError("no releases in this folder", where=storage.root, remedy=remedy)
     return mark

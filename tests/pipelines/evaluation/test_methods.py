@@ -150,6 +150,11 @@ def test_settings_of_the_recipe_s_templates_are_kept() -> None:
     assert (mask.template, mask.colour, mask.spread, mask.straps) == ("cloth", (1, 2, 3), 0.5, False)
 
 
+def test_a_fabric_whose_file_is_gone_gives_way_to_the_usual_patterns(pairs: list[Pair]) -> None:
+    method = AnotherTemplate.of_recipe({"masks": [{"kind": "template", "template": "cloth", "pattern": "tartan.png"}]})
+    assert method.masks[0].pattern == "any" and method.mask(pairs[:1])[0] is not None
+
+
 def test_a_recipe_without_templates_is_compared_with_a_surgical_mask() -> None:
     assert AnotherTemplate.of_recipe({"masks": [{"kind": "polygon", "shape": "A"}]}).masks == (USUAL,)
 

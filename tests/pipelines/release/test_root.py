@@ -11,6 +11,7 @@ from faceloom.pipelines.release.root import locked_root, open_root
 from faceloom.pipelines.store.output_folder import locked_output
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ReleaseError, StorageError
+from tests.object_stores import s3_server
 
 
 def make(root: Path) -> Storage:
@@ -106,3 +107,12 @@ def test_unfinished_releases_and_partial_files_are_deleted(tmp_path: Path) -> No
     with locked_root(root):
         left = {path for path in root.list() if path not in (".lock", "faceloom.json")}
     assert left == {*whole, lost} and not root.local("releases/a/2.0.0").exists()
+
+
+def test_a_bucket_that_does_not_exist_is_called_so() -> None:
+    with s3_server() as url:
+        with pytest.raises(ReleaseError, match="no releases in this folder"):
+            open_root(f"{url}/releases")
+        for create in (False, True):
+            with pytest.raises(StorageError, match="no such bucket"), locked_root(Storage("s3://none"), create=create):
+                pass
