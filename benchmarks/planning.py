@@ -125,6 +125,7 @@ def make_table(storage: Storage, count: int, per_file: int, analyser: str) -> No
             "detector": [None if bare else "hog" for bare in faceless.tolist()],
             "turn": pa.array(np.zeros(rows, np.int64), mask=faceless),
             "landmarks_unsure": pa.array(np.zeros(rows, bool), mask=faceless),
+            "masked": pa.array(np.full(rows, -1.0), mask=faceless),
         }  # fmt: skip
         name = hashlib.sha256(b"%d" % start).hexdigest()[:24]
         write_table(storage, face_table_file(analyser, name), FaceRow, columns, durable=False)

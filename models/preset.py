@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from annotated_types import Interval, Len
 
 Choice = Literal["last epoch", "smallest held-out loss"]
 MOST_SIZE = 1024
@@ -16,10 +16,10 @@ MOST_SIZE = 1024
 MOST_IN_A_LAYER = 2**24
 """Values that a layer may make of one face; a batch of 32 then takes 2 GiB."""
 
-Count = Annotated[int, Field(ge=1, le=10**9)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Factor = Annotated[float, Field(ge=0, le=1e6)]
-Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=2048)], ...], Field(min_length=1, max_length=8)]
+Count = Annotated[int, Interval(ge=1, le=10**9)]
+Share = Annotated[float, Interval(ge=0, le=1)]
+Factor = Annotated[float, Interval(ge=0, le=1e6)]
+Widths = Annotated[tuple[Annotated[int, Interval(ge=1, le=2048)], ...], Len(1, 8)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class Preset:
     """
 
     name: str
-    size: Annotated[int, Field(ge=8, le=MOST_SIZE)] = 64
+    size: Annotated[int, Interval(ge=8, le=MOST_SIZE)] = 64
     epochs: Count = 160
     batch: Count
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Interval(gt=0)]
     schedule: Literal["constant", "cosine"] = "constant"
     save_every: Count = 1
 

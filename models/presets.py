@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from annotated_types import Interval
 
 from faceloom.models.detector.preset import DETECTOR
 from faceloom.models.editor.preset import EDITOR
@@ -49,8 +49,8 @@ class PaperPreset(PairPreset):
         output_activation: after the last transposed convolution.
     """
 
-    maps: Annotated[int, Field(ge=1, le=1024)] = 16
-    hidden: Annotated[int, Field(ge=1, le=10**6)] = 2500
+    maps: Annotated[int, Interval(ge=1, le=1024)] = 16
+    hidden: Annotated[int, Interval(ge=1, le=10**6)] = 2500
     dense_activation: Activation = "linear"
     output_activation: Activation = "sigmoid"
 
@@ -77,8 +77,8 @@ class CompactPreset(PairPreset):
     """
 
     widths: Widths = (24, 48, 96)
-    looks: Annotated[int, Field(ge=1, le=100_000)] = 256
-    edge: Annotated[float, Field(ge=0, le=100)] = 2.0
+    looks: Annotated[int, Interval(ge=1, le=100_000)] = 256
+    edge: Annotated[float, Interval(ge=0, le=100)] = 2.0
     coverage_weight: Factor = 0.3
     colour_weight: Factor = 1.0
     flow_weight: Factor = 0.1
@@ -167,6 +167,8 @@ def preset_from_values(values: Mapping[str, Any], *, job: str = "autoencoder", w
     Raises:
         CheckpointError: the values do not form a preset of the job, or one of a network beyond all limits.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     remedy = "It was trained by another version of faceloom; train it again"
     for kind in dict.fromkeys(map(type, JOBS[job].presets)):
         if set(values) == {field.name for field in dataclasses.fields(kind)}:

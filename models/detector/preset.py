@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from annotated_types import Interval
 
 from faceloom.models.preset import JobSpec, Preset, Share, Widths, option
 
@@ -28,18 +28,18 @@ class DetectorPreset(Preset):
         dilate: side of the ellipse that widens the found map, in pixels; 1 leaves it as it is.
     """
 
-    size: Annotated[int, Field(ge=8, le=1024)] = 160
-    epochs: Annotated[int, Field(ge=1, le=10**9)] = 75
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    size: Annotated[int, Interval(ge=8, le=1024)] = 160
+    epochs: Annotated[int, Interval(ge=1, le=10**9)] = 75
+    learning_rate: Annotated[float, Interval(gt=0)] = 1e-3
     widths: Widths = (64, 128, 256, 512, 1024)
-    reduce: Annotated[int, Field(ge=1, le=4)] = 1
+    reduce: Annotated[int, Interval(ge=1, le=4)] = 1
     bare: Share = field(default=0.25, metadata=option("Share of the training faces that are shown without a mask."))
     flip: bool = True
     shift: Share = 0.12
-    zoom: Annotated[float, Field(ge=1, le=4)] = 1.35
+    zoom: Annotated[float, Interval(ge=1, le=4)] = 1.35
     turn: Share = 0.3
     degrade: Share = 0.3
-    dilate: Annotated[int, Field(ge=1, le=31)] = 3
+    dilate: Annotated[int, Interval(ge=1, le=31)] = 3
 
     unstated: ClassVar[tuple[str, ...]] = (
         "learning_rate",

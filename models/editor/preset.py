@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from annotated_types import Interval, Len
 
 from faceloom.models.preset import Factor, JobSpec, Preset, Share
 
@@ -31,20 +31,20 @@ class EditorPreset(Preset):
         flip: whether samples are mirrored at random.
     """
 
-    size: Annotated[int, Field(ge=24, le=1024)] = 160
-    width: Annotated[int, Field(ge=1, le=256)] = 64
+    size: Annotated[int, Interval(ge=24, le=1024)] = 160
+    width: Annotated[int, Interval(ge=1, le=256)] = 64
     refine: bool = True
     output: Literal["sigmoid", "tanh"] = "sigmoid"
-    squeeze_after: Annotated[tuple[Annotated[int, Field(ge=0, le=3)], ...], Field(max_length=4)] = ()
-    reduction: Annotated[int, Field(ge=1, le=1024)] = 16
-    critic_width: Annotated[int, Field(ge=1, le=256)] = 64
-    region_from: Annotated[int, Field(ge=0, le=10**9)] = 0
+    squeeze_after: Annotated[tuple[Annotated[int, Interval(ge=0, le=3)], ...], Len(0, 4)] = ()
+    reduction: Annotated[int, Interval(ge=1, le=1024)] = 16
+    critic_width: Annotated[int, Interval(ge=1, le=256)] = 64
+    region_from: Annotated[int, Interval(ge=0, le=10**9)] = 0
     region_share: Share = 0.7
     rec_weight: Factor = 100.0
     ssim_share: Share = 0.5
     pixels: Literal["smooth_l1", "l1"] = "smooth_l1"
     perceptual_weight: Factor = 10.0
-    grow: Annotated[int, Field(ge=0, le=32)] = 1
+    grow: Annotated[int, Interval(ge=0, le=32)] = 1
     flip: bool = True
 
     any_size: ClassVar[bool] = True

