@@ -157,7 +157,8 @@ def test_killed_and_resumed(
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux kills workers with their master")
-@pytest.mark.parametrize("pattern", [pytest.param(ANALYSED, marks=pytest.mark.slow), RENDERED])
+@pytest.mark.slow  # the campaign of tests/crash kills builds in `make test`
+@pytest.mark.parametrize("pattern", [ANALYSED, RENDERED])
 def test_workers_of_a_master_that_was_killed_do_no_harm(
     pattern: str, recipe: Path, table: Path, tmp_path: Path, straight: dict[str, str]
 ) -> None:

@@ -38,6 +38,7 @@ def sample_keys(out: Path) -> Counter[str]:
     return Counter(key for path in (out / "index").iterdir() for key in pq.read_table(path)["key"].to_pylist())
 
 
+@pytest.mark.slow  # tests/pipelines/test_cluster_builds.py compares the bytes in `make test`
 def test_a_build_on_two_workers_is_the_local_one(
     tmp_path: Path, run: Any, built: Any, photos: Path, recipe: Path, dask_cluster: Cluster
 ) -> None:
