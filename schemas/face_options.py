@@ -21,7 +21,7 @@ class MaskedFaces(Model):
 
     detector: PathText = Field(description="folder that `faceloom train detector` wrote, or its URL")
     above: float = Field(
-        default=0.15, ge=0, lt=1, description="a face is masked if a mask covers more than this share of its box"
+        default=0.22, ge=0, lt=1, description="a face is masked if a mask covers more than this share of its box"
     )
     do: Literal["reject", "keep", "only"] = Field(
         default="reject",

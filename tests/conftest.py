@@ -81,7 +81,8 @@ def write_run(
     network = make_job(job, chosen).network()
     files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
     data = DataCard(
-        name="x", digest="0" * 64, plan="0" * 64, align=Align(mode="eye_level", size=chosen.size),
+        name="x", digest="0" * 64, plan="0" * 64,
+        align=Align.model_validate({"size": chosen.size, **(align or {"mode": "eye_level"})}),
         masks={"surgical": 4}, licences={"CC0": 4}, consents={}, train=4, held_out=1, held_out_from="train",
     )  # fmt: skip
     card = ModelCard(

@@ -125,13 +125,9 @@ class MaskGate:
         Raises:
             PhotoError: the photo cannot be decoded, or a box has no size.
         """
-        size, align = self._detector.size, self._detector.card.data.align
-        matrices = [box_aligned_matrix(align, _box(face), (size, size)) for face in faces]
-        reduction = min(map(crop_reduction, matrices))
-        picture = decode_rgb(data, reduction=reduction, header=header, max_pixels=most_pixels)
-        to_full = np.array([[reduction, 0, (reduction - 1) / 2], [0, reduction, (reduction - 1) / 2]], np.float64)
-        for at, (face, matrix) in enumerate(zip(faces, matrices, strict=True)):
-            crop = warp_image(picture, compose(matrix, to_full), (size, size), border=align.border)
+        boxes = [_box(face) for face in faces]
+        cuts = cut_faces(self._detector, data, header, boxes, most_pixels)
+        for at, (face, (crop, matrix)) in enumerate(zip(faces, cuts, strict=True)):
             self._crops.append(((number, at), crop, matrix, face))
         if len(self._crops) >= WAITING:
             self._run()
@@ -151,6 +147,29 @@ class MaskGate:
         for (place, _, matrix, face), region in zip(self._crops, found, strict=True):
             self._shares[place] = round(masked_share(region, matrix, _box(face)), SHARE_DIGITS)
         self._crops.clear()
+
+
+def cut_faces(
+    detector: MaskDetector, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox], most_pixels: int
+) -> list[tuple[Image, Matrix]]:
+    """Cut faces as the detector's training data was cut: crops, uint8 (S, S, 3), RGB, and photo to crop, 2x3.
+
+    Args:
+        detector: that will see the crops.
+        data: the photo's bytes.
+        header: from `read_header`.
+        boxes: of the faces, in the photo.
+        most_pixels: limit on the stored picture.
+
+    Raises:
+        PhotoError: the photo cannot be decoded, or a box has no size.
+    """
+    size, align = (detector.size, detector.size), detector.card.data.align
+    matrices = [box_aligned_matrix(align, box, size) for box in boxes]
+    reduction = min(map(crop_reduction, matrices))
+    picture = decode_rgb(data, reduction=reduction, header=header, max_pixels=most_pixels)
+    to_full = np.array([[reduction, 0, (reduction - 1) / 2], [0, reduction, (reduction - 1) / 2]], np.float64)
+    return [(warp_image(picture, compose(one, to_full), size, border=align.border), one) for one in matrices]
 
 
 def _box(face: FaceRow) -> FaceBox:

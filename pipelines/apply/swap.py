@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceloom.pipelines.analyse.detectors import load_detectors
-from faceloom.pipelines.analyse.landmark_models import load_landmarks
-from faceloom.pipelines.analyse.model_files import load_detector
+from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo
 from faceloom.pipelines.run.watcher import Watcher
-from faceloom.pipelines.sources.walk import Found, walk
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError
 from faceloom.schemas.face_options import Faces
-from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
-from faceloom.transforms.analyse import analyse_photo
 from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.morph.swap import swap_face
 from faceloom.transforms.sample.encode import encode
 from faceloom.transforms.types import Image, Landmarks
-
-MOST_BYTES = 2**28
-"""Bytes of a photo; a longer file is left out."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +28,12 @@ def find_face(path: Path) -> tuple[Image, Landmarks]:
     """The pixels of a photo, uint8 (H, W, 3), RGB, and the 68 landmarks of its largest face.
 
     Raises:
-        PhotoError: it cannot be read, or shows no face with trusted landmarks.
+        PhotoError: it cannot be read, or shows no face.
         ModelFileError: the landmark model or a detector is missing.
     """
-    faces = Faces()
-    detectors = load_detectors(faces)
-    try:
-        data = read_regular_file(path, MOST_BYTES)
-    except (OSError, UnfitFileError) as error:
-        raise PhotoError("unreadable", "the file cannot be read", value=error) from None
-    found = analyse_photo(
-        data,
-        predictor=load_landmarks(faces),
-        detector=load_detector(),
-        network=detectors.network,
-        hog_first=detectors.hog_first,
-    ).faces[0]
-    return decode_rgb(data), found.landmarks
+    find = face_finder(Faces())
+    data = read_photo(path)
+    return decode_rgb(data), find(data).faces[0].landmarks
 
 
 def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
@@ -68,19 +48,12 @@ def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
     Raises:
         FaceloomError: the face cannot be used, there are no photos, or the target is the folder of the photos.
     """
-    target = Storage(to)
-    target.check_folder()
-    if photos.is_dir() and Path(to).resolve().is_relative_to(photos.resolve()):
-        remedy = "Choose a folder outside"
-        raise FaceloomError("the results would lie among the photos", where=to, value=str(photos), remedy=remedy)
+    names, target = photos_below(photos, to), Storage(to)
     try:
         own, own_landmarks = find_face(face)
     except PhotoError as error:
         remedy = "Give a frontal photo without a mask"
         raise FaceloomError("the face cannot be used", where=str(face), value=error, remedy=remedy) from None
-    names = list(_pictures(photos))
-    if not names:
-        raise FaceloomError("there are no photos", where=str(photos), remedy="Give a folder of photos, or a photo")
     written, left_out = [], {}
     watcher.stage("swap", len(names), "photos")
     for number, (name, path) in enumerate(names, 1):
@@ -95,12 +68,3 @@ def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
             written.append(f"{name}.png")
         watcher.done(number)
     return Swapped(tuple(written), left_out)
-
-
-def _pictures(photos: Path) -> Iterator[tuple[str, Path]]:
-    if not photos.is_dir():
-        yield photos.name, photos
-        return
-    for file in walk(photos, "photos"):
-        if isinstance(file, Found):
-            yield file.uri, photos / file.uri

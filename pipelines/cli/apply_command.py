@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from faceloom.pipelines.cli.output import FAILED, Debug, Json, ending, error_console, say, write_json
+from faceloom.pipelines.cli.train_command import Device
+
+To = Annotated[str, typer.Option("--to", metavar="FOLDER", help="Folder of the results.")]
 
 app = typer.Typer(help="Apply what was built or trained to ordinary photos.", no_args_is_help=True)
 
@@ -26,7 +29,7 @@ def swap(
     face: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="Photo of the same person without a mask, frontal.")
     ],
-    to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Folder of the results.")],
+    to: To,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -40,6 +43,37 @@ def swap(
         if as_json:
             write_json({"to": to, "written": list(done.written), "left_out": done.left_out})
             return
-        for name, why in done.left_out.items():
-            say(f"Left out: {name}: {why}")
+        _say_left_out(done.left_out)
         say(f"{len(done.written)} photos: {to}")
+
+
+@app.command(
+    epilog="Example:\n\nfaceloom apply detector runs/det photos --to found\n\n"
+    "Each photo gives a PNG map of its own size, white where a mask is. faces.jsonl has a line for each face, with its "
+    "box and the share of the box that a mask covers. Photos without a face are listed."
+)
+def detector(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained detector.")],
+    photos: Annotated[Path, typer.Argument(exists=True, help="Folder of photos, or one photo.")],
+    to: To,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find the face masks on photos."""
+    with ending(FAILED, as_json, debug):
+        from faceloom.pipelines.apply.detector import detect_folder
+        from faceloom.pipelines.cli.console import watcher_for
+
+        with watcher_for(error_console()) as watcher:
+            done = detect_folder(run, photos, to, watcher, device=device)
+        if as_json:
+            write_json({"to": to, "written": list(done.written), "faces": done.faces, "left_out": done.left_out})
+            return
+        _say_left_out(done.left_out)
+        say(f"{len(done.written)} photos with {done.faces} faces: {to}")
+
+
+def _say_left_out(left_out: dict[str, str]) -> None:
+    for name, why in left_out.items():
+        say(f"Left out: {name}: {why}")

@@ -47,3 +47,8 @@ def test_the_range_of_brightness_has_room(least: float, most: float, fine: bool)
 def test_a_gate_refuses_what_makes_no_sense(options: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match=rf"faces\.masked\.{next(iter(options))}"):
         faces(masked={"detector": "runs/det", **options})
+
+
+def test_the_gate_rejects_above_the_measured_limit_unless_the_recipe_has_another() -> None:
+    gate = faces(masked={"detector": "runs/det"}).masked
+    assert (gate.above, gate.do) == (0.22, "reject")

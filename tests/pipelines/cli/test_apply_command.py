@@ -1,9 +1,10 @@
-"""`faceloom apply swap`: what it writes and lists."""
+"""`faceloom apply`: what it writes and lists."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 from faceloom.pipelines.apply import swap
 from faceloom.pipelines.apply.swap import Swapped
 from faceloom.pipelines.cli.app import app
+from faceloom.transforms.decode import decode_rgb
+from tests.transforms.pictures import open_sample
 
 
 def test_swap_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +25,24 @@ def test_swap_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: pyte
     plain = json.loads(done.stdout)
     assert plain["written"] == ["a.png"] and plain["left_out"] == {"b": "no face was found"}
     assert "no face was found" in CliRunner().invoke(app, words).output
+
+
+def test_detector_writes_a_map_of_each_photo_and_a_line_of_each_face(tmp_path: Path, write_detector: Any) -> None:
+    pytest.importorskip("torch")
+    run, photos = write_detector(tmp_path / "det"), tmp_path / "photos"
+    photos.mkdir()
+    with open_sample("grace_hopper.jpg") as file:
+        (photos / "a.jpg").write_bytes(file.read())
+    (photos / "note.jpg").write_bytes(b"x")
+    words = ["apply", "detector", str(run), str(photos), "--to", str(tmp_path / "out"), "--device", "cpu"]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    plain = json.loads(done.stdout)
+    assert plain["written"] == ["a.jpg.png"] and list(plain["left_out"]) == ["note.jpg"]
+    lines = [json.loads(line) for line in (tmp_path / "out" / "faces.jsonl").read_text().splitlines()]
+    assert len(lines) == plain["faces"] >= 1 and lines[0]["photo"] == "a.jpg" and 0 <= lines[0]["share"] <= 1
+    size = decode_rgb((photos / "a.jpg").read_bytes()).shape
+    assert decode_rgb((tmp_path / "out" / "a.jpg.png").read_bytes()).shape == size
+    words[2] = str(tmp_path / "nowhere")
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code != 0 and "the folder does not exist" in refused.output

@@ -1,0 +1,145 @@
+"""Find the masks on every photo of a folder with a trained detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from faceloom.models.detector.predict import MaskDetector
+from faceloom.pipelines.analyse.mask_gate import SHARE_DIGITS, WAITING, cut_faces, masked_share
+from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.face_options import Faces
+from faceloom.transforms.analyse import PhotoAnalysis
+from faceloom.transforms.decode import MAX_PIXELS
+from faceloom.transforms.geometry import apply_affine, compose, invert, translate
+from faceloom.transforms.sample.encode import encode, json_bytes
+from faceloom.transforms.types import BoolMask, Image, Matrix, Size
+
+FACES = "faces.jsonl"
+"""File of the target folder with a line for each face."""
+
+
+@dataclass(frozen=True)
+class FoundMasks:
+    """What became of the photos.
+
+    Attributes:
+        written: paths of the maps below the target folder.
+        faces: number of faces that were measured.
+        left_out: reason of each photo without a map.
+    """
+
+    written: tuple[str, ...]
+    faces: int
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A photo whose faces the network has not seen yet."""
+
+    name: str
+    analysis: PhotoAnalysis
+    cuts: Sequence[tuple[Image, Matrix]]
+
+
+def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device: str = "auto") -> FoundMasks:
+    """Find the masks on all faces of each photo below a folder.
+
+    A photo gives a PNG map of its own size under its name, 255 where a mask is; `faces.jsonl` has a line for each face.
+
+    Args:
+        run: folder of the detector.
+        photos: folder of photos, or one photo.
+        to: folder of the results; it is created, and existing results are replaced.
+        watcher: gets the progress.
+        device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is a usable GPU.
+
+    Raises:
+        CheckpointError: the folder is no checkpoint of a detector, or it is damaged.
+        TrainingError: the device is unknown or not available.
+        FaceloomError: there are no photos, or the target is the folder of the photos.
+    """
+    detector = MaskDetector.load(run, device=device)
+    names, target = photos_below(photos, to), Storage(to)
+    find = face_finder(Faces(select="all"))
+    written: list[str] = []
+    left_out: dict[str, str] = {}
+    lines: list[bytes] = []
+    waiting: list[_Waiting] = []
+    watcher.stage("detect", len(names), "photos")
+    for number, (name, path) in enumerate(names, 1):
+        try:
+            data = read_photo(path)
+            analysis = find(data)
+            boxes = [face.box for face in analysis.faces]
+            waiting.append(_Waiting(name, analysis, cut_faces(detector, data, analysis.header, boxes, MAX_PIXELS)))
+        except PhotoError as error:
+            left_out[name] = str(error)
+        if number == len(names) or sum(len(one.cuts) for one in waiting) >= WAITING:
+            for one, regions in zip(waiting, _found(detector, waiting), strict=True):
+                matrices = [matrix for _, matrix in one.cuts]
+                region = on_photo(regions, matrices, (one.analysis.width, one.analysis.height))
+                with target.write(f"{one.name}.png") as stream:
+                    stream.write(encode(region.astype(np.uint8) * 255, "png"))
+                written.append(f"{one.name}.png")
+                lines += _lines(one, regions)
+            waiting.clear()
+        watcher.done(number)
+    with target.write(FACES) as stream:
+        stream.write(b"".join(lines))
+    return FoundMasks(tuple(written), len(lines), left_out)
+
+
+def _found(detector: MaskDetector, waiting: Sequence[_Waiting]) -> list[BoolMask]:
+    """The maps of the crops of each photo, bool (faces, S, S)."""
+    if not waiting:
+        return []
+    maps = detector.find(np.stack([crop for one in waiting for crop, _ in one.cuts]))
+    return np.split(maps, np.cumsum([len(one.cuts) for one in waiting])[:-1])
+
+
+def _lines(photo: _Waiting, regions: BoolMask) -> list[bytes]:
+    lines = []
+    for at, (face, region, (_, matrix)) in enumerate(zip(photo.analysis.faces, regions, photo.cuts, strict=True)):
+        box = face.box
+        record = {
+            "photo": photo.name,
+            "face": at,
+            "box": [round(float(edge), 2) for edge in (box.left, box.top, box.right, box.bottom)],
+            "turn": box.turn,
+            "share": round(masked_share(region, matrix, box), SHARE_DIGITS),
+        }
+        lines.append(json_bytes(record) + b"\n")
+    return lines
+
+
+def on_photo(regions: BoolMask, matrices: Sequence[Matrix], size: Size) -> BoolMask:
+    """Maps of crops, put back on the photo; where several overlap, their union. Bool (H, W).
+
+    Args:
+        regions: bool (faces, S, S).
+        matrices: photo to crop, 2x3, of each face.
+        size: (width, height) of the photo, upright.
+    """
+    import cv2
+
+    found = np.zeros(size[::-1], bool)
+    side = regions.shape[-1]
+    corners = np.array([(-1, -1), (side, -1), (-1, side), (side, side)], np.float64)
+    for region, matrix in zip(regions, matrices, strict=True):
+        back = invert(matrix)
+        reach = apply_affine(back, corners)
+        left, top = np.clip(np.floor(reach.min(0)), 0, size).astype(int)
+        right, bottom = np.clip(np.ceil(reach.max(0)) + 1, 0, size).astype(int)
+        if left < right and top < bottom:
+            moved = compose(translate(-left, -top), back)
+            part = cv2.warpAffine(region.astype(np.float32), moved, (int(right - left), int(bottom - top)))
+            found[top:bottom, left:right] |= part >= 0.5
+    return found

@@ -1,0 +1,85 @@
+"""The photos that a network or transform is applied to, and the faces in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from faceloom.pipelines.analyse.detectors import load_detectors
+from faceloom.pipelines.analyse.landmark_models import load_landmarks
+from faceloom.pipelines.analyse.model_files import load_detector
+from faceloom.pipelines.sources.walk import Found, walk
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.face_options import Faces
+from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
+from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
+
+MOST_BYTES = 2**28
+"""Bytes of a photo; a longer file is left out."""
+
+
+def read_photo(path: Path) -> bytes:
+    """The bytes of a photo.
+
+    Raises:
+        PhotoError: `unreadable`, it cannot be read.
+    """
+    try:
+        return read_regular_file(path, MOST_BYTES)
+    except (OSError, UnfitFileError) as error:
+        raise PhotoError("unreadable", "the file cannot be read", value=error) from None
+
+
+def face_finder(faces: Faces) -> Callable[[bytes], PhotoAnalysis]:
+    """What finds the faces of a photo, given its bytes; it raises a `PhotoError` if there are none.
+
+    Args:
+        faces: which faces, and what looks for them.
+
+    Raises:
+        ModelFileError: the landmark model or a detector is missing.
+    """
+    detectors, predictor, hog = load_detectors(faces), load_landmarks(faces), load_detector()
+
+    def find(data: bytes) -> PhotoAnalysis:
+        return analyse_photo(
+            data,
+            predictor=predictor,
+            detector=hog,
+            network=detectors.network,
+            hog_first=detectors.hog_first,
+            select=faces.select,
+        )
+
+    return find
+
+
+def photos_below(photos: Path, to: str) -> list[tuple[str, Path]]:
+    """Names and paths of the photos, after a check of the folder of the results.
+
+    Args:
+        photos: a folder, or one photo.
+        to: folder of the results.
+
+    Raises:
+        FaceloomError: there are no photos, or the target is among them.
+        StorageError: the target is a file.
+    """
+    Storage(to).check_folder()
+    if photos.is_dir() and Path(to).resolve().is_relative_to(photos.resolve()):
+        remedy = "Choose a folder outside"
+        raise FaceloomError("the results would lie among the photos", where=to, value=str(photos), remedy=remedy)
+    names = list(_pictures(photos))
+    if not names:
+        raise FaceloomError("there are no photos", where=str(photos), remedy="Give a folder of photos, or a photo")
+    return names
+
+
+def _pictures(photos: Path) -> Iterator[tuple[str, Path]]:
+    if not photos.is_dir():
+        yield photos.name, photos
+        return
+    for file in walk(photos, "photos"):
+        if isinstance(file, Found):
+            yield file.uri, photos / file.uri

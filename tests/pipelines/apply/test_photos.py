@@ -1,0 +1,33 @@
+"""The photos below a folder, and the faces in their bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo
+from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.face_options import Faces
+
+
+def test_photos_have_their_path_below_the_folder_as_a_name(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    for name in ("a.jpg", "deep/b.png", "note.txt"):
+        (tmp_path / "photos" / name).write_bytes(b"x")
+    found = photos_below(tmp_path / "photos", str(tmp_path / "out"))
+    assert [name for name, _ in found] == ["a.jpg", "deep/b.png"] and read_photo(found[1][1]) == b"x"
+    assert photos_below(tmp_path / "photos" / "a.jpg", str(tmp_path / "out"))[0][0] == "a.jpg"
+    with pytest.raises(FaceloomError, match="among the photos"):
+        photos_below(tmp_path / "photos", str(tmp_path / "photos" / "out"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FaceloomError, match="there are no photos"):
+        photos_below(tmp_path / "empty", str(tmp_path / "out"))
+
+
+def test_what_is_no_photo_is_a_fault_of_the_photo(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError) as refused:
+        read_photo(tmp_path / "missing.jpg")
+    assert refused.value.code == "unreadable"
+    with pytest.raises(PhotoError):
+        face_finder(Faces())(b"x")
