@@ -45,7 +45,7 @@ def test_a_release_holds_what_the_build_holds(built: Path, released: Path) -> No
     assert (source.name, source.samples, source.photos, source.people) == ("s", 16, 16, 4)
     assert source.licences == {"CC0-1.0": 16} and source.consents == {"made up": 16}
     assert release.gates and all(result.passed for result in release.gates)
-    assert [model.role for model in release.models] == ["landmarks"]
+    assert [model.role for model in release.models] == ["landmarks", "detector"]
 
 
 def test_the_recipe_of_a_release_rebuilds_its_plan(released: Path, released_photos: Path, tmp_path: Path) -> None:
