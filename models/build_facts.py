@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
+from operator import attrgetter
 from typing import TypeVar
 
-from faceloom.models.preset import MOST_SIZE, Preset
+from faceloom.models.preset import MOST_IN_A_LAYER, MOST_SIZE, Preset
 from faceloom.schemas.errors import TrainingError
 from faceloom.schemas.recipe import Recipe
 
@@ -31,26 +33,32 @@ class BuildFacts:
     people: Callable[[], tuple[str, ...]]
 
 
-def members_of(settings: Recipe) -> dict[str, str]:
-    """Members of the samples of a recipe, and the key of the recipe that adds them ("" for those always there)."""
-    names = {"face": "", "landmarks": "", "json": ""}
-    if settings.masks:
-        names |= {"masked": "masks", "mask": "masks"}
-    if settings.guide:
-        names["guide"] = "guide"
-    if settings.output.halves:
-        names |= dict.fromkeys(("upper", "lower", "lower_landmarks"), "output.halves")
-    if settings.lowres:
-        names |= dict.fromkeys(("lr", "lr_upsampled"), "lowres")
-    if settings.output.features:
-        names["features"] = "output.features"
-    return names
+ALWAYS = ("face", "landmarks", "json")
+"""Members of all samples."""
+ADDED_BY = {
+    "masks": ("masked", "mask"),
+    "guide": ("guide",),
+    "output.halves": ("upper", "lower", "lower_landmarks"),
+    "lowres": ("lr", "lr_upsampled"),
+    "output.features": ("features",),
+}
+"""Members that a key of the recipe adds to the samples, by the key."""
 
 
-_KEYS = {
-    "masked": "masks", "mask": "masks", "guide": "guide", "upper": "output.halves", "lower": "output.halves",
-    "lower_landmarks": "output.halves", "lr": "lowres", "lr_upsampled": "lowres", "features": "output.features",
-}  # fmt: skip
+def members_of(settings: Recipe) -> set[str]:
+    """Members of the samples of a recipe."""
+    added = (members for key, members in ADDED_BY.items() if attrgetter(key)(settings))
+    return {*ALWAYS, *chain.from_iterable(added)}
+
+
+def coverage_member(settings: Recipe) -> str:
+    """The member that jobs read as `mask`: the soft coverage if the build has it."""
+    return "alpha" if settings.output.alpha else "mask"
+
+
+def _key_of(member: str) -> str:
+    """The key of the recipe that adds a member; without one its own name."""
+    return next((key for key, members in ADDED_BY.items() if member in members), member)
 
 
 def fit_to_build(preset: P, build: BuildFacts, members: tuple[str, ...], recipe: str) -> P:
@@ -70,7 +78,7 @@ def fit_to_build(preset: P, build: BuildFacts, members: tuple[str, ...], recipe:
     """
     suitable = f"recipes/{recipe}.yaml builds suitable samples"
     if missing := [name for name in members if name not in members_of(build.settings)]:
-        key = _KEYS.get(missing[0], missing[0])
+        key = _key_of(missing[0])
         what = "the build has no masked faces" if key == "masks" else f"the samples of the build have no {missing[0]}"
         raise TrainingError(what, where=build.out, remedy=f"Add `{key}` to its recipe; {suitable}")
     if not build.samples.get(TRAIN):
@@ -78,11 +86,21 @@ def fit_to_build(preset: P, build: BuildFacts, members: tuple[str, ...], recipe:
         remedy = f"Add one; {suitable}"
         raise TrainingError("the build has no split `train`", where=build.out, value=has, remedy=remedy)
     width, height = build.settings.align.width_height
-    fits = width % preset.stride == 0 if preset.any_size else width == preset.size
-    if not fits or width != height or width > MOST_SIZE:
-        wanted = f"a multiple of {preset.stride}, at most {MOST_SIZE}" if preset.any_size else str(preset.size)
+    if preset.any_size:
+        most = largest_side(preset)
+        fits = width % preset.stride == 0 and preset.least <= width <= most
+        wanted = f"a multiple of {preset.stride}, at least {preset.least}, at most {most}"
+    else:
+        fits, wanted = width == preset.size, str(preset.size)
+    if not fits or width != height:
         mode = build.settings.align.mode
         remedy = f"Build with `align: {{mode: {mode}, size: {preset.size}}}`; {suitable}"
         what = f"the crops of the build do not fit `{preset.name}`, which takes squares with a side of {wanted}"
         raise TrainingError(what, where=build.out, value=f"{width}x{height}", remedy=remedy)
     return replace(preset, size=width)
+
+
+def largest_side(preset: Preset) -> int:
+    """Side of the largest crops that a preset takes: the largest multiple of its stride with no layer too large."""
+    sides = range(MOST_SIZE // preset.stride * preset.stride, 0, -preset.stride)
+    return next((side for side in sides if replace(preset, size=side).largest_layer <= MOST_IN_A_LAYER), 0)

@@ -109,6 +109,10 @@ class Job(Generic[P]):
         """The untrained network; its random weights come from torch's global generator, which is seeded."""
         raise NotImplementedError
 
+    def product(self, network: nn.Module) -> nn.Module:
+        """The part of the network that is used after training; its parameters are counted in the card."""
+        return network
+
     def optimisers(self, network: nn.Module) -> dict[str, Optimizer]:
         """Optimisers by name: Adam of all parameters. No parameter belongs to two of them.
 

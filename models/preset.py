@@ -57,6 +57,11 @@ class Preset:
         return 1
 
     @property
+    def least(self) -> int:
+        """Side of the smallest crops that the network takes."""
+        return 8
+
+    @property
     def largest_layer(self) -> int:
         """The most values that a layer makes of one face."""
         return self.size**2

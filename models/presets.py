@@ -183,7 +183,7 @@ def preset_from_values(values: Mapping[str, Any], *, job: str = "autoencoder", w
         place = ".".join(["$.hyper_parameters", *map(str, fault["loc"])])
         place, value = f"{where}: {place}" if where else place, shown(fault["input"])
         raise CheckpointError(fault["msg"], where=place, value=value, remedy=remedy) from None
-    if preset.size % preset.stride or preset.largest_layer > MOST_IN_A_LAYER:
+    if preset.size % preset.stride or preset.size < preset.least or preset.largest_layer > MOST_IN_A_LAYER:
         value = f"size {preset.size}"
         raise CheckpointError("the hyper-parameters form no network", where=where, value=value, remedy=remedy)
     return preset

@@ -123,7 +123,7 @@ class AttentionResNet(nn.Module):
 
 
 class ArcFace(nn.Module):
-    """Logits of people with an angular margin (Deng et al. 2019).
+    """Logits of people with an angular margin (Deng et al. 2019), in float32 under autocast too.
 
     Attributes:
         weight: a direction for each person, float (people, features).
@@ -142,8 +142,11 @@ class ArcFace(nn.Module):
             features: float (N, features).
             person: int64 (N,).
         """
-        cosine = F.linear(F.normalize(features), F.normalize(self.weight)).clamp(-1 + 1e-7, 1 - 1e-7)
-        angle = torch.acos(cosine)
-        right = F.one_hot(person, len(self.weight)).bool()
-        # Beyond π the cosine would rise again.
-        return self.scale * torch.where(right, torch.cos((angle + self.margin).clamp(max=torch.pi)), cosine)
+        # In bfloat16 a limit just below 1 is 1, where the slope of acos is infinite.
+        with torch.autocast(features.device.type, enabled=False):
+            directions = F.normalize(features.float()), F.normalize(self.weight.float())
+            cosine = F.linear(*directions).clamp(-1 + 1e-7, 1 - 1e-7)
+            angle = torch.acos(cosine)
+            right = F.one_hot(person, len(self.weight)).bool()
+            # Beyond π the cosine would rise again.
+            return self.scale * torch.where(right, torch.cos((angle + self.margin).clamp(max=torch.pi)), cosine)

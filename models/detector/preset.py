@@ -59,6 +59,11 @@ class DetectorPreset(Preset):
         return int(self.reduce * 2 ** (len(self.widths) - 1))
 
     @property
+    def least(self) -> int:
+        """Side of the smallest crops: instance normalisation needs more than one pixel at the coarsest level."""
+        return max(8, 2 * self.stride)
+
+    @property
     def largest_layer(self) -> int:
         """The most values that a layer makes of one face."""
         return 2 * self.widths[0] * self.size**2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -35,26 +34,20 @@ def generator_loss(
     judged: Tensor,
     *,
     rec_weight: float = 100.0,
-    perceptual_weight: float = 10.0,
     ssim_share: float = 0.5,
     pixels: Literal["smooth_l1", "l1"] = "smooth_l1",
-    features: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """What the editor minimises: adversarial, reconstruction of both composites and, with features, perceptual loss.
+    """What the editor minimises: adversarial loss and the reconstruction of both composites.
 
     Args:
         edited: composites.
         face: the bare face.
         judged: adversarial loss of the refined composite, from `fooling_loss`.
         rec_weight: of the reconstruction of each composite.
-        perceptual_weight: of the squared error of features; without `features` there is none.
-        features: maps pictures to features of any shape.
     """
     total = judged
     for made in edited if edited.refined is not edited.coarse else edited[:1]:
         total = total + rec_weight * reconstruction_loss(made, face, ssim_share, pixels)
-    if features is not None:
-        total = total + perceptual_weight * F.mse_loss(features(edited.refined), features(face))
     return total
 
 

@@ -9,6 +9,9 @@ from annotated_types import Interval, Len
 
 from faceloom.models.preset import Factor, JobSpec, Preset, Share
 
+COVERED = 0.1
+"""Pixels with more coverage belong to the hole, in training and in evaluation."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EditorPreset(Preset):
@@ -26,7 +29,6 @@ class EditorPreset(Preset):
         rec_weight: of the reconstruction of each composite.
         ssim_share: share of 1 - SSIM in the reconstruction; the rest is the error of pixels.
         pixels: error of pixels. The deck names L1, its code has the smooth one.
-        perceptual_weight: of the perceptual loss, if `--features` names a network.
         grow: pixels by which the map is dilated, so that no mixed pixel of the mask's edge is left.
         flip: whether samples are mirrored at random.
     """
@@ -43,7 +45,6 @@ class EditorPreset(Preset):
     rec_weight: Factor = 100.0
     ssim_share: Share = 0.5
     pixels: Literal["smooth_l1", "l1"] = "smooth_l1"
-    perceptual_weight: Factor = 10.0
     grow: Annotated[int, Interval(ge=0, le=32)] = 1
     flip: bool = True
 
@@ -56,6 +57,11 @@ class EditorPreset(Preset):
     def stride(self) -> int:
         """The side of a crop must be a multiple of it."""
         return 4
+
+    @property
+    def least(self) -> int:
+        """Side of the smallest crops: the discriminator's last layers need some room."""
+        return 24
 
     @property
     def largest_layer(self) -> int:

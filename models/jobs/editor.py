@@ -9,16 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from faceloom.models.build_facts import BuildFacts
 from faceloom.models.editor.losses import critic_loss, fooling_loss, generator_loss, joined, reconstruction_loss
 from faceloom.models.editor.networks import Editor
-from faceloom.models.editor.preset import EditorPreset
+from faceloom.models.editor.preset import COVERED, EditorPreset
 from faceloom.models.job import Batch, Job, Step, Values
 from faceloom.models.patch_critic import PatchCritic
-from faceloom.schemas.errors import TrainingError
-
-LEAST = 24
-"""Side of the smallest crops: the discriminator's last layers need some room."""
 
 
 class EditorJob(Job[EditorPreset]):
@@ -27,19 +22,6 @@ class EditorJob(Job[EditorPreset]):
     name: ClassVar[str] = "editor"
     members: ClassVar[tuple[str, ...]] = ("face", "masked", "mask")
     recipe: ClassVar[str] = "mask2face"
-
-    @classmethod
-    def fit(cls, preset: EditorPreset, build: BuildFacts) -> EditorPreset:
-        """As the base, and crops that the discriminators can judge.
-
-        Raises:
-            TrainingError: the build does not fit, or its crops are smaller than `LEAST` pixels.
-        """
-        fitted = super().fit(preset, build)
-        if fitted.size < LEAST:
-            what, remedy = f"the editor takes crops of at least {LEAST} pixels", "Build larger ones"
-            raise TrainingError(what, where=build.out, value=f"{fitted.size}x{fitted.size}", remedy=remedy)
-        return fitted
 
     def network(self) -> nn.Module:
         """The editor, the discriminator and, if the preset has one, that of the masked region."""
@@ -73,6 +55,11 @@ class EditorJob(Job[EditorPreset]):
         mirror = torch.rand(len(batch["face"]), generator=chance) < 0.5
         mirror = mirror.to(batch["face"].device)[:, None, None, None]
         return {name: torch.where(mirror, part.flip(3), part) for name, part in batch.items()}
+
+    def product(self, network: Any) -> nn.Module:
+        """The editor, without the discriminators."""
+        editor: nn.Module = network["editor"]
+        return editor
 
     def step(self, step: Step) -> Values:
         """One step of the discriminators, then one of the editor."""
@@ -119,7 +106,7 @@ def hole_of(mask: Tensor, grow: int) -> Tensor:
     Args:
         mask: coverage, float (N, 1, H, W), 0..1.
     """
-    covered = (mask > 0.1).float()
+    covered = (mask > COVERED).float()
     return F.max_pool2d(covered, 2 * grow + 1, 1, grow) if grow else covered
 
 

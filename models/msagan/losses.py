@@ -12,9 +12,6 @@ from torch.nn import functional as F
 from faceloom.models.msagan.networks import Discriminator, Generator
 
 MaskLoss = Literal["sde", "mae", "mse", "none"]
-MASK_LOSSES: tuple[MaskLoss, ...] = ("sde", "mae", "mse", "none")
-COLLAPSED = 0.01
-"""A smaller mean of the attention in the edit pass: the generator returns its input."""
 
 
 def mask_loss(guide: Tensor, attention: Tensor, kind: MaskLoss = "sde") -> Tensor:

@@ -122,7 +122,7 @@ class Generator(nn.Module):
 
 
 class Judgement(NamedTuple):
-    """What the discriminator answers: scores of patches, float (N, 1, 2, 2), and logits of attributes, float (N, K)."""
+    """Output of the discriminator: scores of patches, float (N, 1, 2, 2), and logits of attributes, float (N, K)."""
 
     scores: Tensor
     logits: Tensor

@@ -28,12 +28,15 @@ def find_face(path: Path) -> tuple[Image, Landmarks]:
     """The pixels of a photo, uint8 (H, W, 3), RGB, and the 68 landmarks of its largest face.
 
     Raises:
-        PhotoError: it cannot be read, or shows no face.
+        PhotoError: it cannot be read, or shows no face with trusted landmarks.
         ModelFileError: the landmark model or a detector is missing.
     """
     find = face_finder(Faces())
     data = read_photo(path)
-    return decode_rgb(data), find(data).faces[0].landmarks
+    found = find(data).faces[0]
+    if found.unsure:
+        raise PhotoError("landmarks_unsure", "the landmarks are probably wrong")
+    return decode_rgb(data), found.landmarks
 
 
 def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:

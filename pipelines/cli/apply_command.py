@@ -42,9 +42,13 @@ def swap(
             done = swap_folder(face, photos, to, watcher)
         if as_json:
             write_json({"to": to, "written": list(done.written), "left_out": done.left_out})
-            return
-        _say_left_out(done.left_out)
-        say(f"{len(done.written)} photos: {to}")
+        else:
+            _say_left_out(done.left_out)
+        if not done.written:
+            say(f"Nothing was written: none of the {len(done.left_out)} photos shows a usable face")
+            raise typer.Exit(FAILED)
+        if not as_json:
+            say(f"{len(done.written)} photos: {to}")
 
 
 @app.command(

@@ -153,7 +153,10 @@ def job_summary(evaluation: JobEvaluation) -> list[RenderableType]:
     tables = evaluation.tables.items()
     return [
         facts_table("Evaluated", job_facts(evaluation)),
-        *(table(title, heads(evaluation), job_cells(evaluation, rows, intervals=False)) for title, rows in tables),
+        *(
+            table(title.capitalize(), heads(evaluation), job_cells(evaluation, rows, intervals=False))
+            for title, rows in tables
+        ),
     ]
 
 

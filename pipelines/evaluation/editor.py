@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.models.build_facts import coverage_member
+from faceloom.models.editor.preset import COVERED
 from faceloom.models.metrics import mean_change, signal_to_noise, structural_similarity
-from faceloom.pipelines.evaluation.figures import row_of
+from faceloom.pipelines.evaluation.groups import tables_of
 from faceloom.pipelines.evaluation.job_report import Column, JobEvaluation
 from faceloom.pipelines.evaluation.job_task import JobTask, OpenRun, has_train, open_runs
 from faceloom.pipelines.evaluation.sheet import draw_grid
@@ -44,7 +46,7 @@ def evaluate_editors(task: JobTask, watcher: Watcher) -> JobEvaluation:
         painters["mean face"] = MeanFace(mean_face(task.out))
     painters["masked photo"] = lambda masked, mask: masked
     values: dict[str, dict[str, list[float]]] = {name: {one.name: [] for one in COLUMNS} for name in painters}
-    people: list[frozenset[str]] = []
+    keys: list[str] = []
     pictures: dict[str, list[Image | None]] = {}
     watcher.stage("evaluate", task.protocol.samples, "samples")
     for key, face, masked, mask in _samples(task):
@@ -59,16 +61,17 @@ def evaluate_editors(task: JobTask, watcher: Watcher) -> JobEvaluation:
                 row.append(made)
         if key in task.shown:
             pictures[key] = row
-        people.append(task.people[key])
-        watcher.done(len(people))
-    rows = tuple(row_of(name, values[name], people) for name in painters)
+        keys.append(key)
+        watcher.done(len(keys))
     heads = ["bare face", "masked", *(name for name in painters if name != "masked photo")]
-    return JobEvaluation(task, COLUMNS, {"All people": rows}, draw_grid(heads, [pictures[key] for key in task.shown]))
+    sheet = draw_grid(heads, [pictures[key] for key in task.shown])
+    return JobEvaluation(task, COLUMNS, tables_of(task, values, keys), sheet)
 
 
 def _samples(task: JobTask) -> Iterator[tuple[str, Image, Image, BoolMask]]:
-    for sample in open_split(task.out, task.protocol.split, members=["face", "masked", "mask"]):
-        yield sample["__key__"], sample["face"], sample["masked"], sample["mask"] >= 128
+    coverage = coverage_member(task.record.settings)
+    for sample in open_split(task.out, task.protocol.split, members=["face", "masked", coverage]):
+        yield sample["__key__"], sample["face"], sample["masked"], sample[coverage] / 255 > COVERED
 
 
 def painter_of(run: OpenRun, device: str) -> Painter:

@@ -9,6 +9,7 @@ from itertools import compress, islice
 from faceloom.models.metrics import Scores, score
 from faceloom.models.predict import MaskPredictor
 from faceloom.pipelines.evaluation.figures import Row, make_row
+from faceloom.pipelines.evaluation.groups import groups_of
 from faceloom.pipelines.evaluation.methods import (
     AnotherTemplate,
     Masked,
@@ -24,7 +25,6 @@ from faceloom.pipelines.evaluation.task import Task
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.checked_shards import AGAIN
-from faceloom.pipelines.training.held_out import TRAIN
 from faceloom.schemas.errors import StorageError
 from faceloom.transforms.types import Image
 
@@ -104,17 +104,12 @@ def _score(pair: Pair, masked: Masked | None) -> Scores | None:
 
 
 def _tables(task: Task, methods: Sequence[Method], gathered: _Gathered) -> dict[str, tuple[Row, ...]]:
-    of_known = gathered.known
-    groups = {"all people": [True] * len(of_known)}
-    if any(of_known) and not all(of_known) and task.protocol.split != TRAIN:
-        groups["people that are also in train"] = of_known
-        groups["held-out people"] = [not known for known in of_known]
     return {
         title: tuple(
             make_row(method.name, list(compress(scores, chosen)), list(compress(gathered.people, chosen)))
             for method, scores in zip(methods, gathered.scores, strict=True)
         )
-        for title, chosen in groups.items()
+        for title, chosen in groups_of(gathered.known, task.protocol.split).items()
     }
 
 

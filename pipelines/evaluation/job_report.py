@@ -8,7 +8,7 @@ from typing import Any
 
 from faceloom.pipelines.evaluation.figures import Row
 from faceloom.pipelines.evaluation.job_task import JobTask
-from faceloom.pipelines.evaluation.report import figure_text, network_facts, write_files
+from faceloom.pipelines.evaluation.report import figure_text, task_facts, task_json, write_files
 from faceloom.transforms.types import Image
 
 
@@ -42,13 +42,9 @@ class JobEvaluation:
 def job_json(evaluation: JobEvaluation) -> dict[str, Any]:
     """The evaluation without its sheet as JSON values; they hold no time and no path."""
     task = evaluation.task
-    recipe = task.record.settings
     return {
         "job": task.job,
-        "build": {"name": recipe.name, "digest": task.digest, "align": recipe.align.model_dump(mode="json")},
-        "protocol": {**asdict(task.protocol), "text": task.protocol.text},
-        "device": task.device,
-        "networks": [network_facts(run) for run in task.runs],
+        **task_json(task),
         "notes": dict(evaluation.notes),
         "tables": {title: [asdict(row) for row in rows] for title, rows in evaluation.tables.items()},
         "sheet": list(task.shown) if evaluation.sheet is not None else [],
@@ -57,20 +53,7 @@ def job_json(evaluation: JobEvaluation) -> dict[str, Any]:
 
 def job_facts(evaluation: JobEvaluation) -> dict[str, str]:
     """What was evaluated, for people."""
-    task, protocol = evaluation.task, evaluation.task.protocol
-    facts = {
-        "build": f"{task.record.settings.name}, {task.digest[:16]}",
-        "split": f"{protocol.split}: {protocol.samples:,} samples of {protocol.people:,} people",
-        "protocol": f"{protocol.text} (split by {protocol.split_by})",
-        "device": task.device,
-    }
-    for run in task.runs:
-        card = run.card
-        where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol does not cover it"
-        used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
-        trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {card.data.train:,} samples of {where}"
-        facts[f"network {run.name}"] = trained
-    return facts | dict(evaluation.notes)
+    return task_facts(evaluation.task, "samples") | dict(evaluation.notes)
 
 
 def heads(evaluation: JobEvaluation) -> list[str]:
@@ -97,7 +80,7 @@ def job_markdown(evaluation: JobEvaluation) -> str:
     head = heads(evaluation)
     for title, rows in evaluation.tables.items():
         cells = [head, ["---"] * len(head), *job_cells(evaluation, rows, intervals=True)]
-        lines += ["", f"{title}:", "", *("| " + " | ".join(row) + " |" for row in cells)]
+        lines += ["", f"{title.capitalize()}:", "", *("| " + " | ".join(row) + " |" for row in cells)]
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,7 @@ class JobTask:
     Attributes:
         digest: of the build.
         people: in each sample of the split, by key.
+        known: keys of the samples of people who are also in `train`.
         shown: keys of the samples on the sheet.
     """
 
@@ -39,6 +40,7 @@ class JobTask:
     runs: tuple[Run, ...]
     protocol: Protocol
     people: dict[str, frozenset[str]]
+    known: frozenset[str]
     shown: tuple[str, ...]
 
 
@@ -71,8 +73,8 @@ def prepare_job(job: str, runs: Sequence[Path], out: str, split: str, *, device:
     if missing := [name for name in kind.members if name not in members_of(record.settings)]:
         raise FaceloomError("the samples of the build lack a member", where=out, value=missing[0], remedy=remedy)
     checked = tuple(check_run(name, folder, record, digest, job) for name, folder in named_runs(runs))
-    protocol, _, shown = protocol_of(storage, record, split, people)
-    return JobTask(job, out, record, digest, find_device(device), checked, protocol, people, shown)
+    protocol, known, shown = protocol_of(storage, record, split, people)
+    return JobTask(job, out, record, digest, find_device(device), checked, protocol, people, known, shown)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,15 +29,21 @@ _MOST_BYTES = 1 << 24
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation without its sheet as JSON values; they hold no time and no path."""
-    task = evaluation.task
+    return {
+        **task_json(evaluation.task),
+        "tables": {title: [asdict(row) for row in rows] for title, rows in evaluation.tables.items()},
+        "sheet": list(evaluation.task.shown),
+    }
+
+
+def task_json(task: Task | JobTask) -> dict[str, Any]:
+    """What JSON states of the task of any evaluation."""
     recipe = task.record.settings
     return {
         "build": {"name": recipe.name, "digest": task.digest, "align": recipe.align.model_dump(mode="json")},
         "protocol": {**asdict(task.protocol), "text": task.protocol.text},
         "device": task.device,
         "networks": [network_facts(run) for run in task.runs],
-        "tables": {title: [asdict(row) for row in rows] for title, rows in evaluation.tables.items()},
-        "sheet": list(task.shown),
     }
 
 
@@ -60,8 +66,18 @@ def network_facts(run: Run) -> dict[str, Any]:
 
 def facts(evaluation: Evaluation) -> dict[str, str]:
     """What was evaluated, for people."""
-    task, protocol = evaluation.task, evaluation.task.protocol
-    said = {
+    return task_facts(evaluation.task, "pairs")
+
+
+def task_facts(task: Task | JobTask, unit: str) -> dict[str, str]:
+    """What is evaluated by a task, for people.
+
+    Args:
+        task: of any evaluation.
+        unit: name of a training sample, in the plural.
+    """
+    protocol = task.protocol
+    facts = {
         "build": f"{task.record.settings.name}, {task.digest[:16]}",
         "split": f"{protocol.split}: {protocol.samples:,} samples of {protocol.people:,} people",
         "protocol": f"{protocol.text} (split by {protocol.split_by})",
@@ -71,9 +87,9 @@ def facts(evaluation: Evaluation) -> dict[str, str]:
         card = run.card
         where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol does not cover it"
         used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
-        trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {card.data.train:,} pairs of {where}"
-        said[f"network {run.name}"] = trained
-    return said
+        trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {card.data.train:,} {unit} of {where}"
+        facts[f"network {run.name}"] = trained
+    return facts
 
 
 def cells(rows: Sequence[Row], *, intervals: bool) -> list[list[str]]:

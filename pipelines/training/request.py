@@ -12,7 +12,7 @@ from typing import Any
 from faceloom.models.checkpoint import BEST, CARD, check_weights, read_card, read_network
 from faceloom.models.devices import find_device
 from faceloom.models.preset import Preset, options_of
-from faceloom.models.presets import preset_from_values, preset_values, presets_of
+from faceloom.models.presets import JOBS, preset_from_values, preset_values, presets_of
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.training.run_folder import is_ours
@@ -103,13 +103,14 @@ def change_preset(
     for count_name, count in counts.items():
         if count is not None and count < 1:
             raise TrainingError("must be at least 1", where=count_name, value=count)
-    changes: dict[str, Any] = {**counts, "learning_rate": learning_rate, **options}
+    changes: dict[str, Any] = {**counts, "learning_rate": learning_rate}
     changed = replace(preset, **{key: value for key, value in changes.items() if value is not None})
-    for option in options:
+    for option, value in options.items():
+        changed = replace(changed, **{option: value})
         try:
             preset_from_values(preset_values(changed), job=job)
         except CheckpointError as error:
-            raise TrainingError(error.what, where=option, value=options[option]) from None
+            raise TrainingError(error.what, where=option, value=value) from None
     return changed
 
 
@@ -123,6 +124,10 @@ def check_request(request: TrainingRequest) -> CheckedRequest:
     for package in PACKAGES:
         _check_installed(package)
     device = find_device(request.device)
+    if unknown := sorted(request.files.keys() - JOBS[request.job].files.keys()):
+        allowed = ", ".join(JOBS[request.job].files) or "none"
+        what = f"{request.job} takes no such file"
+        raise TrainingError(what, where="files", value=unknown[0], remedy=f"Allowed: {allowed}")
     request = replace(request, preset=fit_preset(request.data, request.job, request.preset))
     uses = {name: _digest(name, path) for name, path in request.files.items()}
     checked = CheckedRequest(request, device, _parent_card(request), uses)
@@ -188,7 +193,11 @@ def _check_folder(checked: CheckedRequest) -> None:
         return
     card = read_card(folder)
     before, now = _settings_of_card(card), _settings_of_request(checked)
-    changed = [f"{name} {before.get(name)}, now {now.get(name)}" for name in now if before.get(name) != now.get(name)]
+    changed = [
+        f"{name} {before.get(name)}, now {now.get(name)}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
     if before["job"] != now["job"]:
         changed = [f"network {before['job']}, now {now['job']}"]
     elif before["name"] != now["name"]:  # the other differences follow from this one

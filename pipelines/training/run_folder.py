@@ -79,9 +79,14 @@ class RunFolder:
 
         import torch
 
+        from faceloom.models.job import make_job
+        from faceloom.models.networks import parameter_count
+
         preset, losses = self._preset, snapshot.losses
         best = next(loss for loss in losses if loss.epoch == snapshot.best_epoch)
-        trained = {name.rpartition("/")[0] for name in snapshot.optimiser}
+        with torch.device("meta"):
+            job = make_job(self._job, preset)
+            parameters = parameter_count(job.product(job.network()))
         metrics = {
             "best_epoch": float(best.epoch),
             "best_held_out_loss": best.held_out,
@@ -95,7 +100,7 @@ class RunFolder:
             job=self._job,
             preset=preset.name,
             size=preset.size,
-            parameters=sum(snapshot.network[name].numel() for name in trained),
+            parameters=parameters,
             hyper_parameters=preset_values(preset),
             unstated_in_paper=preset.unstated,
             seed=self._seed,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from faceloom.models.build_facts import BuildFacts
+from faceloom.models.build_facts import BuildFacts, coverage_member
 from faceloom.models.preset import Preset
 from faceloom.pipelines.read.split_pieces import split_shards
 from faceloom.pipelines.read.split_reader import open_split
@@ -175,8 +175,8 @@ def read_samples(out: str, split: str, job: Job[Any], *, workers: int = 0) -> Sa
 
     record = read_record(Storage(out))
     stored = {name: name for name in job.members}
-    if record.settings.output.alpha and "mask" in stored:
-        stored["mask"] = "alpha"
+    if "mask" in stored:
+        stored["mask"] = coverage_member(record.settings)
     wanted = [*stored.values(), *(["json"] if job.reads_labels else [])]
     samples = open_split(out, split, members=wanted, tensors=True)
     readers = min(workers, record.by_split.get(split, 0))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from faceloom.models.build_facts import BuildFacts, fit_to_build, members_of
-from faceloom.models.presets import PRESETS
-from faceloom.schemas.errors import TrainingError
+from faceloom.models.build_facts import BuildFacts, coverage_member, fit_to_build, largest_side, members_of
+from faceloom.models.presets import PRESETS, preset_from_values, preset_values, presets_of
+from faceloom.schemas.errors import CheckpointError, TrainingError
 from faceloom.schemas.recipe import parse_recipe
 
 MASKS = [{"kind": "polygon", "shape": "A"}]
@@ -30,7 +31,7 @@ def facts(samples: dict[str, int] | None = None, **recipe: Any) -> BuildFacts:
     ],
 )
 def test_members_follow_the_recipe(recipe: dict[str, Any], members: set[str]) -> None:
-    assert set(members_of(facts(**recipe).settings)) - {"face", "landmarks", "json"} == members
+    assert members_of(facts(**recipe).settings) - {"face", "landmarks", "json"} == members
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,30 @@ def test_the_size_is_that_of_the_build_where_the_network_takes_any() -> None:
     assert fit_to_build(COMPACT, facts(align={"size": 32}), ("face",), "x").size == 32
     with pytest.raises(TrainingError, match=r"side of 64 \(got 32x32\)"):
         fit_to_build(PRESETS["paper"], facts(align={"size": 32}), ("face",), "x")
+
+
+@pytest.mark.parametrize(("job", "name", "largest"), [("detector", "paper", 352), ("editor", "paper", 512)])
+def test_what_no_card_may_hold_is_not_trained(job: str, name: str, largest: int) -> None:
+    preset = presets_of(job)[name]
+    assert largest_side(preset) == largest
+    for side in (largest, largest + preset.stride):
+        values, build = preset_values(replace(preset, size=side)), facts(align={"size": side})
+        if side == largest:
+            assert fit_to_build(preset, build, ("face",), "x") == preset_from_values(values, job=job)
+            continue
+        with pytest.raises(CheckpointError, match="form no network"):
+            preset_from_values(values, job=job)
+        with pytest.raises(TrainingError, match=f"at most {largest} "):
+            fit_to_build(preset, build, ("face",), "x")
+
+
+@pytest.mark.parametrize(("job", "name", "least"), [("detector", "small", 32), ("editor", "paper", 24)])
+def test_crops_too_small_for_the_layers_are_refused(job: str, name: str, least: int) -> None:
+    with pytest.raises(TrainingError, match=rf"at least {least}, .*\(got 16x16\)"):
+        fit_to_build(presets_of(job)[name], facts(align={"size": 16}), ("face",), "x")
+    assert fit_to_build(presets_of(job)[name], facts(align={"size": least}), ("face",), "x").size == least
+
+
+def test_the_coverage_is_soft_where_the_build_has_it() -> None:
+    assert coverage_member(facts(masks=MASKS).settings) == "mask"
+    assert coverage_member(facts(masks=MASKS, output={"alpha": True}).settings) == "alpha"

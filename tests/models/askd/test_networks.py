@@ -50,3 +50,14 @@ def test_a_face_opposite_to_its_person_has_the_smallest_logit() -> None:
     head = ArcFace(2, 2)
     head.weight.data = torch.eye(2)
     assert float(head(torch.tensor([[-1.0, 0.0]]), torch.tensor([0]))[0, 0].detach()) == pytest.approx(-32, abs=1e-3)
+
+
+def test_gradients_are_finite_under_autocast() -> None:
+    head = ArcFace(2, 2)
+    head.weight.data = torch.eye(2)
+    features = torch.tensor([[3.0, 0.0], [0.0, 2.0]], requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = head(features, torch.tensor([0, 0]))
+    logits.sum().backward()
+    assert logits.dtype == torch.float32 and features.grad is not None
+    assert bool(features.grad.isfinite().all()) and bool(head.weight.grad.isfinite().all())

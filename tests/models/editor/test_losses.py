@@ -43,13 +43,6 @@ def test_both_composites_count_a_hundredfold() -> None:
     assert float(generator_loss(alone, FACE, judged)) == pytest.approx(expected)
 
 
-def test_features_add_a_perceptual_loss() -> None:
-    judged, both = torch.tensor(0.0), Edited(FACE, MADE)
-    without = float(generator_loss(both, FACE, judged))
-    added = float(generator_loss(both, FACE, judged, features=lambda x: x.mean((2, 3)))) - without
-    assert added == pytest.approx(10 * float(F.mse_loss(MADE.mean((2, 3)), FACE.mean((2, 3)))), rel=1e-3)
-
-
 def test_the_region_joins_with_seven_tenths() -> None:
     one, other = torch.tensor(1.0), torch.tensor(2.0)
     assert float(joined(one, None)) == 1

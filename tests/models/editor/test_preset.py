@@ -15,7 +15,7 @@ def test_the_published_training() -> None:
     paper = BY_NAME["paper"]
     assert (paper.size, paper.batch, paper.epochs, paper.learning_rate, paper.width) == (160, 16, 192, 1e-3, 64)
     assert paper.refine and not paper.squeeze_after and not paper.region_from
-    assert (paper.rec_weight, paper.ssim_share, paper.perceptual_weight) == (100, 0.5, 10)
+    assert (paper.rec_weight, paper.ssim_share) == (100, 0.5)
 
 
 def test_din_2020_adds_two_things() -> None:

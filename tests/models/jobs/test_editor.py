@@ -10,12 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from faceloom.models.build_facts import BuildFacts  # noqa: E402
 from faceloom.models.job import find_job, make_job  # noqa: E402
 from faceloom.models.jobs.editor import EditorJob, hole_of, seen  # noqa: E402
 from faceloom.models.presets import presets_of  # noqa: E402
 from faceloom.models.training import train  # noqa: E402
-from faceloom.schemas.errors import TrainingError  # noqa: E402
 
 TINY: Any = presets_of("editor")["tiny-editor"]
 
@@ -69,10 +67,7 @@ def test_samples_are_mirrored_whole() -> None:
     assert kinds == {(0, 1, 2, 3), (3, 2, 1, 0)}
 
 
-def test_crops_too_small_for_the_discriminators_are_refused() -> None:
-    output = SimpleNamespace(halves=None, features=None)
-    align = SimpleNamespace(mode="face_box", width_height=(16, 16))
-    settings: Any = SimpleNamespace(masks=[1], guide=None, lowres=None, output=output, align=align)
-    build = BuildFacts("out", settings, {"train": 3}, lambda: ())
-    with pytest.raises(TrainingError, match=r"at least 24 pixels \(got 16x16\)"):
-        EditorJob.fit(TINY, build)
+def test_the_product_is_the_editor_without_its_discriminators() -> None:
+    job = make_job("editor", TINY)
+    network: Any = job.network()
+    assert job.product(network) is network["editor"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -57,3 +58,13 @@ def test_a_file_that_cannot_be_read_is_a_fault_of_the_photo(tmp_path: Path) -> N
     with pytest.raises(PhotoError) as refused:
         find_face(tmp_path / "missing.jpg")
     assert refused.value.code == "unreadable"
+
+
+def test_a_face_without_trusted_landmarks_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    face = SimpleNamespace(landmarks=np.zeros((68, 2), np.float32), unsure=True)
+    monkeypatch.setattr(swap, "face_finder", lambda faces: lambda data: SimpleNamespace(faces=[face]))
+    monkeypatch.setattr(swap, "decode_rgb", lambda data: PICTURE)
+    with pytest.raises(PhotoError, match="probably wrong") as refused:
+        find_face(tmp_path / "a.jpg")
+    assert refused.value.code == "landmarks_unsure"

@@ -46,3 +46,13 @@ def test_detector_writes_a_map_of_each_photo_and_a_line_of_each_face(tmp_path: P
     words[2] = str(tmp_path / "nowhere")
     refused = CliRunner().invoke(app, words)
     assert refused.exit_code != 0 and "the folder does not exist" in refused.output
+
+
+def test_swap_fails_if_nothing_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.jpg").write_bytes(b"x")
+    monkeypatch.setattr(swap, "swap_folder", lambda *words: Swapped((), {"b": "no face was found"}))
+    words = ["apply", "swap", str(tmp_path), "--face", str(tmp_path / "mine.jpg"), "--to", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1 and "Nothing was written: none of the 1 photos" in done.output
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 1 and json.loads(done.stdout)["written"] == []

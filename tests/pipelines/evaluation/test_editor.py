@@ -36,7 +36,7 @@ def test_an_evaluation_compares_runs_with_the_baselines(masked_build: Path, run:
     task = prepare_job("editor", [run], str(masked_build), "test", device="cpu")
     check_report(str(tmp_path / "report"), task)
     evaluation = evaluate_editors(task, Watcher())
-    rows = {row.name: row.figures for row in evaluation.tables["All people"]}
+    rows = {row.name: row.figures for row in evaluation.tables["all people"]}
     assert list(rows) == ["run", "cv2.inpaint", "mean face", "masked photo"]
     assert all(set(figures) == {"l1", "psnr", "ssim"} for figures in rows.values())
     ends = {name: figures["l1"].value for name, figures in rows.items()}
@@ -44,6 +44,8 @@ def test_an_evaluation_compares_runs_with_the_baselines(masked_build: Path, run:
     write_job_report(evaluation, str(tmp_path / "report"))
     plain = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert plain["job"] == "editor" and plain["networks"][0]["preset"] == "tiny-editor"
+    network = open_runs(task)[0].network["editor"]
+    assert plain["networks"][0]["parameters"] == sum(one.numel() for one in network.parameters())
     assert "| cv2.inpaint |" in job_markdown(evaluation) and (tmp_path / "report" / "sheet.png").exists()
     check_report(str(tmp_path / "report"), task)  # a report may be replaced
 
@@ -69,7 +71,7 @@ def test_a_run_of_another_job_is_refused(masked_build: Path, synthetic: SimpleNa
 def test_a_build_without_masks_is_refused(masked_build: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from faceloom.pipelines.evaluation import job_task
 
-    monkeypatch.setattr(job_task, "members_of", lambda settings: {"face": ""})
+    monkeypatch.setattr(job_task, "members_of", lambda settings: {"face"})
     with pytest.raises(FaceloomError, match=r"lack a member \(got masked\)"):
         prepare_job("editor", [run], str(masked_build), "test")
 

@@ -30,12 +30,12 @@ def evaluation(masked_build: Path) -> JobEvaluation:
     people = [frozenset({name}) for name in ("a", "a", "b")]
     row = row_of("ours", {"x": [1.0, 2.0, float("nan")]}, people)
     columns = (Column("x", "X ↑", 1), Column("y", "Y", 2))
-    return JobEvaluation(task, columns, {"All people": (row,)}, notes={"seen": "nothing"})
+    return JobEvaluation(task, columns, {"all people": (row,)}, notes={"seen": "nothing"})
 
 
 def test_cells_are_in_the_order_of_the_columns(evaluation: JobEvaluation) -> None:
     assert heads(evaluation) == ["", "X ↑", "Y", "samples"]
-    cells = job_cells(evaluation, evaluation.tables["All people"], intervals=True)
+    cells = job_cells(evaluation, evaluation.tables["all people"], intervals=True)
     assert cells == [["ours", "1.5", "–", "3"]]
 
 
@@ -44,5 +44,6 @@ def test_a_report_without_a_sheet(evaluation: JobEvaluation, tmp_path: Path) -> 
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "metrics.md"}
     assert json.loads((tmp_path / "metrics.json").read_text()) == job_json(evaluation)
     assert job_json(evaluation)["sheet"] == [] and str(tmp_path) not in (tmp_path / "metrics.json").read_text()
+    assert "All people:" in job_markdown(evaluation)
     assert "| ours | 1.5 | – | 3 |" in job_markdown(evaluation)
     assert job_facts(evaluation)["seen"] == "nothing"

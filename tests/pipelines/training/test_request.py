@@ -38,6 +38,18 @@ def test_other_settings_are_refused_by_name(
         check_request(request(pairs_build, whole, **changes))
 
 
+def test_a_file_that_is_no_longer_given_is_noticed(whole: Path, pairs_build: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, folder := tmp_path / "run")
+    write_card(folder, read_card(folder).model_copy(update={"uses": {"teacher": "0" * 64}}))
+    with pytest.raises(TrainingError, match=rf"teacher {'0' * 64}, now None"):
+        check_request(request(pairs_build, folder))
+
+
+def test_files_that_the_job_does_not_know_are_refused(pairs_build: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"takes no such file \(got teacher\)\. Allowed: none"):
+        check_request(request(pairs_build, tmp_path / "run", files={"teacher": tmp_path}))
+
+
 def test_epochs_must_not_change_where_the_learning_rate_depends_on_them(
     whole: Path, pairs_build: Path, tmp_path: Path
 ) -> None:
