@@ -103,6 +103,10 @@ class Faces(Model):
         description="faces whose nose and mouth are covered by something, as part maps or `parser` show: a hand, a "
         "microphone",
     )
+    damaged: Literal["reject", "keep"] = Field(
+        default="reject",
+        description="JPEGs that show damage inside; `keep`: they are not looked for, and decoded as far as they go",
+    )
     max_pixels: int = Field(
         default=100_000_000, gt=0, le=10**10, description="photos with more pixels are rejected before they are decoded"
     )

@@ -93,7 +93,9 @@ REJECT_CODES: dict[str, RejectCode] = {
     ),
     "decode_failed": RejectCode("a complete picture file with damaged data", _DECODE),
     "damaged": RejectCode(
-        "a JPEG that is damaged inside: its decoder warns, or its pixels show a jump or missing rows", _ANALYSE
+        "a JPEG that is damaged inside: its decoder warns of lost data, or its pixels show a jump or missing rows; "
+        "see `faces.damaged`",
+        _ANALYSE,
     ),
     "too_many_pixels": RejectCode("more pixels than `faces.max_pixels`", _DECODE),
     "too_many_bytes": RejectCode("an implausible file size", _ANALYSE),

@@ -105,6 +105,7 @@ def analyse_photo(
     given_landmarks: Points | None = None,
     given: Sequence[Given] = (),
     max_pixels: int = MAX_PIXELS,
+    keep_damaged: bool = False,
     timed: Timed = untimed,
 ) -> PhotoAnalysis:
     """Find the faces of a photo, their landmarks and their quality.
@@ -121,6 +122,7 @@ def analyse_photo(
             as they are; five are where the search for 68 starts.
         given: several faces, or faces with a box, in the order of the result; also used as they are.
         max_pixels: limit on the stored picture.
+        keep_damaged: whether JPEGs that show damage inside are used too.
         timed: called with the name of each step (`decode`, `detect`, `landmarks`, `measure`), to time it.
 
     Raises:
@@ -131,7 +133,7 @@ def analyse_photo(
 
     def decode(reduction: int) -> Grey:
         with timed("decode"):
-            return decode_grey(data, reduction=reduction, header=header)
+            return decode_grey(data, reduction=reduction, header=header, check=not keep_damaged)
 
     reduction = analysis_reduction(width, height)
     grey = None

@@ -13,14 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.transforms.types import Grey, Size
+from faceloom.transforms.types import Grey, Pixels, Size
 
 LEAST_JUMP, _LARGE_JUMP = 5.0, 40.0
 """Jumps in brightness below the first number of grey levels are not judged; below the second, not without a step."""
-_FLAWS = "Corrupt JPEG data"
-_HARMLESS = "Invalid SOS parameters", "Warning: unknown JFIF", "Unknown Adobe color", "Inconsistent progression"
-"""How libjpeg's warnings about damaged pixels begin, and those about headers. Any other text is an error."""
+_FLAWS = "Corrupt JPEG data", "Premature end of JPEG file"
+_FATAL = "Unsupported marker type", "Unsupported JPEG process", "Bogus ", "Invalid "
+_HARMLESS = (
+    *("Invalid SOS parameters", "Corrupt JPEG data: bad ICC marker"),
+    *("Warning: unknown JFIF", "Unknown Adobe color", "Inconsistent progression"),
+)
+"""How libjpeg's texts begin: warnings about lost data, errors that damaged data cause, and other warnings.
+Any other text is a limit of the decoder, such as sampling factors that it does not know."""
 _EXTRA = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_IN_HEADER = re.compile(r"bad ICC marker|extraneous bytes before marker 0x(?!d\d)")
+_KEPT_SEGMENTS = {0xE0, 0xEE, *range(0xC0, 0xE0)}
+"""Segments by which pixels are decoded: JFIF, Adobe, and all that are no metadata."""
 _LEAST_STEP = 4
 """Rows of blocks that are smaller, in pixels of a reduced picture, look like detail."""
 _TRIED = 2
@@ -52,40 +60,95 @@ def decode_undamaged(data: bytes, size: Size, reduction: int, block_height: int)
         PhotoError: `damaged`.
         ValueError: this decoder cannot decode it.
     """
-    import simplejpeg
-
     width, height = (-(-side // reduction) for side in size)
     smaller = {"min_height": height, "min_width": width, "min_factor": reduction} if reduction > 1 else {}
-    try:
-        pixels = simplejpeg.decode_jpeg(data, "GRAY", **smaller)
-    except ValueError as error:
-        _refuse(damage_of_warning(str(error), data))
-        if not str(error).startswith((_FLAWS, *_HARMLESS)):
-            raise
-        pixels = simplejpeg.decode_jpeg(data, "GRAY", strict=False, **smaller)
-    grey: Grey = pixels[:, :, 0]
+    grey: Grey = _pixels(data, "GRAY", smaller)[:, :, 0]
     _refuse(visible_damage(grey, block_height // reduction))
     return grey
 
 
-def require_undamaged(data: bytes) -> None:
+def require_undamaged(data: bytes) -> bool:
     """Check a CMYK JPEG for damage by its decoder's warnings.
+
+    Returns:
+        False if this decoder cannot decode it.
 
     Raises:
         PhotoError: `damaged`.
     """
+    try:
+        _pixels(data, "CMYK", {"min_factor": 8})
+    except ValueError as error:
+        _refuse(damage_of_warning(str(error), data))
+        return False
+    return True
+
+
+def require_sound(pixels: Pixels, block_height: int, refusal: str, data: bytes) -> None:
+    """Check a JPEG that only another decoder decodes.
+
+    Args:
+        pixels: what that decoder gives, in the stored orientation, grey or RGB.
+        block_height: height of a row of blocks in these pixels.
+        refusal: why `decode_undamaged` cannot decode it.
+        data: the file's bytes.
+
+    Raises:
+        PhotoError: `damaged`.
+    """
+    import cv2
+
+    _refuse(damage_of_warning(refusal, data))
+    grey = pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    _refuse(visible_damage(grey, block_height))
+
+
+def _pixels(data: bytes, space: str, smaller: dict[str, int]) -> Pixels:
+    """Decode a JPEG by simplejpeg, which reports the first warning.
+
+    Raises:
+        PhotoError: `damaged`.
+        ValueError: it cannot be decoded.
+    """
     import simplejpeg
 
+    def decode(strict: bool) -> Pixels:
+        return np.asarray(simplejpeg.decode_jpeg(data, space, strict=strict, **smaller), np.uint8)
+
     try:
-        simplejpeg.decode_jpeg(data, "CMYK", min_factor=8)
+        return decode(strict=True)
     except ValueError as error:
-        harmless = str(error).startswith((_FLAWS, *_HARMLESS)) or "memory" in str(error)
-        _refuse(damage_of_warning(str(error), data) or ("" if harmless else str(error)))
+        warning = str(error)
+    if _IN_HEADER.search(warning) and (plain := _without_extras(data)) != data:
+        return _pixels(plain, space, smaller)  # this warning would hide a later one
+    if warning.startswith(_FLAWS):
+        _refuse(damage_of_warning(warning, data))
+    elif not warning.startswith(_HARMLESS):  # an error, which the decoder would pass over too
+        raise ValueError(warning)
+    return decode(strict=False)
+
+
+def _without_extras(data: bytes) -> bytes:
+    """A JPEG without metadata and without the bytes between the segments of its header."""
+    kept, place = [data[:2]], 2
+    while (place := data.find(b"\xff", place)) >= 0 and place + 4 <= len(data):
+        marker = data[place + 1]
+        if marker == 0xDA:
+            return b"".join([*kept, data[place:]])
+        if marker in (0, 1, 0xFF) or 0xD0 <= marker <= 0xD9:
+            place += 1 if marker == 0xFF else 2
+            continue
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker in _KEPT_SEGMENTS:
+            kept.append(data[place:end])
+        place = end
+    return data
 
 
 def damaged(how: str) -> PhotoError:
     """The error for a picture that is damaged inside."""
-    return PhotoError("damaged", "the picture is damaged inside", value=how, remedy="Get an undamaged copy")
+    remedy = "Get an undamaged copy, or use `faces: {damaged: keep}` if the photos look right"
+    return PhotoError("damaged", "the picture is damaged inside", value=how, remedy=remedy)
 
 
 def _refuse(how: str) -> None:
@@ -94,21 +157,22 @@ def _refuse(how: str) -> None:
 
 
 def damage_of_warning(warning: str, data: bytes) -> str:
-    """What a warning of the JPEG decoder means: the damage, or nothing.
+    """What a warning or error of the JPEG decoder means: the damage, or nothing.
 
-    Repeated bytes before the end are padding; some programs write it.
+    Repeated bytes before the end are padding; some programs write it. More pictures may follow the end.
 
     Args:
         warning: libjpeg's text.
         data: the file's bytes.
     """
-    if not warning.startswith(_FLAWS):
+    if warning.startswith(_HARMLESS) or not warning.startswith((*_FLAWS, *_FATAL)):
         return ""
     if found := _EXTRA.search(warning):
-        end = data.rfind(b"\xff\xd9")
-        extra = data[max(0, end - int(found[1])) : end]
-        if extra.count(extra[-1:]) == len(extra):
-            return ""
+        count = int(found[1])
+        for end in re.finditer(b"\xff\xd9", data):
+            extra = data[max(0, end.start() - count) : end.start()]
+            if len(extra) == count and extra.count(extra[-1:]) == count:
+                return ""
     return warning
 
 
@@ -121,7 +185,7 @@ def visible_damage(grey: Grey, step: int) -> str:
     """
     if step < _LEAST_STEP or grey.shape[0] < 3 * step or grey.shape[1] < _FEWEST_COLUMNS * step:
         return ""
-    if row := _grey_below(grey):
+    if row := _grey_below(grey, step):
         return f"mid-grey below row {row}"
     rows = grey[:, :: max(1, step // 2)]  # few columns suffice to find where to look closely
     steps = rows[step::step].astype(np.int16) - rows[step - 1 : -1 : step]
@@ -135,14 +199,24 @@ def visible_damage(grey: Grey, step: int) -> str:
     return ""
 
 
-def _grey_below(grey: Grey) -> int:
-    """The first of the rows that are mid-grey down to the end; 0 if there are few, or if the photo begins so too."""
+def _grey_below(grey: Grey, step: int) -> int:
+    """The first of the rows that a decoder filled with mid-grey down to the end; 0 if there are few, or in a frame.
+
+    The fill begins inside a row of blocks. Bars of a padded picture do not: they are as high on the right as elsewhere.
+    """
     last = grey[-1]
     if abs(int(last[0]) - _FILL) > _FILL_RANGE or np.ptp(last) > _FILL_RANGE:
         return 0
-    filled = np.all(np.abs(grey.astype(np.int16) - _FILL) <= _FILL_RANGE, axis=1)
-    first = len(grey) - int(np.argmin(filled[::-1]))
-    return 0 if filled.all() or filled[0] or len(grey) - first < _FEWEST_ROWS else first
+    filled = np.abs(grey.astype(np.int16) - _FILL) <= _FILL_RANGE
+    first, right = _begin(np.all(filled, axis=1)), _begin(filled[:, -1])
+    enough = len(grey) - first >= _FEWEST_ROWS
+    framed = filled[0].all()
+    return first if enough and not framed and first % step == 0 and right == first - step else 0
+
+
+def _begin(filled: npt.NDArray[np.bool_]) -> int:
+    """Where the values begin that are true up to the last one."""
+    return 0 if filled.all() else len(filled) - int(np.argmin(filled[::-1]))
 
 
 def _jumps(grey: Grey, row: int, step: int) -> bool:

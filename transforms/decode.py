@@ -17,7 +17,7 @@ import numpy as np
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.colour_profile import Conversion, conversion_by
-from faceloom.transforms.damage import damaged, decode_undamaged, require_undamaged
+from faceloom.transforms.damage import decode_undamaged, require_sound, require_undamaged
 from faceloom.transforms.file_format import claimed_pixels, excess, format_of, is_cut_off, without_metadata
 from faceloom.transforms.jpeg import is_jpeg, jpeg_layout
 from faceloom.transforms.memory import is_memory_fault, require_memory
@@ -137,7 +137,7 @@ def decode_rgb(
     import cv2
 
     header = header or read_header(data, max_pixels=max_pixels)
-    pixels = _decode(data, header, reduction, grey=False)
+    pixels = _decode(data, header, reduction, grey=False, check=False)
     if pixels.ndim == 2:
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), np.uint8)
     conversion = _conversion(data, header)
@@ -145,20 +145,25 @@ def decode_rgb(
 
 
 def decode_grey(
-    data: bytes, *, reduction: int = 1, max_pixels: int = MAX_PIXELS, header: PhotoHeader | None = None
+    data: bytes,
+    *,
+    reduction: int = 1,
+    max_pixels: int = MAX_PIXELS,
+    header: PhotoHeader | None = None,
+    check: bool = True,
 ) -> Pixels:
     """Decode a photo's luminance, uint8 (H, W), in the frame of `decode_rgb` and, without a profile, at half its cost.
 
     Takes the same arguments and raises the same errors as `decode_rgb`, and `damaged` for a JPEG that shows damage
-    inside, see `damage`. `decode_rgb` decodes such files as far as they go.
+    inside, see `damage`, if `check` is set. Otherwise such files are decoded as far as they go, as by `decode_rgb`.
     """
     import cv2
 
     header = header or read_header(data, max_pixels=max_pixels)
     conversion = _conversion(data, header)
-    if conversion is not None and header.format == "JPEG":
-        _decode(data, header, reduction, grey=True)  # for its check
-    pixels = _decode(data, header, reduction, grey=conversion is None)
+    if conversion is not None and header.format == "JPEG" and check:
+        _decode(data, header, reduction, grey=True, check=True)
+    pixels = _decode(data, header, reduction, grey=conversion is None, check=check and conversion is None)
     if conversion is not None:
         pixels = conversion.to_srgb(pixels)
     return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -188,20 +193,20 @@ def shrink(pixels: Pixels, reduction: int) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> Pixels:
+def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool, check: bool) -> Pixels:
     """Decode with OpenCV where it is correct, else with Pillow (in colour, or grey if the file is grey)."""
     import cv2
 
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction is one of {REDUCTIONS}, not {reduction}")
-    if grey and header.format == "JPEG" and header.mode == "CMYK":
-        require_undamaged(data)
+    if check and header.format == "JPEG" and header.mode == "CMYK" and not require_undamaged(data):
+        require_sound(_tolerant(_pillow_pixels, data), header.block_height, "", data)
     if header.format != "JPEG" or header.mode not in ("RGB", "L"):
         return shrink(_turn(_tolerant(_pillow_pixels, data), header.exif_orientation), reduction)
     if not _reduces_in_place(header, reduction):
-        return shrink(_decode(data, header, 1, grey=grey), reduction)
+        return shrink(_decode(data, header, 1, grey=grey, check=check), reduction)
     refused = ""
-    if grey:
+    if check:
         size = header.width, header.height
         try:
             checked = decode_undamaged(data, size, reduction, header.block_height)
@@ -222,8 +227,8 @@ def _decode(data: bytes, header: PhotoHeader, reduction: int, *, grey: bool) -> 
         raise _broken(data, error, header.width * header.height) from None
     if pixels is None:
         raise _broken(data, None, header.width * header.height)
-    if refused and "memory" not in refused:  # OpenCV gives the pixels before the fault
-        raise damaged(refused)
+    if refused:  # OpenCV gives the pixels before a fault
+        require_sound(np.asarray(pixels, np.uint8), header.block_height // reduction, refused, data)
     return _turn(np.asarray(pixels, np.uint8), header.exif_orientation)
 
 

@@ -85,7 +85,8 @@ def _overlap(context: Context, photo: Photo, row: AnalysedPhoto) -> float | None
     try:
         with naming(photo.photo_id):
             data = context.source(photo.source).read(photo.uri)
-            grey = decode_grey(data, reduction=analysis_reduction(row.width, row.height), max_pixels=limit)
+            reduction, check = analysis_reduction(row.width, row.height), context.recipe.faces.damaged == "reject"
+            grey = decode_grey(data, reduction=reduction, max_pixels=limit, check=check)
             return template_iou(grey, load_detector())
     except (PhotoError, SourceError):
         return None

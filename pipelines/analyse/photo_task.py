@@ -74,7 +74,8 @@ def analyser_id(faces: Faces) -> str:
         RecipeError: the detector of masks is missing.
     """
     found_by = (*landmark_id(faces), detector_id(faces), *gate_id(faces))
-    return digest(ANALYSER, faces.select, faces.assume, *found_by)[:12]
+    kept = () if faces.damaged == "reject" else ("damaged photos kept",)
+    return digest(ANALYSER, faces.select, faces.assume, *found_by, *kept)[:12]
 
 
 def tasks_for(
@@ -241,6 +242,7 @@ def _analyse(data: bytes, photo: Photo, faces: Faces, kind: Kind | None, watch: 
         network=detectors.network,
         hog_first=detectors.hog_first,
         max_pixels=faces.max_pixels,
+        keep_damaged=faces.damaged == "keep",
         given_landmarks=_points(photo.landmarks),
         given=[given_face(face.box and FaceBox(*face.box), _points(face.landmarks)) for face in photo.faces],
         timed=watch.time,

@@ -100,6 +100,94 @@ def test_padding_before_the_end_and_warnings_about_headers_are_no_damage() -> No
     assert damage_of_warning("Invalid SOS parameters for sequential JPEG", data) == ""
 
 
+def test_padding_is_that_of_the_first_picture_of_a_file() -> None:
+    data = encode(photo(), "JPEG", quality=90)
+    trailer = encode(photo(1), "JPEG", quality=50)
+    for padding in (bytes(40), b"\x55" * 700):
+        assert found(data[:-2] + padding + data[-2:] + trailer) == ""
+    assert found(data[:-2] + b"some bytes that are no padding" + data[-2:] + trailer) == "damaged"
+
+
+def in_header(data: bytes, extra: bytes) -> bytes:
+    """A JPEG with further bytes after its JFIF segment."""
+    place = data.index(b"\xff\xdb")
+    return data[:place] + extra + data[place:]
+
+
+BAD_PROFILE = b"\xff\xe2" + (2 + 12 + 2 + 40).to_bytes(2, "big") + b"ICC_PROFILE\0" + bytes([5, 2]) + bytes(40)
+
+
+@pytest.mark.parametrize("extra", [BAD_PROFILE, b"7 bytes", BAD_PROFILE + bytes(9)], ids=["profile", "bytes", "both"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_faults_of_metadata_are_no_damage_and_hide_none(mode: str, extra: bytes) -> None:
+    data = encode(Image.fromarray(photo()).convert(mode), "JPEG", quality=95)
+    assert found(in_header(data, extra)) == ""
+    assert np.array_equal(decode_grey(in_header(data, extra)), decode_grey(data))
+    assert found(in_header(lost(data, len(data) // 2), extra)) == "damaged"
+
+
+@pytest.mark.parametrize(
+    ("text", "lost_data"),
+    [
+        ("Corrupt JPEG data: bad ICC marker", False),
+        ("Corrupt JPEG data: premature end of data segment", True),
+        ("Premature end of JPEG file", True),
+        ("Unsupported marker type 0x53", True),
+        ("tjDecompressHeader3(): Could not determine subsampling level of JPEG image", False),
+        ("Insufficient memory (case 4)", False),
+    ],
+)
+def test_only_texts_about_lost_data_count(text: str, lost_data: bool) -> None:
+    assert damage_of_warning(text, b"") == (text if lost_data else "")
+
+
+def sampled(picture: np.ndarray, mode: str, across: int, down: int) -> bytes:
+    """A JPEG of which each channel is a scan of its own, colour sampled so much more coarsely."""
+    channels = Image.fromarray(picture).convert(mode).split()
+    head, scans, components = b"", b"", b""
+    for number, channel in enumerate(channels, 1):
+        fine = number in (1, 4)
+        size = channel.size if fine else (-(-channel.width // across), -(-channel.height // down))
+        data = encode(channel.resize(size), "JPEG", quality=90)
+        frame, tables, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xc4"), data.index(b"\xff\xda")
+        head = head or data[2:frame] + data[tables:scan]
+        scans += b"\xff\xda\0\x08\x01" + bytes([number]) + b"\0\0\x3f\0" + data[scan + 10 : -2]
+        components += bytes([number, across << 4 | down if fine else 0x11, 0])
+    sides = HEIGHT.to_bytes(2, "big") + WIDTH.to_bytes(2, "big") + bytes([len(channels)])
+    layout = b"\xff\xc0" + (8 + len(components)).to_bytes(2, "big") + b"\x08" + sides + components
+    return b"\xff\xd8" + head + layout + scans + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (4, 2), (2, 4), (3, 1), (1, 3), (3, 2)], ids=str)
+@pytest.mark.parametrize("mode", ["YCbCr", "CMYK"])
+def test_unusual_sampling_factors_are_no_damage(mode: str, factors: tuple[int, int]) -> None:
+    data = sampled(photo(), mode, *factors)
+    assert found(data) == ""
+    if mode == "YCbCr":
+        assert np.abs(decode_grey(data).astype(int) - grey_of()).mean() < 4
+
+
+@pytest.mark.parametrize("mode", ["YCbCr", "CMYK"])
+def test_what_damage_leaves_in_the_pixels_is_seen_with_unusual_sampling_factors(mode: str) -> None:
+    assert found(sampled(stair(photo(), 96, 160, 60), mode, 3, 2)) == "damaged"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_errors_that_damaged_data_cause_are_no_pixels(progressive: bool) -> None:
+    data = encode(photo(), "JPEG", quality=90, progressive=progressive)
+    place = data.index(b"\xff\xda", len(data) // 3) if progressive else len(data) // 2
+    assert found(data[:place] + b"\xff\x53" + data[place:]) in ("damaged", "decode_failed")
+
+
+def test_the_check_can_be_switched_off() -> None:
+    import cv2
+
+    data = lost(encode(photo(), "JPEG", quality=95), 9000)
+    assert found(data) == "damaged"
+    same = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert same is not None and np.array_equal(decode_grey(data, check=False), same)
+
+
 def stair(grey: np.ndarray, row: int, column: int, jump: int, step: int = 16) -> np.ndarray:
     """What a wrong difference between two blocks does to the rest."""
     shifted = grey.astype(np.int16)
@@ -120,11 +208,33 @@ def test_a_large_jump_across_the_whole_width_is_seen_in_a_picture_with_content()
 
 def test_a_part_that_is_missing_and_was_filled_with_grey_is_seen() -> None:
     picture = grey_of().copy()
-    picture[150:, 100:] = 128
-    picture[166:] = 128
-    assert visible_damage(picture, 16) == "mid-grey below row 166"
+    picture[144:, 100:] = 128
+    picture[160:] = 128
+    assert visible_damage(picture, 16) == "mid-grey below row 160"
     picture[:40] = 128  # a frame
     assert visible_damage(picture, 16) == ""
+
+
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_a_photo_that_was_saved_again_after_it_was_cut_off_is_found(reduction: int) -> None:
+    import cv2
+
+    data = encode(photo(), "JPEG", quality=90)
+    cut = cv2.imdecode(np.frombuffer(data[: len(data) // 2] + b"\xff\xd9", np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert cut is not None
+    with pytest.raises(PhotoError, match="mid-grey below row"):
+        decode_grey(encode(np.asarray(cut, np.uint8), "JPEG", quality=85), reduction=reduction)
+
+
+@pytest.mark.parametrize("level", [127, 128])
+@pytest.mark.parametrize("top", [160, 166, 208])
+def test_a_photo_that_is_padded_with_grey_is_sound(top: int, level: int) -> None:
+    padded = photo()
+    padded[top:] = level
+    assert visible_damage(np.asarray(Image.fromarray(padded).convert("L")), 16) == ""
+    assert found(encode(padded, "JPEG", quality=90)) == ""
+    padded[:, 250:] = level  # on the right as well
+    assert found(encode(padded, "JPEG", quality=90)) == ""
 
 
 @pytest.mark.parametrize("step", [0, 1, 2, 4, 8, 16])
