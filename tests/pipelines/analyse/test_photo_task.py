@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from faceloom.pipelines.analyse import photo_task as analysis
 from faceloom.pipelines.analyse.analysis import TOO_LARGE
@@ -124,9 +126,11 @@ def test_the_analyser_is_known_by_all_that_rows_depend_on(tmp_path: Path, monkey
 
     same = {name(), name(landmark_model=str(models[1])), name(min_size=3), name(max_pixels=5)}
     assert len(same) == 1, "what the plan decides does not count"
-    different = {name(), name(landmark_model=str(models[2])), name(select="all"), name(assume="aligned")}
+    different = {name(), name(landmark_model=str(models[2])), name(select="all"), name(damaged="keep")}
+    different |= {name(assume="aligned")}
+    assert name(damaged="reject") == name()
     monkeypatch.setattr(analysis, "ANALYSER", "next")
-    assert len(different | {name()}) == 5
+    assert len(different | {name()}) == 6
     assert all(len(one) == 12 for one in different)
     with pytest.raises(ModelFileError):
         name(landmark_model=str(tmp_path / "none.dat"))
@@ -164,6 +168,19 @@ def bench(tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(analysis, "analyse_photo", look)
     yield found
+
+
+def test_damaged_photos_are_rejected_unless_they_are_kept(bench: SimpleNamespace) -> None:
+    noise = np.random.default_rng(0).integers(60, 180, (96, 96, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "JPEG", quality=90)
+    data = buffer.getvalue()
+    (bench.photos / "torn.jpg").write_bytes(data[: len(data) // 2] + data[-2:])
+    photo = bench.listed("torn.jpg")
+    assert [bench.run(photo, path=f"faces/id/{do}.parquet", damaged=do)[0].code for do in ("reject", "keep")] == [
+        "damaged",
+        "",
+    ]
 
 
 def test_given_landmarks_are_used_as_they_are(bench: SimpleNamespace) -> None:
