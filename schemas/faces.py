@@ -27,7 +27,7 @@ class FaceRow:
         detector: what gave the box.
         turn: degrees clockwise by which the head is turned in the photo, if it was found in a photo turned back.
         landmarks_unsure: whether the landmarks are probably wrong.
-        masked: share of the box that a mask covers, 0..1, by the detector of `faces.masked`; -1 without one.
+        masked: share of the box that a mask covers, 0..1, by the detector of `faces.masked`; -1 if it was not measured.
     """
 
     box: tuple[Finite, Finite, Finite, Finite]

@@ -110,7 +110,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     "duplicate_photo": RejectCode("the same bytes as another photo, which the build uses", _PLAN),
     "face_too_small": RejectCode("narrower than `faces.min_size`", _PLAN),
     "face_masked": RejectCode("wears a mask, and `faces.masked` rejects such faces", _PLAN),
-    "face_bare": RejectCode("wears no mask, and `faces.masked` asks for masked faces only", _PLAN),
+    "face_bare": RejectCode("wears no mask, and `faces.masked` keeps masked faces only", _PLAN),
     "low_score": RejectCode("the detector's score is below `faces.min_score`", _PLAN),
     "face_turned": RejectCode("turned further than `faces.max_yaw` or `faces.max_pitch`", _PLAN),
     "face_blurred": RejectCode("less sharp than `faces.min_sharpness`", _PLAN),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import (
+    apply_affine,
     compose,
     invert,
     scale_about_corner,
@@ -184,6 +185,36 @@ def warp_alpha(alpha: Coverage, matrix: Matrix, size: Size) -> Coverage:
     import cv2
 
     return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
+
+
+def cut_crop(image: Image, matrix: Matrix, size: Size, border: Border) -> tuple[Image, BoolMask | None]:
+    """Cut an aligned crop and fill what lies outside the photo, also by `blur`.
+
+    Args:
+        image, matrix, size, border: as in `warp_image`.
+
+    Returns:
+        The crop, and which of its pixels lie outside the photo, (height, width); None if there are none.
+
+    Raises:
+        PhotoError: as `warp_image`.
+    """
+    crop = warp_image(image, matrix, size, border=border)
+    outside = _outside(image, matrix, size)
+    if border == "blur" and outside is not None:
+        crop = blur_beyond(crop, matrix, (image.shape[1], image.shape[0]), outside)
+    return crop, outside
+
+
+def _outside(image: Image, matrix: Matrix, size: Size) -> BoolMask | None:
+    """Pixels of a crop that read outside the picture; None if there are none."""
+    right, bottom = size[0] - 0.5, size[1] - 0.5
+    corners = apply_affine(invert(matrix), np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]))
+    limits = np.array([image.shape[1], image.shape[0]]) - 0.5
+    if (corners >= -0.5 - 1e-6).all() and (corners <= limits + 1e-6).all():
+        return None
+    inside = warp_alpha(np.ones(image.shape[:2], np.float32), matrix, size)
+    return inside < 1 - 1e-4
 
 
 _BLUR_GROWTH = 0.35

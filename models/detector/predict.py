@@ -102,7 +102,8 @@ def cleaned(found: BoolMask, dilate: int) -> BoolMask:
     """A found map without specks and holes, and widened.
 
     Mask2Face widens the map by one dilation with an ellipse of 3x3 pixels. Before it, regions smaller than a twentieth
-    of the largest one are removed, and holes of that size are filled.
+    of the largest one are removed, and holes smaller than a twentieth of the map are filled. Background that touches
+    the border is no hole.
 
     Args:
         found: bool (H, W).
@@ -110,18 +111,21 @@ def cleaned(found: BoolMask, dilate: int) -> BoolMask:
     """
     import cv2
 
-    kept = _without_small(found)
-    kept = ~_without_small(~kept) if not kept.all() else kept
+    regions, areas, _ = _regions(found)
+    kept = (areas >= areas.max(initial=0) / 20)[regions] & found
+    holes, areas, inside = _regions(~kept)
+    kept |= (inside & (areas < np.count_nonzero(kept) / 20))[holes] & ~kept
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (dilate, dilate))
     return np.asarray(cv2.dilate(kept.astype(np.uint8), ellipse) > 0)
 
 
-def _without_small(found: BoolMask) -> BoolMask:
+def _regions(found: BoolMask) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]:
+    """The number of each pixel's region (H, W), and by number the area, 0 for the rest, and if it touches no border."""
     import cv2
 
     _, regions, figures, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=4)
     areas = figures[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0  # what is outside the map
-    large = areas >= max(1, areas.max() / 20)
-    large[0] = False
-    return np.asarray(large[regions])
+    left, top, width, height = figures[:, :4].T
+    inside = (left > 0) & (top > 0) & (left + width < found.shape[1]) & (top + height < found.shape[0])
+    return regions, areas, inside

@@ -51,13 +51,16 @@ def lacks_yunet(faces: Faces) -> bool:
     return faces.assume == "photo" and faces.detector == "auto" and not yunet.is_installed()
 
 
-def detector_id(faces: Faces) -> str:
+def detector_id(faces: Faces, kind: Kind | None = None) -> str:
     """Name and version of what finds faces; part of the analyser's identity.
+
+    Args:
+        faces, kind: see `load_detectors`.
 
     Raises:
         ModelFileError: a detector is missing.
     """
-    kind = detector_kind(faces)
+    kind = kind or detector_kind(faces)
     if faces.assume == "aligned" or kind == "hog":
         return "hog"
     if isinstance(faces.detector, OnnxDetector):

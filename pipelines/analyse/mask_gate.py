@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 
 from faceloom.models.checkpoint import BEST, CARD, check_weights, read_card
 from faceloom.pipelines.store.fetched import fetched_folder
-from faceloom.schemas.errors import CheckpointError, RecipeError
+from faceloom.schemas.errors import CheckpointError, PhotoError, RecipeError
 from faceloom.schemas.face_options import Faces
 from faceloom.schemas.faces import FaceRow
+from faceloom.schemas.keys import digest
 from faceloom.schemas.urls import url_of
-from faceloom.transforms.align import crop_reduction, warp_image
+from faceloom.transforms.align import crop_reduction, cut_crop
 from faceloom.transforms.box_alignment import box_aligned_matrix
 from faceloom.transforms.decode import PhotoHeader, decode_rgb
 from faceloom.transforms.detect import FaceBox
@@ -50,7 +52,7 @@ def gate_folder(faces: Faces) -> Path:
 
 
 def gate_id(faces: Faces) -> tuple[str, ...]:
-    """Digest of the detector's weights, part of the analyser's identity; nothing without one.
+    """Digests of the detector's weights and settings, part of the analyser's identity; nothing without one.
 
     Raises:
         RecipeError: the folder is no run of a detector, or its weights are missing or truncated.
@@ -63,7 +65,9 @@ def gate_id(faces: Faces) -> tuple[str, ...]:
         check_weights(folder, card, digest=False)
     except CheckpointError as error:
         raise _of_recipe(faces, error) from None
-    return ("masked", card.files[BEST].sha256)
+    settings = card.hyper_parameters
+    used = digest(card.data.align.model_dump(mode="json"), card.size, settings["dilate"], settings["reduce"])
+    return ("masked", card.files[BEST].sha256, used)
 
 
 def check_gate(faces: Faces) -> None:
@@ -92,13 +96,13 @@ def _of_recipe(faces: Faces, error: CheckpointError) -> RecipeError:
 
 
 def load_gate(faces: Faces) -> MaskGate | None:
-    """The gate of a recipe, if it has one; the network is loaded once per process and shares its pages with others."""
+    """The gate of a recipe, if it has one; the network is loaded once per process."""
     ids = gate_id(faces)
-    return MaskGate(_load(faces.masked.detector, ids[1])) if faces.masked is not None else None
+    return MaskGate(_load(faces.masked.detector, ids)) if faces.masked is not None else None
 
 
 @lru_cache(maxsize=2)
-def _load(detector: str, weights: str) -> MaskDetector:
+def _load(detector: str, ids: tuple[str, ...]) -> MaskDetector:
     from faceloom.models.detector.predict import MaskDetector
 
     return MaskDetector.load(fetched_folder(detector, (CARD, BEST)), digest=url_of(detector) is not None)
@@ -115,6 +119,8 @@ class MaskGate:
     def add(self, number: int, data: bytes, header: PhotoHeader, faces: Sequence[FaceRow], most_pixels: int) -> None:
         """Cut the faces of a photo out.
 
+        A face that cannot be cut out is not measured, and the others are.
+
         Args:
             number: of the photo among those of the task.
             data: the photo's bytes.
@@ -123,19 +129,20 @@ class MaskGate:
             most_pixels: limit on the stored picture.
 
         Raises:
-            PhotoError: the photo cannot be decoded, or a box has no size.
+            PhotoError: the photo cannot be decoded.
         """
         boxes = [_box(face) for face in faces]
         cuts = cut_faces(self._detector, data, header, boxes, most_pixels)
-        for at, (face, (crop, matrix)) in enumerate(zip(faces, cuts, strict=True)):
-            self._crops.append(((number, at), crop, matrix, face))
+        for at, (face, cut) in enumerate(zip(faces, cuts, strict=True)):
+            if cut is not None:
+                self._crops.append(((number, at), *cut, face))
         if len(self._crops) >= WAITING:
             self._run()
 
     def measured(self, number: int, faces: Sequence[FaceRow]) -> tuple[FaceRow, ...]:
-        """The faces of a photo that was added, with the share that a mask covers."""
+        """The faces of a photo that was added, with the share that a mask covers, -1 if it was not measured."""
         self._run()
-        return tuple(replace(face, masked=self._shares[number, at]) for at, face in enumerate(faces))
+        return tuple(replace(face, masked=self._shares.get((number, at), -1.0)) for at, face in enumerate(faces))
 
     def _run(self) -> None:
         if not self._crops:
@@ -151,8 +158,8 @@ class MaskGate:
 
 def cut_faces(
     detector: MaskDetector, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox], most_pixels: int
-) -> list[tuple[Image, Matrix]]:
-    """Cut faces as the detector's training data was cut: crops, uint8 (S, S, 3), RGB, and photo to crop, 2x3.
+) -> list[tuple[Image, Matrix] | None]:
+    """Cut faces as the detector's training data was cut.
 
     Args:
         detector: that will see the crops.
@@ -161,15 +168,27 @@ def cut_faces(
         boxes: of the faces, in the photo.
         most_pixels: limit on the stored picture.
 
+    Returns:
+        For each face its crop, uint8 (S, S, 3), RGB, and photo to crop, 2x3; None for a box that cannot be cut.
+
     Raises:
-        PhotoError: the photo cannot be decoded, or a box has no size.
+        PhotoError: the photo cannot be decoded.
     """
     size, align = (detector.size, detector.size), detector.card.data.align
-    matrices = [box_aligned_matrix(align, box, size) for box in boxes]
-    reduction = min(map(crop_reduction, matrices))
+    matrices: dict[int, Matrix] = {}
+    for number, box in enumerate(boxes):
+        with suppress(PhotoError):
+            matrices[number] = box_aligned_matrix(align, box, size, header.size)
+    cuts: list[tuple[Image, Matrix] | None] = [None] * len(boxes)
+    if not matrices:
+        return cuts
+    reduction = min(map(crop_reduction, matrices.values()))
     picture = decode_rgb(data, reduction=reduction, header=header, max_pixels=most_pixels)
     to_full = np.array([[reduction, 0, (reduction - 1) / 2], [0, reduction, (reduction - 1) / 2]], np.float64)
-    return [(warp_image(picture, compose(one, to_full), size, border=align.border), one) for one in matrices]
+    for number, matrix in matrices.items():
+        with suppress(PhotoError):
+            cuts[number] = cut_crop(picture, compose(matrix, to_full), size, align.border)[0], matrix
+    return cuts
 
 
 def _box(face: FaceRow) -> FaceBox:

@@ -24,8 +24,8 @@ from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming, refuse_machine_fault
 from faceloom.pipelines.sources.source import expect, labels_of
 from faceloom.pipelines.store.parquet_tables import write_faces
-from faceloom.pipelines.store.paths import face_table_file
-from faceloom.schemas.errors import PhotoError
+from faceloom.pipelines.store.paths import face_table, face_table_file
+from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.face_options import Faces
 from faceloom.schemas.faces import FIGURES, UNREADABLE, AnalysedPhoto, FaceRow
 from faceloom.schemas.keys import digest
@@ -63,17 +63,21 @@ class AnalyseTask:
     detector: Kind | None = None
 
 
-def analyser_id(faces: Faces) -> str:
+def analyser_id(faces: Faces, detector: Kind | None = None) -> str:
     """Identity of the analysis that a recipe asks for: 12 hex digits over everything that its rows depend on.
 
     Rows do not depend on `max_pixels`: they hold the size of every photo, and the plan rejects photos that are too
     large.
 
+    Args:
+        faces: of the recipe.
+        detector: see `AnalyseTask`.
+
     Raises:
         ModelFileError: the landmark model or a detector is missing.
         RecipeError: the detector of masks is missing.
     """
-    found_by = (*landmark_id(faces), detector_id(faces), *gate_id(faces))
+    found_by = (*landmark_id(faces), detector_id(faces, detector), *gate_id(faces))
     kept = () if faces.damaged == "reject" else ("damaged photos kept",)
     return digest(ANALYSER, faces.select, faces.assume, *found_by, *kept)[:12]
 
@@ -122,33 +126,49 @@ def analyse_task(task: AnalyseTask, context: Context) -> dict[str, float]:
     Raises:
         SourceError: a whole source is gone.
         StorageError: the rows cannot be written.
+        RecipeError: the detector of masks is missing, or changed since the task was planned.
         WorkerError: anything unforeseen, on a photo that it names; no row is written.
     """
     watch = Stopwatch()
     rows: list[AnalysedPhoto] = []
     same: dict[str, AnalysedPhoto] = {}
+    numbers: dict[str, int] = {}
     for source, photos in groupby(task.photos, key=lambda photo: photo.source):
         expect(context.source(source), [photo.uri for photo in photos])
-    gate, added = load_gate(context.recipe.faces), set[int]()
+    gate, added = _load_gate(task, context), dict[int, int]()  # by row: under which number its faces are measured
     for number, photo in enumerate(task.photos):
         with naming(photo.photo_id):
             row, pixels = _analyse_one(photo, task, same, context, watch)
             if gate and pixels:
                 row = _add(gate, number, row, *pixels, context, watch)
-                added |= {number} if row.faces else set()
+                added |= {number: number} if row.faces else {}
+            elif (first := numbers.get(row.sha256)) in added and not row.given:
+                added[number] = added[first]
         rows.append(row)
         if applies_to_identical_bytes(row.sha256, row.stamp, row.code, row.given):
             same.setdefault(row.sha256, row)
+            numbers.setdefault(row.sha256, number)
         tick()
     if gate:
         with watch.time("masked"), naming(task.path):
             rows = [
-                replace(row, faces=gate.measured(number, row.faces)) if number in added else row
+                replace(row, faces=gate.measured(added[number], row.faces)) if number in added else row
                 for number, row in enumerate(rows)
             ]
     with watch.time("write"), naming(task.path):
         write_faces(context.storage, task.path, rows)
     return dict(watch.seconds)
+
+
+def _load_gate(task: AnalyseTask, context: Context) -> MaskGate | None:
+    faces, planned = context.recipe.faces, task.path.rpartition("/")[0]
+    gate = load_gate(faces)
+    if gate and (found := face_table(analyser_id(faces, task.detector))) != planned:
+        remedy = "Wait until its training has ended, and run the same command again; all machines need the same models"
+        what = "the detector of masks, or another model, changed since the photos were listed"
+        value = f"{found} instead of {planned}"
+        raise RecipeError(what, where="$.faces.masked.detector", value=value, remedy=remedy)
+    return gate
 
 
 def _known_copy(sha256: str, task: AnalyseTask, context: Context) -> AnalysedPhoto | None:

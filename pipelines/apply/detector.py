@@ -15,7 +15,7 @@ from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.face_options import Faces
-from faceloom.transforms.analyse import PhotoAnalysis
+from faceloom.transforms.analyse import Face, PhotoAnalysis
 from faceloom.transforms.decode import MAX_PIXELS
 from faceloom.transforms.geometry import apply_affine, compose, invert, translate
 from faceloom.transforms.sample.encode import encode, json_bytes
@@ -46,6 +46,7 @@ class _Waiting:
 
     name: str
     analysis: PhotoAnalysis
+    faces: Sequence[Face]
     cuts: Sequence[tuple[Image, Matrix]]
 
 
@@ -78,8 +79,11 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
         try:
             data = read_photo(path)
             analysis = find(data)
-            boxes = [face.box for face in analysis.faces]
-            waiting.append(_Waiting(name, analysis, cut_faces(detector, data, analysis.header, boxes, MAX_PIXELS)))
+            cuts = cut_faces(detector, data, analysis.header, [face.box for face in analysis.faces], MAX_PIXELS)
+            cut = [(face, one) for face, one in zip(analysis.faces, cuts, strict=True) if one is not None]
+            if not cut:
+                raise PhotoError("degenerate_points", "the boxes of the faces cannot be cut")
+            waiting.append(_Waiting(name, analysis, [face for face, _ in cut], [one for _, one in cut]))
         except PhotoError as error:
             left_out[name] = str(error)
         if number == len(names) or sum(len(one.cuts) for one in waiting) >= WAITING:
@@ -107,7 +111,7 @@ def _found(detector: MaskDetector, waiting: Sequence[_Waiting]) -> list[BoolMask
 
 def _lines(photo: _Waiting, regions: BoolMask) -> list[bytes]:
     lines = []
-    for at, (face, region, (_, matrix)) in enumerate(zip(photo.analysis.faces, regions, photo.cuts, strict=True)):
+    for at, (face, region, (_, matrix)) in enumerate(zip(photo.faces, regions, photo.cuts, strict=True)):
         box = face.box
         record = {
             "photo": photo.name,

@@ -76,7 +76,9 @@ def _large_enough(
     width[row >= 0] = box[:, 2] - box[:, 0]
     small = np.flatnonzero(width < recipe.faces.min_size)
     for one, at in zip(analysed.photos.take(photo[small]), small.tolist(), strict=True):
-        what = f"the face is {width[at]:.0f} pixels wide; the recipe asks for {recipe.faces.min_size} (faces.min_size)"
+        what = (
+            f"the face is {width[at]:.0f} pixels wide; the limit is at least {recipe.faces.min_size} (faces.min_size)"
+        )
         key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
         rejects.append(Reject("plan", one.source, one.uri, "face_too_small", what, key))
     kept = np.ones(len(photo), bool)
@@ -98,7 +100,8 @@ def _bare_enough(
     for one, at in zip(analysed.photos.take(photo[out]), out.tolist(), strict=True):
         key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
         code, asked = ("face_bare", "more than") if rule.do == "only" else ("face_masked", "at most")
-        what = f"a mask covers {shares[at]:.3f} of the face; the recipe asks for {asked} {rule.above:g} (faces.masked)"
+        found = f"a mask covers {shares[at]:.4f} of the face" if shares[at] >= 0 else "the face could not be measured"
+        what = f"{found}; the limit is {asked} {rule.above:g} (faces.masked)"
         rejects.append(Reject("plan", one.source, one.uri, code, what, key))
     return photo[kept], number[kept], row[kept]
 
@@ -121,9 +124,7 @@ def _certain_enough(
         if low[at]:
             by, score = DETECTORS[analysed.detector[row[at]]], analysed.score[row[at]]
             code, least = "low_score", recipe.faces.min_score
-            what = (
-                f"detector {by} gives the face a score of {score:.3g}; the recipe asks for {least:g} (faces.min_score)"
-            )
+            what = f"detector {by} gives a score of {score:.3g}; the limit is at least {least:g} (faces.min_score)"
         rejects.append(Reject("plan", one.source, one.uri, code, what, key))
     kept = ~(low | unsure)
     return photo[kept], number[kept], row[kept]
@@ -145,7 +146,7 @@ def _good_enough(
             if math.isnan(values[at]):
                 why = "has no trusted landmarks" if row[at] >= 0 else "was not found"
                 code, what = "face_unmeasured", f"the face {why}, so its {limit.figure} is unknown"
-            what = f"{what}; the recipe asks for {limit.bound} {bound:g} (faces.{limit.key})"
+            what = f"{what}; the limit is {limit.bound} {bound:g} (faces.{limit.key})"
             key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
             rejects.append(Reject("plan", one.source, one.uri, code, what, key))
         photo, number, row = photo[kept], number[kept], row[kept]
@@ -164,8 +165,7 @@ def _inside_enough(
     far = np.flatnonzero(~kept)
     for one, at in zip(analysed.photos.take(photo[far]), far.tolist(), strict=True):
         what = (
-            f"{shares[at]:.1%} of the crop lie outside the photo; the recipe asks for at most {limit:g} "
-            "(align.reject_beyond)"
+            f"{shares[at]:.1%} of the crop lie outside the photo; the limit is at most {limit:g} (align.reject_beyond)"
         )
         key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
         rejects.append(Reject("plan", one.source, one.uri, "crop_beyond", what, key))

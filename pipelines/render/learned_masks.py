@@ -19,13 +19,14 @@ from faceloom.schemas.recipe import Align
 from faceloom.schemas.urls import url_of
 from faceloom.transforms.align import (
     arcface_matrix,
+    cut_crop,
     eye_level_matrix,
     face_box_matrix,
-    warp_image,
     whole_photo_matrix,
 )
-from faceloom.transforms.box_alignment import box_aligned_matrix
-from faceloom.transforms.geometry import compose, translate
+from faceloom.transforms.box_alignment import box_aligned_matrix, box_matrix
+from faceloom.transforms.detect import FaceBox
+from faceloom.transforms.geometry import apply_affine, compose, invert, translate
 from faceloom.transforms.masks.learned import PaintedCrop, paint_learned
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.sample.working import Working
@@ -114,6 +115,12 @@ def network_matrix(align: Align, working: Working, size: int) -> Matrix:
         size: side of the network's crop.
     """
     points = working.landmarks if working.five is None else working.five
+    if align.beyond == "fit" and not working.whole:
+        to_photo = compose(invert(working.matrix_photo), working.matrix)
+        box = working.box
+        edges = apply_affine(to_photo, np.array([(box.left, box.top), (box.right, box.bottom)]))
+        fitted = box_matrix(align, FaceBox(*edges.ravel().tolist(), turn=box.turn), (size, size), working.photo_size)
+        return compose(fitted, to_photo)
     if points is None and not working.whole:
         return box_aligned_matrix(align, working.box, (size, size))
     if points is None:
@@ -168,7 +175,7 @@ def predict_masks(
     for number, picture in enumerate(pictures):
         try:
             matrix = network_matrix(align, picture, size)
-            crops.append(warp_image(picture.image, matrix, (size, size), border=align.border))
+            crops.append(cut_crop(picture.image, matrix, (size, size), align.border)[0])
             matrices[number] = matrix
         except PhotoError as error:
             results[number] = error

@@ -11,16 +11,15 @@ from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe
-from faceloom.transforms.align import blur_beyond, warp_alpha, warp_image
+from faceloom.transforms.align import cut_crop, warp_alpha, warp_image
 from faceloom.transforms.augment import Layers, apply, draw, is_mirrored
-from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
 from faceloom.transforms.guide.label_map import LabelMap
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.mirror import mirrors_parts
 from faceloom.transforms.sample.face_labels import labels_in_crop
 from faceloom.transforms.sample.working import Working
-from faceloom.transforms.types import Image, Landmarks, Matrix
+from faceloom.transforms.types import Image, Landmarks
 
 COVERED = 0.5
 """Minimum coverage of a mask pixel in the binary ground truth."""
@@ -75,10 +74,7 @@ def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) 
         PhotoError: `no_labels` or `no_landmarks`, if a guide cannot be made and the recipe rejects such faces.
     """
     size = recipe.align.width_height
-    face = warp_image(working.image, working.matrix, size, border=recipe.align.border)
-    outside = _outside(working.image, working.matrix, size)
-    if recipe.align.border == "blur" and outside is not None:
-        face = blur_beyond(face, working.matrix, working.image.shape[1::-1], outside)
+    face, outside = cut_crop(working.image, working.matrix, size, recipe.align.border)
     crops = Crops(face, working.landmarks_crop)
     if recipe.guide is None:
         return BareCrop(crops, outside)
@@ -127,7 +123,7 @@ def refuse_uncovered(crops: Crops, label: str, least: float) -> None:
     if not share:
         raise PhotoError("mask_outside_crop", "no pixel of the mask lies in the crop", value=label, remedy=remedy)
     if share < least:
-        what = f"mask {label} covers {share:.2%} of the crop; the recipe asks for at least {least:.2%} (min_mask_area)"
+        what = f"mask {label} covers {share:.2%} of the crop; the limit is at least {least:.2%} (min_mask_area)"
         raise PhotoError("mask_too_small", what)
 
 
@@ -178,14 +174,3 @@ def augmented(crops: Crops, bare: BareCrop, recipe: Recipe, rng: np.random.Gener
         layers.masks.get("guide"),
     )
     return Augmented(changed, list(drawn), origin)
-
-
-def _outside(image: Image, matrix: Matrix, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
-    """Pixels of a crop that read outside the picture; None if there are none."""
-    right, bottom = size[0] - 0.5, size[1] - 0.5
-    corners = apply_affine(invert(matrix), np.array([(-0.5, -0.5), (right, -0.5), (right, bottom), (-0.5, bottom)]))
-    limits = np.array([image.shape[1], image.shape[0]]) - 0.5
-    if (corners >= -0.5 - 1e-6).all() and (corners <= limits + 1e-6).all():
-        return None
-    inside = warp_alpha(np.ones(image.shape[:2], np.float32), matrix, size)
-    return inside < 1 - 1e-4

@@ -55,4 +55,10 @@ def test_specks_and_holes_go_and_the_rest_is_widened_by_a_pixel() -> None:
     expected = np.zeros((40, 40), bool)
     expected[9:31, 10:30] = expected[10:30, 9:31] = True
     assert np.array_equal(cleaned(found, 3), expected)
+    found[2:38, 2:38] = True
+    found[18:30, 18:30] = False
+    assert not cleaned(found, 1)[18:30, 18:30].any(), "a large hole stays"
+    found[:] = True
+    found[:3, :3] = found[37:, 20:23] = False
+    assert np.array_equal(cleaned(found, 1), found), "background at the border is no hole"
     assert not cleaned(np.zeros((8, 8), bool), 3).any() and cleaned(np.ones((8, 8), bool), 3).all()

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 
 from faceloom.models.checkpoint import BEST, CARD
 from faceloom.models.detector.predict import MaskDetector
-from faceloom.pipelines.analyse.analysis import Analysis
-from faceloom.pipelines.analyse.mask_gate import MaskGate, check_gate, gate_id, load_gate, masked_share
+from faceloom.pipelines.analyse.mask_gate import check_gate, gate_id, load_gate, masked_share
 from faceloom.pipelines.analyse.photo_task import analyser_id
 from faceloom.pipelines.build import prepare, run_build
 from faceloom.pipelines.run.watcher import Watcher
@@ -28,6 +29,7 @@ from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.face_options import Faces
 from faceloom.schemas.faces import FaceRow
 from faceloom.schemas.recipe import parse_recipe
+from faceloom.transforms.align import cut_crop
 from faceloom.transforms.box_alignment import box_aligned_matrix
 from faceloom.transforms.decode import read_header
 from faceloom.transforms.detect import FaceBox
@@ -88,7 +90,64 @@ def test_crops_of_several_photos_are_measured_in_one_batch(
     shares = [[one.masked for one in gate.measured(number, [face] * (number + 1))] for number in range(3)]
     assert white == [6] and shares[0] == [0.0]
     assert shares[1] == pytest.approx([0.5] * 2, abs=0.13) and shares[2] == pytest.approx([0.5] * 3, abs=0.13)
-    assert isinstance(gate, MaskGate)
+
+
+@pytest.mark.parametrize(("times", "orientation"), [(1, 6), (8, 1), (8, 3)])
+def test_photos_are_measured_upright_and_reduced(
+    detector: Path, white: list[int], times: int, orientation: int
+) -> None:
+    """The lower half of the upright picture is white."""
+    upright = np.zeros((64 * times, 96 * times, 3), np.uint8)
+    upright[32 * times :] = 255
+    stored = np.rot90(upright, {1: 0, 6: 1, 3: 2}[orientation])
+    exif, file = Image.Exif(), BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(file, "JPEG", exif=exif)
+    gate, data = load_gate(gated(detector)), file.getvalue()
+    assert gate is not None
+    face = FaceRow((16.0 * times, 16.0 * times, 48.0 * times - 1, 48.0 * times - 1), b"", 1.0, ())
+    gate.add(0, data, read_header(data), [face], 10**6)
+    assert gate.measured(0, [face])[0].masked == pytest.approx(0.5, abs=0.13)
+
+
+def test_a_box_without_a_size_is_not_measured_and_the_others_are(
+    detector: Path, white: list[int], synthetic: SimpleNamespace
+) -> None:
+    gate, data = load_gate(gated(detector)), synthetic.encoded(np.full((64, 64, 3), 255, np.uint8))
+    assert gate is not None
+    faces = [FaceRow((9.0, 9.0, 9.0, 9.0), b"", 1.0, ()), FaceRow((16.0, 16.0, 47.0, 47.0), b"", 1.0, ())]
+    gate.add(0, data, read_header(data), faces, 10**6)
+    gate.add(1, data, read_header(data), faces[:1], 10**6)
+    assert [face.masked for face in gate.measured(0, faces)] == [-1, 1] and white == [1]
+    assert gate.measured(1, faces[:1]) == (faces[0],)
+
+
+def test_crops_are_fitted_and_blurred_as_those_of_the_training(
+    tmp_path: Path, write_detector: Any, monkeypatch: pytest.MonkeyPatch, synthetic: SimpleNamespace
+) -> None:
+    align = {"mode": "face_box", "size": 16, "margin": 0.5, "beyond": "fit"}
+    run, seen = write_detector(tmp_path / "fit"), list[Any]()
+    card = json.loads((run / CARD).read_text())
+    before = analyser_id(gated(run))
+    card["data"]["align"] = align
+    (run / CARD).write_text(json.dumps(card))
+    assert analyser_id(gated(run)) != before, "another crop is another analysis"
+
+    def find(self: MaskDetector, faces: Any) -> Any:
+        seen.extend(faces)
+        return faces.min(3) >= WHITE
+
+    monkeypatch.setattr(MaskDetector, "find", find)
+    gate, picture = load_gate(gated(run)), synthetic.picture(64, 64, 1)
+    data, boxes = synthetic.encoded(picture), [(2.0, 16.0, 33.0, 47.0), (-9.0, -9.0, 60.0, 60.0)]
+    faces = [FaceRow(box, b"", 1.0, ()) for box in boxes]
+    assert gate is not None
+    gate.add(0, data, read_header(data), faces, 10**6)
+    gate.measured(0, faces)
+    how = parse_recipe({"name": "x", "align": align}).align
+    for crop, box in zip(seen, boxes, strict=True):
+        matrix = box_aligned_matrix(how, FaceBox(*box), (16, 16), (64, 64))
+        assert np.array_equal(crop, cut_crop(picture, matrix, (16, 16), "blur")[0])
 
 
 def test_another_checkpoint_is_another_analysis(detector: Path, tmp_path: Path, write_detector: Any) -> None:
@@ -158,6 +217,4 @@ def test_masked_faces_are_rejected_and_shares_kept_in_the_face_table(
 
 
 def test_faces_of_other_builds_have_no_share() -> None:
-    face = FaceRow((0.0, 0.0, 5.0, 5.0), bytes(544), 1.0, ())
-    assert face.masked == -1 and replace(face, masked=0.5) != face
-    assert Analysis.masked.__doc__
+    assert FaceRow((0.0, 0.0, 5.0, 5.0), bytes(544), 1.0, ()).masked == -1

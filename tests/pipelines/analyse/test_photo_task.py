@@ -23,7 +23,7 @@ from faceloom.pipelines.analyse.photo_table import stamp_of
 from faceloom.pipelines.analyse.photo_task import TASK_PHOTOS, AnalyseTask, analyse_task, analyser_id, tasks_for
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.store.parquet_tables import read_faces
-from faceloom.schemas.errors import ModelFileError, PhotoError, StorageError, WorkerError
+from faceloom.schemas.errors import ModelFileError, PhotoError, RecipeError, StorageError, WorkerError
 from faceloom.schemas.face_options import Faces
 from faceloom.schemas.faces import FIGURES, AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo
@@ -207,6 +207,28 @@ def test_every_photo_gets_a_row_and_a_bad_one_a_rejects(bench: SimpleNamespace) 
     assert all(one.message for one in rows if one.code)
     assert rows[1].sha256 == hashlib.sha256(b"no picture").hexdigest()
     assert rows[3].sha256 == ""
+
+
+def test_copies_in_one_task_have_the_measured_share(bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(number: int, faces: tuple[FaceRow, ...]) -> tuple[FaceRow, ...]:
+        return tuple(replace(face, masked=number / 10 + 0.5) for face in faces)
+
+    monkeypatch.setattr(analysis, "load_gate", lambda _: SimpleNamespace(add=lambda *_: None, measured=measured))
+    monkeypatch.setattr(analysis, "analyser_id", lambda *_: "id")
+    photos = [bench.listed("001.png"), *(copy_of(bench, "000.png", name) for name in ("copy.png", "later.png"))]
+    rows = bench.run(*photos)
+    assert [row.faces[0].masked for row in rows] == [0.5, 0.6, 0.6]
+    assert len(bench.looks) == 2
+
+
+def test_a_task_that_was_planned_for_other_models_is_refused(
+    bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analysis, "load_gate", lambda _: object())
+    monkeypatch.setattr(analysis, "analyser_id", lambda *_: "new")
+    with pytest.raises(RecipeError, match=r"\$\.faces\.masked\.detector: .*changed.*faces/new instead of faces/id"):
+        bench.run(bench.listed("000.png"))
+    assert not bench.context.storage.list("faces")
 
 
 def test_what_passes_is_tried_again_and_what_stays_is_not(bench: SimpleNamespace) -> None:

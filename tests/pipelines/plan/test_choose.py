@@ -309,7 +309,7 @@ def test_faces_too_small_are_rejected_one_by_one() -> None:
         ("a.jpg", "face_too_small", f"{some[1].sha256[:16]}-f01"),
         ("b.jpg", "face_too_small", f"{none[1].sha256[:16]}-f00"),
     ]
-    assert "39 pixels wide; the recipe asks for 40 (faces.min_size)" in found.rejects[0].message
+    assert "39 pixels wide; the limit is at least 40 (faces.min_size)" in found.rejects[0].message
     assert not pick([none], recipe(faces={"min_size": 20})).rejects
 
 

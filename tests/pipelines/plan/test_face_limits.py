@@ -87,12 +87,12 @@ def test_the_faces_inside_all_limits_are_used_and_no_others(
 @pytest.mark.parametrize(
     ("key", "limit", "value", "words"),
     [
-        ("max_yaw", 30, -30.5, "the head is turned 30.5 degrees to the side; the recipe asks for at most 30"),
-        ("max_pitch", 20, 21.0, "the head is turned 21 degrees up or down; the recipe asks for at most 20"),
-        ("min_sharpness", 50, 12.25, "the face has a sharpness of 12.25; the recipe asks for at least 50"),
-        ("min_brightness", 40, 39.5, "the face has a brightness of 39.5; the recipe asks for at least 40"),
-        ("max_brightness", 220, 230.0, "the face has a brightness of 230; the recipe asks for at most 220"),
-        ("min_contrast", 15, 3.0, "the face has a contrast of 3; the recipe asks for at least 15"),
+        ("max_yaw", 30, -30.5, "the head is turned 30.5 degrees to the side; the limit is at most 30"),
+        ("max_pitch", 20, 21.0, "the head is turned 21 degrees up or down; the limit is at most 20"),
+        ("min_sharpness", 50, 12.25, "the face has a sharpness of 12.25; the limit is at least 50"),
+        ("min_brightness", 40, 39.5, "the face has a brightness of 39.5; the limit is at least 40"),
+        ("max_brightness", 220, 230.0, "the face has a brightness of 230; the limit is at most 220"),
+        ("min_contrast", 15, 3.0, "the face has a contrast of 3; the limit is at least 15"),
     ],
 )
 def test_a_reject_states_figure_and_limit(key: str, limit: float, value: float, words: str) -> None:
@@ -109,7 +109,7 @@ def test_a_face_without_figures_is_beyond_each_limit(key: str) -> None:
     code, text = message(limited(**{key: 90}), face_row())
     assert code == "face_unmeasured"
     assert text == (
-        f"the face has no trusted landmarks, so its {figure} is unknown; the recipe asks for {bound} (faces.{key})"
+        f"the face has no trusted landmarks, so its {figure} is unknown; the limit is {bound} (faces.{key})"
     )
 
 
@@ -131,7 +131,7 @@ def test_a_face_below_the_score_is_dropped_if_a_detector_gave_it() -> None:
     low = replace(face(), score=0.25)
     assert message(limited(min_score=0.5), low) == (
         "low_score",
-        "detector hog gives the face a score of 0.25; the recipe asks for 0.5 (faces.min_score)",
+        "detector hog gives a score of 0.25; the limit is at least 0.5 (faces.min_score)",
     )
     assert not choose(limited(min_score=0.5), [item("a.jpg", faces=[replace(low, detector="given")])]).rejects
 

@@ -27,7 +27,7 @@ from faceloom.schemas.errors import PhotoError, RecipeError
 from faceloom.schemas.masks import AutoencoderMask
 from faceloom.schemas.recipe import Align, parse_recipe
 from faceloom.transforms.align import five_points
-from faceloom.transforms.geometry import apply_affine, compose, translate
+from faceloom.transforms.geometry import apply_affine, compose, invert, translate
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
 
 torch = pytest.importorskip("torch")
@@ -203,3 +203,17 @@ def test_a_face_with_unsure_landmarks_is_shown_by_its_box(
     assert middle == pytest.approx((7.5, 7.5), abs=3)
     (painted,) = paint(tiny_run, [picture], [1])
     assert painted.parameters["placed_by"] == "box"
+
+
+def test_a_fitted_network_crop_lies_in_the_photo_as_its_training_data(synthetic: SimpleNamespace) -> None:
+    picture = working(synthetic)
+    align = Align(mode="face_box", size=16, margin=1.5, beyond="fit")
+    to_photo = compose(invert(picture.matrix_photo), picture.matrix)
+    corners = apply_affine(compose(to_photo, invert(network_matrix(align, picture, 16))), CORNERS)
+    width, height = picture.photo_size
+    assert corners.min() >= -0.51 and (corners.max(0) <= np.array([width, height]) - 0.49).all()
+    kept = network_matrix(align.model_copy(update={"beyond": "keep"}), picture, 16)
+    assert apply_affine(compose(to_photo, invert(kept)), CORNERS).min() < -5
+
+
+CORNERS = np.array([(-0.5, -0.5), (15.5, -0.5), (15.5, 15.5), (-0.5, 15.5)])
