@@ -66,6 +66,11 @@ UNREADABLE = "unreadable: "
 """Start of `AnalysedPhoto.labels` if label files could not be read; the reason follows."""
 
 
+def usable_labels(labels: str) -> str:
+    """The sha256 in `AnalysedPhoto.labels`; empty if there are no label files, or they could not be read."""
+    return "" if labels.startswith(UNREADABLE) else labels
+
+
 @dataclass(frozen=True, slots=True)
 class AnalysedPhoto:
     """The analysis of one photo: its faces, or the reason why there are none.

@@ -31,6 +31,8 @@ LABEL_ORDERS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """Meaning of the values 1, 2, … of a flattened label map, in the two common orders; 0 is background."""
+MOST_NAMES = 255
+"""Names of a label order at most: a label map has one byte for each pixel."""
 
 LANDMARK_REGIONS: tuple[Region, ...] = (
     "skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip", "lower_face",

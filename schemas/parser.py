@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from faceloom.schemas.base import Model, PathText
 from faceloom.schemas.guide import LABEL_ORDERS, PARTS
-from faceloom.schemas.source_spec import LabelOrder
+from faceloom.schemas.source_spec import LabelNames, LabelOrder
 
 _Triple = tuple[float, float, float]
 
@@ -23,7 +23,7 @@ class Parser(Model):
     size: Annotated[int, Field(ge=16, le=1024)] = Field(
         default=512, description="side of the network's input, in pixels"
     )
-    label_order: LabelOrder | tuple[str, ...] = Field(
+    label_order: LabelOrder | LabelNames = Field(
         default="face_parsing",
         description="meaning of the classes 1, 2, …: `celebamask_hq`, `face_parsing`, or a list of names; unknown "
         "names are ignored",

@@ -18,6 +18,7 @@ from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
 from faceloom.schemas.masks import Mask, lies_behind, serves_with_landmarks
 from faceloom.schemas.morph import Morph
+from faceloom.schemas.parser import Parser
 from faceloom.schemas.source_spec import SourceSpec
 
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -252,7 +253,17 @@ class Recipe(Model):
     @property
     def needs_labels(self) -> bool:
         """Whether samples depend on part maps, where there are any."""
-        return self.guide is not None or self.layers_masks or self.faces.occluded == "reject"
+        return self.requires_labels or self.layers_masks
+
+    @property
+    def requires_labels(self) -> bool:
+        """Whether a photo whose part maps cannot be used is rejected; other recipes go on without them."""
+        return self.guide is not None or self.faces.occluded == "reject"
+
+    @property
+    def used_parser(self) -> Parser | None:
+        """The face parser; None if no sample depends on it."""
+        return self.faces.parser if self.needs_labels else None
 
     @model_validator(mode="before")
     @classmethod

@@ -134,8 +134,8 @@ REJECT_CODES: dict[str, RejectCode] = {
         "no morph, because the mesh over two faces, or over one and the mean, would fold", _MORPH
     ),
     "bad_labels": RejectCode(
-        "the recipe uses label files, and those of the photo cannot be read, have other proportions than the photo, or "
-        "hold a value outside their label order",
+        "the recipe has a guide or `occluded: reject`, and the label files of the photo cannot be read, have other "
+        "proportions than the photo, or hold a value outside their label order",
         _MORPH,
     ),
     "mask_fit": RejectCode("no mask fits the landmarks without tearing, the simple fit included", _RENDER),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from faceloom.schemas.base import Model, PathText, PatternText, check_names
-from faceloom.schemas.guide import LABEL_ORDERS, PARTS
+from faceloom.schemas.guide import LABEL_ORDERS, MOST_NAMES, PARTS
 from faceloom.schemas.path_pattern import compile_pattern, expand_braces
 from faceloom.schemas.urls import url_of
 
@@ -27,6 +27,8 @@ SourceKind = Literal[
     "path_pattern",
 ]
 LabelOrder = Literal["celebamask_hq", "face_parsing"]
+LabelNames = Annotated[tuple[str, ...], Field(max_length=MOST_NAMES)]
+"""Meaning of the values 1, 2, … of a label map."""
 _Text = Annotated[str, Field(min_length=1)]
 _STORES = ("s3://", "gs://", "az://")
 
@@ -142,7 +144,7 @@ class SourceSpec(Model):
     labels: _Path | None = Field(
         default=None, description="`label_maps` only: folder of label maps, named like the pictures, or its URL"
     )
-    label_order: LabelOrder | tuple[str, ...] = Field(
+    label_order: LabelOrder | LabelNames = Field(
         default="celebamask_hq",
         description="`label_maps` only: meaning of the values 1, 2, … of a label map: `celebamask_hq`, `face_parsing`, "
         "or a list of names; unknown names are ignored",

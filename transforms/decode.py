@@ -265,7 +265,7 @@ def _tolerant(read: Callable[[bytes], _Read], data: bytes) -> _Read:
 
 
 def _conversion(data: bytes, header: PhotoHeader) -> Conversion | None:
-    """The conversion to sRGB that a file's profile asks for; None if there is none, or its metadata is damaged."""
+    """The conversion to sRGB from the profile of a file; None if there is none, or its metadata is damaged."""
     if header.mode in _UNPROFILED_MODES or (header.format == "JPEG" and b"ICC_PROFILE\0" not in data):
         return None
     try:

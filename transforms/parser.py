@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from faceloom.schemas.guide import PARTS
 from faceloom.schemas.parser import Parser
 from faceloom.transforms.align import five_points, warp_image
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import similarity
-from faceloom.transforms.guide.label_map import LabelMap, bit_of
+from faceloom.transforms.guide.label_map import LabelMap, bits_by_value, known_parts
 from faceloom.transforms.types import Image, Matrix, Points
 
-MOST_CLASSES = 256
 _BOX = 1.9
 """Side of the network's crop of a face without landmarks, in sides of its box."""
 
@@ -74,14 +72,11 @@ class FaceParser:
         seen = warp_image(picture, matrix, (size, size), border="replicate")
         scores = self._scores(seen)
         across = scores.shape[2] / size
-        table = np.zeros(MOST_CLASSES, np.uint32)
-        for value, part in enumerate(self.settings.label_names, 1):
-            if part in PARTS:
-                table[value] = bit_of(part)
-        known = frozenset(part for part in self.settings.label_names if part in PARTS)
+        names = self.settings.label_names
+        bits = bits_by_value(names)[scores.argmax(axis=0)]
         shrink = np.array([[across, 0, (across - 1) / 2], [0, across, (across - 1) / 2], [0, 0, 1]])
         to_labels: Matrix = shrink[:2] @ np.vstack([matrix, (0, 0, 1)])
-        return LabelMap(table[scores.argmax(axis=0)], known, self.settings.order_name, "parser"), to_labels
+        return LabelMap(bits, known_parts(names), self.settings.order_name, "parser"), to_labels
 
     def _scores(self, seen: Image) -> npt.NDArray[np.float32]:
         mean, std = (np.array(triple, np.float32) for triple in (self.settings.mean, self.settings.std))

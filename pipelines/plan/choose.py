@@ -16,7 +16,7 @@ from faceloom.pipelines.plan.named_faces import NamedFaces, named_faces, shared_
 from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceTable, Ints, PlannedFaces
 from faceloom.pipelines.plan.splits import assign_splits, empty_splits, lopsided_splits
 from faceloom.pipelines.sources.table_faces import shown_names
-from faceloom.schemas.faces import UNREADABLE, Spread
+from faceloom.schemas.faces import UNREADABLE, Spread, usable_labels
 from faceloom.schemas.keys import PHOTO_BITS, digest, face_key, position
 from faceloom.schemas.masks import serves_without_landmarks
 from faceloom.schemas.photos import Photo, Reject
@@ -82,7 +82,7 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     labels = analysed.texts("labels")[0]
     large = pixels > recipe.faces.max_pixels
     refused = ~large & ~np.array(fine)[codes]
-    unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels] & recipe.needs_labels
+    unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels] & recipe.requires_labels
     for photo, at in _named(analysed, large):
         size = f"{analysed.width[at]} x {analysed.height[at]} pixels"
         message = f"{size}, more than {recipe.faces.max_pixels} (faces.max_pixels)"
@@ -115,7 +115,7 @@ def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: l
 
     def rank(one: tuple[Photo, int]) -> tuple[bool | int | str, ...]:
         photo, at = one
-        no_labels = recipe.needs_labels and not texts[codes[at]]
+        no_labels = recipe.needs_labels and not usable_labels(texts[codes[at]])
         return by_source and photo.split is None, -len(photo.names), no_labels, photo.source, photo.uri
 
     heads = analysed.heads[photos]

@@ -89,7 +89,7 @@ def _large_enough(
 def _bare_enough(
     recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
 ) -> tuple[Ints, Ints, Ints]:
-    """The faces that wear a mask, or that wear none, as the recipe asks. Whole photos without a face stay."""
+    """The faces that wear a mask, or that wear none, by `faces.masked`. Whole photos without a face stay."""
     rule = recipe.faces.masked
     if rule is None or rule.do == "keep":
         return photo, number, row

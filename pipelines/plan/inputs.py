@@ -32,7 +32,11 @@ def settings_digest(recipe: Recipe, files: Sequence[str] = ()) -> str:
     steps = recipe.model_dump(
         mode="json",
         include={"seed", "min_mask_area", "align", "augment", "lowres", "output"},
-        exclude={"output": {"shards": True, "features": {"model"}}, "lowres": {"sizes_from"}},
+        exclude={
+            "align": {"reject_beyond"},  # decides in the plan, and changes no pixel
+            "output": {"shards": True, "features": {"model"}},
+            "lowres": {"sizes_from"},
+        },
         exclude_defaults=True,
     )
     if not steps.get("output"):
@@ -80,10 +84,10 @@ def all_inputs(faces: FaceRows, settings: str, mask_digests: Sequence[str]) -> l
 
 def _of_columns(faces: PlannedFaces, settings: str, mask_digests: Sequence[str]) -> Iterator[list[str]]:
     """As `all_inputs`. The JSON of a face is put together from that of its values; most values stand in many faces."""
-    table, texts = faces.table, faces.table.analysed.texts("labels")[1]
+    table = faces.table
     quoted = _Made(to_json)
     attributes = _Made(lambda number: to_json(table.attributes[number]))
-    labels = _Made(lambda number: to_json(texts[number] if table.labelled else ""))
+    labels = _Made(lambda number: to_json(table.label(number)))
     splits, begin = [to_json(split) for split in table.splits], to_json([settings])[:-1]
     sha256 = hashlib.sha256
     for (

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from faceloom.pipelines.analyse.analysis import Analysis
 from faceloom.pipelines.store.arrow_values import blobs_of, hex_digits, texts_of, values_at
 from faceloom.pipelines.store.record_file import RecordFile
-from faceloom.schemas.faces import DETECTORS
+from faceloom.schemas.faces import DETECTORS, usable_labels
 from faceloom.schemas.keys import PHOTO_BITS
 from faceloom.schemas.photos import Scalar
 from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace
@@ -64,18 +64,21 @@ class FaceTable:
 
     def make(self, at: slice) -> list[PlannedFace]:
         """The faces in a slice, as objects."""
-        labels = self.analysed.texts("labels")[1]
         return [
             PlannedFace(
                 source, uri, sha, number, identity, self.splits[split], licence, consent, self.attributes[attribute],
                 wide, high, landmarks, (left, top, right, bottom), tuple(masks) if masks[:1] != [-1] else (), place,
-                labels[label] if self.labelled else "", None, five, *findings,
+                self.label(label), None, five, *findings,
             )
             for (
                 source, uri, sha, number, identity, split, licence, consent, attribute, wide, high, landmarks,
                 left, top, right, bottom, label, five, *findings,
             ), masks, place in zip(self.values(at), self.masks[at].tolist(), list(_Places(self, at)), strict=True)
         ]  # fmt: skip
+
+    def label(self, number: int) -> str:
+        """The planned label files of a number in the column `labels`; empty if the plan names none."""
+        return usable_labels(self.analysed.texts("labels")[1][number]) if self.labelled else ""
 
     def values(self, at: slice) -> Iterator[tuple[Any, ...]]:
         """The values of each face in a slice, in the order of the fields of `PlannedFace`, without masks and place.
@@ -109,7 +112,7 @@ class FaceTable:
         width, height, box = self.sizes(at)
         column, taken = analysed.photos.column, pa.array(photo)
         sha256 = analysed.sha256[photo]
-        codes, labels = analysed.texts("labels")
+        codes = analysed.texts("labels")[0]
         masks, variants = self.masks[at], self.variants(at)
         texts = {name: column(name).take(taken).cast(pa.string()) for name in ("source", "uri", "licence", "consent")}
         place = np.zeros((len(photo), 16), np.uint8)
@@ -130,7 +133,7 @@ class FaceTable:
                 pa.array(np.append(0, np.cumsum(variants)), pa.int32()), masks[variants > 0].ravel().astype(np.int64)
             ),
             "place": blobs_of(place),
-            "labels": values_at(labels.__getitem__, codes[photo]) if self.labelled else pa.repeat("", len(photo)),
+            "labels": values_at(self.label, codes[photo]),
             "morph": pa.nulls(len(photo)),
             "five": self._fives(at),
             **findings,

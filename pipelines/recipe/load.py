@@ -54,13 +54,14 @@ def _resolve_paths(recipe: Recipe, folder: Path | str) -> Recipe:
         return part.model_copy(update={name: _absolute(folder, value) for name, value in found.items()})
 
     output, features = recipe.output, recipe.output.features
-    faces, detector = resolved(recipe.faces, "landmark_model"), recipe.faces.detector
-    if isinstance(detector, OnnxDetector):
-        faces = faces.model_copy(update={"detector": resolved(detector, "onnx")})
+    faces = recipe.faces
+    nets = {"detector": resolved(faces.detector, "onnx")} if isinstance(faces.detector, OnnxDetector) else {}
+    nets |= {"masked": resolved(faces.masked, "detector")} if faces.masked else {}
+    nets |= {"parser": resolved(faces.parser, "onnx")} if faces.parser else {}
     changes = {
         "sources": tuple(resolved(source, "path", "root", "labels") for source in recipe.sources),
         "masks": tuple(resolved(mask, *named_files(mask)) for mask in recipe.masks),
-        "faces": faces,
+        "faces": resolved(faces, "landmark_model").model_copy(update=nets),
         "lowres": recipe.lowres and resolved(recipe.lowres, "sizes_from"),
         "output": output.model_copy(update={"features": resolved(features, "model")}) if features else output,
     }

@@ -76,7 +76,7 @@ def describe_type(schema: dict[str, Any], key: str) -> str:
     if "prefixItems" in schema:
         if key in ("size_range", "size_share"):
             return "[smallest, largest]"
-        return "[width, height]"
+        return "[width, height]" if len(schema["prefixItems"]) == 2 else "three numbers"
     if schema.get("type") == "array":
         items = schema["items"]
         if "$ref" in items or "oneOf" in items:

@@ -126,7 +126,7 @@ def _may_hold(storage: Storage, traces: Traces, indexes: list[pa.Table]) -> bool
 
 
 def _is_known(photo: AnalysedPhoto, traces: Traces) -> bool:
-    return photo.sha256 in traces.photos | traces.shared or traces.names_path(photo.photo_id)
+    return photo.sha256 in traces.photos or photo.sha256 in traces.shared or traces.names_path(photo.photo_id)
 
 
 def _rejects(storage: Storage, index: str) -> list[Reject]:

@@ -35,13 +35,8 @@ def parser_digest(recipe: Recipe) -> str:
         ModelFileError: there is no such file.
         StorageError: its object store cannot be used.
     """
-    parser = used_parser(recipe)
+    parser = recipe.used_parser
     return file_digest(parser_file(parser)) if parser else ""
-
-
-def used_parser(recipe: Recipe) -> Parser | None:
-    """The face parser of a recipe; None if no sample depends on it."""
-    return recipe.faces.parser if recipe.needs_labels else None
 
 
 def load_parser(recipe: Recipe) -> FaceParser | None:
@@ -51,7 +46,7 @@ def load_parser(recipe: Recipe) -> FaceParser | None:
         ModelFileError: it is missing, or cannot be used.
         StorageError: its object store cannot be used.
     """
-    if (parser := used_parser(recipe)) is None:
+    if (parser := recipe.used_parser) is None:
         return None
     file = parser_file(parser)
     return _load(file, file_digest(file), parser)

@@ -11,7 +11,7 @@ from faceloom.pipelines.analyse.detectors import detector_kind, onnx_file
 from faceloom.pipelines.analyse.landmark_models import landmark_file, landmark_terms
 from faceloom.pipelines.analyse.mask_gate import gate_folder
 from faceloom.pipelines.analyse.model_files import file_digest
-from faceloom.pipelines.render.face_parser import parser_file, used_parser
+from faceloom.pipelines.render.face_parser import parser_file
 from faceloom.pipelines.render.features import features_digest
 from faceloom.pipelines.render.learned_masks import checkpoint_folder
 from faceloom.schemas.face_options import OnnxDetector
@@ -43,7 +43,7 @@ def model_uses(recipe: Recipe) -> tuple[ModelUse, ...]:
     uses += [_trained("mask", folder) for folder in map(checkpoint_folder, folders)]
     if features := recipe.output.features:
         uses.append(ModelUse(role="features", name=Path(features.model).name, sha256=features_digest(features)))
-    if parser := used_parser(recipe):
+    if parser := recipe.used_parser:
         file = parser_file(parser)
         uses.append(ModelUse(role="parser", name=file.name, sha256=file_digest(file)))
     return tuple(uses)

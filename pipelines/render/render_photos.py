@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +25,7 @@ from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.align import crop_reduction
 from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.guide.guide_mask import needed_parts
-from faceloom.transforms.guide.label_map import LabelMap, decode_labels
+from faceloom.transforms.guide.label_map import LabelMap, check_proportions, decode_labels
 from faceloom.transforms.masks.in_front import PARTS_IN_FRONT
 from faceloom.transforms.mirror import mirrors_parts
 from faceloom.transforms.sample.crops import bare_crop
@@ -125,7 +126,11 @@ def render_photos(
 
 def _render_frames(photo: PhotoToRender, resources: RenderResources, watch: Stopwatch) -> Iterator[Sample | Reject]:
     """The samples of the frames of a photo."""
-    labels = _decode_labels(photo.labels, resources.recipe)
+    try:
+        labels = _decode_labels(photo, resources.recipe)
+    except PhotoError as error:
+        yield from (_reject(face, key, error) for face in photo.faces for key in _masks(face, photo.skip))
+        return
     for face in photo.faces:
         with naming(_name(face)):
             prepare = partial(_front, labels=labels, resources=resources)
@@ -156,7 +161,7 @@ def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatc
     try:
         with naming(name), watch.time("decode"):
             picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
-            labels = _decode_labels(photo.labels, recipe)
+            labels = _decode_labels(photo, recipe)
     except PhotoError as error:  # analysis read the photo in grey and cut no crop, so this is possible
         yield from (_CutFace(face, _masks(face, photo.skip), error) for face in photo.faces)
         return
@@ -193,13 +198,20 @@ def _masks(face: PlannedFace, skip: frozenset[str]) -> dict[str, int | None]:
     return {key: number for key, number in zip(face.sample_keys, numbers, strict=True) if key not in skip}
 
 
-def _decode_labels(files: LabelFiles | None, recipe: Recipe) -> LabelMap | None:
-    if files is None or not recipe.needs_labels:
+def _decode_labels(photo: PhotoToRender, recipe: Recipe) -> LabelMap | None:
+    """The labels of a photo; None without any, or if they cannot be used and the recipe does not require them."""
+    if photo.labels is None or not recipe.needs_labels:
         return None
     wanted = set(needed_parts(recipe.guide, both_sides=mirrors_parts(recipe))) if recipe.guide else set()
     if recipe.layers_masks or recipe.faces.occluded == "reject":
         wanted.update(PARTS_IN_FRONT)
-    return decode_labels(files, wanted)
+    if recipe.requires_labels:
+        return decode_labels(photo.labels, wanted)
+    with contextlib.suppress(PhotoError):
+        labels = decode_labels(photo.labels, wanted)
+        check_proportions(labels.bits, (photo.faces[0].width, photo.faces[0].height))
+        return labels
+    return None
 
 
 def _render_batch(batch: Sequence[_CutFace], resources: RenderResources, watch: Stopwatch) -> Iterator[Sample | Reject]:

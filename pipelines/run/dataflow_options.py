@@ -107,12 +107,14 @@ def check_dataflow(dataflow: Dataflow, recipe: Recipe) -> Dataflow:
 
 
 def memory_of(recipe: Recipe) -> int:
-    """Bytes that a worker process takes at most: itself, the largest photo twice, networks of masks and features."""
+    """Bytes that a worker process takes at most: itself, the largest photo twice, and networks."""
     networks = {f"{mask.checkpoint.rstrip('/')}/{BEST}" for mask in recipe.masks if isinstance(mask, AutoencoderMask)}
     if recipe.faces.masked:
         networks.add(f"{recipe.faces.masked.detector.rstrip('/')}/{BEST}")
     if recipe.output.features:
         networks.add(recipe.output.features.model)
+    if parser := recipe.used_parser:
+        networks.add(parser.onnx)
     weights = NETWORK_BYTES + sum(map(_length_of, networks)) if networks else 0
     return PROCESS_BYTES + 2 * 3 * recipe.faces.max_pixels + weights
 
@@ -129,10 +131,11 @@ def _length_of(path: str) -> int:
 
 def files_of(recipe: Recipe) -> list[str]:
     """Files and folders that a recipe names by a path and the workers read. They fetch those of a URL themselves."""
-    detector = recipe.faces.detector
+    detector, parser = recipe.faces.detector, recipe.used_parser
     named = [recipe.faces.landmark_model, recipe.output.features and recipe.output.features.model]
     named.append(recipe.faces.masked.detector if recipe.faces.masked else None)
     named.append(detector.onnx if isinstance(detector, OnnxDetector) else None)
+    named.append(parser.onnx if parser else None)
     named += [path for mask in recipe.masks for path in named_files(mask).values()]
     return sorted({path for path in named if path and not url_of(path)})
 

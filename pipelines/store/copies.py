@@ -31,7 +31,7 @@ def copies_folder() -> Path:
 
 
 def _delete_left() -> None:
-    """Delete folders of this user whose lock nobody holds."""
+    """Delete folders of this user that are not locked."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             status = folder.lstat()

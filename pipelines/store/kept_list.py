@@ -110,7 +110,8 @@ class KeptLists:
             found = checked(ObjectEntry, [*zip(*columns.values(), strict=True)], path)
         except StorageError:
             return None  # this run lists what it held
-        return found, _WHOLE in facts
+        whole = _WHOLE in facts
+        return (found, whole) if found or whole else None
 
     def _write(self, path: str, found: list[ObjectEntry], facts: dict[bytes, bytes]) -> None:
         import pyarrow as pa

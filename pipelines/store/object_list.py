@@ -123,4 +123,4 @@ def _pages(store: ObjectStore, last: str | None) -> Iterator[list[ObjectEntry]]:
 
 def end_of(page: Iterable[ObjectEntry], before: str) -> str:
     """Where the list goes on behind a page: behind its last path, and not behind that of a folder listed late."""
-    return max(before, *(one.path for one in page))
+    return max([before, *(one.path for one in page)])

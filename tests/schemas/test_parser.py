@@ -32,6 +32,7 @@ def test_names_of_an_order() -> None:
     [
         ({"onnx": "x", "size": 4000}, "size"),
         ({"onnx": "x", "label_order": ["teeth"]}, "at least one of"),
+        ({"onnx": "x", "label_order": ["skin"] * 256}, "label_order"),
         ({"onnx": "x", "std": [1, 0, 1]}, "above 0"),
         ({"onnx": "x", "mean": [1, 0]}, "mean"),
         ({}, "onnx"),

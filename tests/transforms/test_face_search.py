@@ -18,6 +18,7 @@ from faceloom.transforms.face_search import (
     find_turned,
     merged,
     moved_by,
+    righted,
     search_sides,
     turned_back,
 )
@@ -164,3 +165,9 @@ def test_merged_faces_keep_the_places_of_the_first_detector() -> None:
     assert merged(hog, others) == (*hog, others[1])
     assert merged((), others) == others
     assert merged(hog, ()) == hog
+
+
+def test_two_upright_faces_that_are_one_upside_down_become_one() -> None:
+    upright = box(0, 0, 100, 0.7), box(20, 0, 100, 0.6), box(500, 0, 90, 0.9)
+    turned = (box(10, 0, 100, 0.95),)
+    assert righted(upright, turned) == (*turned, upright[2])

@@ -11,7 +11,7 @@ import pytest
 from faceloom.schemas.parser import Parser
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import apply_affine
-from faceloom.transforms.guide.label_map import mask_of
+from faceloom.transforms.guide.label_map import OTHER, mask_of
 from faceloom.transforms.parser import load_parser, parser_crop
 from faceloom.transforms.types import Landmarks
 from tests.transforms.onnx_models import BY_COLOUR, face_parser
@@ -42,7 +42,9 @@ def test_the_parts_of_a_face_lie_where_the_picture_shows_them(landmarks: Callabl
         return int(labels.bits[row, column])
 
     skin, hair = (labels.bits[mask_of(labels.bits, [part])].max() for part in ("skin", "hair"))
-    assert (at(125, 110), at(80, 110), at(125, 155), at(125, 40)) == (skin, hair, 0, 0)
+    assert (at(125, 110), at(80, 110), at(125, 155), at(125, 40)) == (skin, hair, OTHER, 0), (
+        "teeth are no part, and no background"
+    )
 
 
 @pytest.mark.parametrize("roll", [0.0, 0.7, -2.0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.pipelines.analyse.model_files import load_detector
+from faceloom.transforms import yunet
 from faceloom.transforms.detect import detect_at_scale
 from faceloom.transforms.yunet import SHIFT_X, SHIFT_Y, WIDTH, dlib_box, find_faces, is_installed
 from tests.transforms.pictures import hopper
@@ -76,3 +79,13 @@ def test_a_box_moves_and_grows_with_its_face(left: float, top: float, width: flo
     middle = left + width / 2 - 0.5 + SHIFT_X * side, top + height / 2 - 0.5 + SHIFT_Y * side
     assert box.centre == pytest.approx(middle)
     assert box.score == 0.87
+
+
+def test_a_package_that_names_its_library_otherwise_is_known_by_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "__init__.py"
+    monkeypatch.setattr(yunet, "find_spec", lambda name: ModuleSpec(name, None, origin=str(module)))
+    assert yunet.library_file() == module
+    (tmp_path / "libfacedetection.so").touch()
+    assert yunet.library_file() == tmp_path / "libfacedetection.so"

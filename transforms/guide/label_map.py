@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.guide import PARTS
+from faceloom.schemas.guide import MOST_NAMES, PARTS
 from faceloom.schemas.labels import LabelFiles
 from faceloom.transforms.geometry import compose, invert
 from faceloom.transforms.types import BoolMask, Matrix, Size
 
 Bits = npt.NDArray[np.uint32]
 """(H, W): bit k is set where part k of `PARTS` lies. Parts overlap in part files: skin covers eyes, nose and mouth."""
+OTHER = 1 << 31
+"""The bit of what a label order names and is no part, such as teeth; background has no bit."""
 
 SAME_SHAPE = 0.01
 """Tolerance between the aspect ratios of a label map and its photo."""
@@ -48,6 +50,17 @@ class LabelMap:
 def bit_of(part: str) -> int:
     """The bit of a part."""
     return 1 << PARTS.index(part)
+
+
+def bits_by_value(names: Sequence[str]) -> npt.NDArray[np.uint32]:
+    """The bits of each value of a map, uint32 (256,), if the values 1, 2, … have these names; 0 is background."""
+    bits = [bit_of(name) if name in PARTS else OTHER for name in names]
+    return np.array([0, *bits, *[0] * (MOST_NAMES - len(bits))], np.uint32)
+
+
+def known_parts(names: Sequence[str]) -> frozenset[str]:
+    """The parts among the names of a label order."""
+    return frozenset(names) & frozenset(PARTS)
 
 
 def decode_labels(labels: LabelFiles, wanted: Collection[str] = PARTS) -> LabelMap:
@@ -85,11 +98,7 @@ def _flattened(values: npt.NDArray[np.uint8], labels: LabelFiles) -> LabelMap:
     if values.max(initial=0) > len(labels.names):
         what = f"the label order names {len(labels.names)} values"
         raise PhotoError("bad_labels", what, value=values.max(), remedy="Name the order of the source's `label_order`")
-    table = np.zeros(256, np.uint32)
-    known = [(value, part) for value, part in enumerate(labels.names, 1) if part in PARTS]
-    for value, part in known:
-        table[value] = bit_of(part)
-    return LabelMap(table[values], frozenset(part for _, part in known), labels.order)
+    return LabelMap(bits_by_value(labels.names)[values], known_parts(labels.names), labels.order)
 
 
 def _pixels(data: bytes, what: str) -> npt.NDArray[np.uint8]:
@@ -161,11 +170,21 @@ def warp_labels(bits: Bits, photo_size: Size, matrix: Matrix, size: Size, from_p
 
 def _to_photo(bits: Bits, photo_size: Size) -> Matrix:
     """The matrix from a map of the whole photo to the photo."""
+    check_proportions(bits, photo_size)
+    across, down = photo_size[0] / bits.shape[1], photo_size[1] / bits.shape[0]
+    return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2]], np.float64)
+
+
+def check_proportions(bits: Bits, photo_size: Size) -> None:
+    """Check that a map may show a photo of this size.
+
+    Raises:
+        PhotoError: `bad_labels`, if their aspect ratios differ.
+    """
     across, down = photo_size[0] / bits.shape[1], photo_size[1] / bits.shape[0]
     if abs(across / down - 1) > SAME_SHAPE:
         shapes = f"photo {photo_size[0]} x {photo_size[1]}, labels {bits.shape[1]} x {bits.shape[0]}"
         raise PhotoError("bad_labels", "the label map has other proportions than its photo", value=shapes)
-    return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2]], np.float64)
 
 
 def mask_of(bits: Bits, parts: Sequence[str]) -> BoolMask:

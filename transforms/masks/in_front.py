@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from faceloom.schemas.guide import Part
-from faceloom.transforms.guide.label_map import Bits, bit_of, mask_of
+from faceloom.transforms.guide.label_map import OTHER, Bits, bit_of, mask_of
 from faceloom.transforms.masks.composite import covered_region
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.types import BoolMask, Coverage, Grey, Image, Points
@@ -50,8 +50,8 @@ def find_in_front(
 ) -> InFront:
     """Find what stays in front of the masks of a face.
 
-    Hair counts where it hangs down from the head: beards, and hair over mouth and chin, are below the cloth. Clothes,
-    and what has no label, count if they cover a part of nose or mouth.
+    Hair counts where it hangs down from the head: beards, and hair over mouth and chin, are below the cloth. Clothes
+    and background count if they cover a part of nose or mouth; what has another name, such as teeth, never does.
 
     Args:
         bits: labels of the picture.
@@ -68,7 +68,7 @@ def find_in_front(
     occluded = None
     core, face = _hull(landmarks[list(_CORE)], bits.shape), _hull(landmarks[list(_FACE)], bits.shape)
     if known.issuperset(_SHOWN) and (face & mask_of(bits, _SHOWN)).sum() > _LABELLED * face.sum():
-        things = face & ((bits & np.uint32(sum(map(bit_of, _BESIDE)))) == 0)
+        things = face & ((bits & np.uint32(OTHER | sum(map(bit_of, _BESIDE)))) == 0)
         area = max(1, int(core.sum()))
         occluded = int((things & core).sum()) / area
         if occluded > _REACHES:

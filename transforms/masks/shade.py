@@ -128,13 +128,12 @@ def _within(value: float, found: NDArray[np.float32]) -> float:
 
 def _toning(planes: Image) -> tuple[float, tuple[float, ...]]:
     """`Light.own` and `Light.toning` of pixels, uint8 (N, 3), luma, red and blue chroma."""
-    luma = planes[:, 0] * np.float32(1 / 255)
+    luma = planes[:, 0] / 255  # in float64: sums of float32 differ between processors, and decide pixels
     powers = np.stack([np.ones_like(luma), luma, luma * luma])
-    chroma = planes[:, 1:].astype(np.float32) - np.float32(128)
+    chroma = planes[:, 1:].astype(np.float64) - 128
     # Ridge regression: a picture of one colour fixes no curve.
-    square = powers @ powers.T + np.float32(0.01) * np.eye(3, dtype=np.float32)
-    curves = np.linalg.solve(square.astype(np.float64), (powers @ chroma).astype(np.float64))
-    rest = chroma - powers.T @ curves.astype(np.float32)
+    curves = np.linalg.solve(powers @ powers.T + 0.01 * np.eye(3), powers @ chroma)
+    rest = chroma - powers.T @ curves
     scatter = math.sqrt(float(np.vdot(rest, rest)) / len(luma))
     # A dark picture has less chroma, but its noise stays.
     scatter /= min(max(0.5, float(luma.sum()) / len(luma) / 0.4), 1.0)

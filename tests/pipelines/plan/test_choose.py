@@ -226,6 +226,8 @@ def test_labels_that_cannot_be_read_are_a_reject_of_recipes_that_use_labels() ->
     message = "its label files cannot be read: gone"
     assert found.rejects == (Reject("plan", "s", "a.jpg", "bad_labels", message),)
     assert [(face.uri, face.labels) for face in chosen(items, recipe(faces=OVER))] == [("a.jpg", ""), ("c.jpg", "")]
+    assert [(face.uri, face.labels) for face in chosen(items[:1])] == [("a.jpg", "")], "masks go on without labels"
+    assert [face.uri for face in chosen([items[0], item("b.jpg", content=1, labels="12ab")])] == ["b.jpg"]
 
 
 def test_a_photo_that_analysis_rejected_hides_no_other() -> None:

@@ -103,6 +103,12 @@ def test_defaults_and_the_layout_of_shards_do_not(change: dict[str, Any]) -> Non
     assert settings_digest(recipe(**change)) == settings_digest(recipe())
 
 
+def test_a_limit_on_the_crop_outside_the_photo_changes_no_sample() -> None:
+    crops = [{"mode": "face_box", **limit} for limit in ({}, {"reject_beyond": 0.25}, {"margin": 0.5})]
+    plain, limited, wider = (settings_digest(recipe(align=align)) for align in crops)
+    assert plain == limited != wider
+
+
 def test_files_count() -> None:
     assert settings_digest(recipe(), ("a",)) != settings_digest(recipe(), ("b",))
 

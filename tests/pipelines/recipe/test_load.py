@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from faceloom.pipelines.recipe.load import load_recipe
 from faceloom.pipelines.recipe.yaml_text import MOST_BYTES
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas import base
 from faceloom.schemas.checked import MOST_FAULTS
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.masks import TemplateMask
@@ -290,3 +293,65 @@ def test_a_recipe_by_url_and_paths_that_start_at_its_folder() -> None:
         assert caught.value.where == f"{storage.root}/bad.yaml: $.none"
     with pytest.raises(StorageError, match="not supported"):
         load_recipe("http://host/r.yaml")
+
+
+def marked(annotation: Any) -> bool:
+    """Whether a type is a path: `PathText` or `PatternText`, in unions and annotations too."""
+    names = [getattr(one, "func", None) for one in getattr(annotation, "__metadata__", ())]
+    return base._pattern in names or any(map(marked, get_args(annotation)))
+
+
+def models_in(annotation: Any) -> Iterator[type[base.Model]]:
+    if isinstance(annotation, type) and issubclass(annotation, base.Model):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models_in(part)
+
+
+def path_keys(model: type[base.Model]) -> set[tuple[str, str]]:
+    """The keys of a model and those below it that hold paths."""
+    found = set()
+    for name, annotation in get_type_hints(model, include_extras=True).items():
+        if name in model.model_fields:
+            below = [key for part in models_in(annotation) for key in path_keys(part)]
+            found.update(below or ([(model.__name__, name)] if marked(annotation) else []))
+    return found
+
+
+def paths_in(model: base.Model) -> Iterator[tuple[tuple[str, str], str]]:
+    """The paths that a recipe names, each with its key."""
+    keys = path_keys(type(model))
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, base.Model):
+                yield from paths_in(part)
+            elif part is not None and (type(model).__name__, name) in keys:
+                yield (type(model).__name__, name), part
+
+
+ALL_PATHS = """
+name: x
+sources: [{kind: label_maps, path: FILE, labels: FILE}, {kind: table, path: FILE, root: FILE}]
+faces:
+  landmark_model: FILE
+  detector: {onnx: FILE}
+  masked: {detector: FILE}
+  parser: FILE
+masks:
+  - {kind: picture, path: FILE, anchors: FILE}
+  - {kind: template, template: cloth, pattern: FILE}
+  - {kind: autoencoder, checkpoint: FILE}
+lowres: {mode: realistic, sizes_from: FILE}
+output: {features: {model: FILE}}
+"""
+
+
+@pytest.mark.parametrize(("written", "folder"), [("m/f.png", "recipe"), ("~/f.png", "home")])
+def test_every_key_that_holds_a_path_starts_at_the_folder(tmp_path: Path, written: str, folder: str) -> None:
+    """A new key belongs into `ALL_PATHS` and `_resolve_paths`. A pattern of paths in a source stays as it is."""
+    recipe = load_recipe(write(tmp_path, ALL_PATHS.replace("FILE", written)))
+    found = list(paths_in(recipe))
+    assert {key for key, _ in found} == path_keys(Recipe) - {("SourceSpec", "pattern")}
+    place = str(tmp_path / "m/f.png") if folder == "recipe" else str(Path.home() / "f.png")
+    assert [(key, path) for key, path in found if path != place] == []

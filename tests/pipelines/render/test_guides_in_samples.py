@@ -310,3 +310,17 @@ def test_labels_without_the_other_side_reject_flipped_samples_alone(make: Make, 
     flips = [bool(steps_of(one.record)[1]["steps"]) for one in made if isinstance(one, Made)]
     assert flips and not any(flips)
     assert {one.code for one in made if isinstance(one, Reject)} == {"no_labels"}
+
+
+@pytest.mark.parametrize("spoilt", ["proportions", "values", "bytes"])
+def test_masks_alone_go_on_without_labels_that_cannot_be_used(make: Make, points: np.ndarray, spoilt: str) -> None:
+    ((_, data),) = label_map(points).files
+    with Image.open(io.BytesIO(data)) as image:
+        pixels = np.asarray(image)
+    maps = {"proportions": png(pixels[:, :120]), "values": png(np.full_like(pixels, 99)), "bytes": b"no picture"}
+    labels = LabelFiles("celebamask_hq", PARTS, (("", maps[spoilt]),))
+    masked: dict[str, Any] = {"guide": None, "masks": [{"kind": "template", "template": "surgical"}]}
+    found, without = make(recipe(**masked), labels), make(recipe(**masked))
+    assert isinstance(found, Made) and isinstance(without, Made) and found.files == without.files
+    reject = make(recipe(**masked, faces={"occluded": "reject"}), labels)
+    assert isinstance(reject, Reject) and reject.code == "bad_labels"

@@ -167,6 +167,14 @@ def test_memory_grows_with_the_largest_photo_and_the_networks(tmp_path: Path) ->
     assert files_of(recipe_of(masks=fabrics)) == ["/t.png"]
 
 
+def test_a_face_parser_takes_memory_and_a_place_where_samples_depend_on_it(tmp_path: Path) -> None:
+    (tmp_path / "p.onnx").write_bytes(b"0" * 700)
+    faces = {"parser": {"onnx": str(tmp_path / "p.onnx")}}
+    unused, used = recipe_of(faces=faces), recipe_of(faces={**faces, "occluded": "reject"})
+    assert memory_of(used) == memory_of(unused) + NETWORK_BYTES + 700
+    assert (files_of(unused), files_of(used)) == ([], [faces["parser"]["onnx"]])
+
+
 def test_networks_that_are_named_by_url_take_memory_and_are_not_in_the_image(tmp_path: Path) -> None:
     mask, features = {"kind": "autoencoder"}, {"model": str(tmp_path / "network.pt")}
     (tmp_path / "network.pt").write_bytes(b"0" * 500)

@@ -13,6 +13,7 @@ from faceloom.pipelines.store import kept_list
 from faceloom.pipelines.store.kept_list import KeptLists, forget_lists
 from faceloom.pipelines.store.object_list import ObjectEntry
 from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.table_reader import parse_stored_metadata
 from faceloom.schemas.errors import StorageError
 
 ROOT = "s3://bucket/photos"
@@ -155,3 +156,12 @@ def test_a_fault_of_the_store_passes(storage: Storage) -> None:
     with pytest.raises(StorageError, match="cannot be listed"):
         list(KeptLists(storage, print).entries(ROOT, behind))
     assert listed(storage)[1] == [OBJECTS[2].path]
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_an_empty_piece_within_a_list_is_damaged(storage: Storage, number: int) -> None:
+    killed_after(storage, 10)
+    lists, path = KeptLists(storage, print), storage.list("work")[number]
+    facts = parse_stored_metadata(storage.read_bytes(path), path)
+    lists._write(path, [], {name: facts[name] for name in (b"began", b"start")})
+    assert listed(storage)[:2] == (OBJECTS, [OBJECTS[3 * number - 1].path if number else ""])

@@ -11,7 +11,7 @@ import pytest
 from faceloom.pipelines.sources.registry import open_source
 from faceloom.pipelines.store import object_list
 from faceloom.pipelines.store.object_client import TRIES, open_store
-from faceloom.pipelines.store.object_list import list_objects
+from faceloom.pipelines.store.object_list import end_of, list_objects
 from faceloom.pipelines.store.object_storage import ObjectStorage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.source_spec import SourceSpec
@@ -146,3 +146,7 @@ def test_photos_of_people_are_listed_in_ranges(storage: ObjectStorage, lists: Li
         lists.threads.clear()
         assert len(list(source.scan())) == len(PATHS)
         assert (len(lists.threads) > 1) == several
+
+
+def test_behind_an_empty_page_a_list_goes_on_where_it_was() -> None:
+    assert end_of([], "a/b.jpg") == "a/b.jpg" and end_of([], "") == ""

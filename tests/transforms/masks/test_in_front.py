@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from faceloom.schemas.guide import PARTS
-from faceloom.transforms.guide.label_map import bit_of
+from faceloom.transforms.guide.label_map import OTHER, bit_of
 from faceloom.transforms.masks.in_front import COVERED, InFront, find_in_front, put_in_front
 from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.types import Landmarks
@@ -26,7 +26,7 @@ def labelled(points: Landmarks, **parts: list[tuple[float, float]] | np.ndarray)
     for name, corners in {"skin": face, **parts}.items():
         drawn = np.zeros(bits.shape, np.uint8)
         cv2.fillConvexPoly(drawn, cv2.convexHull(np.rint(np.array(corners, np.float32)).astype(np.int32)), 1)
-        bits[drawn > 0] = bit_of(name) if name in PARTS else 0
+        bits[drawn > 0] = bit_of(name) if name in PARTS else OTHER if name == "teeth" else 0
     return bits
 
 
@@ -72,6 +72,12 @@ def test_a_hand_over_the_mouth_stays_in_front(landmarks: Callable[..., Landmarks
     assert result.occluded is not None and result.occluded > COVERED
     assert result.share is not None and result.share[int(y), int(x)] == 255 == result.share[int(y), int(x) + 20]
     assert result.share[int(points[27, 1]), int(points[27, 0])] == 0
+
+
+def test_what_a_label_order_names_otherwise_hides_no_mask(landmarks: Callable[..., Landmarks]) -> None:
+    points = landmarks()
+    result = found(labelled(points, teeth=points[48:60]), points)
+    assert result.share is None and result.occluded == 0
 
 
 @pytest.mark.parametrize("part", ["neck", "l_ear", "ear_r"])
