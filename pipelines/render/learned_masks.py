@@ -119,7 +119,9 @@ def network_matrix(align: Align, working: Working, size: int) -> Matrix:
         to_photo = compose(invert(working.matrix_photo), working.matrix)
         box = working.box
         edges = apply_affine(to_photo, np.array([(box.left, box.top), (box.right, box.bottom)]))
-        fitted = box_matrix(align, FaceBox(*edges.ravel().tolist(), turn=box.turn), (size, size), working.photo_size)
+        (left, top), (right, bottom) = edges.tolist()
+        in_photo = FaceBox(left, top, right, bottom, turn=box.turn)
+        fitted = box_matrix(align, in_photo, (size, size), working.photo_size)
         return compose(fitted, to_photo)
     if points is None and not working.whole:
         return box_aligned_matrix(align, working.box, (size, size))
