@@ -12,6 +12,8 @@ from faceloom.pipelines.sources.person_names import is_split
 
 _SET = 5
 """A folder with this many folders of photos for each photo of its own is a set of people, and no person."""
+_MANY_IN_A_SET = 3
+"""Folders of photos in each of some equally deep folders, from which on these may be sets of people."""
 _REMEDY = "If this is wrong, write `identity: folder 1`, `folder 2`, `parent` or a pattern in the source"
 
 
@@ -79,6 +81,8 @@ class PersonFolders:
         self._mixed = len(depths) > 1
         if len(self._levels) > 1:
             notices.append(self._mixed_notice())
+        else:
+            notices += _sets_notice([parts[self._skipped :] for parts in folders])
         self.notices = tuple(notices)
         self._last: tuple[str, Named] = ("", Named(None, None))
 
@@ -129,6 +133,19 @@ class PersonFolders:
         ]
         who = "the first folder that holds photos names the person" if self._mixed else "those beside have no identity"
         return f"photos lie at different levels ({', '.join(counts)}); {who}. {_REMEDY}"
+
+
+def _sets_notice(folders: Sequence[tuple[str, ...]]) -> list[str]:
+    """Warn where equally deep folders look like a few sets of many people.
+
+    Folders of one person, such as sessions, are few or have the same names for everyone.
+    """
+    names = sorted({parts[0] for parts in folders if parts})
+    inner = [parts[1:] for parts in folders if len(parts) > 1]
+    if not inner or len(inner) < _MANY_IN_A_SET * len(names) or len(set(inner)) < len(inner):
+        return []
+    what = f"the folders {_shown(names)} hold {len(inner):,} folders of photos, and count as the people"
+    return [f"{what}. If the folders in them are the people, write `identity: parent` in the source"]
 
 
 def _shown(names: Sequence[str]) -> str:

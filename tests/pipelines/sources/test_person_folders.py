@@ -105,3 +105,17 @@ def test_a_person_is_a_folder_of_the_path_in_any_order(uris: list[str], shuffle:
     levels = {uri.count("/") for uri in uris}
     if levels == {1} and not all(uri.split("/")[0] in ("train", "val") for uri in uris):
         assert all(person == uri.split("/")[0] for uri, person in found.items())
+
+
+def test_equally_deep_sets_of_people_are_named_as_such() -> None:
+    lfw, orl = [f"lfw/Ann{number}" for number in range(3)], [f"orl/s{number}" for number in range(3)]
+    found, notices = people(*two(*lfw, *orl))
+    assert set(found.values()) == {"lfw", "orl"}
+    assert "the folders lfw, orl hold 6 folders of photos, and count as the people" in notices[0]
+    assert "`identity: parent`" in notices[0]
+
+
+def test_sessions_of_a_person_are_no_people() -> None:
+    for folders in (["Ann/2020", "Ann/2021", "Bob/2022"], [f"{who}/{n}" for who in ("Ann", "Bob") for n in range(9)]):
+        found, notices = people(*two(*folders))
+        assert set(found.values()) == {"Ann", "Bob"} and not notices
