@@ -32,7 +32,7 @@ _MOST_SALTS = 4
 
 
 class Analysis(Mapping[str, AnalysedPhoto]):
-    """The analysis of listed photos by photo id. A row is made when it is asked for.
+    """The analysis of listed photos by photo id. A row is made on access.
 
     Columns have a value for each of the N listed photos, in their order.
 

@@ -38,7 +38,7 @@ def stamp_of(photo: Photo) -> str:
 
 
 class PhotoTable(Sequence[Photo]):
-    """Photos in the order in which they were listed, about 100 bytes each. A `Photo` is made when it is asked for.
+    """Photos in the order in which they were listed, about 100 bytes each. A `Photo` is made on access.
 
     Attributes:
         columns: a column for each field of `Photo`, in one chunk; attributes as JSON, repeated values as dictionaries.

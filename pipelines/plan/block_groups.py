@@ -20,7 +20,7 @@ GROUP = 10
 
 
 class BlockGroups(Sequence[Faces]):
-    """All groups of a search. A group is opened each time it is asked for.
+    """All groups of a search. A group is opened on each access.
 
     Attributes:
         names: of the blocks of each group.

@@ -199,7 +199,7 @@ class FaceTable:
 
 
 class PlannedFaces(FaceRows):
-    """Some planned faces that follow each other. A `PlannedFace` is made when it is asked for.
+    """Some planned faces that follow each other. A `PlannedFace` is made on access.
 
     Args:
         table: of all faces.
@@ -310,7 +310,7 @@ class PlannedFaces(FaceRows):
 
 
 class _Places(Sequence[int]):
-    """Places of faces in the prefix tree; a number is made when it is asked for."""
+    """Places of faces in the prefix tree; a number is made on access."""
 
     def __init__(self, columns: FaceTable, at: slice) -> None:
         self._columns, self._rows = columns, range(len(columns.photo))[at]

@@ -60,7 +60,7 @@ def open_samples(
 
 
 class Samples:
-    """The samples of some shards by number and by key. Each is read with one range request when it is asked for.
+    """The samples of some shards by number and by key. Each is read with one range request on access.
 
     A map-style dataset for PyTorch. It holds no open file and travels to forked and spawned workers. In memory it takes
     some 350 bytes per sample.

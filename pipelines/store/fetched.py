@@ -46,7 +46,7 @@ def fetched(path: str | os.PathLike[str], most_bytes: int | None = None) -> Path
 
 
 def fetched_folder(path: str, names: tuple[str, ...], most_bytes: int | None = None) -> Path:
-    """As `fetched`, for a folder of which some files are needed."""
+    """As `fetched`, for some files of a folder."""
     url = url_of(path)
     if url is None:
         return Path(path)

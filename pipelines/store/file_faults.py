@@ -38,7 +38,7 @@ class ListedFile(NamedTuple):
 
 
 def fault_of(error: StorageError, remedy: str) -> Fault:
-    """The fault of an error. Whoever may not read a file learns that alone, as the file may be whole."""
+    """The fault of an error. Without permission to read a file, that is the fault, as the file may be whole."""
     value = f" (got {error.value[:200]})" if error.value else ""
     return Fault(error.where, f"{error.what}{value}", error.remedy if is_unreadable(error) else remedy)
 
