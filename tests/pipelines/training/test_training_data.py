@@ -163,9 +163,9 @@ def _without_train(record: dict[str, Any]) -> None:
     [
         (
             lambda record: record["recipe"]["align"].update(size=[18, 16]),
-            r"a multiple of 2, at most 1024 \(got 18x16\)",
+            r"a multiple of 2, at least 8, at most 1024 \(got 18x16\)",
         ),
-        (lambda record: record["recipe"]["align"].update(size=17), r"of 2, at most 1024 \(got 17x17\)"),
+        (lambda record: record["recipe"]["align"].update(size=17), r"of 2, at least 8, at most 1024 \(got 17x17\)"),
         (lambda record: record["recipe"].update(masks=[]), "has no masked faces.*lee2022.yaml"),
         (_without_train, r"no split `train` \(got test\)"),
     ],
