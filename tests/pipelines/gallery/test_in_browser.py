@@ -64,10 +64,14 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture
 def browser(driver: Any, page: Path) -> Iterator[Any]:
     """The page, freshly loaded; afterwards nothing was requested and nothing went wrong."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
     emulate(driver)
+    driver.get("about:blank")  # so that no elements of the page before are found
     for kind in ("browser", "performance"):
         driver.get_log(kind)
     driver.get(page.as_uri())
+    WebDriverWait(driver, 30).until(lambda one: one.execute_script("return document.readyState") == "complete")
     yield driver
     assert [entry["message"] for entry in driver.get_log("browser")] == []
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
