@@ -312,7 +312,7 @@ def test_a_fabric_is_seen_on_the_mask_with_trims_and_straps_in_its_colour(
         painted = paint_template(portrait(points), points, fabric, np.random.default_rng(seed), tile)
         red, green, blue = np.median(painted.image[painted.alpha == 1].astype(float), axis=0)
         assert green > 1.5 * red and green > 1.5 * blue
-        assert painted.parameters["pattern"] == "green.png", "the folder is nobody's business"
+        assert painted.parameters["pattern"] == "green.png", "the folder is not recorded"
         assert painted.parameters["colour"] == [60, 220, 30]
     dyed = mask("cloth", pattern="green.png", colour="red")
     painted = paint_template(portrait(points), points, dyed, np.random.default_rng(0), tile)
