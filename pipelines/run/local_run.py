@@ -148,15 +148,23 @@ def _run_beside(pipeline: Callable[[], dict[str, float]], on_poll: Callable[[], 
 
 @contextmanager
 def _silent_beam() -> Iterator[None]:
-    """Import Beam, and silence its log for a while: errors reach the caller as exceptions."""
+    """Import Beam, and silence its log for a while: errors reach the caller as exceptions.
+
+    It stays silent after Ctrl-C: the pipeline goes on in its thread, and would log the end of the worker processes.
+    """
     root, ours = logging.getLogger(), logging.getLogger("apache_beam")
     level, handler = ours.level, logging.NullHandler()
     root.addHandler(handler)  # without any, Beam's import installs one that prints
     ours.setLevel(logging.CRITICAL)
+    stopped = False
     try:
         from apache_beam.runners.portability import fn_api_runner  # noqa: F401
 
         yield
+    except BaseException as error:
+        stopped = not isinstance(error, Exception)
+        raise
     finally:
-        ours.setLevel(level)
-        root.removeHandler(handler)
+        if not stopped:
+            ours.setLevel(level)
+            root.removeHandler(handler)
