@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
-from faceloom.pipelines.run.runners import Dataflow
+from faceloom.pipelines.run.runners import DataflowBuild
 from tests.object_stores import serving
 
 IMAGE = "europe-west4-docker.pkg.dev/some-project/faceloom/worker:0.2.0"
@@ -68,10 +68,10 @@ class Service:
         self.run: Callable[[Job], None] = lambda job: setattr(job, "state", "DONE")
         self.refuse: Callable[[str, str], tuple[int, str] | None] = lambda method, path: None
 
-    def dataflow(self, *options: str, **values: Any) -> Dataflow:
+    def dataflow(self, *options: str, **values: Any) -> DataflowBuild:
         """The runner whose jobs come here."""
         own = (f"--dataflow_endpoint={self.address}", "--no_auth")
-        return Dataflow("some-project", "europe-west4", IMAGE, (*own, *options), **values)
+        return DataflowBuild("some-project", "europe-west4", IMAGE, (*own, *options), **values)
 
     def _do(self, job: Job) -> None:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from faceloom.pipelines.run.dataflow_errors import AGAIN, quota_remedy, service_errors
 from faceloom.pipelines.run.dataflow_worker import COUNTERS, ITEMS, SECONDS, Work
-from faceloom.pipelines.run.runners import Dataflow, OnCount, OnNote
+from faceloom.pipelines.run.runners import DataflowBuild, OnCount, OnNote
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError, WorkerError, error_from_json
 
@@ -29,7 +29,7 @@ class RunningJob:
         goes_on: whether it may still run.
     """
 
-    def __init__(self, result: Any, client: Any, dataflow: Dataflow, work: Work) -> None:
+    def __init__(self, result: Any, client: Any, dataflow: DataflowBuild, work: Work) -> None:
         self._result, self._client, self._dataflow, self._work = result, client, dataflow, work
         self.id: str = result.job_id()
         self.goes_on = True

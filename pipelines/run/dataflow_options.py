@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.models.checkpoint import BEST
-from faceloom.pipelines.run.runners import Dataflow
+from faceloom.pipelines.run.runners import Dataflow, DataflowBuild
 from faceloom.pipelines.store.paths import JOBS
 from faceloom.pipelines.store.store_path import file_in_store
 from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
@@ -74,7 +74,7 @@ def check_options(dataflow: Dataflow) -> None:
     beam_options(dataflow.options)
 
 
-def check_dataflow(dataflow: Dataflow, recipe: Recipe) -> Dataflow:
+def check_dataflow(dataflow: DataflowBuild, recipe: Recipe) -> DataflowBuild:
     """Check a runner before any work; returns it with what the recipe needs. A dry run needs no network for it.
 
     Raises:
@@ -179,23 +179,23 @@ def beam_options(words: Iterable[str]) -> dict[str, Any]:
     return known
 
 
-def job_name(dataflow: Dataflow, stage: str) -> str:
+def job_name(dataflow: DataflowBuild, stage: str) -> str:
     """Name of the job of a stage. The service refuses a second active job of a name, so no stage runs twice at once.
 
-    >>> job_name(Dataflow("p", "r", "i", build="0123456789ab", recipe="masked_pairs"), "analyse")
+    >>> job_name(DataflowBuild("p", "r", "i", build="0123456789ab", recipe="masked_pairs"), "analyse")
     'faceloom-masked-pairs-0123456789ab-analyse'
     """
     name = re.sub(r"[^a-z0-9]+", "-", dataflow.recipe.lower()).strip("-")[:24].strip("-")
     return "-".join(part for part in ("faceloom", name, dataflow.build, stage) if part)
 
 
-def job_labels(dataflow: Dataflow, stage: str) -> dict[str, str]:
+def job_labels(dataflow: DataflowBuild, stage: str) -> dict[str, str]:
     """Labels of a job, which bills and logs can be filtered by."""
     release = re.sub(r"[^a-z0-9_-]", "-", version("faceloom").lower())
     return {"faceloom-build": dataflow.build, "faceloom-stage": stage, "faceloom-version": release}
 
 
-def job_hints(dataflow: Dataflow, given: dict[str, Any]) -> dict[str, str]:
+def job_hints(dataflow: DataflowBuild, given: dict[str, Any]) -> dict[str, str]:
     """Resource hints of a job, by which Dataflow chooses machines. Empty if the user chose, or with FlexRS.
 
     Args:
@@ -207,7 +207,7 @@ def job_hints(dataflow: Dataflow, given: dict[str, Any]) -> dict[str, str]:
     return {"min_ram": f"{gigabytes}GB", "cpu_count": str(CORES)}
 
 
-def job_options(dataflow: Dataflow, stage: str) -> list[str]:
+def job_options(dataflow: DataflowBuild, stage: str) -> list[str]:
     """All options of a job for Beam, the user's among them."""
     given = beam_options(dataflow.options)
     hints, labels = job_hints(dataflow, given), job_labels(dataflow, stage)
@@ -227,7 +227,7 @@ def job_options(dataflow: Dataflow, stage: str) -> list[str]:
     ]
 
 
-def doubts(dataflow: Dataflow) -> list[str]:
+def doubts(dataflow: DataflowBuild) -> list[str]:
     """What looks wrong about a job, and only Google's services could tell."""
     found = []
     if not _KNOWN_REGION.fullmatch(dataflow.region):
@@ -240,7 +240,7 @@ def doubts(dataflow: Dataflow) -> list[str]:
     return found
 
 
-def _temp(dataflow: Dataflow) -> str:
+def _temp(dataflow: DataflowBuild) -> str:
     """Where the files of jobs lie if the user names no place. The end of the build deletes them."""
     folder = "gs://unknown" if dataflow.local else dataflow.folder  # the job of a dry run
     return f"{folder.rstrip('/')}/{JOBS}"

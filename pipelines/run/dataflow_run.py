@@ -15,7 +15,7 @@ from faceloom.pipelines.run.dataflow_errors import service_errors
 from faceloom.pipelines.run.dataflow_job import RunningJob
 from faceloom.pipelines.run.dataflow_options import beam_options, doubts, job_hints, job_options
 from faceloom.pipelines.run.dataflow_worker import Work, do_task, do_then, write_tasks
-from faceloom.pipelines.run.runners import Dataflow, DataflowJob, Do, JobPrepared, OnCount, OnNote, Then
+from faceloom.pipelines.run.runners import DataflowBuild, DataflowJob, Do, JobPrepared, OnCount, OnNote, Then
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 
@@ -24,7 +24,7 @@ def run_on_dataflow(
     tasks: Sequence[Any],
     do: Do,
     *,
-    dataflow: Dataflow,
+    dataflow: DataflowBuild,
     stage: str,
     then: Then | None = None,
     on_count: OnCount = lambda count: None,
@@ -66,7 +66,7 @@ def run_on_dataflow(
                 _remove_files(work)
 
 
-def make_pipeline(work: Work, do: Do, *, dataflow: Dataflow, stage: str, then: Then | None) -> Any:
+def make_pipeline(work: Work, do: Do, *, dataflow: DataflowBuild, stage: str, then: Then | None) -> Any:
     """The pipeline of a job: numbers of tasks, so that it stays small, then `do`, then `then`. Nothing is sent."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -80,7 +80,7 @@ def make_pipeline(work: Work, do: Do, *, dataflow: Dataflow, stage: str, then: T
     return pipeline
 
 
-def _fields(pipeline: Any, work: Work, dataflow: Dataflow, stage: str, template: str = "") -> DataflowJob:
+def _fields(pipeline: Any, work: Work, dataflow: DataflowBuild, stage: str, template: str = "") -> DataflowJob:
     given = beam_options(dataflow.options)
     job = pipeline.runner.job
     missing = [f"Dataflow's workers cannot reach {place}, a folder of this machine" for place in dataflow.local]

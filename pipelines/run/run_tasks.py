@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from faceloom.pipelines.run.runners import Dask, Dataflow, Do, OnCount, OnNote, Then, Workers
+from faceloom.pipelines.run.runners import Dask, Dataflow, DataflowBuild, Do, OnCount, OnNote, Then, Workers
 from faceloom.schemas.recipe import Recipe
 
 
@@ -48,6 +48,7 @@ def run_tasks(
 
         return run_here(tasks, do, workers=workers, then=then, on_count=on_count)
     if isinstance(workers, Dataflow):
+        assert isinstance(workers, DataflowBuild), "`shared_folder` comes first"
         from faceloom.pipelines.run.dataflow_run import run_on_dataflow
 
         return run_on_dataflow(tasks, do, dataflow=workers, stage=stage, then=then, on_count=on_count, on_note=on_note)
@@ -64,7 +65,11 @@ def shared_folder(folder: str, workers: Workers) -> tuple[str, Workers]:
     if isinstance(workers, int):
         return folder, workers
     whole = folder if "://" in folder else os.path.abspath(folder)  # noqa: PTH100
-    return whole, replace(workers, folder=whole, build=secrets.token_hex(8))
+    name = secrets.token_hex(8)
+    if isinstance(workers, Dask):
+        return whole, replace(workers, folder=whole, build=name)
+    given = (workers.project, workers.region, workers.image, workers.options, workers.dry_run)
+    return whole, DataflowBuild(*given, folder=whole, build=name)
 
 
 def check_options(workers: Workers) -> None:
@@ -92,6 +97,7 @@ def check_workers(workers: Workers, recipe: Recipe) -> Workers:
 
         check_cluster(workers)
     if isinstance(workers, Dataflow):
+        assert isinstance(workers, DataflowBuild), "`shared_folder` comes first"
         from faceloom.pipelines.run.dataflow_options import check_dataflow
 
         return check_dataflow(workers, recipe)

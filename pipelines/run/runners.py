@@ -41,12 +41,6 @@ class Dataflow:
         image: of the workers, with its tag or digest. It holds the same versions as this process.
         options: more options of Beam, such as `--max_num_workers=50`.
         dry_run: make the job of the next stage, and end with `JobPrepared` in place of running it.
-        folder: the output; `build` and `plan` set it, as all that follow.
-        build: 12 hex digits that name the build.
-        recipe: its name.
-        memory: bytes of one worker process.
-        files: that the recipe names and the image must hold.
-        local: sources and output that workers cannot reach, in a dry run.
     """
 
     project: str
@@ -54,17 +48,32 @@ class Dataflow:
     image: str
     options: tuple[str, ...] = ()
     dry_run: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether a build waits for its jobs; otherwise it ends when the next one is made, and must be run again."""
+        return not (self.dry_run or any(word.startswith("--template_location") for word in self.options))
+
+
+@dataclass(frozen=True, slots=True)
+class DataflowBuild(Dataflow):
+    """Workers of Dataflow with what one build or plan needs of them.
+
+    Attributes:
+        folder: the output.
+        build: 12 hex digits that name the build.
+        recipe: its name.
+        memory: bytes of one worker process.
+        files: that the recipe names and the image must hold.
+        local: sources and output that workers cannot reach, in a dry run.
+    """
+
     folder: str = ""
     build: str = ""
     recipe: str = ""
     memory: int = 0
     files: tuple[str, ...] = ()
     local: tuple[str, ...] = ()
-
-    @property
-    def waits(self) -> bool:
-        """Whether a build waits for its jobs; otherwise it ends when the next one is made, and must be run again."""
-        return not (self.dry_run or any(word.startswith("--template_location") for word in self.options))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import pytest
 
 from faceloom.pipelines.run import dataflow_job
 from faceloom.pipelines.run.dataflow_run import run_on_dataflow
-from faceloom.pipelines.run.runners import Dataflow
+from faceloom.pipelines.run.runners import DataflowBuild
 from faceloom.schemas.errors import FaceloomError, SourceError, StorageError, WorkerError, error_to_json
 from tests.dataflow_service import Job, Service, dataflow_service
 from tests.object_stores import gcs_server
@@ -29,7 +29,7 @@ class Bench:
     """A service, a runner whose jobs go there, and what the user sees."""
 
     service: Service
-    dataflow: Dataflow
+    dataflow: DataflowBuild
     out: Path
     counts: list[int]
     notes: list[str]

@@ -24,7 +24,7 @@ from faceloom.pipelines.run.dataflow_options import (
     job_options,
     memory_of,
 )
-from faceloom.pipelines.run.runners import Dataflow
+from faceloom.pipelines.run.runners import DataflowBuild
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import RecipeError, WorkerError
 from faceloom.schemas.recipe import Recipe, parse_recipe
@@ -33,7 +33,7 @@ from tests.object_stores import s3_server
 
 pytest.importorskip("google.cloud.dataflow_v1beta3", reason="needs the extra `dataflow`")
 IMAGE = "europe-docker.pkg.dev/some-project/faceloom/worker:0.2.0"
-GIVEN = Dataflow("some-project", "europe-west4", IMAGE, ("--no_auth",), folder="gs://bucket/out")
+GIVEN = DataflowBuild("some-project", "europe-west4", IMAGE, ("--no_auth",), folder="gs://bucket/out")
 
 
 def recipe_of(**changes: Any) -> Recipe:
@@ -45,7 +45,7 @@ def recipe_of(**changes: Any) -> Recipe:
     return parse_recipe({**plain, **changes})
 
 
-def changed(**values: Any) -> Dataflow:
+def changed(**values: Any) -> DataflowBuild:
     from dataclasses import replace
 
     return replace(GIVEN, **values)

@@ -13,7 +13,7 @@ import pytest
 from faceloom.pipelines.run import dataflow_job
 from faceloom.pipelines.run.dataflow_run import make_pipeline, run_on_dataflow
 from faceloom.pipelines.run.dataflow_worker import Work, read_task
-from faceloom.pipelines.run.runners import Dataflow, JobPrepared
+from faceloom.pipelines.run.runners import DataflowBuild, JobPrepared
 from faceloom.pipelines.store.storage import Storage
 from tests.dataflow_rehearsal import key_fields, run_pipeline, staged_pipeline
 from tests.dataflow_service import IMAGE, Job, Service, dataflow_service
@@ -43,21 +43,23 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         yield found
 
 
-def runner(service: Service, bucket: str, *options: str, **values: Any) -> Dataflow:
+def runner(service: Service, bucket: str, *options: str, **values: Any) -> DataflowBuild:
     own = {"folder": f"{bucket}/out", "build": "0123456789ab", "recipe": "two_masks", "memory": 10**9, **values}
     return replace(service.dataflow(*options), **own)
 
 
 @pytest.mark.parametrize("then", [None, ignore])
 def test_the_pipeline_is_a_linear_chain(then: Any) -> None:
-    dataflow = Dataflow("some-project", "europe-west4", IMAGE, ("--no_auth",), dry_run=True, folder="gs://bucket/out")
+    dataflow = DataflowBuild(
+        "some-project", "europe-west4", IMAGE, ("--no_auth",), dry_run=True, folder="gs://bucket/out"
+    )
     pipeline = make_pipeline(NUMBERS, pass_on, dataflow=dataflow, stage="render", then=then)
     assert steps_of_chain(pipeline) == ["Tasks", "Spread", "Do", *(["Gather", "Then"] if then else [])]
 
 
 def test_the_real_service_gets_no_pickle_of_this_process_either() -> None:
     """Beam has other defaults for it than for a stand-in."""
-    dataflow = Dataflow("some-project", "europe-west4", IMAGE, dry_run=True, folder="gs://bucket/out")
+    dataflow = DataflowBuild("some-project", "europe-west4", IMAGE, dry_run=True, folder="gs://bucket/out")
     pipeline = make_pipeline(NUMBERS, pass_on, dataflow=dataflow, stage="render", then=None)
     pipeline.run()
     [environment] = pipeline.runner.job.proto_pipeline.components.environments.values()
@@ -65,7 +67,7 @@ def test_the_real_service_gets_no_pickle_of_this_process_either() -> None:
 
 
 def test_a_hundred_thousand_tasks_make_a_small_pipeline() -> None:
-    dataflow = Dataflow("some-project", "europe-west4", IMAGE, dry_run=True, folder="gs://bucket/out")
+    dataflow = DataflowBuild("some-project", "europe-west4", IMAGE, dry_run=True, folder="gs://bucket/out")
     pipeline = make_pipeline(replace(NUMBERS, number=100_000), pass_on, dataflow=dataflow, stage="a", then=None)
     assert pipeline.to_runner_api().ByteSize() < 10**6
 

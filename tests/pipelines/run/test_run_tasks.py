@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from faceloom.pipelines.run.run_tasks import check_workers, run_tasks, shared_folder
-from faceloom.pipelines.run.runners import Dask, Dataflow, Workers
+from faceloom.pipelines.run.runners import Dask, DataflowBuild, Workers
 from faceloom.schemas.errors import SourceError, WorkerError
 from faceloom.schemas.recipe import parse_recipe
 from tests.dataflow_rehearsal import rehearsal
@@ -81,7 +81,7 @@ def test_every_build_has_a_name_of_its_own() -> None:
 def test_only_a_cluster_is_checked_ahead() -> None:
     recipe = parse_recipe({"name": "x", "masks": [{"kind": "polygon", "shape": "A"}]})
     assert check_workers(2, recipe) == 2
-    dataflow = Dataflow("some-project", "europe-west4", "", folder="gs://b/out")
+    dataflow = DataflowBuild("some-project", "europe-west4", "", folder="gs://b/out")
     with pytest.raises(WorkerError, match="image"):
         check_workers(dataflow, recipe)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 
 import pytest
@@ -28,6 +29,10 @@ def test_a_build_waits_for_its_jobs_unless_others_run_them(
     options: tuple[str, ...], dry_run: bool, waits: bool
 ) -> None:
     assert Dataflow("p", "r", "i", options, dry_run=dry_run).waits == waits
+
+
+def test_the_signature_of_a_runner_has_what_users_give() -> None:
+    assert [*inspect.signature(Dataflow).parameters] == ["project", "region", "image", "options", "dry_run"]
 
 
 def test_a_build_that_needs_no_job_says_so() -> None:
