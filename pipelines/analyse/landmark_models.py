@@ -17,6 +17,7 @@ from faceloom.pipelines.analyse.model_files import (
     is_packaged_model,
     load_predictor,
 )
+from faceloom.pipelines.analyse.native_notices import without_notices
 from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import ModelFileError
 from faceloom.schemas.face_options import Faces
@@ -106,7 +107,8 @@ def _mesh_file(path: str | None) -> Path:
 def _load_mesh(file: Path) -> FaceMesh:
     _require_runtime()
     try:
-        return FaceMesh(load_network(read_regular_file(file, MOST_BYTES)))
+        with without_notices():
+            return FaceMesh(load_network(read_regular_file(file, MOST_BYTES)))
     except (UnfitFileError, ValueError, OSError) as error:
         raise ModelFileError(
             f"the file is no face mesh of 468 points: {error}", where=_WHERE, value=str(file),

@@ -49,6 +49,13 @@ def test_the_packaged_mesh_is_found_and_may_be_used_commercially() -> None:
 
 
 @needs_mesh
+def test_loading_the_mesh_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    landmark_models._loaded.cache_clear()
+    check_landmarks(MESH)
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_mesh
 def test_another_kind_or_version_of_landmarks_is_another_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {analyser_id(DLIB), analyser_id(MESH)}
     monkeypatch.setattr(landmark_models, "version", lambda name: "0")
