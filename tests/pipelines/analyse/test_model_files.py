@@ -76,6 +76,7 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
         find_landmark_model()
     assert "pip install face_recognition_models" in caught.value.remedy
     assert LANDMARK_MODEL_VARIABLE in caught.value.remedy
+    assert "`faces: {landmarks: mesh}`" in caught.value.remedy
 
 
 def test_a_package_without_the_file_is_a_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
