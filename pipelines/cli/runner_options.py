@@ -34,13 +34,17 @@ RunnerName = Annotated[
     Runner,
     typer.Option(
         "--runner",
-        help="`local`: worker processes on this machine. `dask`: the workers of a cluster. `dataflow`: jobs on Google "
-        "Cloud Dataflow; options of Beam follow after --.",
+        help="`local`: worker processes on this machine. `dask`: the workers of a cluster; --dask-scheduler is "
+        "required. `dataflow`: jobs on Google Cloud Dataflow; options of Beam follow after --.",
     ),
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option("--dask-scheduler", metavar="ADDRESS", help="Scheduler of the Dask cluster, such as tcp://host:8786."),
+    typer.Option(
+        "--dask-scheduler",
+        metavar="ADDRESS",
+        help="Address of the Dask cluster's scheduler, such as tcp://host:8786; required with --runner dask.",
+    ),
 ]
 Project = Annotated[str | None, typer.Option("--project", metavar="ID", help="Project of Dataflow's jobs.")]
 Region = Annotated[

@@ -28,6 +28,11 @@ def test_the_options_of_a_runner_make_it() -> None:
     assert given.chosen() == Dataflow("p", "r", "i", ("--max_num_workers=5",), dry_run=True)
 
 
+def test_the_help_states_what_a_cluster_needs() -> None:
+    shown = " ".join(re.sub(r"[│\s]+", " ", run("build", "--help").output).split())
+    assert "--dask-scheduler is required" in shown and "required with --runner dask" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "extra", "beam"),
     [
