@@ -18,10 +18,9 @@ from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.box_alignment import box_squares, shares_outside
 
 _SCORED = ("hog", "yunet", "onnx")
-_UNSURE = (
-    "the landmarks are probably wrong, and every mask of the recipe needs them; "
-    "`faces: {landmarks: mesh}` may see this face better"
-)
+_UNSURE = "the landmarks are probably wrong, and every mask of the recipe needs them; "
+_MESH = "`faces: {landmarks: mesh}` may see this face better"
+_GIVEN = "the box or points that the source gives may lie beside the face; correct them, or leave them out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,8 @@ def _certain_enough(
     odd = np.flatnonzero(low | unsure)
     for one, at in zip(analysed.photos.take(photo[odd]), odd.tolist(), strict=True):
         key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
-        code, what = "landmarks_unsure", _UNSURE
+        given = DETECTORS[analysed.detector[row[at]]] == "given"
+        code, what = "landmarks_unsure", _UNSURE + (_GIVEN if given else _MESH)
         if low[at]:
             by, score = DETECTORS[analysed.detector[row[at]]], analysed.score[row[at]]
             code, least = "low_score", recipe.faces.min_score

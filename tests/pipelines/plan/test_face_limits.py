@@ -139,6 +139,9 @@ def test_a_face_below_the_score_is_dropped_if_a_detector_gave_it() -> None:
 def test_a_face_with_unsure_landmarks_needs_a_mask_without_them() -> None:
     unsure = replace(face_row(), landmarks_unsure=True)
     assert message(limited(), unsure)[0] == "landmarks_unsure"
+    assert message(limited(), unsure)[1].endswith("`faces: {landmarks: mesh}` may see this face better")
+    given = replace(unsure, detector="given")
+    assert "the box or points that the source gives may lie beside the face" in message(limited(), given)[1]
     assert not choose(recipe(masks=[AUTOENCODER]), [item("a.jpg", faces=[unsure])]).rejects
 
 
