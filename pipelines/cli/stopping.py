@@ -9,9 +9,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """Exit codes of signals, as in shells: Ctrl-C, and the signal of `kill` and job schedulers."""
@@ -60,9 +61,12 @@ class Stop:
         heard = [number for number in STOPPED if signal.getsignal(number) is not signal.SIG_IGN]
         descriptor = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         before = [signal.signal(number, self._handle) for number in heard]
+        hook = sys.unraisablehook
+        sys.unraisablehook = partial(self._lost, hook)
         try:
             yield
         finally:
+            sys.unraisablehook = hook
             for number, handler in zip(heard, before):
                 signal.signal(number, handler)
             signal.set_wakeup_fd(descriptor)
@@ -73,6 +77,12 @@ class Stop:
             self._raised, self.code = True, STOPPED[signal.Signals(number)]
             _kill_workers()
             raise KeyboardInterrupt
+
+    def _lost(self, hook: Callable[[Any], object], lost: Any) -> None:
+        """End the process if the interrupt came in a callback that cannot raise, such as that of a weak reference."""
+        if self._raised and issubclass(lost.exc_type, KeyboardInterrupt):
+            self.depart()
+        hook(lost)
 
     def _watch(self, reader: int) -> None:
         """See signals that the main thread is too busy to handle, such as inside a library."""

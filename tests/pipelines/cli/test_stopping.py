@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,6 +64,34 @@ def test_it_ends_in_time_with_its_code_with_a_reader_that_went_away(then: str) -
     os.close(reader)
     assert subprocess.run([sys.executable, "-c", code], stderr=writer, timeout=20).returncode == 143
     os.close(writer)
+
+
+LOST = """
+import os, time, weakref
+from faceloom.pipelines.cli.output import FAILED, ending
+class Thing: pass
+thing = Thing()
+reference = weakref.ref(thing, lambda gone: os.kill(os.getpid(), 2))
+with ending(FAILED, False, {debug}):
+    del thing
+    print("went on")
+"""
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_an_interrupt_in_a_callback_that_cannot_raise_ends_the_command(debug: bool) -> None:
+    code = LOST.format(debug=debug)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", SAID)
+
+
+def test_other_errors_that_cannot_be_raised_are_shown_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    with Stop().listening():
+        lost = SimpleNamespace(exc_type=ValueError)
+        sys.unraisablehook(lost)
+    assert seen == [lost]
 
 
 def test_the_cursor_that_a_bar_hid_is_shown_again() -> None:
