@@ -21,6 +21,8 @@ from faceloom.schemas.errors import printable
 
 PLAIN_SECONDS = 10.0
 """Seconds between lines of a stage without a terminal; it also prints one when it begins."""
+LEAST_SECONDS, FEW_ITEMS, FEW_ITEMS_SECONDS = 5.0, 10, 20.0
+"""A stage shows no time left before its fifth second, nor, with fewer than ten items done, before its twentieth."""
 SCAN_SECONDS = 2.0
 """The same before the first line of a stage whose total is unknown, which might seem to hang."""
 
@@ -60,6 +62,18 @@ def rate_text(count: float, seconds: float) -> str:
     return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
+def seconds_left(spent: float, done: float, left: float) -> float | None:
+    """Estimate how long the items that are left take; None while too little is done for an estimate.
+
+    >>> seconds_left(20, 40, 10), seconds_left(2, 40, 10), seconds_left(8, 1, 10)
+    (5.0, None, None)
+    """
+    # Processes start and first items wait: a rate of few items, or of few seconds, is far too low.
+    if done <= 0 or spent < LEAST_SECONDS or (done < FEW_ITEMS and spent < FEW_ITEMS_SECONDS):
+        return None
+    return spent * max(0, left) / done
+
+
 class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
         if not task.fields["counted"]:
@@ -87,10 +101,10 @@ class TimeColumn(ProgressColumn):
         spent, done = task.elapsed or 0, task.completed - task.fields.get("before", 0)
         if task.finished:
             text = f"took {time_text(spent)}"
-        elif task.total is None or done <= 0:
+        elif task.total is None or (left := seconds_left(spent, done, task.total - task.completed)) is None:
             text = f"{_whole(spent)} so far"
         else:
-            text = f"{_whole(spent * (task.total - task.completed) / done)} left"
+            text = f"{_whole(left)} left"
         return Text(text, style="cyan")
 
 
@@ -171,8 +185,8 @@ class PlainWatcher(Watcher):
         text = f"{self._name}: {count:,}{of} {self._unit}"
         if rate := rate_text(count, spent):
             text += f", {rate}/s"
-        if self._total and count:
-            text += f", {time_text(spent * max(0, self._total - count) / count)} left"
+        if self._total and (left := seconds_left(spent, count, self._total - count)) is not None:
+            text += f", {time_text(left)} left"
         self.note(text)
 
     def note(self, text: str) -> None:

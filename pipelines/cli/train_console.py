@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
-from faceloom.pipelines.cli.console import PLAIN_SECONDS, TimeColumn, time_text
+from faceloom.pipelines.cli.console import PLAIN_SECONDS, TimeColumn, seconds_left, time_text
 
 if TYPE_CHECKING:
     from faceloom.models.training import EpochLoss
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class TrainingProgress:
     """Shows epochs, losses and the time left. A context manager.
 
-    On a terminal it is a bar; elsewhere a line at the start, one every ten seconds, and one for the last epoch.
+    First a line states that the data is read. On a terminal a bar follows; elsewhere a line at the start, one every ten
+    seconds, and one for the last epoch.
     """
 
     def __init__(self, console: Console, epochs: int) -> None:
@@ -47,14 +48,15 @@ class TrainingProgress:
         if now - self._told < PLAIN_SECONDS and loss.epoch < self._epochs:
             return
         self._told = now
-        left = (now - self._begin) / max(1, loss.epoch - self._done) * (self._epochs - loss.epoch)
+        left = seconds_left(now - self._begin, loss.epoch - self._done, self._epochs - loss.epoch)
         text = f"train: epoch {loss.epoch} of {self._epochs}, {losses}"
-        self._line(text + (f", {time_text(left)} left" if loss.epoch < self._epochs else ""))
+        self._line(text + (f", {time_text(left)} left" if left else ""))
 
     def _line(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> TrainingProgress:
+        self._line("train: reading the data")
         if self._bar is not None:
             self._bar.start()
         return self

@@ -134,8 +134,23 @@ def test_a_bar_says_what_its_time_means_and_counts_the_start_into_its_rate() -> 
     assert drawn(12, 500, None) == ["500 photos", "", "12 s so far"]
 
 
+def test_no_time_left_is_estimated_from_the_first_items() -> None:
+    assert drawn(4.9, 100)[2] == "5 s so far" and drawn(5, 100)[2] == "2 s left"
+    assert drawn(19.9, 9)[2] == "20 s so far" and drawn(20, 9)[2] == "4 min 31 s left"
+
+
+def test_a_line_has_no_time_left_while_few_items_are_done(clock: Clock) -> None:
+    watcher, lines = plain()
+    watcher.stage("analyse", 101, "photos")
+    for count in (1, 2):
+        clock.now += 10
+        watcher.done(count)
+    assert lines()[1:] == ["analyse: 1 of 101 photos, 0.1/s", "analyse: 2 of 101 photos, 0.1/s, 16 min 30 s left"]
+
+
 def test_what_an_earlier_run_did_is_not_in_the_time_left() -> None:
     assert drawn(10, 110, 120, before=100)[2] == "10 s left"
+    assert drawn(10, 109, 120, before=100)[2] == "10 s so far"
     assert drawn(10, 100, 120, before=100)[2] == "10 s so far"
 
 
@@ -198,6 +213,6 @@ def test_an_announcer_passes_everything_on_and_speaks_before_its_stage(clock: Cl
     told.stage("render", 9, "samples")
     told.note("a note")
     assert lines() == [
-        "scan", "these are the terms", "analyse: 5 photos", "analyse: 2 of 5 photos, 0.2/s, 15 s left",
+        "scan", "these are the terms", "analyse: 5 photos", "analyse: 2 of 5 photos, 0.2/s",
         "render: 9 samples", "a note",
     ]  # fmt: skip
