@@ -27,11 +27,10 @@ from faceloom.pipelines.run import dataflow_job
 from faceloom.pipelines.store.storage import Storage
 from tests.dataflow_service import Job, Service, dataflow_service
 from tests.object_stores import gcs_server
+from tests.tree_digest import tree_digest
 
 PASSED = ("CONTROL_API_SERVICE_DESCRIPTOR", "LOGGING_API_SERVICE_DESCRIPTOR", "PIPELINE_OPTIONS", "WORKER_ID")
 KEPT = ("STORAGE_EMULATOR_HOST", "FACELOOM_LANDMARK_MODEL", "AWS_")
-UNLIKE = ("logs/", "faces/", ".lock")
-"""Files that hold times, or stamps of where the photos lie."""
 
 
 def clean_worker() -> str:
@@ -100,17 +99,6 @@ def upload(folder: Path, url: str) -> None:
                 stream.write(file.read_bytes())
 
 
-def digests(storage: Storage) -> dict[str, str]:
-    """sha256 of each file of a build that must not depend on where and by whom it is built."""
-    kept = [path for path in storage.list() if not path.startswith(UNLIKE)]
-    return {path: hashlib.sha256(storage.read_bytes(path)).hexdigest() for path in kept}
-
-
-def tree_digest(storage: Storage) -> str:
-    """One sha256 over all of them."""
-    return hashlib.sha256("".join(f"{sha}  {path}\n" for path, sha in digests(storage).items()).encode()).hexdigest()
-
-
 def key_fields(job: Job) -> dict[str, Any]:
     """What is worth a look in a captured job."""
     proto = staged_pipeline(job)
@@ -148,9 +136,9 @@ def main() -> None:
         seconds = time.perf_counter() - begin
         for job in service.jobs:
             print(*(f"{name}: {value}" for name, value in key_fields(job).items()), sep="\n", end="\n\n")
-        print(f"samples: {done.rendered}\nseconds: {seconds:.1f}\ndigest: {tree_digest(Storage(done.out))}")
+        print(f"samples: {done.rendered}\nseconds: {seconds:.1f}\ndigest: {tree_digest(done.out)}")
         if given.compare:
-            print(f"local: {tree_digest(Storage(str(given.compare)))}")
+            print(f"local: {tree_digest(str(given.compare))}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ def named_folder(given: Path) -> Path:
     return given
 
 
+def named_folder_if_given(given: Path | None) -> Path | None:
+    """As `named_folder`, for an option that may be left out."""
+    return given and named_folder(given)
+
+
 def existing_folders(given: list[Path] | None) -> list[Path] | None:
     """As `existing_folder`, for an option that may be repeated."""
     return given and [existing_folder(one) for one in given]

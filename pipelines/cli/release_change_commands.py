@@ -19,12 +19,9 @@ from faceloom.pipelines.cli.output import (
     show_blocks,
     write_json,
 )
-from faceloom.pipelines.cli.release_commands import Root
+from faceloom.pipelines.cli.release_commands import Root, RootIfNeeded
 from faceloom.schemas.urls import place_text
 
-_SomeRoot = Annotated[
-    Path | None, typer.Option("--root", envvar="FACELOOM_ROOT", file_okay=False, help="Folder of releases.")
-]
 _Side = "A release, such as NAME@VERSION, or the output folder of a build."
 
 change_app = typer.Typer()
@@ -37,7 +34,7 @@ change_app = typer.Typer()
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help=_Side)],
     after: Annotated[str, typer.Argument(metavar="B", help=_Side)],
-    root: _SomeRoot = None,
+    root: RootIfNeeded = None,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write a page with pictures of some changes.")
     ] = None,
@@ -77,7 +74,7 @@ def erase(
         str | None,
         typer.Argument(metavar="[NAME@VERSION]", help="The release; without it only a build is cleaned."),
     ] = None,
-    root: _SomeRoot = None,
+    root: RootIfNeeded = None,
     identity: Annotated[str, typer.Option(metavar="ID", help="The person, as the indexes name them.")] = "",
     photo: Annotated[
         list[str] | None, typer.Option(metavar="SHA256", help="A photo of anyone; may be given again.")

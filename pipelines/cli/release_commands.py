@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from faceloom.pipelines.cli.existing_folder import existing_folder, named_folder
+from faceloom.pipelines.cli.existing_folder import existing_folder, named_folder, named_folder_if_given
 from faceloom.pipelines.cli.output import (
     FAILED,
     Debug,
@@ -23,6 +23,17 @@ from faceloom.schemas.urls import place_text
 _ENV = "FACELOOM_ROOT"
 Root = Annotated[
     Path, typer.Option("--root", envvar=_ENV, file_okay=False, callback=named_folder, help="Folder of releases.")
+]
+RootIfNeeded = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        envvar=_ENV,
+        file_okay=False,
+        callback=named_folder_if_given,
+        show_default=False,
+        help="Folder of releases.",
+    ),
 ]
 NewRoot = Annotated[
     Path,

@@ -18,6 +18,7 @@ from faceloom.pipelines.cli.output import (
     show_blocks,
     write_json,
 )
+from faceloom.pipelines.cli.release_commands import RootIfNeeded
 
 app = typer.Typer()
 
@@ -28,10 +29,7 @@ app = typer.Typer()
 )
 def view(
     what: Annotated[str, typer.Argument(metavar="OUT|NAME@VERSION", help="Output folder of a build, or a release.")],
-    root: Annotated[
-        Path | None,
-        typer.Option("--root", envvar="FACELOOM_ROOT", metavar="ROOT", help="Folder of releases.", show_default=False),
-    ] = None,
+    root: RootIfNeeded = None,
     to: Annotated[
         Path | None,
         typer.Option(

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from faceloom.pipelines.store.storage import Storage
-from tests.dataflow_rehearsal import digests, rehearsal, rehearse, tree_digest, upload
+from tests.dataflow_rehearsal import rehearsal, rehearse, upload
 from tests.dataflow_service import IMAGE, Service
 from tests.object_stores import gcs_server
+from tests.tree_digest import digests, tree_digest
 
 ON_DATAFLOW = ("--runner", "dataflow", "--project", "some-project", "--region", "europe-west4", "--image", IMAGE)
 
@@ -37,8 +38,8 @@ def test_a_rehearsed_build_is_the_local_one(
     beam = ("--", f"--dataflow_endpoint={service.address}", "--no_auth")
     done = run("build", *words, *beam)
     assert done.code == 0, done.err
-    assert digests(Storage(out)) == digests(Storage(str(built.out)))
-    assert tree_digest(Storage(out)) == tree_digest(Storage(str(built.out)))
+    assert digests(out) == digests(str(built.out))
+    assert tree_digest(out) == tree_digest(str(built.out))
     assert [job.request["labels"]["faceloom-stage"] for job in service.jobs] == ["analyse", "render"]
     [build] = {job.request["labels"]["faceloom-build"] for job in service.jobs}
     assert all(build in job.request["name"] for job in service.jobs)
@@ -85,5 +86,5 @@ def test_a_template_that_is_launched_again_and_again_builds_the_set(
             rehearse(job)
             stages.append(job.request["labels"]["faceloom-stage"])
     assert stages == ["analyse", "render"]
-    assert digests(Storage(out)) == digests(Storage(str(built.out)))
+    assert digests(out) == digests(str(built.out))
     assert not service.jobs

@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 import typer
 
-from faceloom.pipelines.cli.existing_folder import existing_folder, existing_folders, named_folder
+from faceloom.pipelines.cli.existing_folder import (
+    existing_folder,
+    existing_folders,
+    named_folder,
+    named_folder_if_given,
+)
 
 
 def test_a_folder_must_exist_and_a_url_is_looked_at_later(tmp_path: Path) -> None:
@@ -34,3 +39,9 @@ def test_a_url_without_a_bucket_is_called_so(url: str, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     Path(f"{scheme}:").mkdir()
     assert existing_folder(Path(url)) == Path(url), "a folder may have this name"
+
+
+def test_an_option_that_may_be_left_out() -> None:
+    assert named_folder_if_given(None) is None and named_folder_if_given(Path("releases")) == Path("releases")
+    with pytest.raises(typer.BadParameter, match="names no bucket"):
+        named_folder_if_given(Path("s3://"))
