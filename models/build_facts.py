@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from faceloom.models.preset import MOST_IN_A_LAYER, MOST_SIZE, Preset
 from faceloom.schemas.errors import TrainingError
@@ -25,12 +25,14 @@ class BuildFacts:
         settings: its recipe.
         samples: number of samples by split.
         people: returns the identities of the split `train`, sorted. It reads the index.
+        read: yields members of the samples of the split `train`. It reads the shards.
     """
 
     out: str
     settings: Recipe
     samples: Mapping[str, int]
     people: Callable[[], tuple[str, ...]]
+    read: Callable[[tuple[str, ...]], Iterable[Mapping[str, Any]]] = lambda members: ()
 
 
 ALWAYS = ("face", "landmarks", "json")

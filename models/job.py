@@ -87,6 +87,11 @@ class Job(Generic[P]):
     def __init__(self, preset: P, files: Mapping[str, Path] | None = None) -> None:
         self.preset, self.files = preset, dict(files or {})
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Members that this run reads: `members`, unless the preset decides."""
+        return self.members
+
     @classmethod
     def fit(cls, preset: P, build: BuildFacts) -> P:
         """Check that the preset can be trained on a build, and return it with the values that the build decides.
@@ -104,6 +109,14 @@ class Job(Generic[P]):
             people: number of each person of the split `train`, from 0.
         """
         return {}
+
+    def chosen(self, members: Batch) -> Tensor | None:
+        """Which samples of a split are used: bool (N,); None for all of them.
+
+        Args:
+            members: of all samples of the split, as they are read, and labels.
+        """
+        return None
 
     def network(self) -> nn.Module:
         """The untrained network; its random weights come from torch's global generator, which is seeded."""

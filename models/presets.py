@@ -12,6 +12,7 @@ from annotated_types import Interval
 
 from faceloom.models.detector.preset import DETECTOR
 from faceloom.models.editor.preset import EDITOR
+from faceloom.models.msagan.preset import CLASSIFIER, MSAGAN
 from faceloom.models.preset import MOST_IN_A_LAYER, Choice, Factor, JobSpec, Preset, Share, Widths
 from faceloom.schemas.errors import CheckpointError, TrainingError
 from faceloom.schemas.plain_values import shown
@@ -127,6 +128,8 @@ JOBS: dict[str, JobSpec] = {
     ),
     "detector": DETECTOR,
     "editor": EDITOR,
+    "msagan": MSAGAN,
+    "classifier": CLASSIFIER,
 }
 """The training jobs by name; the class of each is in the module of its name in `models.jobs`."""
 

@@ -58,6 +58,7 @@ SLOW_AT_TOP = {
         for name in (
             "job.py",
             "variation.py",
+            "attribute_job.py",
             "mask_cutouts.py",
             "losses.py",
             "networks.py",

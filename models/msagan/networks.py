@@ -14,6 +14,8 @@ Merge = Literal["concatenate", "add"]
 STRUCTURES: tuple[Structure, ...] = ("E1D1", "E1D2", "E2D1", "E2D2")
 SPREAD = 0.02
 """Standard deviation of the starting weights."""
+MOST_MAPS = 1024
+"""Feature maps of a discriminator's layer; the published one reaches them at 128 pixels."""
 
 
 class _Residual(nn.Module):
@@ -122,14 +124,14 @@ class Generator(nn.Module):
 
 
 class Judgement(NamedTuple):
-    """Output of the discriminator: scores of patches, float (N, 1, 2, 2), and logits of attributes, float (N, K)."""
+    """Output of the discriminator: scores of patches, float (N, 1, h, w), and logits of attributes, float (N, K)."""
 
     scores: Tensor
     logits: Tensor
 
 
 class Discriminator(nn.Module):
-    """4x4 convolutions with stride 2 down to 2x2, each doubling the maps; LeakyReLU 0.2, no normalisation.
+    """4x4 convolutions with stride 2 down to 2x2 or 3x3, each doubling the maps; LeakyReLU 0.2, no normalisation.
 
     Pictures of 128 pixels, 32 maps and one attribute: six convolutions, 11,190,754 parameters.
     """
@@ -138,16 +140,17 @@ class Discriminator(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         before, after = 3, width
-        for _ in range(int(math.log2(size)) - 1):
+        levels = int(math.log2(size)) - 1
+        for _ in range(levels):
             layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.2)]
-            before, after = after, 2 * after
+            before, after = after, min(2 * after, MOST_MAPS)
         self.body = nn.Sequential(*layers)
         self.score = nn.Conv2d(before, 1, 3, 1, 1)
-        self.classify = nn.Conv2d(before, attributes, 2)
+        self.classify = nn.Conv2d(before, attributes, size >> levels)
         self.apply(_start)
 
     def forward(self, picture: Tensor) -> Judgement:
-        """Judge float (N, 3, S, S), -1..1, of the size that the network was made for, a power of 2."""
+        """Judge float (N, 3, S, S), -1..1, of the size that the network was made for."""
         x = self.body(picture)
         return Judgement(self.score(x).float(), self.classify(x).flatten(1).float())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,10 @@ def facts_of(out: str) -> BuildFacts:
     def people() -> tuple[str, ...]:
         return tuple(sorted({person for shown in faces_of(storage, TRAIN).values() for person, _ in shown}))
 
-    return BuildFacts(out, record.settings, record.by_split, people)
+    def read(members: tuple[str, ...]) -> Iterable[Mapping[str, Any]]:
+        return open_split(out, TRAIN, members=members)
+
+    return BuildFacts(out, record.settings, record.by_split, people, read)
 
 
 def fit_preset(out: str, job: str, preset: Preset) -> Preset:
@@ -148,7 +151,7 @@ def open_samples(out: str, job: Job[Any], *, seed: int, workers: int = 0) -> Tra
         divided = hold_out(faces_of(storage, TRAIN), seed)
         held_out, source = train.part(_numbers(train, divided.held_out)), divided.text
         train = train.part(_numbers(train, divided.train))
-    if not len(train):
+    if not len(train) or not len(held_out):
         remedy = "Build at least two samples; a paper's training set has hundreds"
         raise TrainingError("there are too few samples to train on", where=out, value=count, remedy=remedy)
     return TrainingData(train, held_out, _card(storage, record, len(train), len(held_out), source))
@@ -156,7 +159,7 @@ def open_samples(out: str, job: Job[Any], *, seed: int, workers: int = 0) -> Tra
 
 def _bytes_of(job: Job[Any]) -> int:
     """About how many bytes the members of one sample take; parts of the face count as the whole."""
-    planes = sum(1 if name in GREY else 3 for name in job.members)
+    planes = sum(1 if name in GREY else 3 for name in job.reads)
     return int(planes * job.preset.size**2)
 
 
@@ -174,7 +177,7 @@ def read_samples(out: str, split: str, job: Job[Any], *, workers: int = 0) -> Sa
     import torch
 
     record = read_record(Storage(out))
-    stored = {name: name for name in job.members}
+    stored = {name: name for name in job.reads}
     if "mask" in stored:
         stored["mask"] = coverage_member(record.settings)
     wanted = [*stored.values(), *(["json"] if job.reads_labels else [])]
@@ -188,7 +191,8 @@ def read_samples(out: str, split: str, job: Job[Any], *, workers: int = 0) -> Sa
         people = {person: number for number, person in enumerate(facts_of(out).people())}
         labels = [job.labels(sample["json"], people) for sample in found]
         members |= {name: torch.as_tensor([label[name] for label in labels]) for name in labels[0]}
-    return SampleSet(tuple(map(_key, found)), members)
+    everything, chosen = SampleSet(tuple(map(_key, found)), members), job.chosen(members)
+    return everything if chosen is None else everything.part(chosen.nonzero().flatten().tolist())
 
 
 def _check_sizes(found: list[dict[str, Any]], stored: Mapping[str, str], where: str) -> None:

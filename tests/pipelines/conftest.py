@@ -185,6 +185,27 @@ def pairs_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def guided_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of 24 samples of 16x16 pixels with guide masks; two do not state whether the mouth is open."""
+    from faceloom.pipelines.build import prepare, run_build
+    from faceloom.pipelines.run.watcher import Watcher
+    from faceloom.schemas.recipe import parse_recipe
+
+    root = tmp_path_factory.mktemp("guided")
+    table = lay_photos(root / "photos", range(24), people=12)
+    lines = table.read_text().splitlines()
+    values = ["Mouth_Slightly_Open", *("" if number in (3, 9) else str(1 - 2 * (number % 2)) for number in range(24))]
+    table.write_text("".join(f"{line},{value}\n" for line, value in zip(lines, values, strict=True)))
+    recipe = {
+        "name": "guided", "sources": [{"path": str(table)}], "faces": {"min_size": 0},
+        "align": {"mode": "eye_level", "size": 16}, "split": {"by": "identity", "shares": {"train": 0.6, "test": 0.4}},
+        "guide": {"attribute": "Mouth_Slightly_Open", "missing": "landmarks"}, "output": {"image": "png"},
+    }  # fmt: skip
+    run_build(prepare(parse_recipe(recipe), str(root / "out")), workers=1, resume=True, watcher=Watcher())
+    return root / "out"
+
+
+@pytest.fixture(scope="session")
 def synthetic() -> SimpleNamespace:
     """The functions of this file."""
     functions: list[Callable[..., object]] = [

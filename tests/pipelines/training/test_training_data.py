@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from faceloom.models.job import make_job
-from faceloom.models.presets import PRESETS
+from faceloom.models.presets import PRESETS, presets_of
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.training import training_data
 from faceloom.pipelines.training.training_data import SampleSet, fit_preset, open_samples, read_samples
@@ -226,3 +226,19 @@ def test_more_pairs_than_memory_takes_are_refused(pairs_build: Path, monkeypatch
     monkeypatch.setattr(training_data, "MAX_BYTES", 1000)
     with pytest.raises(TrainingError, match="do not fit into memory"):
         open_samples(str(pairs_build), JOB, seed=0)
+
+
+def test_samples_that_a_job_cannot_use_are_left_out(guided_build: Path) -> None:
+    preset: Any = fit_preset(str(guided_build), "msagan", presets_of("msagan")["tiny"])
+    samples = read_samples(str(guided_build), "train", make_job("msagan", preset))
+    assert len(samples) == 13 and set(samples.members) == {"face", "guide", "has"}
+    assert set(samples.members["has"].tolist()) == {0.0, 1.0}
+    everyone = dataclasses.replace(preset, attribute="mouth_open", mask_loss="none")
+    samples = read_samples(str(guided_build), "train", make_job("msagan", everyone))
+    assert len(samples) == 14 and samples.members["landmarks"].shape == (14, 68, 2)
+
+
+def test_an_attribute_with_one_value_is_refused_before_any_work(guided_build: Path) -> None:
+    tiny: Any = presets_of("msagan")["tiny"]
+    with pytest.raises(TrainingError, match=r"all 14 samples.*same value \(got true\)"):
+        fit_preset(str(guided_build), "msagan", dataclasses.replace(tiny, attribute="mouth_open"))
