@@ -101,6 +101,14 @@ class Job(Generic[P]):
         """
         return fit_to_build(preset, build, cls.members, cls.recipe)
 
+    @classmethod
+    def check_files(cls, preset: P, build: BuildFacts, files: Mapping[str, Path]) -> None:
+        """Check the user's files and runs (`JobSpec.files`) before any work; by default nothing.
+
+        Raises:
+            FaceloomError: one is not what the job needs.
+        """
+
     def labels(self, record: Mapping[str, Any], people: Mapping[str, int]) -> Mapping[str, Any]:
         """Numbers of a sample that are no member of their own; they are in the batch as tensors, one per sample.
 

@@ -108,6 +108,12 @@ def write_detector() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def write_editor() -> Callable[..., Path]:
+    """Writes a run of an untrained tiny mask editor, for eye-level crops of 24 x 24, into a folder."""
+    return partial(write_run, preset="tiny-editor", job="editor")
+
+
+@pytest.fixture(scope="session")
 def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Dask cluster of two workers on this machine; tests must not change it."""
     pytest.importorskip("distributed")

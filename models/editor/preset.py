@@ -91,6 +91,8 @@ EDITOR = JobSpec(
     examples=(
         "faceloom build mask2face --source photos --out m2f",
         "faceloom train editor --data m2f --preset small --to runs/edit",
+        "faceloom train editor --data m2f --detector runs/det --to runs/edit2",
     ),
+    files={"detector": "Run of a detector: the editor learns from the masks that it finds, not from the true ones."},
 )  # fmt: skip
 """The job `editor`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -9,11 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from faceloom.models.build_facts import BuildFacts
+from faceloom.models.checkpoint import read_card
+from faceloom.models.detector.predict import MaskDetector
 from faceloom.models.editor.losses import critic_loss, fooling_loss, generator_loss, joined, reconstruction_loss
 from faceloom.models.editor.networks import Editor
 from faceloom.models.editor.preset import COVERED, EditorPreset
 from faceloom.models.job import Batch, Job, Step, Values
 from faceloom.models.patch_critic import PatchCritic
+from faceloom.schemas.errors import TrainingError
 
 
 class EditorJob(Job[EditorPreset]):
@@ -22,6 +28,22 @@ class EditorJob(Job[EditorPreset]):
     name: ClassVar[str] = "editor"
     members: ClassVar[tuple[str, ...]] = ("face", "masked", "mask")
     recipe: ClassVar[str] = "mask2face"
+
+    def __init__(self, preset: EditorPreset, files: Mapping[str, Path] | None = None) -> None:
+        super().__init__(preset, files)
+        self._detector: MaskDetector | None = None
+
+    @classmethod
+    def check_files(cls, preset: EditorPreset, build: BuildFacts, files: Mapping[str, Path]) -> None:
+        """Check that the detector, if there is one, was trained for the crops of the build."""
+        if "detector" not in files:
+            return
+        trained, align = read_card(files["detector"], "detector").data.align, build.settings.align
+        if trained != align:
+            what = "the detector was trained for crops of another size or alignment"
+            given = f"{trained.mode} {'x'.join(map(str, trained.width_height))}, margin {trained.margin}"
+            remedy = "Train a detector on this build, or on one with the same `align`"
+            raise TrainingError(what, where=str(files["detector"]), value=given, remedy=remedy)
 
     def network(self) -> nn.Module:
         """The editor, the discriminator and, if the preset has one, that of the masked region."""
@@ -66,7 +88,7 @@ class EditorJob(Job[EditorPreset]):
         network: Any = step.network
         preset = self.preset
         batch = self.varied(step.batch, step.chance)
-        face, hole = batch["face"], hole_of(batch["mask"], preset.grow)
+        face, hole = batch["face"], self._hole(batch)
         names = ["critic"]
         if preset.region_from and step.epoch >= preset.region_from:
             names.append("region")
@@ -94,10 +116,21 @@ class EditorJob(Job[EditorPreset]):
 
     def held_out(self, network: Any, batch: Batch, chance: torch.Generator, epoch: int) -> Values:
         """The reconstruction loss of the refined composite, and its mean absolute error inside the hole."""
-        face, hole = batch["face"], hole_of(batch["mask"], self.preset.grow)
+        face, hole = batch["face"], self._hole(batch)
         made = network["editor"](batch["masked"], hole).refined.float()
         inside = ((made - face).abs() * hole).sum() / (3 * hole.sum()).clamp(min=1)
         return {"loss": reconstruction_loss(made, face, self.preset.ssim_share, self.preset.pixels), "l1": inside}
+
+    def _hole(self, batch: Batch) -> Tensor:
+        """Where the editor paints, by the samples' masks, or by those that the detector finds."""
+        mask = batch["mask"]
+        if "detector" in self.files:
+            if self._detector is None:
+                self._detector = MaskDetector.load(self.files["detector"], device=mask.device.type)
+            levels = (batch["masked"] * 255).round().byte().permute(0, 2, 3, 1).contiguous()
+            found = self._detector.find(levels.cpu().numpy())
+            mask = torch.from_numpy(found).to(mask.device)[:, None].float()
+        return hole_of(mask, self.preset.grow)
 
 
 def hole_of(mask: Tensor, grow: int) -> Tensor:

@@ -27,6 +27,7 @@ from faceloom.transforms.types import BoolMask, Image, Matrix
 
 if TYPE_CHECKING:
     from faceloom.models.detector.predict import MaskDetector
+    from faceloom.schemas.model_card import ModelCard
 
 WAITING = 64
 """Crops that are collected before the network runs."""
@@ -132,7 +133,7 @@ class MaskGate:
             PhotoError: the photo cannot be decoded.
         """
         boxes = [_box(face) for face in faces]
-        cuts = cut_faces(self._detector, data, header, boxes, most_pixels)
+        cuts = cut_faces(self._detector.card, data, header, boxes, most_pixels)
         for at, (face, cut) in enumerate(zip(faces, cuts, strict=True)):
             if cut is not None:
                 self._crops.append(((number, at), *cut, face))
@@ -157,12 +158,12 @@ class MaskGate:
 
 
 def cut_faces(
-    detector: MaskDetector, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox], most_pixels: int
+    card: ModelCard, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox], most_pixels: int
 ) -> list[tuple[Image, Matrix] | None]:
-    """Cut faces as the detector's training data was cut.
+    """Cut faces as the training data of a network was cut.
 
     Args:
-        detector: that will see the crops.
+        card: of the network that will see the crops.
         data: the photo's bytes.
         header: from `read_header`.
         boxes: of the faces, in the photo.
@@ -174,7 +175,7 @@ def cut_faces(
     Raises:
         PhotoError: the photo cannot be decoded.
     """
-    size, align = (detector.size, detector.size), detector.card.data.align
+    size, align = (card.size, card.size), card.data.align
     matrices: dict[int, Matrix] = {}
     for number, box in enumerate(boxes):
         with suppress(PhotoError):

@@ -79,7 +79,7 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
         try:
             data = read_photo(path)
             analysis = find(data)
-            cuts = cut_faces(detector, data, analysis.header, [face.box for face in analysis.faces], MAX_PIXELS)
+            cuts = cut_faces(detector.card, data, analysis.header, [face.box for face in analysis.faces], MAX_PIXELS)
             cut = [(face, one) for face, one in zip(analysis.faces, cuts, strict=True) if one is not None]
             if not cut:
                 raise PhotoError("degenerate_points", "the boxes of the faces cannot be cut")
@@ -135,15 +135,27 @@ def on_photo(regions: BoolMask, matrices: Sequence[Matrix], size: Size) -> BoolM
     import cv2
 
     found = np.zeros(size[::-1], bool)
-    side = regions.shape[-1]
-    corners = np.array([(-1, -1), (side, -1), (-1, side), (side, side)], np.float64)
     for region, matrix in zip(regions, matrices, strict=True):
-        back = invert(matrix)
-        reach = apply_affine(back, corners)
-        left, top = np.clip(np.floor(reach.min(0)), 0, size).astype(int)
-        right, bottom = np.clip(np.ceil(reach.max(0)) + 1, 0, size).astype(int)
-        if left < right and top < bottom:
-            moved = compose(translate(-left, -top), back)
-            part = cv2.warpAffine(region.astype(np.float32), moved, (int(right - left), int(bottom - top)))
-            found[top:bottom, left:right] |= part >= 0.5
+        part, moved, extent = reach_on_photo(matrix, regions.shape[-1], size)
+        if all(extent):
+            found[part] |= cv2.warpAffine(region.astype(np.float32), moved, extent) >= 0.5
     return found
+
+
+def reach_on_photo(matrix: Matrix, side: int, size: Size) -> tuple[tuple[slice, slice], Matrix, Size]:
+    """The part of a photo that a crop shows.
+
+    Args:
+        matrix: photo to crop, 2x3.
+        side: of the crop, in pixels.
+        size: (width, height) of the photo.
+
+    Returns:
+        Rows and columns of the part, crop to part, 2x3, and (width, height) of the part, 0 if the crop lies outside.
+    """
+    back = invert(matrix)
+    reach = apply_affine(back, np.array([(-1, -1), (side, -1), (-1, side), (side, side)], np.float64))
+    left, top = np.clip(np.floor(reach.min(0)), 0, size).astype(int)
+    right, bottom = np.clip(np.ceil(reach.max(0)) + 1, 0, size).astype(int)
+    extent = max(0, int(right - left)), max(0, int(bottom - top))
+    return np.s_[top:bottom, left:right], compose(translate(-left, -top), back), extent

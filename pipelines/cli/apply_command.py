@@ -78,6 +78,37 @@ def detector(
         say(f"{len(done.written)} photos with {done.faces} faces: {to}")
 
 
+@app.command(
+    epilog="Example:\n\nfaceloom apply editor runs/edit photos --detector runs/det --to bare\n\n"
+    "Results are PNG files under the same names. Photos on which no face wears a mask are listed."
+)
+def editor(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained editor.")],
+    photos: Annotated[Path, typer.Argument(exists=True, help="Folder of photos with masks, or one photo.")],
+    detector: Annotated[Path, typer.Option(metavar="RUN", help="Folder of a trained detector; it finds the masks.")],
+    to: To,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Remove the face masks from photos: a network paints what they hide."""
+    with ending(FAILED, as_json, debug):
+        from faceloom.pipelines.apply.editor import edit_folder
+        from faceloom.pipelines.cli.console import watcher_for
+
+        with watcher_for(error_console()) as watcher:
+            done = edit_folder(run, detector, photos, to, watcher, device=device)
+        if as_json:
+            write_json({"to": to, "written": list(done.written), "faces": done.faces, "left_out": done.left_out})
+        else:
+            _say_left_out(done.left_out)
+        if not done.written:
+            say(f"Nothing was written: none of the {len(done.left_out)} photos shows a face with a mask")
+            raise typer.Exit(FAILED)
+        if not as_json:
+            say(f"{len(done.written)} photos with {done.faces} painted faces: {to}")
+
+
 def _say_left_out(left_out: dict[str, str]) -> None:
     for name, why in left_out.items():
         say(f"Left out: {name}: {why}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.models.build_facts import coverage_member
+from faceloom.models.editor.predict import MaskEditor
 from faceloom.models.editor.preset import COVERED
 from faceloom.models.metrics import mean_change, signal_to_noise, structural_similarity
 from faceloom.pipelines.evaluation.groups import tables_of
@@ -76,19 +76,8 @@ def _samples(task: JobTask) -> Iterator[tuple[str, Image, Image, BoolMask]]:
 
 def painter_of(run: OpenRun, device: str) -> Painter:
     """The network of a run as a function of a masked face, uint8 (H, W, 3), and its map, bool (H, W)."""
-    import torch
-
-    from faceloom.models.jobs.editor import hole_of
-
-    def paint(masked: Image, mask: BoolMask) -> Image:
-        picture = torch.from_numpy(masked).to(device).permute(2, 0, 1)[None].float() / 255
-        hole = hole_of(torch.from_numpy(mask).to(device)[None, None].float(), run.job.preset.grow)
-        with torch.inference_mode():
-            made = run.network["editor"](picture, hole).refined[0].permute(1, 2, 0)
-        painted: Any = (made * 255).round().clamp(0, 255).byte().cpu().numpy()
-        return np.where(hole[0, 0].bool().cpu().numpy()[..., None], painted, masked)
-
-    return paint
+    editor = MaskEditor(run.network, run.card, device=device)
+    return lambda masked, mask: editor.edit(masked, mask)[0]
 
 
 def inpaint(masked: Image, mask: BoolMask) -> Image:

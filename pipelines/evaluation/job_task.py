@@ -19,6 +19,7 @@ from faceloom.schemas.errors import FaceloomError
 
 if TYPE_CHECKING:
     from faceloom.models.job import Job
+    from faceloom.schemas.model_card import ModelCard
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class OpenRun:
     """A loaded run: the job with its preset, and the network in evaluation mode."""
 
     name: str
+    card: ModelCard
     job: Job[Any]
     network: Any
 
@@ -100,7 +102,7 @@ def open_runs(task: JobTask) -> list[OpenRun]:
     for run in task.runs:
         network, card = load_network(run.folder, device=task.device, job=task.job)
         preset = preset_from_values(card.hyper_parameters, job=task.job)
-        opened.append(OpenRun(run.name, make_job(task.job, preset), network))
+        opened.append(OpenRun(run.name, card, make_job(task.job, preset), network))
     return opened
 
 

@@ -128,7 +128,7 @@ def check_request(request: TrainingRequest) -> CheckedRequest:
         allowed = ", ".join(JOBS[request.job].files) or "none"
         what = f"{request.job} takes no such file"
         raise TrainingError(what, where="files", value=unknown[0], remedy=f"Allowed: {allowed}")
-    request = replace(request, preset=fit_preset(request.data, request.job, request.preset))
+    request = replace(request, preset=fit_preset(request.data, request.job, request.preset, request.files))
     uses = {name: _digest(name, path) for name, path in request.files.items()}
     checked = CheckedRequest(request, device, _parent_card(request), uses)
     _check_folder(checked)

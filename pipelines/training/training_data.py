@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceloom.models.build_facts import BuildFacts, coverage_member
@@ -110,16 +111,25 @@ def facts_of(out: str) -> BuildFacts:
     return BuildFacts(out, record.settings, record.by_split, people, read)
 
 
-def fit_preset(out: str, job: str, preset: Preset) -> Preset:
+def fit_preset(out: str, job: str, preset: Preset, files: Mapping[str, Path] | None = None) -> Preset:
     """Check that a preset of a job can be trained on a build; returns it with the values that the build decides.
+
+    Args:
+        out: folder of the build.
+        job: name of the job.
+        preset: of the job.
+        files: the user's files and runs, by the name of their option.
 
     Raises:
         StorageError: there is no finished build.
         TrainingError: the build lacks members, a split `train`, or the size of crops that the network takes.
+        CheckpointError: one of the files is a run of another job.
     """
     from faceloom.models.job import find_job
 
-    fitted: Preset = find_job(job).fit(preset, facts_of(out))
+    kind, facts = find_job(job), facts_of(out)
+    fitted: Preset = kind.fit(preset, facts)
+    kind.check_files(fitted, facts, files or {})
     return fitted
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from faceloom.models.detector.predict import MaskDetector  # noqa: E402
 from faceloom.models.job import find_job, make_job  # noqa: E402
 from faceloom.models.jobs.editor import EditorJob, hole_of, seen  # noqa: E402
 from faceloom.models.presets import presets_of  # noqa: E402
 from faceloom.models.training import train  # noqa: E402
+from faceloom.schemas.errors import CheckpointError, TrainingError  # noqa: E402
+from faceloom.schemas.recipe import Align  # noqa: E402
 
 TINY: Any = presets_of("editor")["tiny-editor"]
 
@@ -71,3 +76,36 @@ def test_the_product_is_the_editor_without_its_discriminators() -> None:
     job = make_job("editor", TINY)
     network: Any = job.network()
     assert job.product(network) is network["editor"]
+
+
+def test_with_a_detector_it_paints_what_that_finds(
+    tiny: SimpleNamespace, tmp_path: Path, write_detector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen_faces: list[Any] = []
+
+    def find(self: MaskDetector, faces: Any) -> Any:
+        seen_faces.append(faces)
+        found = np.zeros(faces.shape[:3], bool)
+        found[:, 5, 5] = True
+        return found
+
+    monkeypatch.setattr(MaskDetector, "find", find)
+    job = make_job("editor", TINY, {"detector": write_detector(tmp_path / "det")})
+    [batch] = tiny.dealt(tiny.make_pairs(3, 24), 3)(1)
+    assert isinstance(job, EditorJob)
+    assert torch.equal(job._hole(batch).nonzero()[:, 0].bincount(), torch.tensor([9, 9, 9])), "grown by a pixel"
+    assert seen_faces[0].dtype == np.uint8 and seen_faces[0].shape == (3, 24, 24, 3)
+    assert np.abs(seen_faces[0][0] / 255 - batch["masked"][0].permute(1, 2, 0).numpy()).max() <= 0.5 / 255 + 1e-6
+
+
+def test_the_detector_must_know_the_crops_of_the_build(tmp_path: Path, write_detector: Any, tiny_run: Path) -> None:
+    def facts(**align: Any) -> Any:
+        return SimpleNamespace(settings=SimpleNamespace(align=Align.model_validate({"size": 16, **align})))
+
+    det = write_detector(tmp_path / "det")
+    EditorJob.check_files(TINY, facts(mode="eye_level"), {})
+    EditorJob.check_files(TINY, facts(mode="eye_level"), {"detector": det})
+    with pytest.raises(TrainingError, match=r"crops of another size or alignment \(got eye_level 16x16"):
+        EditorJob.check_files(TINY, facts(mode="face_box", margin=0.2), {"detector": det})
+    with pytest.raises(CheckpointError, match=r"the network is no detector \(got autoencoder\)"):
+        EditorJob.check_files(TINY, facts(mode="eye_level"), {"detector": tiny_run})

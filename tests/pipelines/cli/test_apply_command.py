@@ -56,3 +56,20 @@ def test_swap_fails_if_nothing_was_written(tmp_path: Path, monkeypatch: pytest.M
     assert done.exit_code == 1 and "Nothing was written: none of the 1 photos" in done.output
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 1 and json.loads(done.stdout)["written"] == []
+
+
+def test_editor_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from faceloom.pipelines.apply import editor
+    from faceloom.pipelines.apply.editor import EditedPhotos
+
+    done = [EditedPhotos(("a.png",), 2, {"b": "no face wears a mask"}), EditedPhotos((), 0, {"b": "no face was found"})]
+    monkeypatch.setattr(editor, "edit_folder", lambda *words, **more: done[0])
+    words = ["apply", "editor", "runs/edit", str(tmp_path), "--detector", "runs/det", "--to", str(tmp_path / "out")]
+    made = CliRunner().invoke(app, [*words, "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["faces"] == 2 and json.loads(made.stdout)["written"] == ["a.png"]
+    printed = CliRunner().invoke(app, words).output
+    assert "Left out: b: no face wears a mask" in printed and "1 photos with 2 painted faces" in printed
+    done.pop(0)
+    made = CliRunner().invoke(app, words)
+    assert made.exit_code == 1 and "none of the 1 photos shows a face with a mask" in made.output

@@ -1,0 +1,154 @@
+"""Paint the faces under the masks of every photo of a folder, with a trained detector and a trained editor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from faceloom.models.detector.predict import MaskDetector
+from faceloom.models.editor.predict import MaskEditor
+from faceloom.models.editor.preset import COVERED
+from faceloom.pipelines.analyse.mask_gate import cut_faces, masked_share
+from faceloom.pipelines.apply.detector import on_photo, reach_on_photo
+from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.errors import PhotoError
+from faceloom.schemas.face_options import Faces
+from faceloom.transforms.align import warp_alpha
+from faceloom.transforms.decode import MAX_PIXELS, PhotoHeader, decode_rgb
+from faceloom.transforms.detect import FaceBox
+from faceloom.transforms.sample.encode import encode
+from faceloom.transforms.types import BoolMask, Image, Matrix
+
+LEAST_SHARE = 0.05
+"""Of a face box that a mask must cover; less is taken for a mistake of the detector."""
+
+
+@dataclass(frozen=True)
+class EditedPhotos:
+    """What became of the photos.
+
+    Attributes:
+        written: paths of the results below the target folder.
+        faces: number of faces that were painted.
+        left_out: reason of each photo without a result.
+    """
+
+    written: tuple[str, ...]
+    faces: int
+    left_out: dict[str, str]
+
+
+def edit_folder(
+    run: Path, detector: Path, photos: Path, to: str, watcher: Watcher, *, device: str = "auto"
+) -> EditedPhotos:
+    """Remove the masks from all faces of each photo below a folder; results are PNG files under the same names.
+
+    The detector finds the mask of each face, and the editor paints what it hides. A photo on which no face wears a mask
+    gives no result.
+
+    Args:
+        run: folder of the editor.
+        detector: folder of the detector.
+        photos: folder of photos, or one photo.
+        to: folder of the results; it is created, and existing results are replaced.
+        watcher: gets the progress.
+        device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is a usable GPU.
+
+    Raises:
+        CheckpointError: a folder is no checkpoint of its kind, or it is damaged.
+        TrainingError: the device is unknown or not available.
+        FaceloomError: there are no photos, or the target is the folder of the photos.
+    """
+    finder, editor = MaskDetector.load(detector, device=device), MaskEditor.load(run, device=device)
+    names, target = photos_below(photos, to), Storage(to)
+    find = face_finder(Faces(select="all"))
+    written: list[str] = []
+    left_out: dict[str, str] = {}
+    count = 0
+    watcher.stage("edit", len(names), "photos")
+    for number, (name, path) in enumerate(names, 1):
+        try:
+            data = read_photo(path)
+            analysis = find(data)
+            boxes = [face.box for face in analysis.faces]
+            masks = masks_of(finder, data, analysis.header, boxes)
+            picture, faces = edit_photo(editor, data, analysis.header, boxes, masks)
+            if not faces:
+                left_out[name] = "no face wears a mask"
+                continue
+            with target.write(f"{name}.png") as stream:
+                stream.write(encode(picture, "png"))
+            written.append(f"{name}.png")
+            count += faces
+        except PhotoError as error:
+            left_out[name] = str(error)
+        finally:
+            watcher.done(number)
+    return EditedPhotos(tuple(written), count, left_out)
+
+
+def masks_of(
+    detector: MaskDetector, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox]
+) -> list[BoolMask | None]:
+    """The mask of each face on the photo, bool (H, W); None if it wears none."""
+    cuts = cut_faces(detector.card, data, header, boxes, MAX_PIXELS)
+    masks: list[BoolMask | None] = []
+    for box, cut in zip(boxes, cuts, strict=True):
+        region = detector.find(cut[0][None])[0] if cut is not None else None
+        if cut is None or region is None or masked_share(region, cut[1], box) < LEAST_SHARE:
+            masks.append(None)
+        else:
+            masks.append(on_photo(region[None], [cut[1]], header.size))
+    return masks
+
+
+def edit_photo(
+    editor: MaskEditor, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox], masks: Sequence[BoolMask | None]
+) -> tuple[Image, int]:
+    """Paint the faces under their masks.
+
+    Args:
+        editor: that paints.
+        data: the photo's bytes.
+        header: from `read_header`.
+        boxes: of the faces, in the photo.
+        masks: of each face, bool (H, W) on the photo, or None to leave it alone.
+
+    Returns:
+        uint8 (H, W, 3), RGB, and the number of faces that were painted. Pixels away from the masks are the photo's own.
+
+    Raises:
+        PhotoError: the photo cannot be decoded.
+    """
+    worn = [(box, mask) for box, mask in zip(boxes, masks, strict=True) if mask is not None]
+    photo = decode_rgb(data, header=header, max_pixels=MAX_PIXELS)
+    count = 0
+    for (_, mask), cut in zip(
+        worn, cut_faces(editor.card, data, header, [box for box, _ in worn], MAX_PIXELS), strict=True
+    ):
+        if cut is None:
+            continue
+        crop, matrix = cut
+        touched = warp_alpha(mask.astype(np.float32), matrix, (editor.size, editor.size)) > COVERED
+        painted, inside = editor.edit(crop, touched)
+        _put_back(photo, painted, inside, matrix)
+        count += 1
+    return photo, count
+
+
+def _put_back(photo: Image, painted: Image, inside: BoolMask, matrix: Matrix) -> None:
+    """Put a painted region of a crop on the photo; its edge is soft over one pixel of the crop."""
+    import cv2
+
+    part, moved, extent = reach_on_photo(matrix, len(painted), (photo.shape[1], photo.shape[0]))
+    if not all(extent):
+        return
+    share = warp_alpha(inside.astype(np.float32), moved, extent)[..., None]
+    spread = cv2.warpAffine(painted, moved, extent, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    mixed = photo[part] + (spread.astype(np.float32) - photo[part]) * share
+    photo[part] = np.where(share > 0, np.rint(mixed).clip(0, 255).astype(np.uint8), photo[part])
