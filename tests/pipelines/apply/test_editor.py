@@ -40,7 +40,7 @@ def runs(tmp_path: Path, write_detector: Any, write_editor: Any, monkeypatch: py
         return find
 
     def edit(self: MaskEditor, masked: Any, mask: Any) -> Any:
-        return np.where(mask[..., None], np.uint8([255, 0, 0]), masked), mask
+        return np.where(mask[..., None], np.array([255, 0, 0], np.uint8), masked), mask
 
     monkeypatch.setattr(module, "face_finder", finder)
     monkeypatch.setattr(MaskDetector, "find", lambda self, faces: faces.min(3) >= 128)
