@@ -18,10 +18,12 @@ from faceloom.schemas.photos import GivenFace, Photo, Scalar
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK = 2**15
-"""Photos that are objects at the same time."""
+_BLOCK = 2**12
+"""Photos that are objects at the same time. More of them would keep the garbage collector busy."""
 _REPEATED = ("source", "identity", "split", "licence", "consent", "attributes", "labels")
 """Columns whose values come often: each value is stored once."""
+_FEW = 2**7
+"""Values that a number of one byte tells apart."""
 
 
 def stamp_of(photo: Photo) -> str:
@@ -57,7 +59,9 @@ class PhotoTable(Sequence[Photo]):
         schema, waiting, blocks = _schema(), iter(photos), []
         while block := list(islice(waiting, _BLOCK)):
             blocks.append(_record_batch(block, schema))
-        return cls(pa.Table.from_batches(blocks, schema).unify_dictionaries().combine_chunks())
+        table = pa.Table.from_batches(blocks, schema).unify_dictionaries()
+        del blocks
+        return cls(pa.table({name: _joined(table.column(name)) for name in schema.names}))
 
     def __len__(self) -> int:
         return int(self.columns.num_rows)
@@ -94,12 +98,14 @@ class PhotoTable(Sequence[Photo]):
         column = self.columns.column(name)
         return column.chunk(0) if column.num_chunks else column.combine_chunks()
 
+    def numbers(self, name: str) -> npt.NDArray[np.int32]:
+        """The number of each photo's value in the column's dictionary, -1 for none."""
+        numbers = self.column(name).indices.fill_null(-1).to_numpy()
+        return np.asarray(numbers, np.int32)
+
     def codes(self, name: str) -> tuple[npt.NDArray[np.int32], list[str]]:
         """The number of each photo's value in a list of values, -1 for none; and that list."""
-        import pyarrow.compute as pc
-
-        column = self.column(name)
-        return pc.fill_null(column.indices, -1).to_numpy(), column.dictionary.to_pylist()
+        return self.numbers(name), self.column(name).dictionary.to_pylist()
 
     def people(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[str]]:
         """Each person that the source names in each photo, once: number of the photo, number of the name, the names."""
@@ -180,9 +186,28 @@ def _record_batch(photos: Sequence[Photo], schema: pa.Schema) -> pa.RecordBatch:
     values: dict[str, Any] = dict(
         zip(schema.names, zip(*map(attrgetter(*schema.names), photos), strict=True), strict=True)
     )
-    values["attributes"] = [json.dumps(photo.attributes) if photo.attributes else "[]" for photo in photos]
-    values["faces"] = [[_plain_face(face) for face in photo.faces] or None for photo in photos]
-    return pa.record_batch([pa.array(values[name], schema.field(name).type) for name in schema.names], schema=schema)
+    values["attributes"] = [json.dumps(one) if one else "[]" for one in values["attributes"]]
+    values["faces"] = [[_plain_face(face) for face in faces] if faces else None for faces in values["faces"]]
+    return pa.record_batch([_array(values[name], schema.field(name).type) for name in schema.names], schema=schema)
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one chunk. Values of a small dictionary are numbered by single bytes."""
+    import pyarrow as pa
+
+    whole = column.combine_chunks()
+    if not pa.types.is_dictionary(whole.type) or len(whole.dictionary) > _FEW:
+        return whole
+    return pa.DictionaryArray.from_arrays(whole.indices.cast(pa.int8()), whole.dictionary)
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """An array of some values. Where all are equal, which is often so, one is converted."""
+    import pyarrow as pa
+
+    if values.count(values[0]) < len(values):
+        return pa.array(values, kind)
+    return pa.nulls(len(values), kind) if values[0] is None else pa.repeat(pa.scalar(values[0], kind), len(values))
 
 
 def _plain_face(face: GivenFace) -> dict[str, Any]:

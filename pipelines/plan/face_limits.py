@@ -71,8 +71,8 @@ def _large_enough(
 ) -> tuple[Ints, Ints, Ints]:
     """The faces that are not too small for the recipe."""
     width = analysed.width[photo].astype(np.float64)
-    box = analysed.box[row[row >= 0]]
-    width[row >= 0] = box[:, 2] - box[:, 0]
+    found = row[row >= 0]
+    width[row >= 0] = analysed.box[found, 2] - analysed.box[found, 0]
     small = np.flatnonzero(width < recipe.faces.min_size)
     for one, at in zip(analysed.photos.take(photo[small]), small.tolist(), strict=True):
         what = (
@@ -111,7 +111,7 @@ def _certain_enough(
     """The faces that the detector is certain enough of, with trusted landmarks if all masks need some."""
     needed = bool(recipe.masks) and not any(map(serves_unsure_landmarks, recipe.masks))
     found = row >= 0
-    detected = np.isin(analysed.detector, [DETECTORS.index(name) for name in _SCORED])
+    detected = np.isin(DETECTORS, _SCORED)[analysed.detector]
     low, unsure = np.zeros(len(row), bool), np.zeros(len(row), bool)
     low[found] = (detected & (analysed.score < recipe.faces.min_score))[row[found]]
     unsure[found] = analysed.landmarks_unsure[row[found]] & needed
@@ -221,4 +221,5 @@ def _spread(values: npt.NDArray[np.float64]) -> Spread | None:
     values = values[np.isfinite(values)]
     if not len(values):
         return None
-    return Spread(len(values), *np.quantile(values, (0, 0.05, 0.5, 0.95, 1)).round(3).tolist())
+    quantiles = np.quantile(values, (0, 0.05, 0.5, 0.95, 1), overwrite_input=True)
+    return Spread(len(values), *quantiles.round(3).tolist())

@@ -42,9 +42,11 @@ def named_faces(photos: PhotoTable) -> NamedFaces:
     import pyarrow as pa
 
     placed = photos.column("faces")
-    count = placed.value_lengths().fill_null(0).to_numpy().astype(np.int32)
-    first = (np.cumsum(count) - count).astype(np.int32)
     faces = placed.flatten()  # without those of null rows
+    count = first = np.zeros(len(placed), np.int32)  # takes no memory before it is written to
+    if len(faces):
+        count = placed.value_lengths().fill_null(0).to_numpy().astype(np.int32)
+        first = (np.cumsum(count) - count).astype(np.int32)
     names, identity = _numbered(photos.column("identity").dictionary, faces.field("identity"))
     texts, attribute = _numbered(photos.column("attributes").dictionary, faces.field("attributes"))
     attributes = [parse_attributes(text) for text in texts.to_pylist()]
@@ -77,7 +79,7 @@ def _fives(landmarks: Any) -> tuple[Any, Ints]:
 
     five = pc.equal(pc.binary_length(landmarks), FIVE_POINTS).fill_null(False)
     which = np.asarray(five.to_numpy(zero_copy_only=False), bool)
-    numbers = np.where(which, np.cumsum(which) - 1, -1).astype(np.int32)
+    numbers = np.where(which, np.cumsum(which, dtype=np.int32) - 1, -1)
     return landmarks.filter(five), numbers
 
 

@@ -18,7 +18,7 @@ IN_MEMORY = 2**24
 """Bytes up to which the records stay in memory."""
 _CHUNK = 2**23
 """Bytes that are read at once."""
-_SORTED = 2**26
+_SORTED = 2**25
 """Bytes that are put in order at once."""
 _BUFFER = 2**18
 """Bytes of one stretch in memory, while it is gathered."""
@@ -72,8 +72,8 @@ class RecordFile:
         """
         size = max(1, _SORTED // self.length)
         target = RecordFile(self._storage, self.length)
-        places = np.full(len(self), -1, np.int64)
-        places[rows] = np.arange(len(rows))
+        places = np.full(len(self), -1, np.int32)
+        places[rows] = np.arange(len(rows), dtype=np.int32)
         with ExitStack() as stack:
             stretches = [RecordFile(self._storage, self.length, _BUFFER) for _ in range(0, len(rows), size)]
             for stretch in stretches:

@@ -58,6 +58,17 @@ def test_many_blocks_share_their_values(monkeypatch: pytest.MonkeyPatch) -> None
     assert [names[code] if code >= 0 else None for code in codes.tolist()] == [photo.identity for photo in photos]
 
 
+def test_numbers_of_few_values_take_a_byte_each() -> None:
+    """A build of ten million photos holds seven such columns."""
+    photos = some(129)
+    many = PhotoTable.of([replace(photo, identity=f"person {number}") for number, photo in enumerate(photos)])
+    few = PhotoTable.of([replace(photo, identity=f"person {number}") for number, photo in enumerate(photos[:128])])
+    assert few.column("identity").indices.nbytes == 128 and many.column("identity").indices.nbytes == 4 * 129
+    for table in (few, many):
+        assert table.numbers("identity").tolist() == list(range(len(table)))
+        assert [photo.identity for photo in table] == [f"person {number}" for number in range(len(table))]
+
+
 def test_some_photos_are_taken_by_number_and_by_slice() -> None:
     photos = some(20)
     table = PhotoTable.of(photos)
