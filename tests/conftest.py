@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,9 @@ def write_run(
     seed: int = 0,
     align: dict[str, object] | None = None,
     job: str = "autoencoder",
+    **options: Any,
 ) -> Path:
-    """A run folder as training writes it, with weights that learned nothing."""
+    """A run folder as training writes it, with weights that learned nothing; `options` change the preset."""
     torch = pytest.importorskip("torch")
     from faceloom.models.checkpoint import BEST, LAST, WHATS, write_card, write_weights
     from faceloom.models.job import make_job
@@ -77,7 +79,7 @@ def write_run(
     from faceloom.schemas.recipe import Align
 
     torch.manual_seed(seed)
-    chosen = presets_of(job)[preset]
+    chosen = replace(presets_of(job)[preset], **options)
     network = make_job(job, chosen).network()
     files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
     data = DataCard(

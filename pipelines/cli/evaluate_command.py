@@ -1,28 +1,21 @@
-"""The command `faceloom evaluate`."""
+"""The command `faceloom evaluate`: one command for each training job."""
 
-from __future__ import annotations
-
+# Annotations are objects here, not texts: those of a command refer to its job.
+import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from faceloom.pipelines.cli.output import (
-    FAILED,
-    REFUSED,
-    Debug,
-    Json,
-    ending,
-    error_console,
-    say,
-    show_blocks,
-    write_json,
-)
+from faceloom.pipelines.cli.evaluate_runs import evaluate_runs
+from faceloom.pipelines.cli.msagan_grid import train_and_evaluate
+from faceloom.pipelines.cli.output import Debug, Json
 from faceloom.pipelines.cli.train_command import Device
 from faceloom.pipelines.evaluation.job_names import EVALUATIONS
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of trained networks.")]
+Data = Annotated[str, typer.Option("--data", metavar="OUT", help="Output folder of a build.")]
 Split = Annotated[str, typer.Option(help="Split of the build to evaluate on, such as test or val.")]
 To = Annotated[
     str | None, typer.Option("--to", metavar="FOLDER", help="Folder of the report. Default: RUN/evaluation.")
@@ -45,7 +38,7 @@ def _evaluate() -> None:
 )
 def autoencoder(
     runs: Runs,
-    data: Annotated[str, typer.Option("--data", metavar="OUT", help="Output folder of a build with masked faces.")],
+    data: Data,
     split: Split = "test",
     to: To = None,
     device: Device = "auto",
@@ -53,67 +46,80 @@ def autoencoder(
     debug: Debug = False,
 ) -> None:
     """Measure masking networks on a split of a build, beside a black polygon and another template mask."""
-    folder = to or str(runs[0] / "evaluation")
-    with ending(REFUSED, as_json, debug):
-        from faceloom.pipelines.evaluation.report import check_report
-        from faceloom.pipelines.evaluation.task import prepare_evaluation
+    evaluate_runs("autoencoder", runs, data, split, to or str(runs[0] / "evaluation"), device, as_json, debug)
 
-        task = prepare_evaluation(runs, data, split, device=device)
-        check_report(folder, task)
-    with ending(FAILED, as_json, debug):
-        from faceloom.pipelines.cli.console import watcher_for
-        from faceloom.pipelines.cli.summary import evaluation_summary
-        from faceloom.pipelines.evaluation.evaluate import open_methods, run_evaluation
-        from faceloom.pipelines.evaluation.report import as_json as plain
-        from faceloom.pipelines.evaluation.report import write_report
 
-        with watcher_for(error_console()) as watcher:
-            evaluation = run_evaluation(task, open_methods(task), watcher)
-        write_report(evaluation, folder)
-        if as_json:
-            write_json({"to": folder, **plain(evaluation)})
-        else:
-            show_blocks(evaluation_summary(evaluation))
-            say(f"Report and sheet: {folder}")
+@app.command(
+    epilog="Examples:\n\n"
+    "faceloom evaluate msagan runs/sde runs/mae --classifier runs/cls --data cel --to report\n\n"
+    "faceloom evaluate msagan --grid runs/grid --preset small --classifier runs/cls --data cel --to report\n\n"
+    "--grid trains the paper's 16 models, each in a folder of its own, and puts them into one table. "
+    "The same command resumes: finished models are not trained again."
+)
+def msagan(
+    data: Data,
+    classifier: Annotated[
+        Path, typer.Option(metavar="RUN", exists=True, help=EVALUATIONS["msagan"].files["classifier"])
+    ],
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Folders of trained networks.")] = None,
+    grid: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Folder of the 16 models, which are trained if necessary.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Of the models of --grid: paper or small.")] = "small",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of the models of --grid. Default: from the preset.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the models of --grid.")] = 0,
+    split: Split = "test",
+    to: To = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure editors of one attribute by a separate classifier, beside the unchanged face."""
+    files, runs = {"classifier": classifier}, runs or []
+    if grid is None and not runs:
+        raise typer.BadParameter("name at least one run, or --grid FOLDER", param_hint="RUN...")
+    if grid is None:
+        evaluate_runs("msagan", runs, data, split, to or str(runs[0] / "evaluation"), device, as_json, debug, files)
+        return
+    folder = to or str(Path(grid) / "evaluation")
+    options = {"preset": preset, "epochs": epochs, "seed": seed}
+    train_and_evaluate(grid, options, runs, data, split, folder, device, as_json, debug, files)
 
 
 def _command(job: str) -> Callable[..., None]:
-    """The command that evaluates runs of a training job."""
+    """The command that evaluates runs of a training job: the options of all, then those that name files of its own."""
+    spec = EVALUATIONS[job]
 
     def evaluate(
         runs: Runs,
-        data: Annotated[str, typer.Option("--data", metavar="OUT", help="Output folder of a build.")],
+        data: Data,
         split: Split = "test",
         to: To = None,
         device: Device = "auto",
         as_json: Json = False,
         debug: Debug = False,
+        **files: Any,
     ) -> None:
-        folder = to or str(runs[0] / "evaluation")
-        with ending(REFUSED, as_json, debug):
-            from faceloom.pipelines.evaluation.job_task import prepare_job
-            from faceloom.pipelines.evaluation.report import check_report
+        given = {name: path for name, path in files.items() if path is not None}
+        evaluate_runs(job, runs, data, split, to or str(runs[0] / "evaluation"), device, as_json, debug, given)
 
-            task = prepare_job(job, runs, data, split, device=device)
-            check_report(folder, task)
-        with ending(FAILED, as_json, debug):
-            from faceloom.pipelines.cli.console import watcher_for
-            from faceloom.pipelines.cli.summary import job_summary
-            from faceloom.pipelines.evaluation.job_evaluations import run_job_evaluation
-            from faceloom.pipelines.evaluation.job_report import job_json, write_job_report
-
-            with watcher_for(error_console()) as watcher:
-                evaluation = run_job_evaluation(task, watcher)
-            write_job_report(evaluation, folder)
-            if as_json:
-                write_json({"to": folder, **job_json(evaluation)})
-            else:
-                show_blocks(job_summary(evaluation))
-                say(f"Report: {folder}")
-
-    evaluate.__doc__ = EVALUATIONS[job].help
+    shared = list(inspect.signature(evaluate).parameters.values())[:-1]
+    own = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[Path | None, typer.Option(metavar="PATH", exists=True, help=text)],
+        )
+        for name, text in spec.files.items()
+    ]
+    evaluate.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
+    evaluate.__annotations__ = {parameter.name: parameter.annotation for parameter in [*shared, *own]}
+    evaluate.__doc__ = spec.help
     return evaluate
 
 
-for _job in EVALUATIONS:
+for _job in [name for name in EVALUATIONS if name != "msagan"]:
     app.command(_job, epilog=f"Example:\n\nfaceloom evaluate {_job} runs/{_job} --data out --to report")(_command(_job))

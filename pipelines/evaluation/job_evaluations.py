@@ -10,6 +10,16 @@ from faceloom.pipelines.evaluation.job_task import JobTask
 from faceloom.pipelines.run.watcher import Watcher
 
 
+def check_job_evaluation(task: JobTask) -> None:
+    """Check what only the job knows, before any work.
+
+    Raises:
+        FaceloomError: the runs, or the split, do not fit together.
+    """
+    if check := EVALUATIONS[task.job].check:
+        getattr(import_module(f"faceloom.pipelines.evaluation.{task.job}"), check)(task)
+
+
 def run_job_evaluation(task: JobTask, watcher: Watcher) -> JobEvaluation:
     """Evaluate the runs of a task.
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
 class EvaluationSpec(NamedTuple):
-    """An evaluation: its function in the module of the job's name in this room, and the help of its command."""
+    """An evaluation of a training job.
+
+    Attributes:
+        function: its name, in the module of the job's name in this room.
+        help: of its command.
+        check: name of a function of that module that checks a task before any work.
+        files: help of further options that name a run or folder which is needed, by name.
+    """
 
     function: str
     help: str
+    check: str = ""
+    files: Mapping[str, str] = MappingProxyType({})
 
 
 EVALUATIONS: dict[str, EvaluationSpec] = {
@@ -17,5 +28,16 @@ EVALUATIONS: dict[str, EvaluationSpec] = {
         "evaluate_detectors", "Measure detectors of masks, on masked and on bare faces, beside one map for all."
     ),
     "editor": EvaluationSpec("evaluate_editors", "Measure mask editors, beside `cv2.inpaint` and the mean face."),
+    "msagan": EvaluationSpec(
+        "evaluate_editors",
+        "Measure editors of one attribute by a separate classifier, beside the unchanged face.",
+        "check_editors",
+        {"classifier": "Run of `faceloom train classifier` that judges the edits."},
+    ),
+    "classifier": EvaluationSpec(
+        "evaluate_classifiers",
+        "Measure classifiers of one attribute, beside the most frequent answer.",
+        "check_attributes",
+    ),
 }
 """By the name of the job."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ class JobTask:
         people: in each sample of the split, by key.
         known: keys of the samples of people who are also in `train`.
         shown: keys of the samples on the sheet.
+        files: further runs and folders that the evaluation needs, by the name of their option.
     """
 
     job: str
@@ -43,17 +44,27 @@ class JobTask:
     people: dict[str, frozenset[str]]
     known: frozenset[str]
     shown: tuple[str, ...]
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
-def prepare_job(job: str, runs: Sequence[Path], out: str, split: str, *, device: str = "auto") -> JobTask:
+def prepare_job(
+    job: str,
+    runs: Sequence[Path],
+    out: str,
+    split: str,
+    *,
+    device: str = "auto",
+    files: Mapping[str, Path] | None = None,
+) -> JobTask:
     """Check everything that can be checked before any work.
 
     Args:
         job: that the runs trained.
-        runs: their folders, at least one.
+        runs: their folders.
         out: folder of the build.
         split: of the build.
         device: `cpu`, `cuda` or `auto`.
+        files: see `JobTask`.
 
     Raises:
         StorageError: there is no finished build, or a shard is missing or cut short.
@@ -75,7 +86,8 @@ def prepare_job(job: str, runs: Sequence[Path], out: str, split: str, *, device:
         raise FaceloomError("the samples of the build lack a member", where=out, value=missing[0], remedy=remedy)
     checked = tuple(check_run(name, folder, record, digest, job) for name, folder in named_runs(runs))
     protocol, known, shown = protocol_of(storage, record, split, people)
-    return JobTask(job, out, record, digest, find_device(device), checked, protocol, people, known, shown)
+    chosen = find_device(device)
+    return JobTask(job, out, record, digest, chosen, checked, protocol, people, known, shown, dict(files or {}))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from faceloom.pipelines.evaluation import editor
-from faceloom.pipelines.evaluation.job_evaluations import run_job_evaluation
+from faceloom.pipelines.evaluation import classifier, editor
+from faceloom.pipelines.evaluation.job_evaluations import check_job_evaluation, run_job_evaluation
 
 
 def test_the_function_of_the_job_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +17,12 @@ def test_the_function_of_the_job_is_called(monkeypatch: pytest.MonkeyPatch) -> N
     watcher: Any = object()
     made: Any = run_job_evaluation(task, watcher)
     assert made == ("editor", watcher)
+
+
+def test_the_check_of_the_job_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(classifier, "check_attributes", lambda task: seen.append(task.job))
+    for job in ("classifier", "editor"):
+        task: Any = SimpleNamespace(job=job)
+        check_job_evaluation(task)
+    assert seen == ["classifier"]

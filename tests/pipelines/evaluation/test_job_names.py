@@ -11,5 +11,6 @@ from faceloom.pipelines.evaluation.job_names import EVALUATIONS
 def test_each_evaluation_has_a_job_and_a_function() -> None:
     assert set(EVALUATIONS) <= set(JOBS) - {"autoencoder"}
     for job, spec in EVALUATIONS.items():
-        assert callable(getattr(import_module(f"faceloom.pipelines.evaluation.{job}"), spec.function))
+        for name in (spec.function, spec.check or spec.function):
+            assert callable(getattr(import_module(f"faceloom.pipelines.evaluation.{job}"), name))
         assert spec.help.endswith(".")
