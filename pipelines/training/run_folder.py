@@ -13,6 +13,7 @@ from faceloom.models.preset import Preset
 from faceloom.models.presets import preset_values
 from faceloom.models.weights_file import check_tensors, read_weights
 from faceloom.pipelines.store.paths import LOCK
+from faceloom.pipelines.training.board import BOARD, remove_events
 from faceloom.schemas.errors import CheckpointError
 from faceloom.schemas.model_card import DataCard, FileCard, ModelCard, ParentCard
 
@@ -30,7 +31,7 @@ OURS = (CARD, BEST, LAST, RESUME, TABLE, CURVE, LOCK)
 
 def is_ours(name: str) -> bool:
     """Whether a run folder may hold a file or folder of this name."""
-    return name in (*OURS, REPORT) or ".partial-" in name
+    return name in (*OURS, REPORT, BOARD) or ".partial-" in name
 
 
 class RunFolder:
@@ -191,6 +192,7 @@ def delete_run(folder: Path) -> None:
     """Delete all files of a run except its lock. The card is first: without it the rest is no checkpoint."""
     for name in OURS[:-1]:
         (folder / name).unlink(missing_ok=True)
+    remove_events(folder)
 
 
 def delete_leftovers(folder: Path) -> None:

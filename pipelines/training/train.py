@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from faceloom.models.checkpoint import CARD, check_weights, read_card, read_network
 from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.training.board import Board
 from faceloom.pipelines.training.request import CheckedRequest
 from faceloom.pipelines.training.run_folder import RunFolder, delete_leftovers, delete_run, read_resume
 from faceloom.pipelines.training.training_data import open_samples
@@ -81,12 +82,15 @@ def run_training(
             parent=checked.parent,
             uses=checked.uses,
         )
-        done = len(resume.losses) if resume else 0
-        on_start(done)
+        done = resume.losses if resume else ()
+        board = Board(folder, done) if request.tensorboard else None
+        on_start(len(done))
 
         def after(snapshot: Snapshot) -> None:
             on_epoch(snapshot.losses[-1])
             run.save(snapshot)
+            if board:
+                board.add(snapshot.losses[-1])
 
         train(
             job,
@@ -99,7 +103,9 @@ def run_training(
             on_epoch=after,
         )
         delete_leftovers(folder)
-        return TrainingReport(folder, read_card(folder), done, time.monotonic() - begin)
+        if board:
+            board.close()
+        return TrainingReport(folder, read_card(folder), len(done), time.monotonic() - begin)
 
 
 def _finished(folder: Path, epochs: int) -> ModelCard | None:

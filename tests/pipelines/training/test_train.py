@@ -161,3 +161,17 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(
         run(pairs_build, folder)
     assert weights_of(folder) == before
     MaskPredictor.load(folder)
+
+
+def test_losses_for_tensorboard_are_those_of_the_table_and_the_weights_stay(
+    whole: Path, pairs_build: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorboard")
+    from tests.pipelines.training.test_board import values
+
+    run(pairs_build, tmp_path / "run", stop=2, tensorboard=True)
+    run(pairs_build, tmp_path / "run", tensorboard=True)
+    assert weights_of(tmp_path / "run") == weights_of(whole)
+    table = [(int(epoch), float(train)) for epoch, train, _ in losses_of(tmp_path / "run")[1:]]
+    shown = values(tmp_path / "run")["loss/train"]
+    assert len(shown) == len(table) and all(one == pytest.approx(row, rel=1e-4) for one, row in zip(shown, table))
