@@ -37,6 +37,15 @@ def run(root: str, at: int, words: list[str]) -> int:
 
 def main() -> None:
     """Answer requests until stdin ends."""
+    # What commands import is imported once here, not again in each forked process.
+    import filelock  # noqa: F401
+    import imagehash  # noqa: F401
+    import jinja2  # noqa: F401
+    import mlcroissant  # noqa: F401
+    import PIL.Image  # noqa: F401
+    import rfc8785  # noqa: F401
+    import scipy.fftpack  # noqa: F401
+
     from faceloom.pipelines.cards import croissant, release_card  # noqa: F401
     from faceloom.pipelines.cli import change_summary  # noqa: F401
     from faceloom.pipelines.gallery import write_gallery  # noqa: F401

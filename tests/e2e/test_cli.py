@@ -20,6 +20,7 @@ import pytest
 from faceloom.pipelines.export.folder_layouts import file_paths
 from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
 from faceloom.pipelines.store.storage import Storage
+from tests.patience import on_busy_machine
 
 GOOD, BAD = 6, 4
 
@@ -63,7 +64,8 @@ def test_faces_are_analysed_once_by_plan(built: Any) -> None:
 
 def test_with_json_all_else_goes_to_stderr_and_libraries_are_silent(built: Any) -> None:
     lines = built.build.err.splitlines()
-    stages = [line.split(":")[0] for line in lines if line.split(":")[0] in ("scan", "analyse", "plan", "render")]
+    begun = [line.split(":")[0] for line in lines if " of " not in line]  # a busy machine prints progress as well
+    stages = [name for name in begun if name in ("scan", "analyse", "plan", "render")]
     assert stages == ["scan", "plan", "render"]  # nothing is left to analyse, and a stage gets one line
     terms = [said.err.count("68-point landmark model was trained") for said in (built.plan, built.build)]
     assert terms == [1, 0]  # plan used the model
@@ -316,7 +318,9 @@ def test_a_stopped_build_says_how_to_go_on(
     number: int, code: int, workers: int, wait: float, photos: Path, recipe: Path, tmp_path: Path, run: Any
 ) -> None:
     words = ["build", recipe, "--source", photos, "--out", tmp_path / "out", "--workers", workers]
-    command = [str(word) for word in (Path(sys.executable).with_name("faceloom"), *words)]
+    # With more patience, a busy machine does not look like a build that waits for its end.
+    code_of_command = "from faceloom.pipelines.cli import app, stopping; stopping.PATIENCE_SECONDS = 300.0; app.main()"
+    command = [sys.executable, "-c", code_of_command, *map(str, words)]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
     ) as process:
@@ -328,7 +332,7 @@ def test_a_stopped_build_says_how_to_go_on(
         os.killpg(process.pid, number)  # as a terminal does: workers hear it too
         begin = time.perf_counter()
         rest = process.stderr.read()
-    assert time.perf_counter() - begin < 4, "it does not wait until its patience ends"
+    assert time.perf_counter() - begin < on_busy_machine(4), "it does not wait until its patience ends"
     assert process.returncode == code
     [*lines, last] = rest.splitlines()
     assert last == "Interrupted. Rerun the same command to resume."

@@ -13,6 +13,7 @@ from faceloom.schemas.errors import FaceloomError, PhotoError, RecipeError, Stor
 from faceloom.schemas.photos import Reject
 from tests.fuzz.base import Kind, check_nothing_escaped, run_case
 from tests.fuzz.rules import ROOT, Fault, Outcomes, _Clock, known_codes, limits
+from tests.patience import on_busy_machine
 
 
 def outcomes_of(call: Any) -> Outcomes:
@@ -109,7 +110,7 @@ def test_a_step_that_waits_or_works_for_too_long_is_a_fault() -> None:
         begin = time.monotonic()
         with pytest.raises(Fault, match=r"took more than 0\.2 s"), limits("step", Outcomes(), seconds=0.2):
             call()
-        assert time.monotonic() - begin < 20
+        assert time.monotonic() - begin < on_busy_machine(20)
 
 
 def test_a_step_that_waits_ends_before_a_step_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:

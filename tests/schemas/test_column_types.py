@@ -97,10 +97,10 @@ def test_a_large_document_is_refused_at_once() -> None:
         second: str
 
     many = b'{"names": [' + b"1," * types.MOST_ITEMS + b"1]}"
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ValueError, match="more than 500,000 values"):
         parse_model(Listed, many, len(many))
     long = b'{"names": [' + b'["x"],' * 50_000 + b'["x"]]}'
     with pytest.raises(ValueError, match=r"^first: missing"):
         parse_model(Listed, long, len(long))
-    assert time.perf_counter() - started < 8
+    assert time.process_time() - started < 8

@@ -90,10 +90,10 @@ def test_braces(pattern: str, texts: list[str]) -> None:
     ids=lambda text: text[:30],
 )
 def test_too_many_files_are_refused_before_they_are_named(pattern: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(ValueError, match="name too many files"):
         expand_braces(pattern)
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_many_files_are_named() -> None:
@@ -155,7 +155,7 @@ def test_repeated_names_among_many_wildcards_are_refused(pattern: str) -> None:
 )
 @pytest.mark.parametrize("letter", ["_", "-", "x"])
 def test_no_name_of_a_file_takes_long(pattern: str, letter: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     parts = [letter * 250] * 4
     for uri in (
         letter * 250 + ".png",
@@ -163,7 +163,7 @@ def test_no_name_of_a_file_takes_long(pattern: str, letter: str) -> None:
         *("/".join(parts[:n]) for n in range(1, 5)),
     ):
         assert compile_pattern(pattern).fullmatch(uri) is None
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def _as_few_as_possible(pattern: str) -> re.Pattern[str]:

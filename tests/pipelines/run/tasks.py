@@ -69,7 +69,7 @@ def sleep(seconds: float) -> float:
 
 def sleep_then_pass_on(task: Task, folder: Path) -> Any:
     (folder / str(os.getpid())).touch()
-    time.sleep(60)
+    time.sleep(600)
 
 
 def process_number(seconds: float) -> int:

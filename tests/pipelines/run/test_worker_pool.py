@@ -22,6 +22,7 @@ import pytest
 from faceloom.pipelines.run import worker_pool
 from faceloom.pipelines.run.worker_pool import WorkerPool, processors
 from faceloom.schemas.errors import StorageError, WorkerError
+from tests.patience import on_busy_machine
 from tests.pipelines.run.tasks import describe, double, fail_at, process_number, refuse, sleep, tick_and_wait
 
 
@@ -47,7 +48,7 @@ def test_workers_see_the_environment_and_folder_of_their_parent_as_they_are_now(
 def test_an_error_arrives_as_data_and_drops_the_calls_that_wait(tmp_path: Path) -> None:
     with WorkerPool(1) as pool:
         first = pool.submit(refuse, "no such thing")
-        waiting = [pool.submit(sleep, 5.0) for _ in range(10)]
+        waiting = [pool.submit(sleep, 60.0) for _ in range(10)]
         begin = time.monotonic()
         with pytest.raises(WorkerError, match="ValueError: no such thing") as caught:
             pool.result(first)
@@ -56,13 +57,13 @@ def test_an_error_arrives_as_data_and_drops_the_calls_that_wait(tmp_path: Path) 
         with pytest.raises(CancelledError):
             pool.result(waiting[-1])
         pool.kill()
-    assert time.monotonic() - begin < 4
+    assert time.monotonic() - begin < on_busy_machine(4)
 
 
 def test_progress_counts_before_a_call_ends(tmp_path: Path) -> None:
     with WorkerPool(2) as pool:
         call = pool.submit(tick_and_wait, tmp_path)
-        end = time.monotonic() + 20
+        end = time.monotonic() + on_busy_machine(20)
         while not (tmp_path / "ticked").exists() and time.monotonic() < end:
             time.sleep(0.01)
         assert pool.done == 5
@@ -77,7 +78,7 @@ def test_killed_workers_fail_their_calls_at_once() -> None:
         pool.kill()
         with pytest.raises(WorkerError, match="a worker process died"):
             pool.result(call)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < on_busy_machine(5)
 
 
 def test_all_processes_start_at_once_and_before_the_first_call() -> None:
@@ -110,11 +111,11 @@ def test_a_process_that_cannot_start_is_an_error_and_leaves_no_other(
     with pytest.raises(WorkerError, match=f"cannot start.*{re.escape(value)}.*fewer workers"), WorkerPool(3):
         pytest.fail("entered")
     assert len(starts) == 2
-    end = time.monotonic() + 5
+    end = time.monotonic() + on_busy_machine(5)
     while set(multiprocessing.active_children()) - set(before) and time.monotonic() < end:
         time.sleep(0.01)
     assert not set(multiprocessing.active_children()) - set(before)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < on_busy_machine(10)
     with WorkerPool(1) as pool:
         assert pool.result(pool.submit(double, 4)) == 8
 
@@ -163,7 +164,7 @@ def test_a_thread_without_memory_that_passes_no_more_calls_is_an_error(monkeypat
     begin = time.monotonic()
     with pytest.raises(WorkerError, match="can't start new thread"), WorkerPool(2):
         pytest.fail("entered")
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < on_busy_machine(20)
 
 
 def test_a_pool_at_work_passes_its_check() -> None:

@@ -199,14 +199,14 @@ def test_a_terabyte_of_zeros_is_passed_over(tmp_path: Path, tail: bytes) -> None
         stream.seek(1 << 41)
         stream.write(tail)
         stream.truncate()
-    begin, listed = time.monotonic(), members(path)
+    begin, listed = time.process_time(), members(path)
     assert [next(listed).name, next(listed).name] == ["a.jpg", "b.jpg"]
     if tail:
         with pytest.raises(ValueError, match="damaged"):
             next(listed)
     else:
         assert list(listed) == []
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_zeros_between_archives_on_a_system_without_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

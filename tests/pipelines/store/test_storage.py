@@ -15,6 +15,7 @@ import pytest
 
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
+from tests.patience import on_busy_machine
 
 
 @pytest.fixture
@@ -302,7 +303,7 @@ def test_one_process_at_a_time_holds_the_root(storage: Storage) -> None:
         begin = time.monotonic()
         with pytest.raises(StorageError, match=r"another process is writing.*Wait until"), storage.exclusive():
             pytest.fail("held twice")
-        assert time.monotonic() - begin < 1, "it does not wait"
+        assert time.monotonic() - begin < on_busy_machine(1), "it does not wait"
     with storage.exclusive():
         assert everything(storage) == [".lock"]
 
