@@ -26,6 +26,7 @@ class BuildFacts:
         samples: number of samples by split.
         people: returns the identities of the split `train`, sorted. It reads the index.
         read: yields members of the samples of the split `train`. It reads the shards.
+        photos: returns the number of photos of each of these people. It reads the index.
     """
 
     out: str
@@ -33,6 +34,7 @@ class BuildFacts:
     samples: Mapping[str, int]
     people: Callable[[], tuple[str, ...]]
     read: Callable[[tuple[str, ...]], Iterable[Mapping[str, Any]]] = lambda members: ()
+    photos: Callable[[], Mapping[str, int]] = lambda: {}
 
 
 ALWAYS = ("face", "landmarks", "json")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Interval
 
+from faceloom.models.askd.preset import ASKD
 from faceloom.models.detector.preset import DETECTOR
 from faceloom.models.editor.preset import EDITOR
 from faceloom.models.msagan.preset import CLASSIFIER, MSAGAN
@@ -130,6 +131,7 @@ JOBS: dict[str, JobSpec] = {
     "editor": EDITOR,
     "msagan": MSAGAN,
     "classifier": CLASSIFIER,
+    "askd": ASKD,
 }
 """The training jobs by name; the class of each is in the module of its name in `models.jobs`."""
 

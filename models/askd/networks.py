@@ -15,6 +15,11 @@ SIDE = 112
 """Side of the pictures."""
 
 
+def as_input(picture: Tensor) -> Tensor:
+    """The network's input, BGR, -1..1, from float (N, 3, 112, 112), RGB, 0..1."""
+    return picture.flip(1) * 2 - 1
+
+
 class ChannelAttention(nn.Module):
     """Logits of channels: a shared bias-free perceptron of their averages and of their maxima, added."""
 
@@ -85,7 +90,8 @@ class AttentionResNet(nn.Module):
     """A residual network for faces, with CBAM attention in every block (A-SKD).
 
     `depths` (3, 4, 14, 3) is ResNet-50 IR with 43,814,000 parameters, (2, 2, 2, 2) is ResNet-18. The first block of
-    each level halves the side: 112 → 56, 28, 14, 7. Head: BN, dropout, fully connected, BN.
+    each level halves the side: 112 → 56, 28, 14, 7. Head: BN, dropout, fully
+    connected, BN. A `stem_stride` of 2 halves all sides once more.
     """
 
     def __init__(
@@ -97,9 +103,12 @@ class AttentionResNet(nn.Module):
         dropout: float = 0.4,
         reduction: int = 16,
         kernel: int = 3,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 3, stem_stride, 1, bias=False), nn.BatchNorm2d(width), nn.PReLU(width)
+        )
         blocks, before = [], width
         for level, depth in enumerate(depths):
             after = width * 2**level
@@ -107,7 +116,7 @@ class AttentionResNet(nn.Module):
                 blocks.append(AttentionBlock(before, after, 1 if number else 2, reduction, kernel))
                 before = after
         self.blocks = nn.ModuleList(blocks)
-        side = SIDE >> len(depths)
+        side = -(-SIDE // (stem_stride << len(depths)))  # rounded up, as each stride does
         self.head = nn.Sequential(
             nn.BatchNorm2d(before), nn.Dropout(dropout), nn.Flatten(), nn.Linear(before * side**2, features),
             nn.BatchNorm1d(features),

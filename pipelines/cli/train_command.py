@@ -85,7 +85,7 @@ def _command(job: str) -> Callable[..., None]:
             from faceloom.pipelines.cli.train_console import TrainingProgress
             from faceloom.pipelines.training.train import run_training
 
-            with TrainingProgress(error_console(), chosen.epochs) as progress:
+            with TrainingProgress(error_console(), checked.request.preset.epochs) as progress:
                 report = run_training(checked, progress.start, progress.epoch)
             if as_json:
                 run = {"resumed_after": report.resumed, "wall_seconds": round(report.seconds, 3)}

@@ -39,5 +39,8 @@ EVALUATIONS: dict[str, EvaluationSpec] = {
         "Measure classifiers of one attribute, beside the most frequent answer.",
         "check_attributes",
     ),
+    "askd": EvaluationSpec(
+        "evaluate_askd", "Measure face recognisers at 14, 28, 56 and 112 pixels, beside the pixels themselves."
+    ),
 }
 """By the name of the job."""

@@ -108,7 +108,11 @@ def facts_of(out: str) -> BuildFacts:
     def read(members: tuple[str, ...]) -> Iterable[Mapping[str, Any]]:
         return open_split(out, TRAIN, members=members)
 
-    return BuildFacts(out, record.settings, record.by_split, people, read)
+    def photos() -> dict[str, int]:
+        shown = {face for faces in faces_of(storage, TRAIN).values() for face in faces}
+        return dict(sorted(Counter(person for person, _ in shown).items()))
+
+    return BuildFacts(out, record.settings, record.by_split, people, read, photos)
 
 
 def fit_preset(out: str, job: str, preset: Preset, files: Mapping[str, Path] | None = None) -> Preset:

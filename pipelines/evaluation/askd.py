@@ -1,0 +1,158 @@
+"""Evaluation of face recognisers at low resolution: verification and identification, at several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.models.askd.preset import SIZES
+from faceloom.pipelines.evaluation.figures import Row, row_of
+from faceloom.pipelines.evaluation.job_report import Column, JobEvaluation
+from faceloom.pipelines.evaluation.job_task import JobTask, open_runs
+from faceloom.pipelines.evaluation.recognition import Floats, draw_pairs, gallery_of, ranks_of, verified
+from faceloom.pipelines.read.split_reader import open_split
+from faceloom.pipelines.run.watcher import Watcher
+from faceloom.schemas.errors import FaceloomError
+from faceloom.transforms.lowres.degrade import degrade
+from faceloom.transforms.lowres.sampling import resize
+from faceloom.transforms.types import Image
+
+COLUMNS = (Column("accuracy", "accuracy of pairs ↑", 3), Column("rank1", "rank 1 ↑", 3))
+"""Share of the pairs that are judged rightly; share of the probes whose nearest gallery picture shows the person."""
+WHOLE = 112
+"""Side of the faces, in pixels."""
+BATCH = 32
+PIXELS = "pixels, bicubic"
+"""The baseline: cosine of the pixels of small pictures that are enlarged by a bicubic filter, less their mean."""
+
+Describe = Callable[[list[Image]], tuple[Floats, Floats]]
+"""Vectors of pictures for verification and for identification, each (N, D)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Small:
+    """A picture reduced to a size.
+
+    Attributes:
+        enlarged: as A-SKD's student sees it.
+        bicubic: enlarged by a bicubic filter.
+    """
+
+    enlarged: Image
+    bicubic: Image
+
+
+def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
+    """Measure every student and teacher at every size on people who are not in `train`, or on all if there are none.
+
+    Raises:
+        CheckpointError: the weights of a network are damaged.
+        StorageError: a shard is damaged.
+        FaceloomError: the split has too few people or pictures.
+    """
+    faces, people = _faces(task)
+    pairs, (gallery, probes) = draw_pairs(people), gallery_of(people)
+    networks: dict[str, Describe] = {}
+    for run in open_runs(task):
+        networks[run.name] = describer(run.network["student"], task.device)
+        if "teacher" in run.network:
+            networks[f"{run.name}, teacher"] = describer(run.network["teacher"], task.device)
+    sizes = (*SIZES, WHOLE)
+    watcher.stage("evaluate", len(sizes) * (len(networks) + 1), "networks at a size")
+    tables: dict[str, tuple[Row, ...]] = {}
+    done = 0
+    for size in sizes:
+        small = [smaller(face, size) for face in faces]
+        rows: list[Row] = []
+        for name in (*networks, PIXELS):
+            if name == PIXELS:
+                mine = pixels([one.bicubic for one in small])
+                vectors = mine, mine
+            else:
+                vectors = networks[name]([one.enlarged for one in small])
+            alike = (vectors[0][pairs.first] * vectors[0][pairs.second]).sum(1)
+            right = verified(alike, pairs)
+            both = [
+                frozenset({people[one], people[other]}) for one, other in zip(pairs.first, pairs.second, strict=True)
+            ]
+            ranks = ranks_of(vectors[1][probes] @ vectors[1][gallery].T, [people[one] for one in probes],
+                             [people[one] for one in gallery])  # fmt: skip
+            shown = [frozenset({people[one]}) for one in probes]
+            figures = row_of(name, {"accuracy": right.astype(float).tolist()}, both).figures
+            figures |= row_of(name, {"rank1": (ranks == 1).astype(float).tolist()}, shown).figures
+            rows.append(Row(name, len(people), 0, figures))
+            done += 1
+            watcher.done(done)
+        tables[f"{size} pixels"] = tuple(rows)
+    notes = {
+        "people": f"{len(set(people)):,}, none of them in train" if task.record.by_split.get("train") and not task.known
+        else f"{len(set(people)):,}",
+        "pairs": f"{len(right):,}, half of the same person, {len(np.unique(pairs.fold))} folds without common people",
+        "identification": f"{len(probes):,} probes, {len(gallery):,} pictures in the gallery, all of one size; by "
+        f"chance {1 / len(gallery):.3f}",
+    }  # fmt: skip
+    return JobEvaluation(task, COLUMNS, tables, notes=notes)
+
+
+def _faces(task: JobTask) -> tuple[list[Image], list[str]]:
+    """Faces and their people; morphs, and known people beside others, are left out."""
+    known = task.known if len(task.known) < len(task.people) else frozenset()
+    faces, people = [], []
+    for sample in open_split(task.out, task.protocol.split, members=["face"]):
+        shown = task.people[sample["__key__"]]
+        if len(shown) == 1 and sample["__key__"] not in known:
+            faces.append((sample["__key__"], sample["face"]))
+            people.append(next(iter(shown)))
+    if not faces:
+        raise FaceloomError("the split holds no face of one person", where=task.out, value=task.protocol.split)
+    order = sorted(range(len(faces)), key=lambda number: faces[number][0])
+    return [faces[number][1] for number in order], [people[number] for number in order]
+
+
+def smaller(face: Image, size: int) -> Small:
+    """Reduce a face as A-SKD does; at the size of the face both pictures are the face itself."""
+    if size >= len(face):
+        return Small(face, face)
+    plan: Mapping[str, Any] = {"mode": "askd", "size": [size, size], "down": "nearest", "up": "nearest"}
+    made = degrade(face, plan, upsampled=True)
+    assert made.upsampled is not None
+    return Small(made.upsampled, resize(made.native, (face.shape[1], face.shape[0]), "cubic"))
+
+
+def describer(network: Any, device: str) -> Describe:
+    """A network as a function of pictures.
+
+    For verification the features of a picture and of its mirror image are joined, for identification they are added,
+    as published. All vectors have length 1.
+    """
+    import torch
+
+    from faceloom.models.askd.networks import as_input
+
+    def describe(pictures: list[Image]) -> tuple[Floats, Floats]:
+        joined, added = [], []
+        for start in range(0, len(pictures), BATCH):
+            batch = torch.from_numpy(np.stack(pictures[start : start + BATCH])).to(device)
+            given = as_input(batch.permute(0, 3, 1, 2).float() / 255)
+            with torch.inference_mode():
+                one, other = network(given).features, network(given.flip(3)).features
+            joined.append(torch.cat([one, other], 1).double().cpu().numpy())
+            added.append((one + other).double().cpu().numpy())
+        return unit(np.concatenate(joined)), unit(np.concatenate(added))
+
+    return describe
+
+
+def pixels(pictures: list[Image]) -> Floats:
+    """Pixels less their mean, as vectors of length 1."""
+    rows = np.stack(pictures).reshape(len(pictures), -1).astype(np.float64)
+    return unit(rows - rows.mean(1, keepdims=True))
+
+
+def unit(rows: NDArray[np.float64]) -> Floats:
+    """Vectors scaled to length 1; a vector of zeros stays."""
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,117 @@
+"""Face recognition from feature vectors: verification of pairs, and identification in a gallery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.keys import seed_of
+
+Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+FOLDS = 10
+MOST_PAIRS = 3000
+"""Of the same person in a fold, and as many of different people."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of pictures, half of them of the same person.
+
+    Attributes:
+        first, second: positions of the pictures.
+        same: whether they show the same person.
+        fold: of each pair; no person is in two folds.
+    """
+
+    first: Numbers
+    second: Numbers
+    same: NDArray[np.bool_]
+    fold: Numbers
+
+
+def draw_pairs(people: list[str]) -> Pairs:
+    """Draw pairs: in each fold all pairs of the same person, and as many of different people, by a fixed seed.
+
+    As in LFW's protocol, folds share no person. With few people there are fewer than `FOLDS` folds, of at least two
+    people each.
+
+    Args:
+        people: of each picture.
+
+    Raises:
+        FaceloomError: there are fewer than two folds: fewer than four people, or nearly all have a single picture.
+    """
+    names = sorted(set(people), key=lambda name: seed_of(0, name, "fold"))
+    count = max(1, min(FOLDS, len(names) // 2))
+    rng = np.random.default_rng(0)
+    rows: list[tuple[int, int, bool, int]] = []
+    for fold in range(count):
+        mine = set(names[fold::count])
+        pictures = [number for number, name in enumerate(people) if name in mine]
+        pairs = list(combinations(pictures, 2))
+        same = [pair for pair in pairs if people[pair[0]] == people[pair[1]]]
+        other = [pair for pair in pairs if people[pair[0]] != people[pair[1]]]
+        number = min(len(same), len(other), MOST_PAIRS)
+        for kind, chosen in ((True, same), (False, other)):
+            drawn = sorted(rng.choice(len(chosen), number, replace=False).tolist()) if number else []
+            rows += [(*chosen[one], kind, fold) for one in drawn]
+    if len({row[3] for row in rows}) < 2:
+        what, remedy = "the split holds too few pairs of pictures of one person", "Evaluate at least four people"
+        raise FaceloomError(what, value=f"{len(names)} people, {len(people)} pictures", remedy=remedy)
+    first, second, same_person, folds = zip(*rows, strict=True)
+    return Pairs(np.array(first), np.array(second), np.array(same_person), np.array(folds))
+
+
+def verified(alike: Floats, pairs: Pairs) -> NDArray[np.bool_]:
+    """Whether each pair is judged rightly by the threshold that judges most pairs of the other folds rightly.
+
+    Args:
+        alike: similarity of each pair.
+        pairs: from `draw_pairs`.
+    """
+    right = np.zeros(len(alike), bool)
+    for fold in np.unique(pairs.fold):
+        mine = pairs.fold == fold
+        limit = best_threshold(alike[~mine], pairs.same[~mine])
+        right[mine] = (alike[mine] >= limit) == pairs.same[mine]
+    return right
+
+
+def best_threshold(alike: Floats, same: NDArray[np.bool_]) -> float:
+    """The threshold at or above which pairs count as the same person, halfway between two similarities."""
+    order = np.argsort(-alike, kind="stable")
+    values = np.concatenate([[alike.max() + 1], alike[order], [alike.min() - 1]])
+    # With the first n pairs above the threshold: the same person among them, and different people below it.
+    right = np.concatenate([[0], np.cumsum(np.where(same[order], 1, -1))]) + (~same).sum()
+    right[1:-1][np.diff(alike[order]) == 0] = -1  # no threshold lies between equal values
+    best = int(right.argmax())
+    return float((values[best] + values[best + 1]) / 2)
+
+
+def gallery_of(people: list[str]) -> tuple[Numbers, Numbers]:
+    """Positions of the gallery, the first picture of each person, and of the probes, their other pictures."""
+    first = {name: number for number, name in reversed(list(enumerate(people)))}
+    gallery = sorted(first.values())
+    return np.array(gallery, np.int64), np.array(sorted(set(range(len(people))) - set(gallery)), np.int64)
+
+
+def ranks_of(alike: Floats, probes: list[str], gallery: list[str]) -> Numbers:
+    """Rank of the first right picture for each probe, from 1; ties count against it. 0 if the person is not there.
+
+    Args:
+        alike: similarity, (probes, gallery).
+        probes, gallery: people.
+    """
+    names = np.array(gallery)
+    ranks = np.zeros(len(probes), np.int64)
+    for number, name in enumerate(probes):
+        right = names == name
+        if right.any():
+            ranks[number] = 1 + int((alike[number, ~right] >= alike[number, right].max()).sum())
+    return ranks

@@ -1,0 +1,59 @@
+"""Pairs without leaks, thresholds of the other folds, ranks in a gallery."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from faceloom.pipelines.evaluation.recognition import Pairs, best_threshold, draw_pairs, gallery_of, ranks_of, verified
+from faceloom.schemas.errors import FaceloomError
+
+PEOPLE = [f"person {number % 8}" for number in range(32)]
+
+
+def test_folds_share_no_person_and_half_of_the_pairs_are_the_same() -> None:
+    pairs = draw_pairs(PEOPLE)
+    seen = [
+        {PEOPLE[number] for number in (*pairs.first[pairs.fold == fold], *pairs.second[pairs.fold == fold])}
+        for fold in range(4)
+    ]
+    assert sum(map(len, seen)) == 8 == len(set().union(*seen))
+    for first, second, same in zip(pairs.first, pairs.second, pairs.same, strict=True):
+        assert (PEOPLE[first] == PEOPLE[second]) == same and first != second
+    assert pairs.same.mean() == 0.5 and len(pairs.same) == 8 * 6 * 2
+    again = draw_pairs(PEOPLE)
+    assert np.array_equal(pairs.first, again.first) and np.array_equal(pairs.second, again.second)
+
+
+@pytest.mark.parametrize("people", [["Ada", "Ada", "Bob"], ["Ada", "Bob", "Cem", "Dan"]])
+def test_too_few_people_are_an_error(people: list[str]) -> None:
+    with pytest.raises(FaceloomError, match="too few pairs of pictures of one person"):
+        draw_pairs(people)
+
+
+def test_the_best_threshold_lies_between_both_kinds() -> None:
+    alike, same = np.array([0.9, 0.2, 0.8, 0.3]), np.array([True, False, True, False])
+    assert best_threshold(alike, same) == pytest.approx(0.55)
+    assert best_threshold(alike, ~same) in (pytest.approx(1.4), pytest.approx(-0.3))
+    assert best_threshold(np.array([0.5, 0.5, 0.1]), np.array([True, False, False])) != 0.5
+
+
+def test_a_fold_has_no_say_in_its_own_threshold() -> None:
+    same = np.array([True, False, True, False])
+    pairs = Pairs(np.arange(4), np.arange(4), same, np.array([0, 0, 1, 1]))
+    # The second fold needs a threshold below 0.2, and gets that of the first fold.
+    right = verified(np.array([0.9, 0.3, 0.2, 0.1]), pairs)
+    assert right.tolist() == [True, False, False, True]
+
+
+def test_the_first_picture_of_each_person_is_the_gallery() -> None:
+    gallery, probes = gallery_of(["Bob", "Ada", "Bob", "Ada", "Cem"])
+    assert (gallery.tolist(), probes.tolist()) == ([0, 1, 4], [2, 3])
+
+
+def test_ranks_count_better_and_equal_strangers() -> None:
+    alike = np.array([[0.9, 0.5, 0.1], [0.5, 0.5, 0.1], [0.1, 0.9, 0.1]])
+    assert ranks_of(alike, ["Ada", "Bob", "Dan"], ["Ada", "Bob", "Cem"]).tolist() == [1, 2, 0]
+    assert ranks_of(alike[:1], ["Cem"], ["Ada", "Bob", "Cem"]).tolist() == [3]
+    # A distractor has no person that a probe could show.
+    assert ranks_of(alike[:1], ["Bob"], ["", "Bob", "Bob"]).tolist() == [2]
