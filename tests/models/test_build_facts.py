@@ -18,9 +18,7 @@ COMPACT = PRESETS["compact"]
 
 def facts(samples: dict[str, int] | None = None, **recipe: Any) -> BuildFacts:
     settings = parse_recipe({"name": "x", "align": {"mode": "eye_level", "size": 64}, **recipe})
-    return BuildFacts(
-        "out", settings, {"train": 3} if samples is None else samples, lambda: ("Ada",), lambda: {"Ada": 3}
-    )
+    return BuildFacts("out", settings, {"train": 3} if samples is None else samples, lambda: ("Ada",))
 
 
 @pytest.mark.parametrize(

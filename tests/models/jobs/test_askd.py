@@ -21,7 +21,8 @@ from faceloom.models.training import train  # noqa: E402
 from faceloom.schemas.errors import TrainingError  # noqa: E402
 from faceloom.schemas.recipe import parse_recipe  # noqa: E402
 
-TINY: Any = replace(presets_of("askd")["tiny-askd"], people=3)  # type: ignore[type-var]
+TINY_PRESET: Any = presets_of("askd")["tiny-askd"]
+TINY: Any = replace(TINY_PRESET, people=3)
 
 
 def facts(photos: dict[str, int], lowres: Any = "full", **recipe: Any) -> BuildFacts:
