@@ -16,7 +16,6 @@ from faceloom.pipelines.evaluation.job_task import JobTask, open_runs
 from faceloom.pipelines.evaluation.recognition import Floats, draw_pairs, gallery_of, ranks_of, verified
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
-from faceloom.schemas.errors import FaceloomError
 from faceloom.transforms.lowres.degrade import degrade
 from faceloom.transforms.lowres.sampling import resize
 from faceloom.transforms.types import Image
@@ -46,13 +45,22 @@ class Small:
     bicubic: Image
 
 
+def check_people(task: JobTask) -> None:
+    """Check that the split has people enough for pairs.
+
+    Raises:
+        FaceloomError: it has not.
+    """
+    chosen = _people(task)
+    draw_pairs([chosen[key] for key in sorted(chosen)])
+
+
 def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
     """Measure every student and teacher at every size on people who are not in `train`, or on all if there are none.
 
     Raises:
         CheckpointError: the weights of a network are damaged.
         StorageError: a shard is damaged.
-        FaceloomError: the split has too few people or pictures.
     """
     faces, people = _faces(task)
     pairs, (gallery, probes) = draw_pairs(people), gallery_of(people)
@@ -98,19 +106,18 @@ def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
     return JobEvaluation(task, COLUMNS, tables, notes=notes)
 
 
-def _faces(task: JobTask) -> tuple[list[Image], list[str]]:
-    """Faces and their people; morphs, and known people beside others, are left out."""
+def _people(task: JobTask) -> dict[str, str]:
+    """The person in each sample, by key; morphs, and known people beside others, are left out."""
     known = task.known if len(task.known) < len(task.people) else frozenset()
-    faces, people = [], []
-    for sample in open_split(task.out, task.protocol.split, members=["face"]):
-        shown = task.people[sample["__key__"]]
-        if len(shown) == 1 and sample["__key__"] not in known:
-            faces.append((sample["__key__"], sample["face"]))
-            people.append(next(iter(shown)))
-    if not faces:
-        raise FaceloomError("the split holds no face of one person", where=task.out, value=task.protocol.split)
-    order = sorted(range(len(faces)), key=lambda number: faces[number][0])
-    return [faces[number][1] for number in order], [people[number] for number in order]
+    return {key: next(iter(shown)) for key, shown in task.people.items() if len(shown) == 1 and key not in known}
+
+
+def _faces(task: JobTask) -> tuple[list[Image], list[str]]:
+    """Faces and their people, in the order of the keys."""
+    people = _people(task)
+    samples = open_split(task.out, task.protocol.split, members=["face"])
+    faces = {sample["__key__"]: sample["face"] for sample in samples if sample["__key__"] in people}
+    return [faces[key] for key in sorted(faces)], [people[key] for key in sorted(faces)]
 
 
 def smaller(face: Image, size: int) -> Small:

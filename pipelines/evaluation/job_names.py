@@ -40,7 +40,9 @@ EVALUATIONS: dict[str, EvaluationSpec] = {
         "check_attributes",
     ),
     "askd": EvaluationSpec(
-        "evaluate_askd", "Measure face recognisers at 14, 28, 56 and 112 pixels, beside the pixels themselves."
+        "evaluate_askd",
+        "Measure face recognisers at 14, 28, 56 and 112 pixels, beside the pixels themselves.",
+        "check_people",
     ),
 }
 """By the name of the job."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,12 @@ pytest.importorskip("webdataset")
 pytest.importorskip("safetensors")
 
 from faceloom.pipelines.build import prepare, run_build
-from faceloom.pipelines.evaluation.askd import PIXELS, describer, evaluate_askd, pixels, smaller, unit
+from faceloom.pipelines.evaluation.askd import PIXELS, check_people, describer, evaluate_askd, pixels, smaller, unit
 from faceloom.pipelines.evaluation.job_report import job_markdown, write_job_report
 from faceloom.pipelines.evaluation.job_task import open_runs, prepare_job
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.training.api import train
-from faceloom.schemas.errors import TrainingError
+from faceloom.schemas.errors import FaceloomError, TrainingError
 from faceloom.schemas.recipe import parse_recipe
 
 
@@ -67,6 +68,14 @@ def test_an_evaluation_compares_students_teachers_and_pixels(build: Path, runs: 
 def test_small_faces_cannot_be_missing(synthetic: SimpleNamespace, masked_build: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="have no lr_upsampled"):
         train("askd", data=masked_build, to=tmp_path / "run", preset="tiny-askd")
+
+
+def test_a_split_without_pairs_is_refused_before_any_work(build: Path, runs: list[Path]) -> None:
+    task = prepare_job("askd", runs, str(build), "test", device="cpu")
+    check_people(task)
+    single = {key: frozenset({key}) for key in task.people}
+    with pytest.raises(FaceloomError, match="too few pairs"):
+        check_people(replace(task, people=single))
 
 
 def test_a_network_describes_a_face_and_its_mirror_image_alike(build: Path, runs: list[Path]) -> None:
