@@ -1,17 +1,31 @@
-"""Variation of the detector's training pictures: place, light, sharpness, noise and colour."""
+"""Variation of training pictures: place, light, sharpness, noise and colour."""
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceloom.models.detector.preset import DetectorPreset
+
+class Variation(Protocol):
+    """How much pictures vary; see the fields of `DetectorPreset`."""
+
+    @property
+    def flip(self) -> bool: ...
+    @property
+    def shift(self) -> float: ...
+    @property
+    def zoom(self) -> float: ...
+    @property
+    def turn(self) -> float: ...
+    @property
+    def degrade(self) -> float: ...
 
 
-def moved(picture: Tensor, truth: Tensor, preset: DetectorPreset, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+def moved(picture: Tensor, truth: Tensor, preset: Variation, chance: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mirror, shift, zoom and rotate each picture and its map at random; edges are mirrored.
 
     Args:
@@ -33,7 +47,7 @@ def moved(picture: Tensor, truth: Tensor, preset: DetectorPreset, chance: torch.
     return both[:, :3], both[:, 3:]
 
 
-def degraded(picture: Tensor, preset: DetectorPreset, chance: torch.Generator) -> Tensor:
+def degraded(picture: Tensor, preset: Variation, chance: torch.Generator) -> Tensor:
     """Vary light and colour of all pictures, and blur, add noise to, or remove the colour of a share of each.
 
     Args:

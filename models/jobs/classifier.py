@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from faceloom.models.detector.variation import degraded, moved
 from faceloom.models.job import Batch, Values
 from faceloom.models.msagan.attribute_job import AttributeJob
 from faceloom.models.msagan.networks import AttributeClassifier
@@ -23,6 +24,11 @@ class Classifier(AttributeJob[ClassifierPreset]):
         """The residual network of the preset."""
         preset = self.preset
         return AttributeClassifier(depths=preset.depths, width=preset.width, bottleneck=preset.bottleneck)
+
+    def varied(self, batch: Batch, chance: torch.Generator) -> Batch:
+        """Mirror, move and degrade the faces."""
+        face, _ = moved(batch["face"], batch["face"][:, :1], self.preset, chance)
+        return {**batch, "face": degraded(face, self.preset, chance)}
 
     def loss(self, network: Any, batch: Batch, chance: torch.Generator) -> Tensor:
         """Mean binary cross-entropy."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 MOUTH_OPEN = "mouth_open"
 """The attribute that is derived from landmarks."""
-OPEN = 0.1
-"""A mouth is open if the gap between its lips is larger than this share of its width."""
+CLOSED, OPEN = 0.05, 0.1
+"""A mouth is closed if the gap between its lips is smaller than the first share of its width, open if it is larger than
+the second. Between them, landmarks are too inexact to decide."""
 _GAP, _CORNERS = ((61, 67), (62, 66), (63, 65)), (60, 64)
 _YES, _NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "-1", "-1.0", "no")
 
@@ -34,9 +35,9 @@ def mouth_opening(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def derived(landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-    """`mouth_open` of landmarks (..., 68, 2): 1 or 0, NaN for unknown landmarks."""
+    """`mouth_open` of landmarks (..., 68, 2): 1 or 0; NaN if they are unknown or do not decide."""
     opening = mouth_opening(landmarks)
-    return np.where(np.isnan(opening), np.nan, opening > OPEN)
+    return np.where((opening < CLOSED) | (opening > OPEN), opening > OPEN, np.nan)
 
 
 def recorded(attribute: str, record: Mapping[str, Any]) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Interval, Len
 
-from faceloom.models.preset import Choice, Count, Factor, JobSpec, Preset, option
+from faceloom.models.preset import Choice, Count, Factor, JobSpec, Preset, Share, option
 
 STRUCTURES = ("E1D1", "E1D2", "E2D1", "E2D2")
 MASK_LOSSES = ("none", "mae", "mse", "sde")
@@ -100,6 +100,7 @@ class ClassifierPreset(AttributePreset):
         depths: residual blocks of each level.
         width: feature maps of the first level.
         bottleneck: whether blocks have three convolutions as those of ResNet-50, instead of two.
+        shift, zoom, turn, degrade: random variation of the faces, as in `DetectorPreset`; none in `paper`.
     """
 
     epochs: Count = 50
@@ -108,8 +109,14 @@ class ClassifierPreset(AttributePreset):
     depths: Annotated[tuple[Annotated[int, Interval(ge=1, le=64)], ...], Len(1, 6)] = (3, 4, 6, 3)
     width: Annotated[int, Interval(ge=1, le=256)] = 64
     bottleneck: bool = True
+    shift: Share = 0.0
+    zoom: Annotated[float, Interval(ge=1, le=4)] = 1.0
+    turn: Share = 0.0
+    degrade: Share = 0.0
 
-    unstated: ClassVar[tuple[str, ...]] = ("batch", "learning_rate", "schedule", "flip")
+    unstated: ClassVar[tuple[str, ...]] = (
+        "batch", "learning_rate", "schedule", "flip", "shift", "zoom", "turn", "degrade",
+    )  # fmt: skip
 
     @property
     def largest_layer(self) -> int:
@@ -142,7 +149,7 @@ CLASSIFIER = JobSpec(
         ClassifierPreset(name="paper"),
         ClassifierPreset(
             name="small", size=64, epochs=30, batch=16, learning_rate=2e-3, schedule="cosine", depths=(1, 1, 1, 1),
-            width=12, bottleneck=False, save_every=5,
+            width=12, bottleneck=False, shift=0.08, zoom=1.15, turn=0.15, degrade=0.2, save_every=5,
         ),
         ClassifierPreset(
             name="tiny", size=16, epochs=2, batch=4, learning_rate=5e-3, depths=(1, 1), width=4, bottleneck=False

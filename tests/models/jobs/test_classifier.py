@@ -40,3 +40,12 @@ def test_the_paper_preset_is_resnet50() -> None:
     with torch.device("meta"):
         network = make_job("classifier", presets_of("classifier")["paper"]).network()
     assert parameter_count(network) == 23_510_081
+
+
+def test_faces_vary_in_training_where_the_preset_has_it() -> None:
+    batch = samples(6)
+    still = make_job("classifier", replace(TINY, flip=False)).varied(batch, torch.Generator().manual_seed(0))
+    assert torch.allclose(still["face"], batch["face"], atol=1e-5)
+    small: Any = replace(presets_of("classifier")["small"], size=16)
+    varied = make_job("classifier", small).varied(batch, torch.Generator().manual_seed(0))
+    assert (varied["face"] - batch["face"]).abs().mean() > 0.02 and torch.equal(varied["has"], batch["has"])

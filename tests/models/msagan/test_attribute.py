@@ -27,7 +27,7 @@ def test_an_opening_is_relative_to_the_width_of_the_mouth() -> None:
 def test_a_mouth_is_open_closed_or_unknown() -> None:
     unknown = np.full((68, 2), np.nan, np.float32)
     assert derived(np.stack([mouth(30), mouth(2), unknown])).tolist()[:2] == [1, 0]
-    assert math.isnan(derived(unknown))
+    assert math.isnan(derived(unknown)) and math.isnan(derived(mouth(7)))
 
 
 @pytest.mark.parametrize("value", [True, 1, 1.0, "true", "1", "1.0"])
