@@ -83,18 +83,23 @@ def rank(
 
 
 @dataclass
-class _Vectors:
-    """Vectors (N, D) in some precision, with their squared lengths."""
+class Vectors:
+    """Vectors (N, D) in some precision, with their squared lengths, float64 (N,)."""
 
     values: NDArray[np.floating]
     squares: NDArray[np.float64]
 
     @classmethod
-    def of(cls, values: NDArray[np.floating]) -> _Vectors:
+    def of(cls, values: NDArray[np.floating]) -> Vectors:
+        """Vectors (N, D), whose lengths are computed."""
         return cls(values, np.einsum("nd,nd->n", values, values, dtype=np.float64))
 
-    def squared_distances(self, other: _Vectors) -> tuple[Float32, Float32]:
-        """Squared distances (N, M), and the maximum error of each."""
+    def __getitem__(self, part: slice | NDArray[np.integer]) -> Vectors:
+        """Some of the vectors."""
+        return Vectors(self.values[part], self.squares[part])
+
+    def squared_distances(self, other: Vectors) -> tuple[Float32, Float32]:
+        """Squared distances to other vectors (M, D), float32 (N, M), and the maximum error of each."""
         sums = np.add.outer(self.squares, other.squares).astype(np.float32)
         products = np.asarray(self.values @ other.values.T, np.float32)
         # |fl(x.y) - x.y| <= n u |x| |y| / (1 - n u), whatever the order of summing (Higham, Accuracy and Stability,
@@ -120,10 +125,10 @@ class _Search:
         self.photos = _numbers_by_name(self.queries.photos)
         self.people = _numbers_by_name(self.queries.identities if self.same_identity == "forbid" else ())
 
-    def _vectors(self, faces: Faces) -> tuple[_Vectors, _Vectors, Float32]:
+    def _vectors(self, faces: Faces) -> tuple[Vectors, Vectors, Float32]:
         landmarks = faces.landmarks.reshape(len(faces), 136).astype(np.float64)
         sketches = np.ascontiguousarray(faces.sketches)
-        return _Vectors.of(landmarks), _Vectors.of(sketches), sketches[:, split_at(faces.textures.shape) :]
+        return Vectors.of(landmarks), Vectors.of(sketches), sketches[:, split_at(faces.textures.shape) :]
 
     def look_at(self, chunk: Faces) -> None:
         """Add candidates that may be among the nearest to the pending pairs, and drop the others."""

@@ -4,22 +4,22 @@ Vectors hold landmarks and coarse sketches under the L2 norm, which is within a 
 published distance. k-means groups them in lists around centroids; a query is compared with the vectors of the lists
 whose centroids are nearest. What it finds is compared in full, so distances are right; some neighbours may be missed.
 
-The vectors are cut into pieces, each in memory alone. A piece is the same whoever made the others, and the candidates
-are those of an index over all vectors.
+The vectors are cut into pieces, a few of them in memory at a time. A piece is the same whoever made the
+others, and the candidates are those of an index over all vectors.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.schemas.errors import FaceloomError
-from faceloom.transforms.neighbours.exact import SameIdentity, rank
+from faceloom.transforms.neighbours.exact import SameIdentity, Vectors, rank
 from faceloom.transforms.neighbours.faces import Faces, Metric, Neighbour
 from faceloom.transforms.neighbours.sketch import MIDDLE, coarser
 
@@ -28,14 +28,18 @@ OVERSAMPLE = 8
 PROBED = 0.1
 """Share of the lists that a query looks into, and at least `PROBED_LISTS`."""
 PROBED_LISTS = 8
+MOST_LISTS = 400
+"""In four pieces of 10,000 vectors a list has 100 then. Products of smaller matrices take longer for each pair."""
+JOINED = 4
+"""Pieces that are in memory at the same time."""
 TRAINED = 64
 """Vectors of each list that k-means is trained with, at least, if there are so many."""
 
-Vectors = NDArray[np.float32]
+Rows = NDArray[np.float32]
 Lists = NDArray[np.int64]
 
 
-def reduced(faces: Faces, metric: Metric) -> Vectors:
+def reduced(faces: Faces, metric: Metric) -> Rows:
     """The vectors of the index, float32 (N, D): landmarks and coarse textures in the metric's units."""
     landmarks = faces.landmarks.reshape(len(faces), 136) * np.float32(metric.weight)
     textures = coarser(faces.sketches, faces.textures.shape) / np.float32(metric.white)
@@ -44,10 +48,10 @@ def reduced(faces: Faces, metric: Metric) -> Vectors:
 
 def list_count(faces: int) -> int:
     """Number of lists for an index over so many faces."""
-    return max(1, min(round(4 * math.sqrt(faces)), faces // 40))
+    return max(1, min(round(4 * math.sqrt(faces)), faces // 40, MOST_LISTS))
 
 
-def train(blocks: Iterable[Faces], faces: int, metric: Metric) -> Vectors:
+def train(blocks: Iterable[Faces], faces: int, metric: Metric) -> Rows:
     """The centroids of the lists, float32 (lists, D), of k-means over every k-th face of each block.
 
     The same blocks in the same order give the same centroids: one thread computes them, from a fixed seed.
@@ -69,7 +73,7 @@ def train(blocks: Iterable[Faces], faces: int, metric: Metric) -> Vectors:
     return np.asarray(index.quantizer.reconstruct_n(0, lists), np.float32)
 
 
-def nearest_lists(centroids: Vectors, vectors: Vectors, count: int = 1) -> Lists:
+def nearest_lists(centroids: Rows, vectors: Rows, count: int = 1) -> Lists:
     """Numbers of the lists with the nearest centroids, int64 (N, count), nearest first.
 
     The last digits of distances depend on how many vectors are given at once.
@@ -78,7 +82,7 @@ def nearest_lists(centroids: Vectors, vectors: Vectors, count: int = 1) -> Lists
 
 
 def find_candidates(
-    centroids: Vectors, queries: Vectors, pieces: Iterable[tuple[Vectors, Lists]], count: int
+    centroids: Rows, queries: Rows, pieces: Iterable[tuple[Rows, Lists]], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The nearest vectors of each query, in the lists that it looks into, nearest first.
 
@@ -92,23 +96,122 @@ def find_candidates(
         Numbers, int64 (Q, K): of the piece times 2**32, plus in the piece; -1 where there are no more. Squared
         distances, (Q, K).
     """
-    faiss, quantizer, wanted = _faiss(), _quantizer(centroids), OVERSAMPLE * count + 8
+    wanted, size = OVERSAMPLE * count + 8, len(queries)
     probed = min(len(centroids), max(PROBED_LISTS, math.ceil(PROBED * len(centroids))))
-    tools: Any = importlib.import_module("faiss.contrib.ivf_tools")
     probes = nearest_lists(centroids, queries, probed)
-    best = np.full((len(queries), wanted), np.inf, np.float32)
-    found = np.full((len(queries), wanted), -1, np.int64)
-    for number, (vectors, lists) in enumerate(pieces):
-        index = faiss.IndexIVFFlat(quantizer, queries.shape[1], len(centroids))
-        index.is_trained, index.nprobe = True, probed
-        numbers = (number << 32) + np.arange(len(vectors))  # FAISS gets its address: it must outlive the call
-        tools.add_preassigned(index, vectors, lists, numbers)
-        more, ids = tools.search_preassigned(index, queries, wanted, probes)
-        more[ids < 0] = np.inf
-        best, found = np.hstack([best, more]), np.hstack([found, ids])
-        order = np.lexsort((found, best))[:, :wanted]
-        best, found = np.take_along_axis(best, order, 1), np.take_along_axis(found, order, 1)
+    visitors = [places // probed for places in _members(probes.ravel(), len(centroids))]
+    best, found = np.full((size, wanted), np.inf, np.float32), np.full((size, wanted), -1, np.int64)
+    waiting = enumerate(pieces)
+    known = False  # whether each query has as many candidates as wanted: then the farthest one excludes most pairs
+    while some := list(islice(waiting, JOINED if known else 1)):
+        blocks = _blocks(centroids, queries, visitors, some)
+        pairs = _within(blocks, best[:, -1]) if known else _nearest(list(blocks), best[:, -1], wanted)
+        ids = _padded(*pairs, size)
+        for number, (vectors, _) in some:
+            rows = np.where(ids >> 32 == number, ids & 0xFFFFFFFF, -1)
+            best = np.hstack([best, _squared_distances(queries, vectors, rows)])
+            found = np.hstack([found, np.where(rows < 0, -1, ids)])
+            order = np.lexsort((found, best))[:, :wanted]
+            best, found = np.take_along_axis(best, order, 1), np.take_along_axis(found, order, 1)
+        known = bool(np.isfinite(best[:, -1]).all())
     return found, best
+
+
+def _members(lists: Lists, count: int) -> list[NDArray[np.intp]]:
+    """The places at which each of `count` lists is named, ascending."""
+    order = np.argsort(lists, kind="stable")
+    return np.split(order, np.searchsorted(lists[order], np.arange(1, count)))
+
+
+class _Block(NamedTuple):
+    """Pairs of some queries and the vectors of a list that they look into.
+
+    FAISS compares one pair after another. A product of matrices bounds the squared distances that it gives, in less
+    time, so that it need not see most pairs.
+
+    Attributes:
+        queries: their numbers, (M,). ids: numbers of the vectors as in `find_candidates`, (K,).
+        low: lower bounds of the squared distances, (M, K).
+        width: how far a squared distance may lie above its bound, (M,).
+    """
+
+    queries: NDArray[np.intp]
+    ids: NDArray[np.int64]
+    low: Rows
+    width: Rows
+
+
+def _blocks(
+    centroids: Rows, queries: Rows, visitors: Sequence[NDArray[np.intp]],
+    pieces: Sequence[tuple[int, tuple[Rows, Lists]]],
+) -> Iterator[_Block]:  # fmt: skip
+    """All pairs of queries and vectors of some pieces, which have numbers. `visitors`: who looks into each list."""
+    middle = centroids.mean(axis=0)  # short vectors lose less in float32
+    own = Vectors.of(queries - middle)
+    members = zip(*(_members(lists, len(centroids)) for _, (_, lists) in pieces), strict=True)
+    for some, of_pieces in zip(visitors, members, strict=True):
+        ids = np.concatenate([(number << 32) + rows for (number, _), rows in zip(pieces, of_pieces, strict=True)])
+        if not len(some) or not len(ids):
+            continue
+        held = np.concatenate([vectors[rows] for (_, (vectors, _)), rows in zip(pieces, of_pieces, strict=True)])
+        squares, error = own[some].squared_distances(Vectors.of(held - middle))
+        error *= 3  # once for this product, and once for the sum of FAISS and for vectors around another origin
+        yield _Block(some, ids, squares - error, 2 * error.max(axis=1))
+
+
+Pairs = tuple[NDArray[np.intp], NDArray[np.int64]]
+
+
+def _within(blocks: Iterable[_Block], limit: Rows) -> Pairs:
+    """Queries and vectors of the pairs that may be as near as the limit of the query; ascending queries."""
+    query, vector = [np.zeros(0, np.intp)], [np.zeros(0, np.int64)]
+    for block in blocks:
+        row, column = np.nonzero(block.low <= limit[block.queries][:, None])
+        query.append(block.queries[row])
+        vector.append(block.ids[column])
+    queries = np.concatenate(query)
+    order = np.argsort(queries, kind="stable")
+    return queries[order], np.concatenate(vector)[order]
+
+
+def _nearest(blocks: Sequence[_Block], limit: Rows, wanted: int) -> Pairs:
+    """As `_within`, of the pairs that may also be among the `wanted` nearest ones of a query."""
+    queries = len(limit)
+    counts, width = np.zeros(queries, np.int64), np.zeros(queries, np.float32)
+    for block in blocks:
+        counts[block.queries] += len(block.ids)
+        width[block.queries] = np.maximum(width[block.queries], block.width)
+    low = np.full((queries, int(counts.max(initial=0))), np.inf, np.float32)
+    ids, filled = np.full(low.shape, -1, np.int64), np.zeros(queries, np.int64)
+    for block in blocks:
+        at = block.queries[:, None], filled[block.queries][:, None] + np.arange(len(block.ids))
+        low[at], ids[at] = block.low, block.ids
+        filled[block.queries] += len(block.ids)
+    if low.shape[1] >= wanted:
+        limit = np.minimum(limit, np.partition(low, wanted - 1, axis=1)[:, wanted - 1] + width)
+    kept = (low <= limit[:, None]) & (ids >= 0)
+    return np.nonzero(kept)[0], ids[kept]
+
+
+def _padded(queries: NDArray[np.intp], ids: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Pairs in a row for each of `count` queries, (count, K); -1 where there are no more."""
+    counts = np.bincount(queries, minlength=count)
+    found = np.full((count, int(counts.max(initial=0))), -1, np.int64)
+    found[queries, np.arange(len(queries)) - np.repeat(np.cumsum(counts) - counts, counts)] = ids
+    return found
+
+
+def _squared_distances(queries: Rows, vectors: Rows, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Squared distances between each query and some vectors, (Q, K), as FAISS gives them; infinite for rows of -1.
+
+    Each pair is compared by itself, so that the digits do not depend on the others.
+    """
+    faiss = _faiss()
+    found = np.full(rows.shape, np.inf, np.float32)
+    faiss.fvec_L2sqr_by_idx(
+        *map(faiss.swig_ptr, (found, queries, vectors, rows)), queries.shape[1], len(queries), rows.shape[1]
+    )
+    return found
 
 
 def rank_candidates(
@@ -165,7 +268,7 @@ def recall(found: Sequence[Neighbour], exact: Sequence[Neighbour]) -> float:
     return sum((row.query, row.neighbour) in pairs for row in exact) / len(exact) if exact else 1.0
 
 
-def _quantizer(centroids: Vectors) -> Any:
+def _quantizer(centroids: Rows) -> Any:
     quantizer = _faiss().IndexFlatL2(centroids.shape[1])
     quantizer.add(centroids)
     return quantizer
