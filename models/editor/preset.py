@@ -29,6 +29,7 @@ class EditorPreset(Preset):
         rec_weight: of the reconstruction of each composite.
         ssim_share: share of 1 - SSIM in the reconstruction; the rest is the error of pixels.
         pixels: error of pixels. The deck names L1, its code has the smooth one.
+        perceptual_weight: of the difference of the user's features, if there are any.
         grow: pixels by which the map is dilated, so that no mixed pixel of the mask's edge is left.
         flip: whether samples are mirrored at random.
     """
@@ -45,12 +46,14 @@ class EditorPreset(Preset):
     rec_weight: Factor = 100.0
     ssim_share: Share = 0.5
     pixels: Literal["smooth_l1", "l1"] = "smooth_l1"
+    perceptual_weight: Factor = 1.0
     grow: Annotated[int, Interval(ge=0, le=32)] = 1
     flip: bool = True
 
     any_size: ClassVar[bool] = True
     unstated: ClassVar[tuple[str, ...]] = (
-        "schedule", "output", "squeeze_after", "reduction", "region_from", "ssim_share", "grow", "flip",
+        "schedule", "output", "squeeze_after", "reduction", "region_from", "ssim_share", "perceptual_weight",
+        "grow", "flip",
     )  # fmt: skip
 
     @property
@@ -93,6 +96,9 @@ EDITOR = JobSpec(
         "faceloom train editor --data m2f --preset small --to runs/edit",
         "faceloom train editor --data m2f --detector runs/det --to runs/edit2",
     ),
-    files={"detector": "Run of a detector: the editor learns from the masks that it finds, not from the true ones."},
+    files={
+        "detector": "Run of a detector: the editor learns from the masks that it finds, not from the true ones.",
+        "features": "TorchScript file of a network: its features add a perceptual loss.",
+    },
 )  # fmt: skip
 """The job `editor`."""

@@ -16,6 +16,7 @@ from faceloom.models.checkpoint import read_card
 from faceloom.models.detector.predict import MaskDetector
 from faceloom.models.editor.losses import critic_loss, fooling_loss, generator_loss, joined, reconstruction_loss
 from faceloom.models.editor.networks import Editor
+from faceloom.models.editor.perceptual import Perceptual
 from faceloom.models.editor.preset import COVERED, EditorPreset
 from faceloom.models.job import Batch, Job, Step, Values
 from faceloom.models.patch_critic import PatchCritic
@@ -32,10 +33,13 @@ class EditorJob(Job[EditorPreset]):
     def __init__(self, preset: EditorPreset, files: Mapping[str, Path] | None = None) -> None:
         super().__init__(preset, files)
         self._detector: MaskDetector | None = None
+        self._perceptual: Perceptual | None = None
 
     @classmethod
     def check_files(cls, preset: EditorPreset, build: BuildFacts, files: Mapping[str, Path]) -> None:
-        """Check that the detector, if there is one, was trained for the crops of the build."""
+        """Check the features, and that the detector was trained for the crops of the build; both can be left out."""
+        if "features" in files:
+            Perceptual(files["features"], preset.size)
         if "detector" not in files:
             return
         trained, align = read_card(files["detector"], "detector").data.align, build.settings.align
@@ -110,6 +114,8 @@ class EditorJob(Job[EditorPreset]):
                 ssim_share=preset.ssim_share,
                 pixels=preset.pixels,
             )
+        if "features" in self.files:
+            loss = loss + preset.perceptual_weight * self._features_loss(edited.refined, face)
         total = step.descend(loss, "editor")
         rec = reconstruction_loss(edited.refined.detach(), face, preset.ssim_share, preset.pixels)
         return {"loss": rec, "generator": total, "critic": judged, "fooled": fooled[0].detach()}
@@ -120,6 +126,11 @@ class EditorJob(Job[EditorPreset]):
         made = network["editor"](batch["masked"], hole).refined.float()
         inside = ((made - face).abs() * hole).sum() / (3 * hole.sum()).clamp(min=1)
         return {"loss": reconstruction_loss(made, face, self.preset.ssim_share, self.preset.pixels), "l1": inside}
+
+    def _features_loss(self, made: Tensor, face: Tensor) -> Tensor:
+        if self._perceptual is None:
+            self._perceptual = Perceptual(self.files["features"], self.preset.size, face.device.type)
+        return self._perceptual.loss(made.float(), face)
 
     def _hole(self, batch: Batch) -> Tensor:
         """Where the editor paints, by the samples' masks, or by those that the detector finds."""

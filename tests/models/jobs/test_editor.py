@@ -109,3 +109,19 @@ def test_the_detector_must_know_the_crops_of_the_build(tmp_path: Path, write_det
         EditorJob.check_files(TINY, facts(mode="face_box", margin=0.2), {"detector": det})
     with pytest.raises(CheckpointError, match=r"the network is no detector \(got autoencoder\)"):
         EditorJob.check_files(TINY, facts(mode="eye_level"), {"detector": tiny_run})
+
+
+def test_features_add_a_loss(tiny: SimpleNamespace, tmp_path: Path) -> None:
+    from tests.models.editor.test_perceptual import Means, saved
+
+    files = {"features": saved(Means(), tmp_path / "f.pt")}
+    batches = tiny.dealt(tiny.make_pairs(4, 24), 4)
+    plain, more = (
+        train(make_job("editor", replace(TINY, epochs=1, perceptual_weight=1e3), given), batches, batches).losses[0]
+        for given in (None, files)
+    )
+    assert more.more["generator"] > plain.more["generator"] + 1
+    (tmp_path / "x.pt").write_bytes(b"x")
+    facts: Any = SimpleNamespace(settings=None)
+    with pytest.raises(TrainingError, match="the features cannot be used"):
+        EditorJob.check_files(TINY, facts, {"features": tmp_path / "x.pt"})

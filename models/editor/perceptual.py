@@ -1,0 +1,50 @@
+"""A perceptual loss by a network of the user's: pictures are compared by its features (Din et al. 2020 use VGG-19)."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from faceloom.schemas.errors import TrainingError
+
+REMEDY = "Give a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to float32 features, (N, …)"
+
+
+class Perceptual:
+    """Compares pictures by the features of a network, whose weights stay as they are.
+
+    Args:
+        path: a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to float32 features, (N, …).
+        size: side of the pictures.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        TrainingError: the file is not a TorchScript file, or fails on a black picture.
+    """
+
+    def __init__(self, path: Path, size: int, device: str = "cpu") -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of what makes such files
+                self._network: Any = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
+            for parameter in self._network.parameters():
+                parameter.requires_grad = False
+            with torch.no_grad():
+                found = self._network(torch.zeros(2, 3, size, size, device=device))
+        except (RuntimeError, ValueError, OSError) as error:
+            text = " ".join(str(error).split())[:200]
+            raise TrainingError("the features cannot be used", where=str(path), value=text, remedy=REMEDY) from None
+        if not isinstance(found, Tensor) or not found.is_floating_point() or found.shape[:1] != (2,):
+            what, value = "the features cannot be used", type(found).__name__
+            raise TrainingError(what, where=str(path), value=value, remedy=REMEDY)
+
+    def loss(self, made: Tensor, face: Tensor) -> Tensor:
+        """Mean absolute difference of the features of two batches, float32 (N, 3, H, W), 0..1."""
+        with torch.no_grad():
+            wanted = self._network(face)
+        found: Tensor = self._network(made)
+        return (found.float() - wanted.float()).abs().mean()
