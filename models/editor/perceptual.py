@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from faceloom.schemas.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 REMEDY = "Give a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to float32 features, (N, …)"
 
@@ -27,6 +27,8 @@ class Perceptual:
     """
 
     def __init__(self, path: Path, size: int, device: str = "cpu") -> None:
+        import torch
+
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of what makes such files
@@ -38,12 +40,14 @@ class Perceptual:
         except (RuntimeError, ValueError, OSError) as error:
             text = " ".join(str(error).split())[:200]
             raise TrainingError("the features cannot be used", where=str(path), value=text, remedy=REMEDY) from None
-        if not isinstance(found, Tensor) or not found.is_floating_point() or found.shape[:1] != (2,):
+        if not isinstance(found, torch.Tensor) or not found.is_floating_point() or found.shape[:1] != (2,):
             what, value = "the features cannot be used", type(found).__name__
             raise TrainingError(what, where=str(path), value=value, remedy=REMEDY)
 
     def loss(self, made: Tensor, face: Tensor) -> Tensor:
         """Mean absolute difference of the features of two batches, float32 (N, 3, H, W), 0..1."""
+        import torch
+
         with torch.no_grad():
             wanted = self._network(face)
         found: Tensor = self._network(made)
