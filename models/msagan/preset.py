@@ -129,8 +129,8 @@ MSAGAN = JobSpec(
     presets=(
         MsaganPreset(name="paper"),
         MsaganPreset(
-            name="small", size=64, epochs=40, batch=8, learning_rate=4e-4, critic_steps=1, width=8, blocks=2,
-            critic_width=12, save_every=5,
+            name="small", size=64, epochs=12, batch=8, learning_rate=8e-4, alpha=20.0, beta=4.0, dual_weight=4.0,
+            identity_weight=20.0, critic_steps=1, width=8, blocks=2, critic_width=12,
         ),
         MsaganPreset(name="tiny", size=16, epochs=2, batch=4, critic_steps=2, width=2, blocks=1, critic_width=2),
     ),
