@@ -78,6 +78,8 @@ def check_values(attribute: str, build: BuildFacts) -> None:
     for sample in build.read(members_for(attribute)):
         value = attribute_of(attribute, sample)
         counts[value if value in (0, 1) else -1] += 1  # every NaN is a key of its own
+        if counts[0] and counts[1]:  # a good build is not read to its end
+            return
         names |= sample.get("json", {}).get("attributes", {}).keys()
     where = build.out
     if not counts[0] + counts[1]:
@@ -88,7 +90,6 @@ def check_values(attribute: str, build: BuildFacts) -> None:
         remedy = f"The samples have: {has}. `--attribute {MOUTH_OPEN}` is derived from landmarks"
         raise TrainingError("no sample states the attribute as true or false", where=where, value=attribute,
                             remedy=remedy)  # fmt: skip
-    if not counts[0] or not counts[1]:
-        what = f"all {counts[0] + counts[1]:,} samples of `train` that state `{attribute}` have the same value"
-        remedy = "Add photos with the other value, or choose another attribute with --attribute"
-        raise TrainingError(what, where=where, value="true" if counts[1] else "false", remedy=remedy)
+    what = f"all {counts[0] + counts[1]:,} samples of `train` that state `{attribute}` have the same value"
+    remedy = "Add photos with the other value, or choose another attribute with --attribute"
+    raise TrainingError(what, where=where, value="true" if counts[1] else "false", remedy=remedy)

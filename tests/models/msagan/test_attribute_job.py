@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from faceloom.models.build_facts import BuildFacts  # noqa: E402
 from faceloom.models.job import make_job  # noqa: E402
 from faceloom.models.jobs.classifier import Classifier  # noqa: E402
 from faceloom.models.jobs.msagan import Msagan  # noqa: E402
+from faceloom.models.msagan.attribute_job import check_values  # noqa: E402
 from faceloom.models.presets import presets_of  # noqa: E402
 from faceloom.schemas.errors import TrainingError  # noqa: E402
 from faceloom.schemas.recipe import parse_recipe  # noqa: E402
@@ -38,6 +39,18 @@ def test_both_values_are_needed() -> None:
     assert Classifier.fit(CLASSIFIER, facts([1, -1, ""])) == CLASSIFIER
     with pytest.raises(TrainingError, match=r"all 2 samples of `train` that state `Mouth_.*same value \(got true\)"):
         Classifier.fit(CLASSIFIER, facts([1, 1, ""]))
+
+
+def test_a_good_build_is_not_read_to_its_end() -> None:
+    read: list[float] = []
+
+    def records(members: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+        for value in (1, -1, 1):
+            read.append(value)
+            yield {"json": {"attributes": {"Mouth_Slightly_Open": value}}}
+
+    check_values("Mouth_Slightly_Open", replace(facts([]), read=records))
+    assert read == [1, -1]
 
 
 @pytest.mark.parametrize("attribute", ["Smiling", "age"])
