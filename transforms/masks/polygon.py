@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceloom.schemas.masks import PolygonMask, PolygonShape
 from faceloom.transforms.align import five_points
@@ -82,23 +84,33 @@ def fill_outline(corners: Outline, size: tuple[int, int]) -> Coverage:
     """
     coverage = np.zeros(size, np.float32)
     region = outline_region(corners, size)
-    if region is None:
-        return coverage
-    left, top, right, bottom = region
-    pieces = _cut_at_pixel_edges(corners - np.array([left - 0.5, top - 0.5]))  # pixel x now spans x to x + 1
+    if region is not None:
+        shifted = corners - np.array([region.left, region.top])
+        coverage[region.slices] = fill_outlines([shifted], region.shape)[0]
+    return coverage
+
+
+def fill_outlines(outlines: Sequence[Outline], size: tuple[int, int]) -> Coverage:
+    """Exact coverage, float32 (N, H, W), of N polygons (M, 2) in a picture of (height, width); see `fill_outline`."""
+    rows, columns = size
+    closed = np.concatenate([part for outline in outlines for part in (outline, outline[:1])]).T
+    pieces, edge = _cut_at_pixel_edges(closed + 0.5)  # pixel x now spans x to x + 1
+    # The edge from the end of one polygon to the start of the next belongs to none.
+    lengths = [len(outline) for outline in outlines]
+    polygon = np.repeat(np.arange(2 * len(outlines)) // 2, [n for length in lengths for n in (length, 1)])
+    polygon[np.cumsum(lengths) + np.arange(len(lengths))] = -1
+    number = polygon.take(edge[:-1])
     (x, y), rise = (pieces[:, 1:] + pieces[:, :-1]) / 2, pieces[1, 1:] - pieces[1, :-1]
-    rows, columns = bottom - top, right - left
-    inside = (y > 0) & (y < rows)
+    inside = (y > 0) & (y < rows) & (number >= 0)
     x, row, rise = x[inside].clip(0, columns), y[inside].astype(np.intp), rise[inside]
     cell = x.astype(np.intp)
     stride = columns + 2  # pieces at the right edge spill over into two more columns
-    index, spill = row * stride + cell, rise * (x - cell)
-    sums = np.bincount(index, rise - spill, rows * stride) + np.bincount(index + 1, spill, rows * stride)
-    covered = np.abs(sums.reshape(rows, stride).cumsum(axis=1)[:, :columns])
+    index, spill, length = (number[inside] * rows + row) * stride + cell, rise * (x - cell), len(outlines) * rows * stride
+    sums = np.bincount(index, rise - spill, length) + np.bincount(index + 1, spill, length)
+    covered = np.abs(sums.reshape(-1, rows, stride).cumsum(axis=2)[..., :columns])
     np.minimum(covered, 1, out=covered)  # an outline that overlaps itself counts some pixels twice
     # Near 1, float32 has steps of 1e-7, so the error of the sums, about 1e-15, is rounded away.
-    np.subtract((covered + 1).astype(np.float32), np.float32(1), out=coverage[top:bottom, left:right])
-    return coverage
+    return (covered + 1).astype(np.float32) - np.float32(1)
 
 
 def outline_region(corners: Outline, size: tuple[int, int]) -> Region | None:
@@ -109,21 +121,25 @@ def outline_region(corners: Outline, size: tuple[int, int]) -> Region | None:
     return Region(left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _cut_at_pixel_edges(corners: Outline) -> Outline:
-    """The closed outline (2, M), rows x and y, with a point added wherever it crosses from one pixel into the next."""
-    count = len(corners)
-    closed = np.concatenate([corners, corners[:1]]).T
+def _cut_at_pixel_edges(path: Outline) -> tuple[Outline, NDArray[np.intp]]:
+    """Add a point to a path (2, M), rows x and y, wherever it crosses from one pixel into the next.
+
+    Returns:
+        The points (2, N), and the number of the edge of `path` that each of them lies on, (N,).
+    """
+    count = path.shape[1] - 1
     # Edges along x and along y in one array: few calls on long arrays.
-    start, end = closed[:, :-1].ravel(), closed[:, 1:].ravel()
+    start, end = path[:, :-1].ravel(), path[:, 1:].ravel()
     low = np.ceil(np.minimum(start, end))
     crossings = (np.ceil(np.maximum(start, end)) - low).astype(np.intp)
     edge = np.repeat(np.arange(2 * count), crossings)
     line = np.arange(len(edge)) + (low - (crossings.cumsum() - crossings)).take(edge)
     share = (line - start.take(edge)) / (end - start).take(edge)
-    # A position on the outline is the number of an edge plus the fraction of that edge.
+    # A position on the path is the number of an edge plus the fraction of that edge.
     place = np.sort(np.concatenate([np.arange(count + 1.0), edge % count + share]))
     edge = np.minimum(place.astype(np.intp), count - 1)
-    return np.asarray(closed.take(edge, axis=1) + (place - edge) * np.diff(closed).take(edge, axis=1))
+    points = path.take(edge, axis=1) + (place - edge) * (path[:, 1:] - path[:, :-1]).take(edge, axis=1)
+    return points, edge
 
 
 def paint_polygon(image: Image, landmarks: Points, mask: PolygonMask) -> PaintedMask:

@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.fit import FaceFit
-from faceloom.transforms.masks.polygon import fill_outline
+from faceloom.transforms.masks.polygon import fill_outlines
 from faceloom.transforms.types import Field, Image, Region
 
 
-def coverage(polygons: Sequence[NDArray[np.floating]], region: Region) -> Field:
-    """Exact coverage 0..1 of the union of polygons (N, 2) in image pixels, float32 of the region's shape."""
+def coverages(outlines: Sequence[NDArray[np.floating]], region: Region) -> Field:
+    """Exact coverage 0..1 of each of N polygons (M, 2) in image pixels, float32 (N, rows, columns) of the region."""
     corner = np.array([region.left, region.top], np.float64)
-    covered = [fill_outline(polygon - corner, region.shape) for polygon in polygons]
-    return covered[0] if len(covered) == 1 else np.maximum.reduce(covered)
+    return fill_outlines([outline - corner for outline in outlines], region.shape)
 
 
 def ribbons(lines: NDArray[np.float64], width: float) -> NDArray[np.float64]:
@@ -30,12 +29,12 @@ def ribbons(lines: NDArray[np.float64], width: float) -> NDArray[np.float64]:
     return np.concatenate([lines + off, (lines - off)[:, ::-1]], axis=1)
 
 
-def stroke_coverage(lines: NDArray[np.float64], width: float, region: Region) -> Field:
-    """Coverage 0..1 of lines (L, N, 2) `width` pixels wide, however thin, float32 of the region's shape."""
+def strokes(lines: NDArray[np.float64], width: float) -> NDArray[np.float64]:
+    """The outline (M, 2) of lines (L, N, 2) that are `width` pixels wide, however thin."""
     polygons = ribbons(lines, width)
     closed = np.concatenate([polygons, polygons[:, :1]], axis=1)
     # One outline for all: the bridges between polygons run forth and back, so they cover nothing.
-    return coverage([np.concatenate([closed.reshape(-1, 2), polygons[-2::-1, 0]])], region)
+    return np.concatenate([closed.reshape(-1, 2), polygons[-2::-1, 0]])
 
 
 def warp_cloth(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:

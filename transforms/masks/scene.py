@@ -13,7 +13,7 @@ from faceloom.transforms.masks.canvas import Canvas, solid_colour
 from faceloom.transforms.masks.fit import FaceFit
 from faceloom.transforms.masks.grain import Grain, add_grain, measure_grain, soften
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.masks.raster import coverage, silhouette, stroke_coverage, warp_cloth
+from faceloom.transforms.masks.raster import coverages, silhouette, strokes, warp_cloth
 from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, tone
 from faceloom.transforms.masks.straps import Strap
 from faceloom.transforms.types import Field, Image, Region
@@ -73,10 +73,11 @@ def compose_mask(
     region = Region.around(everything, 0.15 * fit.unit + 2, image.shape)
     if min(region.shape) < 2:
         raise PhotoError("mask_fit", "the mask lies outside the picture")
-    alpha = coverage(polygons, region)
+    band = [strokes(lines, layers.strap_width * fit.unit)] if layers.straps else []
+    drawn = coverages([*polygons, *band], region)
+    alpha = drawn[0] if len(polygons) == 1 else drawn[: len(polygons)].max(axis=0)
+    band = drawn[-1] if layers.straps else None
     grain = measure_grain(image, fit)
-    width = layers.strap_width * fit.unit
-    band = stroke_coverage(lines, width, region) if layers.straps else None
     soft = grain.blur * float(rng.uniform(0.45, 0.9))  # rough, measured at the eyes, and often too high
     if soft > 0.33:  # an edge as soft as those of the photo
         alpha = cv2.GaussianBlur(alpha, (0, 0), soft)

@@ -8,39 +8,49 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.fit import FixedPoints, area, fit_face
-from faceloom.transforms.masks.raster import coverage, silhouette, stroke_coverage, warp_cloth
-from faceloom.transforms.types import Landmarks, Region
+from faceloom.transforms.masks.raster import coverages, silhouette, strokes, warp_cloth
+from faceloom.transforms.types import Field, Landmarks, Region
 
 OUTLINE = np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 0.4)])
+
+
+def coverage(outline: NDArray[np.float64], region: Region) -> Field:
+    return np.asarray(coverages([outline], region)[0])
 
 
 @given(x=st.floats(20, 40), y=st.floats(20, 40), w=st.floats(5, 60), h=st.floats(5, 60), turn=st.floats(0, 1.5))
 def test_coverage_adds_up_to_the_area(x: float, y: float, w: float, h: float, turn: float) -> None:
     spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     box = np.array([(0, 0), (w, 0), (w, h), (0, h)]) @ spin + np.array([x + 40, y])
-    alpha = coverage([box], Region(0, 0, 200, 200))
+    alpha = coverage(box, Region(0, 0, 200, 200))
     assert float(alpha.sum()) == pytest.approx(area(box), rel=1e-3)
     assert alpha.min() >= 0 and alpha.max() <= 1 + 1e-6
 
 
 def test_coverage_moves_with_the_region() -> None:
     box = np.array([(10.3, 12.6), (40.2, 11.9), (38.8, 44.4), (9.1, 40.0)])
-    whole = coverage([box], Region(0, 0, 64, 64))
-    part = coverage([box], Region(20, 10, 50, 60))
+    whole = coverage(box, Region(0, 0, 64, 64))
+    part = coverage(box, Region(20, 10, 50, 60))
     np.testing.assert_allclose(whole[10:60, 20:50], part, atol=1e-6)
 
 
-def test_union_is_counted_once() -> None:
-    box = np.array([(10.0, 10.0), (30, 10), (30, 30), (10, 30)])
-    assert coverage([box, box + 5], Region(0, 0, 64, 64)).max() <= 1 + 1e-6
+def test_outlines_that_are_drawn_together_are_those_drawn_apart() -> None:
+    """Also where some reach far beyond the region, and where they overlap."""
+    box = np.array([(10.0, 10.0), (30, 12), (33, 30), (10, 30)])
+    region, outlines = Region(4, 3, 64, 50), [box, 3 * box - 50, box[::-1] + 5, box - 1000]
+    together = coverages(outlines, region)
+    assert together.shape == (4, 47, 60) and together.dtype == np.float32
+    for one, outline in zip(together, outlines, strict=True):
+        np.testing.assert_allclose(one, coverage(outline, region), atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [0.1, 0.4, 1.0, 2.5, 6.0])
 def test_strokes_are_as_wide_as_asked(width: float) -> None:
-    alpha = stroke_coverage(np.array([[(10.0, 50.0), (190.0, 50.0)]]), width, Region(0, 0, 200, 100))
+    alpha = coverage(strokes(np.array([[(10.0, 50.0), (190.0, 50.0)]]), width), Region(0, 0, 200, 100))
     assert float(alpha[:, 100].sum()) == pytest.approx(width, rel=1e-3)
 
 
@@ -50,8 +60,8 @@ def test_strokes_are_a_union() -> None:
         np.array([(90.0, 80.0), (40.0, 85.0), (20.0, 60.0)]),
     )
     region = Region(0, 0, 100, 100)
-    apart = np.maximum(stroke_coverage(one[None], 3, region), stroke_coverage(two[None], 3, region))
-    np.testing.assert_allclose(stroke_coverage(np.array([one, two]), 3, region), apart, atol=1e-5)
+    apart = coverages([strokes(one[None], 3), strokes(two[None], 3)], region).max(axis=0)
+    np.testing.assert_allclose(coverage(strokes(np.array([one, two]), 3), region), apart, atol=1e-5)
 
 
 def test_cloth_lands_on_its_place(landmarks: Callable[..., Landmarks]) -> None:
@@ -75,6 +85,6 @@ def test_turned_head_covers_to_the_ridge(landmarks: Callable[..., Landmarks]) ->
         polygons = silhouette(OUTLINE, fit, 0.3, 1.9)
         assert len(polygons) == 2
         mouth = fit.to_image(np.array([(0.0, 1.0)]))[0]
-        alpha = coverage(polygons, Region(0, 0, 250, 250))
+        alpha = coverages(polygons, Region(0, 0, 250, 250)).max(axis=0)
         assert alpha[round(mouth[1]), round(mouth[0])] > 0.5
     assert len(silhouette(OUTLINE, fit_face(landmarks(), FixedPoints(OUTLINE)), 0.3, 1.9)) == 1
