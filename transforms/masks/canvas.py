@@ -95,7 +95,7 @@ def quantile(values: NDArray[np.floating], share: float) -> float:
     return float(np.partition(line, at)[at])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def noise_tile(blur: float = 0.0, size: int = 512) -> Field:
     """Normal noise of unit spread, float32 (size, size), always the same; draws take a random window of it.
 
@@ -114,10 +114,11 @@ def noise_window(shape: tuple[int, int], rng: np.random.Generator, blur: float =
     """A window of normal noise of any shape, drawn from a tile by a random offset."""
     tile = noise_tile(blur)
     size = tile.shape[0]
-    oy, ox = (int(v) for v in rng.integers(0, size, 2))
-    if oy + shape[0] <= size and ox + shape[1] <= size:
-        return tile[oy : oy + shape[0], ox : ox + shape[1]]
-    rows, columns = (oy + np.arange(shape[0])) % size, (ox + np.arange(shape[1])) % size
+    (down, across), most = rng.random(2).tolist(), size - max(shape)
+    if 2 * most >= size:  # leaves enough different windows that lie inside the tile
+        y, x = int(down * most), int(across * most)
+        return tile[y : y + shape[0], x : x + shape[1]]
+    rows, columns = (int(down * size) + np.arange(shape[0])) % size, (int(across * size) + np.arange(shape[1])) % size
     wrapped: Field = tile[rows][:, columns]
     return wrapped
 

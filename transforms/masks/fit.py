@@ -204,6 +204,8 @@ def fit_face(landmarks: NDArray[np.floating], outline: FixedPoints, stand_off: f
     Raises:
         PhotoError: `mask_fit`, if no plausible placement exists.
     """
+    import cv2
+
     points = np.asarray(landmarks, np.float64)
     if points.shape != (68, 2) or not np.isfinite(points).all():
         raise PhotoError("mask_fit", "a mask needs 68 finite landmarks", value=points.shape)
@@ -223,15 +225,12 @@ def fit_face(landmarks: NDArray[np.floating], outline: FixedPoints, stand_off: f
     side = math.copysign(1, yaw)
     target[21:23, 0] = side * np.minimum(side * target[21:23, 0], side * nose[0] + RIDGE_LIMIT)
     forward = ThinPlate(CANONICAL, _canonical_inverse()[:, : len(target)] @ target)
-    try:
-        unfolded = _unfold(target, yaw)
-        back = np.linalg.solve(_system(unfolded), _CANONICAL_RIGHT)
-    except np.linalg.LinAlgError:
-        back = np.full((len(target) + 3, 2), np.nan)
+    unfolded = _unfold(target, yaw)
+    solved, back = cv2.solve(_system(unfolded), _CANONICAL_RIGHT)
     warp = FaceFit(matrix, unit, yaw, "warp", "", forward, ThinPlate(unfolded, back))
     width = FACE_WIDTH * unit
     reason = gate(warp.to_image(_GATE_QUAD), area(warp.to_image(outline)), width)
-    if not reason and not np.isfinite(back).all():
+    if not reason and not (solved and np.isfinite(back).all()):
         reason = "not_invertible"
     if not reason:
         return warp

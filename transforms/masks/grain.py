@@ -38,7 +38,7 @@ def measure_grain(image: Image, fit: FaceFit) -> Grain:
     y, x = max(0, (rows - _LONGEST) // 2), max(0, (columns - 2 * _LONGEST) // 4)
     patch = image[region.slices][y : y + _LONGEST, x : x + _LONGEST]
     grey = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY)
-    residue = np.abs(cv2.filter2D(grey, cv2.CV_16S, _IMMERKAER))
+    residue = cv2.convertScaleAbs(cv2.filter2D(grey, cv2.CV_16S, _IMMERKAER))
     noise = min(max(0.3, quantile(residue, 0.5) / 6 * 1.4826), 12.0)
     near, far = cv2.absdiff(grey[:, 1:], grey[:, :-1]), cv2.absdiff(grey[:, 4:], grey[:, :-4])
     # The steepest tenth of the edges over four pixels shows the optics; the rest is skin.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,21 +97,29 @@ def fill_outlines(outlines: Sequence[Outline], size: tuple[int, int]) -> Coverag
     closed = np.concatenate([part for outline in outlines for part in (outline, outline[:1])]).T
     pieces, edge = _cut_at_pixel_edges(closed + 0.5)  # pixel x now spans x to x + 1
     # The edge from the end of one polygon to the start of the next belongs to none.
-    lengths = [len(outline) for outline in outlines]
-    polygon = np.repeat(np.arange(2 * len(outlines)) // 2, [n for length in lengths for n in (length, 1)])
-    polygon[np.cumsum(lengths) + np.arange(len(lengths))] = -1
+    lengths = [len(outline) + 1 for outline in outlines]
+    polygon = np.repeat(np.arange(len(outlines)), lengths)
+    polygon[[end - 1 for end in accumulate(lengths)]] = -1
     number = polygon.take(edge[:-1])
     (x, y), rise = (pieces[:, 1:] + pieces[:, :-1]) / 2, pieces[1, 1:] - pieces[1, :-1]
     inside = (y > 0) & (y < rows) & (number >= 0)
     x, row, rise = x[inside].clip(0, columns), y[inside].astype(np.intp), rise[inside]
     cell = x.astype(np.intp)
     stride = columns + 2  # pieces at the right edge spill over into two more columns
-    index, spill, length = (number[inside] * rows + row) * stride + cell, rise * (x - cell), len(outlines) * rows * stride
+    index, spill, length = (
+        (number[inside] * rows + row) * stride + cell,
+        rise * (x - cell),
+        len(outlines) * rows * stride,
+    )
     sums = np.bincount(index, rise - spill, length) + np.bincount(index + 1, spill, length)
-    covered = np.abs(sums.reshape(-1, rows, stride).cumsum(axis=2)[..., :columns])
-    np.minimum(covered, 1, out=covered)  # an outline that overlaps itself counts some pixels twice
+    covered = sums.reshape(-1, rows, stride).cumsum(axis=2)[..., :columns]
+    np.abs(covered, out=covered)
+    covered += 1
     # Near 1, float32 has steps of 1e-7, so the error of the sums, about 1e-15, is rounded away.
-    return (covered + 1).astype(np.float32) - np.float32(1)
+    rounded = covered.astype(np.float32)
+    np.minimum(rounded, 2, out=rounded)  # an outline that overlaps itself counts some pixels twice
+    rounded -= 1
+    return rounded
 
 
 def outline_region(corners: Outline, size: tuple[int, int]) -> Region | None:

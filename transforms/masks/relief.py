@@ -19,9 +19,9 @@ _SMALL = (64, 80)
 _ENLARGED = 128
 """Columns of a canvas; above this number waves are drawn at full size."""
 VARIETY = 256
-"""Number of different creases per kind of mask, and of pleats; they are cached, 10 kB each.
+"""Number of different creases and rims per kind of mask, and of pleats; they are cached, 20 kB each.
 
-Creases are also mirrored, the depths of both vary, and face, light and fit make every mask different.
+They are also mirrored, their depths vary, and face, light and fit make every mask different.
 """
 _DOWN = np.linspace(0, 1, 512, dtype=np.float32)
 # Lines that bend as x^2 does: a seam from side to side, and a nose wire.
@@ -100,14 +100,6 @@ def _creases(canvas: Canvas, count: int, outline: Outline, rng: np.random.Genera
     return out
 
 
-@lru_cache(maxsize=16 * VARIETY)
-def _kept_creases(template: Template, number: int) -> NDArray[np.float16]:
-    """Creases of one of `VARIETY` masks of a kind, drawn once on the designed mask and stretched to the worn one."""
-    rng = np.random.default_rng((number, 2))
-    outline = spline(*mirrored(template.half))
-    return _creases(Canvas.over(outline, 1), int(rng.poisson(template.folds)), outline, rng).astype(np.float16)
-
-
 def _rim(canvas: Canvas, outline: Outline, rng: np.random.Generator) -> Field:
     """1 along the edge and fading inwards, float32 `_SMALL`: cloth curls away from light or is doubled and paler."""
     import cv2
@@ -116,6 +108,19 @@ def _rim(canvas: Canvas, outline: Outline, rng: np.random.Generator) -> Field:
     canvas.resized(*_SMALL).line(sheet, outline[::2], rng.uniform(0.06, 0.16), closed=True)
     out: Field = cv2.GaussianBlur(sheet, (0, 0), rng.uniform(1.3, 3.3)) * np.float32(1 / 255)
     return out
+
+
+@lru_cache(maxsize=16 * VARIETY)
+def _kept_layers(template: Template, number: int) -> NDArray[np.float16]:
+    """Creases and rim (2, *_SMALL) of one of `VARIETY` masks of a kind.
+
+    They are drawn once on the designed mask and stretched to the worn one.
+    """
+    rng = np.random.default_rng((number, 2))
+    outline = spline(*mirrored(template.half))
+    canvas = Canvas.over(outline, 1)
+    creases = _creases(canvas, int(rng.poisson(template.folds)), outline, rng)
+    return np.stack([creases, _rim(canvas, outline, rng)]).astype(np.float16)
 
 
 def _base(
@@ -181,8 +186,9 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     top, bottom = float(outline[:, 1].min()), float(outline[:, 1].max())
     nx, ny = _base(canvas, template, top, bottom, rng)
     pleats = _steps(canvas, top, bottom, rng) if template.relief == "pleats" else None
-    creases = _kept_creases(template, int(rng.integers(VARIETY)))
-    height = np.float32(0.02 + 0.075 * rng.random() ** 1.5) * creases[:, :: 1 if rng.random() < 0.5 else -1]
+    layers = _kept_layers(template, int(rng.integers(VARIETY)))
+    creases, rim = layers[..., :: 1 if rng.random() < 0.5 else -1].astype(np.float32)
+    height = np.float32(0.02 + 0.075 * rng.random() ** 1.5) * creases
     size = (canvas.width, canvas.height)
     # Waves that are enlarged twice would show the intermediate grid on a large face.
     enlarged = canvas.width > _ENLARGED
@@ -201,8 +207,8 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     sx, sy = canvas.scale
     nx = cv2.Sobel(height, -1, 1, 0, ksize=3, scale=-sx / 8) + nx
     ny = cv2.Sobel(height, -1, 0, 1, ksize=3, scale=-sy / 8) + ny
-    paler = np.float32(min(max(-0.15, rng.normal(0.02, 0.1)), 0.3))
-    ink = cv2.resize(1 - paler * _rim(canvas, outline, rng), size, interpolation=cv2.INTER_LINEAR)
+    paler = min(max(-0.15, rng.normal(0.02, 0.1)), 0.3)
+    ink = cv2.resize(1 - np.float32(paler) * rim, size, interpolation=cv2.INTER_LINEAR)
     if pleats is not None:
         ny += pleats[0]
         ink *= pleats[1]

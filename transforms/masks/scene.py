@@ -73,8 +73,8 @@ def compose_mask(
     region = Region.around(everything, 0.15 * fit.unit + 2, image.shape)
     if min(region.shape) < 2:
         raise PhotoError("mask_fit", "the mask lies outside the picture")
-    band = [strokes(lines, layers.strap_width * fit.unit)] if layers.straps else []
-    drawn = coverages([*polygons, *band], region)
+    outlines = [*polygons, strokes(lines, layers.strap_width * fit.unit)] if layers.straps else polygons
+    drawn = coverages(outlines, region)
     alpha = drawn[0] if len(polygons) == 1 else drawn[: len(polygons)].max(axis=0)
     band = drawn[-1] if layers.straps else None
     grain = measure_grain(image, fit)

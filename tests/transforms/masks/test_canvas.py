@@ -142,7 +142,7 @@ def test_coarse_noise_is_as_strong_as_white_noise_and_smoother(blur: float) -> N
 
 def test_a_window_beyond_the_tile_goes_on_at_its_other_side() -> None:
     tile = noise_tile()
-    offsets = np.random.default_rng(7).integers(0, len(tile), 2)
+    offsets = (np.random.default_rng(7).random(2) * len(tile)).astype(int)
     window = noise_window(tile.shape, np.random.default_rng(7))
     assert offsets.all(), "the window must leave the tile to show anything"
     assert np.array_equal(window, np.roll(tile, -offsets, axis=(0, 1)))

@@ -87,7 +87,7 @@ def test_creases_are_narrow() -> None:
 
 
 def test_what_was_drawn_before_changes_nothing() -> None:
-    for kept in (relief._profile, relief._kept_creases):
+    for kept in (relief._profile, relief._kept_layers):
         kept.cache_clear()
     first = make("surgical", 7)[1]
     for seed in range(5):
@@ -96,7 +96,7 @@ def test_what_was_drawn_before_changes_nothing() -> None:
 
 
 def test_masks_of_a_kind_have_many_creases() -> None:
-    drawn = {relief._kept_creases(TEMPLATES["cloth"], number).tobytes() for number in range(40)}
+    drawn = {relief._kept_layers(TEMPLATES["cloth"], number)[0].tobytes() for number in range(40)}
     assert len(drawn) > 32  # a few have none
 
 
@@ -154,7 +154,7 @@ def test_folds_and_seams_darken_and_little_shines(name: str) -> None:
 
 def test_creases_lean_both_ways() -> None:
     """Of the creases that are kept, about as many rise as fall; else all masks would be lit from one side."""
-    kept = np.array([relief._kept_creases(TEMPLATES["cloth"], number).astype(np.float32) for number in range(60)])
+    kept = np.array([relief._kept_layers(TEMPLATES["cloth"], number)[0].astype(np.float32) for number in range(60)])
     rising, falling = kept[kept > 0.05].sum(), -kept[kept < -0.05].sum()
     assert 0.5 < rising / falling < 2
 
