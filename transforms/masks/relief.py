@@ -17,12 +17,14 @@ from faceloom.transforms.types import Field, Outline
 _SMALL = (64, 80)
 """Rows and columns of soft layers (creases, the rim, waves on a small face): drawn small and enlarged once."""
 _ENLARGED = 128
-"""Columns of a canvas; above this number waves are drawn at full size."""
+"""Columns of a canvas; above this number surfaces are drawn at full size, below they are kept and resized."""
 VARIETY = 256
 """Number of different creases and rims per kind of mask, and of pleats; they are cached, 20 kB each.
 
 They are also mirrored, their depths vary, and face, light and fit make every mask different.
 """
+_KEPT = 128
+"""Number of different surfaces per kind of mask for small faces; likewise cached, 40 kB each, mirrored and varied."""
 _DOWN = np.linspace(0, 1, 512, dtype=np.float32)
 # Lines that bend as x^2 does: a seam from side to side, and a nose wire.
 _ACROSS = np.array([(x, x * x) for x in np.linspace(-0.97, 0.97, 17)])
@@ -36,11 +38,13 @@ class Surface:
     Attributes:
         normal_x, normal_y: slope of the surface towards the right and down, float32 (h, w), 0 facing the camera.
         ink: factor on the cloth's brightness for folds, seams and the rim, about 0.4 to 1.15, float32 (h, w).
+        cast: shadow of objects outside the picture, -0.6 to 1.3, as broad as the mask; float32 (h, w).
     """
 
     normal_x: Field
     normal_y: Field
     ink: Field
+    cast: Field
 
 
 @lru_cache(maxsize=VARIETY)
@@ -176,11 +180,38 @@ def _seams(canvas: Canvas, template: Template, top: float, bottom: float, outlin
 
 
 def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random.Generator) -> Surface:
-    """Draw the shape of one worn mask.
+    """The shape of one worn mask.
 
     Args:
         outline: the mask as worn, mask frame.
     """
+    import cv2
+
+    if canvas.width > _ENLARGED:
+        return draw_surface(canvas, template, outline, rng)
+    number, turn, depth, contrast = rng.random(4).tolist()
+    side, depth, contrast = 1 if turn < 0.5 else -1, 0.85 + 0.3 * depth, 0.75 + 0.25 * contrast
+    kept = _kept_surface(template, int(number * _KEPT))[:, ::side].astype(np.float32)
+    kept = cv2.resize(kept, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR)
+    normal_x, normal_y, ink, cast = cv2.split(kept)
+    normal_x *= np.float32(side * depth)
+    normal_y *= np.float32(depth)
+    ink *= np.float32(contrast)
+    ink += np.float32(1 - contrast)
+    return Surface(normal_x, normal_y, ink, cast)
+
+
+@lru_cache(maxsize=16 * _KEPT)
+def _kept_surface(template: Template, number: int) -> NDArray[np.float16]:
+    """One of `_KEPT` surfaces of a kind of mask, (*_SMALL, 4): drawn on the designed mask."""
+    outline = spline(*mirrored(template.half))
+    canvas = Canvas.over(outline, 1).resized(*_SMALL)
+    drawn = draw_surface(canvas, template, outline, np.random.default_rng((number, 3)))
+    return np.dstack([drawn.normal_x, drawn.normal_y, drawn.ink, drawn.cast]).astype(np.float16)
+
+
+def draw_surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random.Generator) -> Surface:
+    """Draw the shape of one worn mask; as `surface`, without a choice of kept ones."""
     import cv2
 
     top, bottom = float(outline[:, 1].min()), float(outline[:, 1].max())
@@ -214,4 +245,5 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
         ink *= pleats[1]
     seams = _seams(canvas, template, top, bottom, outline, rng)
     ink -= seams * np.float32(rng.uniform(0.03, 0.3) / 255)
-    return Surface(nx, ny, ink)
+    cast = np.clip(smooth_noise(ink.shape, (0, 0), rng), -0.6, 1.3)  # a smaller shadow looks like dirt
+    return Surface(nx, ny, ink, cast)

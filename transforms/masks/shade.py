@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.transforms.masks.canvas import quantile, smooth_noise
+from faceloom.transforms.masks.canvas import quantile
 from faceloom.transforms.masks.fit import FaceFit, FixedPoints
 from faceloom.transforms.masks.relief import Surface
 from faceloom.transforms.types import Field, Image
@@ -226,7 +226,7 @@ def draw_lamp(light: Light, rng: np.random.Generator) -> Lamp:
     )
 
 
-def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: np.random.Generator) -> Image:
+def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp) -> Image:
     """Lay the light on flat cloth: half-Lambert by the surface's slope, then gain and tint; uint8, same shape."""
     import cv2
 
@@ -239,12 +239,8 @@ def light_cloth(sheet: Image, surface: Surface, light: Light, lamp: Lamp, rng: n
     shade += np.float32(max(0.02, 1 - lamp.hard))
     # Camera curves flatten light: display values follow a power of it.
     factor = cv2.pow(shade, 0.7)
-    # As broad as the mask: a smaller shadow looks like dirt.
-    cast = cv2.min(cv2.max(smooth_noise(factor.shape, (0, 0), rng), -0.6), 1.3)
-    cast *= np.float32(-lamp.cast)
-    cast += np.float32(1)
-    cast *= surface.ink
-    factor *= cast
+    factor *= surface.ink
+    factor *= 1 - np.float32(lamp.cast) * surface.cast
     # The level is that of the visible cloth: slopes and folds change the contrast, not the overall level.
     factor *= np.float32(1 / max(0.5, quantile(factor[::4, ::4], 0.5)))
     gain = light.level / 255 * lamp.gain

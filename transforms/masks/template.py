@@ -126,7 +126,7 @@ def paint_template(
     # From the side the bulge hides the far edge: a trim along it would appear across the cloth.
     seen = template if abs(fit.yaw) < _FAR_TURN else replace(template, hem=0.0)
     details = add_details(sheet, canvas, seen, worn, colour, rng)
-    lit = light_cloth(sheet, surface(canvas, template, worn, rng), light, lamp, rng)
+    lit = light_cloth(sheet, surface(canvas, template, worn, rng), light, lamp)
     last = len(points)
     fixed = points[[template.upper, template.lower, last - template.upper, last - template.lower]]
     kind = template.straps if mask.straps else "none"

@@ -10,7 +10,7 @@ import pytest
 from faceloom.transforms.masks import relief, shapes
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.catalogue import TEMPLATES
-from faceloom.transforms.masks.relief import _creases, surface
+from faceloom.transforms.masks.relief import _creases, draw_surface, surface
 
 
 def make(name: str, seed: int = 0) -> Any:
@@ -24,7 +24,7 @@ def make(name: str, seed: int = 0) -> Any:
 @pytest.mark.parametrize("seed", range(3))
 def test_surface_is_sane(name: str, seed: int) -> None:
     canvas, made = make(name, seed)
-    for field in (made.normal_x, made.normal_y, made.ink):
+    for field in (made.normal_x, made.normal_y, made.ink, made.cast):
         assert field.shape == (canvas.height, canvas.width) and field.dtype == np.float32
         assert np.isfinite(field).all()
     assert np.abs(made.normal_x).mean() < 2 and np.abs(made.normal_y).mean() < 2
@@ -87,7 +87,7 @@ def test_creases_are_narrow() -> None:
 
 
 def test_what_was_drawn_before_changes_nothing() -> None:
-    for kept in (relief._profile, relief._kept_layers):
+    for kept in (relief._profile, relief._kept_layers, relief._kept_surface):
         kept.cache_clear()
     first = make("surgical", 7)[1]
     for seed in range(5):
@@ -124,7 +124,7 @@ def test_a_mask_has_the_same_shape_however_finely_it_is_drawn(name: str) -> None
     outline = shapes.spline(*shapes.mirrored(template.half))
     coarse = Canvas.over(outline, 50)
     fine = coarse.resized(2 * coarse.height, 2 * coarse.width)
-    one, other = (surface(c, template, outline, np.random.default_rng(2)) for c in (coarse, fine))
+    one, other = (draw_surface(c, template, outline, np.random.default_rng(2)) for c in (coarse, fine))
     for field in ("normal_x", "normal_y", "ink"):
         here = getattr(one, field)
         there = cv2.resize(getattr(other, field), (coarse.width, coarse.height), interpolation=cv2.INTER_AREA)
@@ -140,7 +140,7 @@ def test_the_smallest_and_the_largest_sheet_are_sane(density: float) -> None:
     outline = shapes.spline(*shapes.mirrored(template.half))
     canvas = Canvas.over(outline, density)
     made = surface(canvas, template, outline, np.random.default_rng(1))
-    for field in (made.normal_x, made.normal_y, made.ink):
+    for field in (made.normal_x, made.normal_y, made.ink, made.cast):
         assert field.shape == (canvas.height, canvas.width) and np.isfinite(field).all()
     assert made.ink.min() > 0 and made.ink.max() < 1.2
 
@@ -166,3 +166,14 @@ def test_every_row_of_pleats_has_slopes_and_shadows_in_bounds(number: int) -> No
     assert profile.imag.min() >= 0 and 0 < profile.imag.max() <= 0.6 + 1e-6
     ends = np.abs(profile.real[[0, -1]])
     assert ends.max() < np.abs(profile.real).max() / 2, "the cloth above the first and below the last pleat is flat"
+
+
+def test_a_small_mask_has_one_of_many_surfaces_mirrored_or_not() -> None:
+    template = TEMPLATES["surgical"]
+    outline = shapes.spline(*shapes.mirrored(template.half))
+    canvas = Canvas.over(outline, 40)
+    made = [surface(canvas, template, outline, np.random.default_rng(seed)) for seed in range(40)]
+    assert len({one.ink.tobytes() for one in made}) == 40, "kept surfaces are varied too"
+    numbers = {int(np.random.default_rng(seed).random(4)[0] * relief._KEPT) for seed in range(40)}
+    assert len(numbers) > 25
+    assert np.abs(np.mean([one.normal_x[:, ::-1] + one.normal_x for one in made])) < 0.1, "all bulge to both sides"
