@@ -23,8 +23,11 @@ VARIETY = 256
 
 They are also mirrored, their depths vary, and face, light and fit make every mask different.
 """
-_KEPT = 128
-"""Number of different surfaces per kind of mask for small faces; likewise cached, 40 kB each, mirrored and varied."""
+_KEPT, _KEPT_SIZE = 128, (80, 100)
+"""Number of different surfaces per kind of mask for small faces, and their rows and columns.
+
+They too are cached, 64 kB each, mirrored and varied.
+"""
 _DOWN = np.linspace(0, 1, 512, dtype=np.float32)
 # Lines that bend as x^2 does: a seam from side to side, and a nose wire.
 _ACROSS = np.array([(x, x * x) for x in np.linspace(-0.97, 0.97, 17)])
@@ -190,22 +193,20 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     if canvas.width > _ENLARGED:
         return draw_surface(canvas, template, outline, rng)
     number, turn, depth, contrast = rng.random(4).tolist()
-    side, depth, contrast = 1 if turn < 0.5 else -1, 0.85 + 0.3 * depth, 0.75 + 0.25 * contrast
+    side, depth, contrast = 1 if turn < 0.5 else -1, 0.9 + 0.3 * depth, 0.9 + 0.5 * contrast
     kept = _kept_surface(template, int(number * _KEPT))[:, ::side].astype(np.float32)
     kept = cv2.resize(kept, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR)
     normal_x, normal_y, ink, cast = cv2.split(kept)
     normal_x *= np.float32(side * depth)
     normal_y *= np.float32(depth)
-    ink *= np.float32(contrast)
-    ink += np.float32(1 - contrast)
-    return Surface(normal_x, normal_y, ink, cast)
+    return Surface(normal_x, normal_y, cv2.pow(ink, contrast), cast)
 
 
 @lru_cache(maxsize=16 * _KEPT)
 def _kept_surface(template: Template, number: int) -> NDArray[np.float16]:
-    """One of `_KEPT` surfaces of a kind of mask, (*_SMALL, 4): drawn on the designed mask."""
+    """One of `_KEPT` surfaces of a kind of mask, (*_KEPT_SIZE, 4): drawn on the designed mask."""
     outline = spline(*mirrored(template.half))
-    canvas = Canvas.over(outline, 1).resized(*_SMALL)
+    canvas = Canvas.over(outline, 1).resized(*_KEPT_SIZE)
     drawn = draw_surface(canvas, template, outline, np.random.default_rng((number, 3)))
     return np.dstack([drawn.normal_x, drawn.normal_y, drawn.ink, drawn.cast]).astype(np.float16)
 

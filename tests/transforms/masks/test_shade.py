@@ -87,7 +87,8 @@ def test_a_cast_shadow_is_broad_and_never_a_spot() -> None:
     canvas = Canvas.over(outline, 60).resized(60, 60)
     for seed in range(60):
         cast = surface(canvas, template, outline, np.random.default_rng(seed)).cast
-        flat = Surface(*(np.full((60, 60), v, np.float32) for v in (0, 0, 1)), cast)
+        zero = np.zeros((60, 60), np.float32)
+        flat = Surface(zero, zero, zero + 1, cast)
         lit = light_cloth(cloth, flat, LIGHT, replace(LAMP, cast=0.35))[..., 0] / 255
         deepest = min(deepest, lit.min() / np.median(lit))
         for y, x in np.ndindex(4, 4):
