@@ -56,7 +56,9 @@ def people(count: int) -> np.ndarray:
     """The person of each photo: most have a few photos, some hundreds."""
     rng = np.random.default_rng(1)
     sizes = np.minimum(rng.zipf(1.6, count // 2 + 1), 800)
-    return np.repeat(np.arange(len(sizes)), sizes)[:count] if sizes.sum() >= count else rng.integers(0, count, count)
+    if sizes.sum() < count:
+        return rng.integers(0, count, count)
+    return np.repeat(np.arange(len(sizes)), sizes)[:count].copy()  # a slice would keep the rest, a GB
 
 
 def uris(numbers: range, persons: np.ndarray) -> list[str]:

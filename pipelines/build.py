@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -152,6 +153,14 @@ def plan_build(context: Context, *, workers: Workers, watcher: Watcher) -> tuple
 
 
 def _survey_and_plan(context: Context, workers: Workers, watcher: Watcher) -> tuple[Survey, Plan]:
+    gc.freeze()  # the collector would look at all modules again after some 100,000 photos, a twentieth of the time
+    try:
+        return _surveyed_and_planned(context, workers, watcher)
+    finally:
+        gc.unfreeze()
+
+
+def _surveyed_and_planned(context: Context, workers: Workers, watcher: Watcher) -> tuple[Survey, Plan]:
     forget_failed(context.storage)
     found = survey(context, workers=workers, watcher=watcher)
     watcher.stage("plan", None, "faces")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import tarfile
 from collections.abc import Callable
@@ -51,6 +52,21 @@ def test_a_build_holds_what_was_asked_for(bench: Bench) -> None:
     assert not bench.storage().list("work")
     tops = {path.split("/")[0] for path in bench.storage().list()} - {".lock"}
     assert tops >= {"build.json", "faces", "index", "logs", "rejects", "shards"}
+
+
+def test_the_collector_sees_old_objects_again_after_a_plan(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it fails: what others leave behind must not stay in memory."""
+    seen: list[int] = []
+
+    def fails(*_: object, **__: object) -> None:
+        seen.append(gc.get_freeze_count())
+        raise StorageError("full", remedy="Free some space")
+
+    context = prepare(bench.recipe(), str(bench.folder / "out"))
+    monkeypatch.setattr(builds, "survey", fails)
+    with pytest.raises(StorageError, match="full"):
+        plan_build(context, workers=1, watcher=Watcher())
+    assert seen[0] > 0 == gc.get_freeze_count()
 
 
 class Notes(Watcher):

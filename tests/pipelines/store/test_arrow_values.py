@@ -38,8 +38,11 @@ def test_each_value_is_made_once() -> None:
         made.append(number)
         return f"value {number}"
 
-    assert values_at(value, np.array([7, 2, 7, 2, 2])).to_pylist() == [f"value {number}" for number in (7, 2, 7, 2, 2)]
-    assert sorted(made) == [2, 7]
+    for numbers, different in (([7, 2, 7, 2, 2], [2, 7]), ([5, 5, 5], [5]), ([], [])):
+        made.clear()
+        found = values_at(value, np.array(numbers, np.int64))
+        assert found.to_pylist() == [f"value {number}" for number in numbers]
+        assert sorted(made) == different
 
 
 @given(st.lists(st.floats(allow_nan=False) | CORNERS))
