@@ -2,7 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # More options for pip, such as --extra-index-url https://download.pytorch.org/whl/cpu for torch without CUDA.
 PIP_FLAGS ?=
-PYTEST_FLAGS ?= -n 2 --dist worksteal
+# One process more than two processors: many tests wait for processes, servers and clocks.
+PYTEST_FLAGS ?= -n 3 --dist worksteal
 CRASH_FLAGS ?=
 # Such as --seed 7 to repeat a run, --count 100, or tars csv for these kinds alone.
 FUZZ_FLAGS ?=
