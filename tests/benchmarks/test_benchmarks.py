@@ -129,7 +129,7 @@ def test_tasks_of_a_search_are_measured(tmp_path: Path) -> None:
 
 
 def test_plans_are_timed(tmp_path: Path) -> None:
-    printed = run("planning.py", tmp_path, "--faces", 60, "--per-file", 20)
+    printed = run_here("planning.py", tmp_path, "--faces", 60, "--per-file", 20)
     assert re.match(r"60 photos in 3 files, run 1, load \d", printed)
     [plan] = {found[1] for found in re.finditer(r"114 samples, \d+ shards, \d+ tasks, plan (\w{12})", printed)}
     assert plan

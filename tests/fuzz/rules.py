@@ -190,16 +190,16 @@ class _Clock:
         self._moved = self._wall, self._own
 
     def is_over(self) -> bool:
-        """Whether the time is up: half of it in the processor, six times of it on the wall, or twice of it in sleep.
+        """Whether the time is up: most of it in the processor, six times of it on the wall, or twice of it in sleep.
 
-        A busy machine gives little of the processor, but some.
+        A busy machine gives little of the processor, but some, and that is slower.
         """
         wall, own = time.monotonic(), time.process_time()
         if own - self._moved[1] > _ASLEEP * (wall - self._moved[0]):
             self._moved = wall, own
         asleep = wall - self._moved[0]
         return (
-            own - self._own >= self._seconds / 2
+            own - self._own >= self._seconds * 0.9
             or wall - self._wall >= self._seconds * 6
             or asleep >= self._seconds * 2
         )

@@ -50,8 +50,15 @@ def test_the_box_is_the_one_that_dlib_draws() -> None:
 
 @needs_yunet
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.parametrize("before", ["nothing", "torch"])
-@pytest.mark.parametrize("threads", [None, "4"])
+@pytest.mark.parametrize(
+    ("before", "threads"),
+    [
+        ("nothing", None),
+        ("torch", "4"),
+        pytest.param("nothing", "4", marks=pytest.mark.slow),
+        pytest.param("torch", None, marks=pytest.mark.slow),
+    ],
+)
 def test_a_forked_child_finds_the_same_as_its_parent(before: str, threads: str | None, tmp_path: object) -> None:
     if before == "torch":
         pytest.importorskip("torch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -41,9 +42,7 @@ def loop(faces: Faces, metric: Metric, count: int, same_identity: SameIdentity =
 
 
 def sum_exactly(values: np.ndarray) -> float:
-    from fractions import Fraction
-
-    return float(sum(map(Fraction, values.ravel().tolist())))
+    return math.fsum(values.ravel().tolist())
 
 
 def blocks(faces: Faces, sizes: list[int]) -> list[Faces]:
