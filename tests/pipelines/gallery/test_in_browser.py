@@ -17,6 +17,7 @@ from faceloom.pipelines.sources.registry import open_source
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.source_spec import SourceSpec
+from tests.patience import on_busy_machine
 from tests.pipelines.gallery.conftest import NAMES
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -71,7 +72,9 @@ def browser(driver: Any, page: Path) -> Iterator[Any]:
     for kind in ("browser", "performance"):
         driver.get_log(kind)
     driver.get(page.as_uri())
-    WebDriverWait(driver, 30).until(lambda one: one.execute_script("return document.readyState") == "complete")
+    WebDriverWait(driver, on_busy_machine(30)).until(
+        lambda one: one.execute_script("return document.readyState") == "complete"
+    )
     yield driver
     assert [entry["message"] for entry in driver.get_log("browser")] == []
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]

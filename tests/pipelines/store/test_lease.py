@@ -126,8 +126,11 @@ def test_a_holder_that_cannot_reach_the_store_stops_before_others_may_begin(
     with storage.exclusive():
         begin = time.monotonic()
         FAULT.answers = lambda method, path: 503 if method == "PUT" and "lock" in path else None
-        _wait_until(lambda: is_lost(storage))
-        assert time.monotonic() - begin < 2.0, "others may take it over after 2 seconds"
+        asked = begin
+        while not is_lost(storage):
+            assert asked - begin < 2.0, "others may take it over after 2 seconds"
+            time.sleep(0.02)
+            asked = time.monotonic()  # before the question: a busy machine may answer late
         with pytest.raises(StorageError, match="no longer holds the lock: it could not be renewed for too long"):
             put(storage)
         FAULT.answers = lambda method, path: None
