@@ -38,6 +38,7 @@ NATIVE = {"jit.load", "jit._load", "_serialization.load", "shape_predictor", "cn
 """Ends of the names of native loaders."""
 LISTED = {
     ("pipelines/render/features.py", "torch.jit.load"): "the network is code of the recipe's author, who is trusted",
+    ("models/editor/perceptual.py", "torch.jit.load"): "the features are code of the user who trains, who is trusted",
     ("pipelines/analyse/model_files.py", "dlib.shape_predictor"): "the model is the recipe's author's, bounded in size",
 }
 """Native loaders, the one place of each, and why it may stand there."""
