@@ -279,6 +279,7 @@ def test_blur_from_motion_moves_nothing() -> None:
 NO_NETWORK = """
 import os, socket, sys
 import cv2, pydantic, scipy.ndimage, yaml  # once for all settings
+sys.modules["torch"] = None  # as where it is not installed; importing it takes seconds
 def refuse(*given, **named):
     sys.exit("something was sent")
 socket.socket.connect = socket.getaddrinfo = refuse
