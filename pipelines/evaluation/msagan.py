@@ -45,7 +45,7 @@ COLUMNS = (
 """Share of edits that the classifier sees, of all faces, and where the attribute is added and removed; SSIM to the
 unchanged face; mean change in levels of 0..255; mean attention, of the whole crop and outside the guide mask."""
 UNCHANGED, MEAN = "unchanged face", "mean face in the guide"
-COLLAPSED = 0.5
+COLLAPSED = 0.15
 """A network whose edits change less than this, in levels of 0..255, has collapsed to the identity."""
 MOST_ATTENTIONS = 4
 """With more runs, the sheet shows no attention masks."""
