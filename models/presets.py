@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Interval
 
+from faceloom.models.antimask.preset import ANTIMASK
 from faceloom.models.askd.preset import ASKD
 from faceloom.models.detector.preset import DETECTOR
 from faceloom.models.editor.preset import EDITOR
@@ -132,6 +133,7 @@ JOBS: dict[str, JobSpec] = {
     "msagan": MSAGAN,
     "classifier": CLASSIFIER,
     "askd": ASKD,
+    "antimask": ANTIMASK,
 }
 """The training jobs by name; the class of each is in the module of its name in `models.jobs`."""
 

@@ -179,14 +179,23 @@ class Halves(Model):
 
 
 class Features(Model):
-    """Features of each face from your own network, stored in the sample as `features.npy`."""
+    """Features of each face from a network, stored in the sample as `features.npy`."""
 
     model: PathText = Field(
-        description="path or URL of a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to (N, D)"
+        description="path or URL of a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to (N, D); or "
+        "`dlib`: 128 features of dlib's face network"
     )
     size: int | None = Field(
-        default=None, ge=16, le=1024, description="side of the network's input in pixels; default: that of the crop"
+        default=None,
+        ge=16,
+        le=1024,
+        description="side of the input of a TorchScript network in pixels; default: that of the crop",
     )
+
+    @property
+    def file(self) -> str | None:
+        """Path or URL of the network; None for dlib's, which is installed."""
+        return None if self.model == "dlib" else self.model
 
 
 class Output(Model):
@@ -200,7 +209,7 @@ class Output(Model):
     alpha: bool = Field(default=False, description="also write the mask's coverage, 0 to 255")
     straps: bool = Field(default=False, description="include the straps in the ground-truth mask")
     halves: Halves | None = Field(default=None, description="also write the upper and the lower part of the face")
-    features: Features | None = Field(default=None, description="also write features of the face from your own network")
+    features: Features | None = Field(default=None, description="also write features of the face from a network")
     shards: Shards = Field(default=Shards(), description="target size of a shard")
 
 

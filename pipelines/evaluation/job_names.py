@@ -44,5 +44,10 @@ EVALUATIONS: dict[str, EvaluationSpec] = {
         "Measure face recognisers at 14, 28, 56 and 112 pixels, beside the pixels themselves.",
         "check_people",
     ),
+    "antimask": EvaluationSpec(
+        "evaluate_antimask",
+        "Measure completions of faces by their features, beside the mean lower face.",
+        "check_network",
+    ),
 }
 """By the name of the job."""

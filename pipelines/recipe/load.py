@@ -63,7 +63,9 @@ def _resolve_paths(recipe: Recipe, folder: Path | str) -> Recipe:
         "masks": tuple(resolved(mask, *named_files(mask)) for mask in recipe.masks),
         "faces": resolved(faces, "landmark_model").model_copy(update=nets),
         "lowres": recipe.lowres and resolved(recipe.lowres, "sizes_from"),
-        "output": output.model_copy(update={"features": resolved(features, "model")}) if features else output,
+        "output": output.model_copy(update={"features": resolved(features, "model")})
+        if features and features.file
+        else output,
     }
     return recipe.model_copy(update={name: part for name, part in changes.items() if name in recipe.model_fields_set})
 

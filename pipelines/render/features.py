@@ -1,4 +1,4 @@
-"""Features of faces from a network of the user, computed once so that training does not run the network."""
+"""Features of faces from a network, computed once so that training does not run the network."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from faceloom.pipelines.render.dlib_features import DlibExtractor, dlib_file, load_dlib
 from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import RecipeError
 from faceloom.schemas.recipe import Features, Recipe
@@ -34,11 +35,14 @@ class Extractor:
     network: Any
     size: int | None
 
-    def extract(self, faces: Sequence[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float32]]:
+    def extract(
+        self, faces: Sequence[npt.NDArray[np.uint8]], landmarks: Sequence[npt.NDArray[np.float32] | None] | None = None
+    ) -> list[npt.NDArray[np.float32]]:
         """Compute the features of faces.
 
         Args:
             faces: uint8 (H, W, 3), RGB, all of one size. The network gets float32 (16, 3, H, W), 0..1.
+            landmarks: not used.
 
         Returns:
             float32 (D,) for each face.
@@ -74,6 +78,9 @@ class Extractor:
         return rows
 
 
+FeatureExtractor = Extractor | DlibExtractor
+
+
 def features_digest(features: Features) -> str:
     """sha256 of the network's file, recomputed when its size or modification time changes.
 
@@ -84,7 +91,7 @@ def features_digest(features: Features) -> str:
         StorageError: its object store cannot be used.
     """
     try:
-        path = fetched(features.model, MOST_BYTES)
+        path = dlib_file() if features.file is None else fetched(features.file, MOST_BYTES)
         status = path.stat()
         check_regular(status, MOST_BYTES)
         return _file_digest(str(path), status.st_size, status.st_mtime_ns)
@@ -112,12 +119,14 @@ def check_features(recipe: Recipe) -> None:
 
 
 @lru_cache(maxsize=1)
-def load_extractor(features: Features, sha256: str) -> Extractor:
+def load_extractor(features: Features, sha256: str) -> FeatureExtractor:
     """Load the network, once per process and digest.
 
     Raises:
-        RecipeError: the file is not a TorchScript file, or PyTorch is not installed.
+        RecipeError: the file is not a TorchScript file, or PyTorch is not installed; dlib's network is not installed.
     """
+    if features.file is None:
+        return load_dlib()
     try:
         import torch
     except ImportError as error:
@@ -126,7 +135,7 @@ def load_extractor(features: Features, sha256: str) -> Extractor:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of what makes such files; they are read all the same
-            file = str(fetched(features.model, MOST_BYTES))
+            file = str(fetched(features.file, MOST_BYTES))
             network = torch.jit.load(file, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         text = " ".join(str(error).split())[:200]

@@ -279,12 +279,13 @@ def _extract(
     if resources.extractor is None:
         return {}
     with watch.time("features"), naming(_names([one.face for one in composed])):
-        faces = {
-            _features_key(one, resources): one.content.crops.face
+        crops = {
+            _features_key(one, resources): one.content.crops
             for one in composed
             if isinstance(one.content, SampleContent)
         }
-        return dict(zip(faces, resources.extractor.extract(list(faces.values())), strict=True))
+        faces, landmarks = [one.face for one in crops.values()], [one.landmarks for one in crops.values()]
+        return dict(zip(crops, resources.extractor.extract(faces, landmarks), strict=True))
 
 
 def _features_key(one: _Composed, resources: RenderResources) -> str:

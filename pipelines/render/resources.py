@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.render.face_parser import WHERE as PARSER
 from faceloom.pipelines.render.face_parser import load_parser, parser_digest
-from faceloom.pipelines.render.features import BATCH, WHERE, Extractor, features_digest, load_extractor
+from faceloom.pipelines.render.features import BATCH, WHERE, FeatureExtractor, features_digest, load_extractor
 from faceloom.pipelines.render.mask_painter import MaskPainter, check_masks, load_painter
 from faceloom.pipelines.render.real_sizes import HeightCounts, expand_heights
 from faceloom.schemas.errors import RecipeError
@@ -34,7 +34,7 @@ class RenderResources:
     recipe: Recipe
     painter: MaskPainter = field(default_factory=MaskPainter)
     real_heights: tuple[int, ...] = ()
-    extractor: Extractor | None = None
+    extractor: FeatureExtractor | None = None
     parser: FaceParser | None = None
 
     @property

@@ -111,8 +111,8 @@ def memory_of(recipe: Recipe) -> int:
     networks = {f"{mask.checkpoint.rstrip('/')}/{BEST}" for mask in recipe.masks if isinstance(mask, AutoencoderMask)}
     if recipe.faces.masked:
         networks.add(f"{recipe.faces.masked.detector.rstrip('/')}/{BEST}")
-    if recipe.output.features:
-        networks.add(recipe.output.features.model)
+    if recipe.output.features and recipe.output.features.file:
+        networks.add(recipe.output.features.file)
     if parser := recipe.used_parser:
         networks.add(parser.onnx)
     weights = NETWORK_BYTES + sum(map(_length_of, networks)) if networks else 0
@@ -132,7 +132,7 @@ def _length_of(path: str) -> int:
 def files_of(recipe: Recipe) -> list[str]:
     """Files and folders that a recipe names by a path and the workers read. They fetch those of a URL themselves."""
     detector, parser = recipe.faces.detector, recipe.used_parser
-    named = [recipe.faces.landmark_model, recipe.output.features and recipe.output.features.model]
+    named = [recipe.faces.landmark_model, recipe.output.features and recipe.output.features.file]
     named.append(recipe.faces.masked.detector if recipe.faces.masked else None)
     named.append(detector.onnx if isinstance(detector, OnnxDetector) else None)
     named.append(parser.onnx if parser else None)

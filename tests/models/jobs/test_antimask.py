@@ -1,0 +1,97 @@
+"""The job of Anti-Mask: a decoder of features, then an encoder to them, and builds that it can use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from faceloom.models.antimask.networks import LOWER_POINTS  # noqa: E402
+from faceloom.models.build_facts import BuildFacts  # noqa: E402
+from faceloom.models.job import Batch, make_job  # noqa: E402
+from faceloom.models.jobs.antimask import Antimask, as_shares  # noqa: E402
+from faceloom.models.networks import parameter_count  # noqa: E402
+from faceloom.models.presets import presets_of  # noqa: E402
+from faceloom.models.training import train  # noqa: E402
+from faceloom.schemas.errors import TrainingError  # noqa: E402
+from faceloom.schemas.recipe import parse_recipe  # noqa: E402
+
+PRESETS: Any = presets_of("antimask")
+TINY: Any = replace(PRESETS["tiny-antimask"], features=4)
+HALVES: dict[str, Any] = {"halves": {"split_row": 96}, "features": {"model": "dlib"}}
+
+
+def facts(output: dict[str, Any], size: int = 224) -> BuildFacts:
+    settings = parse_recipe({"name": "x", "align": {"mode": "face_box", "size": size}, "output": output})
+    rows = [{"features": np.zeros(128, np.float32)}]
+    return BuildFacts("out", settings, {"train": 9}, lambda: ("Ada",), lambda members: rows)
+
+
+def dealt(number: int = 0) -> Iterator[Batch]:
+    """Faces of one brightness, which the features state; the landmarks of one face are not known."""
+    chance = torch.Generator().manual_seed(1)
+    light = 0.2 + 0.6 * torch.rand(4, 1, 1, 1, generator=chance)
+    landmarks = torch.full((4, 68, 2), 50.0)
+    landmarks[0] = torch.nan
+    yield {
+        "upper": light.expand(4, 3, 96, 224), "lower": light.expand(4, 3, 128, 224), "lower_landmarks": landmarks,
+        "features": light.flatten(1) * torch.tensor([1.0, -1.0, 0.5, 2.0]),
+    }  # fmt: skip
+
+
+def test_decoder_and_encoder_learn_one_after_the_other() -> None:
+    seen: list[dict[str, Any]] = []
+    keep: Callable[[Any], None] = lambda one: seen.append({name: part.clone() for name, part in one.network.items()})  # noqa: E731
+    losses = train(make_job("antimask", replace(TINY, epochs=4, decoder_epochs=2, learning_rate=0.02)), dealt, dealt,
+                   on_epoch=keep).losses  # fmt: skip
+    assert losses[1].train < losses[0].train and losses[3].train < losses[2].train
+    assert "held_out_cosine" in losses[3].more and "held_out_cosine" not in losses[1].more
+    changed = [
+        {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+        for before, after in pairwise(seen)
+    ]
+    assert changed == [{"decoder"}, {"encoder"}, {"encoder"}]
+
+
+def test_the_published_networks() -> None:
+    job = make_job("antimask", replace(PRESETS["paper"], features=4096))
+    with torch.device("meta"):
+        network: Any = job.network()
+    points = parameter_count(network["decoder"].points)
+    assert parameter_count(network["encoder"]) == 75_540_288
+    assert parameter_count(network["decoder"]) - points == 33_898_827
+
+
+def test_the_build_decides_the_length_of_features() -> None:
+    assert Antimask.fit(TINY, facts(HALVES)).features == 128
+
+
+@pytest.mark.parametrize(
+    ("changes", "build", "message"),
+    [
+        ({}, facts({}), "have no upper.*output.halves"),
+        ({}, facts({"features": {"model": "dlib"}}), "have no upper.*output.halves"),
+        ({}, facts({"halves": {}}), "have no features.*model: dlib"),
+        ({}, facts({**HALVES, "halves": {"split_row": 100}}), r"cut at another row \(got 100\)"),
+        ({}, facts(HALVES, size=112), "do not fit `tiny-antimask`"),
+        ({"epochs": 2}, facts(HALVES), "no epoch is left for the encoder"),
+    ],
+)
+def test_unfit_builds_are_refused_before_any_work(changes: dict[str, Any], build: BuildFacts, message: str) -> None:
+    with pytest.raises(TrainingError) as caught:
+        Antimask.fit(replace(TINY, **changes), build)
+    assert re.search(message, str(caught.value), re.DOTALL)
+
+
+def test_landmarks_are_shares_of_the_lower_part() -> None:
+    landmarks = torch.zeros(1, 68, 2)
+    landmarks[0, LOWER_POINTS[0]] = torch.tensor([112.0, 32.0])
+    shares = as_shares(landmarks, torch.zeros(1, 3, 128, 224))
+    assert shares.shape == (1, len(LOWER_POINTS), 2) and shares[0, 0].tolist() == [0.5, 0.25]
