@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceloom.schemas.errors import TrainingError
+from faceloom.schemas.regular_files import check_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+MOST_BYTES = 16 * 2**30
+"""Length of the file of a network."""
 REMEDY = "Give a TorchScript file that maps float32 (N, 3, H, W), RGB, 0..1, to float32 features, (N, …)"
 
 
@@ -23,26 +26,31 @@ class Perceptual:
         device: `cpu` or `cuda`.
 
     Raises:
-        TrainingError: the file is not a TorchScript file, or fails on a black picture.
+        TrainingError: it is not a TorchScript file, fails on a black picture, or its features have no gradient.
     """
 
     def __init__(self, path: Path, size: int, device: str = "cpu") -> None:
         import torch
 
         try:
+            check_regular(path.stat(), MOST_BYTES)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of what makes such files
                 self._network: Any = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
             for parameter in self._network.parameters():
                 parameter.requires_grad = False
-            with torch.no_grad():
-                found = self._network(torch.zeros(2, 3, size, size, device=device))
+            found = self._network(torch.zeros(2, 3, size, size, device=device, requires_grad=True))
         except (RuntimeError, ValueError, OSError) as error:
             text = " ".join(str(error).split())[:200]
             raise TrainingError("the features cannot be used", where=str(path), value=text, remedy=REMEDY) from None
-        if not isinstance(found, torch.Tensor) or not found.is_floating_point() or found.shape[:1] != (2,):
-            what, value = "the features cannot be used", type(found).__name__
-            raise TrainingError(what, where=str(path), value=value, remedy=REMEDY)
+        value = type(found).__name__
+        if isinstance(found, torch.Tensor):
+            value = f"{found.dtype}, {'x'.join(map(str, found.shape))}"
+            if found.is_floating_point() and found.shape[:1] == (2,):
+                if found.requires_grad:
+                    return
+                value = "no gradient"
+        raise TrainingError("the features cannot be used", where=str(path), value=value, remedy=REMEDY)
 
     def loss(self, made: Tensor, face: Tensor) -> Tensor:
         """Mean absolute difference of the features of two batches, float32 (N, 3, H, W), 0..1."""

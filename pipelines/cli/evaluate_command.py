@@ -65,11 +65,11 @@ def msagan(
     grid: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Folder of the 16 models, which are trained if necessary.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="Of the models of --grid: paper or small.")] = "small",
+    preset: Annotated[str | None, typer.Option(help="Of the models of --grid: paper or small. Default: small.")] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Of the models of --grid. Default: from the preset.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the models of --grid.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the models of --grid. Default: 0.")] = None,
     split: Split = "test",
     to: To = None,
     device: Device = "auto",
@@ -80,11 +80,14 @@ def msagan(
     files, runs = {"classifier": classifier}, runs or []
     if grid is None and not runs:
         raise typer.BadParameter("name at least one run, or --grid FOLDER", param_hint="RUN...")
+    for name, value in {"preset": preset, "epochs": epochs, "seed": seed}.items():
+        if grid is None and value is not None:
+            raise typer.BadParameter("runs are not trained again; it needs --grid", param_hint=f"--{name}")
     if grid is None:
         evaluate_runs("msagan", runs, data, split, to or str(runs[0] / "evaluation"), device, as_json, debug, files)
         return
     folder = to or str(Path(grid) / "evaluation")
-    options = {"preset": preset, "epochs": epochs, "seed": seed}
+    options = {"preset": preset or "small", "epochs": epochs, "seed": seed or 0}
     train_and_evaluate(grid, options, runs, data, split, folder, device, as_json, debug, files)
 
 

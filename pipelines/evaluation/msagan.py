@@ -84,7 +84,9 @@ def evaluate_editors(task: JobTask, watcher: Watcher) -> JobEvaluation:
     attribute = attribute_of_runs(task)
     edits: dict[str, Edit] = {run.name: _editor(run.network["generator"], task.device) for run in open_runs(task)}
     if has_train(task) and "guide" in members_of(task.record.settings):
-        edits[MEAN] = MeanFaces(task, attribute)
+        faces = MeanFaces(task, attribute)
+        if len(faces.means) == 2:
+            edits[MEAN] = faces
     edits[UNCHANGED] = lambda batch: (list(batch.faces), None)
     values: dict[str, dict[str, list[float]]] = {name: {one.name: [] for one in COLUMNS} for name in edits}
     keys: list[str] = []
@@ -136,7 +138,11 @@ def _editor(generator: Any, device: str) -> Edit:
 
 
 class MeanFaces:
-    """Pastes the mean face of `train` that has the other value into the guide: the editor that learns nothing else."""
+    """Pastes the mean face of `train` that has the other value into the guide: the editor that learns nothing else.
+
+    Attributes:
+        means: by value, float64 (H, W, 3); without a value that no sample of `train` states.
+    """
 
     def __init__(self, task: JobTask, attribute: str) -> None:
         sums: dict[bool, NDArray[np.float64]] = {}
@@ -146,7 +152,7 @@ class MeanFaces:
                 chosen = batch.faces[batch.has == value].astype(np.float64)
                 sums[value] = sums.get(value, 0) + chosen.sum(0)
                 counts[value] += len(chosen)
-        self.means = {value: sums[value] / max(1, counts[value]) for value in sums}
+        self.means = {value: sums[value] / counts[value] for value in sums if counts[value]}
 
     def __call__(self, batch: Attributed) -> Edited:
         """The edited faces; there is no attention."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,22 +49,26 @@ def draw_pairs(people: list[str]) -> Pairs:
     names = sorted(set(people), key=lambda name: seed_of(0, name, "fold"))
     count = max(1, min(FOLDS, len(names) // 2))
     rng = np.random.default_rng(0)
-    rows: list[tuple[int, int, bool, int]] = []
+    person = np.unique(people, return_inverse=True)[1]
+    fold_of = {name: position % count for position, name in enumerate(names)}
+    folds = np.array([fold_of[name] for name in people])
+    drawn: list[tuple[Numbers, bool, int]] = []
     for fold in range(count):
-        mine = set(names[fold::count])
-        pictures = [number for number, name in enumerate(people) if name in mine]
-        pairs = list(combinations(pictures, 2))
-        same = [pair for pair in pairs if people[pair[0]] == people[pair[1]]]
-        other = [pair for pair in pairs if people[pair[0]] != people[pair[1]]]
-        number = min(len(same), len(other), MOST_PAIRS)
-        for kind, chosen in ((True, same), (False, other)):
-            drawn = sorted(rng.choice(len(chosen), number, replace=False).tolist()) if number else []
-            rows += [(*chosen[one], kind, fold) for one in drawn]
-    if len({row[3] for row in rows}) < 2:
+        pictures = np.flatnonzero(folds == fold)
+        pairs = pictures[np.stack(np.triu_indices(len(pictures), 1))]
+        same = person[pairs[0]] == person[pairs[1]]
+        number = min(int(same.sum()), int((~same).sum()), MOST_PAIRS)
+        for kind in (True, False):
+            chosen = np.flatnonzero(same == kind)
+            if number:
+                drawn.append((pairs[:, chosen[np.sort(rng.choice(len(chosen), number, replace=False))]], kind, fold))
+    if len({fold for _, _, fold in drawn}) < 2:
         what, remedy = "the split holds too few pairs of pictures of one person", "Evaluate at least four people"
         raise FaceloomError(what, value=f"{len(names)} people, {len(people)} pictures", remedy=remedy)
-    first, second, same_person, folds = zip(*rows, strict=True)
-    return Pairs(np.array(first), np.array(second), np.array(same_person), np.array(folds))
+    first, second = np.concatenate([pairs for pairs, _, _ in drawn], axis=1)
+    lengths = [pairs.shape[1] for pairs, _, _ in drawn]
+    kinds, numbers = np.array([kind for _, kind, _ in drawn]), np.array([fold for _, _, fold in drawn])
+    return Pairs(first, second, np.repeat(kinds, lengths), np.repeat(numbers, lengths))
 
 
 def verified(alike: Floats, pairs: Pairs) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -59,7 +60,7 @@ def run_training(
 
     begin, request = time.monotonic(), checked.request
     folder, preset = Path(request.to), request.preset
-    with Storage(request.to).exclusive():
+    with Storage(request.to).exclusive(), ExitStack() as stack:
         if not request.resume:
             delete_run(folder)
         delete_leftovers(folder)
@@ -83,7 +84,7 @@ def run_training(
             uses=checked.uses,
         )
         done = resume.losses if resume else ()
-        board = Board(folder, done) if request.tensorboard else None
+        board = stack.enter_context(closing(Board(folder, done))) if request.tensorboard else None
         on_start(len(done))
 
         def after(snapshot: Snapshot) -> None:
@@ -103,8 +104,6 @@ def run_training(
             on_epoch=after,
         )
         delete_leftovers(folder)
-        if board:
-            board.close()
         return TrainingReport(folder, read_card(folder), len(done), time.monotonic() - begin)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,13 @@ class Pair(torch.nn.Module):  # type: ignore[misc,name-defined,unused-ignore]
         return picture, picture
 
 
+class Detached(torch.nn.Module):  # type: ignore[misc,name-defined,unused-ignore]
+    """Gives features from which nothing can be learned."""
+
+    def forward(self, picture: Any) -> Any:
+        return picture.detach().mean((2, 3))
+
+
 def saved(network: Any, path: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -56,3 +64,17 @@ def test_files_that_are_no_features_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "x.pt", tmp_path / "missing.pt", saved(Pair(), tmp_path / "pair.pt")):
         with pytest.raises(TrainingError, match=f"{path}: the features cannot be used.*Give a TorchScript file"):
             Perceptual(path, 8)
+
+
+def test_features_without_a_gradient_are_refused(tmp_path: Path) -> None:
+    """A loss of them would be a constant, and change nothing."""
+    with pytest.raises(TrainingError, match="got no gradient"):
+        Perceptual(saved(Detached(), tmp_path / "f.pt"), 8)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("opened"))
+    with pytest.raises(TrainingError, match="a pipe, socket or device"):
+        Perceptual(tmp_path / "pipe", 8)

@@ -43,3 +43,11 @@ def test_something_must_be_evaluated(guided_build: Path, tmp_path: Path) -> None
     judge = write_run(tmp_path / "cls", "tiny", job="classifier", align=ALIGN)
     done = run("msagan", "--classifier", judge, "--data", guided_build)
     assert done.exit_code == 2 and "--grid" in done.stderr
+
+
+def test_options_of_the_grid_need_the_grid(guided_build: Path, tmp_path: Path) -> None:
+    judge = write_run(tmp_path / "cls", "tiny", job="classifier", align=ALIGN)
+    words = ("msagan", tmp_path / "one", "--classifier", judge, "--data", guided_build)
+    for option in (("--preset", "paper"), ("--epochs", 3), ("--seed", 0)):
+        done = run(*words, *option)
+        assert done.exit_code == 2 and f"{option[0]}: runs are not trained again" in " ".join(done.stderr.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ pytest.importorskip("skimage")
 import torch
 
 from faceloom.pipelines.evaluation import msagan
-from faceloom.pipelines.evaluation.classifier import Attributed
+from faceloom.pipelines.evaluation.classifier import Attributed, attributed
 from faceloom.pipelines.evaluation.job_report import job_markdown
 from faceloom.pipelines.evaluation.job_task import JobTask, prepare_job
 from faceloom.pipelines.evaluation.msagan import MEAN, UNCHANGED, MeanFaces, check_editors, evaluate_editors
@@ -80,3 +81,19 @@ def test_the_mean_face_of_the_other_value_fills_the_guide(guided_build: Path, tm
     batch = Attributed(["a", "b"], np.full((2, 16, 16, 3), 100, np.uint8), np.array([True, False]), guides)
     made, _ = means(batch)
     assert [int(one[12, 0, 0]) for one in made] == [20, 200] and all((one[:8] == 100).all() for one in made)
+
+
+@pytest.mark.parametrize("value", [True, None])
+def test_there_is_no_mean_face_unless_train_has_both_values(
+    value: bool | None, guided_build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def some(task: JobTask, split: str, attribute: str) -> Iterator[Attributed]:
+        for keys, faces, has, guides in attributed(task, split, attribute):
+            kept = has == value if split == "train" else np.ones(len(has), bool)
+            if kept.any():
+                assert guides is not None
+                yield Attributed([*np.array(keys)[kept]], faces[kept], has[kept], guides[kept])
+
+    monkeypatch.setattr(msagan, "attributed", some)
+    evaluation = evaluate_editors(prepared(guided_build, tmp_path, "one"), Watcher())
+    assert [row.name for row in evaluation.tables["all people"]] == ["one", UNCHANGED]

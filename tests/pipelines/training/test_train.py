@@ -164,12 +164,22 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(
 
 
 def test_losses_for_tensorboard_are_those_of_the_table_and_the_weights_stay(
-    whole: Path, pairs_build: Path, tmp_path: Path
+    whole: Path, pairs_build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("tensorboard")
+    from faceloom.pipelines.training.board import Board
     from tests.pipelines.training.test_board import values
 
+    closed: list[Board] = []
+    close = Board.close
+
+    def counted(board: Board) -> None:
+        closed.append(board)
+        close(board)
+
+    monkeypatch.setattr(Board, "close", counted)
     run(pairs_build, tmp_path / "run", stop=2, tensorboard=True)
+    assert len(closed) == 1, "also if the run is stopped"
     run(pairs_build, tmp_path / "run", tensorboard=True)
     assert weights_of(tmp_path / "run") == weights_of(whole)
     table = [(int(epoch), float(train)) for epoch, train, _ in losses_of(tmp_path / "run")[1:]]
