@@ -153,11 +153,14 @@ def plan_build(context: Context, *, workers: Workers, watcher: Watcher) -> tuple
 
 
 def _survey_and_plan(context: Context, workers: Workers, watcher: Watcher) -> tuple[Survey, Plan]:
-    gc.freeze()  # the collector would look at all modules again after some 100,000 photos, a twentieth of the time
+    frozen = gc.get_freeze_count()  # by the caller, if above 0
+    if not frozen:
+        gc.freeze()  # the collector would look at all modules again after some 100,000 photos, a twentieth of the time
     try:
         return _surveyed_and_planned(context, workers, watcher)
     finally:
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()
 
 
 def _surveyed_and_planned(context: Context, workers: Workers, watcher: Watcher) -> tuple[Survey, Plan]:

@@ -50,8 +50,10 @@ class Antimask(Job[AntimaskPreset]):
             value = f"{preset.epochs} epochs, {preset.decoder_epochs} of the decoder"
             remedy = "Give more --epochs, or fewer --decoder-epochs"
             raise TrainingError("no epoch is left for the encoder", where="epochs", value=value, remedy=remedy)
-        first = next(iter(build.read(("features",))))["features"]
-        return replace(preset, features=len(first))
+        first = next(iter(build.read(("features",))), None)
+        if first is None:
+            raise TrainingError("the split `train` has no samples", where=build.out)
+        return replace(preset, features=len(first["features"]))
 
     def network(self) -> nn.Module:
         """The encoder and the decoder."""

@@ -205,7 +205,9 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """An array of some values. Where all are equal, which is often so, one is converted."""
     import pyarrow as pa
 
-    if values.count(values[0]) < len(values):
+    # Numbers with a fraction are converted one by one: 0.0 and -0.0 are equal, and not the same.
+    plain = pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_dictionary(kind)
+    if not (plain or values[0] is None) or values.count(values[0]) < len(values):
         return pa.array(values, kind)
     return pa.nulls(len(values), kind) if values[0] is None else pa.repeat(pa.scalar(values[0], kind), len(values))
 

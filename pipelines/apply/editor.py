@@ -76,7 +76,7 @@ def edit_folder(
             data = read_photo(path)
             analysis = find(data)
             boxes = [face.box for face in analysis.faces]
-            masks = masks_of(finder, data, analysis.header, boxes)
+            masks = find_masks(finder, data, analysis.header, boxes)
             picture, faces = edit_photo(editor, data, analysis.header, boxes, masks)
             if not faces:
                 left_out[name] = "no face wears a mask"
@@ -92,23 +92,30 @@ def edit_folder(
     return EditedPhotos(tuple(written), count, left_out)
 
 
-def masks_of(
+@dataclass(frozen=True, eq=False)
+class FoundMask:
+    """The mask of a face: where it is in the detector's crop, bool (S, S), and photo to crop, 2x3."""
+
+    region: BoolMask
+    matrix: Matrix
+
+
+def find_masks(
     detector: MaskDetector, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox]
-) -> list[BoolMask | None]:
-    """The mask of each face on the photo, bool (H, W); None if it wears none."""
-    cuts = cut_faces(detector.card, data, header, boxes, MAX_PIXELS)
-    masks: list[BoolMask | None] = []
-    for box, cut in zip(boxes, cuts, strict=True):
-        region = detector.find(cut[0][None])[0] if cut is not None else None
-        if cut is None or region is None or masked_share(region, cut[1], box) < LEAST_SHARE:
-            masks.append(None)
-        else:
-            masks.append(on_photo(region[None], [cut[1]], header.size))
+) -> list[FoundMask | None]:
+    """The mask of each face; None if it wears none."""
+    masks: list[FoundMask | None] = []
+    for box, cut in zip(boxes, cut_faces(detector.card, data, header, boxes, MAX_PIXELS), strict=True):
+        found = None
+        if cut is not None:
+            found = FoundMask(detector.find(cut[0][None])[0], cut[1])
+        worn = found is not None and masked_share(found.region, found.matrix, box) >= LEAST_SHARE
+        masks.append(found if worn else None)
     return masks
 
 
 def edit_photo(
-    editor: MaskEditor, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox], masks: Sequence[BoolMask | None]
+    editor: MaskEditor, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox], masks: Sequence[FoundMask | None]
 ) -> tuple[Image, int]:
     """Paint the faces under their masks.
 
@@ -117,7 +124,7 @@ def edit_photo(
         data: the photo's bytes.
         header: from `read_header`.
         boxes: of the faces, in the photo.
-        masks: of each face, bool (H, W) on the photo, or None to leave it alone.
+        masks: of each face, or None to leave it alone.
 
     Returns:
         uint8 (H, W, 3), RGB, and the number of faces that were painted. Pixels away from the masks are the photo's own.
@@ -125,15 +132,16 @@ def edit_photo(
     Raises:
         PhotoError: the photo cannot be decoded.
     """
-    worn = [(box, mask) for box, mask in zip(boxes, masks, strict=True) if mask is not None]
+    worn = [(box, found) for box, found in zip(boxes, masks, strict=True) if found is not None]
     photo = decode_rgb(data, header=header, max_pixels=MAX_PIXELS)
     count = 0
-    for (_, mask), cut in zip(
+    for (_, found), cut in zip(
         worn, cut_faces(editor.card, data, header, [box for box, _ in worn], MAX_PIXELS), strict=True
     ):
         if cut is None:
             continue
         crop, matrix = cut
+        mask = on_photo(found.region[None], [found.matrix], header.size)
         touched = warp_alpha(mask.astype(np.float32), matrix, (editor.size, editor.size)) > COVERED
         painted, inside = editor.edit(crop, touched)
         _put_back(photo, painted, inside, matrix)

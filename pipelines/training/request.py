@@ -19,7 +19,7 @@ from faceloom.pipelines.training.run_folder import is_ours
 from faceloom.pipelines.training.training_data import build_digest, fit_preset
 from faceloom.schemas.errors import CheckpointError, FaceloomError, TrainingError
 from faceloom.schemas.model_card import ModelCard, ParentCard
-from faceloom.schemas.regular_files import open_regular_file
+from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
 
 PACKAGES = ("torch", "webdataset", "safetensors", "matplotlib")
 """What the extra `torch` installs and training imports."""
@@ -151,8 +151,8 @@ def _digest(option: str, path: Path) -> str:
             while piece := stream.read(2**20):
                 digest.update(piece)
         return digest.hexdigest()
-    except OSError as error:
-        value = error.strerror or error
+    except (OSError, UnfitFileError) as error:
+        value = getattr(error, "strerror", None) or error
         raise TrainingError("the file cannot be read", where=f"--{option} {path}", value=value) from None
 
 

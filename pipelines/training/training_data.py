@@ -166,8 +166,9 @@ def open_samples(out: str, job: Job[Any], *, seed: int, workers: int = 0) -> Tra
         held_out, source = train.part(_numbers(train, divided.held_out)), divided.text
         train = train.part(_numbers(train, divided.train))
     if not len(train) or not len(held_out):
-        remedy = "Build at least two samples; a paper's training set has hundreds"
-        raise TrainingError("there are too few samples to train on", where=out, value=count, remedy=remedy)
+        remedy = "Build at least two samples that the network can use; a paper's training set has hundreds"
+        value = f"{len(train)} to train on, {len(held_out)} held out"
+        raise TrainingError("there are too few samples to train on", where=out, value=value, remedy=remedy)
     return TrainingData(train, held_out, _card(storage, record, len(train), len(held_out), source))
 
 

@@ -17,8 +17,8 @@ from typing import Any
 CALLS = {"open", "os.mkdir", "os.rename", "os.link", "os.remove", "os.rmdir"}
 
 
-def run(root: str, at: int, words: list[str]) -> int:
-    """Run a command in this process; before the call number `at`, die. Returns the number of calls."""
+def run(root: str, at: int, words: list[str]) -> tuple[int, int]:
+    """Run a command in this process; before the call number `at`, die. Returns the number of calls and the exit code."""
     from faceloom.pipelines.cli.app import app
 
     count = 0
@@ -31,8 +31,8 @@ def run(root: str, at: int, words: list[str]) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
-    app(args=words, standalone_mode=False)
-    return count
+    code = app(args=words, standalone_mode=False)
+    return count, int(code or 0)
 
 
 def main() -> None:
@@ -58,8 +58,8 @@ def main() -> None:
             answers, code = os.dup(1), 70
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             try:
-                os.write(answers, b"%d " % run(root, at, words))
-                code = 0
+                calls, code = run(root, at, words)
+                os.write(answers, b"%d " % calls)
             except SystemExit as end:
                 code = int(end.code or 0)
             finally:

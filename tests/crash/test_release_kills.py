@@ -99,7 +99,7 @@ def kill_and_repeat(driver: Driver, before: Path, words: tuple[str, ...], count:
         for version in (published := listed_versions(storage, "faces")):
             assert not verify_release(storage, f"faces@{version}", deep=True).faults, f"{version}, kill at {at}"
         # What is published once is refused again.
-        assert driver.run(root, words)[-1] == (1 if words[1] == "create" and published else 0), f"kill at {at}"
+        assert driver.run(root, words)[-1] == (2 if words[1] == "create" and published else 0), f"kill at {at}"
         assert content(root) == expected, f"kill at {at}"
         shutil.rmtree(root)
     return whole

@@ -361,7 +361,7 @@ print(sorted(heavy | opened), time.process_time() - begin, file=sys.stderr)
         heavy, spent = done.stderr.rsplit(maxsplit=1)
         assert heavy == "[]" and "build" in done.stdout and "export" in done.stdout
         seconds.append(float(spent))
-    assert min(seconds) < 0.5
+    assert min(seconds) < on_busy_machine(0.5)
 
 
 def test_version(run: Any) -> None:

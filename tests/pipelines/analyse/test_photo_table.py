@@ -91,3 +91,15 @@ def test_a_stamp_knows_the_places_of_faces_and_not_their_names() -> None:
     assert stamp(face) == stamp(replace(face, identity="Bob", attributes=(("age", 3),)))
     others = (replace(face, box=(0, 0, 9, 8)), replace(face, landmarks=bytes(40)), replace(face, box=None))
     assert len({stamp(face), stamp(face, face), stamp(), *map(stamp, others)}) == 6
+
+
+def test_a_zero_keeps_its_sign_in_a_column_of_zeros() -> None:
+    import pyarrow as pa
+
+    from faceloom.pipelines.analyse.photo_table import _array
+
+    values = [[0.0, 1.0], [-0.0, 1.0]]
+    stored = _array(values, pa.list_(pa.float64())).to_pylist()
+    assert [str(one) for one in stored] == [str(one) for one in values]
+    assert _array([None, None], pa.list_(pa.float64())).to_pylist() == [None, None]
+    assert _array(["a", "a"], pa.string()).to_pylist() == ["a", "a"]

@@ -48,7 +48,7 @@ def test_workers_see_the_environment_and_folder_of_their_parent_as_they_are_now(
 def test_an_error_arrives_as_data_and_drops_the_calls_that_wait(tmp_path: Path) -> None:
     with WorkerPool(1) as pool:
         first = pool.submit(refuse, "no such thing")
-        waiting = [pool.submit(sleep, 60.0) for _ in range(10)]
+        waiting = [pool.submit(sleep, 600.0) for _ in range(10)]
         begin = time.monotonic()
         with pytest.raises(WorkerError, match="ValueError: no such thing") as caught:
             pool.result(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,12 @@ def test_only_the_values_that_are_given_change_a_preset() -> None:
 def test_values_out_of_range_are_refused(name: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         change_preset(name, **values)
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """Reading it would wait forever."""
+    from faceloom.pipelines.training.request import _digest
+
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TrainingError, match=r"--features .*pipe: the file cannot be read"):
+        _digest("features", tmp_path / "pipe")
