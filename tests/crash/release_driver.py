@@ -18,7 +18,7 @@ CALLS = {"open", "os.mkdir", "os.rename", "os.link", "os.remove", "os.rmdir"}
 
 
 def run(root: str, at: int, words: list[str]) -> tuple[int, int]:
-    """Run a command in this process; before the call number `at`, die. Returns the number of calls and the exit code."""
+    """Run a command in this process; die before the call number `at`. Returns number of calls and exit code."""
     from faceloom.pipelines.cli.app import app
 
     count = 0
