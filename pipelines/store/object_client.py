@@ -33,8 +33,8 @@ TRIES = 4
 T = TypeVar("T")
 _AGAIN = "Run the same command again; finished tasks are kept"
 _REMEDIES = {
-    errno.EACCES: "Check the credentials in the environment, and what they permit in this bucket; see "
-    "docs/object-stores.md",
+    errno.EACCES: "Check the credentials in the environment, such as AWS_ACCESS_KEY_ID or "
+    "GOOGLE_APPLICATION_CREDENTIALS, and what they permit in this bucket; see docs/object-stores.md",
     errno.ENOENT: f"Check the URL, and whether something deletes files there. {_AGAIN}",
     errno.ENODEV: "Create the bucket first, or check its name",
     errno.ETIMEDOUT: f"Check the network and the status of the store. {_AGAIN}",
