@@ -4,7 +4,7 @@ Vectors hold landmarks and coarse sketches under the L2 norm, which is within a 
 published distance. k-means groups them in lists around centroids; a query is compared with the vectors of the lists
 whose centroids are nearest. What it finds is compared in full, so distances are right; some neighbours may be missed.
 
-The vectors are cut into pieces, a few of them in memory at a time. A piece is the same whoever made the
+The vectors are cut into pieces, a few of them in memory at a time. A piece does not depend on the
 others, and the candidates are those of an index over all vectors.
 """
 
