@@ -10,7 +10,7 @@ import numpy as np
 
 from faceloom.models.detector.predict import MaskDetector
 from faceloom.pipelines.analyse.mask_gate import SHARE_DIGITS, WAITING, cut_faces, masked_share
-from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo
+from faceloom.pipelines.apply.photos import PhotoResults, face_finder, photos_below, read_photo
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
@@ -25,21 +25,6 @@ FACES = "faces.jsonl"
 """File of the target folder with a line for each face."""
 
 
-@dataclass(frozen=True)
-class FoundMasks:
-    """What became of the photos.
-
-    Attributes:
-        written: paths of the maps below the target folder.
-        faces: number of faces that were measured.
-        left_out: reason of each photo without a map.
-    """
-
-    written: tuple[str, ...]
-    faces: int
-    left_out: dict[str, str]
-
-
 @dataclass(frozen=True, eq=False)
 class _Waiting:
     """A photo whose faces the network has not seen yet."""
@@ -50,7 +35,7 @@ class _Waiting:
     cuts: Sequence[tuple[Image, Matrix]]
 
 
-def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device: str = "auto") -> FoundMasks:
+def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device: str = "auto") -> PhotoResults:
     """Find the masks on all faces of each photo below a folder.
 
     A photo gives a PNG map of its own size under its name, 255 where a mask is; `faces.jsonl` has a line for each face.
@@ -98,7 +83,7 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
         watcher.done(number)
     with target.write(FACES) as stream:
         stream.write(b"".join(lines))
-    return FoundMasks(tuple(written), len(lines), left_out)
+    return PhotoResults(tuple(written), len(lines), left_out)
 
 
 def _found(detector: MaskDetector, waiting: Sequence[_Waiting]) -> list[BoolMask]:

@@ -13,7 +13,7 @@ from faceloom.models.editor.predict import MaskEditor
 from faceloom.models.editor.preset import COVERED
 from faceloom.pipelines.analyse.mask_gate import cut_faces, masked_share
 from faceloom.pipelines.apply.detector import on_photo, reach_on_photo
-from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo
+from faceloom.pipelines.apply.photos import PhotoResults, face_finder, photos_below, read_photo
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
@@ -28,24 +28,9 @@ LEAST_SHARE = 0.05
 """Of a face box that a mask must cover; less is taken for a mistake of the detector."""
 
 
-@dataclass(frozen=True)
-class EditedPhotos:
-    """What became of the photos.
-
-    Attributes:
-        written: paths of the results below the target folder.
-        faces: number of faces that were painted.
-        left_out: reason of each photo without a result.
-    """
-
-    written: tuple[str, ...]
-    faces: int
-    left_out: dict[str, str]
-
-
 def edit_folder(
     run: Path, detector: Path, photos: Path, to: str, watcher: Watcher, *, device: str = "auto"
-) -> EditedPhotos:
+) -> PhotoResults:
     """Remove the masks from all faces of each photo below a folder; results are PNG files under the same names.
 
     The detector finds the mask of each face, and the editor paints what it hides. A photo on which no face wears a mask
@@ -89,7 +74,7 @@ def edit_folder(
             left_out[name] = str(error)
         finally:
             watcher.done(number)
-    return EditedPhotos(tuple(written), count, left_out)
+    return PhotoResults(tuple(written), count, left_out)
 
 
 @dataclass(frozen=True, eq=False)

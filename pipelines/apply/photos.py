@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from faceloom.pipelines.analyse.detectors import load_detectors
@@ -17,6 +18,21 @@ from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
 
 MOST_BYTES = 2**28
 """Bytes of a photo; a longer file is left out."""
+
+
+@dataclass(frozen=True)
+class PhotoResults:
+    """What became of the photos that a network was applied to.
+
+    Attributes:
+        written: paths of the results below the target folder.
+        faces: number of faces that were found, or changed.
+        left_out: reason of each photo without a result.
+    """
+
+    written: tuple[str, ...]
+    faces: int
+    left_out: dict[str, str]
 
 
 def read_photo(path: Path) -> bytes:

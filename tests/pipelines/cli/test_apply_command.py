@@ -60,9 +60,9 @@ def test_swap_fails_if_nothing_was_written(tmp_path: Path, monkeypatch: pytest.M
 
 def test_editor_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from faceloom.pipelines.apply import editor
-    from faceloom.pipelines.apply.editor import EditedPhotos
+    from faceloom.pipelines.apply.photos import PhotoResults
 
-    done = [EditedPhotos(("a.png",), 2, {"b": "no face wears a mask"}), EditedPhotos((), 0, {"b": "no face was found"})]
+    done = [PhotoResults(("a.png",), 2, {"b": "no face wears a mask"}), PhotoResults((), 0, {"b": "no face was found"})]
     monkeypatch.setattr(editor, "edit_folder", lambda *words, **more: done[0])
     words = ["apply", "editor", "runs/edit", str(tmp_path), "--detector", "runs/det", "--to", str(tmp_path / "out")]
     made = CliRunner().invoke(app, [*words, "--json"])
