@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import binascii
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from json.encoder import encode_basestring
 from typing import Any
 
+import numpy as np
+
+from faceloom.pipelines.plan.face_records import face_records
 from faceloom.pipelines.plan.planned_faces import PlannedFaces
-from faceloom.pipelines.store.arrow_values import number_texts
 from faceloom.schemas.keys import digest, to_json
 from faceloom.schemas.plan import FaceRows, PlannedFace, PlannedFrame, PlannedMorph, frame_text
 from faceloom.schemas.recipe import Recipe
@@ -82,53 +84,28 @@ def all_inputs(faces: FaceRows, settings: str, mask_digests: Sequence[str]) -> l
     return [inputs for block in blocks for inputs in _of_columns(block, settings, mask_digests)]
 
 
-def _of_columns(faces: PlannedFaces, settings: str, mask_digests: Sequence[str]) -> Iterator[list[str]]:
-    """As `all_inputs`. The JSON of a face is put together from that of its values; most values stand in many faces."""
-    table = faces.table
-    quoted = _Made(to_json)
-    attributes = _Made(lambda number: to_json(table.attributes[number]))
-    labels = _Made(lambda number: to_json(table.label(number)))
-    splits, begin = [to_json(split) for split in table.splits], to_json([settings])[:-1]
-    sha256 = hashlib.sha256
-    for (
-        source, uri, sha, number, identity, split, licence, consent, attribute, width, height, landmarks,
-        _left, _top, _right, _bottom, label, five, detector, score, turn, unsure,
-    ), box, ends in zip(table.values(faces.slice), _boxes(faces), _ends(faces, mask_digests), strict=True):  # fmt: skip
-        text = (
-            f'{begin},{quoted[source]},{encode_basestring(uri)},"{sha}",{number},{quoted[identity]},{splits[split]},'
-            f'{quoted[licence]},{quoted[consent]},{attributes[attribute]},{width},{height},"{landmarks.hex()}",'
-            f'[{box}],"{detector}",{score!r},{turn},{"true" if unsure else "false"},'
-            f"{labels[label]},null" + (f',"{five.hex()}"]' if five else "]")
-        )
-        of_face = b'["' + sha256(text.encode("utf-8", "surrogatepass")).hexdigest().encode()
-        yield [sha256(of_face + end).hexdigest()[:_LETTERS] for end in ends]
-
-
-def _boxes(faces: PlannedFaces) -> Iterator[str]:
-    """The box of each face in JSON, without the brackets."""
-    texts = number_texts(faces.table.sizes(faces.slice)[2].ravel())
-    return map(",".join, zip(*(texts[at::4] for at in range(4)), strict=True))
-
-
-class _Made(dict[Any, str]):
-    """Texts by key, each made once."""
-
-    def __init__(self, make: Callable[[Any], str]) -> None:
-        self._make = make
-
-    def __missing__(self, key: Any) -> str:
-        made = self[key] = self._make(key)
-        return made
-
-
-def _ends(faces: PlannedFaces, mask_digests: Sequence[str]) -> Iterator[tuple[bytes, ...]]:
-    """How the JSON of each sample of a face ends, behind the digest of the face."""
+def _of_columns(faces: PlannedFaces, settings: str, mask_digests: Sequence[str]) -> list[list[str]]:
+    """As `all_inputs`."""
+    of_faces = _hex_digests(face_records(faces.table, faces.slice, settings))
+    begins = [b'["%b' % one for one in of_faces]
     looks = [*map(to_json, mask_digests), "null"]  # -1 stands for no mask
-    masks = faces.table.masks[faces.slice]
-    columns = masks.T.tolist() or [[-1] * len(faces)]
-    ends = [[f'",{variant},{look}]'.encode() for look in looks] for variant in range(len(columns))]
-    of_face = zip(*([of[mask] for mask in column] for of, column in zip(ends, columns, strict=True)), strict=True)
-    return (some[:count] for some, count in zip(of_face, faces.weights().tolist(), strict=True))
+    columns = []
+    for variant, masks in enumerate(faces.table.masks[faces.slice].T.tolist() or [[-1] * len(faces)]):
+        ends = [f'",{variant},{look}]'.encode() for look in looks]
+        of_variant = _hex_digests(begin + ends[mask] for begin, mask in zip(begins, masks, strict=True))
+        columns.append([one[:_LETTERS].decode() for one in of_variant])
+    inputs = list(map(list, zip(*columns, strict=True)))
+    counts = faces.weights()
+    for at in np.flatnonzero(counts < len(columns)).tolist():
+        del inputs[at][counts[at] :]
+    return inputs
+
+
+def _hex_digests(texts: Iterable[bytes | memoryview]) -> list[bytes]:
+    """The sha256 of each text, as 64 hex digits."""
+    sha256 = hashlib.sha256
+    digits = binascii.hexlify(b"".join([sha256(text).digest() for text in texts]))
+    return [digits[at : at + 64] for at in range(0, len(digits), 64)]
 
 
 def _frame_record(frame: PlannedFrame, mask_digests: Sequence[str]) -> list[Any]:

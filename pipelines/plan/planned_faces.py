@@ -23,6 +23,8 @@ _BLOCK = 4096
 OF_PHOTO, OF_FACE = -1, -2
 """In place of an identity: the name that is derived from the photo, or from the face in the photo."""
 Ints = npt.NDArray[np.integer]
+Rows = slice | Ints
+"""Some faces of a table."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -80,8 +82,8 @@ class FaceTable:
         """The planned label files of a number in the column `labels`; empty if the plan names none."""
         return usable_labels(self.analysed.texts("labels")[1][number]) if self.labelled else ""
 
-    def values(self, at: slice) -> Iterator[tuple[Any, ...]]:
-        """The values of each face in a slice, in the order of the fields of `PlannedFace`, without masks and place.
+    def values(self, at: Rows) -> Iterator[tuple[Any, ...]]:
+        """The values of each of some faces, in the order of the fields of `PlannedFace`, without masks and place.
 
         The box is four values, and what follows the labels is five points, detector, score, turn and whether the
         landmarks are unsure. Splits, attributes and labels are numbers: in `splits`, in `attributes`, and in the
@@ -96,16 +98,16 @@ class FaceTable:
             _taken(photos.column(name), taken) for name in ("source", "uri", "licence", "consent")
         )
         shas = [sha.hex() for sha in _bytes(self.analysed.sha256[photo])]
-        detector, *findings = (values.tolist() for values in self._findings(at).values())
+        detector, *findings = (values.tolist() for values in self.findings(at).values())
         return zip(
-            source, uri, shas, self.number[at].tolist(), self._identities(at, shas), self.split[at].tolist(), licence,
+            source, uri, shas, self.number[at].tolist(), self.identities(at, shas), self.split[at].tolist(), licence,
             consent, self.attribute[at].tolist(), width.tolist(), height.tolist(), self._landmarks(at), *box.T.tolist(),
             self.analysed.texts("labels")[0][photo].tolist(), self._fives(at),
             map(DETECTORS.__getitem__, detector), *findings, strict=True,
         )  # fmt: skip
 
-    def columns(self, at: slice) -> dict[str, Any]:
-        """What `FaceRows.columns` returns for the faces in a slice."""
+    def columns(self, at: Rows) -> dict[str, Any]:
+        """What `FaceRows.columns` returns for some faces."""
         import pyarrow as pa
 
         analysed, photo, points = self.analysed, self.photo[at], self.point[at]
@@ -118,7 +120,7 @@ class FaceTable:
         place = np.zeros((len(photo), 16), np.uint8)
         place[:, 4:8] = self.group[at].astype(">u4")[:, None].view(np.uint8)
         place[:, 8:] = sha256[:, :8]
-        findings = self._findings(at)
+        findings = self.findings(at)
         return texts | {
             "photo_sha256": texts_of(hex_digits(sha256)),
             "face": self.number[at],
@@ -141,13 +143,13 @@ class FaceTable:
             "frame": pa.repeat("", len(photo)),
         }
 
-    def variants(self, at: slice) -> npt.NDArray[np.int64]:
-        """Number of masks of each face in a slice; all or none of its variants wear one."""
+    def variants(self, at: Rows) -> npt.NDArray[np.int64]:
+        """Number of masks of each of some faces; all or none of its variants wear one."""
         masks = self.masks[at]
         worn = masks[:, 0] >= 0 if masks.shape[1] else np.zeros(len(masks), bool)
         return worn.astype(np.int64) * masks.shape[1]
 
-    def sizes(self, at: slice) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
+    def sizes(self, at: Rows) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
         """Width, height and box of each face."""
         photo, rows = self.photo[at], self.row[at]
         width, height = self.analysed.width[photo], self.analysed.height[photo]
@@ -155,7 +157,7 @@ class FaceTable:
         box[rows >= 0] = self.analysed.box[rows[rows >= 0]]
         return width, height, box
 
-    def _findings(self, at: slice) -> dict[str, npt.NDArray[Any]]:
+    def findings(self, at: Rows) -> dict[str, npt.NDArray[Any]]:
         """What found each face, as a number in `DETECTORS`, and how; nothing for whole photos."""
         rows = self.row[at]
         found = rows >= 0
@@ -167,15 +169,16 @@ class FaceTable:
 
         return {name: of(getattr(self.analysed, name)) for name in ("detector", "score", "turn", "landmarks_unsure")}
 
-    def _identity_column(self, at: slice, sha256: npt.NDArray[np.uint8]) -> Any:
+    def _identity_column(self, at: Rows, sha256: npt.NDArray[np.uint8]) -> Any:
         import pyarrow as pa
 
         codes = self.identity[at]
         if (codes >= 0).all():
             return self.names.take(pa.array(codes))
-        return pa.array(self._identities(at, [sha.hex() for sha in _bytes(sha256)]), pa.string())
+        return pa.array(self.identities(at, [sha.hex() for sha in _bytes(sha256)]), pa.string())
 
-    def _identities(self, at: slice, shas: list[str]) -> Iterator[str]:
+    def identities(self, at: Rows, shas: list[str]) -> Iterator[str]:
+        """The name of each of some faces, from the sha256 of their photos."""
         import pyarrow as pa
 
         codes = self.identity[at]
@@ -186,13 +189,13 @@ class FaceTable:
             else:
                 yield f"photo-{sha[:16]}" if code == OF_PHOTO else f"photo-{sha[:16]}-f{number:02d}"
 
-    def _fives(self, at: slice) -> list[bytes]:
+    def _fives(self, at: Rows) -> list[bytes]:
         numbers = self.five[at]
         if not np.any(numbers >= 0):
             return [b""] * len(numbers)
         return [self.fives[one].as_py() if one >= 0 else b"" for one in numbers.tolist()]
 
-    def _landmarks(self, at: slice) -> Iterator[bytes]:
+    def _landmarks(self, at: Rows) -> Iterator[bytes]:
         points = self.point[at]
         found = iter(_bytes(self.landmarks.take(points[points >= 0])))
         return (next(found) if point >= 0 else b"" for point in points.tolist())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from faceloom.pipelines.store.arrow_values import value_bytes
 from faceloom.pipelines.store.parquet_tables import face_columns, read_faces, table_schema, write_table
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.table_reader import damaged, read_table
@@ -167,13 +168,6 @@ def _digests(texts: pa.Array) -> npt.NDArray[np.uint8] | None:
     return np.frombuffer(data, np.uint8).reshape(-1, 32)
 
 
-def _values(array: pa.Array) -> npt.NDArray[np.uint8]:
-    """The bytes of all values of a binary array without nulls, one value after another."""
-    _, offsets, data = array.buffers()
-    ends = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array) + 1] if len(array) else [0, 0]
-    return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
-
-
 def _figures(quality: pa.Array) -> npt.NDArray[np.float32] | None:
     """Figures (F, 5), NaN for faces without; None if a face has another number of them, or one is not finite."""
     import pyarrow.compute as pc
@@ -202,7 +196,7 @@ def _faces(
         return None
     if corners.dtype != np.float64 or not np.isfinite(corners).all():  # a null makes another type, or no number
         return None
-    points = _values(landmarks).reshape(-1, LANDMARK_BYTES)
+    points = value_bytes(landmarks).reshape(-1, LANDMARK_BYTES)
     if bare.any():
         whole, points = points, np.zeros((len(box), LANDMARK_BYTES), np.uint8)
         points[~bare] = whole
