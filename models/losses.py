@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from faceloom.models.mask_cutouts import disturbed_cutouts
 from faceloom.models.networks import CompactMasker, PaperAutoencoder, compose
-from faceloom.models.pairs import Pairs, degraded
+from faceloom.models.pairs import Pairs, degraded, tilted
 from faceloom.models.presets import CompactPreset, PaperPreset
 
 
@@ -51,16 +51,17 @@ class CompactLoss:
 
 
 def compact_loss(network: CompactMasker, pairs: Pairs, preset: CompactPreset, chance: torch.Generator) -> CompactLoss:
-    """Loss of the compact network for putting the disturbed mask of each target back on its degraded face.
+    """Loss of the compact network for putting the disturbed mask of each target back on its tilted, degraded face.
 
     Args:
         network: in training mode or not.
         pairs: the batch.
-        preset: its `degrade` is the share of degraded faces.
+        preset: its `degrade` is the share of degraded faces; with `jitter` above 0 they are tilted.
         chance: a generator on the CPU.
     """
-    cutout, flow = disturbed_cutouts(pairs, chance)
-    pairs, blurred = degraded(pairs, preset, chance)
+    seen, upright = tilted(pairs, preset, chance)
+    cutout, flow = disturbed_cutouts(pairs, chance, upright)
+    pairs, blurred = degraded(seen, preset, chance)
     fit = network.find(pairs.face, cutout)
     colour, alpha = network.put(cutout, replace(fit, soft=blurred))
     mask = pairs.mask

@@ -39,21 +39,22 @@ def _smoothed(picture: Tensor) -> Tensor:
     return F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), kernel, groups=picture.shape[1])
 
 
-def disturbed_cutouts(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+def disturbed_cutouts(pairs: Pairs, chance: torch.Generator, upright: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Cut masks out and disturb them, as if they came from other faces: shift, scale, rotate, shear, bend and relight.
 
     Args:
-        pairs: the batch.
+        pairs: the batch, before it is tilted.
         chance: a generator on the CPU.
+        upright: from `models.pairs.tilted`, if the flow is for the tilted faces.
 
     Returns:
         The cutouts, float (N, 4, S, S), and the flow that maps each back onto its face, float (N, S, S, 2).
     """
     with torch.autocast(pairs.face.device.type, enabled=False):  # bfloat16 cannot resolve an eighth of a pixel
-        return _disturb(pairs, chance)
+        return _disturb(pairs, chance, upright)
 
 
-def _disturb(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+def _disturb(pairs: Pairs, chance: torch.Generator, upright: Tensor | None) -> tuple[Tensor, Tensor]:
     count, device = len(pairs), pairs.face.device
 
     def drawn(reach: float, *shape: int) -> Tensor:
@@ -71,7 +72,8 @@ def _disturb(pairs: Pairs, chance: torch.Generator) -> tuple[Tensor, Tensor]:
     offset = (middle + shift)[:, None, None]
     shown = torch.einsum("nij,nhwj->nhwi", turn, here + bent(here) - middle) + offset
     cutouts = F.grid_sample(cut_out_masks(pairs), shown, mode="bicubic", align_corners=False).clamp(0, 1)
-    straight = torch.einsum("nij,nhwj->nhwi", torch.linalg.inv(turn), here - offset) + middle
+    face = here if upright is None else torch.einsum("nij,nhwj->nhwi", upright, here)
+    straight = torch.einsum("nij,nhwj->nhwi", torch.linalg.inv(turn), face - offset) + middle
     back = straight
     for _ in range(8):  # the bending is gentle, so this converges
         back = straight - bent(back)

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from faceloom.models.presets import CompactPreset, PaperPreset
 
+COLOURED = 0.08
+"""Mean difference of the channels, as a share of the brightest, from which a face counts as coloured; skin has 0.3."""
 _ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
@@ -60,11 +62,13 @@ class Fit:
         flow: for each pixel of the face, the place in the cutout to sample, float (N, H, W, 2), x and y from -1 to 1.
         gain: factor on the brightness of the cutout, float (N, 3, H, W), RGB, around 1.
         soft: share of blur, float (N, 1, 1, 1), 0..1.
+        colour: share of the cutout's colour that is kept, float (N, 1, 1, 1), 0..1.
     """
 
     flow: Tensor
     gain: Tensor
     soft: Tensor
+    colour: Tensor
 
 
 class CompactMasker(nn.Module):
@@ -108,15 +112,18 @@ class CompactMasker(nn.Module):
         # No exp and no sigmoid: at the end of a batch torch computes them differently, in the last bits.
         soft = (0.2 + _average(x)[:, 5:]).clamp(0, 1)
         x = F.interpolate(x[:, :5], face.shape[2:], mode="bicubic", align_corners=False)
-        return Fit((places + x[:, :2]).permute(0, 2, 3, 1), (1 + x[:, 2:]).clamp(0.3, 3), soft)
+        return Fit((places + x[:, :2]).permute(0, 2, 3, 1), (1 + x[:, 2:]).clamp(0.3, 3), soft, _colourfulness(face))
 
     def put(self, cutout: Tensor, fit: Fit) -> tuple[Tensor, Tensor]:
         """Bend, light and blur a cutout; returns colour, float (N, 3, H, W), and coverage, float (N, 1, H, W), 0..1."""
         blurred = F.avg_pool2d(F.pad(cutout, (2, 2, 2, 2)), 5, 1)
         cutout = torch.lerp(cutout, blurred, fit.soft)
+        grey = cutout[:, :3].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        cutout = torch.cat([torch.lerp(grey, cutout[:, :3], fit.colour), cutout[:, 3:]], 1)
         x = F.grid_sample(cutout, fit.flow, mode="bicubic", align_corners=False)
         cover = x[:, 3:]
-        colour = (x[:, :3] / cover.clamp(min=0.05) * fit.gain).clamp(0, 1)
+        gain = torch.lerp(fit.gain.mean(1, keepdim=True).expand_as(fit.gain), fit.gain, fit.colour)
+        colour = (x[:, :3] / cover.clamp(min=0.05) * gain).clamp(0, 1)
         # Resampling widens the edge, so it is steepened again.
         edge = 1 + (self.edge - 1) * (1 - fit.soft)
         return colour, ((cover - 0.5) * edge + 0.5).clamp(0, 1)
@@ -134,6 +141,13 @@ class CompactMasker(nn.Module):
 def _average(x: Tensor) -> Tensor:
     """Mean over all pixels, (N, C, 1, 1). `x.mean` sums in an order that depends on the place in the batch."""
     return F.avg_pool2d(x, x.shape[2:])
+
+
+def _colourfulness(face: Tensor) -> Tensor:
+    """0 for a grey picture, rising to 1 where the channels differ by `COLOURED` of the brightest; (N, 1, 1, 1)."""
+    most = face.amax(1, keepdim=True)
+    share = _average(most - face.amin(1, keepdim=True)) / _average(most).clamp(min=1e-3)
+    return (share / COLOURED).clamp(0, 1)
 
 
 def _places(face: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from faceloom.models.presets import PairPreset
+
+TILT = 45
+"""Largest turn of a face in training to either side, in degrees."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +62,36 @@ def moved(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> Pairs:
     return Pairs(parts[:, :3], parts[:, 3:6], parts[:, 6:])
 
 
-def degraded(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> tuple[Pairs, Tensor]:
-    """Blur a share of the pairs like small photos, remove the colour of another share's faces, vary the light.
+def tilted(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> tuple[Pairs, Tensor | None]:
+    """Turn each pair at random by up to `TILT`, small angles more often; edges are mirrored.
 
-    A network without landmarks is meant for small and grey photos, and the training pairs hold none. A mask keeps its
-    colour on a grey face, and is as blurred as the face.
+    Cutouts are stored upright, as in the build, and a network must turn them with the head.
+
+    Args:
+        preset: without `jitter`, pairs stay as they are.
+        chance: a generator on the CPU.
+
+    Returns:
+        The pairs, and the matrices that map points of a tilted picture into the upright one, float (N, 2, 2); None if
+        nothing is tilted.
+    """
+    if not preset.jitter:
+        return pairs, None
+    draws = 2 * torch.rand(len(pairs), generator=chance) - 1
+    turn = math.radians(TILT) * draws * draws.abs()
+    cos, sin = torch.cos(turn), torch.sin(turn)
+    upright = torch.stack([cos, -sin, sin, cos], 1).reshape(-1, 2, 2).to(pairs.face.device)
+    parts = torch.cat([pairs.face, pairs.masked, pairs.mask], 1)
+    grid = F.affine_grid(F.pad(upright, (0, 1)), list(parts.shape), align_corners=False)
+    parts = F.grid_sample(parts, grid, padding_mode="reflection", align_corners=False)
+    return Pairs(parts[:, :3], parts[:, 3:6], parts[:, 6:]), upright
+
+
+def degraded(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> tuple[Pairs, Tensor]:
+    """Blur a share of the pairs like small photos, remove the colour of another share, darken or brighten all.
+
+    A network without landmarks is meant for small, grey and dim photos, and the training pairs hold few. A mask is as
+    grey and as blurred as its face.
 
     Args:
         chance: a generator on the CPU.
@@ -76,7 +105,7 @@ def degraded(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> tuple
     draws = torch.rand(3, count, generator=chance)
     factor = 2 + 2 * int(torch.rand(1, generator=chance) < 0.5)
     small, grey = (draws[:2] < preset.degrade).to(device)[..., None, None, None]
-    light = (0.75 + 0.5 * draws[2]).to(device)[:, None, None, None]
+    light = (0.45 + 0.7 * draws[2]).to(device)[:, None, None, None]
 
     def smaller(picture: Tensor) -> Tensor:
         low = F.avg_pool2d(picture, factor)
@@ -85,6 +114,5 @@ def degraded(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> tuple
     def colourless(picture: Tensor) -> Tensor:
         return torch.where(grey, picture.mean(1, keepdim=True).expand_as(picture), picture)
 
-    masked = torch.lerp(colourless(pairs.masked), pairs.masked, pairs.mask)
-    seen = [smaller(picture * light).clamp(0, 1) for picture in (colourless(pairs.face), masked)]
+    seen = [smaller(colourless(picture) * light).clamp(0, 1) for picture in (pairs.face, pairs.masked)]
     return replace(pairs, face=seen[0], masked=seen[1]), small.float()

@@ -57,7 +57,8 @@ class Perfect(CompactMasker):
     def find(self, face: torch.Tensor, cutout: torch.Tensor) -> Fit:
         _, flow = disturbed_cutouts(self.pairs, chance())
         off = self.wrong.get("flow", 0) / 32  # pixels of a 64x64 crop
-        return Fit(flow + off, torch.ones_like(face), torch.full((len(face), 1, 1, 1), self.wrong.get("soft", 0)))
+        soft = torch.full((len(face), 1, 1, 1), self.wrong.get("soft", 0))
+        return Fit(flow + off, torch.ones_like(face), soft, torch.ones_like(soft))
 
     def put(self, cutout: torch.Tensor, fit: Fit) -> tuple[torch.Tensor, torch.Tensor]:
         colour = self.pairs.masked * (1 - self.wrong.get("colour", 0))
@@ -65,7 +66,7 @@ class Perfect(CompactMasker):
 
 
 def cost(pairs: Pairs, shown: Pairs | None = None, **wrong: float) -> dict[str, float]:
-    preset = dataclasses.replace(COMPACT, degrade=0.0)
+    preset = dataclasses.replace(COMPACT, degrade=0.0, jitter=0.0)
     with torch.inference_mode():
         loss = compact_loss(Perfect(pairs, **wrong), shown or pairs, preset, chance())
     return {field.name: float(getattr(loss, field.name)) for field in dataclasses.fields(loss)}

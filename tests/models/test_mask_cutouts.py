@@ -16,7 +16,8 @@ import torch
 from torch.nn import functional as F
 
 from faceloom.models.mask_cutouts import cut_out_masks, disturbed_cutouts, gather_cutouts
-from faceloom.models.pairs import Pairs
+from faceloom.models.pairs import Pairs, tilted
+from faceloom.models.presets import PRESETS
 
 SIZE = 64
 
@@ -73,6 +74,14 @@ def test_the_flow_puts_a_disturbed_cutout_back_on_its_face(box: tuple[float, flo
     back = F.grid_sample(cutouts[:, 3:], flow, align_corners=False)
     assert float((back - pairs.mask).abs().mean()) < 0.03
     assert float((cutouts[:, 3:] - pairs.mask).abs().mean()) > 0.005, "it was somewhere else"
+
+
+def test_the_flow_turns_a_disturbed_cutout_with_a_tilted_face() -> None:
+    pairs = ellipses(*[(0.0, 0.2, 0.4, 0.25)] * 6)
+    seen, upright = tilted(pairs, PRESETS["compact"], torch.Generator().manual_seed(3))
+    cutouts, flow = disturbed_cutouts(pairs, torch.Generator().manual_seed(5), upright)
+    back = F.grid_sample(cutouts[:, 3:], flow, align_corners=False)
+    assert float((back - seen.mask).abs().mean()) < 0.03 < float((back - pairs.mask).abs().mean())
 
 
 def test_disturbed_cutouts_are_still_cutouts() -> None:

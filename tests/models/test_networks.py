@@ -120,7 +120,8 @@ def test_a_cutout_goes_where_the_flow_says_and_gets_the_light_that_the_gain_says
     network = compact(TINY)
     with torch.inference_mode():
         fit = network.find(torch.rand(1, 3, 16, 16), cutout)
-        shifted = Fit(fit.flow - torch.tensor([2 / 8, 0]), torch.full_like(fit.gain, 1.5), torch.zeros_like(fit.soft))
+        none, all_of_it = torch.zeros_like(fit.soft), torch.ones_like(fit.soft)
+        shifted = Fit(fit.flow - torch.tensor([2 / 8, 0]), torch.full_like(fit.gain, 1.5), none, all_of_it)
         colour, alpha = network.put(cutout, shifted)
     torch.testing.assert_close(alpha[..., 2:], cutout[:, 3:, :, :-2])
     torch.testing.assert_close((colour * alpha)[..., 2:], 1.5 * cutout[:, :3, :, :-2])
@@ -134,6 +135,20 @@ def test_softness_blurs_a_cutout_and_its_edge(tiny: SimpleNamespace) -> None:
         soft = network.put(cutout, dataclasses.replace(fit, soft=torch.ones(1, 1, 1, 1)))[1]
     between = (soft > 0.05) & (soft < 0.95)
     assert int(between.sum()) > 50 and float((soft - cutout[:, 3:]).abs().max()) > 0.2
+
+
+def test_a_grey_face_gets_a_grey_mask_and_a_coloured_one_a_coloured_mask() -> None:
+    network = compact(TINY)
+    torch.nn.init.normal_(network.fit.bias)  # the gain has a colour too
+    cutout = torch.tensor([0.2, 0.3, 0.6, 1])[:, None, None].expand(1, 4, 16, 16)
+    grey = torch.rand(1, 1, 16, 16).expand(-1, 3, -1, -1)
+    skin = grey * torch.tensor([1, 0.8, 0.7])[:, None, None]
+    with torch.inference_mode():
+        chroma = [
+            float((colour.amax(1) - colour.amin(1)).mean())
+            for colour, _ in (network(grey, cutout), network(skin, cutout))
+        ]
+    assert chroma[0] < 1e-5 and chroma[1] > 0.1
 
 
 def test_where_a_cutout_has_nothing_the_coverage_is_nothing_at_all() -> None:
