@@ -39,6 +39,20 @@ def find_face(path: Path) -> tuple[Image, Landmarks]:
     return decode_rgb(data), found.landmarks
 
 
+def find_own_face(face: Path) -> tuple[Image, Landmarks]:
+    """The user's own face, as `find_face` gives it.
+
+    Raises:
+        FaceloomError: it cannot be used.
+        ModelFileError: the landmark model or a detector is missing.
+    """
+    try:
+        return find_face(face)
+    except PhotoError as error:
+        remedy = "Give a frontal photo without a mask"
+        raise FaceloomError("the face cannot be used", where=str(face), value=error, remedy=remedy) from None
+
+
 def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
     """Put a face on each photo below a folder; results are PNG files under the same names.
 
@@ -52,11 +66,7 @@ def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
         FaceloomError: the face cannot be used, there are no photos, or the target is the folder of the photos.
     """
     names, target = photos_below(photos, to), Storage(to)
-    try:
-        own, own_landmarks = find_face(face)
-    except PhotoError as error:
-        remedy = "Give a frontal photo without a mask"
-        raise FaceloomError("the face cannot be used", where=str(face), value=error, remedy=remedy) from None
+    own, own_landmarks = find_own_face(face)
     written, left_out = [], {}
     watcher.stage("swap", len(names), "photos")
     for number, (name, path) in enumerate(names, 1):

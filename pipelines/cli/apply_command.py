@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -107,6 +108,44 @@ def editor(
             raise typer.Exit(FAILED)
         if not as_json:
             say(f"{len(done.written)} photos with {done.faces} painted faces: {to}")
+
+
+@app.command(
+    epilog="Example:\n\n"
+    "faceloom apply sheet photos --detector runs/det --editor runs/edit --face mine.jpg --to report\n\n"
+    "Writes sheet.png, with a row for each photo: photo, found mask, edited face, and your own face swapped in. An "
+    "empty cell means that no mask was found, or that the landmarks are unsure."
+)
+def sheet(
+    photos: Annotated[Path, typer.Argument(exists=True, help="Folder of photos with masks, or one photo.")],
+    detector: Annotated[Path, typer.Option(metavar="RUN", help="Folder of a trained detector; it finds the masks.")],
+    editor: Annotated[Path, typer.Option(metavar="RUN", help="Folder of a trained editor.")],
+    face: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Photo of a bare face, frontal.")],
+    to: To,
+    count: Annotated[int, typer.Option(min=1, max=200, help="Show at most this many photos.")] = 20,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Draw a sheet of masked photos: photo, found mask, edited face, swap."""
+    with ending(FAILED, as_json, debug):
+        from faceloom.pipelines.apply.sheet import SHEET, draw_sheet
+        from faceloom.pipelines.cli.console import watcher_for
+
+        with watcher_for(error_console()) as watcher:
+            done = draw_sheet(editor, detector, face, photos, to, watcher, count=count, device=device)
+        if as_json:
+            write_json({"to": to, **asdict(done)})
+        else:
+            _say_left_out(done.left_out)
+            for name, why in done.not_swapped.items():
+                say(f"No swap: {name}: {why}")
+        if not done.shown:
+            say(f"Nothing was drawn: none of the {len(done.left_out)} photos shows a face")
+            raise typer.Exit(FAILED)
+        if not as_json:
+            counts = f"{done.masked} with a mask, {done.edited} edited, {done.swapped} swapped"
+            say(f"{len(done.shown)} photos, {counts}: {Path(to) / SHEET}")
 
 
 def _say_left_out(left_out: dict[str, str]) -> None:
