@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceloom.models.mask_cutouts import disturbed_cutouts
+from faceloom.models.mask_cutouts import cut_out_masks, disturbed_cutouts
 from faceloom.models.networks import CompactMasker, PaperAutoencoder, compose
 from faceloom.models.pairs import Pairs, degraded, tilted
 from faceloom.models.presets import CompactPreset, PaperPreset
@@ -26,7 +26,8 @@ class CompactLoss:
     Attributes:
         picture: squared error of the composed picture, on the mask and one pixel around it. Straps and shadows of the
             target are not part of the ground truth, so the rest of the picture does not count.
-        coverage: squared error and soft Dice of the coverage against the truth.
+        coverage: squared error and soft Dice of the coverage against the truth, with the face's own cutout and with
+            that of another face, which has another shape and place, as after training.
         colour: absolute error of the colour inside the mask.
         flow: absolute error of the flow on the mask, in pixels of a 64x64 crop.
         soft: absolute error of the softness. Only this loss trains it: the other parts prefer a blurred mask to
@@ -61,19 +62,25 @@ def compact_loss(network: CompactMasker, pairs: Pairs, preset: CompactPreset, ch
     """
     seen, upright = tilted(pairs, preset, chance)
     cutout, flow = disturbed_cutouts(pairs, chance, upright)
+    foreign = cut_out_masks(pairs).roll(1, 0)
     pairs, blurred = degraded(seen, preset, chance)
     fit = network.find(pairs.face, cutout)
     colour, alpha = network.put(cutout, replace(fit, soft=blurred))
+    _, other = network.put(foreign, replace(network.find(pairs.face, foreign), soft=blurred))
     mask = pairs.mask
     near = F.max_pool2d(mask, 3, 1, 1)
     composed = compose(pairs.face, colour, alpha)
     return CompactLoss(
         picture=_mean((composed - pairs.masked) ** 2, near),
-        coverage=F.mse_loss(alpha, mask) + dice_loss(alpha, mask),
+        coverage=_coverage_error(alpha, mask) + _coverage_error(other, mask),
         colour=_mean((colour - pairs.masked).abs(), mask),
         flow=_mean((32 * (fit.flow - flow)).abs().permute(0, 3, 1, 2), near),
         soft=(fit.soft - blurred).abs().mean(),
     )
+
+
+def _coverage_error(alpha: Tensor, mask: Tensor) -> Tensor:
+    return F.mse_loss(alpha, mask) + dice_loss(alpha, mask)
 
 
 def dice_loss(alpha: Tensor, mask: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from faceloom.models.pairs import Pairs
 
 MIDDLE = (0.0, 0.55)
 """Typical centre of a mask in an aligned crop, x and y. Cutouts are rotated and scaled around it."""
+POOL = 4
+"""Cutouts that are looked at for each one that is stored."""
 BENDS = 4
 """Control points per axis of the random bending in training."""
 
@@ -26,10 +28,11 @@ def cut_out_masks(pairs: Pairs) -> Tensor:
     Bending would show the steps along the edge of a binary mask, so the coverage is smoothed over one pixel. The colour
     of the edge comes from the inside of the mask, never from the skin.
     """
-    cover, inside = _smoothed(pairs.mask), pairs.masked * pairs.mask
-    spread = _smoothed(inside) / cover.clamp(min=1e-3)
-    colour = torch.lerp(spread, pairs.masked, pairs.mask)
-    return torch.cat([(colour * cover).minimum(cover), cover], 1)
+    with torch.autocast(pairs.face.device.type, enabled=False):
+        cover, inside = _smoothed(pairs.mask), pairs.masked * pairs.mask
+        spread = _smoothed(inside) / cover.clamp(min=1e-3)
+        colour = torch.lerp(spread, pairs.masked, pairs.mask)
+        return torch.cat([(colour * cover).minimum(cover), cover], 1)
 
 
 def _smoothed(picture: Tensor) -> Tensor:
@@ -84,16 +87,21 @@ def _disturb(pairs: Pairs, chance: torch.Generator, upright: Tensor | None) -> t
 
 
 def gather_cutouts(batches: Iterable[Pairs], count: int) -> Tensor:
-    """Collect the cutouts of the first `count` pairs, uint8 (count, 4, S, S); with fewer pairs they repeat.
+    """Collect cutouts, uint8 (count, 4, S, S); with fewer pairs they repeat.
 
-    The most typical cutout comes first: the one with the smallest sum of distances to all others.
+    Of the first `POOL * count` pairs, those whose coverage differs least from that of all others are kept, so masks of
+    turned and cropped faces are left out. The most typical cutout comes first: the one with the smallest sum of
+    distances to all others.
     """
     taken: list[Tensor] = []
     for pairs in batches:
         taken += cut_out_masks(pairs)
-        if len(taken) >= count:
+        if len(taken) >= POOL * count:
             break
-    cutouts = torch.stack(taken[:count])
+    cutouts = torch.stack(taken[: POOL * count])
+    cover = F.avg_pool2d(cutouts[:, 3:], 4).flatten(1)
+    usual = torch.cdist(cover, cover, 1).sum(1).argsort(stable=True)[:count]
+    cutouts = cutouts[usual.sort().values]
     flat = F.avg_pool2d(cutouts, 4).flatten(1)
     typical = int(torch.cdist(flat, flat, 1).sum(1).argmin())
     order = [typical, *(number for number in range(len(cutouts)) if number != typical)]

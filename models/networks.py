@@ -13,6 +13,8 @@ from faceloom.models.presets import CompactPreset, PaperPreset
 
 COLOURED = 0.08
 """Mean difference of the channels, as a share of the brightest, from which a face counts as coloured; skin has 0.3."""
+BRIGHTEST = 0.9
+"""Largest mean level, 0..1, of a mask's brightest channel; on bright faces the gain stops there, and folds survive."""
 _ACTIVATIONS = {"linear": nn.Identity, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
@@ -123,6 +125,8 @@ class CompactMasker(nn.Module):
         x = F.grid_sample(cutout, fit.flow, mode="bicubic", align_corners=False)
         cover = x[:, 3:]
         gain = torch.lerp(fit.gain.mean(1, keepdim=True).expand_as(fit.gain), fit.gain, fit.colour)
+        mean = _average(cutout[:, :3]) / _average(cutout[:, 3:]).clamp(min=1e-3)
+        gain = gain.minimum(BRIGHTEST / mean.amax(1, keepdim=True).clamp(min=1e-3))
         colour = (x[:, :3] / cover.clamp(min=0.05) * gain).clamp(0, 1)
         # Resampling widens the edge, so it is steepened again.
         edge = 1 + (self.edge - 1) * (1 - fit.soft)

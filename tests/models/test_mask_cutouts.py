@@ -121,13 +121,20 @@ def test_gathered_cutouts_start_with_the_most_typical_and_go_round() -> None:
     assert [next(n for n in range(4) if torch.equal(cutout, taken[n])) for cutout in cutouts] == [1, 0, 2, 3, 1, 0]
 
 
-def test_no_more_cutouts_are_gathered_than_are_kept(tiny: SimpleNamespace) -> None:
+def test_cutouts_of_unusual_shape_are_left_out() -> None:
+    pairs = ellipses((0.0, 0.4, 0.2, 0.3), *[(0.0, 0.4, 0.5, 0.3)] * 3)
+    kept = gather_cutouts([pairs], 2)
+    wide = (cut_out_masks(pairs)[1] * 255).round().to(torch.uint8)
+    assert all(torch.equal(cutout, wide) for cutout in kept)
+
+
+def test_few_more_cutouts_are_gathered_than_are_kept(tiny: SimpleNamespace) -> None:
     asked = []
 
     def batches() -> Iterator[Pairs]:
-        for number in range(5):
+        for number in range(9):
             asked.append(number)
             yield tiny.make_pairs(2, 16, number)
 
     assert len(gather_cutouts(batches(), 3)) == 3
-    assert asked == [0, 1]
+    assert asked == list(range(6)), "twelve for three"

@@ -151,6 +151,16 @@ def test_a_grey_face_gets_a_grey_mask_and_a_coloured_one_a_coloured_mask() -> No
     assert chroma[0] < 1e-5 and chroma[1] > 0.1
 
 
+def test_a_bright_mask_keeps_its_folds() -> None:
+    network = compact(TINY)
+    folds = torch.tensor([0.6, 0.8]).repeat(8).expand(16, 16)
+    cutout = torch.stack([folds, folds, folds, torch.ones(16, 16)])[None]
+    with torch.inference_mode():
+        fit = network.find(torch.rand(1, 3, 16, 16), cutout)
+        colour, _ = network.put(cutout, dataclasses.replace(fit, gain=torch.full_like(fit.gain, 2)))
+    assert float(colour.mean()) < 0.91 and float(colour.std()) > 0.1
+
+
 def test_where_a_cutout_has_nothing_the_coverage_is_nothing_at_all() -> None:
     network = compact(TINY)
     with torch.inference_mode():
