@@ -120,7 +120,7 @@ def _row(
     photo = decode_rgb(data, header=analysis.header, max_pixels=MAX_PIXELS)
 
     def cut(picture: Image) -> Image:
-        return cut_crop(picture, matrix, (SIDE, SIDE), "reflect")[0]
+        return cut_crop(picture, matrix, (SIDE, SIDE), "constant")[0]
 
     row: list[Image | None] = [cut(photo), None, None, None]
     if found is not None:
