@@ -11,6 +11,8 @@ def add_chain(
     tasks: Sequence[Any],
     do: Callable[[Any], tuple[str, Any]],
     then: Callable[[tuple[str, Iterable[Any]]], None] | None,
+    *,
+    spread: bool = True,
 ) -> None:
     """Add `Create → Reshuffle → Map(do)` to a pipeline, followed by `GroupByKey → Map(then)` if `then` is given.
 
@@ -22,14 +24,11 @@ def add_chain(
         tasks: small values that can be pickled.
         do: does a task; returns a key and a small value.
         then: called with a key and its values.
+        spread: False leaves `Reshuffle` out, for a runner that does one task at a time anyway.
     """
     import apache_beam as beam
 
-    done = (
-        pipeline
-        | "Tasks" >> beam.Create(list(tasks), reshuffle=False)
-        | "Spread" >> beam.Reshuffle()
-        | "Do" >> beam.Map(do)
-    )
+    given = pipeline | "Tasks" >> beam.Create(list(tasks), reshuffle=False)
+    done = (given | "Spread" >> beam.Reshuffle() if spread else given) | "Do" >> beam.Map(do)
     if then is not None:
         done | "Gather" >> beam.GroupByKey() | "Then" >> beam.Map(then)

@@ -141,8 +141,8 @@ def noted_runs() -> Iterator[Noted]:
         noted.places.add((Path(caller.filename).relative_to(ROOT).as_posix(), caller.lineno))
         return run_tasks(*arguments, **options)
 
-    def add(pipeline: Any, *arguments: Any) -> None:
-        add_chain(pipeline, *arguments)
+    def add(pipeline: Any, *arguments: Any, **options: Any) -> None:
+        add_chain(pipeline, *arguments, **options)
         noted.chains.append("Then" in steps_of_chain(pipeline))
 
     with pytest.MonkeyPatch.context() as patch, instead_of_run_tasks(run):

@@ -38,10 +38,12 @@ def test_the_chain_does_each_task_and_each_group() -> None:
 
 
 @pytest.mark.parametrize("end", [None, then])
-def test_the_chain_is_linear(end: Any) -> None:
+@pytest.mark.parametrize("spread", [True, False])
+def test_the_chain_is_linear(end: Any, spread: bool) -> None:
     pipeline = local()
-    add_chain(pipeline, range(5), do, end)
-    assert steps_of_chain(pipeline) == ["Tasks", "Spread", "Do", *(["Gather", "Then"] if end else [])]
+    add_chain(pipeline, range(5), do, end, spread=spread)
+    spreading, ending = ["Spread"] * spread, ["Gather", "Then"] if end else []
+    assert steps_of_chain(pipeline) == ["Tasks", *spreading, "Do", *ending]
 
 
 def tagged(start: Any) -> None:

@@ -225,7 +225,7 @@ def test_the_pipeline_is_one_chain_on_a_named_runner(monkeypatch: pytest.MonkeyP
         run_here(TASKS, pass_on, workers=1, then=then)
     [pipeline] = built
     assert isinstance(pipeline.runner, FnApiRunner)
-    assert steps_of_chain(pipeline) == ["Tasks", "Spread", "Do", *(["Gather", "Then"] if then else [])]
+    assert steps_of_chain(pipeline) == ["Tasks", "Do", *(["Gather", "Then"] if then else [])]
 
 
 def test_tasks_are_small() -> None:
