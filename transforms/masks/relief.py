@@ -23,10 +23,12 @@ VARIETY = 256
 
 They are also mirrored, their depths vary, and face, light and fit make every mask different.
 """
-_KEPT, _KEPT_SIZE = 128, (80, 100)
-"""Number of different surfaces per kind of mask for small faces, and their rows and columns.
+_KEPT, _KEPT_SIZE, _KEPT_MARGIN = 32, (80, 100), 5
+"""Number of different surfaces per kind of mask for small faces, their rows and columns, and how many of these may be
+left out on each side.
 
-They too are cached, 64 kB each, mirrored and varied.
+They too are cached, 64 kB each. Drawing one takes as long as painting a mask, so they are few, and each use shows
+another part, mirrored and varied.
 """
 _DOWN = np.linspace(0, 1, 512, dtype=np.float32)
 # Lines that bend as x^2 does: a seam from side to side, and a nose wire.
@@ -194,7 +196,10 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
         return draw_surface(canvas, template, outline, rng)
     number, turn, depth, contrast = rng.random(4).tolist()
     side, depth, contrast = 1 if turn < 0.5 else -1, 0.9 + 0.3 * depth, 0.9 + 0.5 * contrast
-    kept = _kept_surface(template, int(number * _KEPT))[:, ::side].astype(np.float32)
+    top, bottom, left, right = rng.integers(0, _KEPT_MARGIN, 4, endpoint=True).tolist()
+    rows, columns = _KEPT_SIZE
+    kept = _kept_surface(template, int(number * _KEPT))[top : rows - bottom, left : columns - right]
+    kept = kept[:, ::side].astype(np.float32)
     kept = cv2.resize(kept, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR)
     normal_x, normal_y, ink, cast = cv2.split(kept)
     normal_x *= np.float32(side * depth)

@@ -175,5 +175,5 @@ def test_a_small_mask_has_one_of_many_surfaces_mirrored_or_not() -> None:
     made = [surface(canvas, template, outline, np.random.default_rng(seed)) for seed in range(40)]
     assert len({one.ink.tobytes() for one in made}) == 40, "kept surfaces are varied too"
     numbers = {int(np.random.default_rng(seed).random(4)[0] * relief._KEPT) for seed in range(40)}
-    assert len(numbers) > 25
+    assert len(numbers) > 20
     assert np.abs(np.mean([one.normal_x[:, ::-1] + one.normal_x for one in made])) < 0.1, "all bulge to both sides"
