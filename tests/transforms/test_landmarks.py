@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.transforms import landmarks as module
-from faceloom.transforms.detect import FaceBox, detect_at_scale, predict_landmarks
+from faceloom.transforms.align import ARCFACE_POINTS
+from faceloom.transforms.detect import FaceBox, box_for_aligned, detect_at_scale, predict_landmarks
 from faceloom.transforms.face_search import moved_by, turned_back
 from faceloom.transforms.geometry import apply_affine, invert
 from faceloom.transforms.landmarks import find_landmarks, is_frontal, is_impossible, spread
@@ -75,6 +76,19 @@ def test_a_face_in_the_frontal_view_of_hog_is_frontal(
 ) -> None:
     monkeypatch.setattr(module, "head_pose", lambda _: (-yaw, 0.0, 0.0))
     assert is_frontal(FaceBox(0, 0, 9, 9, 0.1, "hog", frontal=frontal), points()) == expected
+
+
+@pytest.mark.parametrize("size", [(112, 112), (96, 112), (250, 250)])
+@pytest.mark.parametrize(("off", "yaw", "expected"), [(0.03, 29, True), (0.05, 29, False), (0.03, 31, False)])
+def test_an_arcface_crop_with_landmarks_near_the_template_is_frontal(
+    size: tuple[int, int], off: float, yaw: float, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    width, height = size
+    five = ARCFACE_POINTS * (height / 112) + ((width - height) / 2 + off * height, 0)
+    landmarks = np.zeros((68, 2))
+    landmarks[36:42], landmarks[42:48], landmarks[[30, 48, 54]] = five[0], five[1], five[2:]
+    monkeypatch.setattr(module, "head_pose", lambda _: (yaw, 0.0, 0.0))
+    assert is_frontal(box_for_aligned(width, height), landmarks) == expected
 
 
 def test_hog_states_its_view_of_a_face() -> None:
