@@ -111,8 +111,8 @@ def analyse_tasks(context: Context) -> list[AnalyseTask]:
     with locked_output(context.storage, keep=True):
         rows = [row for spec in context.recipe.sources for row in context.source(spec.source_name).scan()]
     photos = [row for row in rows if isinstance(row, Photo)]
-    if not context.recipe.needs_labels:
-        photos = [replace(photo, labels="") for photo in photos]
+    reads = context.recipe.reads_labels
+    photos = [photo if reads(photo.source) or not photo.labels else replace(photo, labels="") for photo in photos]
     analyser = analyser_id(context.recipe.faces)
     files = face_files(context.storage, analyser)
     known = load_analysed(context.storage, files, photos)

@@ -132,7 +132,19 @@ class AutoencoderMask(Model):
         return name if self.when == "always" else f"{name}-no_landmarks"
 
 
-Mask = Annotated[PolygonMask | TemplateMask | PictureMask | AutoencoderMask, Field(discriminator="kind")]
+class RealMask(Model):
+    """The mask in the masked photo of a pair; only faces of a source with `kind: pairs` wear it."""
+
+    kind: Literal["real"] = Field(description="the mask in the masked photo of a pair, see `sources[]`, `kind: pairs`")
+    weight: float = Field(default=1.0, gt=0, le=1e6, description=_WEIGHT)
+
+    @property
+    def label(self) -> str:
+        """Short name for counts and records."""
+        return "real"
+
+
+Mask = Annotated[PolygonMask | TemplateMask | PictureMask | AutoencoderMask | RealMask, Field(discriminator="kind")]
 
 
 def named_files(mask: Mask) -> dict[str, str]:
@@ -144,13 +156,18 @@ def named_files(mask: Mask) -> dict[str, str]:
     return {"pattern": mask.fabric} if isinstance(mask, TemplateMask) and mask.fabric else {}
 
 
+def serves_pairs(mask: Mask) -> bool:
+    """Whether a mask is for faces of pairs alone, whatever their landmarks."""
+    return isinstance(mask, RealMask)
+
+
 def serves_with_landmarks(mask: Mask) -> bool:
-    """Whether a mask is for faces whose landmarks are trusted."""
-    return not serves_without_landmarks(mask)
+    """Whether a mask is for all faces whose landmarks are trusted."""
+    return not serves_without_landmarks(mask) and not serves_pairs(mask)
 
 
 def serves_unsure_landmarks(mask: Mask) -> bool:
-    """Whether a mask is for faces whose landmarks cannot be trusted."""
+    """Whether a mask is for all faces whose landmarks cannot be trusted."""
     return isinstance(mask, AutoencoderMask)
 
 

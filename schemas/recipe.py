@@ -16,7 +16,7 @@ from faceloom.schemas.face_options import Faces
 from faceloom.schemas.frame_rules import check_frames, with_all_faces
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
-from faceloom.schemas.masks import Mask, lies_behind, serves_with_landmarks
+from faceloom.schemas.masks import Mask, lies_behind, serves_pairs, serves_with_landmarks
 from faceloom.schemas.morph import Morph
 from faceloom.schemas.parser import Parser
 from faceloom.schemas.source_spec import SourceSpec
@@ -260,6 +260,20 @@ class Recipe(Model):
         return bool(self.faces.in_front) and any(map(lies_behind, self.masks))
 
     @property
+    def wears_real(self) -> bool:
+        """Whether faces of pairs wear the masks of their masked photos."""
+        return any(map(serves_pairs, self.masks))
+
+    @property
+    def pair_sources(self) -> frozenset[str]:
+        """Names of the sources of pairs."""
+        return frozenset(spec.source_name for spec in self.sources if spec.kind == "pairs")
+
+    def reads_labels(self, source: str) -> bool:
+        """Whether samples depend on the files that a source has beside its photos: part maps, or masked photos."""
+        return self.wears_real if source in self.pair_sources else self.needs_labels
+
+    @property
     def needs_labels(self) -> bool:
         """Whether samples depend on part maps, where there are any."""
         return self.requires_labels or self.layers_masks
@@ -286,8 +300,16 @@ class Recipe(Model):
 
     @model_validator(mode="after")
     def _faces_have_masks(self) -> Recipe:
-        if self.masks and not any(map(serves_with_landmarks, self.masks)):
+        if self.masks and not any(map(serves_with_landmarks, self.masks)) and not self.wears_real:
             raise ValueError("every mask is for photos without landmarks; add one for those with them (`when: always`)")
+        return self
+
+    @model_validator(mode="after")
+    def _real_masks_have_pairs(self) -> Recipe:
+        if self.wears_real and self.sources and not self.pair_sources:
+            raise ValueError("a mask with `kind: real` needs a source with `kind: pairs`")
+        if self.wears_real and self.morph and not any(map(serves_with_landmarks, self.masks)):
+            raise ValueError("a morph is in no masked photo, so morphs need another mask than `kind: real`")
         return self
 
     @model_validator(mode="after")

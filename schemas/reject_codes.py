@@ -54,6 +54,9 @@ REJECT_CODES: dict[str, RejectCode] = {
     "not_a_record_file": RejectCode(
         "the name does not end in .rec, nor like a file that comes with one, in a folder of records", _SCAN
     ),
+    "no_partner": RejectCode("a bare photo without a masked one, a masked one or a map without a bare one", _SCAN),
+    "no_map": RejectCode("a pair without a map, in a source with a folder of maps", _SCAN),
+    "ambiguous_partner": RejectCode("several bare or masked photos, or maps, have the name of this pair", _SCAN),
     "no_match": RejectCode("a picture whose path does not match the source's pattern or layout", _SCAN),
     "known_bad": RejectCode("a picture of CelebAMask-HQ with wrong part files, or a known duplicate", _SCAN),
     "not_a_file": RejectCode("a pipe, socket or device, or a folder where a file is named; not opened", _SCAN),
@@ -138,6 +141,15 @@ REJECT_CODES: dict[str, RejectCode] = {
         "proportions than the photo, or hold a value outside their label order",
         _MORPH,
     ),
+    "not_a_pair": RejectCode(
+        "every mask of the recipe that this face could wear is `kind: real`, and its source has no masked photos", _PLAN
+    ),
+    "bad_partner": RejectCode("the masked photo of a pair, or the map of its mask, cannot be read", _MORPH),
+    "pair_sizes": RejectCode("the masked photo or the map has another size than the bare photo", _RENDER),
+    "pair_unaligned": RejectCode(
+        "the pair has no drawn map, and its photos differ in more than a mask, so that none can be found", _RENDER
+    ),
+    "empty_map": RejectCode("the drawn map is empty, or the two photos do not differ", _RENDER),
     "mask_fit": RejectCode("no mask fits the landmarks without tearing, the simple fit included", _RENDER),
     "mask_folds": RejectCode(
         "the head is turned so far that the mask would stand out from its nose; see `faces.max_yaw`", _RENDER
@@ -149,7 +161,7 @@ REJECT_CODES: dict[str, RejectCode] = {
         "the label files lack parts that the guide needs, and the guide has `missing: reject`", _RENDER
     ),
     "no_landmarks": RejectCode("the guide is made from landmarks, and the face has no trusted ones", _RENDER),
-    "changed": RejectCode("the photo or its label files changed between analysis and render", ()),
+    "changed": RejectCode("the photo or a file beside it changed between analysis and render", ()),
 }
 """Every code by name. A code that is not here cannot be used."""
 

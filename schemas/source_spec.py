@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from faceloom.schemas.base import Model, PathText, PatternText, check_names
 from faceloom.schemas.guide import LABEL_ORDERS, MOST_NAMES, PARTS
@@ -25,6 +26,7 @@ SourceKind = Literal[
     "label_maps",
     "tinyface",
     "path_pattern",
+    "pairs",
 ]
 LabelOrder = Literal["celebamask_hq", "face_parsing"]
 LabelNames = Annotated[tuple[str, ...], Field(max_length=MOST_NAMES)]
@@ -90,15 +92,23 @@ def _others_alone(columns: Any) -> Any:
     return {"others": columns} if isinstance(columns, list | tuple) else columns
 
 
+def _path_or_bare(schema: dict[str, Any]) -> None:
+    """Of `path` and `bare` a source has one."""
+    schema["required"].remove("path")
+    schema["oneOf"] = [{"required": ["path"]}, {"required": ["bare"]}]
+
+
 class SourceSpec(Model):
     """A source of photos."""
+
+    model_config = ConfigDict(json_schema_extra=_path_or_bare)
 
     kind: SourceKind = Field(
         default="auto",
         description="`people`: a folder with a folder for each person; `flat`: a folder without names; `table`: CSV or "
         "Parquet; `shards`: WebDataset tar files; `recordio`: MXNet .rec files; `celebamask_hq` and `tinyface`: these "
         "datasets as they come; `label_maps`: pictures with label maps in another folder; `path_pattern`: folders with "
-        "meaning; `auto`: detect the kind",
+        "meaning; `pairs`: bare photos with masked ones in another folder; `auto`: detect the kind",
     )
     path: _PathOrPattern = Field(
         description="the folder, the table, a tar or .rec file, or a pattern of tar files such as "
@@ -112,9 +122,10 @@ class SourceSpec(Model):
     identity: str | None = Field(
         default=None,
         max_length=500,
-        description="`people` only: what names the person in a path: `folder 1`, `folder 2`, `parent` (the folder that "
-        "holds the photo), or a regular expression with a group, such as `([^/]+)_[0-9]+[.]jpg$`; default: the first "
-        "folder below those of splits or, where photos lie at different levels, the first folder that holds photos",
+        description="`people` and `pairs`: what names the person in a path: `folder 1`, `folder 2`, `parent` (the "
+        "folder that holds the photo), or a regular expression with a group, such as `([^/]+)_[0-9]+[.]jpg$`; default: "
+        "the first folder below those of splits or, where photos lie at different levels, the first folder that holds "
+        "photos",
     )
     licence: str | None = Field(default=None, description="terms of use of photos whose source states none")
     consent: str | None = Field(
@@ -149,6 +160,35 @@ class SourceSpec(Model):
         description="`label_maps` only: meaning of the values 1, 2, … of a label map: `celebamask_hq`, `face_parsing`, "
         "or a list of names; unknown names are ignored",
     )
+
+    bare: _Path | None = Field(
+        default=None,
+        description="`pairs` only, in place of `path`: folder of photos of faces without a mask, with a folder for "
+        "each person, or its URL",
+    )
+    masked: _Path | None = Field(
+        default=None,
+        description="`pairs` only: folder of photos of the same faces with a mask, named like the bare ones, or its "
+        "URL",
+    )
+    maps: _Path | None = Field(
+        default=None,
+        description="`pairs` only: folder of drawn maps, white where the mask is, named like the bare photos, or its "
+        "URL; default: maps come from the difference of the two photos",
+    )
+    suffix: str = Field(
+        default="",
+        max_length=100,
+        description="`pairs` only: what the name of a masked photo has behind that of its bare one, such as "
+        "`-with-mask`",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_is_the_path(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("bare") is not None and "path" not in data:
+            return {**data, "path": data["bare"]}
+        return data
 
     @field_validator("path")
     @classmethod
@@ -199,7 +239,15 @@ class SourceSpec(Model):
         for key, kind in (("pattern", "path_pattern"), ("labels", "label_maps")):
             if (getattr(self, key) is not None) != (self.kind == kind):
                 raise ValueError(f"`kind: {kind}` and a key `{key}` belong together")
-        if self.identity is not None and self.kind not in ("auto", "people"):
+        if (self.bare is not None, self.masked is not None) != ((self.kind == "pairs"),) * 2 or self.path != (
+            self.bare or self.path
+        ):
+            raise ValueError("`kind: pairs` needs keys `bare` and `masked`, and no `path`")
+        if (self.maps is not None or self.suffix) and self.kind != "pairs":
+            raise ValueError("`kind: pairs` and keys `maps` and `suffix` belong together")
+        if "/" in self.suffix:
+            raise ValueError("`suffix` ends the name of a file, and holds no '/'")
+        if self.identity is not None and self.kind not in ("auto", "people", "pairs"):
             raise ValueError("`kind: people` and a key `identity` belong together")
         if self.label_order != "celebamask_hq" and self.kind != "label_maps":
             raise ValueError("`kind: label_maps` and a key `label_order` belong together")

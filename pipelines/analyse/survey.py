@@ -127,11 +127,10 @@ def scan_photos(context: Context, rejects: list[Reject], notices: list[str], wat
     Raises:
         SourceError: a source cannot be listed.
     """
-    labelled = context.recipe.needs_labels
     listed = 0
     for spec in context.recipe.sources:
         source, before, people = context.source(spec.source_name), listed, set[str | None]()
-        names = PersonNames()
+        names, labelled = PersonNames(), context.recipe.reads_labels(spec.source_name)
         for row in source.scan():
             if isinstance(row, Photo):
                 listed += 1

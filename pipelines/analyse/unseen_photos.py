@@ -31,7 +31,7 @@ def refuse_unseen(context: Context, files: Iterable[str]) -> None:
             if code in RETRY_CODES:
                 _refuse_if_here(context, photo_id, "this photo", lambda source, uri: source.read(uri))
             elif labels.startswith(UNREADABLE):
-                _refuse_if_here(context, photo_id, "the labels of this photo", labels_of)
+                _refuse_if_here(context, photo_id, "the files beside this photo", labels_of)
 
 
 def _refuse_if_here(context: Context, photo_id: str, what: str, read: Callable[[Source, str], object]) -> None:

@@ -1,4 +1,4 @@
-"""Read a photo or its label files again in a later stage, and check that they did not change."""
+"""Read a photo or the files beside it again in a later stage, and check that they did not change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_unchanged(context: Context, source: str, uri: str, sha256: str) -> byte
 
 
 def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
-    """Read the label files of a planned face's photo; None if the plan has none.
+    """Read the label files of a planned face's photo, or the other files of its pair; None if the plan has none.
 
     Raises:
         PhotoError: `changed`, if they do not match the planned digest; or they cannot be read.
@@ -42,7 +42,9 @@ def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
     with _machine_faults_apart(where):
         labels = labels_of(context.source(face.source), face.uri)
     if labels is None or labels.sha256 != face.labels:
-        raise PhotoError("changed", "the photo's label files changed after it was analysed", where=where)
+        raise PhotoError(
+            "changed", "a label file or the masked photo of this photo changed after it was analysed", where=where
+        )
     return labels
 
 

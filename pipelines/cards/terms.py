@@ -21,7 +21,8 @@ REFUSED = (
 )
 
 LIMITS = (
-    "Masked pictures are synthetic: a program drew masks onto photos. Check a model that is trained on them on photos "
-    "of real masks. Detectors miss some faces, mostly turned, small, dark and covered ones, so these are rarer than in "
-    "the photos. Faces without trusted landmarks wear no mask that is drawn by landmarks."
+    "Masked pictures are synthetic, unless their mask is called `real`: a program drew masks onto photos. Check a "
+    "model that is trained on them on photos of real masks. Detectors miss some faces, mostly turned, small, dark and "
+    "covered ones, so these are rarer than in the photos. Faces without trusted landmarks wear no mask that is drawn "
+    "by landmarks."
 )

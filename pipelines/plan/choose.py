@@ -14,6 +14,7 @@ from faceloom.pipelines.analyse.analysis import Analysis
 from faceloom.pipelines.plan.draw_masks import draw_all_masks
 from faceloom.pipelines.plan.face_limits import figure_spreads, within_limits
 from faceloom.pipelines.plan.named_faces import NamedFaces, named_faces, shared_photos
+from faceloom.pipelines.plan.pairs import of_pairs, paired
 from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceTable, Ints, PlannedFaces
 from faceloom.pipelines.plan.splits import assign_splits, empty_splits, lopsided_splits
 from faceloom.pipelines.sources.table_faces import shown_names
@@ -86,7 +87,9 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     labels = analysed.texts("labels")[0]
     large = pixels > recipe.faces.max_pixels
     refused = ~large & ~np.array(fine)[codes]
-    unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels] & recipe.requires_labels
+    pairs = of_pairs(recipe, analysed)
+    unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels]
+    unlabelled &= pairs | recipe.requires_labels
     for photo, at in _named(analysed, large):
         size = f"{analysed.width[at]} x {analysed.height[at]} pixels"
         message = f"{size}, more than {recipe.faces.max_pixels} (faces.max_pixels)"
@@ -95,8 +98,8 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     for photo, at in _named(analysed, refused):
         rejects.append(Reject("analyse", *photo, texts[codes[at]], texts[messages[at]]))
     for photo, at in _named(analysed, unlabelled):
-        message = f"its label files cannot be read: {faults[labels[at]]}"
-        rejects.append(Reject("plan", *photo, "bad_labels", message))
+        code, files = ("bad_partner", "masked photo or map") if pairs[at] else ("bad_labels", "label files")
+        rejects.append(Reject("plan", *photo, code, f"its {files} cannot be read: {faults[labels[at]]}"))
     return np.flatnonzero(~(large | refused | unlabelled)).astype(np.int32)
 
 
@@ -114,12 +117,12 @@ def _without_copies(recipe: Recipe, analysed: Analysis, photos: Ints, rejects: l
     Those with a split come first, then those with an identity, then those with labels if samples depend on them.
     Identity counts more than labels: it keeps a person in one split.
     """
-    by_source = recipe.split.by == "source"
+    by_source, labelled = recipe.split.by == "source", recipe.needs_labels or recipe.wears_real
     codes, texts = analysed.texts("labels")
 
     def rank(one: tuple[Photo, int]) -> tuple[bool | int | str, ...]:
         photo, at = one
-        no_labels = recipe.needs_labels and not usable_labels(texts[codes[at]])
+        no_labels = labelled and not usable_labels(texts[codes[at]])
         return by_source and photo.split is None, -len(photo.names), no_labels, photo.source, photo.uri
 
     heads = analysed.heads[photos]
@@ -331,12 +334,14 @@ def _planned(recipe: Recipe, analysed: Analysis, found: _Ordered, named: NamedFa
     has = row >= 0
     has[has] = ~analysed.bare[row[has]] & ~analysed.landmarks_unsure[row[has]]
     point = np.where(has, np.cumsum(has) - 1, -1).astype(np.int32)
-    masks = draw_all_masks(recipe, analysed.heads[photo], number, has, row >= 0)
+    pairs = paired(recipe, analysed)[photo] if recipe.wears_real else None
+    masks = draw_all_masks(recipe, analysed.heads[photo], number, has, row >= 0, pairs)
     landmarks = analysed.landmarks.in_order(row[has])
     return PlannedFaces(
         FaceTable(
             analysed, photo, number, row, identity, split, group, point, attribute, five, masks, landmarks, splits,
-            named.names, named.attributes, named.five, recipe.needs_labels,
+            named.names, named.attributes, named.five,
+            recipe.needs_labels or recipe.wears_real,
         )
     )  # fmt: skip
 

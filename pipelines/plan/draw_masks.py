@@ -10,7 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.keys import variant_key
-from faceloom.schemas.masks import serves_unsure_landmarks, serves_with_landmarks, serves_without_landmarks
+from faceloom.schemas.masks import (
+    serves_pairs,
+    serves_unsure_landmarks,
+    serves_with_landmarks,
+    serves_without_landmarks,
+)
 from faceloom.schemas.recipe import Recipe
 
 _NEAR = 1e-9
@@ -19,7 +24,9 @@ _BLOCK = 2**15
 """Faces that are drawn for at once."""
 
 
-def draw_masks(recipe: Recipe, key: str, *, landmarks: bool, found: bool = True) -> tuple[int, ...]:
+def draw_masks(
+    recipe: Recipe, key: str, *, landmarks: bool, found: bool = True, paired: bool = False
+) -> tuple[int, ...]:
     """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear.
 
     Each mask waits for a random time at the rate of its weight, and the first one is drawn. The time depends on no
@@ -30,8 +37,9 @@ def draw_masks(recipe: Recipe, key: str, *, landmarks: bool, found: bool = True)
         key: of the face.
         landmarks: whether the face has trusted landmarks.
         found: whether it was found; otherwise it is a whole photo.
+        paired: whether there is a photo of this face with a mask.
     """
-    waiting = _waiting(recipe, landmarks, found)
+    waiting = _waiting(recipe, landmarks, found, paired)
     if not waiting:
         return ()
     return tuple(
@@ -52,6 +60,7 @@ def draw_all_masks(
     numbers: npt.NDArray[np.integer],
     landmarks: npt.NDArray[np.bool_],
     found: npt.NDArray[np.bool_],
+    paired: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.int16]:
     """What `draw_masks` draws for many faces.
 
@@ -61,14 +70,21 @@ def draw_all_masks(
         numbers: of the face in its photo, (F,).
         landmarks: whether the face has trusted landmarks, (F,).
         found: whether it was found, (F,); otherwise it is a whole photo.
+        paired: whether there is a photo of the face with a mask, (F,); None if there is none of any.
 
     Returns:
         Numbers of masks, (F, variants); -1 for faces that wear none.
     """
     drawn = np.full((len(heads), recipe.per_face if recipe.masks else 0), -1, np.int16)
-    for has, is_face in ((True, True), (False, True), (False, False)):
-        waiting = _waiting(recipe, has, is_face)
-        rows = np.flatnonzero((landmarks == has) & (found == is_face)) if waiting else np.zeros(0, np.int64)
+    kinds = [(True, True, False), (False, True, False), (False, False, False)]
+    if paired is not None:
+        kinds += [(True, True, True), (False, True, True)]
+    for has, is_face, is_paired in kinds:
+        waiting = _waiting(recipe, has, is_face, is_paired)
+        of_kind = (landmarks == has) & (found == is_face)
+        if paired is not None:
+            of_kind &= (paired & found) == is_paired
+        rows = np.flatnonzero(of_kind) if waiting else np.zeros(0, np.int64)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             faces = zip(heads[block].tolist(), numbers[block].tolist(), strict=True)
@@ -98,7 +114,7 @@ def _draw_block(keys: list[bytes], variant: int, waiting: list[tuple[int, str, f
     return np.array([number for number, _, _ in waiting], np.int16)[best]
 
 
-def _waiting(recipe: Recipe, landmarks: bool, found: bool) -> list[tuple[int, str, float]]:
+def _waiting(recipe: Recipe, landmarks: bool, found: bool, paired: bool) -> list[tuple[int, str, float]]:
     """Number, name and weight of the masks that a face, or a whole photo, can wear."""
     fits = serves_unsure_landmarks if found else serves_without_landmarks
     if landmarks:
@@ -107,7 +123,7 @@ def _waiting(recipe: Recipe, landmarks: bool, found: bool) -> list[tuple[int, st
     waiting: list[tuple[int, str, float]] = []
     for number, mask in enumerate(recipe.masks):
         label = mask.label
-        if fits(mask):
+        if (paired and found) if serves_pairs(mask) else fits(mask):
             waiting.append((number, f"{label} {seen[label]}", mask.weight))
         seen[label] += 1
     return waiting

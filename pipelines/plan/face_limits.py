@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.plan.pairs import paired
 from faceloom.pipelines.plan.planned_faces import Ints
 from faceloom.schemas.faces import DETECTORS, FIGURES, Spread
 from faceloom.schemas.keys import face_key
-from faceloom.schemas.masks import serves_unsure_landmarks
+from faceloom.schemas.masks import serves_unsure_landmarks, serves_with_landmarks
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.box_alignment import box_squares, shares_outside
@@ -61,7 +62,7 @@ def within_limits(
         photo, number, row: of each face its photo, number in the photo, and row, -1 for a whole photo.
         rejects: receives the others.
     """
-    for check in (_large_enough, _bare_enough, _certain_enough, _good_enough, _inside_enough):
+    for check in (_large_enough, _bare_enough, _dressed, _certain_enough, _good_enough, _inside_enough):
         photo, number, row = check(recipe, analysed, photo, number, row, rejects)
     return photo, number, row
 
@@ -105,6 +106,24 @@ def _bare_enough(
     return photo[kept], number[kept], row[kept]
 
 
+def _dressed(
+    recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
+) -> tuple[Ints, Ints, Ints]:
+    """The faces that a mask of the recipe may be for: without those that lack a masked photo where it needs one."""
+    if not recipe.wears_real or any(map(serves_with_landmarks, recipe.masks)):
+        return photo, number, row
+    trusted = row >= 0
+    trusted[trusted] = ~analysed.landmarks_unsure[row[trusted]]
+    learned = any(map(serves_unsure_landmarks, recipe.masks))
+    kept = (row < 0) | paired(recipe, analysed)[photo] | (~trusted & learned)
+    alone = np.flatnonzero(~kept)
+    for one, at in zip(analysed.photos.take(photo[alone]), alone.tolist(), strict=True):
+        what = f"source {one.source} has no masked photos, and this face could wear `kind: real` only"
+        key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))
+        rejects.append(Reject("plan", one.source, one.uri, "not_a_pair", what, key))
+    return photo[kept], number[kept], row[kept]
+
+
 def _certain_enough(
     recipe: Recipe, analysed: Analysis, photo: Ints, number: Ints, row: Ints, rejects: list[Reject]
 ) -> tuple[Ints, Ints, Ints]:
@@ -116,6 +135,8 @@ def _certain_enough(
     low[found] = (detected & (analysed.score < recipe.faces.min_score))[row[found]]
     unsure[found] = analysed.landmarks_unsure[row[found]] & needed
     unsure &= ~low
+    if recipe.wears_real:
+        unsure &= ~paired(recipe, analysed)[photo]
     odd = np.flatnonzero(low | unsure)
     for one, at in zip(analysed.photos.take(photo[odd]), odd.tolist(), strict=True):
         key = face_key(analysed.sha256[photo[at]].tobytes().hex(), int(number[at]))

@@ -59,7 +59,9 @@ def _resolve_paths(recipe: Recipe, folder: Path | str) -> Recipe:
     nets |= {"masked": resolved(faces.masked, "detector")} if faces.masked else {}
     nets |= {"parser": resolved(faces.parser, "onnx")} if faces.parser else {}
     changes = {
-        "sources": tuple(resolved(source, "path", "root", "labels") for source in recipe.sources),
+        "sources": tuple(
+            resolved(source, "path", "root", "labels", "bare", "masked", "maps") for source in recipe.sources
+        ),
         "masks": tuple(resolved(mask, *named_files(mask)) for mask in recipe.masks),
         "faces": resolved(faces, "landmark_model").model_copy(update=nets),
         "lowres": recipe.lowres and resolved(recipe.lowres, "sizes_from"),

@@ -15,7 +15,7 @@ from faceloom.schemas.base import NAMED_COLOURS
 from faceloom.schemas.face_options import Faces, MaskedFaces, OnnxDetector
 from faceloom.schemas.guide import Guide
 from faceloom.schemas.lowres import LowRes
-from faceloom.schemas.masks import AutoencoderMask, PictureMask, PolygonMask, TemplateMask
+from faceloom.schemas.masks import AutoencoderMask, PictureMask, PolygonMask, RealMask, TemplateMask
 from faceloom.schemas.morph import Morph, Weights
 from faceloom.schemas.parser import Parser
 from faceloom.schemas.recipe import Align, Features, Halves, Output, Recipe, ReleaseLimits, Shards, Split
@@ -33,6 +33,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("masks[] with kind: polygon", PolygonMask),
     ("masks[] with kind: picture", PictureMask),
     ("masks[] with kind: autoencoder", AutoencoderMask),
+    ("masks[] with kind: real", RealMask),
     ("align", Align),
     ("morph", Morph),
     ("morph.weights", Weights),

@@ -8,11 +8,13 @@ from functools import partial
 from pydantic import JsonValue
 
 from faceloom.pipelines.render.mask_painter import MaskRequest
+from faceloom.pipelines.render.pairs import decode_partner, with_partner
 from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample, SampleContent, encode_sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.keys import face_key, hex_seed, seed_of, variant_key
+from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import FrameFace, PlannedFace
 from faceloom.transforms.align import crop_reduction
@@ -29,6 +31,7 @@ SEVERAL = "several"
 def render_frames(
     data: bytes,
     face: PlannedFace,
+    files: LabelFiles | None,
     skip: Collection[str],
     resources: RenderResources,
     watch: Stopwatch,
@@ -39,6 +42,7 @@ def render_frames(
     Args:
         data: the photo.
         face: its plan, with a `frame`.
+        files: beside the photo.
         skip: keys of samples that are not made.
         resources: of the recipe.
         watch: adds up the time of each stage.
@@ -47,6 +51,7 @@ def render_frames(
     Yields:
         For each variant a sample, or a reject.
     """
+    assert face.frame is not None
     recipe = resources.recipe
     keys = [key for key in face.sample_keys if key not in skip]
     try:
@@ -55,6 +60,7 @@ def render_frames(
             picture = decode_rgb(data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
         with watch.time("align"):
             image = cut_frame(picture, face, reduction, recipe)
+        pair = decode_partner(files, [face], picture, reduction, recipe)
     except PhotoError as error:
         yield from (Reject("render", face.source, face.uri, error.code, str(error), key) for key in keys)
         return
@@ -63,7 +69,8 @@ def render_frames(
         if key in skip:
             continue
         with watch.time("paint"):
-            paint = partial(_paint, resources=resources, planned=face, variant=variant, prepare=prepare)
+            masked = partial(with_partner, pair=pair, reduction=reduction, others=face.frame.faces)
+            paint = partial(_paint, resources=resources, planned=face, variant=variant, prepare=prepare, masked=masked)
             frame = compose_frame(image, face, variant, recipe, paint)
         if shared is None:
             with watch.time("encode"):
@@ -90,10 +97,11 @@ def _paint(
     planned: PlannedFace,
     variant: int,
     prepare: Callable[[Working], Working],
+    masked: Callable[..., Working],
 ) -> PaintedMask:
     own = variant_key(face_key(planned.photo_sha256, face.face), variant)
     seed = seed_of(resources.recipe.seed, own, "paint")
-    request = MaskRequest(prepare(working), resources.recipe.masks[mask], seed)
+    request = MaskRequest(masked(prepare(working), face=face), resources.recipe.masks[mask], seed)
     (request,) = resources.painter.predict([request])
     painted = resources.painter.paint(request)
     parameters: dict[str, JsonValue] = {"seed": hex_seed(seed), **painted.parameters}

@@ -18,6 +18,7 @@ from faceloom.schemas.masks import (
     Mask,
     PictureMask,
     PolygonMask,
+    RealMask,
     TemplateMask,
     lies_behind,
     named_files,
@@ -136,6 +137,11 @@ class MaskPainter:
                 raise request.predicted
             assert request.predicted is not None, "`predict` comes first"
             return paint_predicted(mask, picture, request.predicted)
+        if isinstance(mask, RealMask):
+            if isinstance(picture.pair, PhotoError):
+                raise picture.pair
+            assert picture.pair is not None, "the plan gives real masks to faces of pairs only"
+            return picture.pair.painted()
         assert picture.landmarks is not None, "the plan gives faces without landmarks only learned masks"
         if isinstance(mask, PolygonMask):
             return paint_polygon(picture.image, picture.landmarks, mask)

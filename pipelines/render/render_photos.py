@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from faceloom.pipelines.render.frames import render_frames
 from faceloom.pipelines.render.mask_painter import MaskRequest
+from faceloom.pipelines.render.pairs import decode_partner
 from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.render.sample import Sample, SampleContent, compose_sample, encode_sample
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.keys import seed_of
-from faceloom.schemas.labels import LabelFiles
+from faceloom.schemas.labels import PAIR, LabelFiles
 from faceloom.schemas.photos import Reject
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
@@ -27,6 +28,7 @@ from faceloom.transforms.decode import decode_rgb
 from faceloom.transforms.guide.guide_mask import needed_parts
 from faceloom.transforms.guide.label_map import LabelMap, check_proportions, decode_labels
 from faceloom.transforms.masks.in_front import PARTS_IN_FRONT
+from faceloom.transforms.masks.real import MaskedPhoto
 from faceloom.transforms.mirror import mirrors_parts
 from faceloom.transforms.sample.crops import bare_crop
 from faceloom.transforms.sample.face_labels import parse_face, with_front
@@ -46,7 +48,7 @@ class PhotoToRender:
     Attributes:
         data: its bytes.
         faces: its planned faces.
-        labels: its label files, if the recipe needs them and the source has them.
+        labels: its label files, or the other files of its pair, if the recipe needs them and the source has them.
         others: bytes of the photos of the faces' neighbours, by the neighbour's key.
         skip: keys of planned samples that are not made.
     """
@@ -76,8 +78,9 @@ class _CutFace:
         """Bytes that it keeps in memory: the whole decoded photo, because the working picture is a view of it."""
         if isinstance(self.working, PhotoError):
             return 0
-        image = self.working.image
-        return image.nbytes if image.base is None else max(image.nbytes, getattr(image.base, "nbytes", 0))
+        pair = self.working.pair
+        images = [self.working.image, *((pair.image, pair.cover) if isinstance(pair, MaskedPhoto) else ())]
+        return sum(max(one.nbytes, getattr(one.base, "nbytes", 0)) for one in images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def _render_frames(photo: PhotoToRender, resources: RenderResources, watch: Stop
     for face in photo.faces:
         with naming(_name(face)):
             prepare = partial(_front, labels=labels, resources=resources)
-            yield from render_frames(photo.data, face, photo.skip, resources, watch, prepare)
+            yield from render_frames(photo.data, face, photo.labels, photo.skip, resources, watch, prepare)
 
 
 def _front(working: Working, labels: LabelMap | None, resources: RenderResources) -> Working:
@@ -162,6 +165,7 @@ def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatc
         with naming(name), watch.time("decode"):
             picture = decode_rgb(photo.data, reduction=reduction, max_pixels=recipe.faces.max_pixels)
             labels = _decode_labels(photo, recipe)
+            pair = decode_partner(photo.labels, photo.faces, picture, reduction, recipe)
     except PhotoError as error:  # analysis read the photo in grey and cut no crop, so this is possible
         yield from (_CutFace(face, _masks(face, photo.skip), error) for face in photo.faces)
         return
@@ -171,7 +175,7 @@ def _cut_faces(photo: PhotoToRender, resources: RenderResources, watch: Stopwatc
                 raise matrix
             with naming(name):
                 with watch.time("align"):
-                    working = cut_working(picture, face, matrix, reduction, recipe)
+                    working = cut_working(picture, face, matrix, reduction, recipe, pair)
                 if face.morph is not None:
                     with watch.time("morph"):
                         working = morph_working(working, face, photo.others[face.morph.other.key], recipe)
@@ -200,7 +204,7 @@ def _masks(face: PlannedFace, skip: frozenset[str]) -> dict[str, int | None]:
 
 def _decode_labels(photo: PhotoToRender, recipe: Recipe) -> LabelMap | None:
     """The labels of a photo; None without any, or if they cannot be used and the recipe does not require them."""
-    if photo.labels is None or not recipe.needs_labels:
+    if photo.labels is None or photo.labels.order == PAIR or not recipe.needs_labels:
         return None
     wanted = set(needed_parts(recipe.guide, both_sides=mirrors_parts(recipe))) if recipe.guide else set()
     if recipe.layers_masks or recipe.faces.occluded == "reject":

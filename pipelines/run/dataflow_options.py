@@ -85,8 +85,10 @@ def check_dataflow(dataflow: DataflowBuild, recipe: Recipe) -> DataflowBuild:
     check_options(dataflow)
     options = beam_options(dataflow.options)
     # Only the scan reads a table, and it runs here.
-    places = [place for spec in recipe.sources for place in (spec.root or spec.path, spec.labels) if place]
-    local = tuple(place for place in (*places, dataflow.folder) if not url_of(place))
+    places = [
+        place for spec in recipe.sources for place in (spec.root or spec.path, spec.labels, spec.masked, spec.maps)
+    ]
+    local = tuple(place for place in (*places, dataflow.folder) if place and not url_of(place))
     if local and not dataflow.dry_run:
         remedy = "Copy it to a bucket, and give its URL, such as gs://bucket/folder"
         raise RecipeError("Dataflow's workers cannot reach a folder of this machine", value=local[0], remedy=remedy)

@@ -17,6 +17,7 @@ from faceloom.pipelines.sources.label_maps import LabelMaps
 from faceloom.pipelines.sources.listing import entries_of
 from faceloom.pipelines.sources.object_table import ObjectTable
 from faceloom.pipelines.sources.other_formats import advice_on_source
+from faceloom.pipelines.sources.pairs import Pairs
 from faceloom.pipelines.sources.path_pattern import PathPattern
 from faceloom.pipelines.sources.recordio import RecordIo
 from faceloom.pipelines.sources.source import Source, full_path, place_of
@@ -59,6 +60,7 @@ ADAPTERS: Mapping[str, Callable[[SourceSpec], Source]] = {
     "label_maps": LabelMaps,
     "tinyface": TinyFace,
     "path_pattern": PathPattern,
+    "pairs": Pairs,
 }
 """The adapter of each kind of source except `auto`."""
 
@@ -109,8 +111,8 @@ def open_source(spec: SourceSpec) -> Source:
 
 def _naming_people(kind: str, spec: SourceSpec) -> str:
     """The kind of a source whose spec may state which folder names the person."""
-    if spec.identity is None or kind in ("flat", "people"):
-        return kind if spec.identity is None else "people"
+    if spec.identity is None or kind in ("flat", "people", "pairs"):
+        return "people" if spec.identity is not None and kind == "flat" else kind
     what = "the key `identity` is for folders of people"
     remedy = "Leave it out; name the column of a table under `columns`"
     raise SourceError(what, where=spec.path, value=f"kind `{kind}`", remedy=remedy)

@@ -22,7 +22,8 @@ from faceloom.transforms.box_alignment import box_aligned_matrix, box_matrix, sh
 from faceloom.transforms.decode import to_reduced_frame
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.geometry import apply_affine, compose, invert, translate
-from faceloom.transforms.types import Grey, Image, Landmarks, Matrix, Points, Size
+from faceloom.transforms.masks.real import MaskedPhoto
+from faceloom.transforms.types import Grey, Image, Landmarks, Matrix, Points, Region, Size
 
 MASK_REACH = 0.6
 """Margin around the landmarks, or the box, for a mask, its straps and its shadow, in sizes of their extent."""
@@ -52,6 +53,7 @@ class Working:
         read_from: for a morph, the position in the unmixed picture that each pixel of `image` comes from, as the
             x and y maps of `cv2.remap`; None if all pixels keep their place.
         front: uint8 (H, W) as `image`, 0..255: share of each pixel that stays in front of masks; None if none does.
+        pair: the photo of the face with a mask, as `image`, or why there is none; None if no mask needs it.
         labelling: record of its labels in the samples; None if they change nothing but a guide.
     """
 
@@ -68,6 +70,7 @@ class Working:
     read_from: tuple[Landmarks, Landmarks] | None = None
     front: Grey | None = None
     labelling: dict[str, JsonValue] | None = None
+    pair: MaskedPhoto | PhotoError | None = None
 
 
 def landmarks_of(face: PlannedFace) -> Landmarks | None:
@@ -138,7 +141,14 @@ def crop_record(matrix: Matrix, size: Size, photo: Size) -> dict[str, JsonValue]
     return {"matrix": rows, "beyond": round(share_outside(corners, photo), 4)}
 
 
-def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int, recipe: Recipe) -> Working:
+def cut_working(
+    photo: Image,
+    face: PlannedFace,
+    matrix: Matrix,
+    reduction: int,
+    recipe: Recipe,
+    pair: MaskedPhoto | PhotoError | None = None,
+) -> Working:
     """Cut the part of a (reduced) photo that one face needs: its crop, and the area that a mask may touch.
 
     Args:
@@ -147,6 +157,7 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
         matrix: upright photo to crop, from `crop_matrix`.
         reduction: 1, 2, 4 or 8.
         recipe: sets the size of the crop.
+        pair: the photo with a mask, as large as `photo`, or why there is none.
 
     Raises:
         PhotoError: `crop_outside`, `degenerate_points`.
@@ -186,4 +197,8 @@ def cut_working(photo: Image, face: PlannedFace, matrix: Matrix, reduction: int,
     whole, size_photo = mode == "whole_photo", (face.width, face.height)
     alignment: dict[str, JsonValue] = {"name": "align", "mode": mode, "size": list(size)}
     alignment |= crop_record(matrix, size, size_photo)
-    return Working(image, landmarks, box, to_crop, matrix, size_photo, landmarks_crop, alignment, whole, five)
+    if isinstance(pair, MaskedPhoto):
+        pair = pair.cut(Region(left, top, right, bottom))
+    return Working(
+        image, landmarks, box, to_crop, matrix, size_photo, landmarks_crop, alignment, whole, five, pair=pair
+    )

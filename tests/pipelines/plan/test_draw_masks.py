@@ -22,23 +22,27 @@ FOUND = np.arange(400) % 10 > 0
 LEARNED = {"kind": "autoencoder", "checkpoint": "runs/ae"}
 
 
+PAIRED = np.arange(400) % 3 > 0
+REAL = {"kind": "real"}
+
+
 def one_by_one(how: Recipe) -> list[list[int]]:
-    faces = zip(HEADS.tolist(), NUMBERS.tolist(), LANDMARKS.tolist(), FOUND.tolist(), strict=True)
+    columns = HEADS, NUMBERS, LANDMARKS, FOUND, PAIRED
     drawn = [
-        draw_masks(how, face_key(f"{head:016x}", number), landmarks=has, found=found)
-        for head, number, has, found in faces
+        draw_masks(how, face_key(f"{head:016x}", number), landmarks=has, found=found, paired=paired)
+        for head, number, has, found, paired in zip(*(column.tolist() for column in columns), strict=True)
     ]
     return [list(masks) for masks in drawn]
 
 
 @given(
-    st.lists(st.sampled_from([POLYGON, TEMPLATE, {**POLYGON, "weight": 0.3}, FALLBACK, LEARNED]), max_size=4),
+    st.lists(st.sampled_from([POLYGON, TEMPLATE, {**POLYGON, "weight": 0.3}, FALLBACK, LEARNED, REAL]), max_size=4),
     st.integers(1, 3),
     st.sampled_from([0, 7]),
 )
 def test_all_at_once_and_one_by_one_are_the_same(masks: list[dict[str, object]], per_face: int, seed: int) -> None:
     how = recipe(masks=[*masks, POLYGON], per_face=per_face, seed=seed)
-    found = draw_all_masks(how, HEADS, NUMBERS, LANDMARKS, FOUND).tolist()
+    found = draw_all_masks(how, HEADS, NUMBERS, LANDMARKS, FOUND, PAIRED).tolist()
     assert [[number for number in row if number >= 0] for row in found] == one_by_one(how)
 
 
@@ -61,3 +65,15 @@ def test_a_face_without_trusted_landmarks_wears_learned_masks_alone() -> None:
     assert worn[True, True] == {"polygon-A", "kn95", "autoencoder-ae"}
     assert worn[False, True] == {"autoencoder-ae", "autoencoder-ae-no_landmarks"}
     assert worn[False, False] == {"autoencoder-ae-no_landmarks"}
+
+
+@pytest.mark.parametrize("landmarks", [True, False])
+def test_only_faces_of_pairs_wear_real_masks(landmarks: bool) -> None:
+    how = recipe(masks=[POLYGON, REAL], per_face=50)
+    drawn = {
+        paired: {how.masks[number].label for number in draw_masks(how, "k", landmarks=landmarks, paired=paired)}
+        for paired in (False, True)
+    }
+    painted = {"polygon-A"} if landmarks else set()
+    assert drawn == {False: painted, True: {*painted, "real"}}
+    assert draw_masks(how, "k", landmarks=False, found=False, paired=True) == ()

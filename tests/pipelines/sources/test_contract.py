@@ -21,6 +21,7 @@ from faceloom.pipelines.sources.celebamask_notes import part_file
 from faceloom.pipelines.sources.flat_folder import FlatFolder
 from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
 from faceloom.pipelines.sources.label_maps import LabelMaps
+from faceloom.pipelines.sources.pairs import Pairs
 from faceloom.pipelines.sources.path_pattern import PathPattern
 from faceloom.pipelines.sources.recordio import RecordIo
 from faceloom.pipelines.sources.registry import ADAPTERS, open_source
@@ -159,6 +160,15 @@ def lay_labelled(top: Path) -> Case:
     return Case(spec, LabelMaps, lambda uri: (root / "images" / uri).unlink(), root)
 
 
+def lay_pairs(top: Path) -> Case:
+    root = top / "bare"
+    lay_files(root, PHOTOS, "Ada/empty.jpg")
+    lay_files(top / "masked", {f"{uri.rpartition('.')[0]}-on.png": b"map" for uri in PHOTOS}, "Ada/nothing.png")
+    folders = {"bare": str(root), "masked": str(top / "masked")}
+    spec = SourceSpec.model_validate({"kind": "pairs", "suffix": "-on", **folders})
+    return Case(spec, Pairs, lambda uri: (root / uri).unlink(), root)
+
+
 def lay_records(top: Path) -> Case:
     photos = {f"{number:09d}": data for number, data in enumerate(PHOTOS.values(), 1)}
     root = top / "records"
@@ -180,7 +190,7 @@ def lay_records(top: Path) -> Case:
 
 LAYOUTS = [
     *(lay_people, lay_flat, lay_csv, lay_parquet, lay_shards, lay_records),
-    *(lay_tinyface, lay_pattern, lay_celebamask, lay_labelled),
+    *(lay_tinyface, lay_pattern, lay_celebamask, lay_labelled, lay_pairs),
 ]
 
 

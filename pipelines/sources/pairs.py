@@ -1,0 +1,124 @@
+"""Read bare photos from one folder, and for each a photo of the same face with a mask from another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
+from faceloom.pipelines.sources.listing import entries_of, list_files
+from faceloom.pipelines.sources.source import place_of, read_if_there, uri_filter
+from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, scan_reject
+from faceloom.pipelines.store.store_path import Place, StorePath
+from faceloom.schemas.errors import PhotoError, SourceError
+from faceloom.schemas.labels import DRAWN, MASKED, PAIR, LabelFiles
+from faceloom.schemas.photos import Photo, Reject
+from faceloom.schemas.source_spec import SourceSpec
+
+_COMMON = ("jpg", "png", "jpeg", "webp")
+_ENDINGS = (*_COMMON, *sorted(PICTURE_ENDINGS - set(_COMMON)))
+_EITHER_CASE = (*_ENDINGS, *map(str.upper, _ENDINGS))
+
+
+class Pairs(FolderOfPeople):
+    """All pictures below the folder `spec.bare`, each with the picture of the same path in `spec.masked`.
+
+    The names may end differently. The masked photo of `a/1.jpg` is `a/1.png`, or `a/1-with-mask.png` with the suffix
+    `-with-mask`; its map, if there is a folder of maps, is `a/1.png` there. Identities are those of `FolderOfPeople`.
+    The files of a pair are its label files: `read_labels` returns them, and the plan holds their digest.
+    """
+
+    def __init__(self, spec: SourceSpec) -> None:
+        super().__init__(spec)
+        self.masked = _folder(spec.masked or "", "masked")
+        self.maps = _folder(spec.maps, "maps") if spec.maps else None
+        self._left_out: set[str] = set()
+
+    def scan(self) -> Iterator[Photo | Reject]:
+        """See `Source.scan`. A photo without a partner, in either folder, is a reject."""
+        self._left_out.clear()
+        masked, rejects = self._beside(self.masked, "masked")
+        maps, more = self._beside(self.maps, "maps") if self.maps else ({}, [])
+        yield from (*rejects, *more)
+        first: dict[str, str] = {}
+        for row in super().scan():
+            if isinstance(row, Reject):
+                yield row
+                continue
+            stem = row.uri.rpartition(".")[0]
+            if stem in first:
+                yield scan_reject(self.name, row.uri, "ambiguous_partner", f"{first[stem]} has the same masked photo")
+                continue
+            first[stem] = row.uri
+            yield self._paired(row, masked.get(stem + self.spec.suffix, []), maps.get(stem, []))
+        known = first.keys() | self._left_out
+        for folder, suffix, found in (("masked", self.spec.suffix, masked), ("maps", "", maps)):
+            for stem, files in found.items():
+                if not (stem.endswith(suffix) and stem.removesuffix(suffix) in known):
+                    what = f"the folder of bare photos has none of this name, without `{suffix}`" if suffix else ""
+                    what = what or "the folder of bare photos has none of this name"
+                    yield from (scan_reject(self.name, f"{folder}::{one.uri}", "no_partner", what) for one in files)
+        self._left_out.clear()
+
+    def read_labels(self, photo_uri: str) -> LabelFiles | None:
+        """See `LabelledSource.read_labels`. All files of a pair are there, or the error is `vanished`."""
+        stem = photo_uri.rpartition(".")[0]
+        drawn = ((DRAWN, _first_of(self.maps, stem, photo_uri)),) if self.maps else ()
+        return LabelFiles(PAIR, (), (*drawn, (MASKED, _first_of(self.masked, stem + self.spec.suffix, photo_uri))))
+
+    def _files(self, *, sizes: bool = True) -> Iterator[Found | Reject]:
+        """See `FlatFolder`. Remembers the bare photos that `include` and `exclude` leave out."""
+        passes = uri_filter(self.spec)
+
+        def wanted(uri: str) -> bool:
+            if passes is None or passes(uri):
+                return True
+            self._left_out.add(uri.rpartition(".")[0])
+            return False
+
+        return list_files(self.root, self.name, wanted=wanted, in_folders=self.in_folders, sizes=sizes)
+
+    def _beside(self, folder: Place, name: str) -> tuple[dict[str, list[Found]], list[Reject]]:
+        """The pictures of a folder by their paths without ending, and a reject for each other file."""
+        found: dict[str, list[Found]] = {}
+        rejects = []
+        for row in list_files(folder, self.name, in_folders=self.in_folders):
+            if isinstance(row, Reject):
+                rejects.append(replace(row, uri=f"{name}::{row.uri}"))
+            else:
+                found.setdefault(row.uri.rpartition(".")[0], []).append(row)
+        return found, rejects
+
+    def _paired(self, photo: Photo, masked: list[Found], maps: list[Found]) -> Photo | Reject:
+        for name, files in (("masked photos", masked), ("maps", maps)):
+            if len(files) > 1:
+                what = f"the {name} {files[0].uri} and {files[1].uri} have the name of this photo"
+                return scan_reject(self.name, photo.uri, "ambiguous_partner", what)
+        if not masked:
+            return scan_reject(self.name, photo.uri, "no_partner", "the folder of masked photos has none of this name")
+        if self.maps and not maps:
+            return scan_reject(self.name, photo.uri, "no_map", "the folder of maps has none of this name")
+        stamps = [f"{one.uri.rpartition('.')[2]}+{one.size}+{one.version}" for one in (*masked, *maps)]
+        return replace(photo, labels="+".join((PAIR, *stamps)))
+
+
+def _folder(path: str, key: str) -> Place:
+    """A folder of partners.
+
+    Raises:
+        SourceError: it does not exist.
+    """
+    place = place_of(path)
+    if next(entries_of(place), None) if isinstance(place, StorePath) else place.is_dir():
+        return place
+    remedy = f"Give a folder as the source's `{key}`"
+    raise SourceError(f"the folder `{key}` of the pairs does not exist", where=str(place), remedy=remedy)
+
+
+def _first_of(folder: Place, stem: str, uri: str) -> bytes:
+    """The bytes of the picture with a name, whatever its ending."""
+    own = uri.rpartition(".")[2]
+    for ending in dict.fromkeys((own, *_EITHER_CASE)):
+        if (data := read_if_there(folder, f"{stem}.{ending}", uri)) is not None:
+            return data
+    raise PhotoError("vanished", "a file of the pair was listed before, but is gone now", where=str(folder / stem))
