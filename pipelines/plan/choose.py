@@ -98,8 +98,12 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     for photo, at in _named(analysed, refused):
         rejects.append(Reject("analyse", *photo, texts[codes[at]], texts[messages[at]]))
     for photo, at in _named(analysed, unlabelled):
-        code, files = ("bad_partner", "masked photo or map") if pairs[at] else ("bad_labels", "label files")
-        rejects.append(Reject("plan", *photo, code, f"its {files} cannot be read: {faults[labels[at]]}"))
+        if pairs[at]:
+            message = f"its masked photo or map cannot be read: {faults[labels[at]]}"
+            rejects.append(Reject("plan", *photo, "bad_partner", message))
+            continue
+        message = f"its label files cannot be read: {faults[labels[at]]}"
+        rejects.append(Reject("plan", *photo, "bad_labels", message))
     return np.flatnonzero(~(large | refused | unlabelled)).astype(np.int32)
 
 

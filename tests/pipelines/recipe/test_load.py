@@ -332,7 +332,10 @@ def paths_in(model: base.Model) -> Iterator[tuple[tuple[str, str], str]]:
 
 ALL_PATHS = """
 name: x
-sources: [{kind: label_maps, path: FILE, labels: FILE}, {kind: table, path: FILE, root: FILE}]
+sources:
+  - {kind: label_maps, path: FILE, labels: FILE}
+  - {kind: table, path: FILE, root: FILE}
+  - {kind: pairs, bare: FILE, masked: FILE, maps: FILE}
 faces:
   landmark_model: FILE
   detector: {onnx: FILE}
