@@ -10,7 +10,7 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.run.unforeseen import refuse_machine_fault
 from faceloom.pipelines.sources.source import labels_of
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.labels import LabelFiles
+from faceloom.schemas.labels import PAIR, LabelFiles
 from faceloom.schemas.plan import PlannedFace
 
 
@@ -42,9 +42,8 @@ def read_labels(context: Context, face: PlannedFace) -> LabelFiles | None:
     with _machine_faults_apart(where):
         labels = labels_of(context.source(face.source), face.uri)
     if labels is None or labels.sha256 != face.labels:
-        raise PhotoError(
-            "changed", "a label file or the masked photo of this photo changed after it was analysed", where=where
-        )
+        files = "masked photo or map" if labels and labels.order == PAIR else "label files"
+        raise PhotoError("changed", f"the photo's {files} changed after it was analysed", where=where)
     return labels
 
 

@@ -169,7 +169,7 @@ def test_a_partner_that_changes_before_the_render_fails_its_part(
     pixels = decoded(file.read_bytes()).copy()
     pixels[250:270, 180:220] = 0
     changing = Changing(file, encoded(pixels))
-    with pytest.raises(Exception, match="changed") as caught:
+    with pytest.raises(Exception, match="masked photo or map changed") as caught:
         run(recipe(pairs), pairs / "out", watcher=changing)
     assert "Grace_Hopper/1.png" in str(caught.value)
     report = run(recipe(pairs), pairs / "out")

@@ -198,12 +198,14 @@ def test_a_shipped_recipe_comes_back_from_its_record_as_it_was(storage: Storage,
     assert list(again.split.shares.items()) == list(recipe.split.shares.items()), "their order decides sides"
 
 
+PATHS = ("path", "root", "labels", "bare", "masked", "maps")
 KINDS: dict[str, dict[str, Any]] = {
     "auto": {}, "people": {"licence": "CC0"}, "flat": {"include": ["*.jpg"]}, "celebamask_hq": {}, "tinyface": {},
     "table": {"columns": {"uri": "file", "identity": "who"}, "root": "/mnt/photos"},
     "shards": {"name": "s", "consent": "yes"}, "recordio": {"exclude": ["a*"]},
     "label_maps": {"labels": "/mnt/maps", "label_order": ["skin", "hair"]},
     "path_pattern": {"pattern": "{identity}/{split}/*.png"},
+    "pairs": {"bare": "/mnt/set", "masked": "/mnt/on", "maps": "/mnt/drawn", "suffix": "-on"},
 }  # fmt: skip
 
 
@@ -222,7 +224,7 @@ def test_a_source_of_each_kind_comes_back_with_its_keys_alone(kind: str) -> None
     source = {"kind": kind, "path": "/mnt/set", **KINDS[kind]}
     recipe = parse_recipe({"name": "x", "sources": [source]})
     kept = portable_recipe(recipe)
-    kept["sources"][0] |= {key: source[key] for key in ("path", "root", "labels") if key in source}
+    kept["sources"][0] |= {key: source[key] for key in PATHS if key in source}
     assert kept["sources"] == [source]
     [again] = parse_recipe(json.loads(json.dumps(kept, sort_keys=True))).sources
     assert again == recipe.sources[0] and again.model_fields_set == recipe.sources[0].model_fields_set
