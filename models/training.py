@@ -137,7 +137,9 @@ def _run_epoch(
             group["lr"] = job.rate(epoch) * group.get("scale", 1)
     for number, batch in enumerate(batches, 1):
         step = Step(network, optimisers, batch, chance, epoch, number, device)
-        means.add(job.step(step), batch, epoch, f"step {number}")
+        with _enough_memory(batch, epoch):
+            values = job.step(step)
+        means.add(values, batch, epoch, f"step {number}")
     if not means.samples:
         raise TrainingError("there are no samples to train on", where=f"epoch {epoch}")
     return means.values()
@@ -149,12 +151,30 @@ def _held_out_means(
     chance = _chance(0, 0)  # the same for all epochs, so that their losses can be compared
     means = _Means()
     for batch in batches:
-        with autocast(device):
+        with autocast(device), _enough_memory(batch, epoch):
             values = job.held_out(network, batch, chance, epoch)
         means.add(values, batch, epoch, "held-out samples")
     if not means.samples:
         raise TrainingError("there are no samples to choose the best epoch", where=f"epoch {epoch}")
     return means.values()
+
+
+@contextmanager
+def _enough_memory(batch: Batch, epoch: int) -> Iterator[None]:
+    """Raise a lack of GPU memory as an error that names the batch size.
+
+    Raises:
+        TrainingError: the GPU has no memory left.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        size = len(next(iter(batch.values())))
+        remedy = f"Saved epochs are kept. Train with a --batch below {size} into a new folder, or free the GPU"
+        if size == 1:
+            remedy = "Free the GPU, or train a smaller preset"
+        what = f"the GPU has too little memory for batches of {size}"
+        raise TrainingError(what, where=f"epoch {epoch}", value=str(error).split(". ")[0], remedy=remedy) from None
 
 
 class _Means:

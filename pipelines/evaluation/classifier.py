@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -154,8 +155,10 @@ def signed(faces: NDArray[np.uint8], device: str) -> Any:
 
 
 def _most_frequent(task: JobTask, attribute: str) -> bool:
-    has = [one for batch in attributed(task, TRAIN, attribute) for one in batch.has]
-    return 2 * sum(has) > len(has)
+    """Whether more samples of `train` have the attribute than do not; no picture is decoded."""
+    samples = open_split(task.out, TRAIN, members=members_for(attribute))
+    counts = Counter(attribute_of(attribute, sample) for sample in samples)
+    return counts[1.0] > counts[0.0]
 
 
 def as_pictures(pictures: Any) -> list[Image]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from faceloom.models.checkpoint import CARD, check_weights, read_card, read_network
 from faceloom.pipelines.store.storage import Storage
-from faceloom.pipelines.training.board import Board
+from faceloom.pipelines.training.board import Board, remove_events
 from faceloom.pipelines.training.request import CheckedRequest
 from faceloom.pipelines.training.run_folder import RunFolder, delete_leftovers, delete_run, read_resume
 from faceloom.pipelines.training.training_data import open_samples
@@ -85,6 +85,8 @@ def run_training(
         )
         done = resume.losses if resume else ()
         board = stack.enter_context(closing(Board(folder, done))) if request.tensorboard else None
+        if board is None:  # event files of an earlier process would end before this run does
+            remove_events(folder)
         on_start(len(done))
 
         def after(snapshot: Snapshot) -> None:

@@ -161,3 +161,19 @@ def test_training_leaves_the_global_generator_alone(factory: Any, held_out: Any)
     torch.manual_seed(5)
     train(dataclasses.replace(PRESETS["tiny-compact"], epochs=1), factory, held_out)
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(("where", "size"), [("step", 4), ("held_out", 4), ("step", 1)])
+def test_a_gpu_without_memory_is_an_error_that_names_the_batch(
+    where: str, size: int, tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job("autoencoder", PRESETS["tiny-paper"])
+    data = tiny.dealt(tiny.make_pairs(4, 16), size)
+
+    def full(*values: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has none left.")
+
+    monkeypatch.setattr(job, where, full)
+    with pytest.raises(TrainingError, match=f"too little memory for batches of {size} .*out of memory") as caught:
+        training.train(job, data, data)
+    assert ("--batch below 4" if size == 4 else "smaller preset") in caught.value.remedy

@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("webdataset")
 pytest.importorskip("safetensors")
 
+from faceloom.pipelines.evaluation import classifier as module
 from faceloom.pipelines.evaluation.classifier import (
     FREQUENT,
     add_right,
@@ -50,6 +51,19 @@ def test_a_table_beside_the_most_frequent_answer(task: JobTask) -> None:
     assert figures["accuracy"].value == pytest.approx(3 / 9)
     assert (figures["with"].value, figures["without"].value) == (0, 1)
     assert evaluation.notes == {"attribute": "Mouth_Slightly_Open; 1 samples that do not state it are left out"}
+
+
+def test_no_picture_is_decoded_to_count_answers(task: JobTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    opened = module.open_split
+
+    def noted(*values: Any, members: Any) -> Any:
+        asked.extend(members)
+        return opened(*values, members=members)
+
+    monkeypatch.setattr(module, "open_split", noted)
+    assert module._most_frequent(task, "Mouth_Slightly_Open") is False  # 6 of 13
+    assert asked == ["json"]
 
 
 def test_answers_are_counted_by_value() -> None:

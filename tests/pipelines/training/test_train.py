@@ -22,6 +22,7 @@ from faceloom.models.checkpoint import BEST, CARD, LAST, RESUME, read_card  # no
 from faceloom.models.job import make_job  # noqa: E402
 from faceloom.models.jobs import autoencoder  # noqa: E402
 from faceloom.models.predict import MaskPredictor  # noqa: E402
+from faceloom.pipelines.training.board import BOARD  # noqa: E402
 from faceloom.schemas.errors import CheckpointError, StorageError, TrainingError  # noqa: E402
 from tests.pipelines.training.runs import THREADS, TINY, losses_of, run, weights_of  # noqa: E402
 
@@ -185,3 +186,17 @@ def test_losses_for_tensorboard_are_those_of_the_table_and_the_weights_stay(
     table = [(int(epoch), float(train)) for epoch, train, _ in losses_of(tmp_path / "run")[1:]]
     shown = values(tmp_path / "run")["loss/train"]
     assert len(shown) == len(table) and all(one == pytest.approx(row, rel=1e-4) for one, row in zip(shown, table))
+
+
+def test_a_run_that_is_resumed_without_tensorboard_keeps_no_events_that_end_early(
+    pairs_build: Path, tmp_path: Path
+) -> None:
+    events = tmp_path / "run" / BOARD / "events.out.tfevents.1"
+    run(pairs_build, tmp_path / "run", stop=2)
+    events.parent.mkdir()
+    events.write_bytes(b"of two epochs")
+    run(pairs_build, tmp_path / "run")
+    assert not events.exists()
+    events.write_bytes(b"of all epochs")
+    run(pairs_build, tmp_path / "run")
+    assert events.exists(), "a finished run stays as it is"
