@@ -102,6 +102,11 @@ class Job(Generic[P]):
         return fit_to_build(preset, build, cls.members, cls.recipe)
 
     @classmethod
+    def with_files(cls, preset: P, files: Mapping[str, Path]) -> P:
+        """The preset of a run that is given the user's files and runs, before `fit`; by default as it is."""
+        return preset
+
+    @classmethod
     def check_files(cls, preset: P, build: BuildFacts, files: Mapping[str, Path]) -> None:
         """Check the user's files and runs (`JobSpec.files`) before any work; by default nothing.
 

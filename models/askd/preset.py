@@ -102,6 +102,7 @@ ASKD = JobSpec(
         ),
     ),
     preset_help="paper: ResNet-50 with attention in every block. small: a narrow ResNet-18, for two CPU cores.",
+    files={"teacher": "Run of `faceloom train askd` whose teacher is used as it is, in place of training one."},
     examples=(
         "faceloom build askd --source people --out lr",
         "faceloom train askd --data lr --preset small --to runs/askd",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -16,9 +17,14 @@ from faceloom.models.askd.networks import ArcFace, AttentionResNet, as_input
 from faceloom.models.askd.preset import AskdPreset
 from faceloom.models.askd.variation import small_faces
 from faceloom.models.build_facts import BuildFacts, fit_to_build
+from faceloom.models.checkpoint import read_card, read_network
 from faceloom.models.job import Batch, Job, Step, Values
+from faceloom.models.presets import preset_values
 from faceloom.schemas.errors import TrainingError
 from faceloom.schemas.keys import seed_of
+
+_STRUCTURE = ("size", "depths", "width", "stem_stride", "features", "reduction", "kernel")
+"""Fields of a preset that decide the layers of both networks."""
 
 
 class Askd(Job[AskdPreset]):
@@ -28,6 +34,38 @@ class Askd(Job[AskdPreset]):
     members: ClassVar[tuple[str, ...]] = ("face", "lr_upsampled")
     recipe: ClassVar[str] = "askd"
     reads_labels: ClassVar[bool] = True
+
+    def __init__(self, preset: AskdPreset, files: Mapping[str, Path] | None = None) -> None:
+        super().__init__(preset, files)
+        self._teacher: Mapping[str, Tensor] | None = None
+
+    @classmethod
+    def with_files(cls, preset: AskdPreset, files: Mapping[str, Path]) -> AskdPreset:
+        """Without the epochs of the teacher, if a trained one is given.
+
+        Raises:
+            TrainingError: a teacher is given to a student that learns without one.
+        """
+        if "teacher" not in files:
+            return preset
+        if not preset.distill:
+            raise TrainingError("a student without a teacher is given one", where="--teacher", value=files["teacher"],
+                                remedy="Leave out --teacher, or --no-distill")  # fmt: skip
+        return replace(preset, epochs=preset.epochs - preset.teacher_epochs, teacher_epochs=0)
+
+    @classmethod
+    def check_files(cls, preset: AskdPreset, build: BuildFacts, files: Mapping[str, Path]) -> None:
+        """Check the teacher that is given, or that one is trained.
+
+        Raises:
+            CheckpointError: it is no run of A-SKD, or its weights are damaged.
+            TrainingError: it has no teacher, or one of another structure than the student; or none is trained.
+        """
+        if "teacher" in files:
+            read_teacher(files["teacher"], preset)
+        elif preset.distill and not preset.teacher_epochs:
+            remedy = "Give --teacher-epochs, --teacher, or --no-distill"
+            raise TrainingError("the teacher has no epochs", where="teacher_epochs", value=0, remedy=remedy)
 
     @classmethod
     def fit(cls, preset: AskdPreset, build: BuildFacts) -> AskdPreset:
@@ -61,9 +99,6 @@ class Askd(Job[AskdPreset]):
             value = f"{preset.epochs} epochs, {preset.teacher_epochs} of the teacher"
             remedy = "Give more --epochs, or fewer --teacher-epochs"
             raise TrainingError(what, where="epochs", value=value, remedy=remedy)
-        if preset.distill and not preset.teacher_epochs:
-            remedy = "Give --teacher-epochs, or --no-distill"
-            raise TrainingError("the teacher has no epochs", where="teacher_epochs", value=0, remedy=remedy)
         if not preset.distill:
             preset = replace(preset, epochs=preset.epochs - preset.teacher_epochs, teacher_epochs=0)
         return replace(preset, people=len(photos))
@@ -87,6 +122,10 @@ class Askd(Job[AskdPreset]):
             networks[f"{name}_people"] = ArcFace(
                 max(preset.people, 1), preset.features, scale=preset.scale, margin=preset.margin
             )
+        if "teacher" in self.files:
+            if self._teacher is None:
+                self._teacher = read_teacher(self.files["teacher"], self.preset)
+            networks["teacher"].load_state_dict(self._teacher)
         return networks
 
     def _recogniser(self) -> AttentionResNet:
@@ -175,6 +214,33 @@ class Askd(Job[AskdPreset]):
         if not len(near) or not len(far):
             return {"loss": loss}
         return {"loss": loss, "auc": area(near, far)}
+
+
+def read_teacher(run: Path, preset: AskdPreset) -> dict[str, Tensor]:
+    """The weights of a trained teacher.
+
+    Args:
+        run: folder of the run that trained it.
+        preset: of the student, which has the same structure.
+
+    Raises:
+        CheckpointError: it is no run of A-SKD, or its weights are damaged.
+        TrainingError: it has no teacher, or one of another structure.
+    """
+    card = read_card(run, Askd.name)
+    mine, theirs = preset_values(preset), card.hyper_parameters
+    for name in _STRUCTURE:
+        if mine[name] != theirs[name]:
+            what = f"the teacher has another structure than the student: {name} {theirs[name]}, not {mine[name]}"
+            remedy = "Use the preset that the teacher was trained with, or train a teacher"
+            raise TrainingError(what, where=f"--teacher {run}", value=card.preset, remedy=remedy)
+    prefix = "teacher."
+    tensors = read_network(run, card)
+    found = {name.removeprefix(prefix): part for name, part in tensors.items() if name.startswith(prefix)}
+    if not found:
+        remedy = "Name a run that was trained without --no-distill"
+        raise TrainingError("the run has no teacher", where=f"--teacher {run}", value="distill False", remedy=remedy)
+    return found
 
 
 def area(near: Tensor, far: Tensor) -> Tensor:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceloom.models.askd.preset import SIZES
 from faceloom.pipelines.evaluation.figures import Row, row_of
 from faceloom.pipelines.evaluation.job_report import Column, JobEvaluation
 from faceloom.pipelines.evaluation.job_task import JobTask, open_runs
-from faceloom.pipelines.evaluation.recognition import Floats, draw_pairs, gallery_of, ranks_of, verified
+from faceloom.pipelines.evaluation.recognition import (
+    Floats,
+    Numbers,
+    Pairs,
+    draw_pairs,
+    gallery_of,
+    ranks_of,
+    verified,
+)
+from faceloom.pipelines.evaluation.tinyface import RANKS, TinyFaceTest, open_tinyface, rank_probes
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.transforms.lowres.degrade import degrade
@@ -24,12 +33,18 @@ COLUMNS = (Column("accuracy", "accuracy of pairs ↑", 3), Column("rank1", "rank
 """Share of the pairs that are judged rightly; share of the probes whose nearest gallery picture shows the person."""
 WHOLE = 112
 """Side of the faces, in pixels."""
+MORE_RANKS = (Column("rank5", "rank 5 ↑", 3), Column("rank20", "rank 20 ↑", 3))
+"""Of TinyFace: share of the probes for which a right picture is among the 5 or 20 most alike ones."""
 BATCH = 32
+BLOCK = 256
+"""Pictures whose vectors are in memory at a time."""
 PIXELS = "pixels, bicubic"
 """The baseline: cosine of the pixels of small pictures that are enlarged by a bicubic filter, less their mean."""
 
 Describe = Callable[[list[Image]], tuple[Floats, Floats]]
-"""Vectors of pictures for verification and for identification, each (N, D)."""
+"""Vectors of pictures for verification and for identification, each float32 (N, D)."""
+Vectors = Callable[[Numbers], tuple[Floats, Floats]]
+"""The same by the numbers of pictures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +60,16 @@ class Small:
     bicubic: Image
 
 
-def check_people(task: JobTask) -> None:
-    """Check that the split has people enough for pairs.
+def check_askd(task: JobTask) -> None:
+    """Check that the split has people enough for pairs, and that TinyFace, if it is given, has its layout.
 
     Raises:
         FaceloomError: it has not.
     """
     chosen = _people(task)
     draw_pairs([chosen[key] for key in sorted(chosen)])
+    if "tinyface" in task.files:
+        open_tinyface(task.files["tinyface"])
 
 
 def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
@@ -72,24 +89,15 @@ def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
     sizes = (*SIZES, WHOLE)
     watcher.stage("evaluate", len(sizes) * (len(networks) + 1), "networks at a size")
     tables: dict[str, tuple[Row, ...]] = {}
+    both = [frozenset({people[one], people[other]}) for one, other in zip(pairs.first, pairs.second, strict=True)]
+    shown = [frozenset({people[one]}) for one in probes]
     done = 0
     for size in sizes:
-        small = [smaller(face, size) for face in faces]
         rows: list[Row] = []
         for name in (*networks, PIXELS):
-            if name == PIXELS:
-                mine = pixels([one.bicubic for one in small])
-                vectors = mine, mine
-            else:
-                vectors = networks[name]([one.enlarged for one in small])
-            alike = (vectors[0][pairs.first] * vectors[0][pairs.second]).sum(1)
-            right = verified(alike, pairs)
-            both = [
-                frozenset({people[one], people[other]}) for one, other in zip(pairs.first, pairs.second, strict=True)
-            ]
-            ranks = ranks_of(vectors[1][probes] @ vectors[1][gallery].T, [people[one] for one in probes],
-                             [people[one] for one in gallery])  # fmt: skip
-            shown = [frozenset({people[one]}) for one in probes]
+            vectors = _small_vectors(faces, size, networks.get(name))
+            right = verified(alike_pairs(vectors, pairs), pairs)
+            ranks = ranks_in_gallery(vectors, people, gallery, probes)
             figures = row_of(name, {"accuracy": right.astype(float).tolist()}, both).figures
             figures |= row_of(name, {"rank1": (ranks == 1).astype(float).tolist()}, shown).figures
             rows.append(Row(name, len(people), 0, figures))
@@ -103,7 +111,70 @@ def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
         "identification": f"{len(probes):,} probes, {len(gallery):,} pictures in the gallery, all of one size; by "
         f"chance {1 / len(gallery):.3f}",
     }  # fmt: skip
-    return JobEvaluation(task, COLUMNS, tables, notes=notes)
+    if "tinyface" not in task.files:
+        return JobEvaluation(task, COLUMNS, tables, notes=notes)
+    test = open_tinyface(task.files["tinyface"])
+    notes["TinyFace"] = (
+        f"{len(test.probes):,} probes, {len(test.gallery):,} matches and {len(test.distractors):,} distractors"
+    )
+    tables["TinyFace"] = _tinyface(test, networks, watcher)
+    return JobEvaluation(task, (*COLUMNS, *MORE_RANKS), tables, notes=notes)
+
+
+def _tinyface(test: TinyFaceTest, networks: Mapping[str, Describe], watcher: Watcher) -> tuple[Row, ...]:
+    """The table of TinyFace: a row for each network, and one for pixels."""
+    watcher.stage("TinyFace", test.pictures, "pictures")
+    describe = {name: partial(_identifying, network) for name, network in networks.items()}
+    ranks = rank_probes(test, {**describe, PIXELS: pixels}, watcher.done)
+    shown = [frozenset({photo.identity or ""}) for photo in test.probes]
+    values = {
+        name: {f"rank{most}": (found <= most).astype(float).tolist() for most in RANKS} for name, found in ranks.items()
+    }
+    return tuple(Row(name, len(shown), 0, row_of(name, of_name, shown).figures) for name, of_name in values.items())
+
+
+def _identifying(network: Describe, pictures: list[Image]) -> Floats:
+    return network(pictures)[1]
+
+
+def _small_vectors(faces: list[Image], size: int, network: Describe | None) -> Vectors:
+    """Vectors of faces that are reduced to a size: of a network, or of pixels, which are made anew for each request."""
+    if network is None:
+
+        def of_pixels(numbers: Numbers) -> tuple[Floats, Floats]:
+            mine = pixels([smaller(faces[number], size).bicubic for number in numbers.tolist()])
+            return mine, mine
+
+        return of_pixels
+    found = [
+        network([smaller(face, size).enlarged for face in faces[start : start + BATCH]])
+        for start in range(0, len(faces), BATCH)
+    ]
+    joined, added = (np.concatenate(part) for part in zip(*found, strict=True))
+    return lambda numbers: (joined[numbers], added[numbers])
+
+
+def alike_pairs(vectors: Vectors, pairs: Pairs) -> Floats:
+    """Cosine of the two pictures of each pair, a block of pairs at a time."""
+    blocks = range(0, len(pairs.first), BLOCK)
+    parts = [
+        (vectors(pairs.first[start : start + BLOCK])[0] * vectors(pairs.second[start : start + BLOCK])[0]).sum(1)
+        for start in blocks
+    ]
+    return np.concatenate(parts)
+
+
+def ranks_in_gallery(vectors: Vectors, people: list[str], gallery: Numbers, probes: Numbers) -> Numbers:
+    """Rank of each probe in the gallery, as `ranks_of`, a block of probes and of the gallery at a time."""
+    shown = [people[one] for one in gallery]
+    ranks = []
+    for start in range(0, len(probes), BLOCK):
+        block = probes[start : start + BLOCK]
+        mine = vectors(block)[1]
+        others = [gallery[at : at + BLOCK] for at in range(0, len(gallery), BLOCK)]
+        alike = np.concatenate([mine @ vectors(other)[1].T for other in others], axis=1)
+        ranks.append(ranks_of(alike, [people[one] for one in block], shown))
+    return np.concatenate(ranks)
 
 
 def _people(task: JobTask) -> dict[str, str]:
@@ -147,8 +218,8 @@ def describer(network: Any, device: str) -> Describe:
             given = as_input(batch.permute(0, 3, 1, 2).float() / 255)
             with torch.inference_mode():
                 one, other = network(given).features, network(given.flip(3)).features
-            joined.append(torch.cat([one, other], 1).double().cpu().numpy())
-            added.append((one + other).double().cpu().numpy())
+            joined.append(torch.cat([one, other], 1).float().cpu().numpy())
+            added.append((one + other).float().cpu().numpy())
         return unit(np.concatenate(joined)), unit(np.concatenate(added))
 
     return describe
@@ -156,10 +227,10 @@ def describer(network: Any, device: str) -> Describe:
 
 def pixels(pictures: list[Image]) -> Floats:
     """Pixels less their mean, as vectors of length 1."""
-    rows = np.stack(pictures).reshape(len(pictures), -1).astype(np.float64)
+    rows = np.stack(pictures).reshape(len(pictures), -1).astype(np.float32)
     return unit(rows - rows.mean(1, keepdims=True))
 
 
-def unit(rows: NDArray[np.float64]) -> Floats:
+def unit(rows: Floats) -> Floats:
     """Vectors scaled to length 1; a vector of zeros stays."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))

@@ -14,7 +14,7 @@ class EvaluationSpec(NamedTuple):
         function: its name, in the module of the job's name in this room.
         help: of its command.
         check: name of a function of that module that checks a task before any work.
-        files: help of further options that name a run or folder which is needed, by name.
+        files: help of further options that name a run or folder, by name.
     """
 
     function: str
@@ -42,7 +42,8 @@ EVALUATIONS: dict[str, EvaluationSpec] = {
     "askd": EvaluationSpec(
         "evaluate_askd",
         "Measure face recognisers at 14, 28, 56 and 112 pixels, beside the pixels themselves.",
-        "check_people",
+        "check_askd",
+        {"tinyface": "Folder of TinyFace; its identification protocol is measured too."},
     ),
     "antimask": EvaluationSpec(
         "evaluate_antimask",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from faceloom.schemas.errors import FaceloomError
 from faceloom.schemas.keys import seed_of
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 Numbers = NDArray[np.int64]
 
 FOLDS = 10
@@ -38,7 +38,7 @@ def draw_pairs(people: list[str]) -> Pairs:
     """Draw pairs: in each fold all pairs of the same person, and as many of different people, by a fixed seed.
 
     As in LFW's protocol, folds share no person. With few people there are fewer than `FOLDS` folds, of at least two
-    people each.
+    people each. Pairs are drawn by number, so memory grows with the pictures, not with their pairs.
 
     Args:
         people: of each picture.
@@ -55,13 +55,15 @@ def draw_pairs(people: list[str]) -> Pairs:
     drawn: list[tuple[Numbers, bool, int]] = []
     for fold in range(count):
         pictures = np.flatnonzero(folds == fold)
-        pairs = pictures[np.stack(np.triu_indices(len(pictures), 1))]
-        same = person[pairs[0]] == person[pairs[1]]
-        number = min(int(same.sum()), int((~same).sum()), MOST_PAIRS)
-        for kind in (True, False):
-            chosen = np.flatnonzero(same == kind)
+        pictures = pictures[np.argsort(person[pictures], kind="stable")]
+        alike, other = partners(person[pictures])
+        number = min(int(alike.sum()), int(other.sum()), MOST_PAIRS)
+        ends = np.searchsorted(person[pictures], person[pictures], side="right")
+        for kind, counts, start in ((True, alike, np.arange(len(pictures)) + 1), (False, other, ends)):
             if number:
-                drawn.append((pairs[:, chosen[np.sort(rng.choice(len(chosen), number, replace=False))]], kind, fold))
+                chosen = np.sort(rng.choice(int(counts.sum()), number, replace=False))
+                first, second = numbered_pairs(chosen, counts, start)
+                drawn.append((np.stack([pictures[first], pictures[second]]), kind, fold))
     if len({fold for _, _, fold in drawn}) < 2:
         what, remedy = "the split holds too few pairs of pictures of one person", "Evaluate at least four people"
         raise FaceloomError(what, value=f"{len(names)} people, {len(people)} pictures", remedy=remedy)
@@ -69,6 +71,29 @@ def draw_pairs(people: list[str]) -> Pairs:
     lengths = [pairs.shape[1] for pairs, _, _ in drawn]
     kinds, numbers = np.array([kind for _, kind, _ in drawn]), np.array([fold for _, _, fold in drawn])
     return Pairs(first, second, np.repeat(kinds, lengths), np.repeat(numbers, lengths))
+
+
+def partners(person: Numbers) -> tuple[Numbers, Numbers]:
+    """How many of the pictures behind each one show the same person, and how many another one.
+
+    Args:
+        person: in each picture, ascending.
+    """
+    ends = np.searchsorted(person, person, side="right")
+    return ends - np.arange(len(person)) - 1, len(person) - ends
+
+
+def numbered_pairs(numbers: Numbers, counts: Numbers, start: Numbers) -> tuple[Numbers, Numbers]:
+    """The pairs of some numbers, as if all pairs were listed by their first picture; they are not.
+
+    Args:
+        numbers: of pairs, from 0.
+        counts: pairs of each first picture.
+        start: the second picture of its first pair; those of the others follow.
+    """
+    before = np.cumsum(counts) - counts
+    first = np.searchsorted(before + counts, numbers, side="right")
+    return first, start[first] + numbers - before[first]
 
 
 def verified(alike: Floats, pairs: Pairs) -> NDArray[np.bool_]:

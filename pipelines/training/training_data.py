@@ -132,7 +132,7 @@ def fit_preset(out: str, job: str, preset: Preset, files: Mapping[str, Path] | N
     from faceloom.models.job import find_job
 
     kind, facts = find_job(job), facts_of(out)
-    fitted: Preset = kind.fit(preset, facts)
+    fitted: Preset = kind.fit(kind.with_files(preset, files or {}), facts)
     kind.check_files(fitted, facts, files or {})
     return fitted
 

@@ -114,7 +114,6 @@ def test_the_build_decides_the_number_of_people() -> None:
         ({}, facts({"Ada": 2, "Bob": 2}, lowres={"sizes": [14]}), "no lr_upsampled.*lowres.upsampled"),
         ({}, facts({"Ada": 2, "Bob": 2}, morph={"neighbours": 1}), "a morph shows two people"),
         ({"epochs": 2}, facts({"Ada": 2, "Bob": 2}), "no epoch is left for the student"),
-        ({"teacher_epochs": 0}, facts({"Ada": 2, "Bob": 2}), "the teacher has no epochs"),
         ({}, facts({"Ada": 2, "Bob": 2}, align={"mode": "arcface", "size": 96}), "do not fit `tiny-askd`"),
     ],
 )

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from itertools import combinations
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from faceloom.pipelines.evaluation.recognition import Pairs, best_threshold, draw_pairs, gallery_of, ranks_of, verified
+from faceloom.pipelines.evaluation.recognition import (
+    Pairs,
+    best_threshold,
+    draw_pairs,
+    gallery_of,
+    numbered_pairs,
+    partners,
+    ranks_of,
+    verified,
+)
 from faceloom.schemas.errors import FaceloomError
 
 PEOPLE = [f"person {number % 8}" for number in range(32)]
@@ -23,6 +37,30 @@ def test_folds_share_no_person_and_half_of_the_pairs_are_the_same() -> None:
     assert pairs.same.mean() == 0.5 and len(pairs.same) == 8 * 6 * 2
     again = draw_pairs(PEOPLE)
     assert np.array_equal(pairs.first, again.first) and np.array_equal(pairs.second, again.second)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12))
+def test_numbers_of_pairs_name_each_pair_once(people: list[int]) -> None:
+    person = np.array(sorted(people))
+    alike, other = partners(person)
+    ends = np.searchsorted(person, person, side="right")
+    found = []
+    for counts, start, same in ((alike, np.arange(len(person)) + 1, True), (other, ends, False)):
+        first, second = numbered_pairs(np.arange(counts.sum()), counts, start)
+        assert ((person[first] == person[second]) == same).all()
+        found += list(zip(first.tolist(), second.tolist(), strict=True))
+    assert sorted(found) == list(combinations(range(len(person)), 2))
+
+
+def test_pairs_of_many_pictures_take_little_memory() -> None:
+    """A person with 20,000 pictures has 200 million pairs."""
+    people = ["Ada"] * 20_000 + ["Bob"] * 20_000 + ["Cem"] * 3 + ["Dan"] * 3
+    tracemalloc.start()
+    pairs = draw_pairs(people)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 40e6 and pairs.same.mean() == 0.5
+    assert len({*zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)}) == len(pairs.first)
 
 
 @pytest.mark.parametrize("people", [["Ada", "Ada", "Bob"], ["Ada", "Bob", "Cem", "Dan"]])
