@@ -51,7 +51,7 @@ def test_a_photo_that_can_be_read_here_is_the_workers_fault(context: Context) ->
 def test_labels_that_can_be_read_here_are_the_workers_fault(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("s/000.png", "", ""), ("s/001.png", "", f"{UNREADABLE}gone")]
     monkeypatch.setattr(module, "read_face_columns", lambda *_: rows)
-    with pytest.raises(SourceError, match=r"^s/001.png: a worker could not read the labels of this photo"):
+    with pytest.raises(SourceError, match=r"^s/001.png: a worker could not read the files beside this photo"):
         refuse_unseen(context, ["faces/x.parquet"])
     rows[1] = ("s/001.png", "", "0" * 64)
     refuse_unseen(context, ["faces/x.parquet"])
