@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from faceloom.schemas.plan import PlannedFace
+from tests.made_once import copied_once
 
 if TYPE_CHECKING:
     from tests.pipelines.building import Bench
@@ -146,11 +147,15 @@ def tiny_run(folder: Path, preset: str = "tiny-compact", size: int = 32, **data:
 @pytest.fixture(scope="session")
 def masked_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of 18 samples of 32x32 pixels; of its people some are in train and test, some in test alone."""
+    return copied_once(tmp_path_factory, "masked_build", lay_masked_build)
+
+
+def lay_masked_build(root: Path) -> None:
+    """Make it below a folder."""
     from faceloom.pipelines.build import prepare, run_build
     from faceloom.pipelines.run.watcher import Watcher
     from faceloom.schemas.recipe import parse_recipe
 
-    root = tmp_path_factory.mktemp("masked")
     lay_photos(root / "photos", range(18), people=12)  # six people with two photos, six with one
     recipe = {
         "name": "pairs", "sources": [{"path": str(root / "photos" / "photos.csv")}], "faces": {"min_size": 0},
@@ -160,17 +165,20 @@ def masked_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "align": {"mode": "eye_level", "size": 32}, "split": {"per_identity": 0.5}, "output": {"image": "png"},
     }  # fmt: skip
     run_build(prepare(parse_recipe(recipe), str(root / "out")), workers=1, resume=True, watcher=Watcher())
-    return root / "out"
 
 
 @pytest.fixture(scope="session")
 def pairs_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished build of 16 x 16 pairs, 70 % of each person's for training: what training tests read."""
+    return copied_once(tmp_path_factory, "pairs_build", lay_pairs_build)
+
+
+def lay_pairs_build(folder: Path) -> None:
+    """Make it below a folder."""
     from typer.testing import CliRunner
 
     from faceloom.pipelines.cli.app import app
 
-    folder = tmp_path_factory.mktemp("pairs")
     table = lay_photos(folder / "photos", range(24))
     recipe = {
         "name": "tiny-pairs", "faces": {"min_size": 10}, "align": {"mode": "eye_level", "size": 16},
@@ -181,17 +189,20 @@ def pairs_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["build", str(folder / "tiny.yaml"), "--source", str(table), "--out", str(folder / "out")]
     done = CliRunner().invoke(app, [*words, "--workers", "1"])
     assert done.exit_code == 0, done.output
-    return folder / "out"
 
 
 @pytest.fixture(scope="session")
 def guided_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A build of 24 samples of 16x16 pixels with guide masks; two do not state whether the mouth is open."""
+    return copied_once(tmp_path_factory, "guided_build", lay_guided_build)
+
+
+def lay_guided_build(root: Path) -> None:
+    """Make it below a folder."""
     from faceloom.pipelines.build import prepare, run_build
     from faceloom.pipelines.run.watcher import Watcher
     from faceloom.schemas.recipe import parse_recipe
 
-    root = tmp_path_factory.mktemp("guided")
     table = lay_photos(root / "photos", range(24), people=12)
     lines = table.read_text().splitlines()
     values = ["Mouth_Slightly_Open", *("" if number in (3, 9) else str(1 - 2 * (number % 2)) for number in range(24))]
@@ -202,7 +213,6 @@ def guided_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "guide": {"attribute": "Mouth_Slightly_Open", "missing": "landmarks"}, "output": {"image": "png"},
     }  # fmt: skip
     run_build(prepare(parse_recipe(recipe), str(root / "out")), workers=1, resume=True, watcher=Watcher())
-    return root / "out"
 
 
 @pytest.fixture(scope="session")
