@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from faceloom.pipelines.cli.app import app
+from tests.made_once import copied_once, made_once
 
 RECIPE = """\
 name: try
@@ -70,11 +71,16 @@ def run() -> Any:
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six photos of two people and four files that must be rejected, in folders per person."""
+    pytest.importorskip("skimage.data")
+    return made_once(tmp_path_factory, "e2e-photos", lay_photos)
+
+
+def lay_photos(root: Path) -> None:
+    """Write the photos below a folder."""
     import cv2
     from matplotlib.cbook import get_sample_data
+    from skimage import data
 
-    data = pytest.importorskip("skimage.data")
-    root = tmp_path_factory.mktemp("photos")
     file = Path(str(get_sample_data("grace_hopper.jpg", asfileobj=False)))
     grace = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     assert grace is not None
@@ -92,15 +98,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     cv2.imwrite(str(root / "eileen_collins" / "noise.png"), noise)
     shutil.copy(root / "eileen_collins" / "view 0.jpg", root / "eileen_collins" / "again.jpg")
-    return root
 
 
 @pytest.fixture(scope="session")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small recipe."""
-    path = tmp_path_factory.mktemp("recipe") / "try.yaml"
-    path.write_text(RECIPE)
-    return path
+    return (
+        made_once(tmp_path_factory, "e2e-recipe", lambda folder: (folder / "try.yaml").write_text(RECIPE)) / "try.yaml"
+    )
 
 
 @dataclass(frozen=True)
@@ -115,9 +120,15 @@ class Built:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, photos: Path, recipe: Path) -> Built:
     """Planned, then built; tests must not change it."""
-    out = tmp_path_factory.mktemp("built") / "out"
-    words = (recipe, "--source", photos, "--out", out, "--json")
-    return Built(out, in_a_process("plan", *words), in_a_process("build", *words, "--workers", 2))
+
+    def make(folder: Path) -> None:
+        words = (recipe, "--source", photos, "--out", folder / "out", "--json")
+        ran = in_a_process("plan", *words), in_a_process("build", *words, "--workers", 2)
+        (folder / "ran.json").write_text(json.dumps([asdict(one) for one in ran]))
+
+    out = copied_once(tmp_path_factory, "e2e-built", make)
+    ran = json.loads((made_once(tmp_path_factory, "e2e-built", make) / "ran.json").read_text())
+    return Built(out, *(Ran(**one) for one in ran))
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_what_show_cannot_write_is_a_failure_but_a_reader_that_went_away_is_none
     full = shell('"$@" >/dev/full', "show", built.out, "--json")
     assert full.returncode == 1 and "Error: stdout: the output cannot be written" in full.stderr
     assert full.stderr.count("\n") == 1
-    for streams in (">&-", "| true", "| head -c 1"):
+    for streams in (">&-", "| true"):
         left = shell(f'"$@" {streams}', "show", built.out, "--json")
         assert left.returncode == 0 and not left.stderr, streams
 
