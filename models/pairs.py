@@ -82,8 +82,9 @@ def tilted(pairs: Pairs, preset: PairPreset, chance: torch.Generator) -> tuple[P
     cos, sin = torch.cos(turn), torch.sin(turn)
     upright = torch.stack([cos, -sin, sin, cos], 1).reshape(-1, 2, 2).to(pairs.face.device)
     parts = torch.cat([pairs.face, pairs.masked, pairs.mask], 1)
-    grid = F.affine_grid(F.pad(upright, (0, 1)), list(parts.shape), align_corners=False)
-    parts = F.grid_sample(parts, grid, padding_mode="reflection", align_corners=False)
+    with torch.autocast(parts.device.type, enabled=False):  # bfloat16 cannot resolve an eighth of a pixel
+        grid = F.affine_grid(F.pad(upright, (0, 1)), list(parts.shape), align_corners=False)
+        parts = F.grid_sample(parts, grid, padding_mode="reflection", align_corners=False)
     return Pairs(parts[:, :3], parts[:, 3:6], parts[:, 6:]), upright
 
 

@@ -309,7 +309,7 @@ class Recipe(Model):
         if self.wears_real and self.sources and not self.pair_sources:
             raise ValueError("a mask with `kind: real` needs a source with `kind: pairs`")
         if self.wears_real and self.morph and not any(map(serves_with_landmarks, self.masks)):
-            raise ValueError("a morph is in no masked photo, so morphs need another mask than `kind: real`")
+            raise ValueError("no masked photo shows a morph; add a mask of another kind than `real`")
         return self
 
     @model_validator(mode="after")

@@ -149,7 +149,9 @@ REJECT_CODES: dict[str, RejectCode] = {
     "pair_unaligned": RejectCode(
         "the pair has no drawn map, and its photos differ in more than a mask, so that none can be found", _RENDER
     ),
-    "empty_map": RejectCode("the drawn map is empty, or the two photos do not differ", _RENDER),
+    "empty_map": RejectCode(
+        "the drawn map is empty or white everywhere, or the difference of the photos shows no mask", _RENDER
+    ),
     "mask_fit": RejectCode("no mask fits the landmarks without tearing, the simple fit included", _RENDER),
     "mask_folds": RejectCode(
         "the head is turned so far that the mask would stand out from its nose; see `faces.max_yaw`", _RENDER

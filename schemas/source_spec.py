@@ -111,8 +111,8 @@ class SourceSpec(Model):
         "meaning; `pairs`: bare photos with masked ones in another folder; `auto`: detect the kind",
     )
     path: _PathOrPattern = Field(
-        description="the folder, the table, a tar or .rec file, or a pattern of tar files such as "
-        "`set/shard-{0000..0041}.tar`; or its URL in an object store, such as `s3://bucket/photos`"
+        description="needed, except with `kind: pairs`, which has `bare`: the folder, the table, a tar or .rec file, "
+        "or a pattern of tar files such as `set/shard-{0000..0041}.tar`; or its URL in an object store, such as `s3://bucket/photos`"
     )
     name: str | None = Field(
         default=None,
@@ -242,7 +242,7 @@ class SourceSpec(Model):
         if (self.bare is not None, self.masked is not None) != ((self.kind == "pairs"),) * 2 or self.path != (
             self.bare or self.path
         ):
-            raise ValueError("`kind: pairs` needs keys `bare` and `masked`, and no `path`")
+            raise ValueError("`kind: pairs` needs the keys `bare` and `masked` in place of `path`")
         if (self.maps is not None or self.suffix) and self.kind != "pairs":
             raise ValueError("`kind: pairs` and keys `maps` and `suffix` belong together")
         if "/" in self.suffix:

@@ -44,14 +44,18 @@ class Askd(Job[AskdPreset]):
         """Without the epochs of the teacher, if a trained one is given.
 
         Raises:
-            TrainingError: a teacher is given to a student that learns without one.
+            TrainingError: a teacher is given to a student that learns without one, or no epoch is left for it.
         """
         if "teacher" not in files:
             return preset
         if not preset.distill:
-            raise TrainingError("a student without a teacher is given one", where="--teacher", value=files["teacher"],
-                                remedy="Leave out --teacher, or --no-distill")  # fmt: skip
-        return replace(preset, epochs=preset.epochs - preset.teacher_epochs, teacher_epochs=0)
+            what, remedy = "--teacher and --no-distill exclude each other", "Leave out one of them"
+            raise TrainingError(what, where="--teacher", value=files["teacher"], remedy=remedy)
+        left = preset.epochs - preset.teacher_epochs
+        if left < 1:
+            remedy = f"Give more --epochs, or fewer --teacher-epochs than {preset.teacher_epochs}: they are left out"
+            raise TrainingError("no epoch is left for the student", where="epochs", value=preset.epochs, remedy=remedy)
+        return replace(preset, epochs=left, teacher_epochs=0)
 
     @classmethod
     def check_files(cls, preset: AskdPreset, build: BuildFacts, files: Mapping[str, Path]) -> None:

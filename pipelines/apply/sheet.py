@@ -66,7 +66,7 @@ def draw_sheet(
     count: int,
     device: str = "auto",
 ) -> SheetResults:
-    """Draw `sheet.png`: a row for each photo, cut around its most masked face.
+    """Draw `sheet.png`: a row for each photo, cut around its largest face with a mask.
 
     Args:
         editor: folder of the editor's run.
@@ -88,6 +88,7 @@ def draw_sheet(
     own = find_own_face(face)
     find = face_finder(Faces(select="all"))
     chosen = sorted(names, key=lambda item: digest("shown", item[0]))[:count]
+    target.remove(SHEET)
     rows: dict[str, list[Image | None]] = {}
     left_out: dict[str, str] = {}
     not_swapped: dict[str, str] = {}

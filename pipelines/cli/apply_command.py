@@ -114,7 +114,7 @@ def editor(
     epilog="Example:\n\n"
     "faceloom apply sheet photos --detector runs/det --editor runs/edit --face mine.jpg --to report\n\n"
     "Writes sheet.png, with a row for each photo: photo, found mask, edited face, and your own face swapped in. An "
-    "empty cell means that no mask was found, or that the landmarks are unsure."
+    "empty cell means that no mask was found, or that the face could not be swapped; the output names the reason."
 )
 def sheet(
     photos: Annotated[Path, typer.Argument(exists=True, help="Folder of photos with masks, or one photo.")],
@@ -141,11 +141,11 @@ def sheet(
             for name, why in done.not_swapped.items():
                 say(f"No swap: {name}: {why}")
         if not done.shown:
-            say(f"Nothing was drawn: none of the {len(done.left_out)} photos shows a face")
+            say(f"Nothing was drawn: all {len(done.left_out)} photos were left out")
             raise typer.Exit(FAILED)
         if not as_json:
             counts = f"{done.masked} with a mask, {done.edited} edited, {done.swapped} swapped"
-            say(f"{len(done.shown)} photos, {counts}: {Path(to) / SHEET}")
+            say(f"{len(done.shown)} photos, {counts}: {to.rstrip('/')}/{SHEET}")
 
 
 def _say_left_out(left_out: dict[str, str]) -> None:

@@ -130,7 +130,7 @@ def gallery_of(people: list[str]) -> tuple[Numbers, Numbers]:
 
 
 def ranks_of(alike: Floats, probes: list[str], gallery: list[str]) -> Numbers:
-    """Rank of the first right picture for each probe, from 1; ties count against it. 0 if the person is not there.
+    """Rank of the first right picture for each probe, from 1; ties and NaN count against it. 0 without the person.
 
     Args:
         alike: similarity, (probes, gallery).
@@ -141,5 +141,6 @@ def ranks_of(alike: Floats, probes: list[str], gallery: list[str]) -> Numbers:
     for number, name in enumerate(probes):
         right = names == name
         if right.any():
-            ranks[number] = 1 + int((alike[number, ~right] >= alike[number, right].max()).sum())
+            behind = alike[number, ~right] < alike[number, right].max()
+            ranks[number] = 1 + int((~behind).sum())
     return ranks

@@ -111,10 +111,10 @@ def rank_probes(
     for name in networks:
         alike = probes[name] @ gallery[name].T
         best[name] = np.where(same, alike, -np.inf).max(axis=1)
-        ranks[name] = 1 + ((alike >= best[name][:, None]) & ~same).sum(axis=1)
+        ranks[name] = 1 + (~(alike < best[name][:, None]) & ~same).sum(axis=1)  # NaN counts against a picture
     for batch in described(test.distractors):
         for name, vectors in batch.items():
-            ranks[name] += (probes[name] @ vectors.T >= best[name][:, None]).sum(axis=1)
+            ranks[name] += (~(probes[name] @ vectors.T < best[name][:, None])).sum(axis=1)
     return ranks
 
 

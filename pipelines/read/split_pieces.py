@@ -50,7 +50,7 @@ def split_shards(storage: Storage, split: str | None) -> tuple[ShardRecord, ...]
     if not shards:
         splits = ", ".join(record.by_split) or "no samples at all"
         value = "" if split is None else split
-        remedy = f"The build has: {splits}"
+        remedy = f"The build has: {splits}. Name another split, or give people to this one under `split` in the recipe"
         raise FaceloomError("the build has no such split", where=storage.root, value=value, remedy=remedy)
     return shards
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.labels import PAIR, LabelFiles
@@ -78,10 +79,14 @@ def with_partner(
     image = warp_image(pair.image, matrix, size, border="replicate")
     corners = np.array([one.box for one in (face, *(one for one in others if one != face))]).reshape(-1, 2)
     centres = apply_affine(working.matrix_photo, corners).reshape(-1, 2, 2).mean(axis=1)
-    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
-    own, *rest = ((columns - x) ** 2 + (rows - y) ** 2 for x, y in centres.tolist())
-    for distance in rest:
-        beside = distance < own
+    rows, columns = np.ogrid[: size[1], : size[0]]
+
+    def distance(x: float, y: float) -> npt.NDArray[np.float64]:
+        return np.asarray((columns - x) ** 2 + (rows - y) ** 2)
+
+    own = distance(*centres[0])
+    for x, y in centres[1:].tolist():
+        beside = distance(x, y) < own
         image[beside], cover[beside] = working.image[beside], 0
     shown = MaskedPhoto(image, np.round(cover * 255).astype(np.uint8), pair.origin)
     return replace(working, pair=shown)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, takewhile
 
 from faceloom.pipelines.sources.folder_of_people import FolderOfPeople
 from faceloom.pipelines.sources.listing import entries_of, list_files
 from faceloom.pipelines.sources.source import place_of, read_if_there, uri_filter
-from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, scan_reject
+from faceloom.pipelines.sources.walk import PICTURE_ENDINGS, Found, ending, scan_reject
 from faceloom.pipelines.store.store_path import Place, StorePath
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.labels import DRAWN, MASKED, PAIR, LabelFiles
@@ -32,6 +33,9 @@ class Pairs(FolderOfPeople):
         super().__init__(spec)
         self.masked = _folder(spec.masked or "", "masked")
         self.maps = _folder(spec.maps, "maps") if spec.maps else None
+        if str(self.masked) == str(self.root):
+            remedy = "Put the masked photos into a folder of their own"
+            raise SourceError("bare and masked photos lie in one folder", where=str(self.root), remedy=remedy)
         self._left_out: set[str] = set()
 
     def scan(self) -> Iterator[Photo | Reject]:
@@ -63,8 +67,8 @@ class Pairs(FolderOfPeople):
     def read_labels(self, photo_uri: str) -> LabelFiles | None:
         """See `LabelledSource.read_labels`. All files of a pair are there, or the error is `vanished`."""
         stem = photo_uri.rpartition(".")[0]
-        drawn = ((DRAWN, _first_of(self.maps, stem, photo_uri)),) if self.maps else ()
-        return LabelFiles(PAIR, (), (*drawn, (MASKED, _first_of(self.masked, stem + self.spec.suffix, photo_uri))))
+        drawn = ((DRAWN, _read_partner(self.maps, stem, photo_uri)),) if self.maps else ()
+        return LabelFiles(PAIR, (), (*drawn, (MASKED, _read_partner(self.masked, stem + self.spec.suffix, photo_uri))))
 
     def _files(self, *, sizes: bool = True) -> Iterator[Found | Reject]:
         """See `FlatFolder`. Remembers the bare photos that `include` and `exclude` leave out."""
@@ -115,10 +119,23 @@ def _folder(path: str, key: str) -> Place:
     raise SourceError(f"the folder `{key}` of the pairs does not exist", where=str(place), remedy=remedy)
 
 
-def _first_of(folder: Place, stem: str, uri: str) -> bytes:
-    """The bytes of the picture with a name, whatever its ending."""
+def _read_partner(folder: Place, stem: str, uri: str) -> bytes:
+    """The bytes of the picture with a name, whatever its ending. Empty files do not count, as in the scan."""
     own = uri.rpartition(".")[2]
-    for ending in dict.fromkeys((own, *_EITHER_CASE)):
-        if (data := read_if_there(folder, f"{stem}.{ending}", uri)) is not None:
+    usual = (f"{stem}.{end}" for end in dict.fromkeys((own, *_EITHER_CASE)))
+    for file in chain(usual, _named(folder, stem)):
+        if data := read_if_there(folder, file, uri):
             return data
-    raise PhotoError("vanished", "a file of the pair was listed before, but is gone now", where=str(folder / stem))
+    raise PhotoError("vanished", "a file of the pair was listed before, but is gone now", where=f"{folder / stem}.*")
+
+
+def _named(folder: Place, stem: str) -> Iterator[str]:
+    """Pictures of a folder with a name, also those whose ending is in both cases, such as `1.Jpg`."""
+    if isinstance(folder, StorePath):
+        behind = (one.path for one in folder.folder().entries(behind=f"{stem}."))
+        paths = takewhile(lambda path: path.startswith(f"{stem}."), behind)
+    else:
+        parent = (folder / stem).parent
+        names = sorted(path.name for path in parent.iterdir()) if parent.is_dir() else []
+        paths = (f"{stem.rpartition('/')[0]}/{name}".removeprefix("/") for name in names)
+    return (path for path in paths if path.rpartition(".")[0] == stem and ending(path) in PICTURE_ENDINGS)

@@ -78,6 +78,15 @@ def test_tilted_pairs_are_turned_about_their_centre_and_the_matrix_turns_them_ba
     assert tilted(pairs, PLAIN, chance()) == (pairs, None)
 
 
+def test_pairs_are_tilted_in_full_precision_under_autocast(tiny: SimpleNamespace) -> None:
+    pairs, preset = tiny.make_pairs(3, 16), dataclasses.replace(PLAIN, jitter=0.1)
+    plain, turned = tilted(pairs, preset, chance(3))
+    with torch.autocast("cpu", torch.bfloat16):
+        same, also = tilted(pairs, preset, chance(3))
+    assert turned is not None and also is not None
+    assert torch.equal(turned, also) and torch.equal(plain.face, same.face)
+
+
 def test_degraded_pairs_are_grey_or_blurred_mask_and_all(tiny: SimpleNamespace) -> None:
     rough = torch.rand(60, 3, 16, 16, generator=chance(1)) * 0.8
     pairs = tiny.make_pairs(60, 16)

@@ -17,6 +17,7 @@ LEAST_CHANGE = 16
 """Levels that a pixel must differ by, at least, to belong to a mask."""
 SAME_EDGES = 0.45
 """Least correlation of the gradients of two aligned photos, outside the mask."""
+_BAND = 256
 _LESSER = 0.1
 """A smaller area of change is part of a mask too, or another mask, from this share of the largest one on."""
 
@@ -54,7 +55,7 @@ def decode_pair(
     """Decode the masked photo of a pair, and its map.
 
     A drawn map is white where the mask is: pixels of half the brightness or more count. A map that holds nothing but 0
-    and 1 counts where it is 1.
+    and 1 counts where it is 1. Transparency is ignored, so a map that is white everywhere is refused.
 
     Args:
         files: of the pair.
@@ -74,6 +75,9 @@ def decode_pair(
     inside = values >= (1 if values.max(initial=0) == 1 else 128)
     if not inside.any():
         raise PhotoError("empty_map", "the map of the mask has no white pixel")
+    if inside.all():
+        remedy = "Draw the mask white on black; transparency is ignored"
+        raise PhotoError("empty_map", "the map of the mask is white everywhere", remedy=remedy)
     return MaskedPhoto(image, shrink(inside.astype(np.uint8) * np.uint8(255), reduction), "drawn")
 
 
@@ -97,8 +101,8 @@ def find_mask(bare: Image, masked: Image) -> Grey:
     """Find the mask by which two photos differ that are otherwise the same, apart from JPEG noise.
 
     Pixels count whose largest difference among the channels, after a median filter of 5 pixels, is above three times
-    its median over the photo plus 8, and above `LEAST_CHANGE`. Opening removes thin straps and specks, and closing
-    joins what is near. The largest area is the mask, with those of a tenth of it or more; its holes are filled.
+    its lower quartile over the photo plus 8, and above `LEAST_CHANGE`. Opening removes thin straps and specks, and
+    closing joins what is near. The largest area is the mask, with those of a tenth of it or more; its holes are filled.
 
     Args:
         bare, masked: uint8 (H, W, 3), RGB, of equal size.
@@ -107,13 +111,13 @@ def find_mask(bare: Image, masked: Image) -> Grey:
         uint8 (H, W), 255 where the mask is, else 0.
 
     Raises:
-        PhotoError: `empty_map`, if the photos do not differ; `pair_unaligned`, if the correlation of their gradients
-            outside the mask is below `SAME_EDGES`.
+        PhotoError: `empty_map`, if nothing stands out from their difference; `pair_unaligned`, if the correlation of
+            their gradients outside the mask is below `SAME_EDGES`.
     """
     import cv2
 
     change = cv2.medianBlur(cv2.absdiff(bare, masked).max(axis=2), 5)
-    changed = (change > max(LEAST_CHANGE, 3 * float(np.median(change)) + 8)).astype(np.uint8)
+    changed = (change > max(LEAST_CHANGE, 3 * float(np.quantile(change, 0.25)) + 8)).astype(np.uint8)
     radius = max(1, round(min(changed.shape) / 100))
     opening, closing = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1,) * 2) for r in (radius, 2 * radius))
     changed = cv2.morphologyEx(cv2.morphologyEx(changed, cv2.MORPH_OPEN, opening), cv2.MORPH_CLOSE, closing)
@@ -131,7 +135,8 @@ def find_mask(bare: Image, masked: Image) -> Grey:
         value = f"correlation of gradients {same:.2f}, least {SAME_EDGES}"
         raise PhotoError("pair_unaligned", what, value=value, remedy=remedy)
     if not area.any():
-        raise PhotoError("empty_map", "the photos of the pair do not differ")
+        what, remedy = "comparing the photos of the pair shows no mask", "Draw a map of the mask"
+        raise PhotoError("empty_map", what, remedy=remedy)
     return np.asarray(inside, np.uint8) // 255 * np.uint8(255)
 
 
@@ -142,8 +147,11 @@ def _same_edges(one: Image, other: Image, where: BoolMask) -> float:
     products = np.zeros(3)
     greys = [cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 1.0) for image in (one, other)]
     for across, down in ((1, 0), (0, 1)):
-        first, second = (cv2.Sobel(grey, cv2.CV_32F, across, down)[where].astype(np.float64) for grey in greys)
-        products += first @ second, first @ first, second @ second
+        slopes = [cv2.Sobel(grey, cv2.CV_32F, across, down) for grey in greys]
+        for rows in range(0, len(where), _BAND):  # sums in double precision, without a copy of a large photo
+            some = where[rows : rows + _BAND]
+            first, second = (slope[rows : rows + _BAND][some].astype(np.float64) for slope in slopes)
+            products += first @ second, first @ first, second @ second
     both, first_energy, second_energy = products.tolist()
     if not first_energy and not second_energy:
         return 1.0

@@ -130,7 +130,7 @@ def test_a_teacher_is_taken_in_place_of_training_one(build: Path, runs: list[Pat
     ("changes", "files", "message"),
     [
         ({}, {"teacher": 1}, "the run has no teacher"),
-        ({"options": {"distill": False}}, {"teacher": 0}, "a student without a teacher is given one"),
+        ({"options": {"distill": False}}, {"teacher": 0}, "--teacher and --no-distill exclude each other"),
         ({"preset": "small"}, {"teacher": 0}, r"another structure than the student: depths \[1, 1\]"),
         ({"options": {"teacher_epochs": 2}}, {"teacher": 0}, "no epoch is left for the student"),
         ({"options": {"teacher_epochs": 0}}, {}, "the teacher has no epochs"),

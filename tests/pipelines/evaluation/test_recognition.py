@@ -95,3 +95,8 @@ def test_ranks_count_better_and_equal_strangers() -> None:
     assert ranks_of(alike[:1], ["Cem"], ["Ada", "Bob", "Cem"]).tolist() == [3]
     # A distractor has no person that a probe could show.
     assert ranks_of(alike[:1], ["Bob"], ["", "Bob", "Bob"]).tolist() == [2]
+
+
+def test_features_that_are_no_numbers_have_the_last_rank() -> None:
+    alike = np.full((2, 3), np.nan, np.float32)
+    assert ranks_of(alike, ["a", "b"], ["a", "b", "c"]).tolist() == [3, 3]

@@ -104,6 +104,25 @@ def test_a_partner_that_vanished_is_an_error_of_the_photo(tmp_path: Path) -> Non
     assert caught.value.code == "vanished"
 
 
+@pytest.mark.parametrize("name", ["1.Jpg", "1.png"])
+def test_the_file_of_the_scan_is_read(tmp_path: Path, name: str) -> None:
+    """Endings in both cases are found again, and an empty file of the same name is left out by both."""
+    put(tmp_path, "a/p/1.jpg", f"b/p/{name}")
+    (tmp_path / "b" / "p" / "1.jpg").touch()
+    photos, rejects = scanned(spec(tmp_path))
+    assert (list(photos), rejects) == (["p/1.jpg"], {"masked::p/1.jpg": "empty"})
+    source = open_source(spec(tmp_path))
+    assert isinstance(source, Pairs)
+    files = source.read_labels("p/1.jpg")
+    assert files and files.files == (("masked", f"b/p/{name}".encode()),)
+
+
+def test_both_kinds_in_one_folder_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, "a/1.jpg", "a/1-mask.jpg")
+    with pytest.raises(SourceError, match="in one folder"):
+        open_source(spec(tmp_path, masked=str(tmp_path / "a"), suffix="-mask"))
+
+
 def test_folders_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     put(tmp_path, "a/1.jpg")
     with pytest.raises(SourceError, match="`masked`"):

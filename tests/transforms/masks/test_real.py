@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.labels import DRAWN, MASKED, PAIR, LabelFiles
 from faceloom.transforms.decode import decode_rgb
+from faceloom.transforms.masks import real
 from faceloom.transforms.masks.real import decode_pair, find_mask
 from faceloom.transforms.types import Region
 from tests.pipelines.conftest import encoded, picture
@@ -116,3 +118,29 @@ def test_faults_of_a_pair_have_codes(code: str, photo: bytes, drawn: bytes | Non
     with pytest.raises(PhotoError) as caught:
         decode_pair(files(photo, drawn), picture(SIDE, SIDE), (SIDE, SIDE))
     assert caught.value.code == code
+
+
+def test_a_map_that_is_white_everywhere_is_refused(bare: np.ndarray) -> None:
+    """Such as one whose mask is in its transparency."""
+    everywhere = np.ones((SIDE, SIDE), bool)
+    with pytest.raises(PhotoError, match="white everywhere") as caught:
+        decode_pair(files(encoded(bare), drawing(everywhere)), bare, (SIDE, SIDE))
+    assert caught.value.code == "empty_map"
+
+
+def test_a_mask_that_covers_most_of_a_tight_crop_is_found(bare: np.ndarray) -> None:
+    where = ellipse(60, 60, 55, 50)
+    assert 0.55 < where.mean() < 0.65
+    assert iou(find_mask(bare, masked(bare, where)) == 255, where) > 0.9
+
+
+def test_the_correlation_of_large_photos_is_that_of_their_rows() -> None:
+    tall = picture(40, 1100, 5, blob=8)
+    noisy = decode_rgb(encoded(tall, ".jpg"))
+    greys = [cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 1.0) for image in (tall, noisy)]
+    one, other = (
+        np.concatenate([cv2.Sobel(grey, cv2.CV_32F, *way).ravel() for way in ((1, 0), (0, 1))]).astype(float)
+        for grey in greys
+    )
+    expected = one @ other / np.sqrt((one @ one) * (other @ other))
+    assert real._same_edges(tall, noisy, np.ones(tall.shape[:2], bool)) == pytest.approx(expected)
