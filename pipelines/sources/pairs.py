@@ -133,7 +133,7 @@ def _named(folder: Place, stem: str) -> Iterator[str]:
     """Pictures of a folder with a name, also those whose ending is in both cases, such as `1.Jpg`."""
     if isinstance(folder, StorePath):
         behind = (one.path for one in folder.folder().entries(behind=f"{stem}."))
-        paths = takewhile(lambda path: path.startswith(f"{stem}."), behind)
+        paths: Iterator[str] = takewhile(lambda path: path.startswith(f"{stem}."), behind)
     else:
         parent = (folder / stem).parent
         names = sorted(path.name for path in parent.iterdir()) if parent.is_dir() else []

@@ -139,6 +139,7 @@ def test_softness_blurs_a_cutout_and_its_edge(tiny: SimpleNamespace) -> None:
 
 def test_a_grey_face_gets_a_grey_mask_and_a_coloured_one_a_coloured_mask() -> None:
     network = compact(TINY)
+    assert network.fit.bias is not None
     torch.nn.init.normal_(network.fit.bias)  # the gain has a colour too
     cutout = torch.tensor([0.2, 0.3, 0.6, 1])[:, None, None].expand(1, 4, 16, 16)
     grey = torch.rand(1, 1, 16, 16).expand(-1, 3, -1, -1)

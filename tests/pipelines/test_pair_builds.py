@@ -17,6 +17,7 @@ from faceloom.pipelines.export.export_samples import read_sample
 from faceloom.pipelines.plan import shard_layout as planner
 from faceloom.pipelines.release.build_erasure import erase_from_build
 from faceloom.pipelines.release.traces import traces_of
+from faceloom.pipelines.render.part_task import render_part
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
@@ -115,7 +116,7 @@ def test_a_sample_holds_the_masked_photo_and_its_map(laid: Path, mode: str, maps
         assert steps["mask"]["map"] == ("drawn" if maps else "difference")
         put_in = [decoded((laid / top / name / "1.png").read_bytes()) for top in "abc"]
         bare, masked = (warp_image(one, matrix, size).astype(int) for one in put_in[:2])
-        truth = warp_alpha(put_in[2][..., 0].astype(np.float32) / 255, matrix, size) >= 0.5
+        truth = warp_alpha(put_in[2][..., 0].astype(np.float32) / np.float32(255), matrix, size) >= 0.5
         face, found, mask = (decoded(files[member]).astype(int) for member in ("face.png", "masked.png", "mask.png"))
         known = (face - bare).max(axis=2) < 30  # not what lies outside the photo
         assert iou(mask[known] > 0, truth[known]) > (0.97 if maps else 0.9)
@@ -185,7 +186,7 @@ def test_a_partner_that_changes_before_the_render_fails_its_part(
 
 def test_a_build_goes_on_after_a_stop(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planner, "PART_PHOTOS", 1)
-    rendered = build.render_part
+    rendered = render_part
     calls: list[object] = []
 
     def stop(*values: Any, **named: Any) -> Any:

@@ -24,6 +24,7 @@ from faceloom.pipelines.evaluation.classifier import (
     signed,
 )
 from faceloom.pipelines.evaluation.job_task import JobTask, prepare_job
+from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.errors import FaceloomError
 from tests.conftest import write_run
@@ -55,7 +56,7 @@ def test_a_table_beside_the_most_frequent_answer(task: JobTask) -> None:
 
 def test_no_picture_is_decoded_to_count_answers(task: JobTask, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    opened = module.open_split
+    opened = open_split
 
     def noted(*values: Any, members: Any) -> Any:
         asked.extend(members)
