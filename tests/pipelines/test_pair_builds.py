@@ -232,7 +232,7 @@ def test_an_erased_person_leaves_with_the_masked_photo(pairs: Path) -> None:
 def test_a_real_mask_needs_a_source_of_pairs(laid: Path) -> None:
     with pytest.raises(RecipeError, match="kind: pairs"):
         recipe(laid, sources=[{"path": str(laid / "a")}])
-    with pytest.raises(RecipeError, match="morphs need another mask"):
+    with pytest.raises(RecipeError, match="no masked photo shows a morph"):
         recipe(laid, morph={"neighbours": 1})
     assert parse_recipe({"name": "x", "masks": [{"kind": "real"}]}).wears_real, "sources may come with the command"
 
