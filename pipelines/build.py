@@ -44,7 +44,7 @@ from faceloom.pipelines.store.kept_list import forget_lists
 from faceloom.pipelines.store.last_run import LastRun, write_last_run
 from faceloom.pipelines.store.other_recipe import refuse_other_photos
 from faceloom.pipelines.store.output_folder import check_output, locked_output
-from faceloom.pipelines.store.parquet_tables import write_planned, write_rejects
+from faceloom.pipelines.store.parquet_tables import write_rejects
 from faceloom.pipelines.store.paths import (
     BUILD_RECORD,
     INDEX,
@@ -63,6 +63,7 @@ from faceloom.pipelines.store.paths import (
     shard_tar,
     work_name,
 )
+from faceloom.pipelines.store.planned_rows import write_planned
 from faceloom.pipelines.store.shard_files import find_damaged, is_finished
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, RecipeError, StorageError

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from faceloom.transforms.align import ARCFACE_POINTS, five_points
 from faceloom.transforms.detect import box_for_aligned, detect_at_scale
-from faceloom.transforms.types import Grey, Points
+from faceloom.transforms.types import BoolMask, Grey, Points
 
 SEARCHED_SIDE = 416
 """Longest side of the searched picture: large enough to detect a face that takes a fifth of it."""
@@ -18,9 +19,10 @@ SHAPES = (1.0, 96 / 112)
 """Width by height of ArcFace crops."""
 
 
-def has_crop_shape(width: int, height: int) -> bool:
-    """Whether the aspect ratio is 1 or 96/112, within 2 %."""
-    return any(abs(width / height / shape - 1) <= 0.02 for shape in SHAPES)
+def have_crop_shape(width: npt.NDArray[np.integer], height: npt.NDArray[np.integer]) -> BoolMask:
+    """Whether aspect ratios are 1 or 96/112, within 2 %, bool (N,); of widths and heights (N,)."""
+    ratio = width / height
+    return np.any([np.abs(ratio / shape - 1) <= 0.02 for shape in SHAPES], axis=0)
 
 
 def template_distance(landmarks: Points, width: int, height: int) -> float:

@@ -107,6 +107,7 @@ def analyse_photo(
     max_pixels: int = MAX_PIXELS,
     keep_damaged: bool = False,
     timed: Timed = untimed,
+    header: PhotoHeader | None = None,
 ) -> PhotoAnalysis:
     """Find the faces of a photo, their landmarks and their quality.
 
@@ -124,11 +125,12 @@ def analyse_photo(
         max_pixels: limit on the stored picture.
         keep_damaged: whether JPEGs that show damage inside are used too.
         timed: called with the name of each step (`decode`, `detect`, `landmarks`, `measure`), to time it.
+        header: result of `read_header` for these bytes, if it is known.
 
     Raises:
         PhotoError: as `decode.read_header`, and `no_face`, `degenerate_points`, `crop_outside`.
     """
-    header = read_header(data, max_pixels=max_pixels)
+    header = header or read_header(data, max_pixels=max_pixels)
     width, height = header.size
 
     def decode(reduction: int) -> Grey:

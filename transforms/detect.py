@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -84,12 +84,15 @@ class FaceBox:
 
     def moved(self, x: float, y: float) -> FaceBox:
         """The box shifted by x, y pixels."""
-        return replace(self, left=self.left + x, top=self.top + y, right=self.right + x, bottom=self.bottom + y)
+        return self._at(self.left + x, self.top + y, self.right + x, self.bottom + y)
 
     def scaled(self, factor: float) -> FaceBox:
         """The box in a frame that is `factor` times as large."""
-        left, top, right, bottom = ((v + 0.5) * factor - 0.5 for v in (self.left, self.top, self.right, self.bottom))
-        return replace(self, left=left, top=top, right=right, bottom=bottom)
+        left, top, right, bottom = [(v + 0.5) * factor - 0.5 for v in (self.left, self.top, self.right, self.bottom)]
+        return self._at(left, top, right, bottom)
+
+    def _at(self, left: float, top: float, right: float, bottom: float) -> FaceBox:
+        return FaceBox(left, top, right, bottom, self.score, self.detector, self.turn, self.frontal)
 
 
 def search_factors(width: int, height: int) -> tuple[float, ...]:

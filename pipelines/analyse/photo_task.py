@@ -194,7 +194,7 @@ def _analyse_one(
         row = replace(row, width=header.size[0], height=header.size[1], orientation=header.exif_orientation)
         if row.width * row.height > limit:
             raise PhotoError(TOO_LARGE, f"the picture has more than {limit} pixels")
-        found = _analyse(data, photo, context.recipe.faces, task.detector, watch)
+        found = _analyse(data, header, photo, context.recipe.faces, task.detector, watch)
     except PhotoError as error:
         refuse_machine_fault(photo.photo_id, error)
         stamp = "" if error.code in RETRY_CODES else row.stamp
@@ -251,7 +251,9 @@ def _with_labels(row: AnalysedPhoto, photo: Photo, context: Context) -> Analysed
     return replace(row, labels=labels.sha256 if labels else "")
 
 
-def _analyse(data: bytes, photo: Photo, faces: Faces, kind: Kind | None, watch: Stopwatch) -> PhotoAnalysis:
+def _analyse(
+    data: bytes, header: PhotoHeader, photo: Photo, faces: Faces, kind: Kind | None, watch: Stopwatch
+) -> PhotoAnalysis:
     detectors = load_detectors(faces, kind)
     return analyse_photo(
         data,
@@ -266,6 +268,7 @@ def _analyse(data: bytes, photo: Photo, faces: Faces, kind: Kind | None, watch: 
         given_landmarks=_points(photo.landmarks),
         given=[given_face(face.box and FaceBox(*face.box), _points(face.landmarks)) for face in photo.faces],
         timed=watch.time,
+        header=header,
     )
 
 

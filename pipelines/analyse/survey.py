@@ -114,7 +114,7 @@ def survey(context: Context, *, workers: Workers, watcher: Watcher) -> Survey:
             refuse_unseen(context, [task.path for task in tasks])
         face_table.add_files(context.storage, analysed, (task.path for task in tasks))
     face_table.merge_files(context.storage, analyser, lambda path, _: context.storage.remove(path))
-    warnings = (*notices, *odd_people(photos), *namesakes(photos), *unaligned_sources(context, photos, analysed))
+    warnings = (*notices, *odd_people(photos), *namesakes(photos), *unaligned_sources(context, analysed))
     for warning in warnings:
         watcher.note(f"Warning: {warning}")
     wall = {"scan": scanned - begin, "analyse": time.perf_counter() - scanned}

@@ -23,8 +23,8 @@ from faceloom.pipelines.plan.plan_morphs import with_morphs
 from faceloom.pipelines.plan.shard_layout import make_plan
 from faceloom.pipelines.render.part_task import render_part
 from faceloom.pipelines.run.watcher import Watcher
-from faceloom.pipelines.store.parquet_tables import write_planned
 from faceloom.pipelines.store.paths import part_tar, planned_faces
+from faceloom.pipelines.store.planned_rows import write_planned
 from faceloom.schemas.photos import Photo
 
 TRIAL_PHOTOS = 64

@@ -21,8 +21,8 @@ from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.sources.source import expect
 from faceloom.pipelines.store.array_files import check_array, read_arrays, whole, write_arrays
 from faceloom.pipelines.store.failures import note_failure
-from faceloom.pipelines.store.parquet_tables import read_planned, write_planned
 from faceloom.pipelines.store.paths import planned_faces, texture_block, texture_facts
+from faceloom.pipelines.store.planned_rows import read_planned, write_planned
 from faceloom.pipelines.store.storage import REPAIR, Storage
 from faceloom.schemas.column_types import adapter
 from faceloom.schemas.errors import PhotoError, StorageError

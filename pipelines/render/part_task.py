@@ -18,8 +18,9 @@ from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.unforeseen import naming
 from faceloom.pipelines.sources.source import expect
 from faceloom.pipelines.store.failures import note_failure
-from faceloom.pipelines.store.parquet_tables import read_planned, write_index
+from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces
+from faceloom.pipelines.store.planned_rows import read_planned
 from faceloom.pipelines.store.shard_files import is_whole
 from faceloom.pipelines.store.tar_writer import append_sample, sample_length
 from faceloom.schemas.errors import PhotoError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -193,7 +193,7 @@ def _record(content: SampleContent, operations: list[JsonValue]) -> dict[str, An
         "licence": face.licence or "",
         "consent": face.consent or "",
         "people": list(people_of(face)),
-        "faces": [asdict(parent) for parent in parents_of(face) or (own,)],
+        "faces": [parent.record() for parent in parents_of(face) or (own,)],
         "operations": [_operation_record(operation) for operation in operations],
         "renderer": RENDERER,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
@@ -26,7 +26,7 @@ from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.index import IndexRow, Parent
 from faceloom.schemas.json_text import parse_json
 from faceloom.schemas.photos import Reject
-from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace, PlannedMorph
+from faceloom.schemas.plan import PlannedFace, PlannedMorph
 from faceloom.transforms.neighbours.faces import Neighbour
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def index_bytes(rows: Sequence[IndexRow], parts: dict[str, Any], *, length: int 
         length, sha256: of the whole tar; unknown for a part.
     """
     columns = _columns(rows, IndexRow)
-    columns["parents"] = [[asdict(parent) for parent in row.parents] for row in rows]
+    columns["parents"] = [[parent.record() for parent in row.parents] for row in rows]
     columns["people"] = [list(row.people) for row in rows]
     columns["members"] = [
         [{"name": m.name, "offset": m.offset, "size": m.size, "sha256": m.sha256} for m in row.members] for row in rows
@@ -325,53 +325,6 @@ def read_face_columns(storage: Storage, path: str, names: Sequence[str]) -> list
     """Read some columns of photos in a piece of the face table, as a tuple per face."""
     columns = _read(storage, path, FaceRow, names)
     return list(zip(*(_column(AnalysedPhoto, name, columns[name], path) for name in names), strict=True))
-
-
-def _json(text: str, path: str, column: str, kind: type) -> Any:
-    try:
-        value = parse_json(text, MOST_CONTENT)
-    except ValueError as error:
-        raise damaged(path, f"column {column}: {error}") from None
-    if not isinstance(value, kind):
-        raise damaged(path, f"column {column}: {type(value).__name__}, not {kind.__name__}")
-    return value
-
-
-def write_planned(storage: Storage, path: str, faces: Sequence[PlannedFace], parts: Sequence[str] = ()) -> None:
-    """Write plan rows; `parts` names the part of each face, where a file holds those of several."""
-    rows = faces if isinstance(faces, FaceRows) else FaceList(faces)
-    columns = rows.columns() | {"part": parts or [""] * len(faces)}
-    write_table(storage, path, PlannedFace, columns, durable=False, brief=True)  # every run writes it again
-
-
-def read_planned(storage: Storage, path: str, part: str = "") -> list[PlannedFace]:
-    """Read plan rows; only those of one part, if it is named."""
-    import pyarrow.compute as pc
-
-    schema = table_schema(PlannedFace)
-    table = read_table(storage, path, schema, schema.names)
-    rows = (table.filter(pc.equal(table.column("part"), part)) if part else table).drop_columns("part").to_pylist()
-    return list(checked(PlannedFace, [_planned_fields(row, path) for row in rows], path))
-
-
-def _planned_fields(row: dict[str, Any], path: str) -> dict[str, Any]:
-    if not row["attributes"] or not row["place"]:
-        raise damaged(path, "column attributes or place: a row has none")
-    row["attributes"] = _json(row["attributes"], path, "attributes", list)
-    row["place"] = int.from_bytes(row["place"], "big")
-    row["frame"] = _frame(row.get("frame"), path)
-    if morph := row.get("morph"):
-        morph["other"] = morph["other"] and _planned_fields(morph["other"], path)
-    return row
-
-
-def _frame(text: str | None, path: str) -> dict[str, Any] | None:
-    frame: dict[str, Any] = _json(text or "{}", path, "frame", dict)
-    try:
-        frame |= {"faces": [face | {"landmarks": bytes.fromhex(face["landmarks"])} for face in frame.get("faces", ())]}
-    except (KeyError, TypeError, ValueError):
-        raise damaged(path, "column frame: landmarks that are not hexadecimal") from None
-    return frame if text else None
 
 
 def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:

@@ -27,7 +27,7 @@ STAGES = {
     "write_faces": "faceloom.pipelines.store.parquet_tables",
     "choose_faces": "faceloom.pipelines.plan.choose",
     "make_plan": "faceloom.pipelines.plan.shard_layout",
-    "write_planned": "faceloom.pipelines.store.parquet_tables",
+    "write_planned": "faceloom.pipelines.store.planned_rows",
     "decode_rgb": "faceloom.transforms.decode",
     "compose_sample": "faceloom.pipelines.render.sample",
     "encode_sample": "faceloom.pipelines.render.sample",

@@ -9,7 +9,7 @@ from skimage.data import astronaut
 
 from faceloom.pipelines.analyse.model_files import find_landmark_model, load_detector, load_predictor
 from faceloom.transforms.align import ARCFACE_POINTS, arcface_matrix, warp_image
-from faceloom.transforms.aligned import has_crop_shape, template_distance, template_iou
+from faceloom.transforms.aligned import have_crop_shape, template_distance, template_iou
 from faceloom.transforms.analyse import analyse_photo
 from faceloom.transforms.decode import decode_rgb
 from tests.transforms.pictures import open_sample
@@ -89,4 +89,4 @@ def test_landmarks_found_in_crops_lie_nearer_to_the_template_than_those_of_portr
      (640, 480, False), (1, 1000, False)],
 )  # fmt: skip
 def test_shapes(width: int, height: int, fits: bool) -> None:
-    assert has_crop_shape(width, height) is fits
+    assert have_crop_shape(np.array([width]), np.array([height])).tolist() == [fits]

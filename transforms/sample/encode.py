@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.errors import FaceloomError
+from faceloom.schemas.keys import to_json
 
 
 def encode(image: npt.NDArray[np.uint8], format_name: str, quality: int = 100) -> bytes:
@@ -53,5 +53,4 @@ def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
 
 def json_bytes(record: Any) -> bytes:
     """A record as compact JSON with sorted keys; file names that are not valid UTF-8 keep their escapes."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "backslashreplace")
+    return to_json(record).encode("utf-8", "backslashreplace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +14,17 @@ import pytest
 
 from faceloom.pipelines.analyse import aligned_check
 from faceloom.pipelines.analyse.aligned_check import SAMPLE, unaligned_sources
+from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.analyse.photo_table import PhotoTable
 from faceloom.pipelines.build import plan_build, prepare, run_build
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.preview import preview
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.faces import AnalysedPhoto, FaceRow
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms.align import ARCFACE_POINTS
-
-Found = tuple[list[Photo], dict[str, AnalysedPhoto]]
 
 
 @pytest.fixture
@@ -45,12 +47,13 @@ def row(number: int, off: float, source: str = "a", size: tuple[int, int] = (112
     points[36:42], points[42:48], points[[30, 48, 54]] = five[0], five[1], five[2:]
     photo = Photo(source, f"{number}.png", None, None, None, None, (), None, 9, "1")
     face = FaceRow((0, 0, 99, 99), points.tobytes(), 0.0, ())
-    return photo, AnalysedPhoto(photo.photo_id, 9, "1", f"{number:064d}", *size, 1, (face,))
+    return photo, AnalysedPhoto(photo.photo_id, 9, "1", f"{number + 1:064d}", *size, 1, (face,))
 
 
-def rows(found: Iterable[tuple[Photo, AnalysedPhoto]]) -> Found:
+def rows(found: Iterable[tuple[Photo, AnalysedPhoto]]) -> Analysis:
     photos, analysed = zip(*found, strict=True)
-    return list(photos), {one.photo_id: one for one in analysed}
+    rows = {one.photo_id: one for one in analysed}
+    return Analysis.of(Storage(tempfile.gettempdir()), PhotoTable.of(photos), rows)
 
 
 def faces_at(monkeypatch: pytest.MonkeyPatch, overlaps: Mapping[str, float | None]) -> list[str]:
@@ -67,20 +70,20 @@ def faces_at(monkeypatch: pytest.MonkeyPatch, overlaps: Mapping[str, float | Non
 
 def test_crops_are_left_in_peace_and_no_detector_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = faces_at(monkeypatch, {})
-    assert unaligned_sources(context(folder), *rows(row(number, 0.04) for number in range(50))) == ()
+    assert unaligned_sources(context(folder), rows(row(number, 0.04) for number in range(50))) == ()
     assert not asked
 
 
 def test_a_few_odd_crops_are_no_reason_for_a_warning(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces_at(monkeypatch, {})
     found = rows(row(number, 0.2 if number < 9 else 0.02) for number in range(20))
-    assert unaligned_sources(context(folder), *found) == ()
+    assert unaligned_sources(context(folder), found) == ()
 
 
 def test_photos_are_told_by_their_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = faces_at(monkeypatch, {f"{number}.png": 0.3 for number in range(50)})
     found = rows([*(row(n, 0.01, "a") for n in range(30)), *(row(n, 0.07, "b") for n in range(50))])
-    [warning] = unaligned_sources(context(folder), *found)
+    [warning] = unaligned_sources(context(folder), found)
     assert warning.startswith("source b: in 20 of 20 checked photos the face is not where an ArcFace crop has it.")
     assert "`assume: photo`" in warning
     assert len(asked) == SAMPLE and all(name.startswith("b/") for name in asked)
@@ -89,10 +92,17 @@ def test_photos_are_told_by_their_source(folder: Path, monkeypatch: pytest.Monke
 def test_the_order_of_photos_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overlaps = {f"{number}.png": 0.3 if number % 3 else 0.9 for number in range(50)}
     asked = faces_at(monkeypatch, overlaps)
-    photos, analysed = rows(row(number, 0.07) for number in range(50))
-    first = unaligned_sources(context(folder), photos, analysed)
-    assert first and first == unaligned_sources(context(folder), photos[::-1], analysed)
+    found = [row(number, 0.07) for number in range(50)]
+    first = unaligned_sources(context(folder), rows(found))
+    assert first and first == unaligned_sources(context(folder), rows(found[::-1]))
     assert asked[:SAMPLE] == asked[SAMPLE:]
+
+
+def test_copies_of_one_photo_are_sampled_by_their_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = faces_at(monkeypatch, {f"{number}.png": 0.3 for number in range(10, 60)})
+    found = [row(number, 0.07) for number in range(10, 60)]
+    assert unaligned_sources(context(folder), rows((photo, replace(one, sha256="ab" * 32)) for photo, one in found))
+    assert asked == [f"a/{number}.png" for number in range(10, 10 + SAMPLE)]
 
 
 def test_odd_landmarks_alone_are_no_reason_while_faces_lie_where_they_should(
@@ -105,20 +115,20 @@ def test_odd_landmarks_alone_are_no_reason_while_faces_lie_where_they_should(
         {f"{number}.png": 0.3 if number < 10 else 0.9 for number in range(20)},
     ):
         faces_at(monkeypatch, overlaps)
-        assert unaligned_sources(context(folder), *rows(row(number, 0.08) for number in range(20))) == ()
+        assert unaligned_sources(context(folder), rows(row(number, 0.08) for number in range(20))) == ()
 
 
 def test_pictures_of_another_shape_are_counted_all(folder: Path) -> None:
     found = [row(number, 0.01, size=(640, 480) if number < 30 else (96, 112)) for number in range(1200)]
-    [warning] = unaligned_sources(context(folder), *rows(found))
+    [warning] = unaligned_sources(context(folder), rows(found))
     assert "source a: 30 of 1,200 photos are neither square nor 96 to 112. " in warning
 
 
 def test_rejects_and_recipes_for_photos_are_no_matter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo, analysed = row(1, 0.3, size=(640, 480))
     reject = replace(analysed, faces=(), code="truncated", message="cut short")
-    assert unaligned_sources(context(folder), [photo], {photo.photo_id: reject}) == ()
-    assert unaligned_sources(context(folder, "photo"), [photo], {photo.photo_id: analysed}) == ()
+    assert unaligned_sources(context(folder), rows([(photo, reject)])) == ()
+    assert unaligned_sources(context(folder, "photo"), rows([(photo, analysed)])) == ()
 
 
 def test_the_photo_itself_is_looked_at_and_one_that_is_gone_is_passed_over(
@@ -132,7 +142,7 @@ def test_the_photo_itself_is_looked_at_and_one_that_is_gone_is_passed_over(
 
     monkeypatch.setattr(aligned_check, "template_iou", overlap)
     found = rows([row(1, 0.07), row(2, 0.07)])
-    [warning] = unaligned_sources(context(folder), *found)
+    [warning] = unaligned_sources(context(folder), found)
     assert seen == [(112, 112)] and "in 1 of 2 checked photos" in warning
 
 

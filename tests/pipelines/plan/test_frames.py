@@ -11,7 +11,7 @@ import pytest
 from faceloom.pipelines.plan.frames import MOST_FACES, with_frames
 from faceloom.pipelines.plan.inputs import sample_inputs
 from faceloom.pipelines.plan.shard_layout import make_plan
-from faceloom.pipelines.store.parquet_tables import read_planned, write_planned
+from faceloom.pipelines.store.planned_rows import read_planned, write_planned
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.plan import PlannedFace, PlannedFrame

@@ -13,8 +13,9 @@ from faceloom.pipelines.context import Context
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.mask_painter import mask_digests
 from faceloom.pipelines.render.part_task import ShardTask, render_part
-from faceloom.pipelines.store.parquet_tables import read_index, write_planned
+from faceloom.pipelines.store.parquet_tables import read_index
 from faceloom.pipelines.store.paths import planned_faces, shard_index, shard_tar
+from faceloom.pipelines.store.planned_rows import write_planned
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.tar_writer import END
 from faceloom.schemas.recipe import parse_recipe

@@ -14,8 +14,9 @@ import pytest
 from faceloom.pipelines.render import join_shard as joining
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.part_task import ShardTask, render_part
-from faceloom.pipelines.store.parquet_tables import read_index, read_metadata, write_planned
+from faceloom.pipelines.store.parquet_tables import read_index, read_metadata
 from faceloom.pipelines.store.paths import part_tar, planned_faces
+from faceloom.pipelines.store.planned_rows import write_planned
 from faceloom.schemas.errors import StorageError
 from tests.pipelines.render.parts import check_index, everything, parts_bench, render_and_join
 

@@ -12,8 +12,9 @@ from faceloom.pipelines.analyse.verified_photos import read_unchanged
 from faceloom.pipelines.render.join_shard import join_shard
 from faceloom.pipelines.render.old_samples import OldSample, OldSampleReader, find_old_samples
 from faceloom.pipelines.render.part_task import ShardTask, render_part
-from faceloom.pipelines.store.parquet_tables import read_index, write_planned
+from faceloom.pipelines.store.parquet_tables import read_index
 from faceloom.pipelines.store.paths import part_index, part_tar, planned_faces, shard_tar
+from faceloom.pipelines.store.planned_rows import write_planned
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from tests.pipelines.render.parts import check_index, parts_bench, render_and_join
