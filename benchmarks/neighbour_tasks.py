@@ -33,7 +33,7 @@ from faceloom.pipelines.plan.neighbour_search import SearchTask, search_task_gro
 from faceloom.pipelines.plan.plan_morphs import plan_morphs
 from faceloom.pipelines.plan.textures import BLOCK
 from faceloom.pipelines.store.array_files import write_arrays
-from faceloom.pipelines.store.parquet_tables import read_neighbours
+from faceloom.pipelines.store.neighbour_rows import read_neighbours
 from faceloom.pipelines.store.paths import search_faces, search_rows, search_vectors, texture_block, texture_facts
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.plan import PlannedFace

@@ -94,8 +94,22 @@ def draw_all_masks(
     return drawn
 
 
+def draw_morph_masks(recipe: Recipe, keys: list[str]) -> npt.NDArray[np.int16]:
+    """What `draw_masks` draws for many morphs, by their keys; they have landmarks.
+
+    Returns:
+        Numbers of masks, (M, variants); -1 if no mask of the recipe can be worn.
+    """
+    drawn = np.full((len(keys), recipe.per_face if recipe.masks else 0), -1, np.int16)
+    if waiting := _waiting(recipe, landmarks=True, found=True):
+        seeded = [f"{recipe.seed} {key}".encode() for key in keys]
+        for variant in range(recipe.per_face):
+            drawn[:, variant] = _draw_block(seeded, variant, waiting)
+    return drawn
+
+
 def _draw_block(keys: list[bytes], variant: int, waiting: list[tuple[int, str, float]]) -> npt.NDArray[np.int16]:
-    """The mask that each face draws for a variant; `keys` are of faces, after the seed."""
+    """The mask that each face draws for a variant; `keys` are of faces or morphs, after the seed."""
     sha256 = hashlib.sha256
     times = np.empty((len(keys), len(waiting)))
     for at, (_, name, rate) in enumerate(waiting):

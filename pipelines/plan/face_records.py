@@ -27,7 +27,9 @@ def face_records(table: FaceTable, at: Rows, settings: str) -> Iterator[memoryvi
     import pyarrow.compute as pc
 
     fields = face_json(table, at).values()
-    ends = values_at(lambda one: _json([None] + ([_five(table, one)] if one >= 0 else []))[1:], table.five[at])
+    mixed = table.morphs.records(at) if table.morphs else b"null"
+    fives = values_at(lambda one: (b"," + _json(five_digits(table, one)) if one >= 0 else b"") + b"]", table.five[at])
+    ends = pc.binary_join_element_wise(mixed, fives, b"")
     return each_value(pc.binary_join_element_wise(_json([settings])[:-1], *fields, ends, b","))
 
 
@@ -52,40 +54,39 @@ def face_json(table: FaceTable, at: Rows) -> dict[str, Any]:
     analysed, photo = table.analysed, table.photo[at]
     width, height, box = table.sizes(at)
     taken = pa.array(photo)
-    repeated = {name: analysed.photos.column(name).take(taken) for name in ("source", "licence", "consent")}
     findings = table.findings(at)
     points = table.point[at]
     return {
-        "source": _dictionary_json(repeated["source"]),
+        "source": _dictionary_json(analysed.photos.column("source").take(taken)),
         "uri": text_json(analysed.photos.column("uri").take(taken).cast(pa.string())),
         "photo_sha256": hex_json(analysed.sha256[photo]),
-        "face": _plain(table.number[at]),
+        "face": number_json(table.number[at]),
         "identity": _identity_json(table, at),
         "split": values_at(lambda one: _json(table.splits[one]), table.split[at]),
-        "licence": _dictionary_json(repeated["licence"]),
-        "consent": _dictionary_json(repeated["consent"]),
+        "licence": _terms_json(table, at, "licence"),
+        "consent": _terms_json(table, at, "consent"),
         "attributes": values_at(lambda one: _json(table.attributes[one]), table.attribute[at]),
-        "width": _plain(width),
-        "height": _plain(height),
+        "width": number_json(width),
+        "height": number_json(height),
         "landmarks": hex_json(table.landmarks.take(points[points >= 0]), points >= 0),
         "box": _box_json(box),
         "detector": values_at(lambda one: _json(DETECTORS[one]), findings["detector"]),
-        "score": _figures_json(findings["score"]),
-        "turn": _plain(findings["turn"]),
-        "landmarks_unsure": _plain(findings["landmarks_unsure"]),
+        "score": figures_json(findings["score"]),
+        "turn": number_json(findings["turn"]),
+        "landmarks_unsure": number_json(findings["landmarks_unsure"]),
         "labels": values_at(lambda one: _json(table.label(one)), analysed.texts("labels")[0][photo]),
     }
 
 
 def text_json(texts: Any) -> Any:
-    """Texts of a pyarrow array as JSON."""
+    """Texts of a pyarrow array as JSON, and nulls."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    letters = np.frombuffer(value_bytes(texts), np.uint8)
+    letters = value_bytes(texts)
     if np.any((letters < 0x20) | (letters == ord('"')) | (letters == ord("\\"))):
         return pa.array(map(_json, texts.to_pylist()), pa.binary())
-    return pc.binary_join_element_wise(b'"', texts.cast(pa.binary()), b'"', b"")
+    return pc.binary_join_element_wise(b'"', texts.cast(pa.binary()), b'"', b"").fill_null(b"null")
 
 
 def hex_json(records: npt.NDArray[np.uint8], has: npt.NDArray[np.bool_] | None = None) -> Any:
@@ -104,13 +105,18 @@ def hex_json(records: npt.NDArray[np.uint8], has: npt.NDArray[np.bool_] | None =
 
 
 def _identity_json(table: FaceTable, at: Rows) -> Any:
+    codes = table.identity[at]
+    if not table.morphs and (codes >= 0).all():
+        return values_at(lambda one: _json(table.names[one].as_py()), codes)
+    return text_json(table.identities(at))
+
+
+def _terms_json(table: FaceTable, at: Rows, name: str) -> Any:
+    if table.morphs:
+        return text_json(table.terms(name, at))
     import pyarrow as pa
 
-    codes = table.identity[at]
-    if (codes >= 0).all():
-        return values_at(lambda one: _json(table.names[one].as_py()), codes)
-    shas = [sha.tobytes().hex() for sha in table.analysed.sha256[table.photo[at]]]
-    return pa.array(map(_json, table.identities(at, shas)), pa.binary())
+    return _dictionary_json(table.analysed.photos.column(name).take(pa.array(table.photo[at])))
 
 
 def _dictionary_json(texts: Any) -> Any:
@@ -119,7 +125,7 @@ def _dictionary_json(texts: Any) -> Any:
     return values_at(lambda one: _json(texts.dictionary[one].as_py() if one >= 0 else None), codes)
 
 
-def _five(table: FaceTable, number: int) -> str:
+def five_digits(table: FaceTable, number: int) -> str:
     """Five points as hexadecimal digits."""
     points: bytes = table.fives[number].as_py()
     return points.hex()
@@ -128,12 +134,12 @@ def _five(table: FaceTable, number: int) -> str:
 def _box_json(box: npt.NDArray[np.float64]) -> Any:
     import pyarrow.compute as pc
 
-    texts = _figures_json(box.ravel())
+    texts = figures_json(box.ravel())
     corners = [texts.take(np.arange(corner, len(texts), 4)) for corner in range(4)]
     return pc.binary_join_element_wise(b"[", pc.binary_join_element_wise(*corners, b","), b"]", b"")
 
 
-def _figures_json(figures: npt.NDArray[np.float64]) -> Any:
+def figures_json(figures: npt.NDArray[np.float64]) -> Any:
     import pyarrow as pa
 
     if len(figures) and (figures.view(np.int64) == figures.view(np.int64)[0]).all():  # 0.0 is not -0.0
@@ -141,7 +147,7 @@ def _figures_json(figures: npt.NDArray[np.float64]) -> Any:
     return number_texts(figures).cast(pa.binary())
 
 
-def _plain(values: npt.NDArray[Any]) -> Any:
+def number_json(values: npt.NDArray[Any]) -> Any:
     """Whole or logical numbers, whose texts are JSON."""
     import pyarrow as pa
 

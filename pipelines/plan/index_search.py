@@ -24,7 +24,7 @@ from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.array_files import Arrays, check_array, read_arrays, whole, write_arrays
-from faceloom.pipelines.store.parquet_tables import read_neighbours, write_neighbours
+from faceloom.pipelines.store.neighbour_rows import NeighbourRows, read_neighbours, write_neighbours
 from faceloom.pipelines.store.paths import search_centroids, search_faces, search_sample, search_vectors, texture_block
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
@@ -132,7 +132,8 @@ def measured_recall(storage: Storage, search: str, rows: Sequence[Neighbour]) ->
     """Share of the true neighbours of the sample that a search has found."""
     from faceloom.transforms.neighbours.ivf import recall
 
-    return recall(rows, read_neighbours(storage, search_sample(search)))
+    exact = read_neighbours(storage, search_sample(search))
+    return recall(list(NeighbourRows.of(rows).of_queries(exact.table.column("query"))), list(exact))
 
 
 class _Index:

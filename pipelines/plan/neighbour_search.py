@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.block_groups import BlockGroups, metric_of, read_json, write_groups, write_json
 from faceloom.pipelines.plan.index_search import PIECE, build_index, measured_recall, search_group
+from faceloom.pipelines.plan.planned_faces import face_keys
 from faceloom.pipelines.plan.textures import (
     TextureTask,
     face_facts,
@@ -27,7 +29,7 @@ from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.failures import refuse_failed
-from faceloom.pipelines.store.parquet_tables import read_neighbours, write_neighbours
+from faceloom.pipelines.store.neighbour_rows import NeighbourRows, read_neighbours, write_neighbours
 from faceloom.pipelines.store.paths import (
     WORK,
     neighbour_facts,
@@ -40,7 +42,7 @@ from faceloom.schemas.column_types import Key
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.keys import digest_rows
 from faceloom.schemas.morph import Morph
-from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace
 from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.neighbours.exact import nearest
 from faceloom.transforms.neighbours.faces import Neighbour
@@ -58,7 +60,7 @@ class SplitNeighbours:
         seconds: of work by stage, added up over workers; empty if an earlier run found the result.
     """
 
-    rows: tuple[Neighbour, ...]
+    rows: Sequence[Neighbour]
     failed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     recall: float | None = None
     kept: tuple[str, ...] = ()
@@ -96,7 +98,7 @@ def find_neighbours(
     Args:
         context: of the build.
         morph: the recipe's `morph`.
-        faces: of the split, with landmarks.
+        faces: of the split, with landmarks; `FaceRows` must be in the order of their keys.
         workers: number of worker processes, or a cluster.
         watcher: receives progress.
 
@@ -104,7 +106,8 @@ def find_neighbours(
         SourceError: a photo changed or vanished since it was analysed.
     """
     storage = context.storage
-    faces = sorted(faces, key=lambda face: face.key)
+    if not isinstance(faces, FaceRows):
+        faces = FaceList(sorted(faces, key=lambda face: face.key))
     name = _search_name(context, morph, faces)
     with contextlib.suppress(StorageError):  # a damaged result is searched again
         return _kept(storage, name, morph, faces)
@@ -143,11 +146,22 @@ def _kept(storage: Storage, name: str, morph: Morph, faces: Sequence[PlannedFace
     """
     facts: _Facts = read_json(storage, neighbour_facts(name), _Facts)
     rows = read_neighbours(storage, neighbour_table(name), len(faces) * morph.neighbours)
-    keys = {face.key for face in faces}
-    if not ({row.query for row in rows} | {row.neighbour for row in rows} | set(facts.failed)) <= keys:
+    keys = face_keys(faces)
+    queries, neighbours = rows.numbers(keys)
+    if np.any(queries < 0) or np.any(neighbours < 0) or not facts.failed.keys() <= set(_among(facts.failed, keys)):
         raise StorageError("damaged: it names faces of another search", where=neighbour_table(name), remedy=REPAIR)
     kept = neighbour_table(name), neighbour_facts(name)
-    return SplitNeighbours(tuple(rows), facts.failed, facts.recall, kept)
+    return SplitNeighbours(rows, facts.failed, facts.recall, kept)
+
+
+def _among(names: Iterable[str], keys: Any) -> list[str]:
+    """The names that are keys."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    some = pa.array(names, pa.string())
+    found: list[str] = some.filter(pc.is_in(some, value_set=keys)).to_pylist()
+    return found
 
 
 def _search_name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -> str:
@@ -180,12 +194,12 @@ def _make_textures(task: TextureTask, context: Context) -> tuple[str, None, dict
 
 def _search_missing_groups(
     context: Context, name: str, faces: int, workers: Workers, watcher: Watcher
-) -> tuple[list[Neighbour], dict[str, float]]:
+) -> tuple[NeighbourRows, dict[str, float]]:
     storage = context.storage
     assert context.recipe.morph is not None
     per_piece = PIECE if context.recipe.morph.candidates == "ivf" else 0
     tasks = [SearchTask(name, number, per_piece) for number in range(len(BlockGroups(storage, name)))]
-    found: dict[SearchTask, list[Neighbour]] = {}
+    found: dict[SearchTask, NeighbourRows] = {}
     for task in tasks:
         with contextlib.suppress(StorageError):  # missing, or damaged in an interrupted run
             found[task] = read_neighbours(storage, task.path)
@@ -200,7 +214,7 @@ def _search_missing_groups(
         on_note=watcher.note,
     )
     found |= {task: read_neighbours(storage, task.path) for task in to_do}
-    return [row for task in tasks for row in found[task]], seconds
+    return NeighbourRows.joined([found[task] for task in tasks]), seconds
 
 
 def search_task_group(task: SearchTask, context: Context) -> tuple[str, None, dict[str, float]]:

@@ -6,12 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import ChosenFaces
 from faceloom.pipelines.plan.draw_masks import draw_masks
-from faceloom.pipelines.plan.neighbour_search import SplitNeighbours, find_neighbours
+from faceloom.pipelines.plan.mix_faces import mixed_faces, planned_pairs, rows_by_split
+from faceloom.pipelines.plan.neighbour_search import find_neighbours
+from faceloom.pipelines.plan.planned_faces import PlannedFaces, face_keys
 from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.neighbour_rows import NeighbourRows
 from faceloom.schemas.keys import generator, morph_key
 from faceloom.schemas.morph import Morph, Weight
 from faceloom.schemas.photos import Reject
@@ -40,6 +45,8 @@ def with_morphs(
     recipe = context.recipe
     morph = recipe.morph
     assert morph is not None
+    if isinstance(chosen.faces, PlannedFaces):
+        return _with_morph_columns(context, morph, chosen, chosen.faces, workers=workers, watcher=watcher)
     by_split: dict[str, list[PlannedFace]] = {}
     for face in chosen.faces:
         if face.landmarks:
@@ -52,13 +59,39 @@ def with_morphs(
     for split, faces in sorted(by_split.items()):
         near = find_neighbours(context, morph, faces, workers=workers, watcher=watcher)
         morphs += plan_morphs(recipe, morph, faces, near.rows)
-        rejects += _rejects(faces, near)
+        compared = {row.query for row in near.rows} - set(near.failed)
+        rejects += _rejects((face for face in faces if face.key not in compared), near.failed)
         if near.recall is not None:
             recall[split] = near.recall
         kept += near.kept
         seconds.update(near.seconds)
     every, rejected = (*chosen.faces, *morphs), (*chosen.rejects, *rejects)
     return ChosenFaces(every, rejected, recall, kept, chosen.warnings, chosen.figures), seconds
+
+
+def _with_morph_columns(
+    context: Context, morph: Morph, chosen: ChosenFaces, faces: PlannedFaces, *, workers: Workers, watcher: Watcher
+) -> tuple[ChosenFaces, Mapping[str, float]]:
+    """As `with_morphs`, without an object for each face or morph."""
+    recall: dict[str, float] = {}
+    kept: tuple[str, ...] = ()
+    rejects, pieces = list(chosen.rejects), []
+    seconds: Counter[str] = Counter()
+    for split, rows in rows_by_split(faces):
+        among = PlannedFaces(faces.table.taken(rows))
+        near = find_neighbours(context, morph, among, workers=workers, watcher=watcher)
+        found = NeighbourRows.of(near.rows)
+        numbers = found.numbers(face_keys(among))
+        pieces.append(planned_pairs(context.recipe, morph, among, rows, numbers, found))
+        alone = np.ones(len(rows), bool)
+        alone[numbers[0]] = False
+        rejects += _rejects((among[at] for at in np.flatnonzero(alone).tolist()), near.failed)
+        if near.recall is not None:
+            recall[split] = near.recall
+        kept += near.kept
+        seconds.update(near.seconds)
+    every = mixed_faces(context.recipe, faces, pieces)
+    return ChosenFaces(every, tuple(rejects), recall, kept, chosen.warnings, chosen.figures), seconds
 
 
 def plan_morphs(
@@ -117,16 +150,15 @@ def _both(one: str | None, other: str | None) -> str | None:
     return one if one == other else f"{one or 'not stated'} + {other or 'not stated'}"
 
 
-def _rejects(faces: Iterable[PlannedFace], near: SplitNeighbours) -> list[Reject]:
+def _rejects(alone: Iterable[PlannedFace], failed: Mapping[str, tuple[str, str]]) -> list[Reject]:
     """Rejects for the faces without a morph. The faces themselves are still samples."""
-    compared = {row.query for row in near.rows}
     rejects = []
-    for face in faces:
+    for face in alone:
         key = f"{face.key}-x"
-        if face.key in near.failed:
-            code, message = near.failed[face.key]
+        if face.key in failed:
+            code, message = failed[face.key]
             rejects.append(Reject("plan", face.source, face.uri, code, f"no morphs: {message}", key))
-        elif face.key not in compared:
+        else:
             message = f"no morphs: split {face.split} has no other face that it may be mixed with"
             rejects.append(Reject("plan", face.source, face.uri, "no_neighbour", message, key))
     return rejects

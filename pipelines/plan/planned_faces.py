@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from itertools import repeat
+from operator import add
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,9 @@ from faceloom.schemas.keys import PHOTO_BITS
 from faceloom.schemas.photos import Scalar
 from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace
 
+if TYPE_CHECKING:
+    from faceloom.pipelines.plan.planned_morphs import MorphColumns
+
 _BLOCK = 4096
 """Faces that are objects at the same time."""
 OF_PHOTO, OF_FACE = -1, -2
@@ -29,7 +34,7 @@ Rows = slice | Ints
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FaceTable:
-    """All F planned faces of a build, morphs apart, in the order of the plan: by split, then by place.
+    """All F planned faces of a build in the order of the plan: by split, then by place.
 
     Attributes:
         analysed: the photos and their analysis.
@@ -44,6 +49,8 @@ class FaceTable:
         masks: number of the mask of each variant, (F, variants); -1 if the face wears none.
         names, fives: pyarrow arrays.
         labelled: whether the plan names label files.
+        morphs: the neighbours that are mixed into some of the faces; None without morphs. Masks and attributes of such
+            a row are those of the morph, all other columns those of the face.
     """
 
     analysed: Analysis
@@ -63,19 +70,23 @@ class FaceTable:
     attributes: Sequence[tuple[tuple[str, Scalar], ...]]
     fives: Any
     labelled: bool
+    morphs: MorphColumns | None = None
 
-    def make(self, at: slice) -> list[PlannedFace]:
-        """The faces in a slice, as objects."""
+    def make(self, at: Rows) -> list[PlannedFace]:
+        """Some faces, as objects."""
+        mixed = self.morphs.objects(at) if self.morphs else repeat(None)
         return [
             PlannedFace(
                 source, uri, sha, number, identity, self.splits[split], licence, consent, self.attributes[attribute],
                 wide, high, landmarks, (left, top, right, bottom), tuple(masks) if masks[:1] != [-1] else (), place,
-                self.label(label), None, five, *findings,
+                self.label(label), morph, five, *findings,
             )
             for (
                 source, uri, sha, number, identity, split, licence, consent, attribute, wide, high, landmarks,
                 left, top, right, bottom, label, five, *findings,
-            ), masks, place in zip(self.values(at), self.masks[at].tolist(), list(_Places(self, at)), strict=True)
+            ), masks, place, morph in zip(
+                self.values(at), self.masks[at].tolist(), self.places(at), mixed, strict=False
+            )
         ]  # fmt: skip
 
     def label(self, number: int) -> str:
@@ -94,13 +105,13 @@ class FaceTable:
         photos, photo = self.analysed.photos, self.photo[at]
         width, height, box = self.sizes(at)
         taken = pa.array(photo)
-        source, uri, licence, consent = (
-            _taken(photos.column(name), taken) for name in ("source", "uri", "licence", "consent")
-        )
+        source, uri = (_taken(photos.column(name), taken) for name in ("source", "uri"))
+        licence, consent = (self.terms(name, at).to_pylist() for name in ("licence", "consent"))
         shas = [sha.hex() for sha in _bytes(self.analysed.sha256[photo])]
+        identity = self.identities(at).to_pylist()
         detector, *findings = (values.tolist() for values in self.findings(at).values())
         return zip(
-            source, uri, shas, self.number[at].tolist(), self.identities(at, shas), self.split[at].tolist(), licence,
+            source, uri, shas, self.number[at].tolist(), identity, self.split[at].tolist(), licence,
             consent, self.attribute[at].tolist(), width.tolist(), height.tolist(), self._landmarks(at), *box.T.tolist(),
             self.analysed.texts("labels")[0][photo].tolist(), self._fives(at),
             map(DETECTORS.__getitem__, detector), *findings, strict=True,
@@ -116,7 +127,7 @@ class FaceTable:
         sha256 = analysed.sha256[photo]
         codes = analysed.texts("labels")[0]
         masks, variants = self.masks[at], self.variants(at)
-        texts = {name: column(name).take(taken).cast(pa.string()) for name in ("source", "uri", "licence", "consent")}
+        texts = {name: column(name).take(taken).cast(pa.string()) for name in ("source", "uri")}
         place = np.zeros((len(photo), 16), np.uint8)
         place[:, 4:8] = self.group[at].astype(">u4")[:, None].view(np.uint8)
         place[:, 8:] = sha256[:, :8]
@@ -124,7 +135,9 @@ class FaceTable:
         return texts | {
             "photo_sha256": texts_of(hex_digits(sha256)),
             "face": self.number[at],
-            "identity": self._identity_column(at, sha256),
+            "identity": self.identities(at),
+            "licence": self.terms("licence", at),
+            "consent": self.terms("consent", at),
             "split": values_at(self.splits.__getitem__, self.split[at]),
             "attributes": values_at(lambda one: json.dumps(self.attributes[one]), self.attribute[at]),
             "width": width,
@@ -136,7 +149,7 @@ class FaceTable:
             ),
             "place": blobs_of(place),
             "labels": values_at(self.label, codes[photo]),
-            "morph": pa.nulls(len(photo)),
+            "morph": self.morphs.structs(at) if self.morphs else pa.nulls(len(photo)),
             "five": self._fives(at),
             **findings,
             "detector": values_at(DETECTORS.__getitem__, findings["detector"]),
@@ -169,25 +182,43 @@ class FaceTable:
 
         return {name: of(getattr(self.analysed, name)) for name in ("detector", "score", "turn", "landmarks_unsure")}
 
-    def _identity_column(self, at: Rows, sha256: npt.NDArray[np.uint8]) -> Any:
+    def identities(self, at: Rows) -> Any:
+        """The name of each of some faces, or both names of a morph, as a pyarrow array."""
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         codes = self.identity[at]
-        if (codes >= 0).all():
-            return self.names.take(pa.array(codes))
-        return pa.array(self.identities(at, [sha.hex() for sha in _bytes(sha256)]), pa.string())
+        names = self.names.take(pa.array(codes, mask=codes < 0)).cast(pa.string())
+        if (codes < 0).any():
+            shas, numbers = self.analysed.sha256[self.photo[at]], self.number[at].tolist()
+            of_photo = (f"photo-{sha.tobytes().hex()}" for sha in shas[:, :8][codes < 0])
+            ends = (f"-f{numbers[one]:02d}" if codes[one] == OF_FACE else "" for one in np.flatnonzero(codes < 0))
+            names = pc.replace_with_mask(names, codes < 0, pa.array(map(add, of_photo, ends), pa.string()))
+        return self.morphs.identities(at, names) if self.morphs else names
 
-    def identities(self, at: Rows, shas: list[str]) -> Iterator[str]:
-        """The name of each of some faces, from the sha256 of their photos."""
+    def terms(self, name: str, at: Rows) -> Any:
+        """Licence or consent of each of some faces, or of both faces of a morph, as a pyarrow array."""
         import pyarrow as pa
 
-        codes = self.identity[at]
-        named = iter(self.names.take(pa.array(codes[codes >= 0])).to_pylist())
-        for code, sha, number in zip(codes.tolist(), shas, self.number[at].tolist(), strict=True):
-            if code >= 0:
-                yield next(named)
-            else:
-                yield f"photo-{sha[:16]}" if code == OF_PHOTO else f"photo-{sha[:16]}-f{number:02d}"
+        terms = self.analysed.photos.column(name).take(pa.array(self.photo[at])).cast(pa.string())
+        return self.morphs.terms(name, at, terms) if self.morphs else terms
+
+    def keys(self, at: Rows) -> Any:
+        """Key of each of some faces, morphs apart, as a pyarrow array of strings."""
+        import pyarrow.compute as pc
+
+        heads = texts_of(hex_digits(self.analysed.sha256[self.photo[at], :8]))
+        return pc.binary_join_element_wise(heads, values_at(lambda one: f"f{one:02d}", self.number[at]), "-")
+
+    def places(self, at: Rows) -> list[int]:
+        """Place of each of some faces in the prefix tree."""
+        heads = self.analysed.sha256[self.photo[at], :8].view(">u8")[:, 0].tolist()
+        return [group << PHOTO_BITS | head for group, head in zip(self.group[at].tolist(), heads, strict=True)]
+
+    def taken(self, rows: Ints) -> FaceTable:
+        """The table of some faces in this order. They are no morphs."""
+        columns = ("photo", "number", "row", "identity", "split", "group", "point", "attribute", "five", "masks")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
     def _fives(self, at: Rows) -> list[bytes]:
         numbers = self.five[at]
@@ -270,7 +301,7 @@ class PlannedFaces(FaceRows):
 
     @property
     def morphs(self) -> int:
-        return 0
+        return int(np.count_nonzero(self.table.morphs.number[self.slice] >= 0)) if self.table.morphs else 0
 
     def begins(self) -> Any:
         photo = self.table.photo[self.slice]
@@ -327,10 +358,7 @@ class _Places(Sequence[int]):
     def __getitem__(self, at: slice) -> list[int]: ...
     def __getitem__(self, at: int | slice) -> int | list[int]:
         if isinstance(at, slice):
-            rows = np.arange(self._rows.start, self._rows.stop)[at]
-            heads = self._columns.analysed.sha256[self._columns.photo[rows], :8].view(">u8")[:, 0].tolist()
-            groups = self._columns.group[rows].tolist()
-            return [group << PHOTO_BITS | head for group, head in zip(groups, heads, strict=True)]
+            return self._columns.places(np.arange(self._rows.start, self._rows.stop)[at])
         row = self._rows[at]
         sha256 = self._columns.analysed.sha256[self._columns.photo[row]]
         return int(self._columns.group[row]) << PHOTO_BITS | int.from_bytes(sha256[:8].tobytes())
@@ -338,6 +366,15 @@ class _Places(Sequence[int]):
     def __iter__(self) -> Iterator[int]:
         for start in range(0, len(self), _BLOCK):
             yield from self[start : start + _BLOCK]
+
+
+def face_keys(faces: Sequence[PlannedFace]) -> Any:
+    """Keys of some faces that are no morphs, as a pyarrow array of strings."""
+    import pyarrow as pa
+
+    if isinstance(faces, PlannedFaces):
+        return faces.table.keys(faces.slice)
+    return pa.array([face.key for face in faces], pa.string())
 
 
 def _taken(column: Any, rows: Any) -> list[Any]:

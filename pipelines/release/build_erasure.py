@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faceloom.pipelines.release.traces import COLUMNS, Traces
+from faceloom.pipelines.store.neighbour_rows import read_neighbours
 from faceloom.pipelines.store.output_folder import require_marker
 from faceloom.pipelines.store.parquet_tables import (
     read_faces,
     read_index_table,
     read_metadata,
-    read_neighbours,
     read_rejects,
     write_faces,
 )

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.table_reader import (
     MOST_CONTENT,
-    MOST_VALUES,
     checked,
     damaged,
     parse_stored_metadata,
@@ -325,21 +324,6 @@ def read_face_columns(storage: Storage, path: str, names: Sequence[str]) -> list
     """Read some columns of photos in a piece of the face table, as a tuple per face."""
     columns = _read(storage, path, FaceRow, names)
     return list(zip(*(_column(AnalysedPhoto, name, columns[name], path) for name in names), strict=True))
-
-
-def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:
-    """Write the neighbours of faces."""
-    columns = {name: [getattr(row, name) for row in rows] for name in Neighbour._fields}
-    write_table(storage, path, Neighbour, columns)
-
-
-def read_neighbours(storage: Storage, path: str, most_rows: int = 0) -> list[Neighbour]:
-    """Read the neighbours of faces. A table of many faces is read only up to `most_rows`."""
-    schema = table_schema(Neighbour)
-    most_values = max(MOST_VALUES, most_rows * len(schema.names))
-    columns = read_table(storage, path, schema, schema.names, most_values).to_pydict()
-    made = [_column(Neighbour, name, values, path) for name, values in columns.items()]
-    return list(map(Neighbour, *made))
 
 
 def write_rejects(storage: Storage, path: str, rejects: Sequence[Reject]) -> None:

@@ -58,10 +58,15 @@ class RecordFile:
         return np.frombuffer(data, np.uint8).reshape(stop - start, self.length)
 
     def take(self, rows: npt.NDArray[np.integer]) -> Records:
-        """Some records, in any order. Rows that follow each other are read at once."""
+        """Some records, in any order. Rows that follow each other are read at once, and equal ones once."""
         if not len(rows):
             return np.zeros((0, self.length), np.uint8)
-        cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+        steps = np.diff(rows)
+        if np.any(steps == 0):  # such as of a face and its morphs
+            begins = np.append(True, steps != 0)
+            once = self.take(rows[begins])
+            return np.asarray(once[np.cumsum(begins) - 1])
+        cuts = np.flatnonzero(steps != 1) + 1
         return np.concatenate([self.read(int(run[0]), int(run[-1]) + 1) for run in np.split(rows, cuts)])
 
     def in_order(self, rows: npt.NDArray[np.integer]) -> RecordFile:

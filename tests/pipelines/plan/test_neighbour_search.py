@@ -21,8 +21,8 @@ from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.neighbour_search import SplitNeighbours, find_neighbours
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.pipelines.store.neighbour_rows import write_neighbours
 from faceloom.pipelines.store.output_folder import locked_output
-from faceloom.pipelines.store.parquet_tables import write_neighbours
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError, SourceError
 from faceloom.schemas.plan import PlannedFace
