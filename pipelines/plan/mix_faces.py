@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.plan.draw_masks import draw_morph_masks
-from faceloom.pipelines.plan.planned_faces import Ints, PlannedFaces, face_keys
+from faceloom.pipelines.plan.planned_faces import Ints, PlannedFaces
 from faceloom.pipelines.plan.planned_morphs import FIGURES, MorphColumns
 from faceloom.pipelines.store.neighbour_rows import NeighbourRows
 from faceloom.schemas.keys import generator, morph_key
 from faceloom.schemas.morph import Morph, Weight
+from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.recipe import Recipe
 
 _BLOCK = 2**14
@@ -48,6 +50,15 @@ def rows_by_split(faces: PlannedFaces) -> Iterator[tuple[str, Ints]]:
         numbers = table.number[rows]
         names = sorted(range(int(numbers.max()) + 1), key=lambda one: f"{one:02d}")  # as in a key: "100", "99"
         yield split, rows[np.lexsort((np.argsort(names)[numbers], table.analysed.heads[table.photo[rows]]))]
+
+
+def face_keys(faces: Sequence[PlannedFace]) -> Any:
+    """Keys of some faces that are no morphs, as a pyarrow array of strings."""
+    import pyarrow as pa
+
+    if isinstance(faces, PlannedFaces):
+        return faces.table.keys(faces.slice)
+    return pa.array([face.key for face in faces], pa.string())
 
 
 def planned_pairs(

@@ -14,7 +14,7 @@ from pydantic import Field
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.block_groups import BlockGroups, metric_of, read_json, write_groups, write_json
 from faceloom.pipelines.plan.index_search import PIECE, build_index, measured_recall, search_group
-from faceloom.pipelines.plan.planned_faces import face_keys
+from faceloom.pipelines.plan.mix_faces import face_keys
 from faceloom.pipelines.plan.textures import (
     TextureTask,
     face_facts,

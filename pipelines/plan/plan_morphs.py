@@ -11,9 +11,9 @@ import numpy as np
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.plan.choose import ChosenFaces
 from faceloom.pipelines.plan.draw_masks import draw_masks
-from faceloom.pipelines.plan.mix_faces import mixed_faces, planned_pairs, rows_by_split
+from faceloom.pipelines.plan.mix_faces import face_keys, mixed_faces, planned_pairs, rows_by_split
 from faceloom.pipelines.plan.neighbour_search import find_neighbours
-from faceloom.pipelines.plan.planned_faces import PlannedFaces, face_keys
+from faceloom.pipelines.plan.planned_faces import PlannedFaces
 from faceloom.pipelines.run.runners import Workers
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.neighbour_rows import NeighbourRows

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from operator import add
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,7 @@ from faceloom.pipelines.store.record_file import RecordFile
 from faceloom.schemas.faces import DETECTORS, usable_labels
 from faceloom.schemas.keys import PHOTO_BITS
 from faceloom.schemas.photos import Scalar
-from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace
-
-if TYPE_CHECKING:
-    from faceloom.pipelines.plan.planned_morphs import MorphColumns
+from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace, PlannedMorph
 
 _BLOCK = 4096
 """Faces that are objects at the same time."""
@@ -30,6 +27,18 @@ OF_PHOTO, OF_FACE = -1, -2
 Ints = npt.NDArray[np.integer]
 Rows = slice | Ints
 """Some faces of a table."""
+
+
+class Mixed(Protocol):
+    """The morphs among the rows of a table; see `planned_morphs.MorphColumns`."""
+
+    @property
+    def number(self) -> Ints: ...
+    def objects(self, at: Rows) -> list[PlannedMorph | None]: ...
+    def structs(self, at: Rows) -> Any: ...
+    def records(self, at: Rows) -> Any: ...
+    def identities(self, at: Rows, own: Any) -> Any: ...
+    def terms(self, name: str, at: Rows, own: Any) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,7 +79,7 @@ class FaceTable:
     attributes: Sequence[tuple[tuple[str, Scalar], ...]]
     fives: Any
     labelled: bool
-    morphs: MorphColumns | None = None
+    morphs: Mixed | None = None
 
     def make(self, at: Rows) -> list[PlannedFace]:
         """Some faces, as objects."""
@@ -366,15 +375,6 @@ class _Places(Sequence[int]):
     def __iter__(self) -> Iterator[int]:
         for start in range(0, len(self), _BLOCK):
             yield from self[start : start + _BLOCK]
-
-
-def face_keys(faces: Sequence[PlannedFace]) -> Any:
-    """Keys of some faces that are no morphs, as a pyarrow array of strings."""
-    import pyarrow as pa
-
-    if isinstance(faces, PlannedFaces):
-        return faces.table.keys(faces.slice)
-    return pa.array([face.key for face in faces], pa.string())
 
 
 def _taken(column: Any, rows: Any) -> list[Any]:
