@@ -140,6 +140,7 @@ def _box_json(box: npt.NDArray[np.float64]) -> Any:
 
 
 def figures_json(figures: npt.NDArray[np.float64]) -> Any:
+    """Decimal numbers as JSON."""
     import pyarrow as pa
 
     if len(figures) and (figures.view(np.int64) == figures.view(np.int64)[0]).all():  # 0.0 is not -0.0

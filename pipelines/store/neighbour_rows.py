@@ -90,7 +90,8 @@ class NeighbourRows(Sequence[Neighbour]):
 
 def write_neighbours(storage: Storage, path: str, rows: Sequence[Neighbour]) -> None:
     """Write the neighbours of faces."""
-    write_table(storage, path, Neighbour, NeighbourRows.of(rows).table.combine_chunks())
+    table = NeighbourRows.of(rows).table.combine_chunks()
+    write_table(storage, path, Neighbour, {name: table.column(name) for name in table.column_names})
 
 
 def read_neighbours(storage: Storage, path: str, most_rows: int = 0) -> NeighbourRows:
