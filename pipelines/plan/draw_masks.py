@@ -101,7 +101,7 @@ def draw_morph_masks(recipe: Recipe, keys: list[str]) -> npt.NDArray[np.int16]:
         Numbers of masks, (M, variants); -1 if no mask of the recipe can be worn.
     """
     drawn = np.full((len(keys), recipe.per_face if recipe.masks else 0), -1, np.int16)
-    if waiting := _waiting(recipe, landmarks=True, found=True):
+    if waiting := _waiting(recipe, landmarks=True, found=True, paired=False):
         seeded = [f"{recipe.seed} {key}".encode() for key in keys]
         for variant in range(recipe.per_face):
             drawn[:, variant] = _draw_block(seeded, variant, waiting)
