@@ -11,6 +11,7 @@ that of the groups which are searched.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
@@ -19,24 +20,37 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
+import pyarrow as pa
 from memory import peak_of
 from neighbours import SIDE, draw_faces, make_landmarks
 
+from faceloom.pipelines.analyse.analysis import Analysis
+from faceloom.pipelines.analyse.photo_table import PhotoTable
+from faceloom.pipelines.build import render_tasks
 from faceloom.pipelines.context import Context
-from faceloom.pipelines.plan import index_search
+from faceloom.pipelines.plan import index_search, plan_morphs
 from faceloom.pipelines.plan.block_groups import BlockGroups, write_groups
+from faceloom.pipelines.plan.choose import choose_faces
 from faceloom.pipelines.plan.index_search import PIECE, IndexTask
-from faceloom.pipelines.plan.neighbour_search import SearchTask, search_task_group
-from faceloom.pipelines.plan.plan_morphs import plan_morphs
+from faceloom.pipelines.plan.mix_faces import face_keys, rows_by_split
+from faceloom.pipelines.plan.neighbour_search import SearchTask, SplitNeighbours, search_task_group
+from faceloom.pipelines.plan.planned_faces import PlannedFaces
+from faceloom.pipelines.plan.shard_layout import make_plan
 from faceloom.pipelines.plan.textures import BLOCK
+from faceloom.pipelines.run.stopwatch import Stopwatch
+from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.array_files import write_arrays
-from faceloom.pipelines.store.neighbour_rows import read_neighbours
+from faceloom.pipelines.store.neighbour_rows import NeighbourRows, read_neighbours
+from faceloom.pipelines.store.output_folder import locked_output
+from faceloom.pipelines.store.parquet_tables import table_schema
 from faceloom.pipelines.store.paths import search_faces, search_rows, search_vectors, texture_block, texture_facts
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.plan import PlannedFace
+from faceloom.schemas.faces import AnalysedPhoto, FaceRow
+from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms.neighbours.faces import Neighbour
 from faceloom.transforms.neighbours.ivf import recall
@@ -102,25 +116,47 @@ def search(folder: Path, name: str, group: int, candidates: str) -> dict[str, fl
     return search_task_group(task, context_of(folder, candidates))[2]
 
 
-def plan(count: int) -> int:
-    """Plan a morph with each of ten neighbours, in the process of the command."""
-    recipe = parse_recipe({"name": "x", "morph": {}})
-    assert recipe.morph is not None
+def plan(folder: Path, count: int) -> dict[str, float]:
+    """Plan a morph with each of ten neighbours, as the command does after the search. Returns seconds by step."""
+    recipe = parse_recipe({"name": "x", "faces": {"min_size": 0}, "split": {"shares": {"train": 1.0}}, "morph": {}})
+    context = Context(recipe.model_dump_json(by_alias=True), str(folder))
+    watch = Stopwatch()
+    with locked_output(context.storage):
+        with watch.time("made-up faces"):
+            choice = choose_faces(recipe, made_up(str(folder), count))
+        assert isinstance(choice.faces, PlannedFaces)
+        rows = ring(face_keys(PlannedFaces(choice.faces.table.taken(next(rows_by_split(choice.faces))[1]))))
+        found = mock.patch.object(plan_morphs, "find_neighbours", lambda *_, **__: SplitNeighbours(rows))
+        with found, watch.time("morphs"):
+            choice, _ = plan_morphs.with_morphs(context, choice, workers=1, watcher=Watcher())
+        with watch.time("digests, layout"):
+            planned = make_plan(recipe, choice, [])
+        with watch.time("rows of the tasks"):
+            render_tasks(planned, context)
+    return dict(watch.seconds)
+
+
+def made_up(folder: str, count: int) -> Analysis:
+    """Photos of one face each, three of each person."""
     points = make_landmarks(1)[0].tobytes()
-    faces = [
-        PlannedFace(
-            *("s", f"{number:08d}.jpg", f"{number:064x}", 0, f"person {number // 3}", "train", None, None, ()),
-            *(SIDE, SIDE, bytes(bytearray(points)), (0.0, 0.0, 1.0, 1.0), (), number),
-        )
-        for number in range(count)
-    ]
-    keys = [face.key for face in faces]
-    rows = [
-        Neighbour(key, keys[(number + 7 * rank + 3) % count], rank, rank + 0.5, rank + 0.25, rank + 0.125)
-        for number, key in enumerate(keys)
-        for rank in range(10)
-    ]
-    return len(plan_morphs(recipe, recipe.morph, faces, rows))
+    photos, rows = [], {}
+    for number in range(count):
+        photo = Photo("s", f"{number:08d}.jpg", f"person {number // 3}", None, None, None, (), None, 100, "t")
+        face = FaceRow((0.0, 0.0, SIDE - 1.0, SIDE - 1.0), points, 1.0, ())
+        sha = hashlib.sha256(photo.uri.encode()).hexdigest()
+        rows[photo.photo_id] = AnalysedPhoto(photo.photo_id, 100, "t", sha, SIDE, SIDE, 1, (face,))
+        photos.append(photo)
+    return Analysis.of(Storage(folder), PhotoTable.of(photos), rows)
+
+
+def ring(keys: Any) -> NeighbourRows:
+    """Ten neighbours of each face, among those that follow it by key."""
+    count = len(keys)
+    query, rank = np.repeat(np.arange(count), 10), np.tile(np.arange(10), count)
+    columns = {"query": keys.take(query), "neighbour": keys.take((query + 7 * rank + 3) % count), "rank": rank}
+    names = ("distance", "landmark_distance", "texture_distance")
+    columns |= {name: rank + 0.5 / (at + 1) for at, name in enumerate(names)}
+    return NeighbourRows(pa.table(columns, schema=table_schema(Neighbour)))
 
 
 def report(what: str, tasks: int, runs: list[tuple[Any, float, int]]) -> None:
@@ -151,7 +187,7 @@ def measure(folder: Path, count: int, some: int) -> None:
         report(candidates, groups, [measured(search, folder, search_name, group, candidates) for group in chosen])
         found = [read_neighbours(storage, search_rows(search_name, group)) for group in chosen]
         rows[candidates] = [row for part in found for row in part]
-    report("command", 1, [(None, *measured(plan, count)[1:])])
+    report("command", 1, [measured(plan, folder / f"plan-{count}", count)])
     sizes = {
         "textures": sum(map(storage.size, map(texture_block, blocks))),
         "facts": sum(map(storage.size, map(texture_facts, blocks))),

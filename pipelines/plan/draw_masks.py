@@ -29,6 +29,8 @@ def draw_masks(
 ) -> tuple[int, ...]:
     """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear.
 
+    This defines what a build draws; it draws for many faces at once with the functions below.
+
     Each mask waits for a random time at the rate of its weight, and the first one is drawn. The time depends on no
     other mask, so a mask that is added, removed or moved in the recipe changes only the samples that wear it.
 

@@ -64,7 +64,7 @@ def face_keys(faces: Sequence[PlannedFace]) -> Any:
 def planned_pairs(
     recipe: Recipe, morph: Morph, faces: PlannedFaces, rows: Ints, numbers: tuple[Ints, Ints], near: NeighbourRows
 ) -> Pairs:
-    """What `plan_morphs` plans for the faces of one split.
+    """Choose the morphs of the faces of one split, and draw their weights and masks.
 
     Args:
         recipe: for its seed and its masks.

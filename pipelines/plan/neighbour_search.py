@@ -147,21 +147,18 @@ def _kept(storage: Storage, name: str, morph: Morph, faces: Sequence[PlannedFace
     facts: _Facts = read_json(storage, neighbour_facts(name), _Facts)
     rows = read_neighbours(storage, neighbour_table(name), len(faces) * morph.neighbours)
     keys = face_keys(faces)
-    queries, neighbours = rows.numbers(keys)
-    if np.any(queries < 0) or np.any(neighbours < 0) or not facts.failed.keys() <= set(_among(facts.failed, keys)):
+    if any(np.any(numbers < 0) for numbers in rows.numbers(keys)) or not _all_among(facts.failed, keys):
         raise StorageError("damaged: it names faces of another search", where=neighbour_table(name), remedy=REPAIR)
     kept = neighbour_table(name), neighbour_facts(name)
     return SplitNeighbours(rows, facts.failed, facts.recall, kept)
 
 
-def _among(names: Iterable[str], keys: Any) -> list[str]:
-    """The names that are keys."""
+def _all_among(names: Iterable[str], keys: Any) -> bool:
+    """Whether all names are keys."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    some = pa.array(names, pa.string())
-    found: list[str] = some.filter(pc.is_in(some, value_set=keys)).to_pylist()
-    return found
+    return bool(pc.all(pc.is_in(pa.array(names, pa.string()), value_set=keys), min_count=0).as_py())
 
 
 def _search_name(context: Context, morph: Morph, faces: Sequence[PlannedFace]) -> str:

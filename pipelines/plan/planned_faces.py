@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
 from operator import add
 from typing import Any, Protocol, overload
 
@@ -83,7 +82,8 @@ class FaceTable:
 
     def make(self, at: Rows) -> list[PlannedFace]:
         """Some faces, as objects."""
-        mixed = self.morphs.objects(at) if self.morphs else repeat(None)
+        places = self.places(at)
+        mixed = self.morphs.objects(at) if self.morphs else [None] * len(places)
         return [
             PlannedFace(
                 source, uri, sha, number, identity, self.splits[split], licence, consent, self.attributes[attribute],
@@ -93,9 +93,7 @@ class FaceTable:
             for (
                 source, uri, sha, number, identity, split, licence, consent, attribute, wide, high, landmarks,
                 left, top, right, bottom, label, five, *findings,
-            ), masks, place, morph in zip(
-                self.values(at), self.masks[at].tolist(), self.places(at), mixed, strict=False
-            )
+            ), masks, place, morph in zip(self.values(at), self.masks[at].tolist(), places, mixed, strict=True)
         ]  # fmt: skip
 
     def label(self, number: int) -> str:
