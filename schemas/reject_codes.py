@@ -144,7 +144,7 @@ REJECT_CODES: dict[str, RejectCode] = {
     "not_a_pair": RejectCode(
         "every mask of the recipe that this face could wear is `kind: real`, and its source has no masked photos", _PLAN
     ),
-    "bad_partner": RejectCode("the masked photo of a pair, or the map of its mask, cannot be read", _MORPH),
+    "bad_partner": RejectCode("the masked photo of a pair, or the map of its mask, cannot be read", _RENDER),
     "pair_sizes": RejectCode("the masked photo or the map has another size than the bare photo", _RENDER),
     "pair_unaligned": RejectCode(
         "the pair has no drawn map, and its photos differ in more than a mask, so that none can be found", _RENDER

@@ -87,9 +87,10 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     labels = analysed.texts("labels")[0]
     large = pixels > recipe.faces.max_pixels
     refused = ~large & ~np.array(fine)[codes]
-    pairs = of_pairs(recipe, analysed)
     unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels]
-    unlabelled &= pairs | recipe.requires_labels
+    unlabelled &= recipe.requires_labels & ~of_pairs(
+        recipe, analysed
+    )  # of a pair only the samples with its mask are rejects, of the render
     for photo, at in _named(analysed, large):
         size = f"{analysed.width[at]} x {analysed.height[at]} pixels"
         message = f"{size}, more than {recipe.faces.max_pixels} (faces.max_pixels)"
@@ -98,10 +99,6 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     for photo, at in _named(analysed, refused):
         rejects.append(Reject("analyse", *photo, texts[codes[at]], texts[messages[at]]))
     for photo, at in _named(analysed, unlabelled):
-        if pairs[at]:
-            message = f"its masked photo or map cannot be read: {faults[labels[at]]}"
-            rejects.append(Reject("plan", *photo, "bad_partner", message))
-            continue
         message = f"its label files cannot be read: {faults[labels[at]]}"
         rejects.append(Reject("plan", *photo, "bad_labels", message))
     return np.flatnonzero(~(large | refused | unlabelled)).astype(np.int32)

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.pipelines.analyse.analysis import Analysis
-from faceloom.schemas.faces import usable_labels
 from faceloom.schemas.recipe import Recipe
 
 
@@ -18,6 +17,6 @@ def of_pairs(recipe: Recipe, analysed: Analysis) -> npt.NDArray[np.bool_]:
 
 
 def paired(recipe: Recipe, analysed: Analysis) -> npt.NDArray[np.bool_]:
-    """Which photos have a readable partner whose mask their faces may wear, bool (P,)."""
+    """Which photos have a partner whose mask their faces may wear, also if it cannot be read, bool (P,)."""
     labels, texts = analysed.texts("labels")
-    return of_pairs(recipe, analysed) & np.array([bool(usable_labels(text)) for text in texts], bool)[labels]
+    return of_pairs(recipe, analysed) & np.array(list(map(bool, texts)), bool)[labels]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.labels import PAIR, LabelFiles
+from faceloom.schemas.labels import LabelFiles
 from faceloom.schemas.masks import serves_pairs
 from faceloom.schemas.plan import FrameFace, PlannedFace
 from faceloom.schemas.recipe import Recipe
@@ -26,7 +26,7 @@ def decode_partner(
     """Decode the masked photo of a pair, if a face of the bare one wears its mask.
 
     Args:
-        files: beside the bare photo.
+        files: beside the bare photo; None if there are none, or if those of a pair could not be read.
         faces: planned for it.
         picture: uint8 (H, W, 3), RGB, the bare photo decoded `reduction` times smaller.
         reduction: 1, 2, 4 or 8.
@@ -36,12 +36,12 @@ def decode_partner(
         The masked photo in the frame of `picture`, or why it cannot be used: samples with other masks are made all the
         same. None if no face wears it.
     """
-    if files is None or files.order != PAIR:
-        return None
     planned = list(faces)
     numbers = {number for face in planned for number in _numbers(face)}
     if not any(serves_pairs(recipe.masks[number]) for number in numbers):
         return None
+    if files is None:
+        return PhotoError("bad_partner", "the masked photo or its map could not be read when the photo was analysed")
     try:
         size = planned[0].width, planned[0].height
         return decode_pair(files, picture, size, reduction, max_pixels=recipe.faces.max_pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, takewhile
@@ -18,6 +19,8 @@ from faceloom.schemas.source_spec import SourceSpec
 
 _COMMON = ("jpg", "png", "jpeg", "webp")
 _ENDINGS = (*_COMMON, *sorted(PICTURE_ENDINGS - set(_COMMON)))
+_MOST_NAMES = 1000
+"""Names from which a suffix is guessed."""
 _EITHER_CASE = (*_ENDINGS, *map(str.upper, _ENDINGS))
 
 
@@ -39,12 +42,14 @@ class Pairs(FolderOfPeople):
         self._left_out: set[str] = set()
 
     def scan(self) -> Iterator[Photo | Reject]:
-        """See `Source.scan`. A photo without a partner, in either folder, is a reject."""
+        """See `Source.scan`. A photo without a partner, in either folder, is a reject. If no photo has one, `notices`
+        names the files that look like a pair."""
         self._left_out.clear()
         masked, rejects = self._beside(self.masked, "masked")
         maps, more = self._beside(self.maps, "maps") if self.maps else ({}, [])
         yield from (*rejects, *more)
         first: dict[str, str] = {}
+        pairs = 0
         for row in super().scan():
             if isinstance(row, Reject):
                 yield row
@@ -54,7 +59,11 @@ class Pairs(FolderOfPeople):
                 yield scan_reject(self.name, row.uri, "ambiguous_partner", f"{first[stem]} has the same masked photo")
                 continue
             first[stem] = row.uri
-            yield self._paired(row, masked.get(stem + self.spec.suffix, []), maps.get(stem, []))
+            partners = masked.get(stem + self.spec.suffix, [])
+            pairs += bool(partners)
+            yield self._paired(row, partners, maps.get(stem, []))
+        if first and masked and not pairs:
+            self.notices += (_without_pairs(first, sorted(masked), self.spec.suffix),)
         known = first.keys() | self._left_out
         for folder, suffix, found in (("masked", self.spec.suffix, masked), ("maps", "", maps)):
             for stem, files in found.items():
@@ -104,6 +113,27 @@ class Pairs(FolderOfPeople):
             return scan_reject(self.name, photo.uri, "no_map", "the folder of maps has none of this name")
         stamps = [f"{one.uri.rpartition('.')[2]}+{one.size}+{one.version}" for one in (*masked, *maps)]
         return replace(photo, labels="+".join((PAIR, *stamps)))
+
+
+def _without_pairs(bare: dict[str, str], masked: list[str], suffix: str) -> str:
+    """What to do if the names of two folders have nothing in common.
+
+    Args:
+        bare: paths of the bare photos by their stems.
+        masked: stems of the masked photos.
+        suffix: of the recipe.
+    """
+    likely: Counter[str] = Counter()
+    for stem in masked[:_MOST_NAMES]:
+        begins = (stem[:cut] for cut in range(len(stem) - 1, stem.rfind("/") + 1, -1))
+        if begin := next((one for one in begins if one in bare), ""):
+            likely[stem.removeprefix(begin)] += 1
+    stem, uri = next(iter(bare.items()))
+    what = f"no photo has a partner: that of {uri} would be {stem}{suffix} with any ending, and there is {masked[0]}"
+    if not likely:
+        return f"{what}. Name both alike, or set the source's `suffix`"
+    [(found, _)] = likely.most_common(1)
+    return f"{what}. The names of masked photos seem to be longer: set the source's `suffix: {found}`"
 
 
 def _folder(path: str, key: str) -> Place:

@@ -43,9 +43,13 @@ def test_a_pair_needs_no_landmarks() -> None:
     assert found(how(POLYGON), *items) == ({"1.jpg": (0,)}, {"2.jpg": "landmarks_unsure"})
 
 
-def test_a_partner_that_cannot_be_read_rejects_its_pair() -> None:
-    bad = of_pair("1.jpg", labels=f"{UNREADABLE}why")
-    assert found(how(POLYGON), bad) == ({}, {"1.jpg": "bad_partner"})
+def test_a_partner_that_cannot_be_read_rejects_no_photo() -> None:
+    """Which samples wear which mask does not depend on it. The render rejects those with the mask of the pair."""
+    fine, bad = of_pair("1.jpg"), of_pair("1.jpg", labels=f"{UNREADABLE}why")
+    several = recipe(sources=[PAIRS], masks=[{"kind": "real"}, POLYGON], per_face=6)
+    masks, rejects = found(several, bad)
+    assert (masks, rejects) == found(several, fine) and set(masks["1.jpg"]) == {0, 1} and not rejects
+    assert found(how(), bad) == ({"1.jpg": (0,)}, {})
     plain = recipe(sources=[PAIRS], masks=[POLYGON])
     assert found(plain, bad) == ({"1.jpg": (0,)}, {})
 

@@ -37,10 +37,10 @@ def test_the_masked_photo_is_decoded_if_a_face_wears_it() -> None:
     assert isinstance(found, MaskedPhoto) and np.array_equal(found.image, masked())
     painted = replace(face, masks=(1,))
     assert decode_partner(files(b"never read"), [painted], BARE, 1, HOW) is None
-    assert decode_partner(None, [face], BARE, 1, HOW) is None
-    assert decode_partner(LabelFiles("parts", (), (("skin", b""),)), [face], BARE, 1, HOW) is None
-    fault = decode_partner(files(b"no picture"), [face], BARE, 1, HOW)
-    assert isinstance(fault, PhotoError) and fault.code == "bad_partner"
+    assert decode_partner(None, [painted], BARE, 1, HOW) is None
+    for bad in (files(b"no picture"), None):
+        fault = decode_partner(bad, [face], BARE, 1, HOW)
+        assert isinstance(fault, PhotoError) and fault.code == "bad_partner"
 
 
 def frame_face(number: int, box: tuple[float, float, float, float]) -> FrameFace:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from faceloom.pipelines.analyse.photo_table import stamp_of
 from faceloom.pipelines.sources.pairs import Pairs
 from faceloom.pipelines.sources.registry import open_source
+from faceloom.pipelines.sources.source import notices_of_scan
 from faceloom.schemas.errors import PhotoError, SourceError
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.source_spec import SourceSpec
@@ -63,6 +64,22 @@ def test_a_suffix_of_the_masked_photos(tmp_path: Path) -> None:
     photos, rejects = scanned(spec(tmp_path, suffix="-with-mask"))
     assert list(photos) == ["1.jpg"]
     assert rejects == {"2.jpg": "no_partner", "masked::2.jpg": "no_partner"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "hint"),
+    [("1-mask.jpg", "", "suffix: -mask`"), ("1_b.jpg", "-mask", "suffix: _b`"), ("x.jpg", "", "Name both alike")],
+)
+def test_if_no_photo_has_a_partner_a_notice_names_the_suffix(tmp_path: Path, name: str, given: str, hint: str) -> None:
+    put(tmp_path, "a/Ada/1.jpg", "a/Ada/2.jpg", f"b/Ada/{name}")
+    source = open_source(spec(tmp_path, suffix=given))
+    assert len(list(source.scan())) == 3
+    [notice] = notices_of_scan(source)
+    assert f"no photo has a partner: that of Ada/1.jpg would be Ada/1{given} with any ending" in notice
+    assert hint in notice
+    put(tmp_path, f"b/Ada/2{given}.png")
+    list(source.scan())
+    assert notices_of_scan(source) == ()
 
 
 def test_each_file_without_its_partner_is_a_reject(tmp_path: Path) -> None:
