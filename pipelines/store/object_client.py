@@ -33,8 +33,6 @@ TRIES = 4
 T = TypeVar("T")
 _AGAIN = "Run the same command again; finished tasks are kept"
 _REMEDIES = {
-    errno.EACCES: "Check the credentials in the environment, such as AWS_ACCESS_KEY_ID or "
-    "GOOGLE_APPLICATION_CREDENTIALS, and what they permit in this bucket; see docs/object-stores.md",
     errno.ENOENT: f"Check the URL, and whether something deletes files there. {_AGAIN}",
     errno.ENODEV: "Create the bucket first, or check its name",
     errno.ETIMEDOUT: f"Check the network and the status of the store. {_AGAIN}",
@@ -42,6 +40,12 @@ _REMEDIES = {
     errno.EILSEQ: "Rename this object, or delete it. Names must not have empty parts, or parts that are . or ..",
     errno.ENOSPC: f"Free some space there, or name another folder by the variable TMPDIR. {_AGAIN}",
 }
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS, or those of `gcloud auth application-default login`",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+"""By the scheme of a URL, where its credentials come from."""
 _STATUS = re.compile(r"status code: (\d{3})( [A-Za-z -]+)?")
 _TRIES = re.compile(r"after (\d+) retries")
 _CAUSE = re.compile(r"(?:HTTP error|Generic \w+ error): ([^\n]{1,200})")
@@ -120,7 +124,7 @@ def _opened(url: str) -> ObjectStore:
     try:
         return from_url(url, config=config, client_options=options, retry_config=retry)
     except Exception as error:  # of the library, whose classes differ by store
-        where, remedy = url, "Check the URL and the credentials in the environment; see docs/object-stores.md"
+        where, remedy = url, f"Check the URL, and the credentials: {_credentials(url)}"
         raise StorageError(
             "this store cannot be opened", where=where, value=_first_line(error), remedy=remedy
         ) from None
@@ -132,7 +136,7 @@ def object_errors(what: str, path: str) -> Iterator[None]:
 
     Args:
         what: what failed, for the message.
-        path: of the file, relative to its root.
+        path: of the file; a URL.
     """
     try:
         yield
@@ -149,8 +153,15 @@ def object_errors(what: str, path: str) -> Iterator[None]:
 def raise_object_error(error: OSError, what: str, path: str) -> NoReturn:
     """Raise an OSError as a StorageError. Arguments as `object_errors`."""
     remedy = _REMEDIES.get(error.errno or 0, _REMEDIES[errno.EIO])
+    if error.errno == errno.EACCES:
+        remedy = f"Check what your credentials permit in this bucket: {_credentials(path)}"
     kind = UrlError if error.errno == errno.ENODEV else StorageError
     raise kind(f"{what} ({error.strerror or error})", where=path, remedy=remedy) from error
+
+
+def _credentials(url: str) -> str:
+    """Where the credentials for a URL come from."""
+    return f"{_CREDENTIALS.get(url.partition('://')[0], 'those in the environment')}; see docs/object-stores.md"
 
 
 def as_os_error(error: Exception) -> OSError:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from faceloom.pipelines.store import object_client
-from faceloom.pipelines.store.object_client import as_os_error, check_url, object_errors, open_store
+from faceloom.pipelines.store.object_client import as_os_error, check_url, object_errors, open_store, raise_object_error
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from tests.object_stores import fresh_clients, s3_server
@@ -119,3 +119,9 @@ def test_clients_are_kept_by_url(tmp_path: Path) -> None:
     with s3_server() as url:
         assert make(f"{url}/a") is make(f"{url}/a") is not make(f"{url}/b")
         assert object_client._Process.used
+
+
+@pytest.mark.parametrize(("scheme", "named"), [("s3", "AWS_"), ("gs", "GOOGLE_"), ("az", "AZURE_")])
+def test_a_refused_request_names_the_credentials_of_its_store(scheme: str, named: str) -> None:
+    with pytest.raises(StorageError, match=f"what your credentials permit in this bucket: {named}"):
+        raise_object_error(PermissionError(errno.EACCES, "no"), "cannot be read", f"{scheme}://bucket/a")

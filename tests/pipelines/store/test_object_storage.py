@@ -97,7 +97,7 @@ def test_a_store_that_answers_too_late_is_asked_again(storage: Storage) -> None:
     ("answer", "what"),
     [
         (503, r"the store answers 503 Service Unavailable.*, 4 tries\)"),
-        (403, r"permission denied.*Check the credentials in the environment"),
+        (403, r"permission denied.*Check what your credentials permit in this bucket: (AWS|GOOGLE)_"),
         ("drop", r"the store cannot be reached, 4 tries\)"),
     ],
 )
