@@ -34,7 +34,7 @@ from faceloom.pipelines.render.part_task import PartTask, ShardTask, render_part
 from faceloom.pipelines.render.real_sizes import count_heights
 from faceloom.pipelines.render.resources import file_digests
 from faceloom.pipelines.run.run_tasks import run_tasks
-from faceloom.pipelines.run.runners import Dataflow, JobPrepared, Workers, here
+from faceloom.pipelines.run.runners import Dataflow, DataflowBuild, JobPrepared, Workers, here
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.run.worker_pool import start_server
 from faceloom.pipelines.store.build_record import BuildRecord, make_record, render_rejects, write_record
@@ -262,7 +262,8 @@ def _prepare_next_job(context: Context, workers: Dataflow, watcher: Watcher) -> 
         _run_render(
             [PartTask(shard, part.digest) for shard, parts in whole for part in parts], context, workers, watcher
         )
-    raise JobPrepared(None)
+    assert isinstance(workers, DataflowBuild), "`shared_folder` comes first"
+    raise JobPrepared(None, workers)
 
 
 def _forget_damaged(plan: Plan, storage: Storage, watcher: Watcher) -> None:

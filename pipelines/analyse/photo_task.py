@@ -100,15 +100,19 @@ def tasks_for(
         table, detector: see `AnalyseTask`.
     """
     new = [photo for photo in photos if _needs_analysis(known.get(photo.photo_id), max_pixels)]
-    # Tasks of equal size, and a multiple of four, so that a few workers share them evenly.
-    number = 4 * math.ceil(len(new) / (4 * TASK_PHOTOS))
+    number = task_count(len(new))
     tasks = []
     for cut in range(number):
         some = tuple(new[len(new) * cut // number : len(new) * (cut + 1) // number])
-        if some:
-            name = digest([(photo.photo_id, photo.size, stamp_of(photo)) for photo in some])[:24]
-            tasks.append(AnalyseTask(face_table_file(analyser, name), some, table, detector))
+        name = digest([(photo.photo_id, photo.size, stamp_of(photo)) for photo in some])[:24]
+        tasks.append(AnalyseTask(face_table_file(analyser, name), some, table, detector))
     return tasks
+
+
+def task_count(photos: int) -> int:
+    """Number of tasks for some photos. They are of equal size, and a multiple of four, so that a few workers share them
+    evenly."""
+    return min(photos, 4 * math.ceil(photos / (4 * TASK_PHOTOS)))
 
 
 def _needs_analysis(row: AnalysedPhoto | None, max_pixels: int) -> bool:

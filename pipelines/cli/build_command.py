@@ -31,6 +31,7 @@ from faceloom.pipelines.cli.runner_options import (
     RunnerOptions,
     Scheduler,
     WorkerCount,
+    WorkerOrMachineCount,
     showing_prepared_job,
     split_words,
 )
@@ -167,13 +168,14 @@ def plan(
     source: Sources = None,
     licence: Licence = None,
     consent: Consent = None,
-    workers: WorkerCount = None,
+    workers: WorkerOrMachineCount = None,
     machine: Annotated[
         str | None,
         typer.Option(
             metavar="TYPE",
             help="Estimate time, memory and storage on a cluster of this type of machine, such as n2-standard-8, or "
-            "8x32 for 8 cores and 32 GiB. A few photos are built as a trial. --workers is the number of machines.",
+            "8x32 for 8 cores and 32 GiB. A few photos are built as a trial. --workers is then the number of machines, "
+            "not of processes.",
         ),
     ] = None,
     price: Annotated[

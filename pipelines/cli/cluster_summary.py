@@ -13,27 +13,35 @@ def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[Renderable
     """An estimate as a table."""
     costs, machine = found.costs, cluster.machine
     needs = f"{size_text(found.memory)} of {size_text(machine.memory)} per machine"
+    tried = "all of them" if costs.photos == found.photos else f"{costs.photos:,} of them"
     facts = {
-        "photos": f"{found.photos:,}; {costs.photos:,} of them were built as a trial",
+        "photos": f"{found.photos:,}; a trial built {tried}",
         "samples": f"about {found.samples:,}, {costs.samples:.2f} per photo",
-        "cost": f"{1000 * costs.analyse:.1f} ms to analyse a photo, {1000 * costs.render:.1f} ms to render a sample",
+        "speed": f"{1000 * costs.analyse:.1f} ms to analyse a photo, {1000 * costs.render:.1f} ms to render a sample",
         "tasks": f"{found.analyse_tasks:,} to analyse, about {found.parts:,} to render, "
-        f"into about {found.shards:,} shards",
-        "workers": f"{cluster.workers:,} processes on {cluster.machines:,} {machine.name}",
+        f"into about {_counted(found.shards, 'shard')}",
+        "workers": f"{_counted(cluster.workers, 'process', 'processes')} on {cluster.machines:,} {machine.name}",
         "time": f"about {hours_text(found.seconds)} ({hours_text(found.low)} to {hours_text(found.high)}), "
         f"with {hours_text(found.start)} until the workers run",
-        "work": f"{found.core_hours:,.1f} core-hours, in {found.machine_hours:,.1f} machine-hours",
-        "waiting": f"{found.render.idle:.0%} of the workers' time while rendering, {found.analyse.idle:.0%} before",
-        "lost work": f"{max(found.render.wasted, found.analyse.wasted):.1%} is done again, because workers fail",
+        "work": f"{work_text(found.core_hours, 'core')}, in {work_text(found.machine_hours, 'machine')}",
+        "waiting": f"{found.analyse.idle:.0%} of the workers' time while analysing, {found.render.idle:.0%} while "
+        "rendering: no task is left for them",
         "memory": needs + ("" if found.memory <= machine.memory else "; use machines with more memory per core"),
         "storage": f"{size_text(found.shard_bytes)} of shards, up to as much again while the build runs, "
         f"and {size_text(found.table_bytes)} of faces",
     }
-    if cluster.workers > max(found.analyse_tasks, found.parts):
-        facts["advice"] = "fewer machines take the same time: there are more workers than tasks"
+    if (lost := max(found.render.wasted, found.analyse.wasted)) >= 0.0005:
+        facts["lost work"] = f"{lost:.1%} is done again, because workers fail"
+    if cluster.workers > (most := max(found.analyse_tasks, found.parts)):
+        few = f"{_counted(cluster.workers, 'worker')} for {_counted(most, 'task')}"
+        facts["advice"] = f"fewer cores take the same time: there would be {few}"
     if found.money is not None:
-        facts["price"] = f"{found.money:,.2f}"
+        facts["price"] = f"{money_text(found.money)} for the machines, at {cluster.price:g} for each hour"
     return [facts_table("Estimate for a cluster", facts)]
+
+
+def _counted(count: int, one: str, more: str = "") -> str:
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def hours_text(seconds: float) -> str:
@@ -48,3 +56,23 @@ def hours_text(seconds: float) -> str:
     if minutes < 100:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes < 24 * 60 else f"{minutes / 60:,.0f} h"
+
+
+def work_text(hours: float, of: str) -> str:
+    """Format the time of several cores or machines for people.
+
+    >>> work_text(0.001, "core"), work_text(0.5, "machine"), work_text(2.04, "core"), work_text(111.1, "core")
+    ('3.6 core-seconds', '30 machine-minutes', '2.0 core-hours', '111 core-hours')
+    """
+    units = {"hours": hours, "minutes": 60 * hours, "seconds": 3600 * hours}
+    unit, count = next(((unit, count) for unit, count in units.items() if count >= 1.5), ("seconds", 3600 * hours))
+    return f"{count:,.{1 if count < 10 else 0}f} {of}-{unit}"
+
+
+def money_text(money: float) -> str:
+    """Format an amount of any currency for people.
+
+    >>> money_text(1234.5), money_text(0.0123), money_text(0)
+    ('1,234.50', '0.012', '0.00')
+    """
+    return f"{money:.2g}" if 0 < money < 0.1 else f"{money:,.2f}"

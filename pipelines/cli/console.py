@@ -94,18 +94,24 @@ class _Rate(ProgressColumn):
 class TimeColumn(ProgressColumn):
     """How long a stage took, the time left, or, while that is unknown, how long it has been running.
 
-    Of a task's `completed` items, those of its field `before` were done in an earlier run.
+    Of a task's `completed` items, those of its field `before` were done in an earlier run. The time left is estimated
+    when an item is done and then counts down: with few items it would grow until the next one is done.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[int, tuple[float, float]] = {}
 
     def render(self, task: Task) -> Text:
         spent, done = task.elapsed or 0, task.completed - task.fields.get("before", 0)
+        if self._last.get(task.id, (0, 0))[0] != done:
+            self._last[task.id] = done, spent
+        at = self._last.get(task.id, (0, 0))[1]
         if task.finished:
-            text = f"took {time_text(spent)}"
-        elif task.total is None or (left := seconds_left(spent, done, task.total - task.completed)) is None:
-            text = f"{_whole(spent)} so far"
-        else:
-            text = f"{_whole(left)} left"
-        return Text(text, style="cyan")
+            return Text(f"took {time_text(spent)}", style="cyan")
+        left = None if task.total is None else seconds_left(at, done, task.total - task.completed)
+        left = None if left is None else left - (spent - at)
+        return Text(f"{_whole(spent)} so far" if left is None or left < 0 else f"{_whole(left)} left", style="cyan")
 
 
 def _whole(seconds: float) -> str:

@@ -14,11 +14,20 @@ import typer
 from faceloom.pipelines.cli.output import DONE, say, show_blocks, write_json
 
 if TYPE_CHECKING:
-    from faceloom.pipelines.run.runners import DataflowJob, Workers
+    from faceloom.pipelines.run.runners import DataflowJob, JobPrepared, Workers
 
 WorkerCount = Annotated[
     int | None,
     typer.Option("--workers", min=1, help="Worker processes on this machine; default: number of processors."),
+]
+WorkerOrMachineCount = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Worker processes on this machine; default: number of processors. With --machine: machines of the "
+        "cluster, each with a worker process for each core; default: 1.",
+    ),
 ]
 
 
@@ -102,14 +111,15 @@ class RunnerOptions:
             Runner.dask: {"--dask-scheduler": self.scheduler},
             Runner.dataflow: {
                 **{"--project": self.project, "--region": self.region, "--image": self.image},
-                **{"--dry-run": self.dry_run or None, "an option of Beam": " ".join(self.beam) or None},
+                **{"--dry-run": self.dry_run, "an option of Beam": " ".join(self.beam)},
             },
         }
         for runner, options in given.items():
             for name, value in options.items():
-                if value is not None and runner != self.runner:
+                if value and runner != self.runner:
+                    shown = value if isinstance(value, str) else ""
                     raise FaceloomError(
-                        f"{name} without --runner {runner}", value=value, remedy=f"Add --runner {runner}"
+                        f"{name} without --runner {runner}", value=shown, remedy=f"Add --runner {runner}"
                     )
         if self.workers is not None and self.runner != Runner.local:
             remedy = {
@@ -137,46 +147,56 @@ def showing_prepared_job(as_json: bool) -> Iterator[None]:
     try:
         yield
     except JobPrepared as prepared:
-        _show(prepared.job, as_json)
+        _show(prepared, as_json)
         raise typer.Exit(DONE) from None
 
 
-def _show(job: DataflowJob | None, as_json: bool) -> None:
-    if as_json:
-        write_json({"job": asdict(job) if job else None})
-    if job is None:
-        say("There is no job to run: all shards are written. Without --dry-run, the command writes the final files.")
-        return
-    if not as_json:
-        from faceloom.pipelines.cli.summary import facts_table
+def _show(prepared: JobPrepared, as_json: bool) -> None:
+    from faceloom.pipelines.run.dataflow_options import doubts
 
-        show_blocks([facts_table("Dataflow job", _facts(job))])
-    for warning in job.warnings:
-        say(f"Warning: {warning}")
-    if job.template:
+    job, dataflow = prepared.job, prepared.dataflow
+    warnings = doubts(dataflow)
+    if as_json:
+        write_json({"job": asdict(job) if job else None, "refused": dataflow.refused, "warnings": warnings})
+    if job and job.template:
         say(f"The job file of the stage `{job.stage}` is written to {job.template}.")
         say("Launch the template again with the same parameters when its job is done; the build goes on from there.")
     else:
-        say("This was a dry run: nothing was started.")
+        say(f"This is a dry run: nothing is started. {_missing(job)}")
+        for reason in dataflow.refused:
+            say(f"A real run would refuse: {reason}")
+        if job and not dataflow.refused:
+            say("A real run would start this job now, if the service accepts it.")
+    for warning in warnings:
+        say(f"Warning: {warning}")
+    if not as_json:
+        from faceloom.pipelines.cli.summary import facts_table
+
+        facts = {"project": dataflow.project, "region": dataflow.region, "image": dataflow.image}
+        facts = {**_job_facts(job), **facts} if job else facts
+        facts |= {"options": " ".join(dataflow.options)} if dataflow.options else {}
+        show_blocks([facts_table("Dataflow job" if job else "Dataflow", facts)])
 
 
-def _facts(job: DataflowJob) -> dict[str, str]:
-    hints = ", ".join(f"{name} {value}" for name, value in job.hints.items())
+def _missing(job: DataflowJob | None) -> str:
+    """Which jobs a build still needs, in a sentence."""
+    if job is None:
+        return "No job is missing: all shards are written. Without --dry-run, the command writes the final files."
+    follows = "the plan and the job `render` follow" if job.stage == "analyse" else "the job `render` follows"
+    if job.stage == "render":
+        return "One job is missing, `render`: all photos are analysed."
+    return f"The next job is `{job.stage}`; {follows}."
+
+
+def _job_facts(job: DataflowJob) -> dict[str, str]:
     facts = {
         "name": job.name,
         "stage": job.stage,
         "tasks": f"{job.tasks:,}",
-        "project": job.project,
-        "region": job.region,
-        "image": job.image,
-        "machine": job.machine or "chosen by Dataflow",
-        "hints": hints or "none",
+        "machine": job.machine or ("chosen by Dataflow to fit the hints" if job.hints else "chosen by Dataflow"),
+        "hints": ", ".join(f"{name} {value}" for name, value in job.hints.items()) or "none",
         "labels": ", ".join(f"{name}={value}" for name, value in sorted(job.labels.items())),
         "steps": " → ".join(job.steps),
-        "files": job.temp,
+        "files": job.temp or "no folder yet: it needs a bucket",
     }
-    if job.options:
-        facts["options"] = " ".join(job.options)
-    if job.files:
-        facts["image holds"] = ", ".join(job.files)
-    return facts
+    return facts | ({"image needs": ", ".join(job.files)} if job.files else {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from faceloom.pipelines.analyse.photo_task import TASK_PHOTOS
+from faceloom.pipelines.analyse.photo_task import task_count
 from faceloom.pipelines.analyse.survey import scan_photos
 from faceloom.pipelines.context import Context
 from faceloom.pipelines.estimate.machine import Machine
@@ -119,7 +119,7 @@ def estimate(
 ) -> ClusterEstimate:
     """Estimate a build from the number of its photos and the costs of a few of them. Reads no files."""
     samples = round(photos * costs.samples)
-    analyse_tasks = math.ceil(photos / TASK_PHOTOS)
+    analyse_tasks = task_count(photos)
     parts = math.ceil(max(photos / PART_PHOTOS, samples / PART_SAMPLES) / _FILL) if samples else 0
     most = max(1, min(recipe.output.shards.samples, recipe.output.shards.bytes // max(1, round(costs.sample_bytes))))
     shards = math.ceil(samples / most / _FILL)
@@ -128,7 +128,7 @@ def estimate(
         spread = costs.spread / math.sqrt(max(1.0, photos_of_task))
         return simulate(tasks, seconds / max(1, tasks), spread, cluster.workers, conditions, seed=recipe.seed)
 
-    analyse = forecast(analyse_tasks, photos * costs.analyse, TASK_PHOTOS)
+    analyse = forecast(analyse_tasks, photos * costs.analyse, photos / max(1, analyse_tasks))
     render = forecast(parts, samples * costs.render, photos / max(1, parts))
     start = (conditions or Conditions()).restart
     machine_hours = cluster.machines * (start + analyse.seconds + render.seconds) / _HOUR

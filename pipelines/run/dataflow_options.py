@@ -15,7 +15,7 @@ from faceloom.models.checkpoint import BEST
 from faceloom.pipelines.run.runners import Dataflow, DataflowBuild
 from faceloom.pipelines.store.paths import JOBS
 from faceloom.pipelines.store.store_path import file_in_store
-from faceloom.schemas.errors import RecipeError, StorageError, WorkerError
+from faceloom.schemas.errors import FaceloomError, RecipeError, StorageError, WorkerError
 from faceloom.schemas.face_options import OnnxDetector
 from faceloom.schemas.keys import digest
 from faceloom.schemas.masks import AutoencoderMask, named_files
@@ -80,7 +80,8 @@ def check_dataflow(dataflow: DataflowBuild, recipe: Recipe) -> DataflowBuild:
     Raises:
         WorkerError: Beam's packages for Google Cloud are missing, a value or option is wrong, or there are no
             credentials.
-        RecipeError: a source or the output is no URL. A dry run notes them in `local` instead.
+        RecipeError: a source or the output is no URL. A dry run notes this in `refused` instead, and also if there is
+            no folder for the files of the job.
     """
     check_options(dataflow)
     options = beam_options(dataflow.options)
@@ -89,12 +90,17 @@ def check_dataflow(dataflow: DataflowBuild, recipe: Recipe) -> DataflowBuild:
         place for spec in recipe.sources for place in (spec.root or spec.path, spec.labels, spec.masked, spec.maps)
     ]
     local = tuple(place for place in (*places, dataflow.folder) if place and not url_of(place))
-    if local and not dataflow.dry_run:
+    refused: list[FaceloomError] = []
+    if local:
+        what, shown = "Dataflow's workers cannot reach a folder of this machine", ", ".join(dict.fromkeys(local))
         remedy = "Copy it to a bucket, and give its URL, such as gs://bucket/folder"
-        raise RecipeError("Dataflow's workers cannot reach a folder of this machine", value=local[0], remedy=remedy)
-    if not (options.get("temp_location") or local or _FOLDER.fullmatch(_temp(dataflow))):
-        remedy = "Name a folder for its files: -- --temp_location=gs://bucket/folder"
-        raise WorkerError("a Dataflow job needs a folder in Google Cloud Storage", value=dataflow.folder, remedy=remedy)
+        refused.append(RecipeError(what, value=shown, remedy=remedy))
+    if not temp_folder(dataflow, options):
+        what, remedy = "a Dataflow job needs a folder in Google Cloud Storage", "Name one for its files"
+        remedy += ": -- --temp_location=gs://bucket/folder"
+        refused.append(WorkerError(what, value=dataflow.folder, remedy=remedy))
+    if refused and not dataflow.dry_run:
+        raise refused[0]
     if not (dataflow.dry_run or options.get("no_auth")):
         _require_credentials()
     recipe_json = recipe.model_dump_json(exclude_unset=True, by_alias=True)
@@ -104,7 +110,7 @@ def check_dataflow(dataflow: DataflowBuild, recipe: Recipe) -> DataflowBuild:
         recipe=recipe.name,
         memory=memory_of(recipe),
         files=tuple(files_of(recipe)),
-        local=local,
+        refused=tuple(map(str, refused)),
     )
 
 
@@ -216,7 +222,8 @@ def job_options(dataflow: DataflowBuild, stage: str) -> list[str]:
     words = {"project": dataflow.project, "region": dataflow.region, "sdk_container_image": dataflow.image}
     words |= {"sdk_location": "container", "number_of_worker_harness_threads": "1"}
     words |= {} if "job_name" in given else {"job_name": job_name(dataflow, stage)}
-    words |= {} if "temp_location" in given else {"temp_location": _temp(dataflow)}
+    # Beam makes no job without a folder; a dry run that knows none writes nothing there.
+    words |= {} if "temp_location" in given else {"temp_location": temp_folder(dataflow, given) or f"gs://none/{JOBS}"}
     words |= {"dry_run": "true"} if dataflow.dry_run else {}
     # Beam would upload the list of all packages of this machine.
     words |= {"experiments": "disable_logging_submission_environment"}
@@ -242,10 +249,17 @@ def doubts(dataflow: DataflowBuild) -> list[str]:
     return found
 
 
-def _temp(dataflow: DataflowBuild) -> str:
-    """Where the files of jobs lie if the user names no place. The end of the build deletes them."""
-    folder = "gs://unknown" if dataflow.local else dataflow.folder  # the job of a dry run
-    return f"{folder.rstrip('/')}/{JOBS}"
+def temp_folder(dataflow: DataflowBuild, given: dict[str, Any]) -> str:
+    """Where the files of jobs lie: in the output, if the user names no place. The end of the build deletes them there.
+
+    Args:
+        given: options of Beam from `beam_options`.
+
+    Returns:
+        An address; empty if the user names no place and the output is in no bucket of Google Cloud Storage.
+    """
+    folder = str(given.get("temp_location") or f"{dataflow.folder.rstrip('/')}/{JOBS}")
+    return folder if _FOLDER.fullmatch(folder) else ""
 
 
 def _require_packages() -> None:
@@ -268,7 +282,7 @@ def _require_credentials() -> None:
 
 
 def _check_values(dataflow: Dataflow) -> None:
-    for name, value, pattern, such in (
+    values = (
         ("project", dataflow.project, _PROJECT, "the id of your project, such as my-project-123"),
         ("region", dataflow.region, _REGION, "a region of Google Cloud, such as europe-west4"),
         (
@@ -278,10 +292,13 @@ def _check_values(dataflow: Dataflow) -> None:
             "REGISTRY/PROJECT/REPOSITORY/NAME:TAG in lower case, such as "
             "europe-west4-docker.pkg.dev/my-project/faces/faceloom:0.2.0",
         ),
-    ):
+    )
+    if missing := [(f"--{name}", such) for name, value, _, such in values if not value]:
+        remedy = "; ".join(f"{name} is {such}" for name, such in missing)
+        raise WorkerError(f"Dataflow needs {', '.join(name for name, _ in missing)}", remedy=remedy)
+    for name, value, pattern, such in values:
         if not pattern.fullmatch(value):
-            what = f"this is no {name}" if value else f"Dataflow needs the {name}"
-            raise WorkerError(what, where=f"--{name}", value=repr(value), remedy=f"Give {such}")
+            raise WorkerError(f"this is no {name}", where=f"--{name}", value=repr(value), remedy=f"Give {such}")
     if not _TAGGED.search(dataflow.image) or dataflow.image.endswith(":latest"):
         remedy = "Add the tag of a version or a digest, so that every worker runs the same code: IMAGE:0.2.0"
         raise WorkerError("the image has no fixed tag", where="--image", value=dataflow.image, remedy=remedy)

@@ -13,7 +13,7 @@ from faceloom.pipelines.run.beam_chain import add_chain
 from faceloom.pipelines.run.dask_worker import versions
 from faceloom.pipelines.run.dataflow_errors import service_errors
 from faceloom.pipelines.run.dataflow_job import RunningJob
-from faceloom.pipelines.run.dataflow_options import beam_options, doubts, job_hints, job_options
+from faceloom.pipelines.run.dataflow_options import beam_options, doubts, job_hints, job_options, temp_folder
 from faceloom.pipelines.run.dataflow_worker import Work, do_task, do_then, write_tasks
 from faceloom.pipelines.run.runners import DataflowBuild, DataflowJob, Do, JobPrepared, OnCount, OnNote, Then
 from faceloom.pipelines.store.storage import Storage
@@ -43,7 +43,7 @@ def run_on_dataflow(
         pipeline = make_pipeline(work, do, dataflow=dataflow, stage=stage, then=then)
         if dataflow.dry_run:
             pipeline.run()
-            raise JobPrepared(_fields(pipeline, work, dataflow, stage))
+            raise JobPrepared(_fields(pipeline, work, dataflow, stage), dataflow)
         given = beam_options(dataflow.options)
         template = str(given.get("template_location") or "")
         needed = bool(template)
@@ -53,7 +53,7 @@ def run_on_dataflow(
             with service_errors(dataflow):
                 result = pipeline.run()
             if template:
-                raise JobPrepared(_fields(pipeline, work, dataflow, stage, template))
+                raise JobPrepared(_fields(pipeline, work, dataflow, stage, template), dataflow)
             for doubt in doubts(dataflow):
                 on_note(f"Warning: {doubt}")
             job = RunningJob(result, pipeline.runner.dataflow_client, dataflow, work)
@@ -83,7 +83,6 @@ def make_pipeline(work: Work, do: Do, *, dataflow: DataflowBuild, stage: str, th
 def _fields(pipeline: Any, work: Work, dataflow: DataflowBuild, stage: str, template: str = "") -> DataflowJob:
     given = beam_options(dataflow.options)
     job = pipeline.runner.job
-    missing = [f"Dataflow's workers cannot reach {place}, a folder of this machine" for place in dataflow.local]
     return DataflowJob(
         name=job.proto.name,
         stage=stage,
@@ -94,11 +93,10 @@ def _fields(pipeline: Any, work: Work, dataflow: DataflowBuild, stage: str, temp
         machine=str(given.get("machine_type") or ""),
         hints=job_hints(dataflow, given),
         labels=dict(job.proto.labels),
-        temp=job.google_cloud_options.temp_location,
+        temp=temp_folder(dataflow, given),
         steps=tuple(part.full_label for part in pipeline.transforms_stack[0].parts),
         options=dataflow.options,
         files=dataflow.files,
-        warnings=(*missing, *doubts(dataflow)),
         template=template,
     )
 

@@ -65,7 +65,7 @@ class DataflowBuild(Dataflow):
         recipe: its name.
         memory: bytes of one worker process.
         files: that the recipe names and the image must hold.
-        local: sources and output that workers cannot reach, in a dry run.
+        refused: in a dry run, the errors with which a real run would end.
     """
 
     folder: str = ""
@@ -73,7 +73,7 @@ class DataflowBuild(Dataflow):
     recipe: str = ""
     memory: int = 0
     files: tuple[str, ...] = ()
-    local: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,10 @@ class DataflowJob:
         machine: type of the workers; empty if Dataflow chooses it.
         hints: resource hints of the workers.
         labels: of the job, and so of its costs.
-        temp: folder of its files.
+        temp: folder of its files; empty in a dry run without one.
         steps: of the pipeline, in order.
         options: of Beam, that the user gave.
         files: that the image must hold.
-        warnings: what would keep the job from being run.
         template: where the job file is; empty if there is none.
     """
 
@@ -109,7 +108,6 @@ class DataflowJob:
     steps: tuple[str, ...]
     options: tuple[str, ...]
     files: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
     template: str = ""
 
 
@@ -118,11 +116,12 @@ class JobPrepared(Exception):
 
     Attributes:
         job: what was made; None in a dry run that needs no job.
+        dataflow: the runner.
     """
 
-    def __init__(self, job: DataflowJob | None) -> None:
+    def __init__(self, job: DataflowJob | None, dataflow: DataflowBuild) -> None:
         super().__init__("no job is needed" if job is None else f"the job {job.name} is made, and not run from here")
-        self.job = job
+        self.job, self.dataflow = job, dataflow
 
 
 Workers = int | Dask | Dataflow

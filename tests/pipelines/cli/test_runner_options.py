@@ -59,10 +59,10 @@ def test_words_that_are_left_are_arguments_or_options_of_beam(
         (("--runner", "dask", "--dask-scheduler", "tcp://a:1", "--workers", 2), r"--workers with --runner dask .got 2"),
         (("--runner", "spark"), r"'spark' is not one of 'local', 'dask', 'dataflow'"),
         (("--project", "p"), r"--project without --runner dataflow .got p.*Add --runner dataflow"),
-        (("--dry-run",), r"--dry-run without --runner dataflow"),
+        (("--dry-run",), r"--dry-run without --runner dataflow\. Add --runner dataflow$"),
         (("--", "--max_num_workers=5"), r"an option of Beam without --runner dataflow .got --max_num_workers=5"),
         ((*ON_DATAFLOW, "--workers", 2), r"--workers with --runner dataflow .got 2.*-- --max_num_workers=N"),
-        ((*ON_DATAFLOW[:2],), r"--project: Dataflow needs the project"),
+        ((*ON_DATAFLOW[:4],), r"Dataflow needs --region, --image\. --region is "),
         (ON_DATAFLOW, r"workers cannot reach a folder of this machine.*gs://bucket/folder"),
         ((*ON_DATAFLOW, "--", "--max_num_wrokers=5"), r"Beam has no such option .got --max_num_wrokers"),
     ],
@@ -103,21 +103,29 @@ def test_a_dry_run_shows_the_job_of_each_stage_without_the_network(
     rows = dict(re.findall(r"^(\w+) {2,}(.+?) *$", shown.stdout, re.MULTILINE))
     assert re.fullmatch(r"faceloom-[a-z0-9-]+-[0-9a-f]{12}-analyse", rows["name"])
     assert (rows["stage"], rows["project"], rows["image"]) == ("analyse", "some-project", IMAGE)
-    assert rows["machine"] == "chosen by Dataflow" and rows["options"] == "--max_num_workers=5"
+    assert rows["machine"] == "chosen by Dataflow to fit the hints" and rows["options"] == "--max_num_workers=5"
+    assert rows["files"] == "no folder yet: it needs a bucket"
     assert rows["hints"] == "min_ram 4GB, cpu_count 2" and rows["steps"] == "Tasks → Spread → Do"
     assert "faceloom-stage=analyse" in rows["labels"]
-    assert f"Warning: Dataflow's workers cannot reach {out}, a folder of this machine" in shown.stderr
-    assert "nothing was started" in shown.stderr
+    first, *refused = shown.stderr[shown.stderr.index("This is a dry run") :].splitlines()
+    assert first.endswith("nothing is started. The next job is `analyse`; the plan and the job `render` follow.")
+    assert all(line.startswith("A real run would refuse: ") for line in refused) and len(refused) == 2
+    assert f"cannot reach a folder of this machine (got {table}, {out})" in refused[0]
     assert not out.exists(), "a dry run leaves nothing"
     run("plan", recipe, "--source", table, "--out", out, "--workers", 1)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    job = json.loads(run("build", *words, "--json").stdout)["job"]
+    second = run("build", *words, "--json")
+    assert "One job is missing, `render`: all photos are analysed." in second.stderr
+    job = json.loads(second.stdout)["job"]
     assert job["stage"] == "render" and job["tasks"] >= 1
     assert job["steps"] == ["Tasks", "Spread", "Do", "Gather", "Then"]
     assert {path for path in out.rglob("*") if path.is_file()} <= {*before}, "it writes nothing"
     assert run("build", recipe, "--source", table, "--out", out, "--workers", 1).exit_code == 0
     done = run("build", *words, "--json")
-    assert done.exit_code == 0 and json.loads(done.stdout) == {"job": None}
-    assert "no job to run" in done.stderr
+    found = json.loads(done.stdout)
+    assert done.exit_code == 0 and found["job"] is None and len(found["refused"]) == 2 and found["warnings"] == []
+    assert "No job is missing: all shards are written" in done.stderr
+    again = run("build", *words)
+    assert re.search(r"region +europe-west4", again.stdout) and IMAGE in again.stdout
     refused = run("build", *words, "--no-resume")
     assert refused.exit_code == 1 and "--no-resume with a dry run" in refused.stderr

@@ -62,11 +62,15 @@ def test_a_runner_that_is_checked_knows_its_build() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"project": ""}, r"^--project: Dataflow needs the project .got ''.*Give the id of your project"),
+        ({"project": ""}, r"^Dataflow needs --project\. --project is the id of your project, such as [a-z0-9-]+$"),
+        (
+            {"project": "", "region": "", "image": ""},
+            r"^Dataflow needs --project, --region, --image\..*; --region is a region.*; --image is REGISTRY",
+        ),
         ({"project": "My Project"}, "--project"),
-        ({"region": ""}, r"^--region: .*such as europe-west4"),
+        ({"region": "EUROPE"}, r"^--region: this is no region .got 'EUROPE'.*such as europe-west4"),
         ({"region": "europe-west4-a"}, "--region"),
-        ({"image": ""}, r"^--image: .*such as europe-west4-docker.pkg.dev/my-project"),
+        ({"image": "A"}, r"^--image: .*such as europe-west4-docker.pkg.dev/my-project"),
         ({"image": "a b"}, "--image"),
         ({"image": "europe-docker.pkg.dev/p/worker"}, "the image has no fixed tag"),
         ({"image": "localhost:5000/worker"}, "the image has no fixed tag"),
@@ -91,9 +95,12 @@ def test_a_folder_of_this_machine_is_refused_and_noted_by_a_dry_run(where: str) 
     recipe = recipe_of(sources=[{"path": source}])
     with pytest.raises(RecipeError, match=r"cannot reach a folder of this machine .got /.*Copy it to a bucket"):
         check_dataflow(changed(folder=folder), recipe)
-    assert check_dataflow(changed(folder=folder, dry_run=True), recipe).local == (
-        source if where == "source" else folder,
-    )
+    refused = check_dataflow(changed(folder=folder, dry_run=True), recipe).refused
+    place = source if where == "source" else folder
+    assert refused[0].startswith(f"Dataflow's workers cannot reach a folder of this machine (got {place})")
+    assert len(refused) == (1 if where == "source" else 2), "without a bucket there is no place for the job's files"
+    if where == "output":
+        assert "needs a folder in Google Cloud Storage" in refused[1]
 
 
 def test_missing_credentials_are_found_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

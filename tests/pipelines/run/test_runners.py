@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from faceloom.pipelines.run.runners import Dask, Dataflow, JobPrepared, here
+from faceloom.pipelines.run.runners import Dask, Dataflow, DataflowBuild, JobPrepared, here
 
 
 def test_a_cluster_is_a_small_value() -> None:
@@ -36,4 +36,4 @@ def test_the_signature_of_a_runner_has_what_users_give() -> None:
 
 
 def test_a_build_that_needs_no_job_says_so() -> None:
-    assert str(JobPrepared(None)) == "no job is needed"
+    assert str(JobPrepared(None, DataflowBuild("p", "r", "i"))) == "no job is needed"
