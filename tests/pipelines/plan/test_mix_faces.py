@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from faceloom.pipelines.plan.neighbour_search import SplitNeighbours
 from faceloom.pipelines.plan.planned_faces import PlannedFaces
 from faceloom.pipelines.plan.shard_layout import make_plan
-from faceloom.pipelines.store.parquet_tables import read_planned, write_planned
+from faceloom.pipelines.store.planned_rows import read_planned, write_planned
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.plan import PlannedFace
 from faceloom.transforms.neighbours.faces import Neighbour
