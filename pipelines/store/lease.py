@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from faceloom.pipelines.store.object_client import object_errors, repeated
+from faceloom.pipelines.store.object_client import object_errors
+from faceloom.pipelines.store.repeats import Tries, repeated
 from faceloom.schemas.errors import StorageError, printable
 from faceloom.schemas.json_text import parse_json
 
@@ -37,16 +38,17 @@ _HELD: dict[str, _Lease] = {}
 
 
 def refuse_lost(root: str) -> None:
-    """Refuse to write to a root whose lease this process has lost. An old lease is renewed first.
+    """Refuse to write to a root whose lease this process has lost. An old one is renewed first, once the store is back.
 
     Raises:
         StorageError: it has lost it, or cannot renew it.
     """
-    lease = _HELD.get(root)
-    if lease and time.monotonic() > lease.until and not lease.renew():
-        why = lease.lost or "it could not be renewed for too long"
-        remedy = "Run the same command again; finished tasks are kept"
-        raise StorageError(f"this process no longer holds the lock: {why}", where=root, remedy=remedy)
+    lease, tries = _HELD.get(root), Tries()
+    while lease and time.monotonic() > lease.until and not lease.renew():
+        if lease.lost or not tries.pause():
+            why = lease.lost or "it could not be renewed for too long"
+            remedy = "Run the same command again; finished tasks are kept"
+            raise StorageError(f"this process no longer holds the lock: {why}", where=root, remedy=remedy)
 
 
 @contextlib.contextmanager
@@ -79,7 +81,7 @@ def hold_lease(store: ObjectStore, root: str, name: str) -> Iterator[None]:
         del _HELD[root]
         if time.monotonic() < lease.until or lease.renew():
             with contextlib.suppress(Exception):  # it ends by itself
-                obstore.delete(store, name)
+                repeated(lambda: obstore.delete(store, name))
 
 
 @dataclass
@@ -126,7 +128,7 @@ class _Lease:
         """Renew the lease; returns whether it is renewed. If the store is away, the next call may succeed."""
         from obstore.exceptions import PreconditionError
 
-        with self.renewing:
+        with self.renewing, contextlib.suppress(Exception):
             for _ in range(2):
                 if self.lost:
                     break
@@ -136,19 +138,15 @@ class _Lease:
                 except (PreconditionError, FileNotFoundError):
                     if not self._is_ours():
                         self.lost, self.until = "another process took it over, or deleted it", -math.inf
-                except Exception:
-                    break
         return False
 
     def _is_ours(self) -> bool:
-        """Whether the lease is a renewal of ours whose answer was lost."""
-        import obstore
-
+        """Whether the lease is a renewal of ours whose answer was lost. Raises what the library raises."""
         try:
-            found = obstore.get(self.store, self.name)
-            holder, self.version = _parsed(bytes(found.bytes())), version_of(found.meta)
-        except Exception:
+            data, meta = _read(self.store, self.name)
+        except FileNotFoundError:
             return False
+        holder, self.version = _parsed(data), version_of(meta)
         return holder.get("owner") == self.owner
 
 
@@ -158,7 +156,6 @@ def version_of(found: Any) -> dict[str, str]:
 
 
 def _acquire(store: ObjectStore, root: str, name: str) -> _Lease:
-    import obstore
     from obstore.exceptions import AlreadyExistsError, PreconditionError
 
     lease = _Lease(store, root, name, SECONDS)
@@ -167,23 +164,31 @@ def _acquire(store: ObjectStore, root: str, name: str) -> _Lease:
         return lease
     remedy = "Run the same command again"
     try:
-        found = obstore.get(store, name)
-        holder = _parsed(bytes(found.bytes()))
+        data, meta = repeated(lambda: _read(store, name))
+        holder = _parsed(data)
         if not holder:
             what, move = "this is no lock file of faceloom", "Move it away, or choose another folder"
             raise StorageError(what, where=f"{root}/{name}", remedy=move)
-        age = (_now(store, name) - found.meta["last_modified"]).total_seconds()
+        age = (_now(store, name) - meta["last_modified"]).total_seconds()
         ours = holder["owner"] == lease.owner  # the answer was lost, and the request repeated
         if age < (seconds := float(holder["seconds"])) and not ours:
             who = printable(f"process {holder.get('process')} on {holder.get('host')}")[:120]
             wait = f"Wait until it has finished. If it was killed, wait {seconds - age:.0f} seconds"
             what = f"another process is writing to this folder: {who}, seen {max(0.0, age):.0f} seconds ago"
             raise StorageError(what, where=root, remedy=wait)
-        lease.put(version_of(found.meta))
+        repeated(lambda: lease.put(version_of(meta)))
     except (FileNotFoundError, PreconditionError):
         what = "another process was writing to this folder"
         raise StorageError(what, where=root, remedy=remedy) from None
     return lease
+
+
+def _read(store: ObjectStore, name: str) -> tuple[bytes, Any]:
+    """Bytes of an object, and its size, times and versions."""
+    import obstore
+
+    found = obstore.get(store, name)
+    return bytes(found.bytes()), found.meta
 
 
 def _now(store: ObjectStore, name: str) -> datetime:
@@ -191,9 +196,9 @@ def _now(store: ObjectStore, name: str) -> datetime:
     import obstore
 
     probe = f"{name}.partial-{os.getpid()}-{secrets.randbelow(10**12)}"
-    obstore.put(store, probe, b"", use_multipart=False)
+    repeated(lambda: obstore.put(store, probe, b"", use_multipart=False))
     try:
-        return obstore.head(store, probe)["last_modified"]
+        return repeated(lambda: obstore.head(store, probe))["last_modified"]
     finally:
         with contextlib.suppress(Exception):  # the next run deletes it
             obstore.delete(store, probe)

@@ -7,10 +7,11 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from faceloom.schemas.errors import StorageError, UrlError, printable
 
@@ -19,18 +20,27 @@ if TYPE_CHECKING:
 
 SCHEMES = ("s3", "gs", "az")
 """S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
-RETRY: dict[str, Any] = {
-    "max_retries": 8,
-    "retry_timeout": timedelta(seconds=90),
-    "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=10), "base": 2},
-}
-"""How often a request is repeated after a 5xx answer, a broken connection or no answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """For how long a request is repeated that finds the store away, busy or silent.
+
+    Attributes:
+        seconds: after the first request; no request begins later, but for the longest wait.
+        first, longest: seconds between the first two requests, and between two at most.
+    """
+
+    seconds: float = 90.0
+    first: float = 0.2
+    longest: float = 10.0
+
+
+PATIENCE = Patience()
 TIMEOUTS: dict[str, Any] = {"connect_timeout": timedelta(seconds=10), "timeout": timedelta(seconds=60)}
 """Of one request. A part of an upload has 5 MB."""
-TRIES = 4
-"""How often a request is made that the library does not repeat; see `repeated`. A page of a list is one."""
-
-T = TypeVar("T")
+_ENDLESS = 10**6
+"""Retries of the library, so that time alone ends them. It waits for random times: eight may take 2 seconds."""
 _AGAIN = "Run the same command again; finished tasks are kept"
 _REMEDIES = {
     errno.ENOENT: f"Check the URL, and whether something deletes files there. {_AGAIN}",
@@ -69,8 +79,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def open_store(url: str) -> ObjectStore:
+def open_store(url: str, *, repeats: bool = False) -> ObjectStore:
     """Open the folder of a bucket, given as `SCHEME://BUCKET/FOLDER`. Makes no request.
+
+    Args:
+        url: of the folder.
+        repeats: whether the library repeats requests after a 5xx answer or a broken connection, as `PATIENCE` has it:
+            for lists and uploads in parts, which are several requests. All others belong into `repeated`.
 
     Raises:
         StorageError: no such kind of store is known, the URL names no bucket, the library is not installed, or this
@@ -80,7 +95,7 @@ def open_store(url: str) -> ObjectStore:
         remedy = "Start them with 'spawn' or 'forkserver', such as DataLoader(..., multiprocessing_context='spawn')"
         raise StorageError("a forked process cannot use an object store", where=url, remedy=remedy)
     _Process.used = True
-    return _opened(url)
+    return _opened(url, repeats)
 
 
 def check_url(url: str) -> None:
@@ -97,7 +112,7 @@ def check_url(url: str) -> None:
 
 
 @lru_cache(maxsize=64)
-def _opened(url: str) -> ObjectStore:
+def _opened(url: str, repeats: bool) -> ObjectStore:
     check_url(url)
     try:
         from obstore.store import from_url
@@ -106,7 +121,11 @@ def _opened(url: str) -> ObjectStore:
         raise StorageError("object stores need obstore", where=url, value=error, remedy=remedy) from None
     options: Any = dict(TIMEOUTS)
     config: Any = {}
-    retry: Any = RETRY
+    waits = {"init_backoff": PATIENCE.first, "max_backoff": PATIENCE.longest}
+    # With a base of 3 the random waits grow; with 2 they shrink as often.
+    backoff = {**{name: timedelta(seconds=wait) for name, wait in waits.items()}, "base": 3}
+    most = _ENDLESS if repeats else 0
+    retry: Any = {"max_retries": most, "retry_timeout": timedelta(seconds=PATIENCE.seconds), "backoff": backoff}
     if emulator := os.environ.get("STORAGE_EMULATOR_HOST") if url.startswith("gs://") else None:
         base = emulator if "://" in emulator else f"http://{emulator}"
         # The library has no variable for an emulator, but reads its address where a service account would stand.
@@ -145,7 +164,7 @@ def object_errors(what: str, path: str) -> Iterator[None]:
     except OSError as error:
         raise_object_error(error if error.errno else as_os_error(error), what, path)
     except Exception as error:
-        if not _is_of_library(error):
+        if not is_of_library(error):
             raise
         raise_object_error(as_os_error(error), what, path)
 
@@ -166,7 +185,7 @@ def _credentials(url: str) -> str:
 
 def as_os_error(error: Exception) -> OSError:
     """The OSError that fits an error of the library: not found, not permitted, no answer in time, or an I/O error."""
-    text = str(error)
+    text = "\n".join([str(error), *getattr(error, "__notes__", ())])
     status, tries = _STATUS.search(text), _TRIES.search(text)
     repeated = f", {int(tries[1]) + 1} tries" if tries and tries[1] != "0" else ""
     said = _CODE.search(text)
@@ -190,31 +209,8 @@ def as_os_error(error: Exception) -> OSError:
     return OSError(errno.EIO, f"{found[-1] if found else _first_line(error)}{repeated}")
 
 
-def repeated(call: Callable[[], T]) -> T:
-    """Call a function again if its answer breaks off, or does not come in time.
-
-    The library repeats neither lists that break off nor requests that must not be done twice for all it knows, such as
-    deleting and conditional writes. The call must be harmless if repeated.
-    """
-    for _ in range(TRIES - 1):
-        try:
-            return call()
-        except Exception as error:
-            if not breaks_off(error):
-                raise
-    return call()
-
-
-def breaks_off(error: Exception) -> bool:
-    """Whether there was no whole answer of the store, and the library did not ask again."""
-    if not _is_of_library(error):
-        return False
-    tries = _TRIES.search(text := str(error))
-    once = not tries or tries[1] == "0"
-    return "body" in text or (once and isinstance(as_os_error(error), TimeoutError | ConnectionError))
-
-
-def _is_of_library(error: Exception) -> bool:
+def is_of_library(error: Exception) -> bool:
+    """Whether an error comes from the library."""
     return type(error).__module__.startswith("obstore") or isinstance(error, ValueError)
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from faceloom.pipelines.store.object_client import TRIES, breaks_off
+from faceloom.pipelines.store.repeats import Tries
 from faceloom.schemas.column_types import Offset
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def list_objects(
     """Yield all objects in the order of the store; the empty object of a folder may come twice.
 
     Errors are those of the library. If an answer breaks off, the list goes on behind the last object of the page before
-    it.
+    it, for as long as `repeated` repeats a request.
 
     Args:
         store: a folder of a bucket.
@@ -106,19 +106,18 @@ def _pages(store: ObjectStore, last: str | None) -> Iterator[list[ObjectEntry]]:
     """Pages of the objects behind `last`."""
     import obstore
 
-    failures = 0
+    tries = Tries()
     while True:
         try:
             for listed in obstore.list(store, offset=last, chunk_size=_PAGE):
                 page = [ObjectEntry(one["path"], one["size"], (one["e_tag"] or "").strip('"')) for one in listed]
                 yield page
                 before, last = last, end_of(page, last or "")
-                failures = failures if last == before else 0
+                if last != before:
+                    tries = Tries()
             return
         except Exception as error:
-            failures += 1
-            if failures == TRIES or not breaks_off(error):
-                raise
+            tries.wait(error)
 
 
 def end_of(page: Iterable[ObjectEntry], before: str) -> str:

@@ -16,10 +16,11 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from faceloom.pipelines.store.copies import copies_folder
 from faceloom.pipelines.store.lease import hold_lease, refuse_lost
-from faceloom.pipelines.store.object_client import check_url, object_errors, open_store, raise_object_error, repeated
+from faceloom.pipelines.store.object_client import check_url, object_errors, open_store, raise_object_error
 from faceloom.pipelines.store.object_list import ObjectEntry, list_objects
 from faceloom.pipelines.store.paths import FOLDERS, LOCK
 from faceloom.pipelines.store.ranged_stream import RangedStream
+from faceloom.pipelines.store.repeats import Tries, repeated
 from faceloom.pipelines.store.storage import MOST_BYTES, REPAIR, URL_KINDS, Storage, is_partial
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.regular_files import check_length
@@ -56,6 +57,10 @@ class ObjectStorage(Storage):
     @property
     def _store(self) -> ObjectStore:
         return open_store(self.root)
+
+    @property
+    def _repeating(self) -> ObjectStore:
+        return open_store(self.root, repeats=True)
 
     def check_folder(self) -> None:
         """Check that the bucket exists and can be listed.
@@ -151,10 +156,13 @@ class ObjectStorage(Storage):
         """All bytes of an object, with one request. Errors as `open`."""
         obstore = self._library()
 
-        with object_errors("cannot be read", self._named(path)):
+        def get() -> bytes:
             found = obstore.get(self._store, self._key(path))
             self._refuse_long(path, found.meta["size"], most_bytes)
             return _exactly(bytes(found.bytes()), found.meta["size"])
+
+        with object_errors("cannot be read", self._named(path)):
+            return repeated(get)
 
     def read_range(self, path: str, offset: int, length: int, e_tag: str | None = None) -> bytes:
         """Exactly `length` bytes of an object from `offset`, with one request.
@@ -200,7 +208,7 @@ class ObjectStorage(Storage):
 
         folder = self._key(prefix) if prefix.strip("/") else None
         with object_errors("cannot be listed", self._named(prefix)):
-            found = repeated(lambda: obstore.list(self._store, prefix=folder).collect())
+            found = repeated(lambda: obstore.list(self._repeating, prefix=folder).collect())
             return dict(sorted((one["path"], one["size"]) for one in found))
 
     def entries(self, *, in_folders: bool = False, behind: str = "") -> Iterator[ObjectEntry]:
@@ -273,13 +281,15 @@ class ObjectStorage(Storage):
         obstore = self._library()
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+        def put() -> Any:
+            stream.seek(0)
+            if length < _LONG:
+                return obstore.put(self._store, key, stream.read(), mode="overwrite", use_multipart=False)
+            return obstore.put(self._repeating, key, stream, use_multipart=True)
+
         with object_errors("cannot be written", self._named(path)):
             try:
-                if new or length < _LONG:
-                    done = obstore.put(self._store, key, stream.read(), mode="create" if new else "overwrite",
-                                       use_multipart=False)  # fmt: skip
-                else:
-                    done = obstore.put(self._store, key, stream, use_multipart=True)
+                done = self._create(key, path, stream.read()) if new else repeated(put)
             except (AlreadyExistsError, PreconditionError):
                 remedy = "See what it holds, and choose another"
                 raise StorageError("this file exists already", where=self.place(path), remedy=remedy) from None
@@ -291,6 +301,22 @@ class ObjectStorage(Storage):
             what = f"the upload was cut: the store holds {found['size']:,} bytes of {length:,}"
             remedy = "Run the same command again; if it happens again, check the network and the store"
             raise StorageError(what, where=path, remedy=remedy) from OSError(errno.EIO, what)
+
+    def _create(self, key: str, path: str, data: bytes) -> Any:
+        """Create an object. If a try without an answer was done all the same, the next one finds our own object."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        tries = Tries()
+        while True:
+            try:
+                return obstore.put(self._store, key, data, mode="create", use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                if tries.failed and self._holds(path, data):
+                    return self._head(path)
+                raise
+            except Exception as error:
+                tries.wait(error)
 
     @contextlib.contextmanager
     def write_errors(self, path: str) -> Iterator[None]:
@@ -330,7 +356,7 @@ class ObjectStorage(Storage):
         obstore = self._library()
 
         with object_errors(what, self._named(path)):
-            return obstore.head(self._store, self._key(path))
+            return repeated(lambda: obstore.head(self._store, self._key(path)))
 
     def _refuse_long(self, path: str, length: int, most_bytes: int | None) -> None:
         try:
@@ -350,7 +376,7 @@ def _range(store: ObjectStore, key: str, offset: int, length: int, e_tag: str | 
     options: Any = {"range": (offset, offset + length)}
     if e_tag:
         options["if_match"] = e_tag
-    return _exactly(bytes(obstore.get(store, key, options=options).bytes()), length)
+    return _exactly(repeated(lambda: bytes(obstore.get(store, key, options=options).bytes())), length)
 
 
 def _exactly(data: bytes, length: int) -> bytes:

@@ -211,17 +211,21 @@ class LittleMemory:
 
 @dataclass(frozen=True)
 class Impatient:
-    """Requests to stores are given up after a short time, and repeated soon."""
+    """Requests to stores count as not answered after a short time, and are repeated soon, for a while.
+
+    Attributes:
+        seconds: without an answer.
+        patience: seconds for which a request is repeated.
+    """
 
     seconds: float = 0.5
-    retries: int = 8
+    patience: float = 30.0
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        backoff: dict[str, Any] = {"init_backoff": timedelta(milliseconds=20), "max_backoff": timedelta(seconds=0.3)}
-        retry = {"max_retries": self.retries, "backoff": {**backoff, "base": 2}}
+        patience = object_client.Patience(self.patience, first=0.02, longest=0.3)
         timeouts = {"timeout": timedelta(seconds=self.seconds)}
-        with mock.patch.multiple(object_client, RETRY=retry, TIMEOUTS=timeouts):
+        with mock.patch.multiple(object_client, PATIENCE=patience, TIMEOUTS=timeouts):
             object_client._opened.cache_clear()
             yield
         object_client._opened.cache_clear()

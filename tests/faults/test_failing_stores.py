@@ -63,7 +63,7 @@ def test_a_store_that_fails_now_and_then_is_not_noticed(place: str, fault: Fault
 def test_a_store_that_is_away_for_a_while(
     stage: str, answer: int | str, place: str, fault: Fault, plain: Plain, tmp_path: Path
 ) -> None:
-    """No answer comes for longer than a request may take, or several tries get 503."""
+    """No answer comes for longer than a request may take, or many tries get 503."""
     back = threading.Event()
 
     def away(method: str, path: str) -> int | None:
@@ -74,7 +74,7 @@ def test_a_store_that_is_away_for_a_while(
 
     def leave() -> None:
         fault.answers = away
-        threading.Timer(1.3 if answer == "hang" else 0.4, back.set).start()
+        threading.Timer(1.3, back.set).start()
 
     source = lay_crops(f"{place}/{tmp_path.name}/photos")
     build(source, f"{place}/{tmp_path.name}/out", watcher=OnStage(stage, leave))
@@ -92,7 +92,7 @@ def test_a_store_that_stays_away_ends_the_build_and_the_next_run_finishes_it(
     def leave() -> None:
         fault.answers = lambda method, path: 503
 
-    with Impatient(retries=1).at_work(), pytest.raises(FaceloomError, match="503 Service Unavailable"):
+    with Impatient(patience=0.1).at_work(), pytest.raises(FaceloomError, match="503 Service Unavailable"):
         build(source, out, watcher=OnStage("render", leave))
     fault.answers = lambda method, path: None
     assert not {"build.json"} & {*digests(out)}

@@ -194,7 +194,7 @@ def test_a_worker_without_credentials_for_the_store_is_not_fit(monkeypatch: pyte
         needs = Needs(NEEDS.versions, f"{url}/out", ".partial-1-2", "token")
         assert "does not see the output folder" in fault_of_worker(needs, Worker())
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        monkeypatch.setattr(object_client, "RETRY", {"max_retries": 0})
+        monkeypatch.setattr(object_client, "PATIENCE", object_client.Patience(0.0))
         with fresh_clients():
             fault = fault_of_worker(replace(needs, token="another"), Worker())
     assert "cannot use the output folder" in fault and "the variables that name the store" in fault

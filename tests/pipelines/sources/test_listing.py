@@ -9,7 +9,6 @@ import re
 import signal
 import urllib.request
 from collections.abc import Iterator
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -123,9 +122,7 @@ def test_a_photo_that_changes_after_its_analysis_is_found_by_its_hash(photos: St
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(
-        object_client, "RETRY", {"max_retries": 1, "backoff": {"init_backoff": timedelta(milliseconds=1)}}
-    )
+    monkeypatch.setattr(object_client, "PATIENCE", object_client.Patience(0.0))
     with fresh_clients():
         yield
     FAULT.answers, FAULT.delay = (lambda method, path: None), 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -73,8 +72,7 @@ def test_what_cannot_be_fetched(storage: Storage, monkeypatch: pytest.MonkeyPatc
         fetched(f"{storage.root}/none")
     with pytest.raises(StorageError, match="not supported"):
         fetched("http://host/file")
-    quick = {"max_retries": 1, "backoff": {"init_backoff": timedelta(milliseconds=1)}}
-    monkeypatch.setattr(object_client, "RETRY", quick)
+    monkeypatch.setattr(object_client, "PATIENCE", object_client.Patience(0.0))
     with fresh_clients():
         for status, kind in ((403, PermissionError), (503, StorageError)):
             FAULT.answers = lambda method, path, status=status: status  # type: ignore[misc]

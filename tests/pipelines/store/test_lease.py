@@ -29,8 +29,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def storage(url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     monkeypatch.setattr(lease, "SECONDS", 2.0)
-    backoff = {"init_backoff": timedelta(milliseconds=5)}
-    monkeypatch.setattr(object_client, "RETRY", {"max_retries": 2, "backoff": backoff})
+    monkeypatch.setattr(object_client, "PATIENCE", object_client.Patience(0.05, first=0.005))
     FAULT.answers = lambda method, path: None
     with fresh_clients():
         yield Storage(f"{url}/{request.node.name.split('[')[0]}")
