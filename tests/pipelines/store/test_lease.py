@@ -29,7 +29,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def storage(url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     monkeypatch.setattr(lease, "SECONDS", 2.0)
-    monkeypatch.setattr(object_client, "PATIENCE", object_client.Patience(0.05, first=0.005))
+    monkeypatch.setattr(object_client, "PATIENCE", object_client.Patience(20, first=0.005))
     FAULT.answers = lambda method, path: None
     with fresh_clients():
         yield Storage(f"{url}/{request.node.name.split('[')[0]}")
@@ -120,8 +120,9 @@ def test_a_holder_whose_lease_is_gone_writes_no_more(storage: Storage) -> None:
 
 
 def test_a_holder_that_cannot_reach_the_store_stops_before_others_may_begin(
-    storage: Storage,
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(object_client, "PATIENCE", object_client.Patience(0.05, first=0.005))
     with storage.exclusive():
         begin = time.monotonic()
         FAULT.answers = lambda method, path: 503 if method == "PUT" and "lock" in path else None
