@@ -30,6 +30,7 @@ ARCFACE_POINTS = np.array(
 )
 """Left eye, right eye, nose tip, left and right mouth corner in a 112x112 crop (ArcFace, InsightFace)."""
 
+_NOSE_AND_MOUTH = np.array([30, 48, 54])
 MAX_OUTSIDE = 16
 """Limit on the area that a crop may read, in areas of the photo (plus 1 MP). A larger area means wrong landmarks."""
 
@@ -41,8 +42,8 @@ def five_points(landmarks: Points) -> Points:
     """
     if len(landmarks) == 5:
         return landmarks
-    eyes = landmarks[36:48].reshape(2, 6, 2).mean(axis=1)
-    return np.concatenate([eyes, landmarks[[30, 48, 54]]])
+    eyes = np.add.reduce(landmarks[36:48].reshape(2, 6, 2), axis=1) / 6  # as the method `mean`, in half the time
+    return np.concatenate([eyes, landmarks[_NOSE_AND_MOUTH]])
 
 
 def arcface_matrix(landmarks: Points, size: int, *, width: int | None = None) -> Matrix:

@@ -57,7 +57,8 @@ _TINY = {np.dtype(np.float64): np.float64(1e-12), np.dtype(np.float32): np.float
 def _kernel(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     dx, dy = a[:, :1] - b[:, 0], a[:, 1:] - b[:, 1]
     r2 = dx * dx + dy * dy
-    out: NDArray[Any] = r2 * np.log(r2 + _TINY[r2.dtype])
+    out: NDArray[Any] = np.log(r2 + _TINY[r2.dtype])
+    out *= r2
     return out
 
 

@@ -92,34 +92,43 @@ def fill_outline(corners: Outline, size: tuple[int, int]) -> Coverage:
 
 
 def fill_outlines(outlines: Sequence[Outline], size: tuple[int, int]) -> Coverage:
-    """Exact coverage, float32 (N, H, W), of N polygons (M, 2) in a picture of (height, width); see `fill_outline`."""
+    """Exact coverage, float32 (N, H, W), of N outlines in a picture of (height, width); see `fill_outline`.
+
+    Args:
+        outlines: each is a polygon (M, 2), or P polygons (P, M, 2) of one direction, which cover their union.
+        size: height and width of the picture.
+    """
     rows, columns = size
-    closed = np.concatenate([part for outline in outlines for part in (outline, outline[:1])]).T
-    pieces, edge = _cut_at_pixel_edges(closed + 0.5)  # pixel x now spans x to x + 1
-    # The edge from the end of one polygon to the start of the next belongs to none.
-    lengths = [len(outline) + 1 for outline in outlines]
-    polygon = np.repeat(np.arange(len(outlines)), lengths)
-    polygon[[end - 1 for end in accumulate(lengths)]] = -1
-    number = polygon.take(edge[:-1])
-    (x, y), rise = (pieces[:, 1:] + pieces[:, :-1]) / 2, pieces[1, 1:] - pieces[1, :-1]
-    inside = (y > 0) & (y < rows) & (number >= 0)
-    x, row, rise = x[inside].clip(0, columns), y[inside].astype(np.intp), rise[inside]
+    layered = [(number, one) for number, some in enumerate(outlines) for one in some.reshape(-1, *some.shape[-2:])]
+    layers, polygons = zip(*layered, strict=True)
+    lengths = [len(polygon) for polygon in polygons]
+    start = np.concatenate(polygons).T + 0.5  # pixel x now spans x to x + 1
+    following = np.arange(1, start.shape[1] + 1)
+    ends = list(accumulate(lengths))
+    following[np.array(ends) - 1] = [0, *ends[:-1]]
+    along = start[:, following] - start
+    edge, begin, end = _cut_at_pixel_edges(start, along)
+    first, step = start.take(edge, axis=1), along.take(edge, axis=1)
+    x, y = first + (begin + end) / 2 * step
+    rise = (end - begin) * step[1] * ((y > 0) & (y < rows))  # other pieces cover nothing, wherever they are put
+    x, y = np.minimum(np.maximum(x, 0), columns), np.minimum(np.maximum(y, 0), rows - 1)
     cell = x.astype(np.intp)
     stride = columns + 2  # pieces at the right edge spill over into two more columns
-    index, spill, length = (
-        (number[inside] * rows + row) * stride + cell,
-        rise * (x - cell),
-        len(outlines) * rows * stride,
-    )
-    sums = np.bincount(index, rise - spill, length) + np.bincount(index + 1, spill, length)
-    covered = sums.reshape(-1, rows, stride).cumsum(axis=2)[..., :columns]
-    np.abs(covered, out=covered)
-    covered += 1
-    # Near 1, float32 has steps of 1e-7, so the error of the sums, about 1e-15, is rounded away.
-    rounded = covered.astype(np.float32)
-    np.minimum(rounded, 2, out=rounded)  # an outline that overlaps itself counts some pixels twice
-    rounded -= 1
-    return rounded
+    top = np.repeat(np.array(layers) * rows, lengths).take(edge)
+    index, spill = (top + y.astype(np.intp)) * stride + cell, rise * (x - cell)
+    places, areas = np.concatenate([index, index + 1]), np.concatenate([rise - spill, spill])
+    length = len(outlines) * rows * stride
+    changes = np.bincount(places, areas, length)
+    # Few cells change the sum along a row, which is 0 at its end: sums of these alone, each repeated up to the next.
+    at = np.append(np.flatnonzero(changes), length)
+    sums = np.abs(changes.take(at[:-1]).cumsum())
+    # Near 1, float32 has steps of 1e-7, so the error of the sums, about 1e-14, is rounded away.
+    shares = (sums + 1).astype(np.float32)
+    np.minimum(shares, 2, out=shares)  # outlines that overlap count some pixels twice
+    shares -= 1
+    covered = np.zeros(length, np.float32)
+    covered[at[0] :] = np.repeat(shares, at[1:] - at[:-1])
+    return covered.reshape(-1, rows, stride)[..., :columns]
 
 
 def outline_region(corners: Outline, size: tuple[int, int]) -> Region | None:
@@ -130,25 +139,32 @@ def outline_region(corners: Outline, size: tuple[int, int]) -> Region | None:
     return Region(left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _cut_at_pixel_edges(path: Outline) -> tuple[Outline, NDArray[np.intp]]:
-    """Add a point to a path (2, M), rows x and y, wherever it crosses from one pixel into the next.
+def _cut_at_pixel_edges(
+    start: Outline, along: Outline
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Cut edges into pieces wherever they cross from one pixel into the next.
+
+    Args:
+        start: of each edge, (2, M), rows x and y.
+        along: from its start to its end, (2, M).
 
     Returns:
-        The points (2, N), and the number of the edge of `path` that each of them lies on, (N,).
+        For each piece the number of its edge, and where on the edge it begins and ends, 0 to 1; (N,).
     """
-    count = path.shape[1] - 1
+    count = start.shape[1]
     # Edges along x and along y in one array: few calls on long arrays.
-    start, end = path[:, :-1].ravel(), path[:, 1:].ravel()
+    start, along = start.ravel(), along.ravel()
+    end = start + along
     low = np.ceil(np.minimum(start, end))
     crossings = (np.ceil(np.maximum(start, end)) - low).astype(np.intp)
     edge = np.repeat(np.arange(2 * count), crossings)
     line = np.arange(len(edge)) + (low - (crossings.cumsum() - crossings)).take(edge)
-    share = (line - start.take(edge)) / (end - start).take(edge)
-    # A position on the path is the number of an edge plus the fraction of that edge.
+    share = (line - start.take(edge)) / along.take(edge)
+    # A position on the edges is the number of an edge plus the fraction of that edge.
     place = np.sort(np.concatenate([np.arange(count + 1.0), edge % count + share]))
-    edge = np.minimum(place.astype(np.intp), count - 1)
-    points = path.take(edge, axis=1) + (place - edge) * (path[:, 1:] - path[:, :-1]).take(edge, axis=1)
-    return points, edge
+    edge = np.minimum(place[:-1].astype(np.intp), count - 1)
+    begin, following = place[:-1] - edge, place[1:] - edge
+    return edge, begin, np.minimum(following, 1)
 
 
 def paint_polygon(image: Image, landmarks: Points, mask: PolygonMask) -> PaintedMask:

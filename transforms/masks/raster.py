@@ -14,27 +14,22 @@ from faceloom.transforms.types import Field, Image, Region
 
 
 def coverages(outlines: Sequence[NDArray[np.floating]], region: Region) -> Field:
-    """Exact coverage 0..1 of each of N polygons (M, 2) in image pixels, float32 (N, rows, columns) of the region."""
+    """Exact coverage 0..1 of each of N outlines in image pixels, float32 (N, rows, columns) of the region.
+
+    Each is a polygon (M, 2), or several (P, M, 2) that cover their union, see `fill_outlines`.
+    """
     corner = np.array([region.left, region.top], np.float64)
     return fill_outlines([outline - corner for outline in outlines], region.shape)
 
 
 def ribbons(lines: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """Polygons (L, 2 N, 2) of lines (L, N, 2) with a width."""
+    """Polygons (L, 2 N, 2) of lines (L, N, 2) that are `width` pixels wide, however thin."""
     along = np.empty_like(lines)
     along[:, 1:-1] = lines[:, 2:] - lines[:, :-2]
     along[:, [0, -1]] = lines[:, [1, -1]] - lines[:, [0, -2]]
     off = along[..., ::-1] * np.array([-width / 2, width / 2])
     off /= np.maximum(np.sqrt((along * along).sum(2, keepdims=True)), 1e-9)
     return np.concatenate([lines + off, (lines - off)[:, ::-1]], axis=1)
-
-
-def strokes(lines: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """The outline (M, 2) of lines (L, N, 2) that are `width` pixels wide, however thin."""
-    polygons = ribbons(lines, width)
-    closed = np.concatenate([polygons, polygons[:, :1]], axis=1)
-    # One outline for all: the bridges between polygons run forth and back, so they cover nothing.
-    return np.concatenate([closed.reshape(-1, 2), polygons[-2::-1, 0]])
 
 
 def warp_cloth(sheet: Image, canvas: Canvas, fit: FaceFit, region: Region) -> Image:

@@ -27,7 +27,7 @@ _KEPT, _KEPT_SIZE, _KEPT_MARGIN = 32, (80, 100), 5
 """Number of different surfaces per kind of mask for small faces, their rows and columns, and how many of these may be
 left out on each side.
 
-They too are cached, 64 kB each. Drawing one takes as long as painting a mask, so they are few, and each use shows
+They too are cached, 128 kB each. Drawing one takes as long as painting a mask, so they are few, and each use shows
 another part, mirrored and varied.
 """
 _DOWN = np.linspace(0, 1, 512, dtype=np.float32)
@@ -198,22 +198,25 @@ def surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random
     side, depth, contrast = 1 if turn < 0.5 else -1, 0.9 + 0.3 * depth, 0.9 + 0.5 * contrast
     top, bottom, left, right = rng.integers(0, _KEPT_MARGIN, 4, endpoint=True).tolist()
     rows, columns = _KEPT_SIZE
-    kept = _kept_surface(template, int(number * _KEPT))[top : rows - bottom, left : columns - right]
-    kept = kept[:, ::side].astype(np.float32)
-    kept = cv2.resize(kept, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR)
-    normal_x, normal_y, ink, cast = cv2.split(kept)
+    size = (canvas.width, canvas.height)
+    # Plane by plane: OpenCV is slow on four channels. Enlarged before they are mirrored, which is a quick copy then.
+    planes = [
+        cv2.resize(plane[top : rows - bottom, left : columns - right], size, interpolation=cv2.INTER_LINEAR)
+        for plane in _kept_surface(template, int(number * _KEPT))
+    ]
+    normal_x, normal_y, ink, cast = [cv2.flip(plane, 1) for plane in planes] if side < 0 else planes
     normal_x *= np.float32(side * depth)
     normal_y *= np.float32(depth)
     return Surface(normal_x, normal_y, cv2.pow(ink, contrast), cast)
 
 
 @lru_cache(maxsize=16 * _KEPT)
-def _kept_surface(template: Template, number: int) -> NDArray[np.float16]:
-    """One of `_KEPT` surfaces of a kind of mask, (*_KEPT_SIZE, 4): drawn on the designed mask."""
+def _kept_surface(template: Template, number: int) -> tuple[Field, Field, Field, Field]:
+    """The fields of one of `_KEPT` surfaces of a kind of mask, float32 `_KEPT_SIZE`: drawn on the designed mask."""
     outline = spline(*mirrored(template.half))
     canvas = Canvas.over(outline, 1).resized(*_KEPT_SIZE)
     drawn = draw_surface(canvas, template, outline, np.random.default_rng((number, 3)))
-    return np.dstack([drawn.normal_x, drawn.normal_y, drawn.ink, drawn.cast]).astype(np.float16)
+    return drawn.normal_x, drawn.normal_y, drawn.ink, drawn.cast
 
 
 def draw_surface(canvas: Canvas, template: Template, outline: Outline, rng: np.random.Generator) -> Surface:

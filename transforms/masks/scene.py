@@ -13,7 +13,7 @@ from faceloom.transforms.masks.canvas import Canvas, solid_colour
 from faceloom.transforms.masks.fit import FaceFit
 from faceloom.transforms.masks.grain import Grain, add_grain, measure_grain, soften
 from faceloom.transforms.masks.painted import PaintedMask
-from faceloom.transforms.masks.raster import coverages, silhouette, strokes, warp_cloth
+from faceloom.transforms.masks.raster import coverages, ribbons, silhouette, warp_cloth
 from faceloom.transforms.masks.shade import Lamp, Light, contact_shadow, tone
 from faceloom.transforms.masks.straps import Strap
 from faceloom.transforms.types import Field, Image, Region
@@ -73,7 +73,7 @@ def compose_mask(
     region = Region.around(everything, 0.15 * fit.unit + 2, image.shape)
     if min(region.shape) < 2:
         raise PhotoError("mask_fit", "the mask lies outside the picture")
-    outlines = [*polygons, strokes(lines, layers.strap_width * fit.unit)] if layers.straps else polygons
+    outlines = [*polygons, ribbons(lines, layers.strap_width * fit.unit)] if layers.straps else polygons
     drawn = coverages(outlines, region)
     alpha = drawn[0] if len(polygons) == 1 else drawn[: len(polygons)].max(axis=0)
     band = drawn[-1] if layers.straps else None
@@ -89,18 +89,18 @@ def compose_mask(
     weave = float(rng.uniform(0.0, 2.0) * (0.5 + sum(cv2.mean(cloth)) / 3 / 255))  # hardly visible on dark cloth
     cloth = add_grain(soften(cloth, soft), 0.85 * grain.noise + weave, grain.blur, rng)
     gain = light.level / 255 * lamp.gain * rng.uniform(0.8, 1.0) * np.array(light.tint) * np.array(lamp.tint)
-    strap_colour: NDArray[np.float32] = (layers.strap_colour * gain).astype(np.float32)
-    strap_colour = tone(solid_colour(strap_colour, (1, 1)), light)[0, 0].astype(np.float32)
     grey = is_grey(image[region.slices])
     if grey:
         cloth = cv2.merge([cv2.cvtColor(cloth, cv2.COLOR_RGB2GRAY)] * 3)
-        strap_colour = np.full(3, strap_colour @ _LUMA, np.float32)
     under = np.ascontiguousarray(image[region.slices])
     strength = float(0.05 + 0.4 * rng.random() ** 2)
     shadow = contact_shadow(alpha, fit.unit, lamp, strength)
     dark = np.array(light.skin) * (0.25, 0.16, 0.14)
     under = _blend(solid_colour(np.full(3, dark.mean()) if grey else dark, region.shape), under, shadow)
     if band is not None:
+        strap_colour = tone(solid_colour(layers.strap_colour * gain, (1, 1)), light)[0, 0].astype(np.float32)
+        if grey:
+            strap_colour = np.full(3, strap_colour @ _LUMA, np.float32)
         under = _blend(solid_colour(strap_colour, region.shape), under, band)
     out = image.copy()
     out[region.slices] = _blend(cloth, under, alpha)

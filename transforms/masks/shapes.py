@@ -13,7 +13,8 @@ from faceloom.transforms.types import Outline
 HalfOutline = tuple[tuple[float, float, bool], ...]
 """Right half of an outline, from the top centre down to the bottom centre: x, y, and whether the point is a corner."""
 
-_STEPS = 8
+STEPS = 8
+"""Points of a curve from one control point to the next."""
 
 COVERS_NOSE = 0.42
 """Maximum y of the top edge on the mid-line of a correctly worn mask; the nose tip is at 0.518."""
@@ -27,16 +28,16 @@ WORN: dict[str, tuple[float, float] | None] = {
 }
 
 
-@lru_cache(maxsize=1)
-def _hermite() -> NDArray[np.float64]:
-    t = np.linspace(0, 1, _STEPS, endpoint=False)[:, None]
+@lru_cache(maxsize=4)
+def _hermite(steps: int) -> NDArray[np.float64]:
+    t = np.linspace(0, 1, steps, endpoint=False)[:, None]
     terms = [2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, -2 * t**3 + 3 * t**2, t**3 - t**2]
     basis: NDArray[np.float64] = np.concatenate(terms, axis=1)
     return basis
 
 
-def spline(points: NDArray[np.float64], corner: NDArray[np.bool_]) -> Outline:
-    """Closed Catmull-Rom curve through `points` (N, 2), broken at corners; (8 N, 2)."""
+def spline(points: NDArray[np.float64], corner: NDArray[np.bool_], count: int = STEPS) -> Outline:
+    """Closed Catmull-Rom curve through `points` (N, 2), broken at corners; (count N, 2)."""
     steps = np.concatenate([points[:1] - points[-1:], points[1:] - points[:-1], points[:1] - points[-1:]])
     before, after = steps[:-1], steps[1:]
     smooth = (after + before) / 2
@@ -45,7 +46,7 @@ def spline(points: NDArray[np.float64], corner: NDArray[np.bool_]) -> Outline:
     # Rows of 2 N numbers: start of each piece, tangent there, its end, tangent there.
     ends = np.concatenate([points[1:], points[:1]]), np.concatenate([arriving[1:], arriving[:1]])
     stack = np.concatenate([points, leaving, *ends]).reshape(4, -1)
-    curve: Outline = (_hermite() @ stack).reshape(_STEPS, -1, 2).swapaxes(0, 1).reshape(-1, 2)
+    curve: Outline = (_hermite(count) @ stack).reshape(count, -1, 2).swapaxes(0, 1).reshape(-1, 2)
     return curve
 
 

@@ -27,6 +27,9 @@ from faceloom.transforms.types import Image
 _FAR_TURN = 0.45
 """Yaw in radians; above it the far edge of a mask is hidden."""
 
+_SMALL_UNIT, _FEW_STEPS = 48, 4
+"""Below so many pixels per eye distance, half of the points suffice for an outline: one each four pixels or less."""
+
 
 @lru_cache
 def _designed(name: str) -> FixedPoints:
@@ -110,8 +113,8 @@ def paint_template(
     template = TEMPLATES[mask.template]
     points, drawn = vary(template, mask.wearing, mask.spread, rng)
     _, corners = shapes.mirrored(template.half)
-    worn = shapes.spline(points, corners)
     fit = fit_face(landmarks, _designed(mask.template), template.stand_off)
+    worn = shapes.spline(points, corners, _FEW_STEPS if fit.unit < _SMALL_UNIT else shapes.STEPS)
     refuse_bulge(worn, landmarks, fit)
     light = measure_light(image, fit)
     lamp = draw_lamp(light, rng)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from faceloom.transforms.masks.canvas import Canvas
 from faceloom.transforms.masks.fit import FixedPoints, area, fit_face
-from faceloom.transforms.masks.raster import coverages, silhouette, strokes, warp_cloth
+from faceloom.transforms.masks.raster import coverages, ribbons, silhouette, warp_cloth
 from faceloom.transforms.types import Field, Landmarks, Region
 
 OUTLINE = np.array([(0, 0.3), (1, 0.4), (0.9, 1.3), (0, 1.9), (-0.9, 1.3), (-1, 0.4)])
@@ -49,19 +49,19 @@ def test_outlines_that_are_drawn_together_are_those_drawn_apart() -> None:
 
 
 @pytest.mark.parametrize("width", [0.1, 0.4, 1.0, 2.5, 6.0])
-def test_strokes_are_as_wide_as_asked(width: float) -> None:
-    alpha = coverage(strokes(np.array([[(10.0, 50.0), (190.0, 50.0)]]), width), Region(0, 0, 200, 100))
+def test_ribbons_are_as_wide_as_asked(width: float) -> None:
+    alpha = coverage(ribbons(np.array([[(10.0, 50.0), (190.0, 50.0)]]), width), Region(0, 0, 200, 100))
     assert float(alpha[:, 100].sum()) == pytest.approx(width, rel=1e-3)
 
 
-def test_strokes_are_a_union() -> None:
+def test_ribbons_are_a_union() -> None:
     one, two = (
         np.array([(10.0, 20.0), (35.0, 22.5), (60.0, 25.0)]),
         np.array([(90.0, 80.0), (40.0, 85.0), (20.0, 60.0)]),
     )
     region = Region(0, 0, 100, 100)
-    apart = coverages([strokes(one[None], 3), strokes(two[None], 3)], region).max(axis=0)
-    np.testing.assert_allclose(coverage(strokes(np.array([one, two]), 3), region), apart, atol=1e-5)
+    apart = coverages([ribbons(one[None], 3), ribbons(two[None], 3)], region).max(axis=0)
+    np.testing.assert_allclose(coverage(ribbons(np.array([one, two]), 3), region), apart, atol=1e-5)
 
 
 def test_cloth_lands_on_its_place(landmarks: Callable[..., Landmarks]) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.masks import TemplateMask
+from faceloom.transforms.masks import template
 from faceloom.transforms.masks.catalogue import TEMPLATES
 from faceloom.transforms.masks.template import paint_template
 from faceloom.transforms.types import Coverage, Image, Landmarks
@@ -51,6 +52,17 @@ def test_correct_wearing_covers_nose_mouth_and_chin(
         assert at(painted.alpha, points, *eye) == 0
     share = (painted.alpha >= 0.5).sum() / (2.24 * 45) ** 2
     assert 0.2 < share < (0.7 if name != "gaiter" else 1.0)
+
+
+def test_half_the_points_draw_the_same_outline_on_a_small_face(
+    landmarks: Callable[..., Landmarks], portrait: Callable[..., Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = landmarks()
+    image = portrait(points)
+    few = paint_template(image, points, mask(), np.random.default_rng(1)).alpha
+    monkeypatch.setattr(template, "_SMALL_UNIT", 0)
+    many = paint_template(image, points, mask(), np.random.default_rng(1)).alpha
+    assert 0 < np.abs(few - many).sum() < 0.01 * many.sum()
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
