@@ -114,6 +114,14 @@ class Job(Generic[P]):
             FaceloomError: one is not what the job needs.
         """
 
+    @classmethod
+    def check_parent(cls, files: Mapping[str, Path]) -> None:
+        """Check whether a run that begins with the weights of another one takes the user's files; by default it does.
+
+        Raises:
+            TrainingError: it does not.
+        """
+
     def labels(self, record: Mapping[str, Any], people: Mapping[str, int]) -> Mapping[str, Any]:
         """Numbers of a sample that are no member of their own; they are in the batch as tensors, one per sample.
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SIDE = 112
-"""Side of the pictures."""
+from faceloom.models.askd.preset import SIDE
 
 
 def as_input(picture: Tensor) -> Tensor:

@@ -9,8 +9,10 @@ from annotated_types import Interval, Len
 
 from faceloom.models.preset import Choice, Factor, JobSpec, Preset, Share, option
 
+SIDE = 112
+"""Side of the faces, in pixels."""
 SIZES = (14, 28, 56)
-"""Sides of the published low resolutions, in pixels, of faces of 112 x 112."""
+"""Sides of the published low resolutions, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class AskdPreset(Preset):
         people: classes of ArcFace. The build decides it.
     """
 
-    size: Annotated[int, Interval(ge=112, le=112)] = 112
+    size: Annotated[int, Interval(ge=SIDE, le=SIDE)] = SIDE
     learning_rate: Annotated[float, Interval(gt=0)] = 0.1
     depths: Annotated[tuple[Annotated[int, Interval(ge=1, le=50)], ...], Len(1, 4)] = (3, 4, 14, 3)
     # 1x1 convolutions with stride 2 and fewer maps crash PyTorch 2.13 on the CPU.

@@ -72,6 +72,14 @@ class Askd(Job[AskdPreset]):
             raise TrainingError("the teacher has no epochs", where="teacher_epochs", value=0, remedy=remedy)
 
     @classmethod
+    def check_parent(cls, files: Mapping[str, Path]) -> None:
+        """Check that no teacher is given beside a run, whose weights hold one."""
+        if "teacher" in files:
+            what = "the weights of a run given by --from hold a teacher already"
+            remedy = "Leave out --from or --teacher"
+            raise TrainingError(what, where="--teacher", value=files["teacher"], remedy=remedy)
+
+    @classmethod
     def fit(cls, preset: AskdPreset, build: BuildFacts) -> AskdPreset:
         """Check members, people and epochs; returns the preset with the number of people.
 

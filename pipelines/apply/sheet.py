@@ -41,12 +41,14 @@ class SheetResults:
     """What the sheet shows.
 
     Attributes:
+        photos: number of photos in the folder.
         shown: photos of its rows, from top to bottom.
         masked, edited, swapped: number of rows in which a mask was found, a face painted, and a face swapped in.
         left_out: reason of each chosen photo without a row.
         not_swapped: reason of each row without a swapped face.
     """
 
+    photos: int
     shown: tuple[str, ...]
     masked: int
     edited: int
@@ -106,7 +108,7 @@ def draw_sheet(
         with target.write(SHEET) as stream:
             stream.write(encode(draw_grid(COLUMNS, list(rows.values())), "png"))
     masked, edited, swapped = (sum(row[column] is not None for row in rows.values()) for column in (1, 2, 3))
-    return SheetResults(tuple(rows), masked, edited, swapped, left_out, not_swapped)
+    return SheetResults(len(names), tuple(rows), masked, edited, swapped, left_out, not_swapped)
 
 
 def _row(

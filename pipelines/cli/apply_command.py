@@ -145,7 +145,9 @@ def sheet(
             raise typer.Exit(FAILED)
         if not as_json:
             counts = f"{done.masked} with a mask, {done.edited} edited, {done.swapped} swapped"
-            say(f"{len(done.shown)} photos, {counts}: {to.rstrip('/')}/{SHEET}")
+            say(f"{len(done.shown)} of {done.photos} photos, {counts}: {to.rstrip('/')}/{SHEET}")
+            if done.photos > len(done.shown) + len(done.left_out):
+                say(f"The others are not on the sheet; --count shows more than {count}")
 
 
 def _say_left_out(left_out: dict[str, str]) -> None:

@@ -16,7 +16,12 @@ from faceloom.pipelines.evaluation.job_names import EVALUATIONS
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of trained networks.")]
 Data = Annotated[str, typer.Option("--data", metavar="OUT", help="Output folder of a build.")]
-Split = Annotated[str, typer.Option(help="Split of the build to evaluate on, such as test or val.")]
+Split = Annotated[
+    str,
+    typer.Option(
+        help="Split of the build to evaluate on: one of those that `faceloom show` lists, such as test or val."
+    ),
+]
 To = Annotated[
     str | None, typer.Option("--to", metavar="FOLDER", help="Folder of the report. Default: RUN/evaluation.")
 ]

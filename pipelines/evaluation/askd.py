@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from faceloom.models.askd.preset import SIZES
+from faceloom.models.askd.preset import SIDE, SIZES
 from faceloom.pipelines.evaluation.figures import Row, row_of
 from faceloom.pipelines.evaluation.job_report import Column, JobEvaluation
 from faceloom.pipelines.evaluation.job_task import JobTask, open_runs
@@ -22,42 +21,30 @@ from faceloom.pipelines.evaluation.recognition import (
     ranks_of,
     verified,
 )
-from faceloom.pipelines.evaluation.tinyface import RANKS, TinyFaceTest, open_tinyface, rank_probes
+from faceloom.pipelines.evaluation.tinyface import RANKS, Ranks, TinyFaceTest, open_tinyface, rank_probes
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
-from faceloom.transforms.lowres.degrade import degrade
+from faceloom.schemas.lowres import LowRes
+from faceloom.transforms.lowres.degrade import LowResPicture, degrade, draw
 from faceloom.transforms.lowres.sampling import resize
 from faceloom.transforms.types import Image
 
 COLUMNS = (Column("accuracy", "accuracy of pairs ↑", 3), Column("rank1", "rank 1 ↑", 3))
 """Share of the pairs that are judged rightly; share of the probes whose nearest gallery picture shows the person."""
-WHOLE = 112
-"""Side of the faces, in pixels."""
 MORE_RANKS = (Column("rank5", "rank 5 ↑", 3), Column("rank20", "rank 20 ↑", 3))
 """Of TinyFace: share of the probes for which a right picture is among the 5 or 20 most alike ones."""
+MOST_NAMED = 5
+"""Files that are left out and named in a note."""
 BATCH = 32
 BLOCK = 256
 """Pictures whose vectors are in memory at a time."""
 PIXELS = "pixels, bicubic"
 """The baseline: cosine of the pixels of small pictures that are enlarged by a bicubic filter, less their mean."""
 
-Describe = Callable[[list[Image]], tuple[Floats, Floats]]
+Recogniser = Callable[[list[Image]], tuple[Floats, Floats]]
 """Vectors of pictures for verification and for identification, each float32 (N, D)."""
 Vectors = Callable[[Numbers], tuple[Floats, Floats]]
 """The same by the numbers of pictures."""
-
-
-@dataclass(frozen=True, eq=False)
-class Small:
-    """A picture reduced to a size.
-
-    Attributes:
-        enlarged: as A-SKD's student sees it.
-        bicubic: enlarged by a bicubic filter.
-    """
-
-    enlarged: Image
-    bicubic: Image
 
 
 def check_askd(task: JobTask) -> None:
@@ -81,12 +68,15 @@ def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
     """
     faces, people = _faces(task)
     pairs, (gallery, probes) = draw_pairs(people), gallery_of(people)
-    networks: dict[str, Describe] = {}
+    networks: dict[str, Recogniser] = {}
     for run in open_runs(task):
         networks[run.name] = describer(run.network["student"], task.device)
         if "teacher" in run.network:
             networks[f"{run.name}, teacher"] = describer(run.network["teacher"], task.device)
-    sizes = (*SIZES, WHOLE)
+    found = (
+        None if "tinyface" not in task.files else _tinyface(open_tinyface(task.files["tinyface"]), networks, watcher)
+    )
+    sizes = (*SIZES, SIDE)
     watcher.stage("evaluate", len(sizes) * (len(networks) + 1), "networks at a size")
     tables: dict[str, tuple[Row, ...]] = {}
     both = [frozenset({people[one], people[other]}) for one, other in zip(pairs.first, pairs.second, strict=True)]
@@ -111,43 +101,48 @@ def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
         "identification": f"{len(probes):,} probes, {len(gallery):,} pictures in the gallery, all of one size; by "
         f"chance {1 / len(gallery):.3f}",
     }  # fmt: skip
-    if "tinyface" not in task.files:
+    if found is None:
         return JobEvaluation(task, COLUMNS, tables, notes=notes)
-    test = open_tinyface(task.files["tinyface"])
-    notes["TinyFace"] = (
-        f"{len(test.probes):,} probes, {len(test.gallery):,} matches and {len(test.distractors):,} distractors"
-    )
-    tables["TinyFace"] = _tinyface(test, networks, watcher)
+    notes["TinyFace"] = f"{len(found.probes):,} probes, {found.gallery:,} matches and {found.distractors:,} distractors"
+    if found.left_out:
+        named = [f"{uri}: {why}" for uri, why in sorted(found.left_out.items())[:MOST_NAMED]]
+        notes["TinyFace"] += f"; left out {len(found.left_out):,} files, such as {'; '.join(named)}"
+    tables["TinyFace"] = _rows(found)
     return JobEvaluation(task, (*COLUMNS, *MORE_RANKS), tables, notes=notes)
 
 
-def _tinyface(test: TinyFaceTest, networks: Mapping[str, Describe], watcher: Watcher) -> tuple[Row, ...]:
-    """The table of TinyFace: a row for each network, and one for pixels."""
+def _tinyface(test: TinyFaceTest, networks: Mapping[str, Recogniser], watcher: Watcher) -> Ranks:
+    """The ranks of TinyFace's probes, of each network and of pixels."""
     watcher.stage("TinyFace", test.pictures, "pictures")
     describe = {name: partial(_identifying, network) for name, network in networks.items()}
-    ranks = rank_probes(test, {**describe, PIXELS: pixels}, watcher.done)
-    shown = [frozenset({photo.identity or ""}) for photo in test.probes]
+    return rank_probes(test, {**describe, PIXELS: pixels}, watcher.done)
+
+
+def _rows(found: Ranks) -> tuple[Row, ...]:
+    """The table of TinyFace: a row for each network, and one for pixels."""
+    shown = [frozenset({photo.identity or ""}) for photo in found.probes]
     values = {
-        name: {f"rank{most}": (found <= most).astype(float).tolist() for most in RANKS} for name, found in ranks.items()
+        name: {f"rank{most}": (ranks <= most).astype(float).tolist() for most in RANKS}
+        for name, ranks in found.ranks.items()
     }
     return tuple(Row(name, len(shown), 0, row_of(name, of_name, shown).figures) for name, of_name in values.items())
 
 
-def _identifying(network: Describe, pictures: list[Image]) -> Floats:
+def _identifying(network: Recogniser, pictures: list[Image]) -> Floats:
     return network(pictures)[1]
 
 
-def _small_vectors(faces: list[Image], size: int, network: Describe | None) -> Vectors:
+def _small_vectors(faces: list[Image], size: int, network: Recogniser | None) -> Vectors:
     """Vectors of faces that are reduced to a size: of a network, or of pixels, which are made anew for each request."""
     if network is None:
 
         def of_pixels(numbers: Numbers) -> tuple[Floats, Floats]:
-            mine = pixels([smaller(faces[number], size).bicubic for number in numbers.tolist()])
+            mine = pixels([resize(smaller(faces[at], size).native, (SIDE, SIDE), "cubic") for at in numbers.tolist()])
             return mine, mine
 
         return of_pixels
     found = [
-        network([smaller(face, size).enlarged for face in faces[start : start + BATCH]])
+        network([_enlarged(face, size) for face in faces[start : start + BATCH]])
         for start in range(0, len(faces), BATCH)
     ]
     joined, added = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -191,17 +186,21 @@ def _faces(task: JobTask) -> tuple[list[Image], list[str]]:
     return [faces[key] for key in sorted(faces)], [people[key] for key in sorted(faces)]
 
 
-def smaller(face: Image, size: int) -> Small:
-    """Reduce a face as A-SKD does; at the size of the face both pictures are the face itself."""
+def _enlarged(face: Image, size: int) -> Image:
+    upsampled = smaller(face, size).upsampled
+    assert upsampled is not None
+    return upsampled
+
+
+def smaller(face: Image, size: int) -> LowResPicture:
+    """A face reduced as A-SKD does, and enlarged as its student sees it; at its own size both are the face itself."""
     if size >= len(face):
-        return Small(face, face)
-    plan: Mapping[str, Any] = {"mode": "askd", "size": [size, size], "down": "nearest", "up": "nearest"}
-    made = degrade(face, plan, upsampled=True)
-    assert made.upsampled is not None
-    return Small(made.upsampled, resize(made.native, (face.shape[1], face.shape[0]), "cubic"))
+        return LowResPicture(face, face)
+    drawn = draw(LowRes(mode="askd", sizes=(size,)), (face.shape[1], face.shape[0]), np.random.default_rng(0))
+    return degrade(face, drawn, upsampled=True)
 
 
-def describer(network: Any, device: str) -> Describe:
+def describer(network: Any, device: str) -> Recogniser:
     """A network as a function of pictures.
 
     For verification the features of a picture and of its mirror image are joined, for identification they are added,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from faceloom.models.build_facts import members_of
 from faceloom.models.devices import find_device
-from faceloom.pipelines.evaluation.task import Protocol, Run, check_run, named_runs, people_of, protocol_of
+from faceloom.pipelines.evaluation.task import Protocol, Run, check_run, held_people, named_runs, protocol_of
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.storage import Storage
@@ -76,12 +76,10 @@ def prepare_job(
 
     storage = Storage(out)
     record, digest = read_record(storage), build_digest(storage)
-    people = people_of(storage, split)
+    people = held_people(storage, record, split)
     open_split(out, split)
     kind = find_job(job)
     remedy = f"Evaluate a build like that of recipes/{kind.recipe}.yaml"
-    if not people:
-        raise FaceloomError("the split is empty", where=out, value=split, remedy=remedy)
     if missing := [name for name in kind.members if name not in members_of(record.settings)]:
         raise FaceloomError("the samples of the build lack a member", where=out, value=missing[0], remedy=remedy)
     checked = tuple(check_run(name, folder, record, digest, job) for name, folder in named_runs(runs))

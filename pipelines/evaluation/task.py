@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from faceloom.pipelines.training.training_data import build_digest
 from faceloom.schemas.errors import CheckpointError, FaceloomError
 from faceloom.schemas.model_card import ModelCard
 
+_UNNAMED = re.compile(r"photo-[0-9a-f]{16}(-f[0-9]{2,})?")
+"""The name of a person whom the source does not name."""
 SHOWN = 12
 """Rows of the sheet."""
 
@@ -47,6 +50,7 @@ class Protocol:
         samples, people: in the split; both people of a morph.
         people_trained, samples_trained: people of the split who are also in `train`, and their samples, which include
             morphs of such people.
+        named: whether the source names a person of the split.
     """
 
     split: str
@@ -55,6 +59,7 @@ class Protocol:
     people: int
     people_trained: int
     samples_trained: int
+    named: bool = True
 
     @property
     def text(self) -> str:
@@ -62,6 +67,8 @@ class Protocol:
         if self.split in (TRAIN, VAL):
             use = "trained on" if self.split == TRAIN else "used to choose the best epoch"
             return f"not held out: networks of this build were {use} with these very pairs"
+        if not self.people_trained and not self.named:
+            return "held-out photos: the source names no people, so train may hold other photos of them"
         if not self.people_trained:
             return "held-out people: train holds no person of this split"
         if self.people_trained == self.people:
@@ -107,9 +114,9 @@ def prepare_evaluation(runs: Sequence[Path], out: str, split: str, *, device: st
     """
     storage = Storage(out)
     record, digest = read_record(storage), build_digest(storage)
-    samples = people_of(storage, split)
+    samples = held_people(storage, record, split)
     open_split(out, split)
-    if not record.settings.masks or not samples:
+    if not record.settings.masks:
         remedy = "Evaluate a build of masked faces; recipes/lee2022.yaml makes one"
         raise FaceloomError("the split holds no masked faces", where=out, value=split, remedy=remedy)
     checked = tuple(check_run(name, folder, record, digest) for name, folder in named_runs(runs))
@@ -138,9 +145,24 @@ def protocol_of(
         people=len(everyone),
         people_trained=len(everyone & trained),
         samples_trained=len(known),
+        named=not all(map(_UNNAMED.fullmatch, everyone)),
     )
     shown = tuple(pick_shown([(key, "+".join(sorted(people))) for key, people in samples.items()], SHOWN))
     return protocol, known, shown
+
+
+def held_people(storage: Storage, record: BuildRecord, split: str) -> dict[str, frozenset[str]]:
+    """People in each sample of a split to evaluate on, from `people_of`; at least one sample.
+
+    Raises:
+        FaceloomError: the split has no samples; names those that have some.
+    """
+    if record.by_split.get(split):
+        return people_of(storage, split)
+    others = ", ".join(name for name, count in record.by_split.items() if count) or "no samples at all"
+    what = "the split to evaluate on has no samples in this build"
+    remedy = f"The build has: {others}. Name another split by --split, or build with more people or another `seed`"
+    raise FaceloomError(what, where=storage.root, value=split, remedy=remedy)
 
 
 def people_of(storage: Storage, split: str) -> dict[str, frozenset[str]]:

@@ -72,7 +72,8 @@ def choose_faces(recipe: Recipe, analysed: Analysis) -> ChosenFaces:
     del photo, number, row, sides, groups  # of ten million faces they take 200 MB
     faces = _planned(recipe, analysed, found, named)
     full = [split for split, _ in faces.by_split()]
-    empty = empty_splits(recipe.split, len(faces), faces.people, full)
+    named_people = bool(np.any(faces.table.identity >= 0))
+    empty = empty_splits(recipe.split, len(faces), faces.people, full, named=named_people)
     figures = figure_spreads(recipe, analysed, faces.table.photo, faces.table.row)
     return ChosenFaces(faces, tuple(rejects), warnings=(*empty, *lopsided), figures=figures)
 

@@ -93,7 +93,7 @@ def _by_share(split: Split, draw: float) -> str:
     return next(reversed([name for name, share in split.shares.items() if share > 0]))
 
 
-def empty_splits(split: Split, faces: int, people: int, full: Iterable[str]) -> tuple[str, ...]:
+def empty_splits(split: Split, faces: int, people: int, full: Iterable[str], *, named: bool = True) -> tuple[str, ...]:
     """Warn of splits that the recipe asks for and that get no face.
 
     Args:
@@ -101,6 +101,7 @@ def empty_splits(split: Split, faces: int, people: int, full: Iterable[str]) -> 
         faces: number of faces.
         people: number of their identities.
         full: the splits that have faces.
+        named: whether the sources name a person; otherwise each photo counts as one.
 
     Returns:
         A warning with the reason for each empty split; none if there are no faces at all.
@@ -112,6 +113,9 @@ def empty_splits(split: Split, faces: int, people: int, full: Iterable[str]) -> 
         wanted = {name: share for name, share in split.shares.items() if share > 0}
         why = f"each person is assigned to a split by hash, and none of {people:,} to this one"
         remedy = "More people, another `seed` or `split: {per_identity: 0.7}` may fill it"
+        if not named:
+            why = f"no source names people, so each photo goes to a split by hash, and none of {people:,} to this one"
+            remedy = "More photos or another `seed` may fill it"
     else:
         share = split.per_identity or 0.0
         wanted = {"train": share, "test": 1 - share}

@@ -34,12 +34,9 @@ def refuse_other_recipe(storage: Storage, recipe: Recipe) -> None:
     differing = [path for path in found if path != "$.description" and not path.startswith("$.release")]
     if differing:
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
-        raise StorageError(
-            "the output folder holds a finished build of another recipe or of other sources",
-            where=storage.root,
-            value=f"{', '.join(differing[:_SHOWN])}{more}",
-            remedy=_REMEDY,
-        )
+        what = "the output folder holds a finished build of another recipe or of other sources"
+        keys = f"{', '.join(differing[:_SHOWN])}{more}"
+        raise StorageError(f"{what}, which differs in {keys}", where=storage.root, remedy=_REMEDY)
 
 
 def refuse_other_photos(storage: Storage, plan: str, photos: Iterable[str]) -> None:

@@ -132,10 +132,10 @@ def check_request(request: TrainingRequest) -> CheckedRequest:
         allowed = ", ".join(JOBS[request.job].files) or "none"
         what = f"{request.job} takes no such file"
         raise TrainingError(what, where="files", value=unknown[0], remedy=f"Allowed: {allowed}")
-    if request.parent is not None and "teacher" in request.files:
-        what = "the weights of a run given by --from hold a teacher already"
-        remedy = "Leave out --from or --teacher"
-        raise TrainingError(what, where="--teacher", value=request.files["teacher"], remedy=remedy)
+    if request.parent is not None:
+        from faceloom.models.job import find_job
+
+        find_job(request.job).check_parent(request.files)
     request = replace(request, preset=fit_preset(request.data, request.job, request.preset, request.files))
     uses = {name: _digest(name, path) for name, path in request.files.items()}
     checked = CheckedRequest(request, device, _parent_card(request), uses)

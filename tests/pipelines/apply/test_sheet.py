@@ -71,4 +71,4 @@ def test_a_sheet_shows_each_step_of_each_photo(
     assert found[1] < 120 < found[0] and edited[0] > 240 > 20 > edited[1]
     assert middles["b.png"] == [[60] * 3, *[[EMPTY] * 3] * 3]
     one = draw_sheet(*words, str(tmp_path / "one"), Watcher(), count=1, device="cpu")
-    assert len(one.shown) + len(one.left_out) == 1
+    assert len(one.shown) + len(one.left_out) == 1 and one.photos == done.photos == 3

@@ -109,6 +109,12 @@ def test_tinyface_is_a_table_of_its_own(build: Path, runs: list[Path], tmp_path:
     assert all(set(row.figures) == {"rank1", "rank5", "rank20"} and row.samples == 2 for row in rows)
     assert rows[1].figures["rank1"].value == 1, "each probe is its match"
     assert evaluation.notes["TinyFace"] == "2 probes, 2 matches and 2 distractors"
+    (tmp_path / "Testing_Set" / "Probe" / "2_a.jpg").write_bytes(b"no picture")
+    (tmp_path / "Testing_Set" / "Gallery_Match" / "notes.txt").write_bytes(b"no picture")
+    again = evaluate_askd(task, Watcher())
+    assert again.tables["TinyFace"][0].samples == 1
+    assert again.notes["TinyFace"].startswith("1 probes, 2 matches and 2 distractors; left out 2 files, such as ")
+    assert "Gallery_Match/notes.txt: " in again.notes["TinyFace"] and "Probe/2_a.jpg: " in again.notes["TinyFace"]
     shutil.rmtree(tmp_path / "Testing_Set" / "Probe")
     with pytest.raises(FaceloomError, match="Probe has no pictures"):
         check_askd(task)
@@ -198,8 +204,8 @@ def test_a_small_face_loses_what_is_between_its_pixels() -> None:
     face = np.zeros((112, 112, 3), np.uint8)
     face[:, 1::2] = 255
     small = smaller(face, 56)
-    assert small.enlarged.max() == 0 and small.bicubic.max() == 0
-    assert smaller(face, 112).enlarged is face
+    assert small.upsampled is not None and small.upsampled.max() == 0 and small.native.max() == 0
+    assert small.native.shape == (56, 56, 3) and smaller(face, 112).upsampled is face
 
 
 def test_pixels_do_not_depend_on_light() -> None:

@@ -19,7 +19,7 @@ def test_a_folder_without_a_run_is_refused(masked_build: Path, tmp_path: Path) -
 
 
 def test_a_split_that_the_build_lacks_is_refused(masked_build: Path, tmp_path: Path) -> None:
-    with pytest.raises(FaceloomError, match="val"):
+    with pytest.raises(FaceloomError, match=r"no samples in this build .got val.*The build has: .*test.*--split"):
         prepare_job("editor", [tmp_path], str(masked_build), "val")
 
 

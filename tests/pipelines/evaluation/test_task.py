@@ -133,7 +133,7 @@ def test_a_build_that_is_not_there_is_refused(tmp_path: Path, run: Path) -> None
 
 
 def test_a_split_that_is_not_there_is_refused_with_those_that_are(masked_build: Path, run: Path) -> None:
-    with pytest.raises(FaceloomError, match=r"no such split \(got val\).*test, train"):
+    with pytest.raises(FaceloomError, match=r"no samples in this build \(got val\).*test, train"):
         prepare_evaluation([run], str(masked_build), "val")
 
 
@@ -197,6 +197,7 @@ def protocol(split: str = "test", people: int = 10, trained: int = 0) -> Protoco
 def test_the_protocol_is_said_in_words() -> None:
     assert protocol().text.startswith("held-out people")
     assert protocol(trained=10).text.startswith("known people, other photos")
+    assert "names no people" in replace(protocol(), named=False).text
     mixed = protocol(trained=4).text
     assert mixed.startswith("mixed") and "4 of 10 people" in mixed and "8 samples" in mixed
 

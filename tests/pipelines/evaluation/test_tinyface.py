@@ -46,12 +46,30 @@ def test_distractors_stand_before_matches_that_are_less_alike(
     test = open_tinyface(lay(tmp_path / "tinyface"))
     assert (len(test.probes), len(test.gallery), len(test.distractors), test.pictures) == (3, 4, 4, 11)
     counts: list[int] = []
-    ranks = rank_probes(test, {"grey": by_brightness, "same": lambda some: np.ones((len(some), 1))}, counts.append)
+    found = rank_probes(test, {"grey": by_brightness, "same": lambda some: np.ones((len(some), 1))}, counts.append)
+    ranks = found.ranks
+    assert (found.probes, found.gallery, found.distractors, found.left_out) == (test.probes, 4, 4, {})
     # Before the match of 140, 130, lies one distractor; before that of 200, 230, lie two.
     assert ranks["grey"].tolist() == [1, 2, 3]
     # Where all are alike, every stranger of the gallery and every distractor comes first.
     assert ranks["same"].tolist() == [1 + 2 + 4, 1 + 3 + 4, 1 + 3 + 4]
     assert counts[-1] == 11
+
+
+def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path: Path) -> None:
+    top = lay(tmp_path / "tinyface") / "Testing_Set"
+    for name in ("Probe/1_1.jpg", "Gallery_Match/2_2.jpg", "Gallery_Distractor/-100_1.jpg", "Probe/notes.txt"):
+        (top / name).write_bytes(b"no picture")
+    found = rank_probes(open_tinyface(tmp_path / "tinyface"), {"grey": by_brightness})
+    assert [photo.uri for photo in found.probes] == ["Testing_Set/Probe/3_1.jpg"]
+    assert found.ranks["grey"].tolist() == [3] and (found.gallery, found.distractors) == (3, 3)
+    assert {uri.removeprefix("Testing_Set/") for uri in found.left_out} == {
+        "Probe/1_1.jpg", "Probe/2_1.jpg", "Gallery_Match/2_2.jpg", "Gallery_Distractor/-100_1.jpg", "Probe/notes.txt",
+    }  # fmt: skip
+    assert found.left_out["Testing_Set/Probe/2_1.jpg"] == "no match can be read"
+    (top / "Probe" / "3_1.jpg").write_bytes(b"no picture")
+    with pytest.raises(FaceloomError, match="no probe of TinyFace and its match can be read"):
+        rank_probes(open_tinyface(tmp_path / "tinyface"), {"grey": by_brightness})
 
 
 @pytest.mark.parametrize("folder", ["Probe", "Gallery_Match"])

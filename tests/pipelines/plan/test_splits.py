@@ -152,6 +152,7 @@ def test_a_split_that_nobody_falls_to_is_told_with_the_reason() -> None:
         "split test (10%) gets no sample: each person is assigned to a split by hash, and none of 2 to this one. "
         "More people, another `seed` or `split: {per_identity: 0.7}` may fill it",
     )
+    assert "no source names people, so each photo goes to a split" in empty_splits(split(), *faces, named=False)[0]
     [warning] = empty_splits(split(shares={"train": 0.5, "val": 0, "test": 0.5}), *faces)
     assert warning.startswith("split test (50%)")
 

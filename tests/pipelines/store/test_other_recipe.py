@@ -64,7 +64,9 @@ def test_the_same_recipe_on_another_disk_is_no_other_recipe(built: Storage, same
     ],
 )
 def test_another_recipe_is_refused_with_what_differs(built: Storage, changes: dict[str, Any], path: str) -> None:
-    with pytest.raises(StorageError, match=rf"another recipe or of other sources \(got .*{path}.*--replace"):
+    with pytest.raises(
+        StorageError, match=rf"another recipe or of other sources, which differs in .*{path}.*--replace"
+    ):
         refuse_other_recipe(built, recipe(**changes))
 
 
