@@ -159,7 +159,11 @@ class Job(Generic[P]):
         return self.preset.rate(epoch)
 
     def phase(self, epoch: int) -> int:
-        """Number of the phase of an epoch. Only held-out losses of the last phase are compared for the best epoch."""
+        """Number of the phase of an epoch.
+
+        Only held-out losses of the last phase are compared for the best epoch. A phase starts from the best weights of
+        the one before, or from the last ones where the preset chooses the last epoch.
+        """
         return 0
 
     def varied(self, batch: Batch, chance: torch.Generator) -> Batch:

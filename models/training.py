@@ -97,6 +97,8 @@ def train(
         snapshot = resume
         for epoch in range(len(losses) + 1, job.preset.epochs + 1):
             begin = time.perf_counter()
+            if best_epoch and job.preset.choice != "last epoch" and job.phase(epoch) != job.phase(epoch - 1):
+                network.load_state_dict(best)  # the next phase builds on the best weights, not on the last ones
             torch.manual_seed(seed_of(seed, f"epoch {epoch}", "layers") >> 1)
             chance = _chance(seed, epoch)
             means = _run_epoch(job, network, optimisers, batches(epoch), epoch, chance, device)

@@ -118,6 +118,28 @@ def test_best_is_chosen_in_the_last_phase_only() -> None:
     assert train(Phases(PRESET), batches, batches).best_epoch == 3
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["whole", "resumed"])
+def test_a_phase_starts_from_the_best_weights_of_the_one_before(again: bool) -> None:
+    started: dict[int, dict[str, Any]] = {}
+
+    class Phases(Adversaries):
+        def phase(self, epoch: int) -> int:
+            return int(epoch > 2)
+
+        def step(self, step: Step) -> Values:
+            started.setdefault(step.epoch, {name: one.clone() for name, one in step.network.state_dict().items()})
+            return super().step(step)
+
+        def held_out(self, network: Any, batch: Batch, chance: torch.Generator, epoch: int) -> Values:
+            return {"loss": {1: 0.1, 2: 0.2, 3: 5.0}[epoch]}
+
+    two, three = (Phases(dataclasses.replace(PRESET, epochs=epochs)) for epochs in (2, 3))
+    middle = train(two, batches, batches)
+    train(three, batches, batches, resume=middle if again else None)
+    same = {number: [torch.equal(started[2][name], one) for name, one in started[number].items()] for number in (1, 3)}
+    assert all(same[3]) and not all(same[1]), "epoch 3 starts where the best epoch, 1, ended, as epoch 2 did"
+
+
 def test_a_figure_that_is_no_number_ends_training() -> None:
     class Spoiled(Adversaries):
         def step(self, step: Step) -> Values:
