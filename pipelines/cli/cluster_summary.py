@@ -14,6 +14,8 @@ def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[Renderable
     costs, machine = found.costs, cluster.machine
     needs = f"{size_text(found.memory)} of {size_text(machine.memory)} per machine"
     tried = "all of them" if costs.photos == found.photos else f"{costs.photos:,} of them"
+    low, high = hours_text(found.low), hours_text(found.high)
+    spread = "" if low == high else f" ({low} to {high})"
     facts = {
         "photos": f"{found.photos:,}; a trial built {tried}",
         "samples": f"about {found.samples:,}, {costs.samples:.2f} per photo",
@@ -21,8 +23,7 @@ def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[Renderable
         "tasks": f"{found.analyse_tasks:,} to analyse, about {found.parts:,} to render, "
         f"into about {_counted(found.shards, 'shard')}",
         "workers": f"{_counted(cluster.workers, 'process', 'processes')} on {cluster.machines:,} {machine.name}",
-        "time": f"about {hours_text(found.seconds)} ({hours_text(found.low)} to {hours_text(found.high)}), "
-        f"with {hours_text(found.start)} until the workers run",
+        "time": f"about {hours_text(found.seconds)}{spread}, with {hours_text(found.start)} until the workers run",
         "work": f"{work_text(found.core_hours, 'core')}, in {work_text(found.machine_hours, 'machine')}",
         "waiting": f"{found.analyse.idle:.0%} of the workers' time while analysing, {found.render.idle:.0%} while "
         "rendering: no task is left for them",

@@ -63,15 +63,15 @@ def rate_text(count: float, seconds: float) -> str:
 
 
 def seconds_left(spent: float, done: float, left: float) -> float | None:
-    """Estimate how long the items that are left take; None while too little is done for an estimate.
+    """Estimate how long the items that are left take; None while too little is done to know, or if none is left.
 
-    >>> seconds_left(20, 40, 10), seconds_left(2, 40, 10), seconds_left(8, 1, 10)
-    (5.0, None, None)
+    >>> seconds_left(20, 40, 10), seconds_left(2, 40, 10), seconds_left(8, 1, 10), seconds_left(20, 40, 0)
+    (5.0, None, None, None)
     """
     # Processes start and first items wait: a rate of few items, or of few seconds, is far too low.
-    if done <= 0 or spent < LEAST_SECONDS or (done < FEW_ITEMS and spent < FEW_ITEMS_SECONDS):
+    if done <= 0 or left <= 0 or spent < LEAST_SECONDS or (done < FEW_ITEMS and spent < FEW_ITEMS_SECONDS):
         return None
-    return spent * max(0, left) / done
+    return spent * left / done
 
 
 class _Count(ProgressColumn):

@@ -48,5 +48,5 @@ def test_a_small_build_is_shown_in_minutes_and_in_the_singular() -> None:
     text = shown(estimate(RECIPE, 20, replace(COSTS, photos=20), cluster), cluster)
     assert "photos 20; a trial built all of them" in text
     assert "tasks 4 to analyse, about 1 to render, into about 1 shard " in text
-    assert "workers 1 process on 1 1x4" in text
+    assert "workers 1 process on 1 1x4" in text and "time about 3 min, with 3 min until" in text
     assert "work 0.8 core-seconds, in 3.0 machine-minutes" in text and "price 0.02 for the machines" in text

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from rich.progress import Task, TaskID
+from rich.progress import Progress, Task, TaskID
 
 from faceloom.pipelines.cli import console as module
 from faceloom.pipelines.cli.console import (
@@ -216,3 +216,18 @@ def test_an_announcer_passes_everything_on_and_speaks_before_its_stage(clock: Cl
         "scan", "these are the terms", "analyse: 5 photos", "analyse: 2 of 5 photos, 0.2/s",
         "render: 9 samples", "a note",
     ]  # fmt: skip
+
+
+def test_the_time_left_counts_down_while_an_item_is_awaited() -> None:
+    column, now = TimeColumn(), [20.0]
+    progress = Progress(column, get_time=lambda: now[0])
+    number = progress.add_task("train", total=4, counted=True, unit="epochs")
+    progress.tasks[0].start_time = 0.0
+
+    def shown(at: float, completed: int) -> str:
+        now[0] = at
+        progress.update(number, completed=completed)
+        return str(column.render(progress.tasks[0]))
+
+    times = [shown(30, 1), shown(60, 1), shown(121, 1)]
+    assert times == ["1 min 30 s left", "1 min 00 s left", "2 min 01 s so far"]
