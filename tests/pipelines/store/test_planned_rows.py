@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from faceloom.pipelines.store import planned_rows
 from faceloom.pipelines.store.planned_rows import read_planned, write_planned
 from faceloom.pipelines.store.storage import Storage
+from faceloom.pipelines.store.table_reader import read_table
 from faceloom.schemas.plan import PlannedFace
 
 FACE = PlannedFace(
@@ -38,10 +40,10 @@ def test_the_rows_of_one_part(storage: Storage) -> None:
 
 def test_the_parts_of_a_shard_read_its_file_once(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     write_planned(storage, "t.parquet", [FACE] * 2, ["one", "two"])
-    reads, read = [], planned_rows.read_table
-    monkeypatch.setattr(planned_rows, "read_table", lambda *given: reads.append(given[1]) or read(*given))
+    read = Mock(wraps=read_table)
+    monkeypatch.setattr(planned_rows, "read_table", read)
     assert read_planned(storage, "t.parquet", "one") == read_planned(storage, "t.parquet", "two") == [FACE]
-    assert reads == ["t.parquet"]
+    assert [call.args[1] for call in read.call_args_list] == ["t.parquet"]
 
 
 def test_a_file_that_was_written_again_is_read_again(storage: Storage) -> None:

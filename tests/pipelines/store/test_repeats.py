@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from faceloom.pipelines.store import object_client, repeats
+from faceloom.pipelines.store import object_client
 from faceloom.pipelines.store.object_client import Patience, as_os_error
 from faceloom.pipelines.store.repeats import Tries, is_passing, repeated
 
@@ -13,8 +15,8 @@ from faceloom.pipelines.store.repeats import Tries, is_passing, repeated
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Waits, which take no time but on the clock of the module."""
     waits: list[float] = []
-    monkeypatch.setattr(repeats.time, "sleep", waits.append)
-    monkeypatch.setattr(repeats.time, "monotonic", lambda: sum(waits))
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(time, "monotonic", lambda: sum(waits))
     return waits
 
 
