@@ -25,13 +25,15 @@ from faceloom.pipelines.run.dask_worker import (
     other_versions_of_scheduler,
     versions,
 )
-from faceloom.pipelines.run.runners import Dask, Do, OnCount, Then
+from faceloom.pipelines.run.runners import Dask, Do, OnCount, OnNote, Then
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError, WorkerError, error_from_json
 
 MOST_ATTEMPTS = 3
 """Attempts at a task whose error may be the machine's. Dask itself also repeats the tasks of workers that die."""
 CONNECT_SECONDS = 10.0
+_OF_SCHEDULER = "all"
+"""Topic of the scheduler's own events, such as the loss of a worker."""
 _BATCH, _POLL_SECONDS, _LOOK_SECONDS, _STOP_SECONDS = 1000, 0.05, 2.0, 4.0
 _AGAIN = "Run the same command again; finished tasks are kept"
 _START = "Start one with `dask scheduler`, and give its address, such as tcp://host:8786"
@@ -56,9 +58,15 @@ def check_cluster(cluster: Dask) -> None:
 
 
 def run_on_dask(
-    tasks: Sequence[Any], do: Do, *, cluster: Dask, then: Then | None = None, on_count: OnCount = lambda count: None
+    tasks: Sequence[Any],
+    do: Do,
+    *,
+    cluster: Dask,
+    then: Then | None = None,
+    on_count: OnCount = lambda count: None,
+    on_note: OnNote = lambda text: None,
 ) -> dict[str, float]:
-    """Run tasks on a Dask cluster; see `run_tasks`.
+    """Run tasks on a Dask cluster; see `run_tasks`. A note names each worker that is lost meanwhile.
 
     Raises:
         FaceloomError: a task raised it. Errors of the machine are tried again, on other workers if there are any.
@@ -68,7 +76,7 @@ def run_on_dask(
     groups: dict[str, Any] = {}
     with _connected(cluster) as client, _probed(cluster) as needs:
         _check(client, cluster, needs)
-        run = _Run(client, cluster, needs, on_count)
+        run = _Run(client, cluster, needs, on_count, on_note)
         for key, value, spent in run.map(do, tasks):
             seconds.update(spent)
             groups.setdefault(key, value)
@@ -80,8 +88,9 @@ def run_on_dask(
 class _Run:
     """One run on a cluster that other programs may share."""
 
-    def __init__(self, client: Any, cluster: Dask, needs: Needs, on_count: OnCount) -> None:
-        self._client, self._cluster, self._needs, self._on_count = client, cluster, needs, on_count
+    def __init__(self, client: Any, cluster: Dask, needs: Needs, on_count: OnCount, on_note: OnNote) -> None:
+        self._client, self._cluster, self._needs = client, cluster, needs
+        self._on_count, self._on_note = on_count, on_note
         self._name = secrets.token_hex(8)
         self._numbers = 0
         self._calls: dict[str, Call] = {}
@@ -91,7 +100,9 @@ class _Run:
         self._living: set[str] = set()
         self._done = self._shown = 0
         self._seen = self._looked = time.monotonic()
+        self._losses: deque[Any] = deque()
         client.subscribe_topic(TOPIC, lambda event: self._events.append(event[1]))
+        client.subscribe_topic(_OF_SCHEDULER, lambda event: self._losses.append(event[1]))
 
     def map(self, function: Callable[[Any], Any], arguments: Sequence[Any]) -> Iterator[Any]:
         """Call a function with each argument on the workers; yields the results as they come."""
@@ -177,6 +188,17 @@ class _Run:
                 self._seen = time.monotonic()
         self._shown = max(self._shown, self._done)
         self._on_count(self._shown)
+        while self._losses:
+            self._note_loss(self._losses.popleft())
+
+    def _note_loss(self, event: Any) -> None:
+        """Note a worker that went away with tasks of this run."""
+        if not isinstance(event, dict) or event.get("action") != "remove-worker":
+            return
+        keys = {*event["processing-tasks"], *event["lost-computed-tasks"]}
+        if number := len(keys & self._calls.keys()):
+            again = "Its task runs again on another one" if number == 1 else f"Its {number} tasks run again on others"
+            self._on_note(f"Warning: the Dask worker {event['worker']} is lost. {again}")
 
     def _look(self, progressed: bool) -> None:
         """Check now and then that the scheduler is there and that a worker takes tasks.

@@ -54,7 +54,7 @@ def run_tasks(
         return run_on_dataflow(tasks, do, dataflow=workers, stage=stage, then=then, on_count=on_count, on_note=on_note)
     from faceloom.pipelines.run.dask_run import run_on_dask
 
-    return run_on_dask(tasks, do, cluster=workers, then=then, on_count=on_count)
+    return run_on_dask(tasks, do, cluster=workers, then=then, on_count=on_count, on_note=on_note)
 
 
 def shared_folder(folder: str, workers: Workers) -> tuple[str, Workers]:

@@ -10,6 +10,7 @@ from faceloom.schemas.errors import WorkerError
 from tests.dask_cluster import cluster_of
 from tests.faults.bench import Plain, build, build_until_done, lay_crops
 from tests.faults.causes import Killed, disturbed
+from tests.pipelines.building import Notes
 
 MOMENTS = {
     "analyse, half a table": ("half", r"faces/.*"),
@@ -43,10 +44,12 @@ def test_on_a_cluster_their_tasks_run_again(names: tuple[str, ...], place: str, 
     cause = killed(names, tmp_path)
     source = plain.source if place.startswith("/") else lay_crops(f"{place}/{tmp_path.name}/photos")
     out = f"{place}/{tmp_path.name}/out"
+    notes = Notes()
     with cluster_of(tmp_path / "cluster", workers=len(names) + 1) as cluster, disturbed(cause):
-        build(source, out, cluster.dask)
+        build(source, out, cluster.dask, notes)
         assert [worker.poll() is None for worker in cluster.workers].count(True) == 1
     assert cause.count() == len(names)
+    assert len([note for note in notes.notes if " is lost. Its " in note]) == len(names)
     plain.check(out)
 
 

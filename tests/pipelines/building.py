@@ -34,6 +34,16 @@ class OnStage(Watcher):
             self.do()
 
 
+class Notes(Watcher):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
 class Bench:
     """A source of 24 photos of 4 people, and builds of it."""
 

@@ -24,7 +24,7 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import ModelFileError, RecipeError, SourceError, StorageError
 from faceloom.schemas.photos import Photo
 from faceloom.schemas.recipe import parse_recipe
-from tests.pipelines.building import PHOTOS, Bench, OnStage, no_work
+from tests.pipelines.building import PHOTOS, Bench, Notes, OnStage, no_work
 
 
 def test_a_build_holds_what_was_asked_for(bench: Bench) -> None:
@@ -72,16 +72,6 @@ def test_the_collector_sees_old_objects_again_after_a_plan(bench: Bench, monkeyp
     with pytest.raises(StorageError, match="full"):
         plan_build(context, workers=1, watcher=Watcher())
     assert gc.get_freeze_count() > 0
-
-
-class Notes(Watcher):
-    """Remembers what it is told aloud."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def test_splits_that_stay_empty_are_told_and_kept_in_the_record(bench: Bench) -> None:

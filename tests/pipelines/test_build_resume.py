@@ -15,7 +15,7 @@ from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index, write_index
 from faceloom.schemas.errors import SourceError, StorageError
-from tests.pipelines.building import PHOTOS, Bench, OnStage
+from tests.pipelines.building import PHOTOS, Bench, Notes, OnStage
 
 
 def test_leftovers_of_a_crash_are_swept(built: Bench) -> None:
@@ -60,16 +60,6 @@ def test_files_that_were_deleted_are_made_again_as_they_were(built: Bench, gone:
         assert (again.analysed, again.rendered) == (0, 0)
     if gone.startswith("shards"):
         assert 0 < again.rendered < PHOTOS
-
-
-class Notes(Watcher):
-    """Keeps the notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.mark.parametrize("damage", ["content", "header", "end", "longer", "shorter", "index", "rows"])

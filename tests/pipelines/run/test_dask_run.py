@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import signal
 import threading
 import time
@@ -95,12 +96,17 @@ def test_an_interrupted_run_leaves_no_task_behind(dask_cluster: Cluster, tmp_pat
 def test_the_tasks_of_a_worker_that_is_killed_run_again(own_cluster: Cluster, tmp_path: Path, place: str) -> None:
     own_cluster.add_worker()
     own_cluster.add_worker()
+    wait_for(lambda: len(statuses(own_cluster)) == 2)
+    before, notes = {*statuses(own_cluster)}, list[str]()
     out = tmp_path / "out"
     out.mkdir()
     tasks = [(f"{number}", number) for number in range(6)]
     do = partial(die_once if place == "do" else leave_a_file, folder=out)
     then = partial(count_group if place == "do" else die_once, folder=out)
-    run_on_dask(tasks, do, cluster=replace(own_cluster.dask, folder=str(out)), then=then)
+    run_on_dask(tasks, do, cluster=replace(own_cluster.dask, folder=str(out)), then=then, on_note=notes.append)
+    (lost,) = before - {*statuses(own_cluster)}
+    assert len(notes) == 1
+    assert re.fullmatch(rf"Warning: the Dask worker {lost} is lost\. Its .*tasks? runs? again on .*others?", notes[0])
     assert [worker.poll() is None for worker in own_cluster.workers].count(True) == 1
     assert (out / "died").exists()
     written = {path.name: path.read_text() for path in (out / "work").iterdir()}
