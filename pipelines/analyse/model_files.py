@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from faceloom.pipelines.run.lasting import lasting
 from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import ModelFileError
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
@@ -101,9 +102,8 @@ def is_packaged_model(path: str | None) -> bool:
     return not path and not os.environ.get(LANDMARK_MODEL_VARIABLE)
 
 
-@lru_cache(maxsize=2)
 def load_predictor(path: Path) -> Any:
-    """Load dlib's shape predictor from a file (about 0.5 s and 100 MB; cached in the process).
+    """Load dlib's shape predictor from a file (about 0.5 s and 100 MB; cached in the process until the file changes).
 
     dlib reads the file in native code, so its author is trusted as the author of the recipe that names it.
 
@@ -111,6 +111,17 @@ def load_predictor(path: Path) -> Any:
         ModelFileError: the file is not a 68-point shape predictor, or longer than `MOST_BYTES`.
         MemoryError: there is not enough memory to load it.
     """
+    try:
+        found = path.stat()
+        stamp = found.st_size, found.st_mtime_ns
+    except OSError:
+        stamp = 0, 0  # what is wrong with it is found below
+    return _predictor(path, stamp)
+
+
+@lasting
+@lru_cache(maxsize=2)
+def _predictor(path: Path, stamp: tuple[int, int]) -> Any:
     import dlib
     import numpy as np
 
@@ -154,9 +165,10 @@ def check_landmark_model(path: str | None) -> None:
         raise ModelFileError(error.what, where=where, value=error.value, remedy=error.remedy) from None
 
 
+@lasting
 @lru_cache(maxsize=1)
 def load_detector() -> Any:
-    """Load dlib's frontal face detector, which is built into dlib."""
+    """Load dlib's frontal face detector, which is built into dlib (about 0.5 s; cached in the process)."""
     import dlib
 
     return dlib.get_frontal_face_detector()

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from faceloom.pipelines.run import progress
+from faceloom.pipelines.run.lasting import is_lasting
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, StorageError, WorkerError, error_to_json
 from faceloom.schemas.versions import ANALYSER, RENDERER
@@ -153,14 +154,14 @@ _build = ""
 def forget_other_builds(build: str) -> None:
     """Empty all caches if they were filled by another build: models, tables and photos may have changed since.
 
-    Processes of a build on one machine end with it; a Dask worker lives on.
+    Those that are `lasting` stay. Processes of a build on one machine end with it; a Dask worker lives on.
     """
     global _build
     if build != _build:
         for name, module in list(sys.modules.items()):
             if name.startswith("faceloom.pipelines."):
                 for thing in vars(module).values():
-                    if callable(empty := getattr(thing, "cache_clear", None)):
+                    if callable(empty := getattr(thing, "cache_clear", None)) and not is_lasting(thing):
                         empty()
         _build = build
 

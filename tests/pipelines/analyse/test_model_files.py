@@ -96,6 +96,18 @@ def test_the_predictor_is_loaded_once() -> None:
     assert load_detector() is load_detector()
 
 
+def test_a_model_file_that_is_replaced_is_loaded_anew(tmp_path: Path) -> None:
+    """By a process that lives longer than a build."""
+    file = tmp_path / "model.dat"
+    file.symlink_to(find_landmark_model())
+    first = load_predictor(file)
+    assert load_predictor(file) is first
+    file.unlink()
+    file.write_bytes(b"other")
+    with pytest.raises(ModelFileError, match="not a dlib shape predictor"):
+        load_predictor(file)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model", bytes(1000)])
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "model.dat"

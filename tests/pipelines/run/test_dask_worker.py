@@ -132,8 +132,9 @@ def test_a_worker_knows_which_runs_it_works_for(worker: Worker) -> None:
 
 
 def test_a_worker_forgets_what_it_read_for_another_build(worker: Worker) -> None:
-    """A table or a model may have changed since; a process of one machine ends with its build."""
+    """A table may have changed since; a process of one machine ends with its build. The detector of dlib cannot."""
     from faceloom.pipelines import context
+    from faceloom.pipelines.analyse.model_files import load_detector
 
     def call_of(build: str) -> Call:
         return call(double, 1, worker, replace(NEEDS, build=build))
@@ -142,8 +143,10 @@ def test_a_worker_forgets_what_it_read_for_another_build(worker: Worker) -> None
     context._recipe('{"name": "x"}')
     answer(call_of("one"))
     assert context._recipe.cache_info().currsize == 1
+    detector = load_detector()
     answer(call_of("two"))
     assert context._recipe.cache_info().currsize == 0
+    assert load_detector() is detector
 
 
 def test_an_environment_variable_that_changes_results_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
