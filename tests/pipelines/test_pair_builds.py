@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from faceloom.pipelines import build
+from faceloom.pipelines.analyse import photo_task
 from faceloom.pipelines.build import BuildResult, prepare, run_build
 from faceloom.pipelines.demo import draw_view, load_portraits
 from faceloom.pipelines.export.export_samples import read_sample
@@ -23,7 +24,7 @@ from faceloom.pipelines.store.build_record import read_record
 from faceloom.pipelines.store.parquet_tables import read_index, read_rejects
 from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import RecipeError, StorageError
+from faceloom.schemas.errors import PhotoError, RecipeError, StorageError
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.transforms.align import warp_alpha, warp_image
 from tests.object_stores import s3_server
@@ -148,6 +149,23 @@ def test_other_masks_are_painted_on_faces_without_a_pair_and_on_those_with_a_bad
     masks = [{"kind": "real", "weight": 1e6}, {"kind": "polygon", "shape": "A"}]
     report = run(recipe(pairs, sources=sources, masks=masks), pairs / "out")
     assert report.record.by_mask == {"real": 2, "polygon-A": 1}
+
+
+def test_a_partner_that_analysis_could_not_read_rejects_only_the_samples_with_its_mask(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = [{"kind": "real"}, {"kind": "polygon", "shape": "A"}]
+    how = recipe(pairs, masks=masks, per_face=3)
+    worn = run(how, pairs / "fine").record.by_mask
+
+    def labels_of(source: Any, uri: str) -> Any:
+        raise PhotoError("vanished", "gone")
+
+    monkeypatch.setattr(photo_task, "labels_of", labels_of)
+    record = run(how, pairs / "out").record
+    assert set(worn) == {"real", "polygon-A"}
+    assert record.by_mask == {"polygon-A": worn["polygon-A"]}
+    assert record.rejects == {"render": {"bad_partner": worn["real"]}}
 
 
 class Changing(Watcher):
