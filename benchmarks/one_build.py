@@ -80,14 +80,15 @@ def main() -> None:
     # One worker works in this process, which keeps its own peak: a watcher would only take its time.
     watching = watched(os.getpid()) if asked.workers > 1 else nullcontext({})
     with tempfile.TemporaryDirectory() as out, watching as peaks:
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.process_time()
         context = build.prepare(recipe, out)
         report = build.run_build(context, workers=asked.workers, resume=True, watcher=Watcher())
-        wall = time.perf_counter() - begin
+        wall, cpu = time.perf_counter() - begin, time.process_time() - used
     photos = report.record.photos
     peak = max(peak_of(os.getpid()), *peaks.values(), 0)
     work = {name: 1000 * value / photos for name, value in sorted(report.work.items())}
-    facts = {"seconds": wall / photos, "photos": photos, "written": report.record.written, "peak_mb": peak}
+    facts = {"seconds": wall / photos, "cpu": cpu / photos, "photos": photos, "peak_mb": peak}
+    facts["written"] = report.record.written
     print(json.dumps({**facts, "wall": dict(report.wall), "work_ms": work}))
 
 

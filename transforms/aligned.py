@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ def template_distance(landmarks: Points, width: int, height: int) -> float:
         width, height: of the picture.
     """
     template = ARCFACE_POINTS * (height / 112) + ((width - height) / 2, 0)
-    return float(np.linalg.norm(five_points(landmarks) - template, axis=1).mean() / height)
+    distances = [math.hypot(x, y) for x, y in (five_points(landmarks) - template).tolist()]
+    return sum(distances) / len(distances) / height
 
 
 def template_iou(grey: Grey, detector: Any) -> float | None:

@@ -174,8 +174,9 @@ def cut_working(
     elif face.landmarks_unsure:
         extent = to_reduced_frame(np.array(face.box, np.float32).reshape(2, 2), reduction)
     if extent is not None:
-        reach = MASK_REACH * np.ptp(extent, axis=0).max()
-        low, high = extent.min(axis=0) - reach, extent.max(axis=0) + reach
+        low, high = extent.min(axis=0), extent.max(axis=0)
+        reach = MASK_REACH * (high - low).max()
+        low, high = low - reach, high + reach
         if face.morph is not None:  # its own landmarks differ a little, and so does its crop
             across, down = MORPH_SLACK * (right - left), MORPH_SLACK * (bottom - top)
             low = np.minimum(low, (left - across, top - down))
