@@ -30,6 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.dask_cluster import Cluster, cluster_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
+QUIET = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+"""Environment of the workers, as docs/clusters.md recommends."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def main() -> None:
         make_set([data for data in photos if data[:2] == b"\xff\xd8"], asked.photos, folder / "photos")
         make_set([data for data in photos if data[:2] == b"\xff\xd8"], 4, folder / "few")
         ratios, bounds = [], []
-        with cluster_of(folder / "one", 1) as one, cluster_of(folder / "two", 2) as two:
+        with cluster_of(folder / "one", 1, **QUIET) as one, cluster_of(folder / "two", 2, **QUIET) as two:
             for cluster in (one, two):  # so that imports and models are loaded
                 few = (folder / "recipe.yaml", "--source", folder / "few", "--out", cluster.folder / "out")
                 for _ in range(2):
