@@ -70,7 +70,7 @@ ANTIMASK = JobSpec(
     presets=(
         AntimaskPreset(name="paper", epochs=130, decoder_epochs=100, batch=32, save_every=5),
         AntimaskPreset(
-            name="small", epochs=50, decoder_epochs=25, batch=16, learning_rate=1e-3, schedule="cosine", hidden=256,
+            name="small", epochs=36, decoder_epochs=18, batch=16, learning_rate=1e-3, schedule="cosine", hidden=256,
             maps=(64, 32, 16, 8, 8), encoder_maps=(8, 16, 32, 64, 64), encoder_depths=(1, 1, 1, 1, 1),
             encoder_hidden=256, normalise=True, save_every=5,
         ),
