@@ -55,7 +55,7 @@ def test_on_a_cluster_their_tasks_run_again(names: tuple[str, ...], place: str, 
 
 @pytest.mark.parametrize("place", ["folder", *(pytest.param(one, marks=pytest.mark.slow) for one in ("s3", "gs"))],
                          indirect=True)  # fmt: skip
-@pytest.mark.parametrize("names", [pytest.param(STAGES[-1:], marks=pytest.mark.slow, id="join"), *EACH])
+@pytest.mark.parametrize("names", EACH)
 def test_on_this_machine_the_next_run_goes_on(names: tuple[str, ...], place: str, plain: Plain, tmp_path: Path) -> None:
     cause, out = killed(names, tmp_path), f"{place}/{tmp_path.name}/out"
     with disturbed(cause):
