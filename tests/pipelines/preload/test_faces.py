@@ -7,8 +7,8 @@ import sys
 def test_models_and_libraries_are_loaded_and_beam_is_not() -> None:
     code = (
         "import sys, faceloom.pipelines.preload.faces; "
-        "from faceloom.pipelines.analyse.model_files import load_detector, load_predictor as load; "
-        "print(load_detector.cache_info().currsize, load.cache_info().currsize, *sys.modules)"
+        "from faceloom.pipelines.analyse.model_files import _predictor, load_detector; "
+        "print(load_detector.cache_info().currsize, _predictor.cache_info().currsize, *sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     detector, predictor, *modules = done.stdout.split()
