@@ -20,7 +20,7 @@ from faceloom.schemas.errors import CheckpointError, FaceloomError
 from faceloom.schemas.model_card import ModelCard
 
 _UNNAMED = re.compile(r"photo-[0-9a-f]{16}(-f[0-9]{2,})?")
-"""The name of a person whom the source does not name."""
+"""The name of a person that the source does not name."""
 SHOWN = 12
 """Rows of the sheet."""
 

@@ -222,7 +222,7 @@ def job_options(dataflow: DataflowBuild, stage: str) -> list[str]:
     words = {"project": dataflow.project, "region": dataflow.region, "sdk_container_image": dataflow.image}
     words |= {"sdk_location": "container", "number_of_worker_harness_threads": "1"}
     words |= {} if "job_name" in given else {"job_name": job_name(dataflow, stage)}
-    # Beam makes no job without a folder; a dry run that knows none writes nothing there.
+    # Beam makes no job without a folder; a dry run without one writes nothing there.
     words |= {} if "temp_location" in given else {"temp_location": temp_folder(dataflow, given) or f"gs://none/{JOBS}"}
     words |= {"dry_run": "true"} if dataflow.dry_run else {}
     # Beam would upload the list of all packages of this machine.
