@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 SAMPLE_KEY = re.compile(r"[a-z0-9_-]+")
+UNNAMED_PERSON = re.compile(r"photo-[0-9a-f]{16}(-f[0-9]{2,})?")
+"""What `unnamed_person` returns."""
 IDENTITY_BITS = 32  # two people with the same 32 bits only share a leaf
 PHOTO_BITS = 64
 to_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
@@ -51,6 +53,15 @@ def face_key(photo_sha256: str, face: int) -> str:
     'abababababababab-f01'
     """
     return f"{photo_sha256[:16]}-f{face:02d}"
+
+
+def unnamed_person(photo_sha256: str, face: int | None = None) -> str:
+    """Identity of a person that no source names: of the person of a photo, or of one face among several.
+
+    >>> unnamed_person("ab" * 32), unnamed_person("ab" * 32, 1)
+    ('photo-abababababababab', 'photo-abababababababab-f01')
+    """
+    return f"photo-{photo_sha256[:16]}" if face is None else f"photo-{face_key(photo_sha256, face)}"
 
 
 def morph_key(face: str, neighbour: str) -> str:

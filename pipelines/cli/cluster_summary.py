@@ -73,7 +73,9 @@ def work_text(hours: float, of: str) -> str:
 def money_text(money: float) -> str:
     """Format an amount of any currency for people.
 
-    >>> money_text(1234.5), money_text(0.0123), money_text(0)
-    ('1,234.50', '0.012', '0.00')
+    >>> money_text(1234.5), money_text(0.0123), money_text(0.00004), money_text(0)
+    ('1,234.50', '0.012', 'less than 0.001', '0.00')
     """
+    if 0 < money < 0.001:
+        return "less than 0.001"
     return f"{money:.2g}" if 0 < money < 0.1 else f"{money:,.2f}"

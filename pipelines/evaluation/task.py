@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.training.held_out import TRAIN, VAL, faces_of
 from faceloom.pipelines.training.training_data import build_digest
 from faceloom.schemas.errors import CheckpointError, FaceloomError
+from faceloom.schemas.keys import UNNAMED_PERSON
 from faceloom.schemas.model_card import ModelCard
 
-_UNNAMED = re.compile(r"photo-[0-9a-f]{16}(-f[0-9]{2,})?")
-"""The name of a person that the source does not name."""
 SHOWN = 12
 """Rows of the sheet."""
 
@@ -145,7 +143,7 @@ def protocol_of(
         people=len(everyone),
         people_trained=len(everyone & trained),
         samples_trained=len(known),
-        named=not all(map(_UNNAMED.fullmatch, everyone)),
+        named=not all(map(UNNAMED_PERSON.fullmatch, everyone)),
     )
     shown = tuple(pick_shown([(key, "+".join(sorted(people))) for key, people in samples.items()], SHOWN))
     return protocol, known, shown

@@ -19,7 +19,7 @@ from faceloom.pipelines.plan.planned_faces import OF_FACE, OF_PHOTO, FaceTable, 
 from faceloom.pipelines.plan.splits import assign_splits, empty_splits, lopsided_splits
 from faceloom.pipelines.sources.table_faces import shown_names
 from faceloom.schemas.faces import UNREADABLE, Spread, usable_labels
-from faceloom.schemas.keys import PHOTO_BITS, digest, face_key, position
+from faceloom.schemas.keys import PHOTO_BITS, digest, face_key, position, unnamed_person
 from faceloom.schemas.masks import serves_without_landmarks
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import PlannedFace
@@ -89,9 +89,8 @@ def _usable(recipe: Recipe, analysed: Analysis, rejects: list[Reject]) -> Ints:
     large = pixels > recipe.faces.max_pixels
     refused = ~large & ~np.array(fine)[codes]
     unlabelled = ~large & ~refused & np.array([bool(fault) for fault in faults])[labels]
-    unlabelled &= recipe.requires_labels & ~of_pairs(
-        recipe, analysed
-    )  # of a pair only the samples with its mask are rejects, of the render
+    # If a pair lacks labels, the render rejects those of its samples that wear its mask.
+    unlabelled &= recipe.requires_labels & ~of_pairs(recipe, analysed)
     for photo, at in _named(analysed, large):
         size = f"{analysed.width[at]} x {analysed.height[at]} pixels"
         message = f"{size}, more than {recipe.faces.max_pixels} (faces.max_pixels)"
@@ -241,7 +240,7 @@ def _sides_and_groups(
 
     def groups() -> Iterator[str]:
         yield from names
-        yield from (f"photo-{int(head):016x}" for head in analysed.heads[photos[unnamed]].tolist())
+        yield from (unnamed_person(f"{int(head):016x}") for head in analysed.heads[photos[unnamed]].tolist())
 
     count = len(names) + int(np.count_nonzero(unnamed))
     bits = np.fromiter((position(group, "0") >> PHOTO_BITS for group in groups()), np.uint32, count)[person]

@@ -1,4 +1,8 @@
-"""Draw the masks that faces wear."""
+"""Draw the masks that faces wear, by the recipe's weights, from those that each face can wear.
+
+Each mask waits for a random time at the rate of its weight, and the first one is drawn. The time depends on no other
+mask, so a mask that is added, removed or moved in the recipe changes only the samples that wear it.
+"""
 
 from __future__ import annotations
 
@@ -19,35 +23,9 @@ from faceloom.schemas.masks import (
 from faceloom.schemas.recipe import Recipe
 
 _NEAR = 1e-9
-"""Two waiting times that differ by less than this share are compared as `draw_masks` computes them."""
+"""Two waiting times that differ by less than this share are compared as Python computes them."""
 _BLOCK = 2**15
 """Faces that are drawn for at once."""
-
-
-def draw_masks(
-    recipe: Recipe, key: str, *, landmarks: bool, found: bool = True, paired: bool = False
-) -> tuple[int, ...]:
-    """Draw the mask of each variant of a face, by the recipe's weights, from those that the face can wear.
-
-    This defines what a build draws; it draws for many faces at once with the functions below.
-
-    Each mask waits for a random time at the rate of its weight, and the first one is drawn. The time depends on no
-    other mask, so a mask that is added, removed or moved in the recipe changes only the samples that wear it.
-
-    Args:
-        recipe: of the build.
-        key: of the face.
-        landmarks: whether the face has trusted landmarks.
-        found: whether it was found; otherwise it is a whole photo.
-        paired: whether there is a photo of this face with a mask.
-    """
-    waiting = _waiting(recipe, landmarks, found, paired)
-    if not waiting:
-        return ()
-    return tuple(
-        min(waiting, key=lambda one: (_waits(f"{recipe.seed} {variant_key(key, variant)} {one[1]}", one[2]), one[0]))[0]
-        for variant in range(recipe.per_face)
-    )
 
 
 def _waits(name: str, rate: float) -> float:
@@ -64,7 +42,7 @@ def draw_all_masks(
     found: npt.NDArray[np.bool_],
     paired: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.int16]:
-    """What `draw_masks` draws for many faces.
+    """Draw the masks of many faces.
 
     Args:
         recipe: of the build.
@@ -97,7 +75,7 @@ def draw_all_masks(
 
 
 def draw_morph_masks(recipe: Recipe, keys: list[str]) -> npt.NDArray[np.int16]:
-    """What `draw_masks` draws for many morphs, by their keys; they have landmarks.
+    """Draw the masks of many morphs, by their keys; they have landmarks.
 
     Returns:
         Numbers of masks, (M, variants); -1 if no mask of the recipe can be worn.

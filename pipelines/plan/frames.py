@@ -10,7 +10,7 @@ from faceloom.pipelines.analyse.analysis import Analysis
 from faceloom.pipelines.plan.choose import NO_FACE, ChosenFaces
 from faceloom.pipelines.plan.planned_faces import PlannedFaces
 from faceloom.schemas.faces import DETECTORS
-from faceloom.schemas.keys import face_key, unit_interval, variant_key
+from faceloom.schemas.keys import face_key, unit_interval, unnamed_person, variant_key
 from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.plan import FaceList, FrameFace, PlannedFace, PlannedFrame
 from faceloom.schemas.recipe import Recipe
@@ -44,7 +44,7 @@ def with_frames(recipe: Recipe, chosen: ChosenFaces) -> ChosenFaces:
 def _framed(recipe: Recipe, photo: Photo, used: Sequence[PlannedFace], every: list[FrameFace]) -> PlannedFace:
     first = used[0]
     names = {face.identity for face in used}
-    identity = names.pop() if len(names) == 1 else f"photo-{first.photo_sha256[:16]}"
+    identity = names.pop() if len(names) == 1 else unnamed_person(first.photo_sha256)
     people = tuple(sorted({face.identity for face in every if face.used} | photo.names | {identity}))
     same = tuple(pair for pair in first.attributes if all(pair in face.attributes for face in used))
     return replace(
@@ -71,7 +71,7 @@ def _all_faces(
         faces.append(
             FrameFace(
                 face=number,
-                identity=face.identity if face else given or f"photo-{sha256[:16]}-f{number:02d}",
+                identity=face.identity if face else given or unnamed_person(sha256, number),
                 box=(left, top, right, bottom),
                 landmarks=face.landmarks if face else b"",
                 detector=DETECTORS[int(analysed.detector[row])],

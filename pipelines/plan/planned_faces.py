@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from operator import add
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -15,7 +14,7 @@ from faceloom.pipelines.analyse.analysis import Analysis
 from faceloom.pipelines.store.arrow_values import blobs_of, hex_digits, texts_of, values_at
 from faceloom.pipelines.store.record_file import RecordFile
 from faceloom.schemas.faces import DETECTORS, usable_labels
-from faceloom.schemas.keys import PHOTO_BITS
+from faceloom.schemas.keys import PHOTO_BITS, unnamed_person
 from faceloom.schemas.photos import Scalar
 from faceloom.schemas.plan import FaceList, FaceRows, PlannedFace, PlannedMorph
 
@@ -198,9 +197,11 @@ class FaceTable:
         names = self.names.take(pa.array(codes, mask=codes < 0)).cast(pa.string())
         if (codes < 0).any():
             shas, numbers = self.analysed.sha256[self.photo[at]], self.number[at].tolist()
-            of_photo = (f"photo-{sha.tobytes().hex()}" for sha in shas[:, :8][codes < 0])
-            ends = (f"-f{numbers[one]:02d}" if codes[one] == OF_FACE else "" for one in np.flatnonzero(codes < 0))
-            names = pc.replace_with_mask(names, codes < 0, pa.array(map(add, of_photo, ends), pa.string()))
+            unnamed = [
+                unnamed_person(shas[one].tobytes().hex(), numbers[one] if codes[one] == OF_FACE else None)
+                for one in np.flatnonzero(codes < 0)
+            ]
+            names = pc.replace_with_mask(names, codes < 0, pa.array(unnamed, pa.string()))
         return self.morphs.identities(at, names) if self.morphs else names
 
     def terms(self, name: str, at: Rows) -> Any:

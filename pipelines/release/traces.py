@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from faceloom.schemas.errors import FaceloomError
-from faceloom.schemas.keys import IDENTITY_BITS, POSITION_BITS, position
+from faceloom.schemas.keys import IDENTITY_BITS, POSITION_BITS, position, unnamed_person
 from faceloom.schemas.photos import Reject
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Traces:
             return True
         if not self.identity:
             return False
-        return identity == self.identity or (identity.startswith(unnamed(photo)) and self.in_path(uri))
+        return identity == self.identity or (identity.startswith(unnamed_person(photo)) and self.in_path(uri))
 
     def _is_parent(self, parent: Mapping[str, str]) -> bool:
         return self._shows(parent["identity"], parent["photo_sha256"], parent["uri"])
@@ -204,11 +204,6 @@ class Traces:
             words.append(self.identity)
         parts += [rf"(?<!\w){re.escape(word)}(?!\w)" for word in words]
         return re.compile("|".join(parts) or r"(?!)")
-
-
-def unnamed(photo: str) -> str:
-    """How the identity of a face begins that no source names, by the sha256 of its photo."""
-    return f"photo-{photo[:_KEY_LETTERS]}"
 
 
 def traces_of(identity: str = "", photos: Iterable[str] = ()) -> Traces:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from faceloom.pipelines.store.object_client import object_errors
-from faceloom.pipelines.store.repeats import Tries, repeated
+from faceloom.pipelines.store.object_client import as_os_error, object_errors
+from faceloom.pipelines.store.repeats import Tries, is_passing, repeated
 from faceloom.schemas.errors import StorageError, printable
 from faceloom.schemas.json_text import parse_json
 
@@ -45,8 +45,13 @@ def refuse_lost(root: str) -> None:
     """
     lease, tries = _HELD.get(root), Tries()
     while lease and time.monotonic() > lease.until and not lease.renew():
+        error = lease.error
+        if error and not is_passing(error):
+            with object_errors("the lock cannot be renewed", f"{root}/{lease.name}"):
+                raise error
         if lease.lost or not tries.pause():
-            why = lease.lost or "it could not be renewed for too long"
+            reason = f" ({as_os_error(error).strerror})" if error else ""
+            why = lease.lost or f"it could not be renewed for too long{reason}"
             remedy = "Run the same command again; finished tasks are kept"
             raise StorageError(f"this process no longer holds the lock: {why}", where=root, remedy=remedy)
 
@@ -66,8 +71,6 @@ def hold_lease(store: ObjectStore, root: str, name: str) -> Iterator[None]:
     Raises:
         StorageError: another process holds it, or the root cannot be written.
     """
-    import obstore
-
     with object_errors("cannot be locked", f"{root}/{name}"):
         lease = _acquire(store, root, name)
     _HELD[root] = lease
@@ -81,7 +84,7 @@ def hold_lease(store: ObjectStore, root: str, name: str) -> Iterator[None]:
         del _HELD[root]
         if time.monotonic() < lease.until or lease.renew():
             with contextlib.suppress(Exception):  # it ends by itself
-                repeated(lambda: obstore.delete(store, name))
+                repeated(lease.delete)
 
 
 @dataclass
@@ -92,6 +95,7 @@ class _Lease:
         version: ETag or generation of the object, by which the store compares.
         until: when this process stops writing, on its own clock.
         lost: why the lease is lost for good; empty if it is not.
+        error: why the last renewal failed, if the store or the network is the reason.
         owner: random, so that each holder writes other bytes and so another ETag.
     """
 
@@ -104,6 +108,7 @@ class _Lease:
     count: int = 0
     until: float = 0.0
     lost: str = ""
+    error: Exception | None = None
     renewing: threading.Lock = field(default_factory=threading.Lock)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -119,6 +124,13 @@ class _Lease:
         done = obstore.put(self.store, self.name, json.dumps(holder).encode(), mode=mode, use_multipart=False)
         self.version, self.until = version_of(done), begin + self.seconds * 4 / RENEWALS
 
+    def delete(self) -> None:
+        """Delete the object, unless another process may have taken it over meanwhile."""
+        import obstore
+
+        if time.monotonic() < self.until:
+            obstore.delete(self.store, self.name)
+
     def keep(self) -> None:
         """Renew the lease until the block ends."""
         while not self.lost and not self.ended.wait(self.seconds / RENEWALS):
@@ -128,17 +140,32 @@ class _Lease:
         """Renew the lease; returns whether it is renewed. If the store is away, the next call may succeed."""
         from obstore.exceptions import PreconditionError
 
-        with self.renewing, contextlib.suppress(Exception):
-            for _ in range(2):
-                if self.lost:
-                    break
-                try:
-                    self.put(self.version)
-                    return True
-                except (PreconditionError, FileNotFoundError):
-                    if not self._is_ours():
-                        self.lost, self.until = "another process took it over, or deleted it", -math.inf
+        with self.renewing:
+            self.error = None
+            try:
+                for _ in range(2):
+                    if self.lost:
+                        break
+                    try:
+                        self.put(self.version)
+                        return True
+                    except (PreconditionError, FileNotFoundError):
+                        if not self._is_ours():
+                            self.lost, self.until = "another process took it over, or deleted it", -math.inf
+            except Exception as error:
+                self.error = error
         return False
+
+    def take_over(self, version: dict[str, str]) -> None:
+        """Replace this version of another holder's lease. Raises what the library raises."""
+        from obstore.exceptions import PreconditionError
+
+        self.version = version
+        try:
+            repeated(lambda: self.put(version))
+        except PreconditionError:
+            if not self.renew():  # it is ours if only the answer was lost
+                raise
 
     def _is_ours(self) -> bool:
         """Whether the lease is a renewal of ours whose answer was lost. Raises what the library raises."""
@@ -176,7 +203,7 @@ def _acquire(store: ObjectStore, root: str, name: str) -> _Lease:
             wait = f"Wait until it has finished. If it was killed, wait {seconds - age:.0f} seconds"
             what = f"another process is writing to this folder: {who}, seen {max(0.0, age):.0f} seconds ago"
             raise StorageError(what, where=root, remedy=wait)
-        repeated(lambda: lease.put(version_of(meta)))
+        lease.take_over(version_of(meta))
     except (FileNotFoundError, PreconditionError):
         what = "another process was writing to this folder"
         raise StorageError(what, where=root, remedy=remedy) from None

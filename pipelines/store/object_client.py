@@ -27,7 +27,7 @@ class Patience:
     """For how long a request is repeated that finds the store away, busy or silent.
 
     Attributes:
-        seconds: after the first request; no request begins later, but for the longest wait.
+        seconds: after the first failure; no request begins later, but for the longest wait.
         first, longest: seconds between the first two requests, and between two at most.
     """
 

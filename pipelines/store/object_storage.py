@@ -18,9 +18,10 @@ from faceloom.pipelines.store.copies import copies_folder
 from faceloom.pipelines.store.lease import hold_lease, refuse_lost
 from faceloom.pipelines.store.object_client import check_url, object_errors, open_store, raise_object_error
 from faceloom.pipelines.store.object_list import ObjectEntry, list_objects
+from faceloom.pipelines.store.object_upload import create, delete, upload
 from faceloom.pipelines.store.paths import FOLDERS, LOCK
 from faceloom.pipelines.store.ranged_stream import RangedStream
-from faceloom.pipelines.store.repeats import Tries, repeated
+from faceloom.pipelines.store.repeats import is_passing, repeated
 from faceloom.pipelines.store.storage import MOST_BYTES, REPAIR, URL_KINDS, Storage, is_partial
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.regular_files import check_length
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 _SPOOL = 2**23
 """Bytes of a file that is being written that stay in memory; a longer one goes to a temporary file."""
-_LONG = 2**25
-"""Bytes from which an upload is sent in parts."""
 _BEGIN_ANYWHERE = ("s3://", "gs://")
 """Stores that begin a list behind any name; for others the library lists all and leaves out what comes before."""
 _Paths = list[str]  # the class has a method called list
@@ -177,12 +176,12 @@ class ObjectStorage(Storage):
             StorageError: the object cannot be read, is too short, or is another version.
         """
         if length > 0 and offset >= 0:
-            try:
-                with object_errors("cannot be read", self._named(path)):
+            with object_errors("cannot be read", self._named(path)):
+                try:
                     return _range(self._store, self._key(path), offset, length, e_tag)
-            except StorageError:
-                if offset + length <= self.size(path):
-                    raise
+                except Exception as error:
+                    if is_passing(error) or offset + length <= self.size(path):
+                        raise
         elif 0 <= offset <= self.size(path) and not length:
             return b""
         raise StorageError(f"damaged: the file ends before byte {offset + length}", where=path, remedy=REPAIR)
@@ -238,11 +237,9 @@ class ObjectStorage(Storage):
 
     def remove(self, path: str) -> None:
         """Delete an object; no error if it does not exist."""
-        obstore = self._library()
-
-        refuse_lost(self.root)
+        self._library()
         with object_errors("cannot be removed", self._named(path)), contextlib.suppress(FileNotFoundError):
-            repeated(lambda: obstore.delete(self._store, self._key(path)))
+            delete(self.root, self._key(path))
 
     def remove_folder(self, folder: str) -> None:
         """Do nothing: an object store has no folders."""
@@ -251,7 +248,7 @@ class ObjectStorage(Storage):
         try:
             return self.read_bytes(path, len(data)) == data
         except StorageError:
-            return False  # writing it replaces it, or says what is wrong
+            return False  # writing it replaces it, or explains the error
 
     @contextlib.contextmanager
     def write(self, path: str, *, durable: bool = True, new: bool = False) -> Iterator[BinaryIO]:
@@ -274,22 +271,15 @@ class ObjectStorage(Storage):
             except OSError as error:  # of the temporary file
                 where = f"{path}, in the temporary folder {tempfile.gettempdir()}"
                 raise_object_error(error, "cannot be written", where)
-            refuse_lost(self.root)
             self._upload(key, path, cast(BinaryIO, stream), length, new)
 
     def _upload(self, key: str, path: str, stream: BinaryIO, length: int, new: bool) -> None:
-        obstore = self._library()
+        self._library()
         from obstore.exceptions import AlreadyExistsError, PreconditionError
-
-        def put() -> Any:
-            stream.seek(0)
-            if length < _LONG:
-                return obstore.put(self._store, key, stream.read(), mode="overwrite", use_multipart=False)
-            return obstore.put(self._repeating, key, stream, use_multipart=True)
 
         with object_errors("cannot be written", self._named(path)):
             try:
-                done = self._create(key, path, stream.read()) if new else repeated(put)
+                done = create(self.root, key, stream.read()) if new else upload(self.root, key, stream, length)
             except (AlreadyExistsError, PreconditionError):
                 remedy = "See what it holds, and choose another"
                 raise StorageError("this file exists already", where=self.place(path), remedy=remedy) from None
@@ -301,22 +291,6 @@ class ObjectStorage(Storage):
             what = f"the upload was cut: the store holds {found['size']:,} bytes of {length:,}"
             remedy = "Run the same command again; if it happens again, check the network and the store"
             raise StorageError(what, where=path, remedy=remedy) from OSError(errno.EIO, what)
-
-    def _create(self, key: str, path: str, data: bytes) -> Any:
-        """Create an object. If a try without an answer was done all the same, the next one finds our own object."""
-        import obstore
-        from obstore.exceptions import AlreadyExistsError, PreconditionError
-
-        tries = Tries()
-        while True:
-            try:
-                return obstore.put(self._store, key, data, mode="create", use_multipart=False)
-            except (AlreadyExistsError, PreconditionError):
-                if tries.failed and self._holds(path, data):
-                    return self._head(path)
-                raise
-            except Exception as error:
-                tries.wait(error)
 
     @contextlib.contextmanager
     def write_errors(self, path: str) -> Iterator[None]:

@@ -22,9 +22,8 @@ def repeated(call: Callable[[], T]) -> T:
     """Call a function again while the store is away, busy or silent, or its answer breaks off; see `PATIENCE`.
 
     Use it with a store that was opened without `repeats`: the library counts a request that is refused because there
-    are too many as an error of the caller, does not repeat those that must not be done twice for all it knows, such as
-    deleting and conditional writes, and cannot be interrupted by Ctrl-C while it waits. The call must be harmless if
-    repeated.
+    are too many as an error of the caller, does not repeat deletes and conditional writes, and cannot be interrupted by
+    Ctrl-C while it waits. The call must be harmless if repeated.
     """
     tries = Tries()
     while True:
@@ -43,12 +42,14 @@ class Tries:
 
     def __init__(self) -> None:
         self.failed = 0
-        self._begin = time.monotonic()
+        self._first_failure: float | None = None
 
     def pause(self) -> bool:
         """Wait before the next try, the longer the more failed; returns whether there may be one."""
-        patience = object_client.PATIENCE
-        if time.monotonic() - self._begin > patience.seconds:
+        patience, now = object_client.PATIENCE, time.monotonic()
+        if self._first_failure is None:
+            self._first_failure = now
+        if now - self._first_failure >= patience.seconds:
             return False
         longest = min(patience.longest, patience.first * 2**self.failed)
         self.failed += 1

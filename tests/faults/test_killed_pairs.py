@@ -20,6 +20,7 @@ from faceloom.schemas.errors import WorkerError
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from tests.faults.bench import PEOPLE, RECIPE, put
 from tests.faults.causes import Killed, disturbed
+from tests.patience import on_busy_machine
 from tests.pipelines.conftest import SURE, encoded, picture
 from tests.tree_digest import digests
 
@@ -66,7 +67,7 @@ def kill_worker(make: Callable[[Workers], None]) -> None:
 def kill_build(make: Callable[[Workers], None]) -> None:
     process = multiprocessing.get_context("fork").Process(target=make, args=(1,))
     process.start()
-    process.join(60)
+    process.join(on_busy_machine(60))
     assert process.exitcode == -signal.SIGKILL
 
 

@@ -92,13 +92,18 @@ def fill_outline(corners: Outline, size: tuple[int, int]) -> Coverage:
 
 
 def fill_outlines(outlines: Sequence[Outline], size: tuple[int, int]) -> Coverage:
-    """Exact coverage, float32 (N, H, W), of N outlines in a picture of (height, width); see `fill_outline`.
+    """Coverage, float32 (N, H, W), of N outlines in a picture of (height, width); see `fill_outline`.
+
+    It is exact for one polygon that does not cross itself. Where several overlap, it is that of their union, but on a
+    pixel that edges of several cross: there the areas add up, to 1 at most.
 
     Args:
-        outlines: each is a polygon (M, 2), or P polygons (P, M, 2) of one direction, which cover their union.
+        outlines: each is a polygon (M, 2), or P polygons (P, M, 2) of one direction, such as pieces of one shape.
         size: height and width of the picture.
     """
     rows, columns = size
+    if not outlines:
+        return np.zeros((0, *size), np.float32)
     layered = [(number, one) for number, some in enumerate(outlines) for one in some.reshape(-1, *some.shape[-2:])]
     layers, polygons = zip(*layered, strict=True)
     lengths = [len(polygon) for polygon in polygons]

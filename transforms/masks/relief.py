@@ -27,8 +27,8 @@ _KEPT, _KEPT_SIZE, _KEPT_MARGIN = 32, (80, 100), 5
 """Number of different surfaces per kind of mask for small faces, their rows and columns, and how many of these may be
 left out on each side.
 
-They too are cached, 128 kB each. Drawing one takes as long as painting a mask, so they are few, and each use shows
-another part, mirrored and varied.
+They too are cached, 128 kB each, at most 64 MB with sixteen kinds of masks. Drawing one takes as long as painting a
+mask, so they are few, and each use shows another part, mirrored and varied.
 """
 _DOWN = np.linspace(0, 1, 512, dtype=np.float32)
 # Lines that bend as x^2 does: a seam from side to side, and a nose wire.

@@ -10,13 +10,13 @@ from unittest.mock import patch
 
 from faceloom.pipelines.plan import plan_morphs
 from faceloom.pipelines.plan.choose import ChosenFaces
-from faceloom.pipelines.plan.draw_masks import draw_masks
 from faceloom.pipelines.plan.neighbour_search import SplitNeighbours
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.schemas.keys import generator, morph_key
 from faceloom.schemas.plan import PlannedFace, PlannedMorph
 from faceloom.schemas.recipe import Recipe
 from faceloom.transforms.neighbours.faces import Neighbour
+from tests.pipelines.plan.drawing import draw_masks
 from tests.pipelines.planning import Item, choose
 
 Search = Callable[[Sequence[PlannedFace]], SplitNeighbours]

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.pipelines.plan import draw_masks as module
-from faceloom.pipelines.plan.draw_masks import draw_all_masks, draw_masks
+from faceloom.pipelines.plan.draw_masks import draw_all_masks
 from faceloom.schemas.keys import face_key
 from faceloom.schemas.recipe import Recipe
+from tests.pipelines.plan.drawing import draw_masks
 from tests.pipelines.planning import POLYGON, TEMPLATE, recipe
 
 FALLBACK = {"kind": "autoencoder", "checkpoint": "runs/ae", "when": "landmarks_missing"}

@@ -31,6 +31,7 @@ from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.recipe import parse_recipe
 from faceloom.schemas.source_spec import SourceSpec
 from tests.object_stores import Fault, fresh_clients, gcs_server, s3_server
+from tests.patience import on_busy_machine
 from tests.pipelines.sources.killed_scan import listed, listed_until_killed
 
 FAULT = Fault()
@@ -231,7 +232,7 @@ def test_after_a_kill_the_listed_half_is_not_listed_again(photos: Storage, tmp_p
     arguments = (many.root, str(tmp_path), 3)
     child = multiprocessing.get_context("spawn").Process(target=listed_until_killed, args=arguments)
     child.start()
-    child.join(60)
+    child.join(on_busy_machine(60))
     assert child.exitcode == -signal.SIGKILL
     FAULT.seen.clear()
     notes: list[str] = []

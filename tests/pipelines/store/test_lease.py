@@ -171,6 +171,72 @@ def test_a_lease_that_was_renewed_late_is_renewed_before_writing(
             put(storage, "b")
 
 
+def test_an_old_lease_is_taken_over_although_the_answer_was_lost(storage: Storage) -> None:
+    lease._Lease(object_client.open_store(storage.root), storage.root, ".lock", 0.1).put("create")
+    time.sleep(1.5)
+    asked = list[str]()
+
+    def answers(method: str, path: str) -> str | None:
+        if method == "PUT" and path.split("?")[0].endswith("lock"):
+            asked.append(path)
+            return "drop-answer" if len(asked) == 2 else None  # the first one would create it
+        return None
+
+    FAULT.answers = answers
+    with storage.exclusive():
+        put(storage)
+    assert len(asked) >= 3
+    assert storage.list() == ["a"]
+
+
+def test_a_lease_is_not_deleted_once_another_process_may_hold_it(storage: Storage) -> None:
+    deleted = list[float]()
+
+    def answers(method: str, path: str) -> int | None:
+        if method == "DELETE" or (method == "POST" and "delete" in path):
+            deleted.append(time.monotonic())
+            return 503
+        return None
+
+    with storage.exclusive():
+        FAULT.answers = answers
+    assert deleted and deleted[-1] - deleted[0] < 2.0, "others may take it over after 2 seconds"
+    assert storage.exists(".lock")
+
+
+def test_a_write_is_not_repeated_once_the_lease_is_lost(storage: Storage) -> None:
+    errors = list[str]()
+
+    def write() -> None:
+        try:
+            put(storage)
+        except StorageError as error:
+            errors.append(str(error))
+
+    client = object_client.open_store(storage.root)
+    with storage.exclusive():
+        FAULT.answers = lambda method, path: 503 if method == "PUT" and "lock" not in path else None
+        writer = threading.Thread(target=write)
+        writer.start()
+        obstore.put(client, ".lock", b'{"owner": "another", "seconds": 60}')
+        _wait_until(lambda: is_lost(storage))
+        FAULT.answers = lambda method, path: None
+        writer.join(30)
+    assert "no longer holds the lock: another process took it over" in errors[0]
+    assert storage.list() == [".lock"]
+
+
+def test_a_renewal_that_is_not_permitted_is_not_repeated(storage: Storage) -> None:
+    with storage.exclusive():
+        FAULT.answers = lambda method, path: 403 if method == "PUT" and "lock" in path else None
+        _wait_until(lambda: is_lost(storage))
+        begin = time.monotonic()
+        with pytest.raises(StorageError, match=r"the lock cannot be renewed \(permission denied"):
+            put(storage)
+        assert time.monotonic() - begin < 10, "patience lasts 20 seconds"
+        FAULT.answers = lambda method, path: None
+
+
 def is_lost(storage: Storage) -> bool:
     try:
         lease.refuse_lost(storage.root)

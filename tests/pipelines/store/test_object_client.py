@@ -17,6 +17,7 @@ from faceloom.pipelines.store.object_client import as_os_error, check_url, objec
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
 from tests.object_stores import fresh_clients, s3_server
+from tests.patience import on_busy_machine
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def _in_process(method: str, storage: Storage) -> str:
     answers = context.SimpleQueue()
     process = context.Process(target=_read, args=(storage, answers))
     process.start()
-    process.join(60)
+    process.join(on_busy_machine(60))
     assert process.exitcode == 0, "it waits forever" if process.exitcode is None else "it died"
     return str(answers.get())
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from faceloom.pipelines.store import object_client, object_storage
+from faceloom.pipelines.store import object_client, object_upload
 from faceloom.pipelines.store.object_client import Patience
 from faceloom.pipelines.store.object_storage import ObjectStorage
 from faceloom.pipelines.store.storage import Storage
@@ -94,7 +94,7 @@ def test_every_request_waits_until_the_store_is_back(
     storage: ObjectStorage, patient: None, monkeypatch: pytest.MonkeyPatch, answer: int | str
 ) -> None:
     """Twelve times in vain, although some of them were done and only the answer was lost."""
-    monkeypatch.setattr(object_storage, "_LONG", len(DATA))  # which is sent in parts
+    monkeypatch.setattr(object_upload, "_LONG", len(DATA))  # which is sent in parts
     for name in ("removed", "read"):
         put(storage, name, b"few")
     asked = Counter[tuple[str, str]]()
@@ -244,6 +244,13 @@ def test_a_truncated_answer_is_an_error(storage: Storage) -> None:
     for use in uses:
         with pytest.raises(StorageError, match=r"old: cannot be read"):
             use()
+
+
+def test_a_store_that_stays_away_is_not_asked_for_the_size_of_a_range_too(storage: ObjectStorage) -> None:
+    FAULT.answers = lambda method, path: 503
+    with pytest.raises(StorageError, match="503"):
+        storage.read_range("old", 0, 100)
+    assert {method for method, _ in FAULT.seen} == {"GET"}
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(storage: Storage) -> None:

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from faceloom.schemas.masks import PolygonMask, PolygonShape
 from faceloom.transforms.geometry import apply_affine, rotate, similarity
-from faceloom.transforms.masks.polygon import fill_outline, outline, outline_region, paint_polygon, polygon_coverage
+from faceloom.transforms.masks.polygon import (
+    fill_outline,
+    fill_outlines,
+    outline,
+    outline_region,
+    paint_polygon,
+    polygon_coverage,
+)
 
 SHAPES: tuple[PolygonShape, ...] = get_args(PolygonShape)
 SIZE = (220, 200)
@@ -50,6 +57,22 @@ def convex_outlines(draw: st.DrawFn) -> np.ndarray:
     radius, x, y = draw(st.floats(0.3, 28)), draw(st.floats(30, 33)), draw(st.floats(30, 33))
     corners = np.column_stack([x + radius * np.cos(angles), y + radius * np.sin(angles)])
     return corners[::-1] if draw(st.booleans()) else corners
+
+
+def test_pieces_that_overlap_cover_their_union_but_for_pixels_on_crossing_edges() -> None:
+    upright, level = (np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]]) for x, y, w, h in (
+        (10.25, 5.0, 4.5, 20.0), (5.0, 10.25, 20.0, 4.5),
+    ))  # fmt: skip
+    one, other, both = fill_outlines([upright, level, np.array([upright, level])], (32, 32))
+    union = one + other - one * other  # of the two rectangles, whose sides lie along the axes
+    crossing = (one % 1 > 0) & (other % 1 > 0)
+    assert np.count_nonzero(crossing) == 4
+    assert np.allclose(both[~crossing], union[~crossing], atol=1e-6)
+    assert (both[crossing] >= union[crossing]).all() and both.max() <= 1
+
+
+def test_no_outlines_have_no_coverage() -> None:
+    assert fill_outlines([], (4, 5)).shape == (0, 4, 5)
 
 
 @given(convex_outlines())
