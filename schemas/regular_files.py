@@ -25,7 +25,7 @@ def read_regular_file(path: str | Path, most_bytes: int, *, follow_links: bool =
         OSError: it does not exist or cannot be read.
     """
     with open_regular_file(path, most_bytes, follow_links=follow_links) as stream:
-        # Python takes memory for all that is asked for; a byte more shows a file that grows.
+        # Python takes memory for all that is requested; a byte more shows a file that grows.
         data = stream.read(min(most_bytes, os.fstat(stream.fileno()).st_size) + 1)
     if len(data) > most_bytes:
         raise UnfitFileError(_too_long(len(data), most_bytes))

@@ -1,4 +1,4 @@
-"""A stand-in for the Dataflow service on this machine: it keeps what is submitted, and answers as it is told."""
+"""A stand-in for the Dataflow service on this machine: it keeps what is submitted, and gives prepared answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the house that can be read off the source: who imports whom, how long modules are, what is tested."""
+"""The rules of the house that can be read off the source: allowed imports, how long modules are, what is tested."""
 
 from __future__ import annotations
 

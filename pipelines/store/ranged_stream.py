@@ -13,9 +13,9 @@ MOST = 2**23
 
 
 class RangedStream(io.RawIOBase):
-    """Reads byte ranges with a function. The first read after a seek gets only what is asked for.
+    """Reads byte ranges with a function. The first read after a seek gets only what is requested.
 
-    While it is read in order, the next range is requested in a thread before it is asked for.
+    While it is read in order, the next range is requested in a thread before it is needed.
     """
 
     def __init__(self, read: Callable[[int, int], bytes], length: int) -> None:

@@ -1,4 +1,4 @@
-"""Whoever leaves takes every morph of theirs along: the index names both parents, and what is built anew has none."""
+"""A person who leaves takes all their morphs along: the index names both parents, and what is built anew has none."""
 
 from __future__ import annotations
 

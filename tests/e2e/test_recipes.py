@@ -38,7 +38,7 @@ pytest.importorskip("skimage")
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 NAMES = [path.stem for path in RECIPES]
 MORPHED = {"antimask", "everything"}
-"""Recipes with morphs; faces of one person alone in a split have nobody to be mixed with."""
+"""Recipes with morphs; faces of one person alone in a split have no one to be mixed with."""
 VIEWS = 5
 
 

@@ -91,7 +91,7 @@ def _noticed_remove(real: Any, notice: Notice) -> Any:
 
 
 class _Stream:
-    """A file of which half of the first bytes are written when they are noticed."""
+    """A file that is noticed when half of its first bytes are written."""
 
     def __init__(self, stream: Any, notice: Callable[[], None]) -> None:
         self._stream, self._notice = stream, notice

@@ -1,4 +1,4 @@
-"""A photo that changes between analysis and render is found by its hash, wherever it lies and whoever renders it."""
+"""A photo that changes between analysis and render is found by its hash, on every kind of storage and runner."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_dice_without_any_mask_is_no_error() -> None:
 
 
 class Perfect(CompactMasker):
-    """Knows the answer, and gets it wrong in one way if told to."""
+    """Knows the answer, and gets it wrong in one way on request."""
 
     def __init__(self, pairs: Pairs, **wrong: float) -> None:
         super().__init__(COMPACT)

@@ -81,12 +81,12 @@ def test_splits_that_stay_empty_are_told_and_kept_in_the_record(bench: Bench) ->
     record = bench.run(split=split).record
     assert record.by_split == {"train": PHOTOS}
     assert [text.split(" gets no sample")[0] for text in record.warnings] == ["split val (0%)", "split test (0%)"]
-    told = [text for text in watcher.notes if text.startswith("Warning")]
-    assert told == [f"Warning: {text}" for text in record.warnings] and survey.warnings == record.warnings
+    warned = [text for text in watcher.notes if text.startswith("Warning")]
+    assert warned == [f"Warning: {text}" for text in record.warnings] and survey.warnings == record.warnings
     assert bench.run().record.warnings == ()
 
 
-def test_morphs_make_nobody_new_in_what_is_said_of_empty_splits(bench: Bench) -> None:
+def test_morphs_count_as_no_new_people_in_the_warning_of_empty_splits(bench: Bench) -> None:
     split = {"shares": {"train": 0.999, "test": 0.001}}
     (warning,) = bench.run(split=split, masks=[], morph={"neighbours": 1}).record.warnings
     assert "none of 4 to this one" in warning

@@ -1,4 +1,4 @@
-"""Builds that were stopped, damaged or disturbed: told at the time, and finished by the next run to the same bytes."""
+"""Builds that were stopped, damaged or disturbed: reported, and finished by the next run to the same bytes."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_weights_that_do_not_fit_their_card_are_refused(laid: Path, bucket: str,
 def test_every_photo_of_a_morph_is_read_ahead(
     bucket: str, tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Analysis, textures, faces and the faces that they are mixed with: no read begins when it is asked for."""
+    """Analysis, textures, faces and the faces that they are mixed with: reads begin before they are needed."""
     bench = Bench(tmp_path, synthetic)
     url = put(bench.photos, bucket, "morphs")
     reads: list[bool] = []

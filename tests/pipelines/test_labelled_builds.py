@@ -94,7 +94,7 @@ def guide_of(sample: dict[str, bytes]) -> np.ndarray:
     return np.asarray(decode_member("guide.png", sample["guide.png"]))
 
 
-def told(sample: dict[str, bytes]) -> dict[str, Any]:
+def guide_facts(sample: dict[str, bytes]) -> dict[str, Any]:
     return next(step for step in steps_of(json.loads(sample["json"])) if step["name"] == "guide")
 
 
@@ -109,8 +109,8 @@ def test_guides_are_those_of_the_label_files(bench: Bench) -> None:
             wanted[row : row + 12, 36:76] = True
         sample = samples[f"{number}.png"]
         assert np.array_equal(guide_of(sample) == 255, wanted)
-        assert told(sample)["from"] == ("labels" if wanted.any() else "empty")
-        assert told(sample)["label_order"] == ("celebamask_hq" if wanted.any() else None)
+        assert guide_facts(sample)["from"] == ("labels" if wanted.any() else "empty")
+        assert guide_facts(sample)["label_order"] == ("celebamask_hq" if wanted.any() else None)
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -212,7 +212,7 @@ def test_what_to_do_without_labels_is_done_to_that_photo_alone(bench: Bench) -> 
     assert (reject.uri, reject.code) == (f"{WITHOUT}.png", "no_labels")
     again = bench.run("out", guide={**guide, "missing": "landmarks"})
     assert again.record.written == PHOTOS
-    by_photo = {uri: told(sample)["from"] for uri, sample in bench.samples("out").items()}
+    by_photo = {uri: guide_facts(sample)["from"] for uri, sample in bench.samples("out").items()}
     assert by_photo == {f"{n}.png": "landmarks" if n == WITHOUT else "labels" for n in range(PHOTOS)}
 
 

@@ -105,7 +105,7 @@ def test_every_morph_is_in_the_index_with_both_parents(bench: Bench) -> None:
         assert step["neighbour"] == second.key and step["rank"] in (0, 1)
         assert step["distance"] == pytest.approx(10 * step["landmark_distance"] + step["texture_distance"])
         assert (step["lambda"], step["texture_units"], step["texture_size"]) == (10, "unit", 32)
-    assert "of 6 people" in (bench.folder / "out" / "README.md").read_text(), "a morph is nobody new"
+    assert "of 6 people" in (bench.folder / "out" / "README.md").read_text(), "a morph is no new person"
 
 
 EVERYTHING: dict[str, Any] = {

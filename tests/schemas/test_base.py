@@ -50,7 +50,7 @@ def test_a_key_may_be_a_word_that_python_keeps_for_itself() -> None:
     assert faults(Shelf, {"class_": "top"})[0][2] == "unknown key; allowed: class; did you mean 'class'?"
 
 
-def test_the_key_itself_is_in_the_fault_for_whoever_makes_a_path_of_it() -> None:
+def test_the_key_itself_is_in_the_fault_for_code_that_makes_a_path_of_it() -> None:
     with pytest.raises(ValidationError) as caught:
         Head.model_validate({"hats": [{}, {"brimm": 1}]})
     [fault] = caught.value.errors()

@@ -54,11 +54,11 @@ print(digest("é", 1.5, {"b": [1], "a": None}), seed_of(3, "key", "paint"), unit
 
 
 def test_the_same_in_every_process() -> None:
-    told = set()
+    found = set()
     for seed in ("0", "1", "random"):
         env = {**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": "C"}
-        told.add(subprocess.run([sys.executable, "-c", PROBE], env=env, capture_output=True, check=True).stdout)
-    assert len(told) == 1
+        found.add(subprocess.run([sys.executable, "-c", PROBE], env=env, capture_output=True, check=True).stdout)
+    assert len(found) == 1
 
 
 @given(st.lists(scalars, max_size=4), st.lists(scalars, max_size=4))

@@ -41,7 +41,7 @@ def _value(number: int, name: str, shape: Sequence[int]) -> bytes:
 
 
 def _model(cells: dict[int, dict[str, tuple[float, Sequence[float]]]]) -> bytes:
-    """A model whose outputs are cells of some sizes, each channel of which is `weight * mean grey / 255 + bias`.
+    """A model whose outputs are cells of some sizes; each channel is `weight * mean grey / 255 + bias`.
 
     Args:
         cells: by the side of a cell, for each output its weight and the biases of its channels.

@@ -1,4 +1,4 @@
-"""ArcFace crops of two public-domain portraits are told from the portraits themselves, and from anything else."""
+"""ArcFace crops of two public-domain portraits are not taken for the portraits, nor for anything else."""
 
 from __future__ import annotations
 

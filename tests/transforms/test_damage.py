@@ -142,7 +142,7 @@ def test_only_texts_about_lost_data_count(text: str, lost_data: bool) -> None:
 
 
 def sampled(picture: np.ndarray, mode: str, across: int, down: int) -> bytes:
-    """A JPEG of which each channel is a scan of its own, colour sampled so much more coarsely."""
+    """A JPEG with a scan for each channel, colour sampled so much more coarsely."""
     channels = Image.fromarray(picture).convert(mode).split()
     head, scans, components = b"", b"", b""
     for number, channel in enumerate(channels, 1):

@@ -77,7 +77,7 @@ def shrink_to_frame(image: Image, to_frame: Matrix, size: Size) -> tuple[Image, 
     Args:
         image: uint8 (H, W, 3).
         to_frame: from its pixels to the frame.
-        size: of the frame, all of which may be read.
+        size: of the frame; all of it may be read.
 
     Returns:
         The part of the picture that matters, reduced by area where it must be, and the matrix from it to the frame.

@@ -1,4 +1,4 @@
-"""A source that the recipe calls aligned crops, and that holds something else, is told; crops are left in peace."""
+"""A source that the recipe calls aligned crops, and that holds something else, is reported; true crops are not."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_the_photo_itself_is_looked_at_and_one_that_is_gone_is_passed_over(
 def test_the_warning_is_told_and_stands_in_plan_and_record(
     tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Told(Watcher):
+    class Reports(Watcher):
         notes: list[str] = []  # noqa: RUF012
 
         def note(self, text: str) -> None:
@@ -160,9 +160,9 @@ def test_the_warning_is_told_and_stands_in_plan_and_record(
     faces, split = {"assume": "aligned", "min_size": 0}, {"shares": {"train": 1.0}}
     plain = {"name": "x", "sources": [{"path": str(table), "name": "s"}], "faces": faces, "split": split}
     made = prepare(parse_recipe(plain), str(tmp_path / "out"))
-    survey, plan = plan_build(made, workers=1, watcher=Told())
+    survey, plan = plan_build(made, workers=1, watcher=Reports())
     [warning] = preview(made, survey, plan).warnings
-    assert f"Warning: {warning}" in Told.notes
+    assert f"Warning: {warning}" in Reports.notes
     first = run_build(made, workers=1, resume=True, watcher=Watcher())
     again = run_build(made, workers=1, resume=True, watcher=Watcher())
     assert first.record.warnings == again.record.warnings == (warning,) and again.rendered == 0

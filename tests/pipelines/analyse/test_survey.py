@@ -26,8 +26,8 @@ from faceloom.schemas.photos import GivenFace, Photo, Reject
 from faceloom.schemas.recipe import parse_recipe
 
 
-class Told(Watcher):
-    """Remembers what it was told."""
+class Reports(Watcher):
+    """Remembers all reports."""
 
     def __init__(self) -> None:
         self.stages: list[tuple[str, int | None]] = []
@@ -61,7 +61,7 @@ def test_every_listed_photo_is_known_and_every_other_row_is_a_reject(photos: Pat
     (photos / "003.png").unlink()
     (photos / "004.png").write_bytes(b"")
     (photos / "005.png").write_bytes(b"no picture")
-    watcher = Told()
+    watcher = Reports()
     found = survey(context(photos), workers=1, watcher=watcher)
     assert [photo.uri for photo in found.photos] == ["000.png", "001.png", "002.png", "005.png"]
     assert [(reject.uri, reject.code) for reject in found.rejects] == [
@@ -78,7 +78,7 @@ def test_every_listed_photo_is_known_and_every_other_row_is_a_reject(photos: Pat
 
 
 def test_what_a_source_was_taken_for_is_told(photos: Path) -> None:
-    flat, people, watcher = photos.parent / "flat", photos.parent / "people", Told()
+    flat, people, watcher = photos.parent / "flat", photos.parent / "people", Reports()
     shutil.copytree(photos, flat / "below", ignore=shutil.ignore_patterns("*.csv"))
     shutil.copytree(photos, people / "Ada", ignore=shutil.ignore_patterns("00[0-2].png", "*.csv"))
     sources = [{"path": str(flat), "kind": "flat"}, {"path": str(people)}]
@@ -135,7 +135,7 @@ def test_rows_that_name_a_photo_again_are_no_photos(photos: Path) -> None:
 def test_a_second_look_costs_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = survey(context(photos), workers=1, watcher=Watcher())
     monkeypatch.setattr(analysis, "analyse_photo", lambda *_, **__: pytest.fail("all is known"))
-    watcher = Told()
+    watcher = Reports()
     again = survey(context(photos), workers=1, watcher=watcher)
     assert (again.analysed_now, again.seconds) == (0, {})
     assert watcher.stages == [("scan", None)]
@@ -179,25 +179,25 @@ def test_a_source_of_nothing_but_rejects_is_none(photos: Path) -> None:
 
 
 def test_a_source_without_splits_is_refused_before_any_work_where_it_divides(photos: Path) -> None:
-    watcher = Told()
+    watcher = Reports()
     with pytest.raises(SourceError, match="no photo of the source has a split") as caught:
         survey(context(photos, split={"by": "source"}), workers=1, watcher=watcher)
     assert str(photos) in caught.value.where and "by: identity" in caught.value.remedy
     assert watcher.stages == [("scan", None)]
-    assert survey(context(photos), workers=1, watcher=Told()).analysed_now == 6
+    assert survey(context(photos), workers=1, watcher=Reports()).analysed_now == 6
 
 
 def test_one_photo_with_a_split_is_enough(photos: Path) -> None:
     lines = (photos / "photos.csv").read_text().splitlines()
     ends = ("split", "train", *[""] * (len(lines) - 2))
     (photos / "photos.csv").write_text("".join(f"{line},{end}\n" for line, end in zip(lines, ends, strict=True)))
-    assert survey(context(photos, split={"by": "source"}), workers=1, watcher=Told()).analysed_now == 6
+    assert survey(context(photos, split={"by": "source"}), workers=1, watcher=Reports()).analysed_now == 6
 
 
 def test_columns_that_are_no_attributes_are_a_warning(photos: Path) -> None:
     names = sorted(path.name for path in photos.glob("*.png"))
     pq.write_table(pa.table({"uri": names, "emb": [[0.5]] * len(names)}), photos / "t.parquet")
-    watcher = Told()
+    watcher = Reports()
     sources = [{"path": str(photos / "t.parquet"), "name": "s"}]
     found = survey(context(photos, sources=sources), workers=1, watcher=watcher)
     assert found.warnings[0].startswith("source s: columns that are no text")
@@ -210,7 +210,7 @@ def test_photos_of_a_damaged_table_are_analysed_again(photos: Path) -> None:
     [path, *_] = storage.list("faces")
     with storage.write(path) as stream:
         stream.write(b"damage")
-    watcher = Told()
+    watcher = Reports()
     again = survey(context(photos), workers=1, watcher=watcher)
     assert again.analysed_now > 0 and again.analysed == first.analysed
     assert any("is removed, and its photos are analysed again" in note and path in note for note in watcher.notes)

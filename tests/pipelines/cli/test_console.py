@@ -205,13 +205,13 @@ def test_a_failed_stage_stays_unfinished() -> None:
 
 def test_an_announcer_passes_everything_on_and_speaks_before_its_stage(clock: Clock) -> None:
     watcher, lines = plain()
-    told = Announcer(watcher, "analyse", "these are the terms")
-    told.stage("scan", None, "files")
-    told.stage("analyse", 5, "photos")
+    announcer = Announcer(watcher, "analyse", "these are the terms")
+    announcer.stage("scan", None, "files")
+    announcer.stage("analyse", 5, "photos")
     clock.now += 10
-    told.done(2)
-    told.stage("render", 9, "samples")
-    told.note("a note")
+    announcer.done(2)
+    announcer.stage("render", 9, "samples")
+    announcer.note("a note")
     assert lines() == [
         "scan", "these are the terms", "analyse: 5 photos", "analyse: 2 of 5 photos, 0.2/s",
         "render: 9 samples", "a note",

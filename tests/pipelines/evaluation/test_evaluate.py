@@ -45,16 +45,16 @@ class Grey:
 
 
 class Counting(Watcher):
-    """Remembers what it is told."""
+    """Remembers all reports."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.reports_found: list[object] = []
 
     def stage(self, name: str, total: int | None, unit: str) -> None:
-        self.told.append((name, total, unit))
+        self.reports_found.append((name, total, unit))
 
     def done(self, count: int) -> None:
-        self.told.append(count)
+        self.reports_found.append(count)
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,8 @@ def test_progress_is_told(task: Task, pairs: list[Pair], monkeypatch: pytest.Mon
     monkeypatch.setattr(evaluation, "BATCH", 4)
     watcher = Counting()
     run_evaluation(task, [NoMask()], watcher)
-    assert watcher.told[0] == ("evaluate", len(pairs), "samples")
-    assert watcher.told[1:] == [*range(4, len(pairs), 4), len(pairs)]
+    assert watcher.reports_found[0] == ("evaluate", len(pairs), "samples")
+    assert watcher.reports_found[1:] == [*range(4, len(pairs), 4), len(pairs)]
 
 
 def test_the_sheet_shows_input_target_and_every_method(task: Task, pairs: list[Pair]) -> None:

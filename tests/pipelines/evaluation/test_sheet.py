@@ -1,4 +1,4 @@
-"""Sheets: whom they show, and that every picture stands in its place, pixel by pixel."""
+"""Sheets: which people they show, and that every picture stands in its place, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ samples = st.lists(st.sampled_from("abcdef"), max_size=30).map(
 
 
 @given(samples, st.integers(0, 40))
-def test_as_many_as_there_are_and_nobody_twice_before_all_came_once(some: list[tuple[str, str]], count: int) -> None:
+def test_as_many_as_there_are_and_no_one_twice_before_all_came_once(some: list[tuple[str, str]], count: int) -> None:
     shown = pick_shown(some, count)
     assert len(shown) == len(set(shown)) == min(count, len(some))
     seen = Counter(dict(some)[key] for key in shown)

@@ -1,4 +1,4 @@
-"""The choice of faces: blind to order, complete, fair to masks, and nobody on two sides."""
+"""The choice of faces: blind to order, complete, fair to masks, and no one on two sides."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_duplicates_keep_the_one_with_a_name_and_then_the_first() -> None:
 def test_a_photo_of_two_people_is_a_conflict_that_names_both() -> None:
     items = [item(f"{who}/{n}.jpg", content=n, identity=f"{who} {n}") for n in range(60) for who in ("Ada", "Grace")]
     found = pick([*items, item("z/3.jpg", content=3), item("z/99.jpg", identity="Ada 3")])
-    assert [face.uri for face in found.faces] == ["z/99.jpg"], "no copy is used, whoever it is filed under"
+    assert [face.uri for face in found.faces] == ["z/99.jpg"], "no copy is used, whatever person it is filed under"
     assert {reject.code for reject in found.rejects} == {"identity_conflict"} and len(found.rejects) == 121
     messages = {reject.message for reject in found.rejects if reject.uri.endswith("/3.jpg")}
     assert messages == {"the same photo is filed under Ada 3 and Grace 3: s/Ada/3.jpg and s/Grace/3.jpg"}
@@ -286,7 +286,7 @@ def test_per_identity_takes_the_share_of_each_person() -> None:
     assert {(count, split) for (_, split), count in sides.items()} == {(14, "train"), (6, "test")}
 
 
-def test_in_a_group_photo_nobody_gets_the_photos_name() -> None:
+def test_in_a_group_photo_no_one_gets_the_photos_name() -> None:
     two = item("two.jpg", identity="Ada", faces=[face_row(100), face_row(90, left=200)])
     one = item("one.jpg", identity="Ada")
     names = {(f.uri, f.face): f.identity for f in chosen([two, one], recipe(faces={"select": "all"}))}

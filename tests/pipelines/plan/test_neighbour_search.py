@@ -36,7 +36,7 @@ PHOTOS = 14
 HAS_FAISS = importlib.util.find_spec("faiss") is not None
 
 
-class Told(Watcher):
+class Reports(Watcher):
     """Remembers the stages."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Bench:
     def __init__(self, folder: Path, synthetic: SimpleNamespace) -> None:
         self.folder, self.synthetic = folder, synthetic
         self.table = synthetic.lay_photos(folder / "photos", range(PHOTOS), people=5)
-        self.told = Told()
+        self.reports = Reports()
         with locked_output(Storage(str(folder / "out"))):
             (folder / "out" / "faces").mkdir()  # a folder without results is not kept
 
@@ -75,9 +75,9 @@ class Bench:
         context = self.context(**morph)
         how = context.recipe.morph
         assert how is not None
-        self.told = Told()
+        self.reports = Reports()
         among = self.faces(context) if faces is None else faces
-        return find_neighbours(context, how, among, workers=workers, watcher=self.told)
+        return find_neighbours(context, how, among, workers=workers, watcher=self.reports)
 
     def files(self, top: str) -> dict[str, bytes]:
         found = (self.folder / "out" / top).glob("*")
@@ -166,12 +166,12 @@ def test_neither_the_order_nor_the_number_of_workers_nor_the_blocks_matter(
 
 def test_a_second_run_finds_everything_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = bench.find()
-    assert bench.told.stages == [("textures", PHOTOS), ("compare", PHOTOS)] and bench.told.most == PHOTOS
+    assert bench.reports.stages == [("textures", PHOTOS), ("compare", PHOTOS)] and bench.reports.most == PHOTOS
     assert bench.files("work") == {}, "textures are gone when the search is over"
     monkeypatch.setattr(neighbour_search, "run_tasks", lambda *_, **__: pytest.fail("there is no work"))
     monkeypatch.setattr(neighbour_search, "write_blocks", lambda *_: pytest.fail("there is no work"))
     again = bench.find()
-    assert (again.rows, again.kept, again.seconds) == (first.rows, first.kept, {}) and bench.told.stages == []
+    assert (again.rows, again.kept, again.seconds) == (first.rows, first.kept, {}) and bench.reports.stages == []
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_a_photo_that_changed_in_secret_ends_the_run_and_leaves_the_rest(bench: 
     assert 0 < len(made) < 5 and not bench.files("neighbours")
 
 
-def test_faces_without_a_texture_are_told_with_the_reason_and_are_nobodys_neighbour(bench: Bench) -> None:
+def test_faces_without_a_texture_are_reported_with_the_reason_and_are_no_neighbours(bench: Bench) -> None:
     faces = bench.faces(bench.context(texture="mean_shape"))
     points = np.frombuffer(faces[4].landmarks, np.float32).reshape(68, 2).copy()
     points[[36, 37]] = points[[37, 36]]  # two corners of an eye have changed places
@@ -328,7 +328,7 @@ def test_an_index_says_how_much_it_finds(bench: Bench) -> None:
 
 
 @pytest.mark.skipif(not HAS_FAISS, reason="FAISS is not installed")
-def test_an_index_of_nobody_is_no_trouble(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_index_is_no_trouble(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise PhotoError("decode_failed", "it cannot be decoded")
 
@@ -345,7 +345,7 @@ def test_a_search_through_an_index_is_taken_up_where_it_ended(
     monkeypatch.setattr(index_search, "PIECE", 1)
     monkeypatch.setattr(neighbour_search, "PIECE", 1)
     whole, kept = bench.find(candidates="ivf"), bench.files("neighbours")
-    assert [name for name, _ in bench.told.stages] == ["textures", "index", "compare"]
+    assert [name for name, _ in bench.reports.stages] == ["textures", "index", "compare"]
     assert {"index", "recall", "search", "compare"} <= set(whole.seconds) and bench.files("work") == {}
     for path in (bench.folder / "out" / "neighbours").iterdir():
         path.unlink()

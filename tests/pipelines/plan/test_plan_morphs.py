@@ -1,4 +1,4 @@
-"""Morphs in the plan: who may be mixed with whom, how much of each is drawn."""
+"""Morphs in the plan: which people may be mixed, and how much of each is drawn."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_the_same_bytes_are_used_once_and_the_reject_names_what_is_kept(items: l
 
 
 @given(ITEMS, st.integers(0, 50))
-def test_nobody_is_on_two_sides(items: list[Item], seed: int) -> None:
+def test_no_one_is_on_two_sides(items: list[Item], seed: int) -> None:
     found = plan(items, recipe(seed=seed, faces={"select": "all"}, split={"shares": {"train": 0.5, "test": 0.5}}))
     named = {(photo.source, photo.uri): photo.identity for photo, _ in items}
     sides = defaultdict(set)

@@ -1,4 +1,4 @@
-"""Sides of the split: people stay whole, shares are kept, and who comes later moves nobody."""
+"""Sides of the split: people stay whole, shares are kept, and people who come later move no one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_person_is_on_one_side(photos: list[Row], parts: dict[str, float], see
 
 
 @given(rows, shares, st.integers(0, 99), st.randoms())
-def test_people_who_come_later_move_nobody(
+def test_people_who_come_later_move_no_one(
     photos: list[Row], parts: dict[str, float], seed: int, rng: random.Random
 ) -> None:
     how = split(shares=parts)
@@ -139,12 +139,12 @@ def test_a_draw_at_the_very_end_still_has_a_side(monkeypatch: pytest.MonkeyPatch
         assert assign_splits(split(shares=parts), 0, [("a", sha(1), None)]) == [last]
 
 
-def test_nobody_no_sides() -> None:
+def test_no_people_no_sides() -> None:
     assert assign_splits(split(), 0, []) == []
     assert assign_splits(split(per_identity=0.5), 0, []) == []
 
 
-def test_a_split_that_nobody_falls_to_is_told_with_the_reason() -> None:
+def test_a_split_without_people_is_reported_with_the_reason() -> None:
     faces = 3, 2, ["train"]
     assert empty_splits(split(), *faces) == (
         "split val (10%) gets no sample: each person is assigned to a split by hash, and none of 2 to this one. "

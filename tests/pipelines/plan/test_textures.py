@@ -169,8 +169,8 @@ def test_a_face_that_cannot_be_used_is_left_out_with_the_reason(bench: Bench) ->
     bench.faces[1] = bench.face(1)
     [name, *_] = bench.make()
     key = bench.faces[1].key
-    [(told, (code, message))] = failed_faces(bench.storage, name).items()
-    assert told == key and code == "truncated" and message
+    [(failed_found, (code, message))] = failed_faces(bench.storage, name).items()
+    assert failed_found == key and code == "truncated" and message
     block = open_block(bench.storage, name)
     assert block.keys == [bench.faces[0].key, bench.faces[2].key] and len(block.sketches) == len(block.landmarks) == 2
     whole = Bench(bench.out.parent / "whole", bench.synthetic)

@@ -79,7 +79,7 @@ def test_a_member_that_is_not_there_is_named_with_those_that_are(build: Path) ->
 
 @pytest.fixture(scope="module")
 def faceless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two shards of 6 and 7 samples, of which the first, the fifth and the last have no landmarks."""
+    """Two shards of 6 and 7 samples; the first, the fifth and the last have no landmarks."""
     folder = tmp_path_factory.mktemp("faceless")
     return make_build(folder, [("train", 6), ("train", 7)], without_landmarks=[0, 4, 12])
 

@@ -30,7 +30,7 @@ VERSIONS = st.from_regex(VERSION_PATTERN.replace("$", r"\Z"))
 
 @pytest.fixture(scope="module")
 def three(released: Path, built: Path, tmp_path_factory: pytest.TempPathFactory) -> Storage:
-    """Versions 1.0.0, 1.9.0 and 1.10.0, the last of which is yanked; the channel `stable` is at 1.0.0."""
+    """Versions 1.0.0, 1.9.0 and 1.10.0, which is yanked; the channel `stable` is at 1.0.0."""
     root = Storage(str(tmp_path_factory.mktemp("three") / "root"))
     shutil.copytree(released, root.root)
     for version in ("1.9.0", "1.10.0"):

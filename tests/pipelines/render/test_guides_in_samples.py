@@ -1,4 +1,4 @@
-"""Guide masks in samples: where they lie, what is told of them, and what becomes of photos without drawn parts."""
+"""Guide masks in samples: where they lie, what records state, and what becomes of photos without drawn parts."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Made:
         return record
 
     @property
-    def told(self) -> dict[str, Any]:
+    def noted(self) -> dict[str, Any]:
         """What the sample tells of its guide."""
         (step,) = [step for step in steps_of(self.record) if step["name"] == "guide"]
         return dict(step)
@@ -137,9 +137,9 @@ def test_a_drawn_guide_follows_its_face_into_every_crop(make: Make, points: np.n
     guide, mouth = made.members["guide"], mouth_in(made)
     assert iou(guide, mouth) > 0.85  # a mouth is some 12 pixels high, and each edge is good to half a pixel
     assert np.abs(np.argwhere(guide).mean(axis=0) - np.argwhere(mouth).mean(axis=0)).max() < 0.5
-    assert made.told["from"] == "labels"
-    assert made.told["regions"] == list(LIPS)
-    assert made.told["share"] == pytest.approx((made.members["guide"] > 0).mean(), abs=1e-6)
+    assert made.noted["from"] == "labels"
+    assert made.noted["regions"] == list(LIPS)
+    assert made.noted["share"] == pytest.approx((made.members["guide"] > 0).mean(), abs=1e-6)
 
 
 def test_the_same_parts_give_the_same_guide_however_they_are_stored(make: Make, points: np.ndarray) -> None:
@@ -153,13 +153,13 @@ def test_the_same_parts_give_the_same_guide_however_they_are_stored(make: Make, 
     for order, labels in ways.items():
         made = make(recipe(), labels)
         assert isinstance(made, Made)
-        assert made.told["label_order"] == order
+        assert made.noted["label_order"] == order
         guides[order] = made.files["guide.png"]
     assert len(set(guides.values())) == 1
 
 
 def test_the_wrong_order_shows_other_parts(make: Make, points: np.ndarray) -> None:
-    """Why the order is told: nothing else would say that the values were misread."""
+    """Why the order is recorded: nothing else would show that the values were misread."""
     made = make(recipe(), label_map(points, LABEL_ORDERS["face_parsing"], "celebamask_hq"))
     read_wrong = LabelFiles("celebamask_hq", PARTS, label_map(points, LABEL_ORDERS["face_parsing"]).files)
     misread = make(recipe(), read_wrong)
@@ -179,19 +179,19 @@ def test_without_drawn_parts_landmarks_stand_in_and_are_named(make: Make, points
     how = recipe(guide={**MOUTH, "missing": "landmarks"})
     made = make(how)
     assert isinstance(made, Made)
-    assert (made.told["from"], made.told["label_order"]) == ("landmarks", None)
-    assert made.told["landmark_regions"] == list(LIPS)
+    assert (made.noted["from"], made.noted["label_order"]) == ("landmarks", None)
+    assert made.noted["landmark_regions"] == list(LIPS)
     assert iou(made.members["guide"], mouth_in(made)) > 0.75
     drawn = make(how, label_map(points))
     assert isinstance(drawn, Made)
-    assert (drawn.told["from"], drawn.told["landmark_regions"]) == ("labels", [])
+    assert (drawn.noted["from"], drawn.noted["landmark_regions"]) == ("labels", [])
 
 
 def test_without_drawn_parts_empty_is_empty(make: Make) -> None:
     made = make(recipe(guide={**MOUTH, "missing": "empty"}, masks=[{"kind": "polygon", "shape": "A"}]))
     assert isinstance(made, Made)
     assert not made.members["guide"].any()
-    assert (made.told["from"], made.told["share"], made.told["covered"]) == ("empty", 0.0, None)
+    assert (made.noted["from"], made.noted["share"], made.noted["covered"]) == ("empty", 0.0, None)
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ def test_a_map_that_knows_only_some_of_the_parts_counts_as_missing(
     make: Make, points: np.ndarray, missing: str, outcome: str
 ) -> None:
     made = make(recipe(guide={**MOUTH, "missing": missing}), label_map(points, ("mouth", "skin"), "given"))
-    assert (made.code if isinstance(made, Reject) else made.told["from"]) == outcome
+    assert (made.code if isinstance(made, Reject) else made.noted["from"]) == outcome
 
 
 def test_a_part_that_was_looked_for_and_does_not_show_adds_nothing(make: Make, points: np.ndarray) -> None:
     made = make(recipe(guide={"parts": ["eye_g"]}), part_files(points))
     assert isinstance(made, Made)
     assert not made.members["guide"].any()
-    assert made.told["from"] == "labels"
+    assert made.noted["from"] == "labels"
 
 
 @pytest.mark.parametrize("shape", list("ABCDEF"))
@@ -216,8 +216,8 @@ def test_a_mask_over_the_mouth_covers_its_guide(make: Make, points: np.ndarray, 
     made = make(recipe(masks=[{"kind": "polygon", "shape": shape}]), label_map(points))
     assert isinstance(made, Made)
     guide, mask = made.members["guide"] == 255, made.members["mask"] == 255
-    assert made.told["covered"] == pytest.approx((guide & mask).sum() / guide.sum(), abs=1e-6)
-    assert made.told["covered"] > 0.97
+    assert made.noted["covered"] == pytest.approx((guide & mask).sum() / guide.sum(), abs=1e-6)
+    assert made.noted["covered"] > 0.97
 
 
 @pytest.mark.parametrize(
@@ -229,13 +229,13 @@ def test_how_much_is_covered_depends_on_how_the_mask_is_worn(
     mask = {"kind": "template", "template": "surgical", "wearing": wearing, "spread": 0}
     made = make(recipe(masks=[mask], align={"mode": "face_box", "size": 128, "margin": 0.3}), label_map(points))
     assert isinstance(made, Made)
-    assert least <= made.told["covered"] <= most
+    assert least <= made.noted["covered"] <= most
 
 
 def test_without_a_mask_nothing_is_said_of_cover(make: Make, points: np.ndarray) -> None:
     made = make(recipe(), label_map(points))
     assert isinstance(made, Made)
-    assert made.told["covered"] is None
+    assert made.noted["covered"] is None
 
 
 def test_augmentation_moves_the_guide_with_the_face(make: Make, points: np.ndarray) -> None:
@@ -250,13 +250,16 @@ def test_augmentation_moves_the_guide_with_the_face(make: Make, points: np.ndarr
     assert set(np.unique(turned.members["guide"])) == {0, 255}
 
 
-def test_attributes_are_told_as_they_are_and_choose_nothing(make: Make, points: np.ndarray) -> None:
+def test_attributes_are_recorded_as_they_are_and_choose_nothing(make: Make, points: np.ndarray) -> None:
     facts = (("Mouth_Slightly_Open", -1), ("Smiling", 1), ("pose_yaw", 3.5))
-    told, untold = make(recipe(), label_map(points), attributes=facts), make(recipe(), label_map(points), attributes=())
-    assert isinstance(told, Made) and isinstance(untold, Made)
-    assert told.record["attributes"] == dict(facts)
-    assert untold.record["attributes"] == {}
-    assert told.files["guide.png"] == untold.files["guide.png"]
+    noted, without = (
+        make(recipe(), label_map(points), attributes=facts),
+        make(recipe(), label_map(points), attributes=()),
+    )
+    assert isinstance(noted, Made) and isinstance(without, Made)
+    assert noted.record["attributes"] == dict(facts)
+    assert without.record["attributes"] == {}
+    assert noted.files["guide.png"] == without.files["guide.png"]
 
 
 def test_a_map_of_another_photo_is_a_reject_of_this_sample(make: Make, points: np.ndarray) -> None:
@@ -275,7 +278,7 @@ def test_dilate_and_soften_are_applied_in_the_crop(make: Make, points: np.ndarra
     away = cv2.distanceTransform((plain.members["guide"] == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     assert np.array_equal(grown.members["guide"] == 255, away <= 3)
     assert len(np.unique(soft.members["guide"])) > 10
-    assert (grown.told["dilate"], soft.told["soften"]) == (3, 1.5)
+    assert (grown.noted["dilate"], soft.noted["soften"]) == (3, 1.5)
 
 
 def eye_files(points: np.ndarray, order: tuple[str, ...]) -> LabelFiles:
@@ -300,7 +303,7 @@ def test_a_part_of_one_side_shows_that_side_in_a_flipped_sample(
     eye = made.members["landmarks"][42:48] if part == "l_eye" else made.members["landmarks"][36:42]
     rows, columns = np.nonzero(made.members["guide"])
     assert (columns.mean(), rows.mean()) == pytest.approx(eye.mean(axis=0), abs=2)
-    assert made.told["regions"] == [part]
+    assert made.noted["regions"] == [part]
 
 
 def test_labels_without_the_other_side_reject_flipped_samples_alone(make: Make, points: np.ndarray) -> None:

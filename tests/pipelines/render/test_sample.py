@@ -161,9 +161,9 @@ def test_what_is_derived_comes_from_what_the_sample_shows(studio: Studio) -> Non
         upper, lower, below = halves(shown["face"], shown["landmarks"])
         assert np.array_equal(shown["upper"], upper) and np.array_equal(shown["lower"], lower)
         assert np.array_equal(shown["lower_landmarks"], known(below))
-        told = {name: value for name, value in step(sample, "lowres").items() if name != "name"}
-        assert np.array_equal(shown["lr"], degrade(shown["face"], told).native), "from the stored parameters alone"
-        assert np.array_equal(shown["lr_masked"], degrade(shown["masked"], told).native)
+        stored = {name: value for name, value in step(sample, "lowres").items() if name != "name"}
+        assert np.array_equal(shown["lr"], degrade(shown["face"], stored).native), "from the stored parameters alone"
+        assert np.array_equal(shown["lr_masked"], degrade(shown["masked"], stored).native)
 
 
 def test_steps_stand_in_the_order_in_which_they_were_done(studio: Studio) -> None:
@@ -198,7 +198,7 @@ def test_a_morph_names_both_its_parents(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("own", "other"), [("Ada", "Ada"), ("Ada+Bob", "Bob"), ("Bob", "Ada+Bob"), ("a+b", "a+b"), ("+", "+"), ("", "")]
 )
-def test_whoever_somebody_is_their_own_name_comes_back(studio: Studio, own: str, other: str) -> None:
+def test_a_person_named_or_not_their_own_name_comes_back(studio: Studio, own: str, other: str) -> None:
     """Names may hold a plus sign themselves; a morph of one person with themselves has that person's name."""
     assert studio.mixed.morph is not None
     named = replace(studio.mixed.morph, other=replace(studio.other, identity=other))

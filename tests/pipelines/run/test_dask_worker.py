@@ -119,7 +119,7 @@ def test_items_are_counted_and_reported_now_and_then(
 
 
 @pytest.mark.parametrize("state", ["cancelled", None])
-def test_a_task_that_nobody_waits_for_ends_at_its_next_tick(tmp_path: Path, worker: Worker, state: str | None) -> None:
+def test_a_task_without_a_client_ends_at_its_next_tick(tmp_path: Path, worker: Worker, state: str | None) -> None:
     made = call(tick_and_wait, tmp_path, worker)
     worker.state.tasks[made.key] = SimpleNamespace(state=state) if state else None
     assert "cancelled" in answer(made).error

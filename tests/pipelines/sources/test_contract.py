@@ -49,8 +49,8 @@ PHOTOS = {
 class Case:
     """A laid out source: its spec, its adapter, and where one of its photos and its root lie on disk.
 
-    `photos` are its photos by the last part of their uri, one of which is `gone` to be removed; `include` takes some of
-    them and `exclude` leaves some of these out.
+    `photos` are its photos by the last part of their uri; `gone` is the one to remove; `include` takes some of them and
+    `exclude` leaves some of these out.
     """
 
     spec: SourceSpec

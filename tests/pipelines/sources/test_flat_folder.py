@@ -8,7 +8,7 @@ from faceloom.schemas.photos import Photo, Reject
 from faceloom.schemas.source_spec import SourceSpec
 
 
-def test_nobody_is_named_and_folders_are_entered(tmp_path: Path) -> None:
+def test_no_one_is_named_and_folders_are_entered(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "a.jpg").write_bytes(b"one")
     (tmp_path / "b" / "c.jpg").write_bytes(b"two")

@@ -44,7 +44,7 @@ def test_the_recipe_says_who_is_the_person(tmp_path: Path) -> None:
     assert scanned(r"([A-Z]\w+)_\d+") == [("Ann", None), "no_match", ("Bob", None)]
 
 
-def test_names_are_compared_in_one_form_and_nobody_is_no_person(tmp_path: Path) -> None:
+def test_names_are_compared_in_one_form_and_words_for_no_one_are_no_person(tmp_path: Path) -> None:
     for folder in ["Zoe\u0308", "Zo\u00eb", "-1", "None"]:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "1.jpg").write_bytes(b"x")

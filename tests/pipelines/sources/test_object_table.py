@@ -125,7 +125,7 @@ def test_the_list_is_read_along_with_the_rows(tmp_path: Path, monkeypatch: pytes
 
 
 def test_rows_and_objects_of_every_name_are_matched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also in a list with empty objects for folders, of which `a/` is listed behind `a-b/1.jpg`."""
+    """Also in a list with empty objects for folders; `a/` is listed behind `a-b/1.jpg`."""
     keys = sorted(["a-b/", "a-b/1.jpg", "a/", "a/1.jpg", "a/empty.jpg", "a.jpg", "Z.jpg", "é.jpg", "写真/1.jpg",
                    "🙂.jpg"], key=lambda key: key.encode())  # fmt: skip
     rows = [

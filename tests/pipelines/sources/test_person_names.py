@@ -1,4 +1,4 @@
-"""Names of people: one form of each, and none for words that stand for nobody."""
+"""Names of people: one form of each, and none for words that stand for no person."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_forms_of_one_name_are_one_person(text: str) -> None:
 
 
 @given(st.sampled_from(sorted(NO_NAMES)), st.sampled_from([str.upper, str.title, str.lower]))
-def test_words_for_nobody_in_any_case(word: str, change: type[str]) -> None:
+def test_words_for_no_one_in_any_case(word: str, change: type[str]) -> None:
     assert as_person(f" {change(word)}\t") is None
 
 

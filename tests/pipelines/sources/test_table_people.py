@@ -1,4 +1,4 @@
-"""Who is who in a table: headers in any case, words for nobody, and rows that name faces of one photo."""
+"""Who is who in a table: headers in any case, words for no person, and rows that name faces of one photo."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_headers_are_read_without_blanks_and_case(folder: Path, head: str) -> No
 
 
 @pytest.mark.parametrize("word", ["nan", "None", "NULL", "-1", "?", "<NA>", "n/a", " NaN "])
-def test_words_for_nobody_are_no_person(folder: Path, word: str) -> None:
+def test_words_for_no_one_are_no_person(folder: Path, word: str) -> None:
     assert photos(write(folder, ["uri", "identity"], ["a.jpg", word]))["a.jpg"].identity is None
 
 
-def test_numbers_for_nobody_are_no_person(folder: Path) -> None:
+def test_numbers_for_no_one_are_no_person(folder: Path) -> None:
     for cells in ([-1, 0], [-1.0, 0.0], [float("nan"), 0.0]):
         found = photos(write_parquet(folder, {"uri": ["a.jpg", "b.jpg"], "identity": cells}))
         assert [photo.identity for photo in found.values()] == [None, "0"]

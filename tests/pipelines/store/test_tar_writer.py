@@ -1,4 +1,4 @@
-"""Tar members: readable by anybody, at the offsets told, and the same bytes always."""
+"""Tar members: readable by other tools, at the stated offsets, and the same bytes always."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_the_samples_of_one_face_are_divided_themselves() -> None:
     assert hold_out(samples_of(1, 1), 0).train == frozenset()
 
 
-def test_nobody_with_more_than_a_tenth_is_held_out_but_where_all_have_more() -> None:
+def test_no_one_with_more_than_a_tenth_is_held_out_but_where_all_have_more() -> None:
     samples = samples_of(people=30, photos=1) | {f"much-{n}": (("much", f"much-f{n}"),) for n in range(30)}
     assert all(not key.startswith("much") for seed in range(20) for key in hold_out(samples, seed).held_out)
     crowded = samples_of(people=1, photos=3, variants=4) | {"p9-m0": (("p9", "p9-f0"),), "p9-m1": (("p9", "p9-f0"),)}
@@ -84,7 +84,7 @@ FACES = st.tuples(st.integers(0, 14), st.integers(0, 3)).map(lambda at: (f"p{at[
 @given(st.dictionaries(st.integers(0, 999).map(str), st.lists(FACES, min_size=1, max_size=2).map(tuple), min_size=1),
        st.integers(0, 99))  # fmt: skip
 @settings(max_examples=200)
-def test_whatever_a_split_shows_nobody_is_on_both_sides_and_someone_is_held_out(samples: Shown, seed: int) -> None:
+def test_whatever_a_split_shows_no_one_is_on_both_sides_and_someone_is_held_out(samples: Shown, seed: int) -> None:
     divided = hold_out(samples, seed)
     assert divided.held_out and not divided.train & divided.held_out
     assert divided.train | divided.held_out <= samples.keys()

@@ -149,8 +149,8 @@ def test_a_neighbour_that_cannot_be_decoded_is_refused(mix: Mix, data: bytes) ->
 
 def test_the_record_tells_what_was_mixed(mix: Mix) -> None:
     how = recipe(morph={"lambda": 10.0, "texture_units": "levels", "background": "gradient"})
-    told = morph_record(mix(how, shape=0.25, texture=0.75).face, how)
-    assert told == {
+    record = morph_record(mix(how, shape=0.25, texture=0.75).face, how)
+    assert record == {
         "name": "morph", "neighbour": neighbour_key(mix, how), "rank": 2, "distance": 31.5, "landmark_distance": 3.0,
         "texture_distance": 1.5, "lambda": 10.0, "texture": "crop", "texture_size": 224, "texture_units": "levels",
         "shape_weight": 0.25, "texture_weight": 0.75, "background": "gradient",
