@@ -40,6 +40,13 @@ def pytest_collection() -> Iterator[None]:
         gc.freeze()  # later searches leave out what stays until the end
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests half an hour before they count as hanging."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 _BEAM = _Run.pipeline
 
 
