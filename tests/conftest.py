@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from faceloom.pipelines.run import worker_pool
 from faceloom.pipelines.run.local_run import _Run
 from tests.dask_cluster import Cluster, cluster_of
 
@@ -67,10 +68,16 @@ def _loop(run: _Run, tasks: Sequence[Any], threads: int) -> dict[str, float]:
     return dict(seconds)
 
 
+PRELOADED = ("cv2", "pyarrow.parquet", "faceloom.pipelines.build")
+"""What worker processes find imported, as they do in builds for users, but without models of faces."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_builds() -> Iterator[None]:
     """Builds in this process do not wait for the disk, and with one worker do without Beam; see `beam`."""
+    start_server = worker_pool.start_server
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_pool, "start_server", lambda modules=PRELOADED: start_server(modules))
         patch.setattr(os, "fsync", lambda handle: None)
         patch.setattr(_Run, "pipeline", _loop)
         yield
