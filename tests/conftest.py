@@ -68,8 +68,8 @@ def _loop(run: _Run, tasks: Sequence[Any], threads: int) -> dict[str, float]:
     return dict(seconds)
 
 
-PRELOADED = ("cv2", "pyarrow.parquet", "faceloom.pipelines.build")
-"""What worker processes find imported, as they do in builds for users, but without models of faces."""
+PRELOADED = ("faceloom.pipelines.preload.faces",)
+"""What worker processes find imported, as they do in builds for users. Without it each of them takes seconds."""
 
 
 @pytest.fixture(scope="session", autouse=True)
