@@ -33,7 +33,7 @@ EVERYTHING = [*ONES, replace(ONES[1], other=ONES[0])]
 WORDS = [ADA, ONES[0].sha256, ONES[0].sha256[:16], ONES[0].uri]
 ERASE = ("release", "erase", "faces@1.0.0", "--identity", ADA, "--as", "1.0.1")
 PURGE = ("release", "purge", "faces@1.0.0", "--reason", "a person withdrew", "--yes")
-QUICK_KILLS, SLOW_KILLS = 3, 30
+QUICK_KILLS, SLOW_KILLS = 2, 30
 
 
 class Driver:

@@ -56,10 +56,9 @@ def test_a_store_that_fails_now_and_then_is_not_noticed(place: str, fault: Fault
     plain.check(f"{place}/{tmp_path.name}/out")
 
 
-@pytest.mark.parametrize(
-    "stage", ["render", *(pytest.param(one, marks=pytest.mark.slow) for one in ("scan", "analyse"))]
-)
-@pytest.mark.parametrize("answer", ["hang", pytest.param(503, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["render", "scan", "analyse"])
+@pytest.mark.parametrize("answer", ["hang", 503])
 def test_a_store_that_is_away_for_a_while(
     stage: str, answer: int | str, place: str, fault: Fault, plain: Plain, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ MOMENTS = {
     "join, parts half removed": ("removed", r"work/\w+\.tar"),
 }
 STAGES = ("analyse, half a table", "render, before its marker", "join, before its marker")
+QUICK = STAGES[::2]
 EACH = [pytest.param((name,), marks=pytest.mark.slow, id=name) for name in MOMENTS]
 
 
@@ -38,7 +39,14 @@ def killed(names: tuple[str, ...], folder: Path) -> Killed:
 
 @pytest.mark.parametrize("place", ["s3", *(pytest.param(one, marks=pytest.mark.slow) for one in ("folder", "gs"))],
                          indirect=True)  # fmt: skip
-@pytest.mark.parametrize("names", [pytest.param(STAGES, id="every stage"), *EACH])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(QUICK, id="first and last stage"),
+        pytest.param(STAGES, marks=pytest.mark.slow, id="every stage"),
+        *EACH,
+    ],
+)
 def test_on_a_cluster_their_tasks_run_again(names: tuple[str, ...], place: str, plain: Plain, tmp_path: Path) -> None:
     """Photos and output lie in the same place."""
     cause = killed(names, tmp_path)

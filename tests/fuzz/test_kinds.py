@@ -15,7 +15,7 @@ from tests.fuzz.base import Case, run_case, warm_up, without_beam
 from tests.fuzz.kinds import KINDS
 from tests.fuzz.run import REPORT, save_input
 
-RANDOM, BY_HAND = 8, 12
+RANDOM, BY_HAND = 5, 7
 """Random inputs of each kind, and inputs made by hand: all together take some 20 seconds. `make fuzz` runs all."""
 
 

@@ -119,7 +119,8 @@ EVERYTHING: dict[str, Any] = {
 AUGMENT = [{"kind": "HorizontalFlip"}, {"kind": "Affine", "p": 1.0}, {"kind": "GaussNoise", "p": 1.0}]
 
 
-@pytest.mark.parametrize("augment", [[], pytest.param(AUGMENT, marks=pytest.mark.slow)], ids=["plain", "augmented"])
+@pytest.mark.slow
+@pytest.mark.parametrize("augment", [[], AUGMENT], ids=["plain", "augmented"])
 def test_the_same_bytes_for_any_number_of_workers(bench: Bench, augment: list[dict[str, Any]]) -> None:
     for name, workers in (("one", 1), ("two", 2)):
         bench.run(name, workers=workers, augment=augment, **EVERYTHING)

@@ -59,6 +59,7 @@ def test_distances_are_exact_and_most_neighbours_found(context: Context) -> None
     assert measured_recall(context.storage, "search", exact) == 1
 
 
+@pytest.mark.slow
 def test_two_workers_make_the_same_files_as_one(context: Context) -> None:
     rows, files = search(context), index_files(context)
     assert len(files) == 2 + 2 * 1

@@ -363,6 +363,7 @@ def test_a_search_through_an_index_is_taken_up_where_it_ended(
     assert bench.files("neighbours") == kept and bench.files("work") == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_FAISS, reason="FAISS is not installed")
 def test_two_workers_find_the_same_through_an_index(bench: Bench) -> None:
     one = bench.find(candidates="ivf")

@@ -92,7 +92,8 @@ def test_an_interrupted_run_leaves_no_task_behind(dask_cluster: Cluster, tmp_pat
     assert len(list(tmp_path.glob("began-*"))) == 2, "waiting tasks never ran"
 
 
-@pytest.mark.parametrize("place", ["do", pytest.param("then", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["do", "then"])
 def test_the_tasks_of_a_worker_that_is_killed_run_again(own_cluster: Cluster, tmp_path: Path, place: str) -> None:
     own_cluster.add_worker()
     own_cluster.add_worker()
@@ -114,6 +115,7 @@ def test_the_tasks_of_a_worker_that_is_killed_run_again(own_cluster: Cluster, tm
     assert place == "then" or all((out / f"{key}.then").read_text() == "1\n" for key, _ in tasks)
 
 
+@pytest.mark.slow
 def test_a_worker_with_too_little_memory_hands_its_tasks_to_others(own_cluster: Cluster, tmp_path: Path) -> None:
     own_cluster.add_worker(memory=4 * 2**30)
     own_cluster.add_worker()

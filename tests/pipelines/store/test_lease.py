@@ -20,7 +20,7 @@ from tests.object_stores import Fault, fresh_clients, gcs_server, s3_server
 FAULT = Fault()
 
 
-@pytest.fixture(scope="module", params=["s3", "gs"])
+@pytest.fixture(scope="module", params=["s3", pytest.param("gs", marks=pytest.mark.slow)])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     with {"s3": s3_server, "gs": gcs_server}[request.param](FAULT.proxy) as bucket:
         yield bucket
