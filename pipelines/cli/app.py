@@ -11,6 +11,7 @@ import typer
 from faceloom.pipelines.cli.apply_command import app as apply_app
 from faceloom.pipelines.cli.build_command import app as build_app
 from faceloom.pipelines.cli.evaluate_command import app as evaluate_app
+from faceloom.pipelines.cli.log_lines import show_log
 from faceloom.pipelines.cli.output import DONE, FAILED, leave, say
 from faceloom.pipelines.cli.output_commands import app as output_app
 from faceloom.pipelines.cli.recipe_commands import app as recipe_app
@@ -62,6 +63,7 @@ def main() -> None:
     An orderly exit unloads native libraries while their idle threads run, which sometimes aborts the process.
     """
     guard_streams()
+    show_log()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()

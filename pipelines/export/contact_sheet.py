@@ -17,9 +17,10 @@ from faceloom.pipelines.store.checked_shards import check_shards, read_rows, rea
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.paths import BUILD_RECORD, shard_tar
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.errors import FaceloomError, StorageError, UrlError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.regular_files import UnfitFileError, open_regular_file
+from faceloom.schemas.urls import url_of
 from faceloom.transforms.text import draw_text
 from faceloom.transforms.types import Image
 
@@ -178,6 +179,8 @@ def write_contact_sheet(
         FaceloomError: the build has no samples, or the picture would lie among its photos.
     """
     file = Path(picture)
+    if url := url_of(picture):
+        raise UrlError("a contact sheet is a file of this machine", where=url, remedy="Give a path")
     if file.suffix.lower() not in _ENDINGS:
         raise StorageError("unknown picture format", where=str(file), remedy="Use a name that ends in .png or .jpg")
     written = Path(os.path.realpath(file))  # the user's own path may be a link

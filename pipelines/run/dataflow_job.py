@@ -84,10 +84,11 @@ class RunningJob:
     def _failure(self, state: str) -> FaceloomError:
         if state == "CANCELLED":  # an error that a task left may be one that a later try has mended
             return WorkerError("the Dataflow job was cancelled", where=self.url, remedy=AGAIN)
-        if error := self._noted_error():
+        message, error = self._cause(), self._noted_error()
+        # An error that a later try has mended is not the cause, which the service names.
+        if error and (not message or error.what in message):
             error.what = f"{error.what} (on Dataflow, four times; {self.url})"
             return error
-        message = self._cause()
         remedy = quota_remedy(message) or f"Read the logs of its workers at this address. {AGAIN}"
         return WorkerError(f"the Dataflow job ended as {state}", where=self.url, value=message, remedy=remedy)
 

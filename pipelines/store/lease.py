@@ -20,21 +20,30 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from faceloom.pipelines.store.object_client import as_os_error, object_errors
-from faceloom.pipelines.store.repeats import Tries, is_passing, repeated
+from faceloom.pipelines.store.object_client import as_os_error, object_errors, open_store
+from faceloom.pipelines.store.repeats import Tries, is_passing, log_waiting, repeated
 from faceloom.schemas.errors import StorageError, printable
 from faceloom.schemas.json_text import parse_json
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""It runs on while the machine is suspended, where the system has such a clock."""
 SECONDS = 60.0
 """A lease that was not renewed for so long may be taken over."""
 RENEWALS = 6
 """Renewals in that time. A holder that misses four of them stops writing until one succeeds."""
+REQUEST_SECONDS = 10.0
+"""Time limit of a renewal, so that one without an answer leaves time for others."""
 _MOST_BYTES = 4096
 _HELD: dict[str, _Lease] = {}
 """The leases that this process holds, by root."""
+
+
+def now() -> float:
+    """Seconds on the clock of this machine that leases use."""
+    return time.clock_gettime(_CLOCK)
 
 
 def refuse_lost(root: str) -> None:
@@ -44,7 +53,7 @@ def refuse_lost(root: str) -> None:
         StorageError: it has lost it, or cannot renew it.
     """
     lease, tries = _HELD.get(root), Tries()
-    while lease and time.monotonic() > lease.until and not lease.renew():
+    while lease and now() > lease.until and not lease.renew():
         error = lease.error
         if error and not is_passing(error):
             with object_errors("the lock cannot be renewed", f"{root}/{lease.name}"):
@@ -57,22 +66,21 @@ def refuse_lost(root: str) -> None:
 
 
 @contextlib.contextmanager
-def hold_lease(store: ObjectStore, root: str, name: str) -> Iterator[None]:
+def hold_lease(root: str, name: str) -> Iterator[None]:
     """Hold a lease while the block runs, and renew it in a thread. Does not wait for another holder.
 
     Of several processes that create it, or that take over the same old lease, one succeeds: the store compares ETags or
     generations. If the lease is lost, or may be, `refuse_lost` raises.
 
     Args:
-        store: the root.
-        root: its URL, for messages.
-        name: of the object.
+        root: URL of the folder.
+        name: of the object in it.
 
     Raises:
         StorageError: another process holds it, or the root cannot be written.
     """
     with object_errors("cannot be locked", f"{root}/{name}"):
-        lease = _acquire(store, root, name)
+        lease = _acquire(open_store(root, seconds=REQUEST_SECONDS), root, name)
     _HELD[root] = lease
     thread = threading.Thread(target=lease.keep, daemon=True)
     thread.start()
@@ -82,7 +90,7 @@ def hold_lease(store: ObjectStore, root: str, name: str) -> Iterator[None]:
         lease.ended.set()
         thread.join(10)
         del _HELD[root]
-        if time.monotonic() < lease.until or lease.renew():
+        if now() < lease.until or lease.renew():
             with contextlib.suppress(Exception):  # it ends by itself
                 repeated(lease.delete)
 
@@ -115,7 +123,7 @@ class _Lease:
     def put(self, mode: Any) -> None:
         import obstore
 
-        begin = time.monotonic()
+        begin = now()
         self.count += 1
         holder = {
             "host": socket.gethostname(), "process": os.getpid(), "owner": self.owner, "renewal": self.count,
@@ -125,16 +133,18 @@ class _Lease:
         self.version, self.until = version_of(done), begin + self.seconds * 4 / RENEWALS
 
     def delete(self) -> None:
-        """Delete the object, unless another process may have taken it over meanwhile."""
+        """Delete the object, if it is still ours. Raises what the library raises."""
         import obstore
 
-        if time.monotonic() < self.until:
+        # The answer of a first try may be lost; since then, another process may have created its own.
+        if now() < self.until and self._is_ours():
             obstore.delete(self.store, self.name)
 
     def keep(self) -> None:
         """Renew the lease until the block ends."""
         while not self.lost and not self.ended.wait(self.seconds / RENEWALS):
-            self.renew()
+            if not self.renew() and self.error and is_passing(self.error):
+                log_waiting(self.error)  # this process sees it while its workers wait
 
     def renew(self) -> bool:
         """Renew the lease; returns whether it is renewed. If the store is away, the next call may succeed."""
@@ -161,11 +171,12 @@ class _Lease:
         from obstore.exceptions import PreconditionError
 
         self.version = version
-        try:
-            repeated(lambda: self.put(version))
-        except PreconditionError:
-            if not self.renew():  # it is ours if only the answer was lost
-                raise
+        while True:
+            try:
+                return repeated(lambda: self.put(self.version))
+            except PreconditionError:
+                if not repeated(self._is_ours):  # it is ours if only the answer was lost
+                    raise
 
     def _is_ours(self) -> bool:
         """Whether the lease is a renewal of ours whose answer was lost. Raises what the library raises."""
@@ -196,7 +207,7 @@ def _acquire(store: ObjectStore, root: str, name: str) -> _Lease:
         if not holder:
             what, move = "this is no lock file of faceloom", "Move it away, or choose another folder"
             raise StorageError(what, where=f"{root}/{name}", remedy=move)
-        age = (_now(store, name) - meta["last_modified"]).total_seconds()
+        age = (_time_of(store, name) - meta["last_modified"]).total_seconds()
         ours = holder["owner"] == lease.owner  # the answer was lost, and the request repeated
         if age < (seconds := float(holder["seconds"])) and not ours:
             who = printable(f"process {holder.get('process')} on {holder.get('host')}")[:120]
@@ -218,7 +229,7 @@ def _read(store: ObjectStore, name: str) -> tuple[bytes, Any]:
     return bytes(found.bytes()), found.meta
 
 
-def _now(store: ObjectStore, name: str) -> datetime:
+def _time_of(store: ObjectStore, name: str) -> datetime:
     """The store's time, by an object that is written now."""
     import obstore
 

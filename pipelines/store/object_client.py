@@ -14,12 +14,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from faceloom.schemas.errors import StorageError, UrlError, printable
+from faceloom.schemas.urls import STORES
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
-
-SCHEMES = ("s3", "gs", "az")
-"""S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,8 @@ class Patience:
     """For how long a request is repeated that finds the store away, busy or silent.
 
     Attributes:
-        seconds: after the first failure; no request begins later, but for the longest wait.
+        seconds: after the first failure, or the beginning of a call that the library repeats too. No request begins
+            later, but for the longest wait.
         first, longest: seconds between the first two requests, and between two at most.
     """
 
@@ -56,6 +55,15 @@ _CREDENTIALS = {
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
 """By the scheme of a URL, where its credentials come from."""
+_KEYS = (
+    "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)  # fmt: skip
+"""Variables of S3 that name credentials; without them, the library asks the machine."""
+_ENDPOINTS = {"s3": "AWS_ENDPOINT_URL", "gs": "STORAGE_EMULATOR_HOST"}
+"""By the scheme of a URL, the variable that may name another server."""
+_WHY = re.compile(r"(connection refused|connection reset|dns error|certificate[^\n:]{0,60}|corrupt message)", re.I)
+"""Why a server cannot be reached, in an error of the library."""
 _STATUS = re.compile(r"status code: (\d{3})( [A-Za-z -]+)?")
 _TRIES = re.compile(r"after (\d+) retries")
 _CAUSE = re.compile(r"(?:HTTP error|Generic \w+ error): ([^\n]{1,200})")
@@ -79,13 +87,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def open_store(url: str, *, repeats: bool = False) -> ObjectStore:
+def open_store(url: str, *, repeats: bool = False, seconds: float | None = None) -> ObjectStore:
     """Open the folder of a bucket, given as `SCHEME://BUCKET/FOLDER`. Makes no request.
 
     Args:
         url: of the folder.
         repeats: whether the library repeats requests after a 5xx answer or a broken connection, as `PATIENCE` has it:
             for lists and uploads in parts, which are several requests. All others belong into `repeated`.
+        seconds: time limit of a request; None means that of `TIMEOUTS`.
 
     Raises:
         StorageError: no such kind of store is known, the URL names no bucket, the library is not installed, or this
@@ -95,31 +104,32 @@ def open_store(url: str, *, repeats: bool = False) -> ObjectStore:
         remedy = "Start them with 'spawn' or 'forkserver', such as DataLoader(..., multiprocessing_context='spawn')"
         raise StorageError("a forked process cannot use an object store", where=url, remedy=remedy)
     _Process.used = True
-    return _opened(url, repeats)
+    return _opened(url, repeats, seconds)
 
 
 def check_url(url: str) -> None:
     """Check that a URL names a bucket of a known kind of store. Errors as `open_store`."""
-    scheme, _, rest = url.partition("://")
-    if scheme not in SCHEMES:
-        known = ", ".join(f"{one}://" for one in SCHEMES)
+    scheme = url.partition(":")[0]
+    if scheme not in STORES:
+        known = ", ".join(f"{one}://" for one in STORES)
         remedy = f"Give a path, or a URL that begins with one of {known}"
         raise UrlError("URLs of this kind are not supported", where=url, value=f"{scheme}://", remedy=remedy)
+    rest = url.removeprefix(f"{scheme}://")
     bucket, *folders = rest.rstrip("/").split("/")
-    if not bucket or set(folders) & {"", ".", ".."} or re.search(r"[\x00-\x1f?#]", rest):
+    if rest == url or not bucket or set(folders) & {"", ".", ".."} or re.search(r"[\x00-\x1f?#]", rest):
         remedy = f"Give {scheme}://BUCKET/FOLDER"
         raise UrlError("the URL does not name a folder of a bucket", where=url, remedy=remedy)
 
 
 @lru_cache(maxsize=64)
-def _opened(url: str, repeats: bool) -> ObjectStore:
+def _opened(url: str, repeats: bool, seconds: float | None) -> ObjectStore:
     check_url(url)
     try:
         from obstore.store import from_url
     except ImportError as error:
         remedy = "Run: pip install 'faceloom[cloud]'"
         raise StorageError("object stores need obstore", where=url, value=error, remedy=remedy) from None
-    options: Any = dict(TIMEOUTS)
+    options: Any = TIMEOUTS | ({"timeout": timedelta(seconds=seconds)} if seconds else {})
     config: Any = {}
     waits = {"init_backoff": PATIENCE.first, "max_backoff": PATIENCE.longest}
     # With a base of 3 the random waits grow; with 2 they shrink as often.
@@ -138,8 +148,12 @@ def _opened(url: str, repeats: bool) -> ObjectStore:
         }
         config = {"service_account_key": json.dumps(account)}
         options["allow_http"] = True
-    if url.startswith("s3://") and os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
-        options["allow_http"] = True  # the user named this server
+    variable, address = _endpoint(url)
+    if url.startswith("s3://") and address:
+        if not re.match(r"https?://[^/]", address):
+            remedy = f"Set it to an address such as http://127.0.0.1:9000 (now {address})"
+            raise StorageError(f"{variable} is no address of a server", where=url, remedy=remedy)
+        options["allow_http"] = address.startswith("http://")  # the user named this server
     try:
         return from_url(url, config=config, client_options=options, retry_config=retry)
     except Exception as error:  # of the library, whose classes differ by store
@@ -172,6 +186,9 @@ def object_errors(what: str, path: str) -> Iterator[None]:
 def raise_object_error(error: OSError, what: str, path: str) -> NoReturn:
     """Raise an OSError as a StorageError. Arguments as `object_errors`."""
     remedy = _REMEDIES.get(error.errno or 0, _REMEDIES[errno.EIO])
+    variable, address = _endpoint(path)
+    if address and error.errno in (errno.EIO, errno.ETIMEDOUT):
+        remedy = remedy.replace("Check the network", f"Check {variable} (now {address}), the network")
     if error.errno == errno.EACCES:
         remedy = f"Check what your credentials permit in this bucket: {_credentials(path)}"
     kind = UrlError if error.errno == errno.ENODEV else StorageError
@@ -180,7 +197,17 @@ def raise_object_error(error: OSError, what: str, path: str) -> NoReturn:
 
 def _credentials(url: str) -> str:
     """Where the credentials for a URL come from."""
-    return f"{_CREDENTIALS.get(url.partition('://')[0], 'those in the environment')}; see docs/object-stores.md"
+    scheme = url.partition("://")[0]
+    found = ""
+    if scheme == "s3" and not any(name in os.environ for name in _KEYS):
+        found = " (not set)"
+    return f"{_CREDENTIALS.get(scheme, 'those in the environment')}{found}; see docs/object-stores.md"
+
+
+def _endpoint(url: str) -> tuple[str, str]:
+    """The variable that may name the server of a URL, and its value."""
+    variable = _ENDPOINTS.get(url.partition("://")[0], "")
+    return variable, os.environ.get(variable, "")
 
 
 def as_os_error(error: Exception) -> OSError:
@@ -204,7 +231,10 @@ def as_os_error(error: Exception) -> OSError:
     if "timed out" in text or "timeout" in text.lower().replace("retry_timeout", ""):
         return TimeoutError(errno.ETIMEDOUT, f"no answer in time{repeated}")
     if "error sending request" in text:
-        return ConnectionError(errno.EIO, f"the store cannot be reached{repeated}")
+        why = _WHY.search(text)
+        return ConnectionError(
+            errno.EIO, f"the store cannot be reached{f': {why[1].lower()}' if why else ''}{repeated}"
+        )
     found = _CAUSE.findall(text)
     return OSError(errno.EIO, f"{found[-1] if found else _first_line(error)}{repeated}")
 

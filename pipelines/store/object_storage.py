@@ -207,7 +207,7 @@ class ObjectStorage(Storage):
 
         folder = self._key(prefix) if prefix.strip("/") else None
         with object_errors("cannot be listed", self._named(prefix)):
-            found = repeated(lambda: obstore.list(self._repeating, prefix=folder).collect())
+            found = repeated(lambda: obstore.list(self._repeating, prefix=folder).collect(), in_library=True)
             return dict(sorted((one["path"], one["size"]) for one in found))
 
     def entries(self, *, in_folders: bool = False, behind: str = "") -> Iterator[ObjectEntry]:
@@ -312,7 +312,7 @@ class ObjectStorage(Storage):
         Raises:
             StorageError: another process holds it, or the root cannot be written.
         """
-        with hold_lease(self._store, self.root, LOCK):
+        with hold_lease(self.root, LOCK):
             yield
 
     def _named(self, path: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from faceloom.pipelines.store.lease import refuse_lost
 from faceloom.pipelines.store.object_client import open_store
-from faceloom.pipelines.store.repeats import Tries, repeated
+from faceloom.pipelines.store.repeats import Tries, is_passing, repeated
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -43,7 +43,7 @@ def upload(root: str, key: str, stream: BinaryIO, length: int) -> Any:
             return obstore.put(open_store(root), key, stream.read(), mode="overwrite", use_multipart=False)
         return obstore.put(open_store(root, repeats=True), key, stream, use_multipart=True)
 
-    return repeated(put)
+    return repeated(put, in_library=length >= _LONG)
 
 
 def create(root: str, key: str, data: bytes) -> Any:
@@ -62,11 +62,11 @@ def create(root: str, key: str, data: bytes) -> Any:
         try:
             refuse_lost(root)
             return obstore.put(store, key, data, mode="create", use_multipart=False)
-        except (AlreadyExistsError, PreconditionError):
-            if tries.failed and (found := _of_content(store, key, data)):
-                return found
-            raise
         except Exception as error:
+            if isinstance(error, AlreadyExistsError | PreconditionError) and not is_passing(error):
+                if tries.failed and (found := _of_content(store, key, data)):
+                    return found
+                raise
             tries.wait(error)
 
 

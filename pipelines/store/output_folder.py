@@ -19,6 +19,7 @@ from faceloom.pipelines.store.paths import (
     REJECTS,
     RELEASES_MARK,
 )
+from faceloom.pipelines.store.repeats import without_patience
 from faceloom.pipelines.store.storage import Storage, is_partial
 from faceloom.schemas.errors import RecipeError, StorageError
 from faceloom.schemas.json_text import parse_json
@@ -78,7 +79,8 @@ def locked_output(storage: Storage, *, keep: bool = False) -> Iterator[None]:
                 yield
             finally:
                 if not keep:
-                    _unclaim_if_empty(storage)
+                    with without_patience():  # the store may be why the block failed
+                        _unclaim_if_empty(storage)
     finally:
         with contextlib.suppress(OSError):  # the first one that is not empty ends it
             for place in created:
@@ -163,8 +165,9 @@ def _refuse_if_foreign(storage: Storage) -> None:
 
 
 def _unclaim_if_empty(storage: Storage) -> None:
-    """Remove the marker and the lock, while it is held, if there is nothing else."""
+    """Remove the marker and the lock, while it is held, if there is nothing else. A lock by URL removes itself."""
     with contextlib.suppress(StorageError):
         if {*storage.names()} <= {MARKER, LOCK}:
             storage.remove(MARKER)
-            storage.remove(LOCK)
+            if not url_of(storage.root):
+                storage.remove(LOCK)

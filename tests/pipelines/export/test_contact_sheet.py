@@ -26,7 +26,7 @@ from faceloom.pipelines.store.parquet_tables import write_index
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.store.tar_writer import END, append_sample, sample_length
-from faceloom.schemas.errors import FaceloomError, StorageError
+from faceloom.schemas.errors import FaceloomError, StorageError, UrlError
 from faceloom.schemas.index import IndexRow
 from faceloom.transforms.sample.encode import encode
 from faceloom.transforms.types import Image
@@ -301,3 +301,8 @@ def test_no_sheet_is_written_among_the_photos(tmp_path: Path) -> None:
 def test_a_sheet_of_one_sample_has_one_column(tmp_path: Path) -> None:
     write_contact_sheet(make_build(tmp_path / "out", SAMPLES), tmp_path / "sheet.png", count=1)
     assert read_picture(tmp_path / "sheet.png").shape[:2] == (SIDE + CAPTION + GAP, 3 * SIDE + GAP)
+
+
+def test_a_sheet_by_url_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UrlError, match=r"s3://sets/sheet.png: a contact sheet is a file of this machine. Give a path"):
+        write_contact_sheet(tmp_path, "s3://sets/sheet.png")

@@ -91,6 +91,20 @@ def end(state: str, *messages: str, error: FaceloomError | None = None) -> Any:
 @pytest.mark.parametrize(
     ("work", "kind", "message"),
     [
+        (  # a later try has mended the error
+            end("FAILED", "Quota exceeded: CPUS", error=SourceError("gone", where="a/b", remedy="Bring it")),
+            WorkerError,
+            r"the Dataflow job ended as FAILED .got Quota exceeded: CPUS",
+        ),
+        (
+            end(
+                "FAILED",
+                "Traceback\nSourceError: a/b: gone. Bring it",
+                error=SourceError("gone", where="a/b", remedy="Bring it"),
+            ),
+            SourceError,
+            r"^a/b: gone .on Dataflow, four times",
+        ),
         (
             end("FAILED", error=SourceError("gone", where="a/b", remedy="Bring it")),
             SourceError,

@@ -16,7 +16,7 @@ from faceloom.pipelines.store import object_client
 from faceloom.pipelines.store.object_client import as_os_error, check_url, object_errors, open_store, raise_object_error
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import StorageError
-from tests.object_stores import fresh_clients, s3_server
+from tests.object_stores import _KEYS, fresh_clients, s3_server
 from tests.patience import on_busy_machine
 
 
@@ -26,6 +26,8 @@ from tests.patience import on_busy_machine
         ("ftp://host/a", "not supported"),
         ("http://host/a", "not supported"),
         ("s3://", "does not name a folder"),
+        ("s3:bucket/a", "does not name a folder"),
+        ("s3:///a", "does not name a folder"),
         ("s3://bucket/a//b", "does not name a folder"),
         ("s3://bucket/../b", "does not name a folder"),
         ("gs://bucket/a?x=1", "does not name a folder"),
@@ -39,6 +41,34 @@ def test_urls_that_name_no_folder_of_a_bucket(url: str, what: str) -> None:
 @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/a b/ü", "gs://my_bucket.x/a", "az://container/a"])
 def test_urls_that_do(url: str) -> None:
     check_url(url)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9000", "http://", "store"])
+def test_an_endpoint_that_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would panic."""
+    pytest.importorskip("obstore")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with fresh_clients(), pytest.raises(StorageError, match=r"AWS_ENDPOINT_URL .* such as http://127.0.0.1:9000"):
+        open_store("s3://bucket/a")
+
+
+def test_a_server_that_cannot_be_reached_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("obstore")
+    for name, value in {**_KEYS, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(object_client, "PATIENCE", object_client.Patience(0.0))
+    found = r"cannot be reached: connection refused\)\. Check AWS_ENDPOINT_URL .now http://127.0.0.1:1"
+    with fresh_clients(), pytest.raises(StorageError, match=found):
+        Storage("s3://bucket/out").names()
+
+
+def test_the_message_states_that_no_credentials_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = PermissionError(errno.EACCES, "permission denied")
+    for given in (True, False):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x") if given else monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        with pytest.raises(StorageError) as caught:
+            object_client.raise_object_error(refused, "cannot be read", "s3://bucket/a")
+        assert ("not set" in str(caught.value)) != given
 
 
 def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,23 @@ def test_a_created_object_is_known_again_if_the_answer_was_lost(root: str) -> No
     assert done["e_tag"] == obstore.head(open_store(root), "a")["e_tag"] and done["size"] == 4
 
 
+def test_two_conditional_writes_at_once_are_no_existing_object(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 answers 409, and the library raises what it raises for an object that exists."""
+    from obstore.exceptions import AlreadyExistsError
+
+    put, failed = obstore.put, list[str]()
+
+    def conflict(store: object, key: str, *values: object, **options: object) -> object:
+        if not failed:
+            failed.append(key)
+            raise AlreadyExistsError("status code: 409 Conflict: <Code>ConditionalRequestConflict</Code>")
+        return put(store, key, *values, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(obstore, "put", conflict)
+    create(root, "a", b"data")
+    assert failed and content(root, "a") == b"data"
+
+
 @pytest.mark.parametrize("other", [b"more than that", b"DATA"])
 def test_an_object_of_another_writer_is_no_result(root: str, other: bytes) -> None:
     from obstore.exceptions import AlreadyExistsError, PreconditionError

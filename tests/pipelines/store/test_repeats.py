@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
+from functools import partial
 
 import pytest
 
-from faceloom.pipelines.store import object_client
+from faceloom.pipelines.store import object_client, repeats
 from faceloom.pipelines.store.object_client import Patience, as_os_error
-from faceloom.pipelines.store.repeats import Tries, is_passing, repeated
+from faceloom.pipelines.store.repeats import Tries, is_passing, repeated, without_patience
 
 
 @pytest.fixture
@@ -29,6 +31,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         ("HTTP error: operation timed out", True),
         ("HTTP error: error sending request", True),
         ("HTTP error: error decoding response body", True),
+        ("status code: 409 Conflict: <Error><Code>ConditionalRequestConflict</Code></Error>", True),
+        ("status code: 409 Conflict: <Error><Code>BlobAlreadyExists</Code></Error>", False),
+        ("status code: 501 Not Implemented", False),
         ("GET http://host/somebody.jpg - status code: 403 Forbidden", False),
         ("GET http://host/timeout.jpg - status code: 404 Not Found", False),
         ("status code: 412 Precondition Failed", False),
@@ -80,10 +85,53 @@ def test_the_time_counts_from_the_first_failure(clock: list[float]) -> None:
     assert len(begins) == 2
 
 
+def test_a_line_is_logged_if_it_takes_longer(
+    clock: list[float], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats, "_last_note", [-math.inf])
+
+    def away(seconds: float) -> None:
+        if sum(clock) < seconds:
+            raise ValueError("status code: 503 Service Unavailable")
+
+    for seconds, lines in ((2.0, 0), (60.0, 2)):
+        clock.clear()
+        repeated(partial(away, seconds))
+        assert len(caplog.messages) == lines
+    assert caplog.messages[0] == (
+        "Waiting: the store answers 503 Service Unavailable. Requests are repeated for 90 seconds"
+    )
+
+
+def test_the_time_of_the_library_counts_too(clock: list[float]) -> None:
+    def call() -> None:
+        clock.append(91.0)
+        raise ValueError("status code: 503 Service Unavailable")
+
+    with pytest.raises(ValueError):
+        repeated(call, in_library=True)
+    assert clock == [91.0]
+
+
 def test_other_errors_are_raised_at_once(clock: list[float]) -> None:
     with pytest.raises(ValueError, match="403"):
         Tries().wait(ValueError("status code: 403 Forbidden"))
     assert not clock
+
+
+def test_nothing_is_repeated_in_a_block_without_patience(clock: list[float]) -> None:
+    asked = list[int]()
+
+    def call() -> None:
+        asked.append(1)
+        raise ValueError("status code: 503 Service Unavailable")
+
+    with pytest.raises(ValueError), without_patience():
+        repeated(call)
+    assert len(asked) == 1 and not clock
+    with pytest.raises(ValueError):
+        repeated(call)
+    assert len(asked) > 10
 
 
 def test_without_patience_there_is_one_try(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
