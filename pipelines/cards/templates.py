@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 MOST_LETTERS = 300
 """Letters of a text that a card shows."""
@@ -68,7 +68,12 @@ def fill(package: str, name: str, **values: Any) -> str:
         name: of the template. In one that ends in `.html.j2` all values are escaped, unless they are marked as safe.
         **values: for its variables; one that is missing is an error.
     """
-    return _environment(name.endswith(".html.j2")).from_string(read_template(package, name)).render(**values)
+    return _compiled(package, name).render(**values)
+
+
+@cache
+def _compiled(package: str, name: str) -> Template:
+    return _environment(name.endswith(".html.j2")).from_string(read_template(package, name))
 
 
 @cache

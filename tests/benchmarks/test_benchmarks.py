@@ -74,6 +74,7 @@ def test_every_way_of_making_pictures_small_is_timed() -> None:
     assert all(float(line.split()[1]) > 0 for line in lines)
 
 
+@pytest.mark.slow
 def test_guides_are_timed_and_compared_with_what_was_drawn(photos: Path, tmp_path: Path) -> None:
     for photo in photos.glob("*.jpg"):
         cv2.imwrite(str(tmp_path / f"{photo.stem}.png"), np.full((300, 240), 1, np.uint8))
@@ -128,6 +129,7 @@ def test_tasks_of_a_search_are_measured(tmp_path: Path) -> None:
     assert re.search(r"bytes per face: textures 150,528, .*\n  recall \d+\.\d %", printed)
 
 
+@pytest.mark.slow
 def test_plans_are_timed(tmp_path: Path) -> None:
     printed = run_here("planning.py", tmp_path, "--faces", 60, "--per-file", 20)
     assert re.match(r"60 photos in 3 files, run 1, load \d", printed)
@@ -144,6 +146,7 @@ def test_morphs_are_timed_whole_and_by_step() -> None:
         assert re.search(rf"  {step} +\d+\.\d\d ms processor\n", printed), step
 
 
+@pytest.mark.slow
 def test_the_reader_is_held_against_bare_webdataset() -> None:
     pytest.importorskip("webdataset")
     lines = run("read.py", "--megabytes", 2, "--rounds", 1).splitlines()

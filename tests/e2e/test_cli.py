@@ -35,6 +35,7 @@ def picture(path: Path, flag: int = cv2.IMREAD_COLOR) -> npt.NDArray[np.uint8]:
     return np.asarray(read, np.uint8)
 
 
+@pytest.mark.slow
 def test_every_photo_ends_as_a_sample_or_as_a_reject(built: Any) -> None:
     assert built.build.code == 0, built.build.err
     said = built.build.json
@@ -177,6 +178,7 @@ def test_export_goes_on_and_mends(built: Any, run: Any, tmp_path: Path) -> None:
     assert np.load(landmarks[0]).any() and np.load(landmarks[1]).any()
 
 
+@pytest.mark.slow
 def test_export_does_not_mix_builds(own: Path, run: Any, photos: Path, tmp_path: Path) -> None:
     files, changed = tmp_path / "files", tmp_path / "changed.yaml"
     assert run("export", own, "--to", files, "--split", "test").code == 0

@@ -30,6 +30,7 @@ def shards(out: Path) -> dict[str, str]:
         *(pytest.param(2, streams, marks=pytest.mark.slow) for streams in ("<&- >&-", "<&- >&- 2>&-", ">/dev/full")),
     ],
 )
+@pytest.mark.slow
 def test_a_build_ends_as_well_with_a_reader_that_went_away(
     workers: int, streams: str, built: Any, photos: Path, recipe: Path, tmp_path: Path
 ) -> None:
@@ -41,6 +42,7 @@ def test_a_build_ends_as_well_with_a_reader_that_went_away(
     assert shards(tmp_path / "out") == shards(built.out)
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal_that_hangs_up_does_not_stop_a_build(
     built: Any, photos: Path, recipe: Path, tmp_path: Path
 ) -> None:

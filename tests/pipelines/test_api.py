@@ -37,6 +37,7 @@ def recipe() -> Recipe:
     return parse_recipe({**PLAIN, "split": {"shares": {"train": 1.0}}})
 
 
+@pytest.mark.slow
 def test_the_five_lines_of_a_notebook_user_run_as_a_plain_script(
     tmp_path: Path, table: Path, synthetic: SimpleNamespace
 ) -> None:

@@ -92,6 +92,7 @@ def test_morphs_count_as_no_new_people_in_the_warning_of_empty_splits(bench: Ben
     assert "none of 4 to this one" in warning
 
 
+@pytest.mark.slow
 def test_two_workers_and_another_place_give_the_same_bytes(bench: Bench, finished: Bench) -> None:
     report = bench.run(workers=2)
     assert bench.tree() == finished.clean

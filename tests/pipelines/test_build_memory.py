@@ -46,6 +46,8 @@ STAGES = {
     "join": ("render.join_shard", "write_index", 1),
 }
 """Module, function and the number of the call that finds no memory."""
+QUICK = ("decode of textures", "decode", "morph", "encode", "write", "join")
+"""Stages of `make test`; the others run with all tests."""
 
 
 class MemoryBench:
@@ -86,7 +88,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNames
     return bench, bench.tree("undisturbed")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage", [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in STAGES]
+)
 def test_memory_that_runs_out_once_changes_nothing(
     undisturbed: tuple[MemoryBench, Tree], small_parts: None, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def test_a_damaged_shard_is_rendered_again_as_it_was(built: Bench, damage: str) 
     assert any(tar.stem in note and "rendered again" in note for note in watcher.notes)
 
 
+@pytest.mark.slow
 def test_photos_of_another_folder_of_the_same_name_replace_no_build_unasked(built: Bench) -> None:
     elsewhere = Bench(built.folder / "elsewhere", built.synthetic)
     built.synthetic.lay_photos(elsewhere.photos, range(2 * PHOTOS))  # more photos beside the same ones

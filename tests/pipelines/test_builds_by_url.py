@@ -166,6 +166,7 @@ def test_weights_that_do_not_fit_their_card_are_refused(laid: Path, bucket: str,
     put(laid, bucket)
 
 
+@pytest.mark.slow
 def test_every_photo_of_a_morph_is_read_ahead(
     bucket: str, tmp_path: Path, synthetic: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +188,7 @@ def test_every_photo_of_a_morph_is_read_ahead(
     assert bench.tree("there") == bench.tree("here")
 
 
+@pytest.mark.slow
 def test_a_build_of_tar_files_in_a_store(bucket: str, tmp_path: Path, synthetic: SimpleNamespace) -> None:
     bench = Bench(tmp_path, synthetic)
     points = synthetic.landmarks((60, 55), 24)

@@ -124,6 +124,7 @@ def test_real_sizes_are_read_once_for_all_workers(bench: Bench, workers: int) ->
     assert heights == {20, 28}
 
 
+@pytest.mark.slow
 def test_one_and_two_workers_give_the_same_bytes(bench: Bench) -> None:
     bench.run("one")
     bench.run("two", workers=2)

@@ -132,6 +132,7 @@ def test_the_same_bytes_for_any_number_of_workers(bench: Bench, augment: list[di
     assert len(small) == len(bench.rows("one")) and {step["size"][1] for step in small} == {8, 16}
 
 
+@pytest.mark.slow
 def test_a_finished_build_makes_no_texture_and_no_morph_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.run()
     before = bench.tree()
@@ -150,6 +151,7 @@ def test_anew_means_neighbours_too(bench: Bench) -> None:
     assert report.rendered == 48 and kept.stat().st_mtime > 0 and bench.tree() == before
 
 
+@pytest.mark.slow
 def test_a_changed_photo_touches_its_own_split_and_there_only_parts_with_its_morphs(bench: Bench) -> None:
     bench.run()
     before = bench.rows()
@@ -169,6 +171,7 @@ def test_a_changed_photo_touches_its_own_split_and_there_only_parts_with_its_mor
     assert {r.key: r.members[0].sha256 for r in after} == {r.key: r.members[0].sha256 for r in fresh.rows("fresh")}
 
 
+@pytest.mark.slow
 def test_old_neighbours_are_cleaned_up(bench: Bench) -> None:
     bench.run()
     old = {path.name for path in (bench.folder / "out" / "neighbours").iterdir()}
@@ -266,6 +269,7 @@ def test_aligned_crops_are_mixed_as_they_are(bench: Bench) -> None:
         assert steps["align"] == own["align"], "the crop is that of the face that was mixed into"
 
 
+@pytest.mark.slow
 def test_a_refused_build_leaves_the_finished_one_whole(bench: Bench) -> None:
     bench.run()
     whole = bench.tree()

@@ -192,6 +192,7 @@ def test_commands_read_from_a_store(out: str, local: Bench, tmp_path: Path) -> N
     assert files == {path.relative_to(tmp_path / "same") for path in (tmp_path / "same").rglob("*")} and len(files) > 24
 
 
+@pytest.mark.slow
 def test_exports_go_to_a_store(out: str, bucket: str, local: Bench, tmp_path: Path) -> None:
     for layout in ("folder", "recordio"):
         to = f"{bucket}/exports/{layout}"
@@ -229,6 +230,7 @@ def test_a_page_is_written_to_a_store(out: str, bucket: str, local: Bench) -> No
         assert done.exit_code == 1 and message in done.output.replace("\n", " "), done.output
 
 
+@pytest.mark.slow
 def test_damage_is_found(s3: str, local: Bench) -> None:
     url = f"{s3}/damaged"
     build_in(url, local)

@@ -62,9 +62,9 @@ def test_a_missing_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
 def test_pages_escape_every_value_and_cards_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(templates, "read_template", lambda *_: '<p title="{{ a }}">{{ a }}</p>')
     assert (
-        fill(PACKAGE, "x.html.j2", a='"><script>') == '<p title="&#34;&gt;&lt;script&gt;">&#34;&gt;&lt;script&gt;</p>'
+        fill(PACKAGE, "y.html.j2", a='"><script>') == '<p title="&#34;&gt;&lt;script&gt;">&#34;&gt;&lt;script&gt;</p>'
     )
-    assert fill(PACKAGE, "x.md.j2", a="<i>") == '<p title="<i>"><i></p>'
+    assert fill(PACKAGE, "y.md.j2", a="<i>") == '<p title="<i>"><i></p>'
 
 
 def test_templates_are_installed_with_the_package() -> None:

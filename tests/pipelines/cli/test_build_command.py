@@ -42,6 +42,7 @@ def test_terms_of_the_command_line_are_those_of_its_sources(recipe: Path, table:
     assert refused.exit_code == 2 and "--licence without --source" in refused.stderr
 
 
+@pytest.mark.slow
 def test_a_plan_for_machines_estimates_and_writes_nothing(recipe: Path, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = ("plan", recipe, "--source", table, "--out", out, "--workers", 3, "--price", 0.5)

@@ -146,6 +146,7 @@ def test_neighbours_are_those_of_the_naive_loop(bench: Bench, morph: dict[str, A
         assert np.allclose(found, [(all_, shape, look) for all_, _, shape, look in near], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_neither_the_order_nor_the_number_of_workers_nor_the_blocks_matter(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

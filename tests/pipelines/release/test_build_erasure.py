@@ -157,6 +157,7 @@ def test_photos_of_the_person_that_were_rejected_at_any_stage_are_forgotten(
     assert naming(out, of_person) == {} and naming(out, ["005.png"])
 
 
+@pytest.mark.slow
 def test_an_erasure_that_was_killed_at_any_file_is_finished_by_the_same_call(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_release_is_read_as_a_stream_and_by_urls(root: Storage, released: Path
     assert all(url.startswith(f"{root.root}/shards/") for url in release_urls(root, "faces@1.0.0", "train"))
 
 
+@pytest.mark.slow
 def test_a_person_is_erased_and_the_old_release_purged_as_in_a_folder(root: Storage, own_root: Storage) -> None:
     shard = read_manifest(root, "faces", "1.0.0").release.shards[0].name
     person = read_index_columns(root, shard_index(shard), ["identity"])["identity"][0]

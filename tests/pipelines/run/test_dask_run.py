@@ -134,6 +134,7 @@ def statuses(cluster: Cluster) -> dict[str, Any]:
         return workers
 
 
+@pytest.mark.slow
 def test_without_workers_or_scheduler_a_run_ends_with_a_message(own_cluster: Cluster) -> None:
     with pytest.raises(WorkerError, match=r"no Dask worker takes tasks .got no workers for 1 seconds.*`dask worker"):
         run_on_dask(TASKS, pass_on, cluster=Dask(own_cluster.address, patience=1))
