@@ -60,7 +60,9 @@ class TemplateMask(Model):
     kind: Literal["template"] = Field(description="a built-in vector mask, fitted to the face")
     template: TemplateName = Field(description="which built-in mask")
     colour: Colour | Literal["any"] = Field(
-        default="any", description="`any`: drawn for each sample from the colours that such masks are sold in"
+        default="any",
+        description="`any`: drawn for each sample from the colours that such masks are sold in; a few masks take the "
+        "colour of skin, hair or clothes",
     )
     pattern: Pattern | Literal["any"] | FabricFile = Field(
         default="any",

@@ -17,10 +17,11 @@ from faceloom.transforms.masks.catalogue import TEMPLATES, Template
 from faceloom.transforms.masks.details import add_details
 from faceloom.transforms.masks.fit import FixedPoints, fit_face
 from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.masks.photo_colour import SHARES, draw_photo_colour
 from faceloom.transforms.masks.profile import refuse_bulge
 from faceloom.transforms.masks.relief import surface
 from faceloom.transforms.masks.scene import Layers, compose_mask
-from faceloom.transforms.masks.shade import draw_lamp, light_cloth, measure_light
+from faceloom.transforms.masks.shade import Light, draw_lamp, light_cloth, measure_light
 from faceloom.transforms.masks.straps import draw_straps
 from faceloom.transforms.types import Image
 
@@ -85,6 +86,26 @@ def _pattern(mask: TemplateMask, template: Template, rng: np.random.Generator) -
     return drawn if mask.pattern == "any" else mask.pattern_name
 
 
+def _colour(
+    image: Image,
+    landmarks: NDArray[np.floating],
+    mask: TemplateMask,
+    light: Light,
+    rng: np.random.Generator,
+    tile: Image | None,
+) -> fabric.Colour:
+    if mask.colour != "any":
+        return np.array(mask.colour, np.float32)
+    if tile is not None:
+        return tile.mean((0, 1), dtype=np.float32)
+    palette = TEMPLATES[mask.template].palette
+    if rng.random() < SHARES[palette]:
+        of_photo = draw_photo_colour(image, landmarks, light, rng)
+        if of_photo is not None:
+            return of_photo
+    return fabric.draw_colour(palette, rng)
+
+
 def paint_template(
     image: Image,
     landmarks: NDArray[np.floating],
@@ -118,11 +139,7 @@ def paint_template(
     refuse_bulge(worn, landmarks, fit)
     light = measure_light(image, fit)
     lamp = draw_lamp(light, rng)
-    colour = fabric.draw_colour(template.palette, rng)
-    if mask.colour != "any":
-        colour = np.array(mask.colour, np.float32)
-    elif tile is not None:
-        colour = tile.mean((0, 1), dtype=np.float32)
+    colour = _colour(image, landmarks, mask, light, rng, tile)
     pattern = _pattern(mask, template, rng)
     canvas = Canvas.over(worn, 1.1 * fit.unit)
     sheet = fabric.cloth(canvas, colour, pattern, rng) if tile is None else fabric.tiled(canvas, tile, rng)
