@@ -104,7 +104,8 @@ def test_odd_landmarks_are_samples_or_rejects(
         results = made([face, replace(face, face=1, morph=morph)], other, how)
     assert len(results) == 8
     codes = {result.code for result in results if isinstance(result, Reject)}
-    assert codes <= {"degenerate_points", "crop_outside", "mask_fit", "mask_outside_crop", "morph_folds"}
+    expected = {"degenerate_points", "crop_outside", "mask_fit", "mask_outside_crop", "mask_too_small", "morph_folds"}
+    assert codes <= expected
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
