@@ -1,4 +1,4 @@
-"""Augmentation steps of a recipe: transforms of Albumentations under their own names, within limits."""
+"""Augmentation steps of a recipe: transforms of Albumentations under their own names, within limits, and glasses."""
 
 from __future__ import annotations
 
@@ -160,6 +160,19 @@ class ToGray(_Step):
     kind: Literal["ToGray"] = Field(description="no colour, still three channels")
 
 
+class Glasses(_Step):
+    """Draw glasses on the bare and on the masked face alike; they are in front of the mask, and its truth ends at their
+    rims. Faces without landmarks get none."""
+
+    kind: Literal["Glasses"] = Field(description="draw glasses, on the bare face too, in front of the mask")
+    rim_range: Annotated[Range, Within(0.01, 0.2)] = Field(
+        default=(0.02, 0.07), description="width of the rims, in distances of the eyes"
+    )
+    tint_range: Annotated[Range, Within(0, 1)] = Field(
+        default=(0.0, 0.2), description="darkness of the lenses; from about 0.6 on sunglasses"
+    )
+
+
 Augment = Annotated[
     HorizontalFlip
     | Affine
@@ -171,7 +184,8 @@ Augment = Annotated[
     | MotionBlur
     | GaussNoise
     | ImageCompression
-    | ToGray,
+    | ToGray
+    | Glasses,
     Field(discriminator="kind"),
 ]
 """One step; the steps of a recipe are applied in their order, each with its own probability."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from faceloom.schemas.augment import Affine, Augment, HorizontalFlip, MotionBlur, Perspective
 from faceloom.transforms.align import border_flag
 from faceloom.transforms.geometry import rotate, translate
+from faceloom.transforms.glasses import draw_glasses
 from faceloom.transforms.mirror import MIRRORED_LANDMARKS
 from faceloom.transforms.types import Border, Coverage, Image, Landmarks, Mask, Size
 
@@ -75,6 +76,8 @@ def apply(drawn: Sequence[Drawn], layers: Layers) -> Layers:
             layers = _mirror(layers)
         elif "matrix" in step:
             layers = _move(layers, np.array(step["matrix"]), step["border"])
+        elif step["kind"] == "Glasses":
+            layers = _wear_glasses(step, layers)
         else:
             changed = {name: _change(step, picture) for name, picture in layers.pictures.items()}
             layers = replace(layers, pictures=changed)
@@ -167,6 +170,21 @@ def _move(layers: Layers, matrix: NDArray[np.float64], border: Border) -> Layers
         warped(layers.masks, cv2.INTER_NEAREST),
         warped(layers.alphas, cv2.INTER_LINEAR),
         points,
+    )
+
+
+def _wear_glasses(step: Drawn, layers: Layers) -> Layers:
+    """Draw the same glasses on all pictures; masks end at their rims."""
+    landmarks = next(iter(layers.landmarks.values()), None)
+    if landmarks is None:
+        return layers
+    height, width = next(iter(layers.pictures.values())).shape[:2]
+    rng = np.random.default_rng(step["seed"])
+    glasses = draw_glasses(landmarks, (width, height), step["rim_range"], step["tint_range"], rng)
+    return replace(
+        layers,
+        pictures={name: glasses.put_on(picture) for name, picture in layers.pictures.items()},
+        alphas={name: alpha * (1 - glasses.rims) for name, alpha in layers.alphas.items()},
     )
 
 

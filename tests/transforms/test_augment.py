@@ -23,7 +23,7 @@ from faceloom.transforms.mirror import MIRRORED_LANDMARKS as MIRRORED
 STEPS: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[Augment, ...])
 KINDS = [kind.__name__ for kind in get_args(get_args(Augment)[0])]
 GEOMETRIC = ["HorizontalFlip", "Affine", "Perspective"]
-PHOTOMETRIC = [kind for kind in KINDS if kind not in GEOMETRIC]
+PHOTOMETRIC = [kind for kind in KINDS if kind not in (*GEOMETRIC, "Glasses")]
 Draw = Callable[..., np.ndarray]
 
 
@@ -307,3 +307,24 @@ for setting in (None, "0", "1"):
 def test_nothing_is_sent_anywhere_and_nothing_is_printed() -> None:
     done = subprocess.run([sys.executable, "-c", NO_NETWORK], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_glasses_are_the_same_on_face_and_masked_face_and_end_the_mask(landmarks: Draw, portrait: Draw) -> None:
+    points = landmarks()
+    face = portrait(points)
+    alpha = np.zeros(face.shape[:2], np.float32)
+    alpha[round(float(points[41, 1])) :] = 1  # up to the eyes
+    masked = np.where(alpha[..., None] > 0, np.uint8(250), face)
+    before = Layers({"face": face, "masked": masked}, {}, {"alpha": alpha}, {"landmarks": points})
+    drawn = draw(steps("Glasses", rim_range=(0.08, 0.08), tint_range=(0.0, 0.0)), rng(), face.shape[1::-1])
+    after = apply(drawn, before)
+    rims = (after.pictures["face"] != face).any(2) & (alpha == 1)
+    assert rims.any() and (after.pictures["masked"] != masked).any(2)[rims].mean() > 0.95
+    assert after.alphas["alpha"][~rims & (alpha == 1)].min() > 0.9
+    assert after.alphas["alpha"][rims].min() == 0, "the middle of a rim covers the mask"
+    assert after.landmarks is before.landmarks and after.masks is before.masks
+
+
+def test_a_sample_without_landmarks_gets_no_glasses() -> None:
+    bare = Layers(layers().pictures)
+    assert apply(draw(steps("Glasses"), rng(), (60, 48)), bare) is bare
