@@ -15,11 +15,10 @@ mkdir -p "$scratch"
 # ArcFace crops for the recipe that needs them, and guides from landmarks, since the portraits have no drawn parts.
 printf 'name: crops\nsplit: {shares: {train: 1}}\noutput: {image: png}\n' >"$scratch/crops.yaml"
 build "$scratch/crops.yaml" "$scratch/photos" crops
-"$bin/faceloom" export "$scratch/crops" --to "$scratch/files" >/dev/null
 { grep -v '^split' "$recipes/msagan.yaml" | sed 's/missing: reject/missing: landmarks/'; } >"$scratch/msagan.yaml"
 
 for name in masked-pairs mask2face lee2022 nist antimask askd everything; do build "$recipes/$name.yaml" "$scratch/photos" "$name"; done
-build "$recipes/arcface.yaml" "$scratch/files/train" arcface
+build "$recipes/arcface.yaml" "$scratch/crops/shards" arcface
 build "$scratch/msagan.yaml" "$scratch/photos" msagan
 sheet masked-pairs 900 4
 sheet mask2face 900 4
