@@ -25,6 +25,10 @@ _SKIN_CHROMA = (1.26, 0.86)
 _TONED = (2.0, 3.4)
 # Skin whose log ratios deviate less from that may be any skin in white light; the rest of a deviation is the light.
 _ANY_SKIN = 0.3
+# Log ratios that no skin has in white light, since it is red before green before blue; overexposed skin is white.
+_LEAST_RED, _MOST_BLUE = -math.log(_SKIN_CHROMA[0]), -math.log(_SKIN_CHROMA[1])
+# Beyond them by this, all of the deviation is the light.
+_SURELY_LIT = 0.15
 # How far white may lie from all of a photo's colours: a face that fills it is no tint.
 _WHITER = 0.15
 _LOG = np.log(np.arange(256, dtype=np.float32) + 12)
@@ -100,12 +104,18 @@ def measure_light(image: Image, fit: FaceFit) -> Light:
     # Lamps differ between blue and yellow; the redness of skin depends more on blood, and hardly tints the cloth.
     skin_ratios = (red + 12) / (green + 12), (blue + 12) / (green + 12)
     warm, cold = (math.log(ratio / neutral) for ratio, neutral in zip(skin_ratios, _SKIN_CHROMA))
-    # White cloth has about a colour that the photo has: in a tinted one no bright pixel is neutral.
-    red_range, blue_range = _log_ratios(few.reshape(-1, 3)[lumas >= half])
     any_warm, any_cold = (min(max(-_ANY_SKIN, v), _ANY_SKIN) for v in (warm, cold))
     red_light = 0.19 * any_warm - 0.11 * any_cold + (warm - any_warm)
     blue_light = 0.19 * any_cold - 0.11 * any_warm + (cold - any_cold)
-    chroma = [math.exp(_within(red_light, red_range)), 1.0, math.exp(_within(blue_light, blue_range))]
+    # Skin in blue light is bluer than it is green.
+    lit = min(max(0.0, _LEAST_RED - warm, cold - _MOST_BLUE) / _SURELY_LIT, 1.0)
+    red_light += (warm - red_light) * lit
+    blue_light += (cold - blue_light) * lit
+    # White cloth has about a colour that the photo has: in a tinted one no bright pixel is neutral.
+    ranges = _log_ratios(few.reshape(-1, 3)[lumas >= half])
+    near = _WHITER * (1 - lit)
+    red_light, blue_light = (_within(v, found, near) for v, found in zip((red_light, blue_light), ranges))
+    chroma = [math.exp(red_light), 1.0, math.exp(blue_light)]
     whole = _luma(*chroma)
     tint_red, tint_green, tint_blue = (min(max(0.3, v / whole), 2.5) for v in chroma)
     return Light(
@@ -130,9 +140,9 @@ def _log_ratios(pixels: Image) -> list[list[float]]:
     return ranges
 
 
-def _within(value: float, found: list[float]) -> float:
-    """A value in a range, or near it."""
-    return min(max(found[0] - _WHITER, value), found[1] + _WHITER)
+def _within(value: float, found: list[float], near: float) -> float:
+    """A value in a range, or that near to it."""
+    return min(max(found[0] - near, value), found[1] + near)
 
 
 def _toning(planes: Image, counts: NDArray[np.intp]) -> tuple[float, tuple[float, ...]]:
