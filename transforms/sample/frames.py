@@ -98,8 +98,7 @@ def compose_frame(image: Image, planned: PlannedFace, variant: int, recipe: Reci
         cover = painted.alpha
         if recipe.output.straps and painted.straps is not None:
             cover = np.maximum(cover, painted.straps)
-        changed = (painted.image != image[region.slices]).any(axis=2) | (cover > 0)
-        masked[region.slices][changed] = painted.image[changed]
+        _lay_over(masked[region.slices], image[region.slices], painted)
         alpha[region.slices] = np.maximum(alpha[region.slices], cover)
         instances[region.slices][cover >= COVERED] = number + 1
         label = recipe.masks[mask].label
@@ -109,6 +108,16 @@ def compose_frame(image: Image, planned: PlannedFace, variant: int, recipe: Reci
     for number, record in enumerate(records):
         record["mask_box"] = _box_of(instances == number + 1) if record["mask"] else []
     return Frame(Crops(image, None, masked, alpha), instances, [*records], tuple(sorted(labels)), operations)
+
+
+def _lay_over(masked: Image, bare: Image, painted: PaintedMask) -> None:
+    """Lay a mask over those of other faces, in place: soft edges and its shadow show them, not the bare photo."""
+    cover = painted.alpha if painted.straps is None else np.maximum(painted.alpha, painted.straps)
+    changed = (painted.image != bare).any(axis=2) | (cover > 0)
+    others = changed & (masked != bare).any(axis=2)
+    shown = (masked[others].astype(np.float32) - bare[others]) * (1 - cover[others])[:, None]
+    masked[changed & ~others] = painted.image[changed & ~others]
+    masked[others] = np.clip(np.rint(painted.image[others] + shown), 0, 255).astype(np.uint8)
 
 
 def _working(image: Image, face: FrameFace, planned: PlannedFace, matrix: Matrix) -> tuple[Region, Working]:

@@ -106,6 +106,27 @@ def test_the_mask_of_the_larger_face_is_in_front() -> None:
     assert records(frame)[1]["mask_box"] == []
 
 
+def test_edges_and_shadows_of_a_mask_show_the_mask_behind_it() -> None:
+    def paint(working: Working, face: FrameFace, mask: int) -> PaintedMask:
+        image, alpha = working.image.copy(), np.zeros(working.image.shape[:2], np.float32)
+        rows = slice(round(working.box.top + 0.5), round(working.box.bottom + 0.5))
+        column = round(working.box.left + 0.5)
+        if face.face == 1:
+            image[rows, column:], alpha[rows, column:] = 90, 1
+            return PaintedMask(image, alpha, None, {})
+        image[rows, column], alpha[rows, column] = 0.5 * 200 + 0.5 * 30, 0.5  # a soft edge
+        image[rows, column + 1] = 20  # its shadow
+        image[rows, column + 2 : column + 9], alpha[rows, column + 2 : column + 9] = 200, 1
+        return PaintedMask(image, alpha, None, {})
+
+    photo = np.full((150, 200, 3), 30, np.uint8)
+    plan = planned(a_face(0, 119.5, 99.5, 120), a_face(1, 99.5, 119.5, 60))
+    frame = compose_frame(photo, plan, 0, recipe(), paint)
+    assert frame.crops.masked is not None
+    assert frame.crops.masked[75, 58:70, 0].tolist() == [90, 90, 145, 80, *[200] * 7, 90]
+    assert frame.crops.masked[52, 58:70, 0].tolist() == [30, 30, 115, 20, *[200] * 7, 30], "above the mask behind"
+
+
 def test_bare_and_unused_faces_and_faults_are_recorded() -> None:
     def fails(working: Working, face: FrameFace, mask: int) -> PaintedMask:
         if face.face == 1:
