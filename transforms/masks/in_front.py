@@ -17,6 +17,8 @@ COVERED = 0.2
 """Share of nose and mouth from which a face is occluded."""
 _REACHES = 0.1
 """Share of nose and mouth that a thing covers at least, if it counts at all; less is a fault of the labels."""
+_AROUND = 0.15
+"""How far beyond the outline of a face a thing is followed, in sizes of the face: straps and edges of masks reach there."""
 _LABELLED = 0.2
 """Share of a face that has labels at least, if they concern this face; label maps often show one person of several."""
 _BESIDE: tuple[Part, ...] = (
@@ -68,13 +70,17 @@ def find_in_front(
     occluded = None
     core, face = _hull(landmarks[list(_CORE)], bits.shape), _hull(landmarks[list(_FACE)], bits.shape)
     if known.issuperset(_SHOWN) and (face & mask_of(bits, _SHOWN)).sum() > _LABELLED * face.sum():
-        things = face & ((bits & np.uint32(OTHER | sum(map(bit_of, _BESIDE)))) == 0)
+        unlabelled = (bits & np.uint32(OTHER | sum(map(bit_of, _BESIDE)))) == 0
+        things = face & unlabelled
         area = max(1, int(core.sum()))
         occluded = int((things & core).sum()) / area
         if occluded > _REACHES:
             _, numbers = cv2.connectedComponents(things.view(np.uint8))
             reached = np.bincount(numbers[core & things], minlength=numbers.max() + 1) > _REACHES * area
-            front |= things & reached[numbers]
+            thing = things & reached[numbers]
+            if thing.any():
+                far = cv2.distanceTransform((~thing).view(np.uint8), cv2.DIST_L2, 3)
+                front |= unlabelled & (far < _AROUND * float(np.ptp(landmarks[list(_FACE)], axis=0).max()))
     if not front.any():
         return InFront(None, occluded)
     share = np.asarray(cv2.GaussianBlur(front.view(np.uint8) * np.uint8(255), (0, 0), soft), np.uint8)

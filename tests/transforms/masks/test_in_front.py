@@ -72,6 +72,9 @@ def test_a_hand_over_the_mouth_stays_in_front(landmarks: Callable[..., Landmarks
     assert result.occluded is not None and result.occluded > COVERED
     assert result.share is not None and result.share[int(y), int(x)] == 255 == result.share[int(y), int(x) + 20]
     assert result.share[int(points[27, 1]), int(points[27, 0])] == 0
+    beside = int(points[12, 0]) + 6
+    assert result.share[int(y), beside] == 255, "beyond the outline, where straps and edges of masks reach"
+    assert result.share[int(y), 245] == 0, "far from the face"
 
 
 def test_what_a_label_order_names_otherwise_hides_no_mask(landmarks: Callable[..., Landmarks]) -> None:
