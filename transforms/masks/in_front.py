@@ -18,7 +18,7 @@ COVERED = 0.2
 _REACHES = 0.1
 """Share of nose and mouth that a thing covers at least, if it counts at all; less is a fault of the labels."""
 _AROUND = 0.15
-"""How far beyond the outline of a face a thing is followed, in sizes of the face, since straps and masks reach there."""
+"""How far beyond the outline of a face a thing is followed, in sizes of the face; straps and edges reach there."""
 _LABELLED = 0.2
 """Share of a face that has labels at least, if they concern this face; label maps often show one person of several."""
 _BESIDE: tuple[Part, ...] = (
