@@ -83,7 +83,7 @@ def fit_to_build(preset: P, build: BuildFacts, members: tuple[str, ...], recipe:
     suitable = f"recipes/{recipe}.yaml builds suitable samples"
     if missing := [name for name in members if name not in members_of(build.settings)]:
         key = _key_of(missing[0])
-        what = "the build has no masked faces" if key == "masks" else f"the samples of the build have no {missing[0]}"
+        what = "the build has no masked faces" if key == "masks" else f"the samples of the build have no `{missing[0]}`"
         raise TrainingError(what, where=build.out, remedy=f"Add `{key}` to its recipe; {suitable}")
     if not build.samples.get(TRAIN):
         has = ", ".join(build.samples) or "none"

@@ -41,7 +41,8 @@ class Perceptual:
                 parameter.requires_grad = False
             found = self._network(torch.zeros(2, 3, size, size, device=device, requires_grad=True))
         except (RuntimeError, ValueError, OSError) as error:
-            text = " ".join(str(error).split())[:200]
+            # TorchScript reports a cause in its last line, and guesses about damage after the first sentence.
+            text = (str(error).strip() or type(error).__name__).splitlines()[-1].split(". ")[0][:200]
             raise TrainingError("the features cannot be used", where=str(path), value=text, remedy=REMEDY) from None
         value = type(found).__name__
         if isinstance(found, torch.Tensor):

@@ -36,7 +36,7 @@ class Antimask(Job[AntimaskPreset]):
         output = build.settings.output
         if output.features is None and output.halves is not None:
             what, remedy = (
-                "the samples of the build have no features",
+                "the samples of the build have no `features`",
                 "Add `output: {features: {model: dlib}}`, or a TorchScript file, to its recipe",
             )
             raise TrainingError(what, where=build.out, remedy=remedy)

@@ -91,7 +91,7 @@ class Askd(Job[AskdPreset]):
         lowres = build.settings.lowres
         if preset.small == "build" and lowres is not None and not lowres.upsampled:
             remedy = f"Set `lowres.upsampled` in its recipe, or train with --small askd; {suitable}"
-            raise TrainingError("the samples of the build have no lr_upsampled", where=build.out, remedy=remedy)
+            raise TrainingError("the samples of the build have no `lr_upsampled`", where=build.out, remedy=remedy)
         if build.settings.morph:
             remedy = f"Build without `morph`; {suitable}"
             raise TrainingError("a morph shows two people", where=build.out, remedy=remedy)

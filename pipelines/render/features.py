@@ -138,6 +138,6 @@ def load_extractor(features: Features, sha256: str) -> FeatureExtractor:
             file = str(fetched(features.file, MOST_BYTES))
             network = torch.jit.load(file, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
-        text = " ".join(str(error).split())[:200]
+        text = (str(error).strip() or type(error).__name__).splitlines()[-1].split(". ")[0][:200]  # guesses follow
         raise RecipeError("not a TorchScript file", where=WHERE, value=text, remedy=_REMEDY) from None
     return Extractor(network, features.size)

@@ -38,9 +38,9 @@ def test_members_follow_the_recipe(recipe: dict[str, Any], members: set[str]) ->
     ("member", "text"),
     [
         ("mask", "no masked faces.*Add `masks`"),
-        ("guide", "have no guide.*Add `guide`"),
-        ("upper", "have no upper.*Add `output.halves`"),
-        ("features", "have no features.*Add `output.features`"),
+        ("guide", "have no `guide`.*Add `guide`"),
+        ("upper", "have no `upper`.*Add `output.halves`"),
+        ("features", "have no `features`.*Add `output.features`"),
     ],
 )
 def test_a_missing_member_is_named_with_the_key_that_adds_it(member: str, text: str) -> None:

@@ -66,6 +66,22 @@ def test_files_that_are_no_features_are_refused(tmp_path: Path) -> None:
             Perceptual(path, 8)
 
 
+class Reshaped(torch.nn.Module):  # type: ignore[misc,name-defined,unused-ignore]
+    """Fits one size of pictures only, as a network with a fully connected layer does."""
+
+    def forward(self, picture: Any) -> Any:
+        return picture.reshape(2, 192)
+
+
+def test_the_message_states_the_cause_alone(tmp_path: Path) -> None:
+    """PyTorch puts pages of its code before the cause of a failure, and guesses after that of a damaged file."""
+    (tmp_path / "x.pt").write_bytes(b"x")
+    with pytest.raises(TrainingError, match=r"\(got PytorchStreamReader failed[^.]*archive[^.]*\)\. Give a"):
+        Perceptual(tmp_path / "x.pt", 8)
+    with pytest.raises(TrainingError, match=r"\(got RuntimeError: shape '\[2, 192\]' is invalid"):
+        Perceptual(saved(Reshaped(), tmp_path / "f.pt"), 16)
+
+
 def test_features_without_a_gradient_are_refused(tmp_path: Path) -> None:
     """A loss of them would be a constant, and change nothing."""
     with pytest.raises(TrainingError, match="got no gradient"):

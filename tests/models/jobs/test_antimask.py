@@ -76,9 +76,9 @@ def test_the_build_decides_the_length_of_features() -> None:
 @pytest.mark.parametrize(
     ("changes", "build", "message"),
     [
-        ({}, facts({}), "have no upper.*output.halves"),
-        ({}, facts({"features": {"model": "dlib"}}), "have no upper.*output.halves"),
-        ({}, facts({"halves": {}}), "have no features.*model: dlib"),
+        ({}, facts({}), "have no `upper`.*output.halves"),
+        ({}, facts({"features": {"model": "dlib"}}), "have no `upper`.*output.halves"),
+        ({}, facts({"halves": {}}), "have no `features`.*model: dlib"),
         ({}, facts({**HALVES, "halves": {"split_row": 100}}), r"cut at another row \(got 100\)"),
         ({}, facts(HALVES, size=112), "do not fit `tiny-antimask`"),
         ({"epochs": 2}, facts(HALVES), "no epoch is left for the encoder"),

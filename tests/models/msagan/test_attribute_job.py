@@ -68,7 +68,7 @@ def test_the_derived_attribute_needs_landmarks_and_both_values() -> None:
 
 
 def test_guide_masks_are_needed_only_by_a_mask_loss() -> None:
-    with pytest.raises(TrainingError, match="have no guide"):
+    with pytest.raises(TrainingError, match="have no `guide`"):
         Msagan.fit(MSAGAN, facts([1, -1]))
     free = replace(MSAGAN, mask_loss="none")
     assert Msagan.fit(free, facts([1, -1])) == free and "guide" not in make_job("msagan", free).reads

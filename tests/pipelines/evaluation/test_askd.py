@@ -80,7 +80,7 @@ def test_an_evaluation_compares_students_teachers_and_pixels(build: Path, runs: 
 
 
 def test_small_faces_cannot_be_missing(synthetic: SimpleNamespace, masked_build: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="have no lr_upsampled"):
+    with pytest.raises(TrainingError, match="have no `lr_upsampled`"):
         train("askd", data=masked_build, to=tmp_path / "run", preset="tiny-askd")
 
 
