@@ -97,7 +97,7 @@ def fit_to_build(preset: P, build: BuildFacts, members: tuple[str, ...], recipe:
     else:
         fits, wanted = width == preset.size, str(preset.size)
     if not fits or width != height:
-        mode = build.settings.align.mode
+        mode = "face_box" if build.settings.align.mode == "frame" else build.settings.align.mode
         remedy = f"Build with `align: {{mode: {mode}, size: {preset.size}}}`; {suitable}"
         what = f"the crops of the build do not fit `{preset.name}`, which takes squares with a side of {wanted}"
         raise TrainingError(what, where=build.out, value=f"{width}x{height}", remedy=remedy)

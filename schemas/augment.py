@@ -168,7 +168,7 @@ class Glasses(_Step):
     rim_range: Annotated[Range, Within(0.01, 0.2)] = Field(
         default=(0.02, 0.07), description="width of the rims, in distances of the eyes"
     )
-    tint_range: Annotated[Range, Within(0, 1)] = Field(
+    tint_range: Annotated[Range, Within(0, 0.9)] = Field(
         default=(0.0, 0.2), description="darkness of the lenses; from about 0.6 on sunglasses"
     )
 

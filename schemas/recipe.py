@@ -313,6 +313,12 @@ class Recipe(Model):
         return self
 
     @model_validator(mode="after")
+    def _no_drawn_glasses_where_they_are_learned(self) -> Recipe:
+        if self.guide and self.guide.attribute == "Eyeglasses" and any(step.kind == "Glasses" for step in self.augment):
+            raise ValueError("augment: glasses contradict the attribute Eyeglasses of `guide`; remove one of them")
+        return self
+
+    @model_validator(mode="after")
     def _parts_fit_the_crop(self) -> Recipe:
         height = self.align.width_height[1]
         if self.output.halves and (self.output.halves.split_row or 0) >= height:

@@ -3,5 +3,5 @@
 ANALYSER = "3"
 """Of analysis: face boxes, landmarks, quality figures, rejects."""
 
-RENDERER = "8"
+RENDERER = "9"
 """Of rendering: masks, alignment, encoding, the record of a sample, and the defaults of a recipe's keys."""

@@ -1,8 +1,8 @@
 """Augmentation: drawn parameters are plain data, and applying them again gives the same bytes.
 
-Albumentations changes the pictures. Its parameters are ranges: one value is drawn from each range, stored, and applied
-as a range of that single value; a stored seed fixes the noise. Geometric steps are stored as matrices, so that
-pictures, masks and landmarks move by the same numbers.
+Albumentations changes the pictures; glasses are our own. Parameters are ranges: one value is drawn from each range,
+stored, and applied as a range of that single value; a stored seed fixes the noise. Geometric steps are stored as
+matrices, so that pictures, masks and landmarks move by the same numbers.
 """
 
 from __future__ import annotations
@@ -174,17 +174,19 @@ def _move(layers: Layers, matrix: NDArray[np.float64], border: Border) -> Layers
 
 
 def _wear_glasses(step: Drawn, layers: Layers) -> Layers:
-    """Draw the same glasses on all pictures; masks end at their rims."""
+    """Draw the same glasses on all pictures, in the light of the first; masks end at their rims."""
     landmarks = next(iter(layers.landmarks.values()), None)
     if landmarks is None:
         return layers
-    height, width = next(iter(layers.pictures.values())).shape[:2]
+    face = next(iter(layers.pictures.values()))
     rng = np.random.default_rng(step["seed"])
-    glasses = draw_glasses(landmarks, (width, height), step["rim_range"], step["tint_range"], rng)
+    glasses = draw_glasses(face, landmarks, step["rim_range"], step["tint_range"], rng)
+    if glasses is None:
+        return layers
     return replace(
         layers,
         pictures={name: glasses.put_on(picture) for name, picture in layers.pictures.items()},
-        alphas={name: alpha * (1 - glasses.rims) for name, alpha in layers.alphas.items()},
+        alphas={name: glasses.end_mask(alpha) for name, alpha in layers.alphas.items()},
     )
 
 

@@ -304,3 +304,10 @@ def test_a_fitted_crop_blurs_what_lies_outside_unless_the_recipe_has_another_bor
     assert parse(align=fitted).align.border == "blur"
     assert parse(align={**fitted, "border": "constant"}).align.border == "constant"
     assert parse(align={"mode": "face_box"}).align.border == "constant"
+
+
+def test_drawn_glasses_do_not_contradict_a_guide_for_glasses() -> None:
+    recipe: dict[str, Any] = {"name": "x", "augment": [{"kind": "Glasses"}], "guide": {"attribute": "Smiling"}}
+    assert parse_recipe(recipe).augment[0].kind == "Glasses"
+    with pytest.raises(RecipeError, match="glasses contradict the attribute Eyeglasses"):
+        parse_recipe({**recipe, "guide": {"attribute": "Eyeglasses"}})

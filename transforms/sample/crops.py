@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe
-from faceloom.transforms.align import cut_crop, warp_alpha, warp_image
+from faceloom.transforms.align import blur_beyond, cut_crop, warp_alpha, warp_image
 from faceloom.transforms.augment import Layers, apply, draw, is_mirrored
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
 from faceloom.transforms.guide.label_map import LabelMap
@@ -91,16 +91,23 @@ def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) 
 
 
 def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe: Recipe) -> Crops:
-    """Cut the masked face and its coverage as the face was cut."""
+    """Cut the masked face and its coverage as the face was cut.
+
+    Where the crop reaches beyond the photo, both pictures are equal and there is no mask, unless the border is `blur`:
+    there a mask at the edge of the photo goes on, in the mirror image and in its coverage.
+    """
     size, output = recipe.align.width_height, recipe.output
     truth = painted.alpha
     if output.straps and painted.straps is not None:
         truth = np.maximum(truth, painted.straps)
-    masked = warp_image(painted.image, working.matrix, size, border=recipe.align.border)
-    alpha = warp_alpha(truth, working.matrix, size)
-    if bare.outside is not None:
-        # Outside the photo no mask is extended or mirrored: both pictures are equal there.
-        masked[bare.outside], alpha[bare.outside] = bare.crops.face[bare.outside], 0
+    border, outside = recipe.align.border, bare.outside
+    masked = warp_image(painted.image, working.matrix, size, border=border)
+    alpha = warp_alpha(truth, working.matrix, size, mirrored=border == "blur")
+    if outside is not None and border == "blur":  # a straight end of the mask would give the picture away
+        photo = truth.shape[1], truth.shape[0]
+        masked, alpha = (blur_beyond(cut, working.matrix, photo, outside) for cut in (masked, alpha))
+    elif outside is not None:
+        masked[outside], alpha[outside] = bare.crops.face[outside], 0
     return replace(bare.crops, masked=masked, alpha=alpha)
 
 
@@ -143,7 +150,7 @@ class Augmented:
 
 
 def augmented(crops: Crops, bare: BareCrop, recipe: Recipe, rng: np.random.Generator) -> Augmented:
-    """Augment a sample: geometry changes everything alike, and colours change in the pictures only.
+    """Augment a sample: geometry changes everything alike, colours change in the pictures only, glasses end masks.
 
     A flipped sample gets the guide of the parts that have the recipe's names in the flipped picture.
 
@@ -152,6 +159,8 @@ def augmented(crops: Crops, bare: BareCrop, recipe: Recipe, rng: np.random.Gener
     """
     pictures = {"face": crops.face, **({} if crops.masked is None else {"masked": crops.masked})}
     drawn = draw(recipe.augment, rng, recipe.align.width_height)
+    if crops.landmarks is None:
+        drawn = [step for step in drawn if step["kind"] != "Glasses"]
     origin = bare.guide_origin
     if bare.flipped_guide is not None and is_mirrored(drawn):
         if isinstance(bare.flipped_guide, PhotoError):

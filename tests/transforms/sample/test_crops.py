@@ -83,6 +83,21 @@ def test_beyond_the_photo_both_pictures_show_the_same(synthetic: SimpleNamespace
     assert crops.alpha.any()
 
 
+def test_a_mask_at_the_edge_of_the_photo_goes_on_in_a_blurred_border(synthetic: SimpleNamespace) -> None:
+    how = recipe(align={"mode": "eye_level", "size": 64, "border": "blur"})
+    working = laid(synthetic, how, (190, 330))
+    bare = bare_crop(working, how)
+    assert bare.outside is not None and 0 < bare.outside.mean() < 0.5
+    crops = masked_crops(bare, working, red_below(working), how)
+    assert crops.masked is not None and crops.alpha is not None
+    assert np.array_equal(crops.face[crops.alpha == 0], crops.masked[crops.alpha == 0])
+    assert np.abs(crops.masked[crops.alpha > 0.999] - np.array(RED, int)).max() <= 1
+    edge = np.argmax(bare.outside, axis=0)  # first row outside, of the columns that have one
+    columns = np.flatnonzero(bare.outside.any(0) & (edge > 0))
+    last, first = crops.alpha[edge[columns] - 1, columns], crops.alpha[edge[columns], columns]
+    assert (last > 0.9).any() and (first[last > 0.9] > 0.9).all(), "no straight end at the edge of the photo"
+
+
 def test_nothing_is_outside_in_a_crop_that_lies_inside(synthetic: SimpleNamespace) -> None:
     how = recipe()
     assert bare_crop(laid(synthetic, how), how).outside is None
