@@ -181,15 +181,11 @@ def warp_image(image: Image, matrix: Matrix, size: Size, *, border: Border = "re
     return np.asarray(_warp(image, matrix, size, border_flag(border), cv2.INTER_CUBIC), np.uint8)
 
 
-def warp_alpha(alpha: Coverage, matrix: Matrix, size: Size, *, mirrored: bool = False) -> Coverage:
-    """Cut the crop of a coverage map as `warp_image` cuts the photo.
-
-    Outside the photo coverage is 0, or that of the mirror image.
-    """
+def warp_alpha(alpha: Coverage, matrix: Matrix, size: Size) -> Coverage:
+    """Cut the crop of a coverage map as `warp_image` cuts the photo; coverage is 0 outside the photo."""
     import cv2
 
-    border = border_flag("reflect" if mirrored else "constant")
-    return np.asarray(_warp(alpha, matrix, size, border, cv2.INTER_LINEAR), np.float32)
+    return np.asarray(_warp(alpha, matrix, size, cv2.BORDER_CONSTANT, cv2.INTER_LINEAR), np.float32)
 
 
 def cut_crop(image: Image, matrix: Matrix, size: Size, border: Border) -> tuple[Image, BoolMask | None]:
@@ -226,17 +222,17 @@ _BLUR_GROWTH = 0.35
 """Sigma of the blur per pixel outside."""
 
 
-def blur_beyond(crop: npt.NDArray[Any], matrix: Matrix, photo: Size, outside: BoolMask) -> npt.NDArray[Any]:
+def blur_beyond(crop: Image, matrix: Matrix, photo: Size, outside: BoolMask) -> Image:
     """Blur the pixels of a crop that lie outside the photo: not at all at its edge, and more the further out.
 
     Args:
-        crop: uint8 (H, W, 3) or coverage, float32 (H, W), filled with the mirror image.
+        crop: uint8 (H, W, 3), filled with the mirror image.
         matrix: photo to crop, 2x3.
         photo: (width, height) of the photo.
         outside: which pixels to change, (H, W).
 
     Returns:
-        Pixels like `crop`.
+        uint8 like `crop`.
     """
     import cv2
 
@@ -255,10 +251,9 @@ def blur_beyond(crop: npt.NDArray[Any], matrix: Matrix, photo: Size, outside: Bo
         small = (max(1, width // step), max(1, height // step))
         few = cv2.GaussianBlur(cv2.resize(crop, small, interpolation=cv2.INTER_AREA), (0, 0), (2**number - 1) / step)
         blurred = cv2.resize(few, (width, height), interpolation=cv2.INTER_LINEAR)
-        share = np.clip(level - np.float32(number - 1), 0, 1)
-        out += (blurred - out) * (share if crop.ndim == 2 else share[..., None])
-    filled = np.rint(out).astype(np.uint8) if crop.dtype == np.uint8 else out
-    return np.where(outside if crop.ndim == 2 else outside[..., None], filled, crop)
+        share = np.clip(level - np.float32(number - 1), 0, 1)[..., None]
+        out += (blurred - out) * share
+    return np.where(outside[..., None], np.rint(out).astype(np.uint8), crop)
 
 
 def source_region(image_size: Size, matrix: Matrix, size: Size) -> Region:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,21 @@ from faceloom.pipelines.render.resources import RenderResources
 from faceloom.pipelines.run.stopwatch import Stopwatch
 from faceloom.schemas.index import Parent
 from faceloom.schemas.keys import face_key, generator, hex_seed
+from faceloom.schemas.masks import PictureMask, PolygonMask, TemplateMask
 from faceloom.schemas.plan import PlannedFace
 from faceloom.schemas.versions import RENDERER
 from faceloom.transforms.guide.guide_mask import covered_share
 from faceloom.transforms.lowres.degrade import draw
+from faceloom.transforms.sample.beyond_photo import extended
 from faceloom.transforms.sample.crops import BareCrop, Crops, augmented, masked_crops, refuse_uncovered
 from faceloom.transforms.sample.encode import encode, json_bytes, npy
 from faceloom.transforms.sample.frames import Frame
 from faceloom.transforms.sample.morphing import morph_record
 from faceloom.transforms.sample.products import Files, face_files, mask_files, small_files
 from faceloom.transforms.sample.working import Working
+
+_DRAWN = (PolygonMask, TemplateMask, PictureMask)
+"""Masks that are drawn at the landmarks, also beyond the photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +96,11 @@ def compose_sample(
     else:
         label = request.mask.label
         with watch.time("paint"):
+            if bare.outside is not None and recipe.align.border == "blur" and isinstance(request.mask, _DRAWN):
+                request = replace(request, picture=extended(working, recipe.align.width_height))
             painted = resources.painter.paint(request)
         with watch.time("align"):
-            crops = masked_crops(bare, working, painted, recipe)
+            crops = masked_crops(bare, request.picture, painted, recipe)
         operations.insert(0, {"name": "mask", "mask": label, "seed": hex_seed(request.seed), **painted.parameters})
     if working.labelling is not None:
         operations.insert(0, working.labelling)

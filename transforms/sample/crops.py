@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe
-from faceloom.transforms.align import blur_beyond, cut_crop, warp_alpha, warp_image
+from faceloom.transforms.align import cut_crop, warp_alpha, warp_image
 from faceloom.transforms.augment import Layers, apply, draw, is_mirrored
 from faceloom.transforms.guide.guide_mask import GuideMask, make_guide
 from faceloom.transforms.guide.label_map import LabelMap
@@ -19,7 +19,7 @@ from faceloom.transforms.masks.painted import PaintedMask
 from faceloom.transforms.mirror import mirrors_parts
 from faceloom.transforms.sample.face_labels import labels_in_crop
 from faceloom.transforms.sample.working import Working
-from faceloom.transforms.types import Image, Landmarks
+from faceloom.transforms.types import Coverage, Image, Landmarks
 
 COVERED = 0.5
 """Minimum coverage of a mask pixel in the binary ground truth."""
@@ -93,22 +93,35 @@ def bare_crop(working: Working, recipe: Recipe, labels: LabelMap | None = None) 
 def masked_crops(bare: BareCrop, working: Working, painted: PaintedMask, recipe: Recipe) -> Crops:
     """Cut the masked face and its coverage as the face was cut.
 
-    Where the crop reaches beyond the photo, both pictures are equal and there is no mask, unless the border is `blur`:
-    there a mask at the edge of the photo goes on, in the mirror image and in its coverage.
+    Args:
+        bare: the crop without the mask.
+        working: the picture that the mask was painted on; of `extended` a mask goes on beyond the photo.
+        painted: the mask.
+        recipe: sets the crop, and whether straps are truth.
     """
     size, output = recipe.align.width_height, recipe.output
     truth = painted.alpha
-    if output.straps and painted.straps is not None:
-        truth = np.maximum(truth, painted.straps)
-    border, outside = recipe.align.border, bare.outside
-    masked = warp_image(painted.image, working.matrix, size, border=border)
-    alpha = warp_alpha(truth, working.matrix, size, mirrored=border == "blur")
-    if outside is not None and border == "blur":  # a straight end of the mask would give the picture away
-        photo = truth.shape[1], truth.shape[0]
-        masked, alpha = (blur_beyond(cut, working.matrix, photo, outside) for cut in (masked, alpha))
+    if output.straps:
+        truth = _body_and_straps(painted)
+    masked = warp_image(painted.image, working.matrix, size, border=recipe.align.border)
+    alpha = warp_alpha(truth, working.matrix, size)
+    outside = bare.outside
+    if outside is not None and working.extended:
+        seen = warp_alpha(_body_and_straps(painted), working.matrix, size)
+        masked[outside] = _blend(bare.crops.face[outside], masked[outside], seen[outside])
     elif outside is not None:
+        # Outside the photo no mask is extended or mirrored: both pictures are equal there.
         masked[outside], alpha[outside] = bare.crops.face[outside], 0
     return replace(bare.crops, masked=masked, alpha=alpha)
+
+
+def _body_and_straps(painted: PaintedMask) -> Coverage:
+    return painted.alpha if painted.straps is None else np.maximum(painted.alpha, painted.straps)
+
+
+def _blend(under: Image, over: Image, cover: Coverage) -> Image:
+    mixed = under + cover[:, None] * (over.astype(np.float32) - under)
+    return np.rint(mixed).astype(np.uint8)
 
 
 def refuse_uncovered(crops: Crops, label: str, least: float) -> None:

@@ -55,6 +55,7 @@ class Working:
         front: uint8 (H, W) as `image`, 0..255: share of each pixel that stays in front of masks; None if none does.
         pair: the photo of the face with a mask, as `image`, or why there is none; None if no mask needs it.
         labelling: record of its labels in the samples; None if they change nothing but a guide.
+        extended: whether `image` goes on beyond the photo as its mirror image, see `beyond_photo`.
     """
 
     image: Image
@@ -71,6 +72,7 @@ class Working:
     front: Grey | None = None
     labelling: dict[str, JsonValue] | None = None
     pair: MaskedPhoto | PhotoError | None = None
+    extended: bool = False
 
 
 def landmarks_of(face: PlannedFace) -> Landmarks | None:

@@ -13,6 +13,7 @@ from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.recipe import Recipe, parse_recipe
 from faceloom.transforms.guide.label_map import LabelMap, bit_of
 from faceloom.transforms.masks.painted import PaintedMask
+from faceloom.transforms.sample.beyond_photo import extended
 from faceloom.transforms.sample.crops import COVERED, Crops, bare_crop, masked_crops, refuse_uncovered
 from faceloom.transforms.sample.face_labels import labels_in_crop
 from faceloom.transforms.sample.working import Working, crop_matrix, cut_working
@@ -70,7 +71,7 @@ def test_straps_are_truth_only_if_asked(synthetic: SimpleNamespace, straps: bool
     assert (crops.alpha[5].mean() > 0.9) == straps
 
 
-@pytest.mark.parametrize("border", ["constant", "reflect", "replicate"])
+@pytest.mark.parametrize("border", ["constant", "reflect", "replicate", "blur"])
 def test_beyond_the_photo_both_pictures_show_the_same(synthetic: SimpleNamespace, border: str) -> None:
     how = recipe(align={"mode": "eye_level", "size": 64, "border": border})
     working = laid(synthetic, how, (190, 330))
@@ -83,15 +84,18 @@ def test_beyond_the_photo_both_pictures_show_the_same(synthetic: SimpleNamespace
     assert crops.alpha.any()
 
 
-def test_a_mask_at_the_edge_of_the_photo_goes_on_in_a_blurred_border(synthetic: SimpleNamespace) -> None:
-    how = recipe(align={"mode": "eye_level", "size": 64, "border": "blur"})
+@pytest.mark.parametrize("straps", [False, True])
+def test_a_mask_at_the_edge_of_the_photo_goes_on_beyond_it(synthetic: SimpleNamespace, straps: bool) -> None:
+    how = recipe(align={"mode": "eye_level", "size": 64, "border": "blur"}, output={"straps": straps})
     working = laid(synthetic, how, (190, 330))
     bare = bare_crop(working, how)
     assert bare.outside is not None and 0 < bare.outside.mean() < 0.5
-    crops = masked_crops(bare, working, red_below(working), how)
+    larger = extended(working, (64, 64))
+    crops = masked_crops(bare, larger, red_below(larger), how)
     assert crops.masked is not None and crops.alpha is not None
-    assert np.array_equal(crops.face[crops.alpha == 0], crops.masked[crops.alpha == 0])
-    assert np.abs(crops.masked[crops.alpha > 0.999] - np.array(RED, int)).max() <= 1
+    bare_there = (crops.alpha == 0) & bare.outside
+    assert np.array_equal(crops.face[bare_there], crops.masked[bare_there])
+    assert (crops.masked[crops.alpha > 0.999] == RED).all()
     edge = np.argmax(bare.outside, axis=0)  # first row outside, of the columns that have one
     columns = np.flatnonzero(bare.outside.any(0) & (edge > 0))
     last, first = crops.alpha[edge[columns] - 1, columns], crops.alpha[edge[columns], columns]
