@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the pictures of docs/recipes.md, docs/morphing.md and docs/gallery.md from the demo's public-domain portraits:
+# Makes the pictures of docs/recipes.md, docs/guide.md, docs/detectors.md, docs/morphing.md and docs/gallery.md from the demo's public-domain portraits:
 # sh docs/images/make.sh FOLDER_FOR_SCRATCH
 set -eu
 scratch=$1
@@ -47,6 +47,26 @@ for background in target gradient; do
     build "$scratch/morphs-$background.yaml" "$scratch/portraits" "morphs-$background"
 done
 "$python" "$here/morphs.py" "$scratch/morphs-target" "$scratch/morphs-gradient" "$here/morphs.jpg"
+
+# Drawn glasses, a fabric of one's own, and a whole photo with the boxes of its COCO export.
+"$python" "$here/inputs.py" "$scratch/portraits" "$scratch/groups" "$scratch/tartan.png"
+variant() { printf 'name: %s\nsplit: {shares: {train: 1}}\n%s\n' "$1" "$2" >"$scratch/$1.yaml"; }
+face='per_face: 2
+align: {mode: face_box, size: 192, margin: 0.5, beyond: fit}'
+variant glasses "$face
+masks: [{kind: template, template: surgical}, {kind: template, template: kn95}]
+augment: [{kind: Glasses, p: 1}]"
+variant fabric "$face
+masks: [{kind: template, template: cloth, pattern: $scratch/tartan.png}]"
+variant frame 'align: {mode: frame, max_side: 900}
+masks: [{kind: template, template: surgical}, {kind: template, template: cloth_patterned}]'
+build "$scratch/glasses.yaml" "$scratch/portraits/Eileen_Collins" glasses
+build "$scratch/fabric.yaml" "$scratch/portraits" fabric
+sheet glasses 900 2
+sheet fabric 900 4
+build "$scratch/frame.yaml" "$scratch/groups" frame
+"$bin/faceloom" export "$scratch/frame" --layout coco --to "$scratch/coco"
+"$python" "$here/boxes.py" "$scratch/coco" "$here/frame.jpg"
 
 # The page of a build in the browser of the system.
 {
