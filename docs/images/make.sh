@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the pictures of docs/recipes.md, docs/guide.md, docs/detectors.md, docs/morphing.md and docs/gallery.md from the demo's public-domain portraits:
+# Makes the pictures of docs/recipes.md, docs/guide.md, docs/output.md, docs/detectors.md, docs/morphing.md and docs/gallery.md from the demo's public-domain portraits:
 # sh docs/images/make.sh FOLDER_FOR_SCRATCH
 set -eu
 scratch=$1
