@@ -11,7 +11,7 @@ import numpy as np
 from faceloom.models.askd.preset import SIDE, SIZES
 from faceloom.pipelines.evaluation.figures import Row, row_of
 from faceloom.pipelines.evaluation.job_report import Column, JobEvaluation
-from faceloom.pipelines.evaluation.job_task import JobTask, open_runs
+from faceloom.pipelines.evaluation.job_task import JobTask, has_train, open_runs
 from faceloom.pipelines.evaluation.recognition import (
     Floats,
     Numbers,
@@ -95,8 +95,7 @@ def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
             watcher.done(done)
         tables[f"{size} pixels"] = tuple(rows)
     notes = {
-        "people": f"{len(set(people)):,}, none of them in train" if task.record.by_split.get("train") and not task.known
-        else f"{len(set(people)):,}",
+        "people": f"{len(set(people)):,}" + (", none of them in train" if _none_known(task) else ""),
         "pairs": f"{len(right):,}, half of the same person, {len(np.unique(pairs.fold))} folds without common people",
         "identification": f"{len(probes):,} probes, {len(gallery):,} pictures in the gallery, all of one size; by "
         f"chance {1 / len(gallery):.3f}",
@@ -176,6 +175,11 @@ def _people(task: JobTask) -> dict[str, str]:
     """The person in each sample, by key; morphs, and known people beside others, are left out."""
     known = task.known if len(task.known) < len(task.people) else frozenset()
     return {key: next(iter(shown)) for key, shown in task.people.items() if len(shown) == 1 and key not in known}
+
+
+def _none_known(task: JobTask) -> bool:
+    """Whether no network has seen a person of the split; unknown, thus False, for a network of another build."""
+    return bool(has_train(task) and not task.known and all(run.own_build for run in task.runs))
 
 
 def _faces(task: JobTask) -> tuple[list[Image], list[str]]:

@@ -38,8 +38,9 @@ class Evaluation:
 
     Attributes:
         task: the networks, the build, and the people in the split.
-        tables: one row per method, by the group of people: "all people" and, if the split has both kinds, "people that
-            are also in train" and "held-out people". A row's figures have a value and a 95 % interval.
+        tables: one row per method, by the group of people: "all people" and, if the split has both kinds and a
+            network was trained on this build, "people that are also in train" and "held-out people". A row's figures
+            have a value and a 95 % interval.
         sheet: pictures of some samples, input, target and every method side by side, uint8 (H, W, 3), RGB.
     """
 
@@ -104,12 +105,13 @@ def _score(pair: Pair, masked: Masked | None) -> Scores | None:
 
 
 def _tables(task: Task, methods: Sequence[Method], gathered: _Gathered) -> dict[str, tuple[Row, ...]]:
+    own = not task.runs or any(run.own_build for run in task.runs)
     return {
         title: tuple(
             make_row(method.name, list(compress(scores, chosen)), list(compress(gathered.people, chosen)))
             for method, scores in zip(methods, gathered.scores, strict=True)
         )
-        for title, chosen in groups_of(gathered.known, task.protocol.split).items()
+        for title, chosen in groups_of(gathered.known, task.protocol.split, own).items()
     }
 
 

@@ -12,7 +12,7 @@ from faceloom.models.checkpoint import BEST
 from faceloom.pipelines.evaluation.evaluate import Evaluation
 from faceloom.pipelines.evaluation.figures import METRICS, Figure, Row
 from faceloom.pipelines.evaluation.job_task import JobTask
-from faceloom.pipelines.evaluation.task import Run, Task
+from faceloom.pipelines.evaluation.task import Run, Task, stated_protocol
 from faceloom.pipelines.export.target_folder import refuse_among_photos
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.storage import Storage
@@ -41,7 +41,7 @@ def task_json(task: Task | JobTask) -> dict[str, Any]:
     recipe = task.record.settings
     return {
         "build": {"name": recipe.name, "digest": task.digest, "align": recipe.align.model_dump(mode="json")},
-        "protocol": {**asdict(task.protocol), "text": task.protocol.text},
+        "protocol": {**asdict(task.protocol), "text": stated_protocol(task.protocol, task.runs)},
         "device": task.device,
         "networks": [network_facts(run) for run in task.runs],
     }
@@ -80,7 +80,7 @@ def task_facts(task: Task | JobTask, unit: str) -> dict[str, str]:
     facts = {
         "build": f"{task.record.settings.name}, {task.digest[:16]}",
         "split": f"{protocol.split}: {protocol.samples:,} samples of {protocol.people:,} people",
-        "protocol": f"{protocol.text} (split by {protocol.split_by})",
+        "protocol": f"{stated_protocol(protocol, task.runs)} (split by {protocol.split_by})",
         "device": task.device,
     }
     for run in task.runs:

@@ -21,6 +21,8 @@ from faceloom.schemas.model_card import ModelCard
 
 SHOWN = 12
 """Rows of the sheet."""
+UNKNOWN = "whether its people are held out is unknown"
+"""What a report states of a network that was trained on another build than it is evaluated on."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,21 @@ class Protocol:
             return "known people, other photos: train holds other samples of everyone in this split (as Lee 2022 does)"
         share = f"{self.people_trained:,} of {self.people:,} people"
         return f"mixed: train holds other samples of {share} (who have {self.samples_trained:,} samples here)"
+
+
+def stated_protocol(protocol: Protocol, runs: Sequence[Run]) -> str:
+    """The protocol in a sentence, with what is unknown about networks of another build.
+
+    Args:
+        protocol: of the split.
+        runs: those evaluated.
+    """
+    own = [run.own_build for run in runs]
+    if all(own):
+        return protocol.text
+    if any(own):
+        return f"{protocol.text}; of networks of another build: {UNKNOWN}"
+    return f"another build: {UNKNOWN}"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from faceloom.pipelines.evaluation.askd import (
     smaller,
     unit,
 )
-from faceloom.pipelines.evaluation.job_report import job_markdown, write_job_report
+from faceloom.pipelines.evaluation.job_report import job_facts, job_markdown, write_job_report
 from faceloom.pipelines.evaluation.job_task import open_runs, prepare_job
 from faceloom.pipelines.evaluation.recognition import draw_pairs, gallery_of, ranks_of
 from faceloom.pipelines.run.watcher import Watcher
@@ -74,6 +74,11 @@ def test_an_evaluation_compares_students_teachers_and_pixels(build: Path, runs: 
             assert set(row.figures) == {"accuracy", "rank1"}
             assert all(0 <= (one.value or 0) <= 1 for one in row.figures.values())
     assert "none of them in train" in evaluation.notes["people"]
+    assert job_facts(evaluation)["protocol"].startswith("held-out people: ")
+    other = replace(task, runs=tuple(replace(run, own_build=False) for run in task.runs[1:]))
+    elsewhere = evaluate_askd(other, Watcher())
+    assert "train" not in elsewhere.notes["people"]
+    assert job_facts(elsewhere)["protocol"].startswith("another build: whether its people are held out is unknown")
     write_job_report(evaluation, str(tmp_path))
     plain = json.loads((tmp_path / "metrics.json").read_text())
     assert [one["epochs"] for one in plain["networks"]] == [2, 1] and "| taught |" in job_markdown(evaluation)

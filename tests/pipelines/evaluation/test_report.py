@@ -87,7 +87,13 @@ def test_facts_say_what_was_evaluated_and_what_on(evaluation: Evaluation) -> Non
     said = facts(evaluation)
     assert said["build"].startswith("pairs, ") and said["device"] == "cpu"
     assert said["split"].startswith(f"test: {evaluation.task.protocol.samples} samples of ")
-    assert "mixed" in said["protocol"] and "per_identity" in said["protocol"]
+    unknown = "another build: whether its people are held out is unknown"
+    assert said["protocol"] == f"{unknown} (split by per_identity)"
+    own = replace(evaluation.task.runs[0], own_build=True)
+    said_own = facts(replace(evaluation, task=replace(evaluation.task, runs=(own,))))["protocol"]
+    assert said_own.startswith("mixed: ") and "unknown" not in said_own
+    both = facts(replace(evaluation, task=replace(evaluation.task, runs=(own, *evaluation.task.runs))))["protocol"]
+    assert both.startswith("mixed: ") and "of networks of another build: whether" in both
     assert "tiny-compact" in said["network net"] and "another build, made-up" in said["network net"]
 
 
@@ -133,7 +139,7 @@ def test_json_has_everything_but_the_sheet(evaluation: Evaluation) -> None:
     assert figures["mse"]["low"] <= figures["mse"]["value"] <= figures["mse"]["high"]
     (network,) = plain["networks"]
     assert network["name"] == "net" and network["trained_on_this_build"] is False
-    assert plain["sheet"] == list(evaluation.task.shown) and plain["protocol"]["text"].startswith("mixed")
+    assert plain["sheet"] == list(evaluation.task.shown) and plain["protocol"]["text"].startswith("another build: ")
 
 
 def test_json_names_no_path_of_this_machine(evaluation: Evaluation) -> None:
