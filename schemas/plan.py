@@ -49,6 +49,7 @@ class FrameFace:
         masks: for each variant, the number of its mask in the recipe, -1 for none; empty if the recipe has no masks, or
             if the face is not used.
         used: whether the recipe selects the face. A frame states the boxes of the others too, as it shows them.
+        fault: code of the reject of a face that is not used; empty otherwise.
     """
 
     face: Count
@@ -60,6 +61,7 @@ class FrameFace:
     turn: Turn
     masks: tuple[int, ...]
     used: bool
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

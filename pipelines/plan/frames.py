@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -29,6 +29,7 @@ def with_frames(recipe: Recipe, chosen: ChosenFaces) -> ChosenFaces:
     faces = chosen.faces
     assert isinstance(faces, PlannedFaces)
     analysed, frames, rejects = faces.table.analysed, [], list(chosen.rejects)
+    faults = {reject.key: reject.code for reject in rejects if reject.key}
     numbers = faces.table.photo[faces.slice].tolist()
     for at, group in groupby(zip(numbers, faces, strict=True), key=lambda pair: pair[0]):
         used = [face for _, face in group]
@@ -37,7 +38,7 @@ def with_frames(recipe: Recipe, chosen: ChosenFaces) -> ChosenFaces:
             rejects.append(Reject("analyse", used[0].source, used[0].uri, NO_FACE, message))
             continue
         (photo,) = analysed.photos.take(faces.table.photo[:1] * 0 + at)
-        frames.append(_framed(recipe, photo, used, _all_faces(recipe, analysed, at, photo, used)))
+        frames.append(_framed(recipe, photo, used, _all_faces(recipe, analysed, at, photo, used, faults)))
     return replace(chosen, faces=FaceList(frames), rejects=tuple(rejects))
 
 
@@ -58,9 +59,18 @@ def _framed(recipe: Recipe, photo: Photo, used: Sequence[PlannedFace], every: li
 
 
 def _all_faces(
-    recipe: Recipe, analysed: Analysis, at: int, photo: Photo, used: Sequence[PlannedFace]
+    recipe: Recipe,
+    analysed: Analysis,
+    at: int,
+    photo: Photo,
+    used: Sequence[PlannedFace],
+    faults: Mapping[str, str],
 ) -> list[FrameFace]:
-    """All faces that were found in a photo; the largest, if there are very many."""
+    """All faces that were found in a photo; the largest, if there are very many.
+
+    Args:
+        faults: code of the reject of a face, by its key.
+    """
     by_number = {face.face: face for face in used}
     sha256, start = used[0].photo_sha256, int(analysed.first[at])
     faces = []
@@ -79,6 +89,7 @@ def _all_faces(
                 turn=int(analysed.turn[row]),
                 masks=tuple(_drawn(recipe, face)) if face else (),
                 used=face is not None,
+                fault="" if face else faults.get(face_key(sha256, number), ""),
             )
         )
     if len(faces) > MOST_FACES:

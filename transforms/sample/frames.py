@@ -164,7 +164,7 @@ def _record(face: FrameFace, matrix: Matrix, number: int) -> dict[str, JsonValue
         "instance": number, "face": face.face, "identity": face.identity, "used": face.used,
         "box": [_rounded(value) for value in (box.left, box.top, box.right, box.bottom)],
         "landmarks": points, "detector": face.detector, "score": face.score, "turn": face.turn,
-        "mask": "", "mask_box": [], "fault": "",
+        "mask": "", "mask_box": [], "fault": face.fault,
     }  # fmt: skip
 
 

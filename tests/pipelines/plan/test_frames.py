@@ -40,6 +40,7 @@ def test_a_photo_is_one_sample_with_all_its_faces() -> None:
     frame = frame_of(face)
     assert [one.face for one in frame.faces] == [0, 1, 2, 3]
     assert [one.used for one in frame.faces] == [True, True, False, True], "20 pixels are below faces.min_size"
+    assert [one.fault for one in frame.faces] == ["", "", "face_too_small", ""]
     assert [len(one.masks) for one in frame.faces] == [1, 1, 0, 1]
     assert frame.faces[2].landmarks == b"" and frame.faces[2].box == CROWD[2].box
     assert face.samples == 1 and face.identity == f"photo-{face.photo_sha256[:16]}"

@@ -133,12 +133,12 @@ def test_bare_and_unused_faces_and_faults_are_recorded() -> None:
             raise PhotoError("mask_fit", "no mask fits")
         return cover(working, face, mask)
 
-    unused = replace(a_face(3, 300, 20, 20, ()), landmarks=b"", used=False)
+    unused = replace(a_face(3, 300, 20, 20, ()), landmarks=b"", used=False, fault="low_score")
     far = a_face(4, 5000, 5000, 30)
     plan = planned(a_face(0, 10, 10, 50, (-1,)), a_face(1, 100, 10, 50), a_face(2, 200, 10, 50), unused, far)
     frame = composed(plan, paint=fails)
     assert [bool(face["mask"]) for face in records(frame)] == [False, False, True, False, False]
-    assert [face["fault"] for face in records(frame)] == ["", "mask_fit", "", "", "crop_outside"]
+    assert [face["fault"] for face in records(frame)] == ["", "mask_fit", "", "low_score", "crop_outside"]
     assert [face["used"] for face in records(frame)] == [True, True, True, False, True]
     assert records(frame)[3]["landmarks"] == []
     assert [operation["instance"] for operation in cast(list[Any], frame.operations)] == [3]
