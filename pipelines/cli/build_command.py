@@ -122,7 +122,7 @@ def build(
     terms = {"licence": licence, "consent": consent}
     extra, beam = split_words(context.args)
     using = RunnerOptions(workers, runner, dask_scheduler, project, region, image, dry_run, beam)
-    with _checked(extra, recipe, source, out, using, as_json, debug, terms, replace=replace) as checked:
+    with _checked(extra, recipe, source, out, using, as_json, debug, terms, replace=replace, resumes=resume) as checked:
         from faceloom.pipelines.build import run_build
         from faceloom.pipelines.cli.console import size_text
         from faceloom.pipelines.cli.summary import build_summary
@@ -196,7 +196,7 @@ def plan(
     if machine is not None or price is not None:
         with ending(REFUSED, as_json, debug):
             cluster = _cluster(machine, workers, price)
-        with _checked(extra, recipe, source, out, RunnerOptions(), as_json, debug, terms) as checked:
+        with _checked(extra, recipe, source, out, RunnerOptions(), as_json, debug, terms, resumes=False) as checked:
             _estimate(checked, cluster, as_json)
         return
     using = RunnerOptions(workers, runner, dask_scheduler, project, region, image, dry_run, beam)
@@ -253,9 +253,10 @@ def _checked(
     terms: Mapping[str, str | None],
     *,
     replace: bool = True,
+    resumes: bool = True,
 ) -> Iterator[CheckedBuild]:
     """A checked build: errors up to here are wrong arguments, later ones are failures."""
-    with ending(REFUSED, as_json, debug):
+    with ending(REFUSED, as_json, debug, resumes=resumes):
         from faceloom.pipelines.api import check_build
         from faceloom.schemas.errors import FaceloomError
 
@@ -268,7 +269,7 @@ def _checked(
             raise FaceloomError(f"--{' and --'.join(stated)} without --source", remedy=remedy)
         given = [source_of(source).model_copy(update=stated) for source in sources] if sources else None
         checked = check_build(recipe, given, out=out, workers=using.chosen(), replace=replace)
-    with ending(FAILED, as_json, debug), showing_prepared_job(as_json):
+    with ending(FAILED, as_json, debug, resumes=resumes), showing_prepared_job(as_json):
         yield checked
 
 

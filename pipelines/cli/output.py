@@ -38,20 +38,21 @@ Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of an 
 
 
 @contextlib.contextmanager
-def ending(code: int, as_json: bool, debug: bool) -> Iterator[None]:
+def ending(code: int, as_json: bool, debug: bool, *, resumes: bool = False) -> Iterator[None]:
     """End the process with a message without traceback, and an exit code.
 
     Args:
         code: exit code of a FaceloomError that fits both; see `exit_code`.
         as_json: also write the error as a JSON document.
         debug: show the traceback of unexpected errors.
+        resumes: whether the same command goes on from what an interrupted one left.
 
     Raises:
         typer.Exit: with the code.
     """
     from faceloom.schemas.errors import FaceloomError
 
-    stop, hook = Stop(), threading.excepthook
+    stop, hook = Stop(resumes=resumes), threading.excepthook
     if not debug:
         # What matters reaches the main thread; Beam's own threads would only add tracebacks when a worker ends early.
         threading.excepthook = lambda _: None

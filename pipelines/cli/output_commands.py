@@ -152,7 +152,7 @@ def export(
         chosen = () if pictures is None else tuple(pictures.split(","))
         options = ExportOptions(layout, split, morphs, chosen, mix, names, labels)
         checked = check_export(storage, record, to, options)
-    with ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug, resumes=True):
         with watcher_for(error_console()) as watcher:
             done = run_export(checked, limit=limit, watcher=watcher)
         if as_json:

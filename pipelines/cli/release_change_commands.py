@@ -124,7 +124,7 @@ def erase(
             raise ReleaseError(
                 "the version or the folder of the new release is missing", where=reference, remedy=remedy
             )
-    with ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug, resumes=True):
         if reference is not None:
             with watcher_for(error_console()) as watcher:
                 done = erasing.erase(
@@ -187,7 +187,7 @@ def purge(
 
         if (reference is None) != leftovers:
             raise ReleaseError("what to delete is not clear", remedy="Give either NAME@VERSION or --leftovers")
-    with ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug, resumes=True):
         storage = open_root(root)
         if reference is None:
             found = purging.sweep(storage) if yes else purging.find_leftovers(storage)

@@ -78,7 +78,7 @@ def create(
 
     Shards that the folder holds already are shared, not copied. A version is published once and never changes.
     """
-    with ending(FAILED, as_json, debug):
+    with ending(FAILED, as_json, debug, resumes=True):
         from faceloom.pipelines.cli.console import watcher_for
         from faceloom.pipelines.cli.release_summary import created_facts, created_summary
         from faceloom.pipelines.release.create import create_release

@@ -24,12 +24,16 @@ PATIENCE_SECONDS = 5.0
 class Stop:
     """What signals have asked for so far.
 
+    Args:
+        resumes: whether the same command goes on from what an interrupted one left.
+
     Attributes:
         code: exit code of the signal; 0 while there was none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumes: bool = False) -> None:
         self.code = 0
+        self._remedy = "Rerun the same command to resume." if resumes else "Run the same command again."
         self._raised = False
         self._departing = threading.Lock()
 
@@ -44,7 +48,7 @@ class Stop:
             # A bar that does not end in order leaves the terminal without a cursor.
             cursor = "\x1b[?25h" if os.isatty(2) else ""
             if select.select([], [2], [], 0)[1]:
-                os.write(2, f"{cursor}Interrupted. Rerun the same command to resume.\n".encode())
+                os.write(2, f"{cursor}Interrupted. {self._remedy}\n".encode())
         finally:
             os._exit(self.code)
 

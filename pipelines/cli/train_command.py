@@ -64,7 +64,7 @@ def _command(job: str) -> Callable[..., None]:
         debug: Debug = False,
         **own: Any,
     ) -> None:
-        with ending(REFUSED, as_json, debug):
+        with ending(REFUSED, as_json, debug, resumes=resume):
             from faceloom.pipelines.training.request import TrainingRequest, change_preset, check_request
 
             chosen = change_preset(
@@ -81,7 +81,7 @@ def _command(job: str) -> Callable[..., None]:
                 str(data), to, chosen, seed, device, parent, workers, resume, job, files, tensorboard
             )
             checked = check_request(request)
-        with ending(FAILED, as_json, debug):
+        with ending(FAILED, as_json, debug, resumes=resume):
             from faceloom.pipelines.cli.train_console import TrainingProgress
             from faceloom.pipelines.training.train import run_training
 

@@ -39,13 +39,20 @@ def signalled(number: str, then: str, *, debug: bool = False, patience: float = 
     return done.returncode, done.stdout, done.stderr
 
 
-SAID = "Interrupted. Rerun the same command to resume.\n"
+SAID = "Interrupted. Run the same command again.\n"
 
 
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize("then", [AS_BEAM, "raise FaceloomError('what came of it')", "raise"])
 def test_ctrl_c_stops_with_130_whatever_it_is_wrapped_in(debug: bool, then: str) -> None:
     assert signalled("SIGINT", then, debug=debug) == (130, "", SAID)
+
+
+def test_a_command_that_resumes_states_so() -> None:
+    code = SIGNALLED.format(signal="SIGINT", then="raise", debug=False, patience=60)
+    code = code.replace("ending(FAILED, False, False)", "ending(FAILED, False, False, resumes=True)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "Interrupted. Rerun the same command to resume.\n")
 
 
 def test_a_job_schedulers_signal_stops_with_143() -> None:
@@ -100,7 +107,7 @@ def test_the_cursor_that_a_bar_hid_is_shown_again() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stderr=other) as process:
         assert process.wait(timeout=20) == 130
     os.close(other)
-    assert b"\x1b[?25hInterrupted. Rerun" in os.read(terminal, 1000)
+    assert b"\x1b[?25hInterrupted. Run" in os.read(terminal, 1000)
     os.close(terminal)
 
 
