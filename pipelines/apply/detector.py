@@ -10,7 +10,7 @@ import numpy as np
 
 from faceloom.models.detector.predict import MaskDetector
 from faceloom.pipelines.analyse.mask_gate import SHARE_DIGITS, WAITING, cut_faces, masked_share
-from faceloom.pipelines.apply.photos import PhotoResults, face_finder, photos_below, read_photo
+from faceloom.pipelines.apply.photos import PhotoResults, face_finder, photos_below, read_photo, refuse_other_results
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
@@ -43,17 +43,18 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
     Args:
         run: folder of the detector.
         photos: folder of photos, or one photo.
-        to: folder of the results; it is created, and existing results are replaced.
+        to: folder of the results; it is created, and existing results of these photos are replaced.
         watcher: gets the progress.
         device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is a usable GPU.
 
     Raises:
         CheckpointError: the folder is no checkpoint of a detector, or it is damaged.
         TrainingError: the device is unknown or not available.
-        FaceloomError: there are no photos, or the target is the folder of the photos.
+        FaceloomError: there are no photos, or the target is the folder of the photos or holds other files.
     """
     detector = MaskDetector.load(run, device=device)
     names, target = photos_below(photos, to), Storage(to)
+    refuse_other_results(target, [name for name, _ in names], (FACES,))
     find = face_finder(Faces(select="all"))
     written: list[str] = []
     left_out: dict[str, str] = {}

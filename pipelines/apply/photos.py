@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +90,28 @@ def photos_below(photos: Path, to: str) -> list[tuple[str, Path]]:
     if not names:
         raise FaceloomError("there are no photos", where=str(photos), remedy="Give a folder of photos, or a photo")
     return names
+
+
+def refuse_other_results(target: Storage, photos: Collection[str], also: Collection[str] = ()) -> None:
+    """Refuse a folder that holds more than results of these photos, so that no folder mixes those of two runs.
+
+    Args:
+        target: folder of the results; it need not exist.
+        photos: names of the photos; the result of one is its name and `.png`.
+        also: other files that belong to the results.
+
+    Raises:
+        FaceloomError: it holds other files; nothing was written.
+        StorageError: it cannot be listed.
+    """
+    own = {*(f"{name}.png" for name in photos), *also}
+    tops = {path.partition("/")[0] for path in own}
+    # A folder of another kind, which may be large, is not searched.
+    others = [name for name in target.names() if name not in tops and ".partial-" not in name]
+    if others := others or [path for path in target.list() if path not in own]:
+        remedy = "Choose a new or an empty folder, or delete that one"
+        what = "the target holds files that are no results of these photos"
+        raise FaceloomError(what, where=target.root, value=", ".join(others[:3]), remedy=remedy)
 
 
 def _pictures(photos: Path) -> Iterator[tuple[str, Path]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo
+from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo, refuse_other_results
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError
@@ -59,13 +59,15 @@ def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
     Args:
         face: photo of the same person without a mask.
         photos: folder of photos with a mask, or one photo.
-        to: folder of the results; it is created, and existing results are replaced.
+        to: folder of the results; it is created, and existing results of these photos are replaced.
         watcher: gets the progress.
 
     Raises:
-        FaceloomError: the face cannot be used, there are no photos, or the target is the folder of the photos.
+        FaceloomError: the face cannot be used, there are no photos, or the target is the folder of the photos or holds
+            other files.
     """
     names, target = photos_below(photos, to), Storage(to)
+    refuse_other_results(target, [name for name, _ in names])
     own, own_landmarks = find_own_face(face)
     written, left_out = [], {}
     watcher.stage("swap", len(names), "photos")

@@ -11,7 +11,9 @@ import typer
 from faceloom.pipelines.cli.output import FAILED, Debug, Json, ending, error_console, say, write_json
 from faceloom.pipelines.cli.train_command import Device
 
-To = Annotated[str, typer.Option("--to", metavar="FOLDER", help="Folder of the results.")]
+To = Annotated[
+    str, typer.Option("--to", metavar="FOLDER", help="Folder of the results, which holds no results of other photos.")
+]
 
 app = typer.Typer(help="Apply what was built or trained to ordinary photos.", no_args_is_help=True)
 
@@ -121,7 +123,7 @@ def sheet(
     detector: Annotated[Path, typer.Option(metavar="RUN", help="Folder of a trained detector; it finds the masks.")],
     editor: Annotated[Path, typer.Option(metavar="RUN", help="Folder of a trained editor.")],
     face: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Photo of a bare face, frontal.")],
-    to: To,
+    to: Annotated[str, typer.Option("--to", metavar="FOLDER", help="Folder of the sheet.")],
     count: Annotated[int, typer.Option(min=1, max=200, help="Show at most this many photos.")] = 20,
     device: Device = "auto",
     as_json: Json = False,

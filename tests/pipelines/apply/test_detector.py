@@ -106,6 +106,10 @@ def test_a_foreign_run_and_results_among_the_photos_are_refused(run: Path, tmp_p
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
     with pytest.raises(CheckpointError, match="the network is no detector"):
         detect_folder(tiny_run, tmp_path / "photos", str(tmp_path / "out"), Watcher())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "z.jpg.png").write_bytes(b"x")
+    with pytest.raises(FaceloomError, match="no results of these photos"):
+        detect_folder(run, tmp_path / "photos", str(tmp_path / "other"), Watcher(), device="cpu")
     with pytest.raises(FaceloomError, match="among the photos"):
         detect_folder(run, tmp_path / "photos", str(tmp_path / "photos" / "out"), Watcher())
     assert not (tmp_path / "out").exists()

@@ -90,6 +90,10 @@ def test_runs_that_are_swapped_and_results_among_the_photos_are_refused(
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
     with pytest.raises(CheckpointError, match=r"the network is no detector \(got editor\)"):
         edit_folder(runs[1], runs[0], tmp_path / "photos", str(tmp_path / "out"), Watcher(), device="cpu")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "z.jpg.png").write_bytes(b"x")
+    with pytest.raises(FaceloomError, match="no results of these photos"):
+        edit_folder(*runs, tmp_path / "photos", str(tmp_path / "other"), Watcher(), device="cpu")
     with pytest.raises(FaceloomError, match="among the photos"):
         edit_folder(*runs, tmp_path / "photos", str(tmp_path / "photos" / "out"), Watcher(), device="cpu")
     assert not (tmp_path / "out").exists()

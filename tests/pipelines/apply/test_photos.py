@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo
+from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo, refuse_other_results
+from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError
 from faceloom.schemas.face_options import Faces
 
@@ -23,6 +24,18 @@ def test_photos_have_their_path_below_the_folder_as_a_name(tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     with pytest.raises(FaceloomError, match="there are no photos"):
         photos_below(tmp_path / "empty", str(tmp_path / "out"))
+
+
+def test_results_of_other_photos_are_refused(tmp_path: Path) -> None:
+    target = Storage(str(tmp_path / "out"))
+    refuse_other_results(target, ["a.jpg"])
+    for name in ("a.jpg.png", "deep/b.png.png", "faces.jsonl"):
+        with target.write(name) as stream:
+            stream.write(b"x")
+    refuse_other_results(target, ["a.jpg", "deep/b.png", "new.jpg"], ["faces.jsonl"])
+    for photos, other in ((["a.jpg", "deep/b.png"], "faces.jsonl"), (["a.jpg", "deep/c.png"], "deep/b.png.png")):
+        with pytest.raises(FaceloomError, match=f"no results of these photos.*{other}"):
+            refuse_other_results(target, photos, ["faces.jsonl"] if "deep/c.png" in photos else [])
 
 
 def test_what_is_no_photo_is_a_fault_of_the_photo(tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ def test_results_keep_their_names_and_the_rest_is_listed(photos: Path, tmp_path:
 def test_results_among_the_photos_a_face_without_a_face_and_no_photos_are_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(FaceloomError, match="among the photos"):
         swap_folder(tmp_path / "mine.jpg", photos, str(photos / "out"), Watcher())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "z.jpg.png").write_bytes(b"x")
+    with pytest.raises(FaceloomError, match="no results of these photos"):
+        swap_folder(tmp_path / "mine.jpg", photos, str(tmp_path / "other"), Watcher())
     with pytest.raises(FaceloomError, match=r"b.jpg: the face cannot be used"):
         swap_folder(tmp_path / "b.jpg", photos, str(tmp_path / "out"), Watcher())
     (tmp_path / "empty").mkdir()
