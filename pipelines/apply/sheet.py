@@ -106,7 +106,7 @@ def draw_sheet(
         watcher.done(number)
     if rows:
         with target.write(SHEET) as stream:
-            stream.write(encode(draw_grid(COLUMNS, list(rows.values())), "png"))
+            stream.write(encode(draw_grid(COLUMNS, list(rows.values()), list(rows)), "png"))
     masked, edited, swapped = (sum(row[column] is not None for row in rows.values()) for column in (1, 2, 3))
     return SheetResults(len(names), tuple(rows), masked, edited, swapped, left_out, not_swapped)
 

@@ -36,12 +36,13 @@ def pick_shown(samples: Sequence[tuple[str, str]], count: int) -> list[str]:
     return [key for _, _, key in sorted(ranked)[:count]]
 
 
-def draw_grid(heads: Sequence[str], rows: Sequence[Sequence[Image | None]]) -> Image:
+def draw_grid(heads: Sequence[str], rows: Sequence[Sequence[Image | None]], names: Sequence[str] = ()) -> Image:
     """Pictures in rows under named columns, enlarged by a whole number so that pixels keep their values.
 
     Args:
         heads: the name of each column, shortened with an ellipsis if it is too wide.
         rows: for each row a picture per column, uint8 (H, W, 3), RGB, all of one size; None stays empty.
+        names: the line above the pictures of each row, shortened like the heads; without names there is no line.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -49,13 +50,16 @@ def draw_grid(heads: Sequence[str], rows: Sequence[Sequence[Image | None]]) -> I
     height, width = next(picture.shape[:2] for row in rows for picture in row if picture is not None)
     factor = max(1, CELL // width)
     height, width = height * factor, width * factor
-    sheet = np.full((HEAD + len(rows) * (height + GAP), len(heads) * (width + GAP) - GAP, 3), 255, np.uint8)
+    line = HEAD if names else 0
+    sheet = np.full((HEAD + len(rows) * (line + height + GAP), len(heads) * (width + GAP) - GAP, 3), 255, np.uint8)
     for column, head in enumerate(heads):
         left = column * (width + GAP)
         draw_text(sheet, head, (left + 1, 3), width=width - 1)
         for number, row in enumerate(rows):
-            top = HEAD + number * (height + GAP)
+            top = HEAD + number * (line + height + GAP) + line
             picture = row[column]
             cell = EMPTY if picture is None else picture.repeat(factor, 0).repeat(factor, 1)
             sheet[top : top + height, left : left + width] = cell
+    for number, name in enumerate(names):
+        draw_text(sheet, name, (1, HEAD + number * (line + height + GAP) + 3))
     return sheet

@@ -64,7 +64,8 @@ def test_a_sheet_shows_each_step_of_each_photo(
     drawn = decode_rgb((tmp_path / "out" / "sheet.png").read_bytes())
     middles = {}
     for row, name in enumerate(done.shown):
-        top = HEAD + row * (SIDE + GAP)
+        top = HEAD + row * (HEAD + SIDE + GAP) + HEAD
+        assert drawn[top - HEAD : top].min() < 100, "the name of the photo"
         middles[name] = [drawn[top + 108, column * (SIDE + GAP) + 96].tolist() for column in range(4)]
     photo, found, edited, swapped = middles["a.png"]
     assert photo == [240] * 3 and swapped == [84] * 3  # 340 in a byte

@@ -70,6 +70,15 @@ def test_small_pictures_are_enlarged_by_repeating_their_pixels(side: int, factor
     assert np.array_equal(shown, np.kron(picture, np.ones((factor, factor, 1), np.uint8)))
 
 
+def test_the_name_of_a_row_is_above_its_pictures() -> None:
+    sheet = draw_grid(["input"], [[flat(10, CELL)], [flat(30, CELL)]], ["a.jpg", "b.jpg"])
+    assert sheet.shape == (HEAD + 2 * (HEAD + CELL + GAP), CELL, 3)
+    for number, picture in enumerate((10, 30)):
+        top = HEAD + number * (HEAD + CELL + GAP)
+        assert (sheet[top + HEAD : top + HEAD + CELL] == picture).all()
+        assert sheet[top : top + HEAD].min() < 100 < sheet[top : top + HEAD].mean(), "dark letters on white"
+
+
 def test_crops_need_not_be_square() -> None:
     sheet = draw_grid(["a", "b"], [[np.zeros((112, 96, 3), np.uint8)] * 2])
     assert sheet.shape == (HEAD + 224 + GAP, 2 * 192 + GAP, 3)
