@@ -115,8 +115,9 @@ def editor(
 @app.command(
     epilog="Example:\n\n"
     "faceloom apply sheet photos --detector runs/det --editor runs/edit --face mine.jpg --to report\n\n"
-    "Writes sheet.png, with a row for each photo: its file name, photo, found mask, edited face, and your own face swapped "
-    "in. An empty cell means that no mask was found, or that the face could not be swapped; the output names the reason."
+    "Writes sheet.png, with a row for each photo: its file name, photo, found mask, edited face, and your own face "
+    "swapped in. An empty cell means that no mask was found, or that the face could not be swapped; the output names "
+    "the reason."
 )
 def sheet(
     photos: Annotated[Path, typer.Argument(exists=True, help="Folder of photos with masks, or one photo.")],
