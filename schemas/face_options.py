@@ -9,6 +9,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from faceloom.schemas.base import Model, PathText
 from faceloom.schemas.parser import Parser, parser_alone
 
+MASKED_ABOVE = 0.22
+"""A face wears a mask if the found one covers more than this share of its box; measured with the `small` detector."""
+
 
 class OnnxDetector(Model):
     """A face detector of the user's."""
@@ -21,7 +24,10 @@ class MaskedFaces(Model):
 
     detector: PathText = Field(description="folder that `faceloom train detector` wrote, or its URL")
     above: float = Field(
-        default=0.22, ge=0, lt=1, description="a face is masked if a mask covers more than this share of its box"
+        default=MASKED_ABOVE,
+        ge=0,
+        lt=1,
+        description="a face is masked if a mask covers more than this share of its box",
     )
     do: Literal["reject", "keep", "only"] = Field(
         default="reject",

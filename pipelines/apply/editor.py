@@ -17,19 +17,23 @@ from faceloom.pipelines.apply.photos import PhotoResults, face_finder, photos_be
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
-from faceloom.schemas.face_options import Faces
+from faceloom.schemas.face_options import MASKED_ABOVE, Faces
 from faceloom.transforms.align import warp_alpha
 from faceloom.transforms.decode import MAX_PIXELS, PhotoHeader, decode_rgb
 from faceloom.transforms.detect import FaceBox
 from faceloom.transforms.sample.encode import encode
 from faceloom.transforms.types import BoolMask, Image, Matrix
 
-LEAST_SHARE = 0.05
-"""Of a face box that a mask must cover; less is taken for a mistake of the detector."""
-
 
 def edit_folder(
-    run: Path, detector: Path, photos: Path, to: str, watcher: Watcher, *, device: str = "auto"
+    run: Path,
+    detector: Path,
+    photos: Path,
+    to: str,
+    watcher: Watcher,
+    *,
+    above: float = MASKED_ABOVE,
+    device: str = "auto",
 ) -> PhotoResults:
     """Remove the masks from all faces of each photo below a folder; results are PNG files under the same names.
 
@@ -42,6 +46,7 @@ def edit_folder(
         photos: folder of photos, or one photo.
         to: folder of the results; it is created, and existing results of these photos are replaced.
         watcher: gets the progress.
+        above: share of the face box, 0..1; a face on which the found mask covers no more is left as it is.
         device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is a usable GPU.
 
     Raises:
@@ -62,7 +67,7 @@ def edit_folder(
             data = read_photo(path)
             analysis = find(data)
             boxes = [face.box for face in analysis.faces]
-            masks = find_masks(finder, data, analysis.header, boxes)
+            masks = find_masks(finder, data, analysis.header, boxes, above)
             picture, faces = edit_photo(editor, data, analysis.header, boxes, masks)
             if not faces:
                 left_out[name] = "no face wears a mask"
@@ -87,15 +92,15 @@ class FoundMask:
 
 
 def find_masks(
-    detector: MaskDetector, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox]
+    detector: MaskDetector, data: bytes, header: PhotoHeader, boxes: Sequence[FaceBox], above: float = MASKED_ABOVE
 ) -> list[FoundMask | None]:
-    """The mask of each face; None if it wears none."""
+    """The mask of each face; None if the found one covers no more than a share of the face box."""
     masks: list[FoundMask | None] = []
     for box, cut in zip(boxes, cut_faces(detector.card, data, header, boxes, MAX_PIXELS), strict=True):
         found = None
         if cut is not None:
             found = FoundMask(detector.find(cut[0][None])[0], cut[1])
-        worn = found is not None and masked_share(found.region, found.matrix, box) >= LEAST_SHARE
+        worn = found is not None and masked_share(found.region, found.matrix, box) > above
         masks.append(found if worn else None)
     return masks
 

@@ -90,6 +90,15 @@ def editor(
     photos: Annotated[Path, typer.Argument(exists=True, help="Folder of photos with masks, or one photo.")],
     detector: Annotated[Path, typer.Option(metavar="RUN", help="Folder of a trained detector; it finds the masks.")],
     to: To,
+    above: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Paint a face if the found mask covers more than this share of its box. Default: 0.22.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,
@@ -98,9 +107,12 @@ def editor(
     with ending(FAILED, as_json, debug):
         from faceloom.pipelines.apply.editor import edit_folder
         from faceloom.pipelines.cli.console import watcher_for
+        from faceloom.schemas.face_options import MASKED_ABOVE
 
         with watcher_for(error_console()) as watcher:
-            done = edit_folder(run, detector, photos, to, watcher, device=device)
+            done = edit_folder(
+                run, detector, photos, to, watcher, above=MASKED_ABOVE if above is None else above, device=device
+            )
         if as_json:
             write_json({"to": to, "written": list(done.written), "faces": done.faces, "left_out": done.left_out})
         else:

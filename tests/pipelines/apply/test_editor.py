@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 
 from faceloom.models.detector.predict import MaskDetector
 from faceloom.models.editor.predict import MaskEditor
+from faceloom.pipelines.analyse.mask_gate import masked_share
 from faceloom.pipelines.apply import editor as module
 from faceloom.pipelines.apply.editor import edit_folder, edit_photo, find_masks
 from faceloom.pipelines.run.watcher import Watcher
@@ -79,6 +80,9 @@ def test_only_faces_with_a_mask_are_painted(runs: tuple[Path, Path]) -> None:
     assert masks[0] is not None and 0.1 < masks[0].region.mean() < 0.5 and masks[1] is None
     made, faces = edit_photo(editor, data, header, BOXES, masks)
     assert faces == 1 and np.array_equal(made[:, 90:], decode_rgb(data)[:, 90:])
+    share = masked_share(masks[0].region, masks[0].matrix, BOXES[0])
+    assert find_masks(detector, data, header, BOXES, share) == [None, None], "no more than the limit"
+    assert find_masks(detector, data, header, BOXES, share - 0.01)[0] is not None
     made, faces = edit_photo(editor, data, header, BOXES, [None, None])
     assert faces == 0 and np.array_equal(made, decode_rgb(data))
 

@@ -63,12 +63,19 @@ def test_editor_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: py
     from faceloom.pipelines.apply.photos import PhotoResults
 
     done = [PhotoResults(("a.png",), 2, {"b": "no face wears a mask"}), PhotoResults((), 0, {"b": "no face was found"})]
-    monkeypatch.setattr(editor, "edit_folder", lambda *words, **more: done[0])
+    limits: list[float] = []
+
+    def edit(*words: object, above: float, device: str) -> PhotoResults:
+        limits.append(above)
+        return done[0]
+
+    monkeypatch.setattr(editor, "edit_folder", edit)
     words = ["apply", "editor", "runs/edit", str(tmp_path), "--detector", "runs/det", "--to", str(tmp_path / "out")]
     made = CliRunner().invoke(app, [*words, "--json"])
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["faces"] == 2 and json.loads(made.stdout)["written"] == ["a.png"]
-    printed = CliRunner().invoke(app, words).output
+    printed = CliRunner().invoke(app, [*words, "--above", "0.1"]).output
+    assert limits == [0.22, 0.1], "the gate's default without --above"
     assert "Left out: b: no face wears a mask" in printed and "1 photos with 2 painted faces" in printed
     done.pop(0)
     made = CliRunner().invoke(app, words)
