@@ -32,7 +32,6 @@ class EditorPreset(Preset):
         perceptual_weight: of the difference of the user's features, if there are any.
         grow: pixels by which the map is dilated, so that no mixed pixel of the mask's edge is left.
         flip: whether samples are mirrored at random.
-        tone: how much light and colour of the samples vary at random, see `toned`; none in `paper`.
     """
 
     size: Annotated[int, Interval(ge=24, le=1024)] = 160
@@ -50,12 +49,11 @@ class EditorPreset(Preset):
     perceptual_weight: Factor = 1.0
     grow: Annotated[int, Interval(ge=0, le=32)] = 1
     flip: bool = True
-    tone: Share = 0.0
 
     any_size: ClassVar[bool] = True
     unstated: ClassVar[tuple[str, ...]] = (
         "schedule", "output", "squeeze_after", "reduction", "region_from", "ssim_share", "perceptual_weight",
-        "grow", "flip", "tone",
+        "grow", "flip",
     )  # fmt: skip
 
     @property
@@ -84,7 +82,7 @@ EDITOR = JobSpec(
         ),
         EditorPreset(
             name="small", size=64, epochs=24, batch=16, learning_rate=2e-3, schedule="cosine", width=12, refine=False,
-            critic_width=16, tone=0.3, save_every=2,
+            critic_width=16, save_every=2,
         ),
         EditorPreset(
             name="tiny-editor", size=24, epochs=2, batch=4, learning_rate=2e-3, width=2, critic_width=2,

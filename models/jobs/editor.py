@@ -18,7 +18,6 @@ from faceloom.models.editor.losses import critic_loss, fooling_loss, generator_l
 from faceloom.models.editor.networks import Editor
 from faceloom.models.editor.perceptual import Perceptual
 from faceloom.models.editor.preset import COVERED, EditorPreset
-from faceloom.models.editor.variation import toned
 from faceloom.models.job import Batch, Job, Step, Values
 from faceloom.models.patch_critic import PatchCritic
 from faceloom.schemas.errors import TrainingError
@@ -76,10 +75,7 @@ class EditorJob(Job[EditorPreset]):
         }
 
     def varied(self, batch: Batch, chance: torch.Generator) -> Batch:
-        """Mirror each sample with probability 0.5, and vary the light and colour of the whole sample."""
-        if self.preset.tone:
-            face, masked = toned((batch["face"], batch["masked"]), self.preset.tone, chance)
-            batch = {**batch, "face": face, "masked": masked}
+        """Mirror each sample with probability 0.5."""
         if not self.preset.flip:
             return batch
         mirror = torch.rand(len(batch["face"]), generator=chance) < 0.5
