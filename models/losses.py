@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from faceloom.models.mask_cutouts import cut_out_masks, disturbed_cutouts
+from faceloom.models.mask_cutouts import cut_out_masks, disturbed_cutouts, find_straps
 from faceloom.models.networks import CompactMasker, PaperAutoencoder, compose
 from faceloom.models.pairs import Pairs, degraded, tilted
 from faceloom.models.presets import CompactPreset, PaperPreset
@@ -24,16 +24,18 @@ class CompactLoss:
     """The parts of the compact network's loss, each a scalar tensor.
 
     Attributes:
-        picture: squared error of the composed picture, on the mask and one pixel around it. Straps and shadows of the
-            target are not part of the ground truth, so the rest of the picture does not count.
-        coverage: squared error and soft Dice of the coverage against the truth, with the face's own cutout and with
-            that of another face, which has another shape and place, as after training.
+        outline: cross-entropy and soft Dice of the outline that the face alone suggests, against the truth.
+        picture: squared error of the composed picture, on mask and straps and one pixel around them. The rest of the
+            picture does not count: shadows of the target are not part of the ground truth.
+        coverage: squared error and soft Dice of the bent cutout's coverage against the truth that it is to fill, with
+            the face's own cutout and with that of another face, which has another shape and place, as after training.
         colour: absolute error of the colour inside the mask.
-        flow: absolute error of the flow on the mask, in pixels of a 64x64 crop.
+        flow: absolute error of the flow on mask and straps, in pixels of a 64x64 crop.
         soft: absolute error of the softness. Only this loss trains it: the other parts prefer a blurred mask to
             a sharp one that is a pixel off.
     """
 
+    outline: Tensor
     picture: Tensor
     coverage: Tensor
     colour: Tensor
@@ -43,7 +45,8 @@ class CompactLoss:
     def total(self, preset: CompactPreset) -> Tensor:
         """The weighted sum."""
         return (
-            self.picture
+            self.outline
+            + self.picture
             + preset.coverage_weight * self.coverage
             + preset.colour_weight * self.colour
             + preset.flow_weight * self.flow
@@ -63,20 +66,26 @@ def compact_loss(network: CompactMasker, pairs: Pairs, preset: CompactPreset, ch
     seen, upright = tilted(pairs, preset, chance)
     cutout, flow = disturbed_cutouts(pairs, chance, upright)
     foreign = cut_out_masks(pairs).roll(1, 0)
+    mask, straps = seen.mask, find_straps(seen)
     pairs, blurred = degraded(seen, preset, chance)
-    fit = network.find(pairs.face, cutout)
-    colour, alpha = network.put(cutout, replace(fit, soft=blurred))
-    _, other = network.put(foreign, replace(network.find(pairs.face, foreign), soft=blurred))
-    mask = pairs.mask
-    near = F.max_pool2d(mask, 3, 1, 1)
-    composed = compose(pairs.face, colour, alpha)
+    fit = network.find(pairs.face, cutout, mask)
+    own = network.put(cutout, replace(fit, soft=blurred))
+    other = network.put(foreign, replace(network.find(pairs.face, foreign, mask), soft=blurred))
+    near = F.max_pool2d(mask.maximum(straps), 3, 1, 1)
+    composed = compose(pairs.face, own.colour, own.painted)
     return CompactLoss(
+        outline=_outline_error(network.outline(pairs.face), mask),
         picture=_mean((composed - pairs.masked) ** 2, near),
-        coverage=_coverage_error(alpha, mask) + _coverage_error(other, mask),
-        colour=_mean((colour - pairs.masked).abs(), mask),
+        coverage=_coverage_error(own.cover, mask) + _coverage_error(other.cover, mask),
+        colour=_mean((own.colour - pairs.masked).abs(), mask),
         flow=_mean((32 * (fit.flow - flow)).abs().permute(0, 3, 1, 2), near),
         soft=(fit.soft - blurred).abs().mean(),
     )
+
+
+def _outline_error(level: Tensor, mask: Tensor) -> Tensor:
+    with torch.autocast(level.device.type, enabled=False):
+        return F.binary_cross_entropy_with_logits(level, mask) + dice_loss(level.sigmoid(), mask)
 
 
 def _coverage_error(alpha: Tensor, mask: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Mask cutouts: pictures of masks, cut out of the masked faces of a build and put on other faces.
 
-A cutout is float (4, S, S), 0..1: premultiplied RGB and coverage, in the crop of the face that wore the mask.
+A cutout is float (5, S, S), 0..1, in the crop of the face that wore the mask: RGB, multiplied by the larger of both
+coverages; coverage of the mask; coverage of its straps.
 Coordinates run from -1 to 1 between the edges of a picture. Checkpoints call the cutouts `looks`.
 """
 
@@ -14,6 +15,10 @@ from torch.nn import functional as F
 
 from faceloom.models.pairs import Pairs
 
+CHANNELS = 5
+"""Of a cutout."""
+UNCHANGED, STRAP = 0.15, 0.35
+"""Change of a pixel beside the mask, 0..1, up to which it is shadow or noise, and from which it is a strap."""
 MIDDLE = (0.0, 0.55)
 """Typical centre of a mask in an aligned crop, x and y. Cutouts are rotated and scaled around it."""
 POOL = 4
@@ -23,16 +28,36 @@ BENDS = 4
 
 
 def cut_out_masks(pairs: Pairs) -> Tensor:
-    """Cut the masks out of a batch of pairs; returns float (N, 4, S, S).
+    """Cut the masks and their straps out of a batch of pairs; returns float (N, 5, S, S).
 
     Bending would show the steps along the edge of a binary mask, so the coverage is smoothed over one pixel. The colour
     of the edge comes from the inside of the mask, never from the skin.
     """
     with torch.autocast(pairs.face.device.type, enabled=False):
-        cover, inside = _smoothed(pairs.mask), pairs.masked * pairs.mask
+        cover, inside, straps = _smoothed(pairs.mask), pairs.masked * pairs.mask, find_straps(pairs)
         spread = _smoothed(inside) / cover.clamp(min=1e-3)
-        colour = torch.lerp(spread, pairs.masked, pairs.mask)
-        return torch.cat([(colour * cover).minimum(cover), cover], 1)
+        colour = torch.lerp(spread, pairs.masked, pairs.mask.maximum(straps))
+        return _bounded(torch.cat([colour * cover.maximum(straps), cover, straps], 1))
+
+
+def find_straps(pairs: Pairs) -> Tensor:
+    """Coverage of the straps, float (N, 1, S, S), 0..1: where the picture changed much, a pixel or more off the mask.
+
+    The truth of a build leaves them out, unless the recipe has `output: {straps: true}`.
+    """
+    change = (pairs.masked - pairs.face).abs().amax(1, keepdim=True)
+    beside = F.max_pool2d(pairs.mask, 3, 1, 1) < 0.5
+    return ((change - UNCHANGED) / (STRAP - UNCHANGED)).clamp(0, 1) * beside
+
+
+def whole_of(cutout: Tensor) -> Tensor:
+    """Coverage of mask and straps together, float (N, 1, H, W)."""
+    return cutout[:, 3:].amax(1, keepdim=True)
+
+
+def _bounded(cutout: Tensor) -> Tensor:
+    """No colour is larger than its coverage."""
+    return torch.cat([cutout[:, :3].minimum(whole_of(cutout)), cutout[:, 3:]], 1)
 
 
 def _smoothed(picture: Tensor) -> Tensor:
@@ -51,7 +76,7 @@ def disturbed_cutouts(pairs: Pairs, chance: torch.Generator, upright: Tensor | N
         upright: from `models.pairs.tilted`, if the flow is for the tilted faces.
 
     Returns:
-        The cutouts, float (N, 4, S, S), and the flow that maps each back onto its face, float (N, S, S, 2).
+        The cutouts, float (N, 5, S, S), and the flow that maps each back onto its face, float (N, S, S, 2).
     """
     with torch.autocast(pairs.face.device.type, enabled=False):  # bfloat16 cannot resolve an eighth of a pixel
         return _disturb(pairs, chance, upright)
@@ -82,12 +107,11 @@ def _disturb(pairs: Pairs, chance: torch.Generator, upright: Tensor | None) -> t
         back = straight - bent(back)
     side = drawn(0.25, 1, 1, 1) * torch.linspace(-1, 1, width, device=device)
     light = torch.exp(drawn(0.4, 1, 1, 1) + drawn(0.06, 3, 1, 1) + side)
-    cover = cutouts[:, 3:]
-    return torch.cat([(cutouts[:, :3] * light).minimum(cover), cover], 1), back
+    return _bounded(torch.cat([cutouts[:, :3] * light, cutouts[:, 3:]], 1)), back
 
 
 def gather_cutouts(batches: Iterable[Pairs], count: int) -> Tensor:
-    """Collect cutouts, uint8 (count, 4, S, S); with fewer pairs they repeat.
+    """Collect cutouts, uint8 (count, 5, S, S); with fewer pairs they repeat.
 
     Of the first `POOL * count` pairs, those whose coverage differs least from that of all others are kept, so masks of
     turned and cropped faces are left out. The most typical cutout comes first: the one with the smallest sum of
@@ -99,7 +123,7 @@ def gather_cutouts(batches: Iterable[Pairs], count: int) -> Tensor:
         if len(taken) >= POOL * count:
             break
     cutouts = torch.stack(taken[: POOL * count])
-    cover = F.avg_pool2d(cutouts[:, 3:], 4).flatten(1)
+    cover = F.avg_pool2d(cutouts[:, 3:4], 4).flatten(1)
     usual = torch.cdist(cover, cover, 1).sum(1).argsort(stable=True)[:count]
     cutouts = cutouts[usual.sort().values]
     flat = F.avg_pool2d(cutouts, 4).flatten(1)

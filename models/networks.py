@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from faceloom.models.layers import Block, average, places
+from faceloom.models.mask_cutouts import CHANNELS, whole_of
+from faceloom.models.mask_outline import MaskOutline, coverage_of
 from faceloom.models.presets import CompactPreset, PaperPreset
 
 COLOURED = 0.08
@@ -44,18 +47,6 @@ class PaperAutoencoder(nn.Module):
         return self.decode(self.encode(face))
 
 
-class _Block(nn.Module):
-    """A 3x3 convolution, normalisation, ReLU."""
-
-    def __init__(self, before: int, after: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        self.norm = nn.BatchNorm2d(after)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(x)))
-
-
 @dataclass(frozen=True, eq=False)
 class Fit:
     """How to put a cutout on a face.
@@ -73,20 +64,41 @@ class Fit:
     colour: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Put:
+    """A mask that was put on a face.
+
+    Attributes:
+        colour: float (N, 3, H, W), RGB, 0..1.
+        cover: coverage of the mask, float (N, 1, H, W), 0..1.
+        straps: coverage of its straps, float (N, 1, H, W), 0..1.
+    """
+
+    colour: Tensor
+    cover: Tensor
+    straps: Tensor
+
+    @property
+    def painted(self) -> Tensor:
+        """Coverage of mask and straps."""
+        return self.cover.maximum(self.straps)
+
+
 class CompactMasker(nn.Module):
     """A small network that puts the cutout of a mask on a face: it predicts where, how bright and how soft.
 
     A face does not determine what its mask looks like, so a network that paints the mask itself paints the average of
     all masks, without folds or seams. This network gets a cutout of a mask from another face instead (see
     `models.mask_cutouts`) and bends it to the face by a smooth field, so the details stay sharp. Many cutouts are
-    stored with the weights.
+    stored with the weights. The outline of the mask comes from a second network, which sees the face alone.
 
-    Fully convolutional: takes any height and width that are multiples of `stride`. Its input is the face, the cutout
-    and the coordinates of each pixel, since in an aligned crop the place of a mask depends mostly on those.
+    Fully convolutional: takes any height and width that are multiples of `stride`. Its input is the face, the cutout,
+    the coverage to fill, and the coordinates of each pixel, since in an aligned crop the place of a mask depends mostly
+    on those.
 
     Attributes:
-        looks: the stored cutouts, uint8 (preset.looks, 4, S, S), premultiplied RGB and coverage, the most typical one
-            first. The name is part of the checkpoint format.
+        looks: the stored cutouts, uint8 (preset.looks, 5, S, S), as `models.mask_cutouts` makes them, the most typical
+            one first. The name is part of the checkpoint format.
     """
 
     looks: Tensor
@@ -95,71 +107,77 @@ class CompactMasker(nn.Module):
         super().__init__()
         widths = preset.widths
         self.edge = preset.edge
-        self.stem = _Block(9, widths[0], 2)
-        self.down = nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (_Block(a, b, 2), _Block(b, b))))
+        self.outline = MaskOutline(widths)
+        self.stem = Block(11, widths[0], 2)
+        self.down = nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (Block(a, b, 2), Block(b, b))))
         self.context = nn.Conv2d(widths[-1], widths[-1], 1)
-        self.bottom = nn.Sequential(*(_Block(widths[-1], widths[-1]) for _ in range(2)))
+        self.bottom = nn.Sequential(*(Block(widths[-1], widths[-1]) for _ in range(2)))
         self.fit = nn.Conv2d(widths[-1], 6, 3, 1, 1)
         nn.init.zeros_(self.fit.weight)  # training starts with the cutout as it is
         assert self.fit.bias is not None
         nn.init.zeros_(self.fit.bias)
-        self.register_buffer("looks", torch.zeros(preset.looks, 4, preset.size, preset.size, dtype=torch.uint8))
+        self.register_buffer("looks", torch.zeros(preset.looks, CHANNELS, preset.size, preset.size, dtype=torch.uint8))
 
-    def find(self, face: Tensor, cutout: Tensor) -> Fit:
-        """Predict how to put `cutout`, float (N, 4, H, W), on `face`, float (N, 3, H, W)."""
-        places = _places(face)
-        x = self.down(self.stem(torch.cat([face - 0.5, cutout, places], 1)))
-        x = self.bottom(x + self.context(_average(x)))
+    def find(self, face: Tensor, cutout: Tensor, cover: Tensor) -> Fit:
+        """Predict how to put a cutout on a face so that it fills a coverage.
+
+        Args:
+            face: float (N, 3, H, W), RGB, 0..1.
+            cutout: float (N, 5, H, W), 0..1.
+            cover: float (N, 1, H, W), 0..1.
+        """
+        here = places(face)
+        x = self.down(self.stem(torch.cat([face - 0.5, cutout, cover, here], 1)))
+        x = self.bottom(x + self.context(average(x)))
         x = self.fit(x).float()
         # No exp and no sigmoid: at the end of a batch torch computes them differently, in the last bits.
-        soft = (0.2 + _average(x)[:, 5:]).clamp(0, 1)
+        soft = (0.2 + average(x)[:, 5:]).clamp(0, 1)
         x = F.interpolate(x[:, :5], face.shape[2:], mode="bicubic", align_corners=False)
-        return Fit((places + x[:, :2]).permute(0, 2, 3, 1), (1 + x[:, 2:]).clamp(0.3, 3), soft, _colourfulness(face))
+        return Fit((here + x[:, :2]).permute(0, 2, 3, 1), (1 + x[:, 2:]).clamp(0.3, 3), soft, _colourfulness(face))
 
-    def put(self, cutout: Tensor, fit: Fit) -> tuple[Tensor, Tensor]:
-        """Bend, light and blur a cutout; returns colour, float (N, 3, H, W), and coverage, float (N, 1, H, W), 0..1."""
+    def put(self, cutout: Tensor, fit: Fit) -> Put:
+        """Bend, light and blur a cutout, float (N, 5, H, W)."""
         blurred = F.avg_pool2d(F.pad(cutout, (2, 2, 2, 2)), 5, 1)
         cutout = torch.lerp(cutout, blurred, fit.soft)
         grey = cutout[:, :3].mean(1, keepdim=True).expand(-1, 3, -1, -1)
         cutout = torch.cat([torch.lerp(grey, cutout[:, :3], fit.colour), cutout[:, 3:]], 1)
         x = F.grid_sample(cutout, fit.flow, mode="bicubic", align_corners=False)
-        cover = x[:, 3:]
+        mean = average(cutout[:, :3]) / average(whole_of(cutout)).clamp(min=1e-3)
         gain = torch.lerp(fit.gain.mean(1, keepdim=True).expand_as(fit.gain), fit.gain, fit.colour)
-        mean = _average(cutout[:, :3]) / _average(cutout[:, 3:]).clamp(min=1e-3)
         gain = gain.minimum(BRIGHTEST / mean.amax(1, keepdim=True).clamp(min=1e-3))
-        colour = (x[:, :3] / cover.clamp(min=0.05) * gain).clamp(0, 1)
+        colour = (_filled(x[:, :3], whole_of(x), mean) * gain).clamp(0, 1)
         # Resampling widens the edge, so it is steepened again.
         edge = 1 + (self.edge - 1) * (1 - fit.soft)
-        return colour, ((cover - 0.5) * edge + 0.5).clamp(0, 1)
+        return Put(colour, ((x[:, 3:4] - 0.5) * edge + 0.5).clamp(0, 1), x[:, 4:].clamp(0, 1))
 
-    def forward(self, face: Tensor, cutout: Tensor) -> tuple[Tensor, Tensor]:
-        """Put a cutout on a face; returns colour, float (N, 3, H, W), and coverage, float (N, 1, H, W), both 0..1.
+    def forward(self, face: Tensor, cutout: Tensor) -> Put:
+        """Put a cutout on a face, inside the outline that the face suggests.
 
         Args:
             face: float (N, 3, H, W), RGB, 0..1.
-            cutout: float (N, 4, H, W), 0..1: premultiplied RGB and coverage.
+            cutout: float (N, 5, H, W), 0..1.
         """
-        return self.put(cutout, self.find(face, cutout))
+        level = self.outline(face)
+        fit = self.find(face, cutout, coverage_of(level, torch.zeros_like(level[:, :, :1, :1])))
+        cover = coverage_of(level, fit.soft)
+        bent = self.put(cutout, fit)
+        return Put(bent.colour, cover, bent.straps * (1 - cover))
 
 
-def _average(x: Tensor) -> Tensor:
-    """Mean over all pixels, (N, C, 1, 1). `x.mean` sums in an order that depends on the place in the batch."""
-    return F.avg_pool2d(x, x.shape[2:])
+def _filled(colour: Tensor, cover: Tensor, mean: Tensor) -> Tensor:
+    """Colours of all pixels: a premultiplied picture over the colours of its surroundings, as far as it has holes."""
+    reach = 2 * (colour.shape[3] // 16) + 1
+    near = F.avg_pool2d(F.pad(torch.cat([colour, cover], 1), (reach // 2,) * 4), reach, 1)
+    least = 1e-3
+    around = (near[:, :3] + least * mean) / (near[:, 3:].clamp(min=0) + least)
+    return colour + around * (1 - cover.clamp(0, 1))
 
 
 def _colourfulness(face: Tensor) -> Tensor:
     """0 for a grey picture, rising to 1 where the channels differ by `COLOURED` of the brightest; (N, 1, 1, 1)."""
     most = face.amax(1, keepdim=True)
-    share = _average(most - face.amin(1, keepdim=True)) / _average(most).clamp(min=1e-3)
+    share = average(most - face.amin(1, keepdim=True)) / average(most).clamp(min=1e-3)
     return (share / COLOURED).clamp(0, 1)
-
-
-def _places(face: Tensor) -> Tensor:
-    """x and y of each pixel centre, float (N, 2, H, W); the edges of the crop are at -1 and 1."""
-    count, _, height, width = face.shape
-    rows = (torch.arange(height, device=face.device, dtype=torch.float32) * 2 + 1) / height - 1
-    columns = (torch.arange(width, device=face.device, dtype=torch.float32) * 2 + 1) / width - 1
-    return torch.stack(torch.meshgrid(columns, rows, indexing="xy")).expand(count, 2, height, width)
 
 
 def compose(face: Tensor, colour: Tensor, alpha: Tensor) -> Tensor:

@@ -42,14 +42,16 @@ class Prediction:
     """The prediction for N faces of S x S pixels.
 
     Attributes:
-        colour: float32 (N, S, S, 3), RGB, 0..1: the mask's colour, valid where `alpha` is above 0.
+        colour: float32 (N, S, S, 3), RGB, 0..1: the mask's colour, valid where `alpha` or `straps` is above 0.
         alpha: float32 (N, S, S), 0..1 in steps of 1/255: its coverage. Exactly 0 on untouched skin.
-        output: uint8 (N, S, S, 3), RGB: the masked faces. `compact` keeps pixels with alpha 0; `paper` repaints
-            the whole picture.
+        straps: float32 (N, S, S), 0..1 in steps of 1/255: coverage of its straps; 0 everywhere for `paper`.
+        output: uint8 (N, S, S, 3), RGB: the masked faces. `compact` keeps pixels without mask and strap; `paper`
+            repaints the whole picture.
     """
 
     colour: NDArray[np.float32]
     alpha: NDArray[np.float32]
+    straps: NDArray[np.float32]
     output: NDArray[np.uint8]
 
 
@@ -133,26 +135,27 @@ class MaskPredictor:
         if seeds is not None and len(seeds) != len(faces):
             raise ValueError(f"{len(seeds)} seeds for {len(faces)} faces")
         colour = np.empty(faces.shape, np.float32)
-        alpha = np.empty(faces.shape[:3], np.float32)
+        alpha, straps = (np.zeros(faces.shape[:3], np.float32) for _ in range(2))
         for start in range(0, len(faces), self._batch):
             stop = min(start + self._batch, len(faces))
             chosen = None if seeds is None else seeds[start:stop]
-            colour[start:stop], alpha[start:stop] = self._run(faces[start:stop], chosen)
-        if not (np.isfinite(colour).all() and np.isfinite(alpha).all()):
+            colour[start:stop], alpha[start:stop], straps[start:stop] = self._run(faces[start:stop], chosen)
+        if not all(np.isfinite(values).all() for values in (colour, alpha, straps)):
             what, remedy = "the network's output is not a finite number", "Train it again"
             raise CheckpointError(what, where=self.card.preset, remedy=remedy)
         # In steps of 1/255, as it is stored: coverage that rounds to 0 is 0.
-        np.rint(alpha * 255, out=alpha)
-        alpha /= np.float32(255)
+        for coverage in (alpha, straps):
+            np.rint(coverage * 255, out=coverage)
+            coverage /= np.float32(255)
         if isinstance(self.preset, PaperPreset):
-            return Prediction(colour, alpha, np.rint(colour * 255).astype(np.uint8))
-        mixed = faces + (colour * 255 - faces) * alpha[..., None]
-        return Prediction(colour, alpha, np.rint(mixed).clip(0, 255).astype(np.uint8))
+            return Prediction(colour, alpha, straps, np.rint(colour * 255).astype(np.uint8))
+        mixed = faces + (colour * 255 - faces) * np.maximum(alpha, straps)[..., None]
+        return Prediction(colour, alpha, straps, np.rint(mixed).clip(0, 255).astype(np.uint8))
 
     def _run(
         self, faces: NDArray[np.uint8], seeds: Sequence[int] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colour and alpha of one batch of faces or fewer."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | float]:
+        """Colour, alpha and coverage of straps of one batch of faces or fewer."""
         import torch
 
         count = len(faces)
@@ -161,13 +164,11 @@ class MaskPredictor:
         with torch.inference_mode():
             picture = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() / 255
             if isinstance(self.preset, PaperPreset):
-                colour = self._network(picture).clamp(0, 1)
-            else:
-                colour, cover = self._network(picture, self._cutouts(seeds, count))
-            shown: NDArray[np.float32] = colour[:count].permute(0, 2, 3, 1).cpu().numpy()
-            if isinstance(self.preset, PaperPreset):
-                return shown, changed(faces, shown, self._change)
-            return shown, cover[:count, 0].cpu().numpy()
+                shown = _pictures(self._network(picture).clamp(0, 1)[:count])
+                return shown, changed(faces, shown, self._change), 0.0
+            put = self._network(picture, self._cutouts(seeds, count))
+            cover, straps = (part[:count, 0].cpu().numpy() for part in (put.cover, put.straps))
+            return _pictures(put.colour[:count]), cover, straps
 
     def _cutouts(self, seeds: Sequence[int] | None, count: int) -> Tensor:
         """A stored cutout for each face of a batch, drawn by its seed."""
@@ -176,6 +177,12 @@ class MaskPredictor:
         if seeds is not None:
             drawn[:count] = [int(np.random.default_rng(seed).integers(len(kept))) for seed in seeds]
         return kept[drawn].float() / 255
+
+
+def _pictures(values: Tensor) -> NDArray[np.float32]:
+    """(N, 3, H, W) as (N, H, W, 3) in memory."""
+    pictures: NDArray[np.float32] = values.permute(0, 2, 3, 1).cpu().numpy()
+    return pictures
 
 
 def changed(faces: NDArray[np.uint8], output: NDArray[np.float32], change: Change) -> NDArray[np.float32]:

@@ -184,7 +184,7 @@ def predict_masks(
     if crops:
         with one_thread():
             predicted = predictor.predict(np.stack(crops), [seeds[number] for number in matrices])
-        outputs = zip(predicted.colour, predicted.alpha, predicted.output, strict=True)
+        outputs = zip(predicted.colour, predicted.alpha, predicted.straps, predicted.output, strict=True)
         for (number, matrix), output in zip(matrices.items(), outputs, strict=True):
             results[number] = PredictedMask(PaintedCrop(*output), matrix, card.preset, card.files[BEST].sha256)
     return [results[number] for number in range(len(pictures))]

@@ -37,11 +37,21 @@ def make_pairs(count: int, size: int, seed: int = 0) -> Pairs:
 
 
 def make_cutouts(count: int, size: int, seed: int = 0) -> torch.Tensor:
-    """Cutouts: a rectangle each, in another colour, float (count, 4, size, size)."""
+    """Cutouts: a rectangle each, in another colour, without straps, float (count, 5, size, size)."""
     chance = torch.Generator().manual_seed(seed)
     cover = torch.zeros(count, 1, size, size)
     cover[..., size // 2 : size - 2, size // 4 : -size // 4] = 1
-    return torch.cat([torch.rand(count, 3, 1, 1, generator=chance) * cover, cover], 1)
+    return torch.cat([torch.rand(count, 3, 1, 1, generator=chance) * cover, cover, torch.zeros_like(cover)], 1)
+
+
+def add_straps(cutouts: torch.Tensor) -> torch.Tensor:
+    """The cutouts with a grey strap of two pixels across the whole width, at the upper edge of the mask."""
+    row = cutouts.shape[2] // 2 + 1
+    cutouts = cutouts.clone()
+    strap = cutouts[:, 3, row : row + 2] == 0
+    cutouts[:, 4, row : row + 2] = strap.float()
+    cutouts[:, :3, row : row + 2] += 0.5 * strap[:, None]
+    return cutouts
 
 
 def dealt(pairs: Pairs, batch: int) -> Callable[..., Iterator[Batch]]:
@@ -83,7 +93,12 @@ def make_run(folder: Path, preset: Any = None, job: str = "autoencoder", **chang
         network = make_job(job, preset).network()
         if isinstance(network, CompactMasker):
             torch.nn.init.normal_(network.fit.weight, 0, 0.1)
-            network.looks.copy_(make_cutouts(preset.looks, preset.size) * 255)
+            with torch.no_grad():  # above 0 in some places and below 0 in others
+                weight = torch.randn_like(network.outline.level.weight)
+                network.outline.level.weight.copy_(weight - weight.mean((2, 3), keepdim=True))
+                assert network.outline.level.bias is not None
+                network.outline.level.bias.zero_()
+            network.looks.copy_(add_straps(make_cutouts(preset.looks, preset.size)) * 255)
     files = {name: write_weights(folder / name, network.state_dict()) for name in (BEST, LAST)}
     write_card(folder, make_card(preset, files, job, **changes))
     return folder
@@ -92,5 +107,5 @@ def make_run(folder: Path, preset: Any = None, job: str = "autoencoder", **chang
 @pytest.fixture(scope="session")
 def tiny() -> SimpleNamespace:
     """The functions of this file."""
-    functions = [make_pairs, make_cutouts, dealt, make_card, make_run]
+    functions = [make_pairs, make_cutouts, add_straps, dealt, make_card, make_run]
     return SimpleNamespace(**{function.__name__: function for function in functions})

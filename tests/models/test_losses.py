@@ -13,8 +13,9 @@ pytest.importorskip("torch")
 import torch
 
 from faceloom.models.losses import compact_loss, dice_loss, loss_of, paper_loss
-from faceloom.models.mask_cutouts import disturbed_cutouts
-from faceloom.models.networks import CompactMasker, Fit, PaperAutoencoder, make_network
+from faceloom.models.mask_cutouts import disturbed_cutouts, find_straps
+from faceloom.models.mask_outline import MaskOutline
+from faceloom.models.networks import CompactMasker, Fit, PaperAutoencoder, Put, make_network
 from faceloom.models.pairs import Pairs
 from faceloom.models.presets import PRESETS, CompactPreset, PaperPreset
 
@@ -47,6 +48,17 @@ def test_dice_without_any_mask_is_no_error() -> None:
     assert float(dice_loss(empty, empty)) == 0
 
 
+class _Known(MaskOutline):
+    """Answers the same, whatever the face."""
+
+    def __init__(self, level: torch.Tensor) -> None:
+        super().__init__((2,))
+        self.known = level
+
+    def forward(self, face: torch.Tensor) -> torch.Tensor:
+        return self.known
+
+
 class Perfect(CompactMasker):
     """Knows the answer, and gets it wrong in one way on request."""
 
@@ -54,15 +66,19 @@ class Perfect(CompactMasker):
         super().__init__(COMPACT)
         self.pairs, self.wrong = pairs, wrong
 
-    def find(self, face: torch.Tensor, cutout: torch.Tensor) -> Fit:
+        level = 20 * (2 * pairs.mask - 1)
+        self.outline = _Known(level.roll(int(wrong.get("outline", 0)), 3))
+
+    def find(self, face: torch.Tensor, cutout: torch.Tensor, cover: torch.Tensor) -> Fit:
         _, flow = disturbed_cutouts(self.pairs, chance())
         off = self.wrong.get("flow", 0) / 32  # pixels of a 64x64 crop
         soft = torch.full((len(face), 1, 1, 1), self.wrong.get("soft", 0))
         return Fit(flow + off, torch.ones_like(face), soft, torch.ones_like(soft))
 
-    def put(self, cutout: torch.Tensor, fit: Fit) -> tuple[torch.Tensor, torch.Tensor]:
+    def put(self, cutout: torch.Tensor, fit: Fit) -> Put:
         colour = self.pairs.masked * (1 - self.wrong.get("colour", 0))
-        return colour, self.pairs.mask.roll(int(self.wrong.get("shift", 0)), 3)
+        straps = find_straps(self.pairs) * (1 - self.wrong.get("straps", 0))
+        return Put(colour, self.pairs.mask.roll(int(self.wrong.get("shift", 0)), 3), straps)
 
 
 def cost(pairs: Pairs, shown: Pairs | None = None, **wrong: float) -> dict[str, float]:
@@ -76,12 +92,13 @@ def test_the_right_answer_costs_nothing(tiny: SimpleNamespace) -> None:
     assert cost(tiny.make_pairs(2, 16)) == pytest.approx(dict.fromkeys(PARTS, 0), abs=1e-6)
 
 
-PARTS = ("picture", "coverage", "colour", "flow", "soft")
+PARTS = ("outline", "picture", "coverage", "colour", "flow", "soft")
 
 
 @pytest.mark.parametrize(
     ("wrong", "dear"),
     [
+        ({"outline": 2}, {"outline"}),
         ({"colour": 0.5}, {"picture", "colour"}),
         ({"shift": 2}, {"picture", "coverage"}),
         ({"flow": 3.0}, {"flow"}),
@@ -95,11 +112,21 @@ def test_each_mistake_costs_in_its_own_part(tiny: SimpleNamespace, wrong: dict[s
         assert costs["flow"] == pytest.approx(3, rel=1e-3)
 
 
-def test_what_lies_far_from_the_mask_does_not_count(tiny: SimpleNamespace) -> None:
+def test_shadows_far_from_the_mask_do_not_count(tiny: SimpleNamespace) -> None:
+    pairs = tiny.make_pairs(2, 16)
+    shadow = pairs.masked.clone()
+    shadow[..., :4, :] -= 0.1
+    assert cost(pairs, dataclasses.replace(pairs, masked=shadow))["picture"] == pytest.approx(0, abs=1e-6)
+
+
+def test_straps_count(tiny: SimpleNamespace) -> None:
     pairs = tiny.make_pairs(2, 16)
     strap = pairs.masked.clone()
-    strap[..., :4, :] = 1
-    assert cost(pairs, dataclasses.replace(pairs, masked=strap))["picture"] == pytest.approx(0, abs=1e-6)
+    strap[..., :2, :] = 1
+    pairs = dataclasses.replace(pairs, masked=strap)
+    assert cost(pairs)["picture"] == pytest.approx(0, abs=1e-6)
+    dear = {part for part, paid in cost(pairs, None, straps=1.0).items() if paid > 1e-3}
+    assert dear == {"picture"}
 
 
 def test_training_disturbs_by_the_generator(tiny: SimpleNamespace) -> None:

@@ -88,9 +88,10 @@ def test_the_compact_network_takes_any_multiple_of_its_stride(height: int, width
     network = compact(TINY)
     assert TINY.stride == 2
     with torch.inference_mode():
-        colour, alpha = network(torch.rand(2, 3, height, width), torch.rand(2, 4, height, width))
-    assert colour.shape == (2, 3, height, width) and alpha.shape == (2, 1, height, width)
-    for values in (colour, alpha):
+        put = network(torch.rand(2, 3, height, width), torch.rand(2, 5, height, width))
+    assert put.colour.shape == (2, 3, height, width)
+    assert put.cover.shape == put.straps.shape == (2, 1, height, width)
+    for values in (put.colour, put.cover, put.straps):
         assert float(values.min()) >= 0 and float(values.max()) <= 1
 
 
@@ -100,54 +101,55 @@ def test_the_real_compact_preset_runs_at_other_sizes_than_it_is_trained_on() -> 
     with torch.inference_mode():
         network = compact(preset)
         for size in (64, 128):
-            assert network(torch.rand(1, 3, size, size), torch.rand(1, 4, size, size))[1].shape == (1, 1, size, size)
+            put = network(torch.rand(1, 3, size, size), torch.rand(1, 5, size, size))
+            assert put.cover.shape == (1, 1, size, size)
 
 
 def test_training_starts_with_the_cutout_where_it_is(tiny: SimpleNamespace) -> None:
     cutout = tiny.make_cutouts(2, 32)
     with torch.inference_mode():
         network = compact(dataclasses.replace(TINY, size=32))
-        fit = network.find(torch.rand(2, 3, 32, 32), cutout)
-        colour, alpha = network.put(cutout, dataclasses.replace(fit, soft=torch.zeros(2, 1, 1, 1)))
+        fit = network.find(torch.rand(2, 3, 32, 32), cutout, cutout[:, 3:4])
+        put = network.put(cutout, dataclasses.replace(fit, soft=torch.zeros(2, 1, 1, 1)))
     torch.testing.assert_close(fit.flow[0, 0, 0], torch.tensor([-31 / 32, -31 / 32]))
     torch.testing.assert_close(fit.flow[0, -1, 0], torch.tensor([-31 / 32, 31 / 32]))
-    torch.testing.assert_close(alpha, cutout[:, 3:])
-    torch.testing.assert_close(colour * alpha, cutout[:, :3])
+    torch.testing.assert_close(put.cover, cutout[:, 3:4])
+    torch.testing.assert_close(put.colour * put.cover, cutout[:, :3])
 
 
 def test_a_cutout_goes_where_the_flow_says_and_gets_the_light_that_the_gain_says(tiny: SimpleNamespace) -> None:
-    cutout = tiny.make_cutouts(1, 16) * torch.tensor([0.5, 0.5, 0.5, 1])[:, None, None]
+    cutout = tiny.make_cutouts(1, 16) * torch.tensor([0.5, 0.5, 0.5, 1, 1])[:, None, None]
     network = compact(TINY)
     with torch.inference_mode():
-        fit = network.find(torch.rand(1, 3, 16, 16), cutout)
+        fit = network.find(torch.rand(1, 3, 16, 16), cutout, cutout[:, 3:4])
         none, all_of_it = torch.zeros_like(fit.soft), torch.ones_like(fit.soft)
         shifted = Fit(fit.flow - torch.tensor([2 / 8, 0]), torch.full_like(fit.gain, 1.5), none, all_of_it)
-        colour, alpha = network.put(cutout, shifted)
-    torch.testing.assert_close(alpha[..., 2:], cutout[:, 3:, :, :-2])
-    torch.testing.assert_close((colour * alpha)[..., 2:], 1.5 * cutout[:, :3, :, :-2])
+        put = network.put(cutout, shifted)
+    torch.testing.assert_close(put.cover[..., 2:], cutout[:, 3:4, :, :-2])
+    torch.testing.assert_close((put.colour * put.cover)[..., 2:], 1.5 * cutout[:, :3, :, :-2])
 
 
 def test_softness_blurs_a_cutout_and_its_edge(tiny: SimpleNamespace) -> None:
     cutout = tiny.make_cutouts(1, 32)
     network = compact(TINY)
     with torch.inference_mode():
-        fit = network.find(torch.rand(1, 3, 32, 32), cutout)
-        soft = network.put(cutout, dataclasses.replace(fit, soft=torch.ones(1, 1, 1, 1)))[1]
+        fit = network.find(torch.rand(1, 3, 32, 32), cutout, cutout[:, 3:4])
+        soft = network.put(cutout, dataclasses.replace(fit, soft=torch.ones(1, 1, 1, 1))).cover
     between = (soft > 0.05) & (soft < 0.95)
-    assert int(between.sum()) > 50 and float((soft - cutout[:, 3:]).abs().max()) > 0.2
+    assert int(between.sum()) > 50 and float((soft - cutout[:, 3:4]).abs().max()) > 0.2
 
 
 def test_a_grey_face_gets_a_grey_mask_and_a_coloured_one_a_coloured_mask() -> None:
     network = compact(TINY)
     assert network.fit.bias is not None
     torch.nn.init.normal_(network.fit.bias)  # the gain has a colour too
-    cutout = torch.tensor([0.2, 0.3, 0.6, 1])[:, None, None].expand(1, 4, 16, 16)
+    cutout = torch.tensor([0.2, 0.3, 0.6, 1, 0])[:, None, None].expand(1, 5, 16, 16)
     grey = torch.rand(1, 1, 16, 16).expand(-1, 3, -1, -1)
     skin = grey * torch.tensor([1, 0.8, 0.7])[:, None, None]
     with torch.inference_mode():
         chroma = [
-            float((colour.amax(1) - colour.amin(1)).mean())
-            for colour, _ in (network(grey, cutout), network(skin, cutout))
+            float((put.colour.amax(1) - put.colour.amin(1)).mean())
+            for put in (network(grey, cutout), network(skin, cutout))
         ]
     assert chroma[0] < 1e-5 and chroma[1] > 0.1
 
@@ -155,27 +157,50 @@ def test_a_grey_face_gets_a_grey_mask_and_a_coloured_one_a_coloured_mask() -> No
 def test_a_bright_mask_keeps_its_folds() -> None:
     network = compact(TINY)
     folds = torch.tensor([0.6, 0.8]).repeat(8).expand(16, 16)
-    cutout = torch.stack([folds, folds, folds, torch.ones(16, 16)])[None]
+    cutout = torch.stack([folds, folds, folds, torch.ones(16, 16), torch.zeros(16, 16)])[None]
     with torch.inference_mode():
-        fit = network.find(torch.rand(1, 3, 16, 16), cutout)
-        colour, _ = network.put(cutout, dataclasses.replace(fit, gain=torch.full_like(fit.gain, 2)))
+        fit = network.find(torch.rand(1, 3, 16, 16), cutout, cutout[:, 3:4])
+        colour = network.put(cutout, dataclasses.replace(fit, gain=torch.full_like(fit.gain, 2))).colour
     assert float(colour.mean()) < 0.91 and float(colour.std()) > 0.1
 
 
-def test_where_a_cutout_has_nothing_the_coverage_is_nothing_at_all() -> None:
-    network = compact(TINY)
+def known_outline(network: CompactMasker, cover: torch.Tensor) -> None:
+    """Make the outline of a network that of a coverage, whatever the face."""
+    network.outline.forward = lambda face: 20 * (2 * cover - 1).expand(len(face), -1, -1, -1)  # type: ignore[method-assign]
+
+
+def test_a_cutout_that_is_too_small_fills_the_outline_in_its_colour(tiny: SimpleNamespace) -> None:
+    network, cutout = compact(TINY), tiny.make_cutouts(1, 32)
+    wide = torch.nn.functional.max_pool2d(cutout[:, 3:4], 5, 1, 2)
+    known_outline(network, wide)
     with torch.inference_mode():
-        _, alpha = network(torch.rand(1, 3, 16, 16), torch.zeros(1, 4, 16, 16))
-    assert float(alpha.max()) == 0
+        put = network(torch.rand(1, 3, 32, 32), cutout)
+    outside = (wide > 0) & (cutout[:, 3:4] == 0)
+    assert float(put.cover[outside].min()) >= 0.5 > float(put.cover[wide == 0].max())
+    own = cutout[:, :3, 20:21, 16:17]
+    hue = put.colour / put.colour.amax(1, keepdim=True)
+    off = (hue - own / own.amax()).abs() * outside
+    assert float(off.max()) < 0.02, "the mask's own colour, not black"
+
+
+def test_straps_hang_beside_the_mask(tiny: SimpleNamespace) -> None:
+    network, cutout = compact(TINY), tiny.make_cutouts(1, 32)
+    known_outline(network, cutout[:, 3:4])
+    cutout = tiny.add_straps(cutout)
+    with torch.inference_mode():
+        put = network(torch.rand(1, 3, 32, 32), cutout)
+    assert float((put.straps * put.cover).max()) < 0.26, "not both"
+    assert float(put.straps[0, 0, 17:19, :6].min()) > 0.5 and float(put.straps[0, 0, :13].max()) < 0.01
+    torch.testing.assert_close(put.painted, put.straps.maximum(put.cover))
 
 
 def test_a_face_in_a_batch_does_not_change_another() -> None:
     network = compact(TINY)
     torch.nn.init.normal_(network.fit.weight)
-    faces, cutouts = torch.rand(3, 3, 16, 16), torch.rand(3, 4, 16, 16)
+    faces, cutouts = torch.rand(3, 3, 16, 16), torch.rand(3, 5, 16, 16)
     with torch.inference_mode():
-        before = network.find(faces, cutouts).flow
-        after = network.find(torch.cat([faces[:2], faces[2:] / 2]), cutouts).flow
+        before = network.find(faces, cutouts, cutouts[:, 3:4]).flow
+        after = network.find(torch.cat([faces[:2], faces[2:] / 2]), cutouts, cutouts[:, 3:4]).flow
     torch.testing.assert_close(after[:2], before[:2], rtol=0, atol=0)
     assert float((after[2] - before[2]).abs().max()) > 1e-3
 

@@ -39,7 +39,9 @@ def test_shapes_types_and_ranges(predictors: dict[str, MaskPredictor], name: str
     assert got.colour.shape == FACES.shape and got.colour.dtype == np.float32
     assert got.alpha.shape == FACES.shape[:3] and got.alpha.dtype == np.float32
     assert got.output.shape == FACES.shape and got.output.dtype == np.uint8
-    for values in (got.colour, got.alpha):
+    assert got.straps.shape == got.alpha.shape and got.straps.dtype == np.float32
+    assert bool(got.straps.any()) == (name == "tiny-compact")
+    for values in (got.colour, got.alpha, got.straps):
         assert values.min() >= 0 and values.max() <= 1
     assert np.array_equal(np.rint(got.alpha * 255) / np.float32(255), got.alpha)
 
@@ -56,6 +58,7 @@ def test_the_same_bits_whatever_the_grouping(
         part = predictor.predict(FACES[numbers], numbers)
         assert np.array_equal(part.colour, whole.colour[numbers])
         assert np.array_equal(part.alpha, whole.alpha[numbers])
+        assert np.array_equal(part.straps, whole.straps[numbers])
         assert np.array_equal(part.output, whole.output[numbers])
 
 
@@ -84,10 +87,11 @@ def test_seeds_choose_cutouts_and_none_is_the_typical_one(predictors: dict[str, 
 
 def test_compact_mixes_face_and_colour_and_leaves_skin_alone(predictors: dict[str, MaskPredictor]) -> None:
     got = predictors["tiny-compact"].predict(FACES)
-    bare = got.alpha == 0
-    assert 0 < bare.mean() < 1 and ((got.alpha > 0) & (got.alpha < 1)).any()
+    covered = np.maximum(got.alpha, got.straps)
+    bare = covered == 0
+    assert 0 < bare.mean() < 1 and ((covered > 0) & (covered < 1)).any()
     assert np.array_equal(got.output[bare], FACES[bare])
-    mixed = FACES * (1 - got.alpha[..., None]) + got.colour * 255 * got.alpha[..., None]
+    mixed = FACES * (1 - covered[..., None]) + got.colour * 255 * covered[..., None]
     assert np.abs(got.output - mixed).max() <= 0.5 + 1e-3
 
 

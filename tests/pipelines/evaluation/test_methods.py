@@ -38,7 +38,7 @@ class FakePredictor:
         alpha[:, SIDE // 2 :] = 1
         colour = np.stack([np.full(faces.shape[1:], seed % 256 / 255, np.float32) for seed in seeds])
         output = np.where(alpha[..., None] > 0, colour * 255, faces).astype(np.uint8)
-        return Prediction(colour, alpha, output)
+        return Prediction(colour, alpha, np.zeros_like(alpha), output)
 
 
 def network(name: str = "net") -> Network:

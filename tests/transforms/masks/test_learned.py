@@ -15,15 +15,18 @@ SIDE = 32
 GREEN = np.array([20, 200, 40], np.float32)
 
 
-def crop(noise: int = 0) -> PaintedCrop:
-    """A network that paints a green disc and alters all the rest of its output a little."""
+def crop(noise: int = 0, *, strapped: bool = False) -> PaintedCrop:
+    """A network that paints a green disc and alters the rest of its output a little; a strap is on the left."""
     y, x = np.mgrid[:SIDE, :SIDE]
     alpha = (9.5 - np.hypot(x - 15.5, y - 18)).clip(0, 1).astype(np.float32)
     colour = np.broadcast_to(GREEN / 255, (SIDE, SIDE, 3)).astype(np.float32)
     rng = np.random.default_rng(noise)
     output = rng.integers(100, 120, (SIDE, SIDE, 3), np.uint8)
     output[alpha > 0.5] = GREEN
-    return PaintedCrop(colour, alpha, output)
+    straps = np.zeros_like(alpha)
+    if strapped:
+        straps[16:19, 1:8] = 1
+    return PaintedCrop(colour, alpha, straps, output)
 
 
 def photo(height: int = 200, width: int = 240) -> np.ndarray:
@@ -61,6 +64,19 @@ def test_composite_touches_nothing_outside_the_mask(scale: float) -> None:
     assert np.array_equal(painted.image[bare], image[bare])
     assert np.abs(painted.image[painted.alpha == 1].astype(int) - GREEN.astype(int)).max() <= 2
     assert np.array_equal(image, before)
+
+
+def test_straps_are_painted_and_are_not_part_of_the_mask() -> None:
+    image, matrix = photo(), similarity(0.25, 0, (120, 100), (15.5, 15.5))
+    bare, painted = (paint_learned(image, matrix, crop(strapped=strapped), "composite") for strapped in (False, True))
+    assert bare.straps is None and painted.straps is not None
+    assert np.array_equal(painted.alpha, bare.alpha)
+    (x, y), *_ = apply_affine(invert(matrix), np.array([(4.0, 17.0)])).round().astype(int)
+    assert painted.straps[y, x] == pytest.approx(1, abs=0.02) and painted.alpha[y, x] == 0
+    assert np.abs(painted.image[y, x].astype(int) - GREEN.astype(int)).max() <= 6
+    assert not (painted.straps * painted.alpha == 1).any()
+    untouched = (painted.alpha == 0) & (painted.straps == 0)
+    assert np.array_equal(painted.image[untouched], image[untouched])
 
 
 def test_edges_stay_sharp_however_much_it_is_enlarged() -> None:
