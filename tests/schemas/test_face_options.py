@@ -23,6 +23,16 @@ def test_a_detector_is_a_name_or_a_file() -> None:
         faces(detector="retina")
 
 
+def test_a_confidence_needs_a_detector_that_has_one() -> None:
+    assert faces().confidence is None
+    assert faces(confidence=0.6).confidence == faces(detector="yunet", confidence=0.6).confidence == 0.6
+    for options in ({"detector": "hog"}, {"assume": "aligned"}):
+        with pytest.raises(RecipeError, match="confidence is of YuNet or your own model"):
+            faces(confidence=0.6, **options)
+    with pytest.raises(RecipeError, match="confidence"):
+        faces(confidence=0.1)
+
+
 def test_a_parser_is_a_file_or_settings() -> None:
     assert faces(parser="parts.onnx").parser.onnx == "parts.onnx"
 

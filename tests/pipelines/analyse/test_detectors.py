@@ -48,6 +48,16 @@ def test_auto_asks_yunet_after_hog_and_yunet_asks_it_alone() -> None:
     assert not lacks_yunet(faces())
 
 
+@pytest.mark.usefixtures("with_yunet")
+def test_a_confidence_changes_what_counts_and_nothing_in_turned_pictures() -> None:
+    usual, low, high = (load_detectors(faces(confidence=value)).network for value in (None, 0.6, 0.95))
+    assert usual and low and high
+    assert (low.sure, high.sure) == (0.6, 0.95) and low.sure < usual.sure < high.sure
+    assert low.sure_turned == usual.sure_turned and high.sure_turned == 0.95
+    names = {detector_id(faces(confidence=value)) for value in (None, 0.6, 0.95)}
+    assert len(names) == 3, "each has its own rows in the face table"
+
+
 @pytest.mark.usefixtures("without_yunet")
 def test_without_the_package_auto_is_hog_and_a_build_can_say_so() -> None:
     assert detector_kind(faces()) == "hog" and lacks_yunet(faces())
