@@ -10,7 +10,14 @@ import numpy as np
 
 from faceloom.models.detector.predict import MaskDetector
 from faceloom.pipelines.analyse.mask_gate import SHARE_DIGITS, WAITING, cut_faces, masked_share
-from faceloom.pipelines.apply.photos import PhotoResults, face_finder, photos_below, read_photo, refuse_other_results
+from faceloom.pipelines.apply.photos import (
+    PhotoResults,
+    face_finder,
+    photos_below,
+    read_photo,
+    refuse_other_results,
+    remove_older_results,
+)
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
@@ -43,7 +50,7 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
     Args:
         run: folder of the detector.
         photos: folder of photos, or one photo.
-        to: folder of the results; it is created, and existing results of these photos are replaced.
+        to: folder of the results; it is created, and existing results of these photos are replaced or deleted.
         watcher: gets the progress.
         device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is a usable GPU.
 
@@ -56,6 +63,7 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
     names, target = photos_below(photos, to), Storage(to)
     refuse_other_results(target, [name for name, _ in names], (FACES,))
     find = face_finder(Faces(select="all"))
+    target.remove(FACES)  # a run that is stopped leaves no lines beside other maps
     written: list[str] = []
     left_out: dict[str, str] = {}
     lines: list[bytes] = []
@@ -82,9 +90,10 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
                 lines += _lines(one, regions)
             waiting.clear()
         watcher.done(number)
+    removed = remove_older_results(target, left_out)
     with target.write(FACES) as stream:
         stream.write(b"".join(lines))
-    return PhotoResults(tuple(written), len(lines), left_out)
+    return PhotoResults(tuple(written), len(lines), left_out, removed)
 
 
 def _found(detector: MaskDetector, waiting: Sequence[_Waiting]) -> list[BoolMask]:

@@ -13,7 +13,14 @@ from faceloom.models.editor.predict import MaskEditor
 from faceloom.models.editor.preset import COVERED
 from faceloom.pipelines.analyse.mask_gate import cut_faces, masked_share
 from faceloom.pipelines.apply.detector import on_photo, reach_on_photo
-from faceloom.pipelines.apply.photos import PhotoResults, face_finder, photos_below, read_photo, refuse_other_results
+from faceloom.pipelines.apply.photos import (
+    PhotoResults,
+    face_finder,
+    photos_below,
+    read_photo,
+    refuse_other_results,
+    remove_older_results,
+)
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
@@ -44,7 +51,7 @@ def edit_folder(
         run: folder of the editor.
         detector: folder of the detector.
         photos: folder of photos, or one photo.
-        to: folder of the results; it is created, and existing results of these photos are replaced.
+        to: folder of the results; it is created, and existing results of these photos are replaced or deleted.
         watcher: gets the progress.
         above: share of the face box, 0..1; a face on which the found mask covers no more is left as it is.
         device: `cpu`, `cuda`, or `auto`, which takes CUDA if there is a usable GPU.
@@ -80,7 +87,7 @@ def edit_folder(
             left_out[name] = str(error)
         finally:
             watcher.done(number)
-    return PhotoResults(tuple(written), count, left_out)
+    return PhotoResults(tuple(written), count, left_out, remove_older_results(target, left_out))
 
 
 @dataclass(frozen=True, eq=False)

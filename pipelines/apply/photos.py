@@ -28,11 +28,13 @@ class PhotoResults:
         written: paths of the results below the target folder.
         faces: number of faces that were found, or changed.
         left_out: reason of each photo without a result.
+        removed: paths of results that an earlier run wrote of such photos; they are deleted.
     """
 
     written: tuple[str, ...]
     faces: int
     left_out: dict[str, str]
+    removed: tuple[str, ...]
 
 
 def read_photo(path: Path) -> bytes:
@@ -112,6 +114,25 @@ def refuse_other_results(target: Storage, photos: Collection[str], also: Collect
         remedy = "Choose a new or an empty folder, or delete that one"
         what = "the target holds files that are no results of these photos"
         raise FaceloomError(what, where=target.root, value=", ".join(others[:3]), remedy=remedy)
+
+
+def remove_older_results(target: Storage, left_out: Collection[str]) -> tuple[str, ...]:
+    """Delete the results that an earlier run wrote of photos that have none now.
+
+    Args:
+        target: folder of the results, which `refuse_other_results` accepted.
+        left_out: names of the photos without a result.
+
+    Returns:
+        Paths of the deleted files.
+
+    Raises:
+        StorageError: one cannot be deleted, or a link lies in its place.
+    """
+    older = tuple(path for path in (f"{name}.png" for name in left_out) if target.exists(path))
+    for path in older:
+        target.remove(path)
+    return older
 
 
 def _pictures(photos: Path) -> Iterator[tuple[str, Path]]:

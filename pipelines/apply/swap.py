@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo, refuse_other_results
+from faceloom.pipelines.apply.photos import (
+    face_finder,
+    photos_below,
+    read_photo,
+    refuse_other_results,
+    remove_older_results,
+)
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import FaceloomError, PhotoError
@@ -18,10 +24,17 @@ from faceloom.transforms.types import Image, Landmarks
 
 @dataclass(frozen=True)
 class Swapped:
-    """What became of the photos: paths of the results below the target folder, and the reason of each other photo."""
+    """What became of the photos.
+
+    Attributes:
+        written: paths of the results below the target folder.
+        left_out: reason of each photo without a result.
+        removed: paths of results that an earlier run wrote of such photos; they are deleted.
+    """
 
     written: tuple[str, ...]
     left_out: dict[str, str]
+    removed: tuple[str, ...]
 
 
 def find_face(path: Path) -> tuple[Image, Landmarks]:
@@ -59,7 +72,7 @@ def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
     Args:
         face: photo of the same person without a mask.
         photos: folder of photos with a mask, or one photo.
-        to: folder of the results; it is created, and existing results of these photos are replaced.
+        to: folder of the results; it is created, and existing results of these photos are replaced or deleted.
         watcher: gets the progress.
 
     Raises:
@@ -69,7 +82,8 @@ def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
     names, target = photos_below(photos, to), Storage(to)
     refuse_other_results(target, [name for name, _ in names])
     own, own_landmarks = find_own_face(face)
-    written, left_out = [], {}
+    written: list[str] = []
+    left_out: dict[str, str] = {}
     watcher.stage("swap", len(names), "photos")
     for number, (name, path) in enumerate(names, 1):
         try:
@@ -82,4 +96,4 @@ def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
                 stream.write(encode(made, "png"))
             written.append(f"{name}.png")
         watcher.done(number)
-    return Swapped(tuple(written), left_out)
+    return Swapped(tuple(written), left_out, remove_older_results(target, left_out))

@@ -44,9 +44,9 @@ def swap(
         with watcher_for(error_console()) as watcher:
             done = swap_folder(face, photos, to, watcher)
         if as_json:
-            write_json({"to": to, "written": list(done.written), "left_out": done.left_out})
+            write_json({"to": to, **asdict(done)})
         else:
-            _say_left_out(done.left_out)
+            _say_left_out(done.left_out, done.removed)
         if not done.written:
             say(f"Nothing was written: none of the {len(done.left_out)} photos shows a usable face")
             raise typer.Exit(FAILED)
@@ -75,9 +75,9 @@ def detector(
         with watcher_for(error_console()) as watcher:
             done = detect_folder(run, photos, to, watcher, device=device)
         if as_json:
-            write_json({"to": to, "written": list(done.written), "faces": done.faces, "left_out": done.left_out})
+            write_json({"to": to, **asdict(done)})
             return
-        _say_left_out(done.left_out)
+        _say_left_out(done.left_out, done.removed)
         say(f"{len(done.written)} photos with {done.faces} faces: {to}")
 
 
@@ -114,9 +114,9 @@ def editor(
                 run, detector, photos, to, watcher, above=MASKED_ABOVE if above is None else above, device=device
             )
         if as_json:
-            write_json({"to": to, "written": list(done.written), "faces": done.faces, "left_out": done.left_out})
+            write_json({"to": to, **asdict(done)})
         else:
-            _say_left_out(done.left_out)
+            _say_left_out(done.left_out, done.removed)
         if not done.written:
             say(f"Nothing was written: none of the {len(done.left_out)} photos shows a face with a mask")
             raise typer.Exit(FAILED)
@@ -165,6 +165,8 @@ def sheet(
                 say(f"The others are not on the sheet; --count shows more than {count}")
 
 
-def _say_left_out(left_out: dict[str, str]) -> None:
+def _say_left_out(left_out: dict[str, str], removed: tuple[str, ...] = ()) -> None:
     for name, why in left_out.items():
         say(f"Left out: {name}: {why}")
+    for path in removed:
+        say(f"Deleted, a result of an earlier run: {path}")

@@ -71,6 +71,41 @@ def test_maps_lie_on_the_photo_and_each_face_has_its_share(run: Path, tmp_path: 
     assert [one["share"] for one in lines[1:]] == [0, 0, 0]
 
 
+def test_a_second_run_leaves_no_map_of_a_photo_without_a_face(run: Path, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        (photos / name).write_bytes(encode(np.zeros((100, 160, 3), np.uint8), "png"))
+    assert detect_folder(run, photos, str(out), Watcher(), device="cpu").removed == ()
+    (photos / "b.png").write_bytes(b"x")
+    done = detect_folder(run, photos, str(out), Watcher(), device="cpu")
+    assert done.written == ("a.png.png",) and done.removed == ("b.png.png",)
+    assert sorted(path.name for path in out.iterdir()) == ["a.png.png", module.FACES]
+    (photos / "b.png").unlink()
+    (photos / "c.png").write_bytes(b"x")
+    assert detect_folder(run, photos, str(out), Watcher(), device="cpu").removed == ()
+    (photos / "a.png").unlink()
+    with pytest.raises(FaceloomError, match=r"no results of these photos \(got a.png.png\)"):
+        detect_folder(run, photos, str(out), Watcher(), device="cpu")
+    assert (out / "a.png.png").exists()
+
+
+def test_a_stopped_second_run_leaves_no_list_of_faces_of_the_first(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(encode(np.zeros((100, 160, 3), np.uint8), "png"))
+    detect_folder(run, tmp_path / "photos", str(tmp_path / "out"), Watcher(), device="cpu")
+
+    def stop(path: Path) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "read_photo", stop)
+    with pytest.raises(KeyboardInterrupt):
+        detect_folder(run, tmp_path / "photos", str(tmp_path / "out"), Watcher(), device="cpu")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png.png"]
+
+
 def test_batches_hold_the_faces_of_several_photos(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 

@@ -72,6 +72,20 @@ def test_the_mask_is_painted_and_the_rest_stays(runs: tuple[Path, Path], tmp_pat
     assert np.array_equal(made[away], photo[away])
 
 
+def test_a_second_run_leaves_no_picture_of_a_photo_that_it_does_not_edit(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "photos" / name).write_bytes(encode(photo_with_a_mask(), "png"))
+    assert edit_folder(*runs, tmp_path / "photos", str(tmp_path / "out"), Watcher(), device="cpu").removed == ()
+    (tmp_path / "photos" / "b.png").write_bytes(b"x")
+    done = edit_folder(*runs, tmp_path / "photos", str(tmp_path / "out"), Watcher(), device="cpu")
+    assert done.written == ("a.png.png",) and done.removed == ("b.png.png",)
+    done = edit_folder(*runs, tmp_path / "photos", str(tmp_path / "out"), Watcher(), above=0.9, device="cpu")
+    assert done.written == () and done.removed == ("a.png.png",) and not [*(tmp_path / "out").iterdir()]
+
+
 def test_only_faces_with_a_mask_are_painted(runs: tuple[Path, Path]) -> None:
     data = encode(photo_with_a_mask(), "png")
     header = read_header(data)

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.pipelines.apply.photos import face_finder, photos_below, read_photo, refuse_other_results
+from faceloom.pipelines.apply.photos import (
+    face_finder,
+    photos_below,
+    read_photo,
+    refuse_other_results,
+    remove_older_results,
+)
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.errors import FaceloomError, PhotoError, StorageError
 from faceloom.schemas.face_options import Faces
 
 
@@ -36,6 +42,26 @@ def test_results_of_other_photos_are_refused(tmp_path: Path) -> None:
     for photos, other in ((["a.jpg", "deep/b.png"], "faces.jsonl"), (["a.jpg", "deep/c.png"], "deep/b.png.png")):
         with pytest.raises(FaceloomError, match=f"no results of these photos.*{other}"):
             refuse_other_results(target, photos, ["faces.jsonl"] if "deep/c.png" in photos else [])
+
+
+def test_older_results_of_photos_without_one_are_deleted_and_nothing_else(tmp_path: Path) -> None:
+    target = Storage(str(tmp_path / "out"))
+    assert remove_older_results(target, ["a.jpg"]) == () and not (tmp_path / "out").exists()
+    for name in ("a.jpg.png", "deep/b.png.png", "c.jpg.png", "a.jpg"):
+        with target.write(name) as stream:
+            stream.write(b"x")
+    assert remove_older_results(target, ["a.jpg", "deep/b.png", "new.jpg"]) == ("a.jpg.png", "deep/b.png.png")
+    assert target.list() == ["a.jpg", "c.jpg.png"]
+
+
+def test_a_link_in_the_place_of_an_older_result_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.jpg.png").write_bytes(b"x")
+    (tmp_path / "out" / "deep").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="link"):
+        remove_older_results(Storage(str(tmp_path / "out")), ["deep/a.jpg"])
+    assert (tmp_path / "elsewhere" / "a.jpg.png").exists()
 
 
 def test_what_is_no_photo_is_a_fault_of_the_photo(tmp_path: Path) -> None:

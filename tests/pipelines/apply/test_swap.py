@@ -44,6 +44,15 @@ def test_results_keep_their_names_and_the_rest_is_listed(photos: Path, tmp_path:
     assert one.written == ("a.jpg.png",)
 
 
+def test_a_second_run_leaves_no_picture_of_a_photo_without_a_face(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "deep").mkdir(parents=True)
+    for name in ("a.jpg.png", "deep/b.jpg.png"):
+        (tmp_path / "out" / name).write_bytes(b"of an earlier run")
+    done = swap_folder(tmp_path / "mine.jpg", photos, str(tmp_path / "out"), Watcher())
+    assert done.removed == ("deep/b.jpg.png",) and not (tmp_path / "out" / "deep" / "b.jpg.png").exists()
+    assert np.array_equal(decode_rgb((tmp_path / "out" / "a.jpg.png").read_bytes()), PICTURE + 1)
+
+
 def test_results_among_the_photos_a_face_without_a_face_and_no_photos_are_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(FaceloomError, match="among the photos"):
         swap_folder(tmp_path / "mine.jpg", photos, str(photos / "out"), Watcher())

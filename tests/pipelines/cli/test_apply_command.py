@@ -18,13 +18,15 @@ from tests.transforms.pictures import open_sample
 
 def test_swap_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.jpg").write_bytes(b"x")
-    monkeypatch.setattr(swap, "swap_folder", lambda *words: Swapped(("a.png",), {"b": "no face was found"}))
+    monkeypatch.setattr(swap, "swap_folder", lambda *words: Swapped(("a.png",), {"b": "no face was found"}, ("b.png",)))
     words = ["apply", "swap", str(tmp_path), "--face", str(tmp_path / "mine.jpg"), "--to", str(tmp_path / "out")]
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 0, done.output
     plain = json.loads(done.stdout)
     assert plain["written"] == ["a.png"] and plain["left_out"] == {"b": "no face was found"}
-    assert "no face was found" in CliRunner().invoke(app, words).output
+    assert plain["removed"] == ["b.png"]
+    printed = CliRunner().invoke(app, words).output
+    assert "Left out: b: no face was found" in printed and "Deleted, a result of an earlier run: b.png" in printed
 
 
 def test_detector_writes_a_map_of_each_photo_and_a_line_of_each_face(tmp_path: Path, write_detector: Any) -> None:
@@ -50,7 +52,7 @@ def test_detector_writes_a_map_of_each_photo_and_a_line_of_each_face(tmp_path: P
 
 def test_swap_fails_if_nothing_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.jpg").write_bytes(b"x")
-    monkeypatch.setattr(swap, "swap_folder", lambda *words: Swapped((), {"b": "no face was found"}))
+    monkeypatch.setattr(swap, "swap_folder", lambda *words: Swapped((), {"b": "no face was found"}, ()))
     words = ["apply", "swap", str(tmp_path), "--face", str(tmp_path / "mine.jpg"), "--to", str(tmp_path / "out")]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 1 and "Nothing was written: none of the 1 photos" in done.output
@@ -62,7 +64,10 @@ def test_editor_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: py
     from faceloom.pipelines.apply import editor
     from faceloom.pipelines.apply.photos import PhotoResults
 
-    done = [PhotoResults(("a.png",), 2, {"b": "no face wears a mask"}), PhotoResults((), 0, {"b": "no face was found"})]
+    done = [
+        PhotoResults(("a.png",), 2, {"b": "no face wears a mask"}, ("b.png",)),
+        PhotoResults((), 0, {"b": "no face was found"}, ()),
+    ]
     limits: list[float] = []
 
     def edit(*words: object, above: float, device: str) -> PhotoResults:
@@ -73,9 +78,11 @@ def test_editor_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: py
     words = ["apply", "editor", "runs/edit", str(tmp_path), "--detector", "runs/det", "--to", str(tmp_path / "out")]
     made = CliRunner().invoke(app, [*words, "--json"])
     assert made.exit_code == 0, made.output
-    assert json.loads(made.stdout)["faces"] == 2 and json.loads(made.stdout)["written"] == ["a.png"]
+    plain = json.loads(made.stdout)
+    assert plain["faces"] == 2 and plain["written"] == ["a.png"] and plain["removed"] == ["b.png"]
     printed = CliRunner().invoke(app, [*words, "--above", "0.1"]).output
     assert limits == [0.22, 0.1], "the gate's default without --above"
+    assert "Deleted, a result of an earlier run: b.png" in printed
     assert "Left out: b: no face wears a mask" in printed and "1 photos with 2 painted faces" in printed
     done.pop(0)
     made = CliRunner().invoke(app, words)
