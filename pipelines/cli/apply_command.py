@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from faceloom.pipelines.cli.output import FAILED, Debug, Json, ending, error_console, say, write_json
+from faceloom.pipelines.cli.output import FAILED, REFUSED, Debug, Json, ending, error_console, say, write_json
 from faceloom.pipelines.cli.train_command import Device
 
 To = Annotated[
@@ -37,7 +37,7 @@ def swap(
     debug: Debug = False,
 ) -> None:
     """Put your own bare face on masked photos: warped by landmarks, pasted in the gradient domain."""
-    with ending(FAILED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.apply.swap import swap_folder
         from faceloom.pipelines.cli.console import watcher_for
 
@@ -68,7 +68,7 @@ def detector(
     debug: Debug = False,
 ) -> None:
     """Find the face masks on photos."""
-    with ending(FAILED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.apply.detector import detect_folder
         from faceloom.pipelines.cli.console import watcher_for
 
@@ -104,7 +104,7 @@ def editor(
     debug: Debug = False,
 ) -> None:
     """Remove the face masks from photos: a network paints what they hide."""
-    with ending(FAILED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.apply.editor import edit_folder
         from faceloom.pipelines.cli.console import watcher_for
         from faceloom.schemas.face_options import MASKED_ABOVE
@@ -143,7 +143,7 @@ def sheet(
     debug: Debug = False,
 ) -> None:
     """Draw a sheet of masked photos: photo, found mask, edited face, swap."""
-    with ending(FAILED, as_json, debug):
+    with ending(REFUSED, as_json, debug):
         from faceloom.pipelines.apply.sheet import SHEET, draw_sheet
         from faceloom.pipelines.cli.console import watcher_for
 

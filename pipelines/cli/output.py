@@ -90,14 +90,14 @@ def ending(code: int, as_json: bool, debug: bool, *, resumes: bool = False) -> I
 def exit_code(error: BaseException, code: int) -> int:
     """The exit code of an error of ours, which is the same in every command and at any time.
 
-    A damaged table, a release that does not exist and a URL of no bucket are wrong arguments. A disk or store that
-    cannot be used is a failure.
+    A damaged table or run, a release that does not exist and a URL of no bucket are wrong arguments. A disk or store
+    that cannot be used is a failure.
 
     Args:
         error: a FaceloomError.
         code: of all other errors.
     """
-    from faceloom.schemas.errors import ReleaseError, StorageError, TableError, UrlError
+    from faceloom.schemas.errors import CheckpointError, ReleaseError, StorageError, TableError, UrlError
 
     chain: list[BaseException] = []
     cause: BaseException | None = error
@@ -106,8 +106,10 @@ def exit_code(error: BaseException, code: int) -> int:
         cause = cause.__cause__
     if isinstance(error, (ReleaseError, TableError)) or any(isinstance(one, UrlError) for one in chain):
         return REFUSED
-    failed = any(isinstance(one, StorageError) and isinstance(one.__cause__, OSError) for one in chain)
-    return FAILED if failed else code
+    places = StorageError, CheckpointError
+    if any(isinstance(one, places) and isinstance(one.__cause__, OSError) for one in chain):
+        return FAILED
+    return REFUSED if isinstance(error, CheckpointError) else code
 
 
 def check_memory_limit() -> None:

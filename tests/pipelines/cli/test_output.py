@@ -26,7 +26,15 @@ from faceloom.pipelines.cli.output import (
     write_json,
 )
 from faceloom.pipelines.store.object_client import check_url, raise_object_error
-from faceloom.schemas.errors import RecipeError, SourceError, StorageError, TableError, UrlError, WorkerError
+from faceloom.schemas.errors import (
+    CheckpointError,
+    RecipeError,
+    SourceError,
+    StorageError,
+    TableError,
+    UrlError,
+    WorkerError,
+)
 
 LEFT = """
 import threading
@@ -81,6 +89,14 @@ def test_an_error_of_a_store_has_one_code_whenever_and_wherever_it_is_found(expe
             check_url(wrong)
         assert exit_code(caught.value, expected) == REFUSED and caught.value.where == wrong
     assert exit_code(StorageError("a damaged file"), expected) == expected
+
+
+@pytest.mark.parametrize("expected", [FAILED, REFUSED])
+def test_a_run_that_cannot_be_used_is_a_wrong_argument_and_one_that_cannot_be_written_a_failure(expected: int) -> None:
+    assert exit_code(CheckpointError("its sha256 differs"), expected) == REFUSED
+    full = CheckpointError("cannot be written")
+    full.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert exit_code(full, expected) == FAILED
 
 
 def test_as_json_its_fields_are_the_only_thing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
