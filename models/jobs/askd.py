@@ -20,6 +20,7 @@ from faceloom.models.build_facts import BuildFacts, fit_to_build
 from faceloom.models.checkpoint import read_card, read_network
 from faceloom.models.job import Batch, Job, Step, Values
 from faceloom.models.presets import preset_values
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import TrainingError
 from faceloom.schemas.keys import seed_of
 
@@ -103,12 +104,13 @@ class Askd(Job[AskdPreset]):
                                 remedy=remedy)  # fmt: skip
         single = sorted(person for person, count in photos.items() if count < 2)
         if single and not preset.singles:
-            what = f"{len(single):,} of {len(photos):,} people of the split `train` have a single photo"
+            have = "has" if len(single) == 1 else "have"
+            what = f"{len(single):,} of {len(photos):,} people of the split `train` {have} a single photo"
             remedy = "Add photos of them or take them out of the source; --singles trains on them all the same"
             raise TrainingError(what, where=build.out, value=single[0], remedy=remedy)
         if preset.epochs <= preset.teacher_epochs:
             what = "no epoch is left for the student"
-            value = f"{preset.epochs} epochs, {preset.teacher_epochs} of the teacher"
+            value = f"{counted(preset.epochs, 'epoch')}, {preset.teacher_epochs} of the teacher"
             remedy = "Give more --epochs, or fewer --teacher-epochs"
             raise TrainingError(what, where="epochs", value=value, remedy=remedy)
         if not preset.distill:

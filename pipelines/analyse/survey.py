@@ -25,6 +25,7 @@ from faceloom.pipelines.sources.listing import kept_lists
 from faceloom.pipelines.sources.person_names import PersonNames
 from faceloom.pipelines.sources.registry import kind_of
 from faceloom.pipelines.sources.source import notices_of_scan
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import SourceError, StorageError
 from faceloom.schemas.keys import digest
 from faceloom.schemas.photos import Photo, Reject
@@ -150,8 +151,8 @@ def scan_photos(context: Context, rejects: list[Reject], notices: list[str], wat
 
 def source_summary(name: str, kind: str, photos: int, people: int) -> str:
     """One line about a source, so that users see a wrong kind, such as folders of datasets taken for people."""
-    named = f"{people:,} {'person' if people == 1 else 'people'}" if people else "no identities"
-    return f"source {name}, kind `{kind}`: {photos:,} photos, {named}"
+    named = counted(people, "person", "people") if people else "no identities"
+    return f"source {name}, kind `{kind}`: {counted(photos, 'photo')}, {named}"
 
 
 def namesakes(photos: PhotoTable) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import typer
 
 from faceloom.pipelines.cli.output import FAILED, REFUSED, Debug, Json, ending, error_console, say, write_json
 from faceloom.pipelines.cli.train_command import Device
+from faceloom.schemas.counted import counted
 
 To = Annotated[
     str, typer.Option("--to", metavar="FOLDER", help="Folder of the results, which holds no results of other photos.")
@@ -48,10 +49,10 @@ def swap(
         else:
             _say_left_out(done.left_out, done.removed)
         if not done.written:
-            say(f"Nothing was written: none of the {len(done.left_out)} photos shows a usable face")
+            _say_nothing_was_written(done.left_out, "usable face")
             raise typer.Exit(FAILED)
         if not as_json:
-            say(f"{len(done.written)} photos: {to}")
+            say(f"{counted(len(done.written), 'photo')}: {to}")
 
 
 @app.command(
@@ -78,7 +79,7 @@ def detector(
             write_json({"to": to, **asdict(done)})
             return
         _say_left_out(done.left_out, done.removed)
-        say(f"{len(done.written)} photos with {done.faces} faces: {to}")
+        say(f"{counted(len(done.written), 'photo')} with {counted(done.faces, 'face')}: {to}")
 
 
 @app.command(
@@ -118,10 +119,10 @@ def editor(
         else:
             _say_left_out(done.left_out, done.removed)
         if not done.written:
-            say(f"Nothing was written: none of the {len(done.left_out)} photos shows a face with a mask")
+            _say_nothing_was_written(done.left_out, "face with a mask")
             raise typer.Exit(FAILED)
         if not as_json:
-            say(f"{len(done.written)} photos with {done.faces} painted faces: {to}")
+            say(f"{counted(len(done.written), 'photo')} with {counted(done.faces, 'painted face')}: {to}")
 
 
 @app.command(
@@ -156,11 +157,11 @@ def sheet(
             for name, why in done.not_swapped.items():
                 say(f"No swap: {name}: {why}")
         if not done.shown:
-            say(f"Nothing was drawn: all {len(done.left_out)} photos were left out")
+            say(f"Nothing was drawn: {counted(len(done.left_out), 'photo was', 'photos were')} left out")
             raise typer.Exit(FAILED)
         if not as_json:
             counts = f"{done.masked} with a mask, {done.edited} edited, {done.swapped} swapped"
-            say(f"{len(done.shown)} of {done.photos} photos, {counts}: {to.rstrip('/')}/{SHEET}")
+            say(f"{len(done.shown)} of {counted(done.photos, 'photo')}, {counts}: {to.rstrip('/')}/{SHEET}")
             if done.photos > len(done.shown) + len(done.left_out):
                 say(f"The others are not on the sheet; --count shows more than {count}")
 
@@ -170,3 +171,8 @@ def _say_left_out(left_out: dict[str, str], removed: tuple[str, ...] = ()) -> No
         say(f"Left out: {name}: {why}")
     for path in removed:
         say(f"Deleted, a result of an earlier run: {path}")
+
+
+def _say_nothing_was_written(left_out: dict[str, str], what: str) -> None:
+    none = f"none of the {len(left_out):,} photos shows a" if len(left_out) != 1 else "the photo shows no"
+    say(f"Nothing was written: {none} {what}")

@@ -15,6 +15,7 @@ from faceloom.pipelines.release.build_erasure import BuildErasure
 from faceloom.pipelines.release.diff import KIND_NAMES, Diff, both_values
 from faceloom.pipelines.release.erase import Erasure
 from faceloom.pipelines.release.purge import Purge
+from faceloom.schemas.counted import counted
 
 MOST_PEOPLE = 20
 """People that are listed; all of them come with --json."""
@@ -31,8 +32,8 @@ def diff_summary(found: Diff, *, listed: bool = False) -> list[RenderableType]:
     """A diff: counts by kind and split, people, and, if they are asked for, the changed samples."""
     shared, only_before, only_after = found.shards
     facts = {
-        "before": f"{found.before}: {found.samples[0]:,} samples in {shared + only_before:,} shards",
-        "after": f"{found.after}: {found.samples[1]:,} samples in {shared + only_after:,} shards",
+        "before": f"{found.before}: {counted(found.samples[0], 'sample')} in {counted(shared + only_before, 'shard')}",
+        "after": f"{found.after}: {counted(found.samples[1], 'sample')} in {counted(shared + only_after, 'shard')}",
         "shared shards": f"{shared:,}",
     }
     named = {
@@ -74,7 +75,7 @@ def erasure_summary(done: Erasure) -> list[RenderableType]:
         "id": done.published.id,
         "parent": done.published.release.parent,
         "samples": f"{done.published.release.written:,}",
-        "erased": f"{done.samples:,} samples, {done.morphs:,} of them morphs",
+        "erased": f"{counted(done.samples, 'sample')}, {done.morphs:,} of them morphs",
         "shards": f"{done.rewritten:,} written anew, {done.shared:,} shared",
     }
     if done.dropped:
@@ -118,8 +119,8 @@ def erasure_notices(done: Erasure, after: AfterErasure, root: str, *, builds: bo
         )
     if done.same_photos:
         lines.append(
-            f"{done.same_photos:,} other samples come from the same photos, or from photos whose path has the name, "
-            "under other names. If they show the person, erase them with --photo"
+            f"{counted(done.same_photos, 'other sample comes', 'other samples come')} from the same photos, or from "
+            "photos whose path has the name, under other names. If they show the person, erase them with --photo"
         )
     lines += [f"{path} still holds a text by which they may be recognised; read it" for path in done.named_in]
     return [*lines, "Delete the photos from their source too; otherwise the next build holds them again."]
@@ -135,8 +136,8 @@ def _served(channels: Sequence[str]) -> str:
 def build_erasure_summary(done: BuildErasure, out: str) -> list[RenderableType]:
     """What was deleted from a build."""
     facts = {
-        "deleted": f"{len(done.deleted):,} files",
-        "tables": f"{done.rows:,} rows taken out of {len(done.rewritten):,} tables",
+        "deleted": counted(len(done.deleted), "file"),
+        "tables": f"{counted(done.rows, 'row')} taken out of {counted(len(done.rewritten), 'table')}",
         "next": "delete the photos from their source, and run the same `faceloom build` again",
     }
     return [facts_table(f"Erased from {out}", facts)]
@@ -149,10 +150,10 @@ def purge_summary(found: Purge, *, deleted: bool) -> list[RenderableType]:
     rows = [(path, size_text(size)) for path, size in list(found.files.items())[:MOST_FILES]]
     if (more := len(found.files) - MOST_FILES) > 0:
         rows.append((f"and {more:,} more", ""))
-    rows.append((f"{len(found.files):,} files", size_text(sum(found.files.values()))))
+    rows.append((counted(len(found.files), "file"), size_text(sum(found.files.values()))))
     blocks: list[RenderableType] = [table(title, ("file", "size"), rows)]
     if found.kept:
-        blocks.append(f"{found.kept:,} shards stay, since other releases use them.")
+        blocks.append(f"{counted(found.kept, 'shard stays', 'shards stay')}: in use by other releases.")
     return blocks
 
 

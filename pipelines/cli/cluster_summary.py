@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from faceloom.pipelines.cli.console import size_text
 from faceloom.pipelines.cli.summary import facts_table
 from faceloom.pipelines.estimate.cluster import Cluster, ClusterEstimate
+from faceloom.schemas.counted import counted
 
 
 def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[RenderableType]:
@@ -21,8 +22,8 @@ def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[Renderable
         "samples": f"about {found.samples:,}, {costs.samples:.2f} per photo",
         "speed": f"{1000 * costs.analyse:.1f} ms to analyse a photo, {1000 * costs.render:.1f} ms to render a sample",
         "tasks": f"{found.analyse_tasks:,} to analyse, about {found.parts:,} to render, "
-        f"into about {_counted(found.shards, 'shard')}",
-        "workers": f"{_counted(cluster.workers, 'process', 'processes')} on {cluster.machines:,} {machine.name}",
+        f"into about {counted(found.shards, 'shard')}",
+        "workers": f"{counted(cluster.workers, 'process', 'processes')} on {cluster.machines:,} {machine.name}",
         "time": f"about {hours_text(found.seconds)}{spread}, with {hours_text(found.start)} until the workers run",
         "work": f"{work_text(found.core_hours, 'core')}, in {work_text(found.machine_hours, 'machine')}",
         "waiting": f"{found.analyse.idle:.0%} of the workers' time while analysing, {found.render.idle:.0%} while "
@@ -34,15 +35,11 @@ def cluster_summary(found: ClusterEstimate, cluster: Cluster) -> list[Renderable
     if (lost := max(found.render.wasted, found.analyse.wasted)) >= 0.0005:
         facts["lost work"] = f"{lost:.1%} is done again, because workers fail"
     if cluster.workers > (most := max(found.analyse_tasks, found.parts)):
-        few = f"{_counted(cluster.workers, 'worker')} for {_counted(most, 'task')}"
+        few = f"{counted(cluster.workers, 'worker')} for {counted(most, 'task')}"
         facts["advice"] = f"fewer cores take the same time: there would be {few}"
     if found.money is not None:
         facts["price"] = f"{money_text(found.money)} for the machines, at {cluster.price:g} for each hour"
     return [facts_table("Estimate for a cluster", facts)]
-
-
-def _counted(count: int, one: str, more: str = "") -> str:
-    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def hours_text(seconds: float) -> str:

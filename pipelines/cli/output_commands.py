@@ -19,6 +19,7 @@ from faceloom.pipelines.cli.output import (
     show_blocks,
     write_json,
 )
+from faceloom.schemas.counted import counted
 from faceloom.schemas.urls import place_text
 
 Out = Annotated[
@@ -181,7 +182,7 @@ def sheet(
         if as_json:
             write_json({"out": place_text(out), "picture": str(picture), "samples": shown})
         else:
-            show_blocks([f"{shown} samples in {picture}"])
+            show_blocks([f"{counted(shown, 'sample')} in {picture}"])
 
 
 @app.command(epilog="Examples:\n\nfaceloom clean out\n\nfaceloom clean out --yes")

@@ -18,6 +18,7 @@ from faceloom.pipelines.cli.output import (
     show_blocks,
     write_json,
 )
+from faceloom.schemas.counted import counted
 from faceloom.schemas.urls import place_text
 
 _ENV = "FACELOOM_ROOT"
@@ -237,7 +238,7 @@ def pack(
         if as_json:
             write_json({"file": str(file), "id": done.published.id, "files": done.files, "bytes": done.bytes})
         else:
-            show_blocks([f"{done.files:,} files ({size_text(done.bytes)}) of {done.published.id} in {file}"])
+            show_blocks([f"{counted(done.files, 'file')} ({size_text(done.bytes)}) of {done.published.id} in {file}"])
 
 
 @release_app.command(epilog="Example:\n\nfaceloom release unpack masked-faces.tar --to releases")
@@ -261,7 +262,7 @@ def unpack(
                 {"root": place_text(root), "id": done.published.id, "copied": done.copied, "shared": done.shared}
             )
         else:
-            text = f"{done.copied:,} files of shards copied, {done.shared:,} were there already"
+            text = f"{counted(done.copied, 'file')} of shards copied, {done.shared:,} there already"
             show_blocks([f"{done.published.id} is in {place_text(root)}: {text}"])
 
 

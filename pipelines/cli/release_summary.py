@@ -20,6 +20,7 @@ from faceloom.pipelines.release.verify import Verified
 from faceloom.pipelines.store.file_faults import Fault
 from faceloom.pipelines.store.paths import DATA_CARD, release_file
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import ReleaseError, StorageError
 
 MOST_FAULTS = 100
@@ -169,7 +170,7 @@ def fault_lines(faults: Sequence[Fault]) -> Iterable[str]:
     if len(faults) > MOST_FAULTS:
         yield f"and {len(faults) - MOST_FAULTS:,} more; --json lists all"
     if faults:
-        count = f"{len(faults):,} files differ" if faults[1:] else "1 file differs"
+        count = counted(len(faults), "file differs", "files differ")
         yield f"{count} from what is listed, or cannot be read"
 
 
@@ -180,7 +181,9 @@ def show_verified(done: Verified, what: str, *, as_json: bool, deep: bool) -> No
         write_json({"verified": what, "deep": deep, "shards": done.shards, "bytes": done.bytes, "faults": faults})
     elif not done.faults:
         how = "every byte was compared" if deep else "lengths of shards and digests of all else were compared"
-        show_blocks([f"{what} is whole: {done.shards:,} shards, {size_text(done.bytes)} with their indexes; {how}"])
+        show_blocks(
+            [f"{what} is whole: {counted(done.shards, 'shard')}, {size_text(done.bytes)} with their indexes; {how}"]
+        )
     for line in fault_lines(done.faults):
         say(line)
     if done.faults:

@@ -17,6 +17,7 @@ from faceloom.pipelines.preview import Preview, Shown
 from faceloom.pipelines.store.build_record import BuildRecord
 from faceloom.pipelines.store.clean import Leftovers
 from faceloom.pipelines.store.last_run import LastRun
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import printable
 from faceloom.schemas.faces import FIGURES
 from faceloom.schemas.photos import Reject
@@ -32,8 +33,8 @@ def build_summary(report: BuildResult, out: str) -> list[RenderableType]:
     record, seconds = report.record, sum(report.wall.values())
     did = "nothing; everything already exists"
     if report.analysed or report.rendered or report.reused:
-        did = f"{report.analysed:,} photos analysed, {report.rendered:,} samples rendered"
-        did += f", {report.reused:,} samples reused from older shards" if report.reused else ""
+        did = f"{counted(report.analysed, 'photo')} analysed, {counted(report.rendered, 'sample')} rendered"
+        did += f", {counted(report.reused, 'sample')} reused from older shards" if report.reused else ""
     facts = {
         "photos": record.photos,
         "faces": _faces(record),
@@ -109,11 +110,13 @@ def reject_examples(rejects: Sequence[Reject]) -> list[RenderableType]:
 
 def export_summary(done: Exported, to: str) -> list[RenderableType]:
     """What an export wrote, and what it left out."""
-    lines = [f"{done.written:,} samples written to {to}, {done.skipped:,} skipped because they exist already"]
+    lines = [f"{counted(done.written, 'sample')} written to {to}, {done.skipped:,} skipped because they exist already"]
     if done.morphs:
-        lines.append(f"{done.morphs:,} samples were left out because they are morphs; use --morphs to export them")
+        lines.append(f"{counted(done.morphs, 'morph was', 'morphs were')} left out; use --morphs to export morphs")
     if done.no_picture:
-        lines.append(f"{done.no_picture:,} samples were left out because they do not have the picture")
+        lines.append(
+            f"{counted(done.no_picture, 'sample without the picture was', 'samples without the picture were')} left out"
+        )
     if len(done.pictures) > 1:
         counts = ", ".join(f"{name} {count:,}" for name, count in done.pictures.items())
         lines.append(f"Records by picture: {counts}")
@@ -129,7 +132,7 @@ def clean_summary(found: Leftovers, out: str, *, deleted: bool) -> list[Renderab
     files = [(path, size_text(size)) for path, size in found.files.items()]
     if more := files[MOST_FILES:]:
         files = [*files[:MOST_FILES], (f"{len(more):,} more", "")]
-    total = f"{len(found.files):,} files, {size_text(sum(found.files.values()))}"
+    total = f"{counted(len(found.files), 'file')}, {size_text(sum(found.files.values()))}"
     end = f"Deleted: {total}." if deleted else f"{total}. To delete them: faceloom clean {out} --yes"
     title = "Not part of the finished build" if found.finished else "Left by a build that did not finish"
     return [table(title, ("file", "size"), files), _plain(end)]
@@ -241,13 +244,13 @@ def _figures(of: BuildRecord | Preview) -> list[RenderableType]:
     return [table("Figures of the faces", ("", "faces", "min", "5 %", "median", "95 %", "max"), rows)] if rows else []
 
 
-def _faces(counted: BuildRecord | Preview) -> str:
+def _faces(built: BuildRecord | Preview) -> str:
     """Number of faces and morphs, and the share of true neighbours found."""
-    text = f"{counted.faces:,}"
-    if counted.morphs:
-        text += f" ({counted.morphs:,} morphs)"
-    if counted.recall:
-        found = ", ".join(f"{share:.1%} in {split}" for split, share in sorted(counted.recall.items()))
+    text = f"{built.faces:,}"
+    if built.morphs:
+        text += f" ({counted(built.morphs, 'morph')})"
+    if built.recall:
+        found = ", ".join(f"{share:.1%} in {split}" for split, share in sorted(built.recall.items()))
         text += f"; true neighbours found: {found}"
     return text
 

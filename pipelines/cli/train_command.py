@@ -11,6 +11,7 @@ import typer
 from faceloom.models.preset import options_of
 from faceloom.models.presets import JOBS, default_preset, presets_of
 from faceloom.pipelines.cli.output import FAILED, REFUSED, Debug, Json, ending, error_console, show_blocks, write_json
+from faceloom.schemas.counted import counted
 
 if TYPE_CHECKING:
     from faceloom.pipelines.training.train import TrainingReport
@@ -120,13 +121,13 @@ def _summary(report: "TrainingReport", to: str) -> list[Any]:
     from faceloom.pipelines.cli.summary import facts_table
 
     card, figures = report.card, report.card.metrics
-    done = f"{card.epochs_done} epochs in {time_text(report.seconds)}"
+    done = f"{counted(card.epochs_done, 'epoch')} in {time_text(report.seconds)}"
     if report.resumed:
-        done = f"{card.epochs_done} epochs, {report.resumed} of them before this run was resumed"
+        done = f"{counted(card.epochs_done, 'epoch')}, {report.resumed} of them before this run was resumed"
     held_out = f"{card.data.held_out} held out ({card.data.held_out_from})"
     facts = {
         "network": f"{card.preset}, {card.parameters:,} parameters, {size_text(card.files['best.safetensors'].bytes)}",
-        "data": f"{card.data.name}, {card.data.train} samples, {held_out}",
+        "data": f"{card.data.name}, {counted(card.data.train, 'sample')}, {held_out}",
         "trained": f"{done}, {figures['seconds_per_epoch']:.2f} s each, on {card.device}",
         "best": f"epoch {figures['best_epoch']:.0f}, held-out loss {figures['best_held_out_loss']:.5f}",
         "licence": ", ".join(f"{text} ({count})" for text, count in card.data.licences.items()),

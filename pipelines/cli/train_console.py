@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from faceloom.pipelines.cli.console import PLAIN_SECONDS, TimeColumn, seconds_left, time_text
+from faceloom.schemas.counted import counted
 
 if TYPE_CHECKING:
     from faceloom.models.training import EpochLoss
@@ -36,7 +37,7 @@ class TrainingProgress:
         if self._bar is not None:
             self._bar.add_task("train", total=self._epochs, completed=done, before=done, losses="")
         else:
-            self._line(f"train: {self._epochs} epochs" + (f", going on after {done}" if done else ""))
+            self._line(f"train: {counted(self._epochs, 'epoch')}" + (f", going on after {done}" if done else ""))
 
     def epoch(self, loss: EpochLoss) -> None:
         """Show the losses of an epoch."""

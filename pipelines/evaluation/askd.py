@@ -24,6 +24,7 @@ from faceloom.pipelines.evaluation.recognition import (
 from faceloom.pipelines.evaluation.tinyface import RANKS, Ranks, TinyFaceTest, open_tinyface, rank_probes
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
+from faceloom.schemas.counted import counted
 from faceloom.schemas.lowres import LowRes
 from faceloom.transforms.lowres.degrade import LowResPicture, degrade, draw
 from faceloom.transforms.lowres.sampling import resize
@@ -96,16 +97,20 @@ def evaluate_askd(task: JobTask, watcher: Watcher) -> JobEvaluation:
         tables[f"{size} pixels"] = tuple(rows)
     notes = {
         "people": f"{len(set(people)):,}" + (", none of them in train" if _none_known(task) else ""),
-        "pairs": f"{len(right):,}, half of the same person, {len(np.unique(pairs.fold))} folds without common people",
-        "identification": f"{len(probes):,} probes, {len(gallery):,} pictures in the gallery, all of one size; by "
-        f"chance {1 / len(gallery):.3f}",
+        "pairs": f"{len(right):,}, half of the same person, {counted(len(np.unique(pairs.fold)), 'fold')} without "
+        "common people",
+        "identification": f"{counted(len(probes), 'probe')}, {counted(len(gallery), 'picture')} in the gallery, all "
+        f"of one size; by chance {1 / len(gallery):.3f}",
     }  # fmt: skip
     if found is None:
         return JobEvaluation(task, COLUMNS, tables, notes=notes)
-    notes["TinyFace"] = f"{len(found.probes):,} probes, {found.gallery:,} matches and {found.distractors:,} distractors"
+    notes["TinyFace"] = (
+        f"{counted(len(found.probes), 'probe')}, {counted(found.gallery, 'match', 'matches')} and "
+        f"{counted(found.distractors, 'distractor')}"
+    )
     if found.left_out:
         named = [f"{uri}: {why}" for uri, why in sorted(found.left_out.items())[:MOST_NAMED]]
-        notes["TinyFace"] += f"; left out {len(found.left_out):,} files, such as {'; '.join(named)}"
+        notes["TinyFace"] += f"; left out {counted(len(found.left_out), 'file')}, such as {'; '.join(named)}"
     tables["TinyFace"] = _rows(found)
     return JobEvaluation(task, (*COLUMNS, *MORE_RANKS), tables, notes=notes)
 

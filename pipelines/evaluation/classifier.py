@@ -19,6 +19,7 @@ from faceloom.pipelines.evaluation.job_task import JobTask, has_train, open_runs
 from faceloom.pipelines.read.split_reader import open_split
 from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.training.held_out import TRAIN
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import FaceloomError
 from faceloom.transforms.types import BoolMask, Image
 
@@ -90,7 +91,8 @@ def attribute_of_runs(task: JobTask) -> str:
 def attribute_text(attribute: str, stated: int, task: JobTask) -> str:
     """For the report: the attribute, and how many samples do not state it."""
     left = task.protocol.samples - stated
-    return attribute + (f"; {left:,} samples that do not state it are left out" if left else "")
+    without = counted(left, "sample that does not state it is", "samples that do not state it are")
+    return attribute + (f"; {without} left out" if left else "")
 
 
 def check_attributes(task: JobTask) -> None:

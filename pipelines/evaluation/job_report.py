@@ -53,7 +53,7 @@ def job_json(evaluation: JobEvaluation) -> dict[str, Any]:
 
 def job_facts(evaluation: JobEvaluation) -> dict[str, str]:
     """What was evaluated, for people."""
-    return task_facts(evaluation.task, "samples") | dict(evaluation.notes)
+    return task_facts(evaluation.task, "sample") | dict(evaluation.notes)
 
 
 def heads(evaluation: JobEvaluation) -> list[str]:

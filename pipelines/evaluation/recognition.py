@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import FaceloomError
 from faceloom.schemas.keys import seed_of
 
@@ -66,7 +67,9 @@ def draw_pairs(people: list[str]) -> Pairs:
                 drawn.append((np.stack([pictures[first], pictures[second]]), kind, fold))
     if len({fold for _, _, fold in drawn}) < 2:
         what, remedy = "the split holds too few pairs of pictures of one person", "Evaluate at least four people"
-        raise FaceloomError(what, value=f"{len(names)} people, {len(people)} pictures", remedy=remedy)
+        raise FaceloomError(
+            what, value=f"{counted(len(names), 'person', 'people')}, {counted(len(people), 'picture')}", remedy=remedy
+        )
     first, second = np.concatenate([pairs for pairs, _, _ in drawn], axis=1)
     lengths = [pairs.shape[1] for pairs, _, _ in drawn]
     kinds, numbers = np.array([kind for _, kind, _ in drawn]), np.array([fold for _, _, fold in drawn])

@@ -16,6 +16,7 @@ from faceloom.pipelines.evaluation.task import Run, Task, stated_protocol
 from faceloom.pipelines.export.target_folder import refuse_among_photos
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.json_text import parse_json
 from faceloom.transforms.sample.encode import encode
@@ -66,7 +67,7 @@ def network_facts(run: Run) -> dict[str, Any]:
 
 def facts(evaluation: Evaluation) -> dict[str, str]:
     """What was evaluated, for people."""
-    return task_facts(evaluation.task, "pairs")
+    return task_facts(evaluation.task, "pair")
 
 
 def task_facts(task: Task | JobTask, unit: str) -> dict[str, str]:
@@ -74,12 +75,13 @@ def task_facts(task: Task | JobTask, unit: str) -> dict[str, str]:
 
     Args:
         task: of any evaluation.
-        unit: name of a training sample, in the plural.
+        unit: name of a training sample.
     """
     protocol = task.protocol
     facts = {
         "build": f"{task.record.settings.name}, {task.digest[:16]}",
-        "split": f"{protocol.split}: {protocol.samples:,} samples of {protocol.people:,} people",
+        "split": f"{protocol.split}: {counted(protocol.samples, 'sample')} of "
+        f"{counted(protocol.people, 'person', 'people')}",
         "protocol": f"{stated_protocol(protocol, task.runs)} (split by {protocol.split_by})",
         "device": task.device,
     }
@@ -87,7 +89,7 @@ def task_facts(task: Task | JobTask, unit: str) -> dict[str, str]:
         card = run.card
         where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol does not cover it"
         used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
-        trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {card.data.train:,} {unit} of {where}"
+        trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {counted(card.data.train, unit)} of {where}"
         facts[f"network {run.name}"] = trained
     return facts
 

@@ -15,6 +15,7 @@ from faceloom.pipelines.store.build_record import BuildRecord, read_record
 from faceloom.pipelines.store.storage import Storage
 from faceloom.pipelines.training.held_out import TRAIN, VAL, faces_of
 from faceloom.pipelines.training.training_data import build_digest
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import CheckpointError, FaceloomError
 from faceloom.schemas.keys import UNNAMED_PERSON
 from faceloom.schemas.model_card import ModelCard
@@ -74,7 +75,7 @@ class Protocol:
         if self.people_trained == self.people:
             return "known people, other photos: train holds other samples of everyone in this split (as Lee 2022 does)"
         share = f"{self.people_trained:,} of {self.people:,} people"
-        return f"mixed: train holds other samples of {share} (who have {self.samples_trained:,} samples here)"
+        return f"mixed: train holds other samples of {share} (with {counted(self.samples_trained, 'sample')} here)"
 
 
 def stated_protocol(protocol: Protocol, runs: Sequence[Run]) -> str:

@@ -10,6 +10,7 @@ from faceloom.pipelines.read.split_pieces import split_shards
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.counted import counted
 from faceloom.schemas.keys import face_key, seed_of
 
 TRAIN, VAL = "train", "val"
@@ -72,7 +73,7 @@ def hold_out(faces: Mapping[str, tuple[tuple[str, str], ...]], seed: int) -> Div
     held_out = frozenset(key for key, group in groups.items() if group <= chosen)
     text = f"one in {HELD_OUT} of train, by seed: {word} that are not in the training pairs"
     if left := len(faces) - len(train) - len(held_out):
-        text += f"; {left} morphs of both sides are left out"
+        text += f"; {counted(left, 'morph of both sides is', 'morphs of both sides are')} left out"
     return Divided(train, held_out, text)
 
 

@@ -14,6 +14,7 @@ from faceloom.models.presets import preset_values
 from faceloom.models.weights_file import check_tensors, read_weights
 from faceloom.pipelines.store.paths import LOCK
 from faceloom.pipelines.training.board import BOARD, remove_events
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import CheckpointError
 from faceloom.schemas.model_card import DataCard, FileCard, ModelCard, ParentCard
 
@@ -71,7 +72,7 @@ class RunFolder:
             write_resume(self._folder, snapshot)
         files[LAST] = write_weights(self._folder / LAST, snapshot.network, {"epoch": epoch})
         write_table(self._folder, snapshot.losses)
-        title = f"{self._job}, {preset.name}: {self._data.train} samples, {self._data.held_out} held out"
+        title = f"{self._job}, {preset.name}: {counted(self._data.train, 'sample')}, {self._data.held_out:,} held out"
         draw_curve(self._folder, snapshot.losses, snapshot.best_epoch, title)
         write_card(self._folder, self._card(snapshot, files))
 

@@ -107,7 +107,7 @@ def test_the_build_decides_the_number_of_people() -> None:
 @pytest.mark.parametrize(
     ("changes", "build", "message"),
     [
-        ({}, facts({"Ada": 2, "Bob": 1}), r"1 of 2 people of the split `train` have a single photo \(got Bob\)"),
+        ({}, facts({"Ada": 2, "Bob": 1}), r"1 of 2 people of the split `train` has a single photo \(got Bob\)"),
         ({}, facts({"Ada": 9}), "fewer than two people"),
         ({}, facts({}), "fewer than two people"),
         ({}, facts({"Ada": 2, "Bob": 2}, lowres=None), "have no `lr_upsampled`.*Add `lowres`"),

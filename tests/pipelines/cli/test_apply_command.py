@@ -55,7 +55,7 @@ def test_swap_fails_if_nothing_was_written(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(swap, "swap_folder", lambda *words: Swapped((), {"b": "no face was found"}, ()))
     words = ["apply", "swap", str(tmp_path), "--face", str(tmp_path / "mine.jpg"), "--to", str(tmp_path / "out")]
     done = CliRunner().invoke(app, words)
-    assert done.exit_code == 1 and "Nothing was written: none of the 1 photos" in done.output
+    assert done.exit_code == 1 and "Nothing was written: the photo shows no usable face" in done.output
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 1 and json.loads(done.stdout)["written"] == []
 
@@ -83,7 +83,7 @@ def test_editor_lists_what_it_wrote_and_left_out(tmp_path: Path, monkeypatch: py
     printed = CliRunner().invoke(app, [*words, "--above", "0.1"]).output
     assert limits == [0.22, 0.1], "the gate's default without --above"
     assert "Deleted, a result of an earlier run: b.png" in printed
-    assert "Left out: b: no face wears a mask" in printed and "1 photos with 2 painted faces" in printed
+    assert "Left out: b: no face wears a mask" in printed and "1 photo with 2 painted faces" in printed
     done.pop(0)
     made = CliRunner().invoke(app, words)
-    assert made.exit_code == 1 and "none of the 1 photos shows a face with a mask" in made.output
+    assert made.exit_code == 1 and "the photo shows no face with a mask" in made.output

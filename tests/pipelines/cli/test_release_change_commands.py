@@ -56,7 +56,7 @@ def test_a_person_is_erased_and_the_next_step_is_named(root: Path) -> None:
     assert done.exit_code == 0, done.output
     assert (
         f"faceloom release purge faces@1.1.0 --root {root} --reason erasure --yes" in done.stderr
-        and "1 samples, 0 of them morphs" in done.stdout
+        and "1 sample, 0 of them morphs" in done.stdout
     )
     for version in ("1.0.0", "1.1.0"):
         assert run("purge", f"faces@{version}", "--yes").exit_code == 0

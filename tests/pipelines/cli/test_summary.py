@@ -196,5 +196,7 @@ def test_an_export_says_what_it_does_not_hold() -> None:
     mixed = shown(*export_summary(Exported(4, 0, pictures={"face.jpg": 1200, "masked.jpg": 3}), "records"))
     assert has(mixed, "Records by picture: face.jpg 1,200, masked.jpg 3")
     lines = shown(*export_summary(Exported(4, 0, 1200, 3, ("face.jpg", "json")), "records"))
-    assert has(lines, "morphs", "1,200", "--morphs") and has(lines, "do not have the picture", "3")
+    assert has(lines, "morphs", "1,200", "--morphs") and has(lines, "3 samples without the picture")
     assert has(lines, "left out", "face.jpg, json;", "--layout folder")
+    ones = shown(*export_summary(Exported(1, 0, 1, 1), "records"))
+    assert has(ones, "1 sample written") and has(ones, "1 morph was") and has(ones, "1 sample without the picture was")

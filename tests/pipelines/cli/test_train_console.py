@@ -40,6 +40,10 @@ def test_the_time_left_is_told_as_often_as_a_line_is_due(monkeypatch: pytest.Mon
     assert lines[3].endswith("20 s left") and lines[4].endswith("held out 0.20000")
 
 
+def test_a_single_epoch_is_no_epochs() -> None:
+    assert "train: 1 epoch\n" in shown(Console(file=StringIO(), width=200), epochs=1)
+
+
 def test_going_on_is_said() -> None:
     lines = shown(Console(file=StringIO(), width=200), epochs=4, done=2).splitlines()
     assert lines[1] == "train: 4 epochs, going on after 2"

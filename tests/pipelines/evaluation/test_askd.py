@@ -118,7 +118,7 @@ def test_tinyface_is_a_table_of_its_own(build: Path, runs: list[Path], tmp_path:
     (tmp_path / "Testing_Set" / "Gallery_Match" / "notes.txt").write_bytes(b"no picture")
     again = evaluate_askd(task, Watcher())
     assert again.tables["TinyFace"][0].samples == 1
-    assert again.notes["TinyFace"].startswith("1 probes, 2 matches and 2 distractors; left out 2 files, such as ")
+    assert again.notes["TinyFace"].startswith("1 probe, 2 matches and 2 distractors; left out 2 files, such as ")
     assert "Gallery_Match/notes.txt: " in again.notes["TinyFace"] and "Probe/2_a.jpg: " in again.notes["TinyFace"]
     shutil.rmtree(tmp_path / "Testing_Set" / "Probe")
     with pytest.raises(FaceloomError, match="Probe has no pictures"):

@@ -51,7 +51,7 @@ def test_a_table_beside_the_most_frequent_answer(task: JobTask) -> None:
     figures = rows[FREQUENT].figures  # of the 13 samples of train, 6 are open
     assert figures["accuracy"].value == pytest.approx(3 / 9)
     assert (figures["with"].value, figures["without"].value) == (0, 1)
-    assert evaluation.notes == {"attribute": "Mouth_Slightly_Open; 1 samples that do not state it are left out"}
+    assert evaluation.notes == {"attribute": "Mouth_Slightly_Open; 1 sample that does not state it is left out"}
 
 
 def test_no_picture_is_decoded_to_count_answers(task: JobTask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,14 @@ def test_examples_in_docstrings_hold() -> None:
     assert doctest.testmod(evaluation_report).failed == 0
 
 
+def test_one_sample_of_one_person_is_no_samples_of_people(evaluation: Evaluation) -> None:
+    task, run = evaluation.task, evaluation.task.runs[0]
+    card = run.card.model_copy(update={"data": run.card.data.model_copy(update={"train": 1})})
+    one = replace(task, protocol=replace(task.protocol, samples=1, people=1), runs=(replace(run, card=card),))
+    found = facts(replace(evaluation, task=one))
+    assert found["split"] == "test: 1 sample of 1 person" and ", 1 pair of another build" in found["network net"]
+
+
 @pytest.mark.parametrize(
     ("figure", "text"),
     [
