@@ -38,7 +38,8 @@ def _evaluate() -> None:
     epilog="Examples:\n\n"
     "faceloom evaluate autoencoder runs/ae --data out --split test\n\n"
     "faceloom evaluate autoencoder runs/compact runs/paper --data out --to report\n\n"
-    "Writes metrics.json, metrics.md and sheet.png, which shows input, target and output side by side. "
+    "Writes metrics.json, metrics.md, sheet.png, which shows input, target and output side by side, and loss.png, the "
+    "losses of the training. "
     "An existing report is replaced; a folder with other files is refused."
 )
 def autoencoder(

@@ -12,6 +12,7 @@ from faceloom.pipelines.build import BuildResult
 from faceloom.pipelines.cli.console import size_text, time_text
 from faceloom.pipelines.evaluation.evaluate import Evaluation
 from faceloom.pipelines.evaluation.job_report import JobEvaluation
+from faceloom.pipelines.evaluation.task import Run
 from faceloom.pipelines.export.export_samples import Exported
 from faceloom.pipelines.preview import Preview, Shown
 from faceloom.pipelines.store.build_record import BuildRecord
@@ -146,6 +147,7 @@ def evaluation_summary(evaluation: Evaluation) -> list[RenderableType]:
     return [
         facts_table("Evaluated", facts(evaluation)),
         *(table(title.capitalize(), HEADS, cells(rows, intervals=False)) for title, rows in tables),
+        *_training(evaluation.task.runs),
     ]
 
 
@@ -160,7 +162,15 @@ def job_summary(evaluation: JobEvaluation) -> list[RenderableType]:
             table(title.capitalize(), heads(evaluation), job_cells(evaluation, rows, intervals=False))
             for title, rows in tables
         ),
+        *_training(evaluation.task.runs),
     ]
+
+
+def _training(runs: Sequence[Run]) -> list[RenderableType]:
+    """How runs were trained: a table, if there are any."""
+    from faceloom.pipelines.evaluation.training_tables import RUN_HEADS, run_cells
+
+    return [table("Training", RUN_HEADS, [run_cells(run) for run in runs])] if runs else []
 
 
 def print_blocks(console: Console, blocks: Sequence[RenderableType]) -> None:

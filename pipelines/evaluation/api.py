@@ -32,8 +32,8 @@ def evaluate(
     Args:
         runs: folder of a training run, or several.
         data: folder of a finished build with masked faces, of the crop size of the networks.
-        to: folder for the report: `metrics.json`, `metrics.md` and `sheet.png`. A report in it is replaced; a folder
-            with other files raises an error. None writes nothing.
+        to: folder for the report: `metrics.json`, `metrics.md`, `sheet.png` and `loss.png`. A report in it is
+            replaced; a folder with other files raises an error. None writes nothing.
         split: of the build.
         device: `auto` takes CUDA if there is a usable GPU.
         progress: called with stage, items done and total, as in `faceloom.build`.

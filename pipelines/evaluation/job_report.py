@@ -9,6 +9,7 @@ from typing import Any
 from faceloom.pipelines.evaluation.figures import Row
 from faceloom.pipelines.evaluation.job_task import JobTask
 from faceloom.pipelines.evaluation.report import figure_text, task_facts, task_json, write_files
+from faceloom.pipelines.evaluation.training_tables import table_lines, training_markdown
 from faceloom.transforms.types import Image
 
 
@@ -40,7 +41,7 @@ class JobEvaluation:
 
 
 def job_json(evaluation: JobEvaluation) -> dict[str, Any]:
-    """The evaluation without its sheet as JSON values; they hold no time and no path."""
+    """The evaluation without its sheet as JSON values: no path, and no time but the seconds per epoch of training."""
     task = evaluation.task
     return {
         "job": task.job,
@@ -75,19 +76,22 @@ def job_cells(evaluation: JobEvaluation, rows: tuple[Row, ...], *, intervals: bo
 
 
 def job_markdown(evaluation: JobEvaluation) -> str:
-    """Facts and tables as Markdown."""
+    """Facts, tables and training as Markdown."""
     lines = [f"- {name}: {text}" for name, text in job_facts(evaluation).items()]
-    head = heads(evaluation)
     for title, rows in evaluation.tables.items():
-        cells = [head, ["---"] * len(head), *job_cells(evaluation, rows, intervals=True)]
-        lines += ["", f"{title.capitalize()}:", "", *("| " + " | ".join(row) + " |" for row in cells)]
-    return "\n".join(lines) + "\n"
+        cells = job_cells(evaluation, rows, intervals=True)
+        lines += ["", f"{title.capitalize()}:", "", *table_lines(heads(evaluation), cells)]
+    return "\n".join([*lines, *training_markdown(evaluation.task.runs)]) + "\n"
 
 
 def write_job_report(evaluation: JobEvaluation, folder: str) -> None:
-    """Write metrics.json, metrics.md and, if there is one, sheet.png into a folder that `check_report` has accepted.
+    """Write metrics.json, metrics.md and, if there are any, sheet.png and loss.png into a folder of a report.
+
+    Args:
+        evaluation: its result.
+        folder: one that `check_report` has accepted.
 
     Raises:
         StorageError: they cannot be written.
     """
-    write_files(job_json(evaluation), job_markdown(evaluation), evaluation.sheet, folder)
+    write_files(job_json(evaluation), job_markdown(evaluation), evaluation.sheet, evaluation.task.runs, folder)

@@ -1,4 +1,4 @@
-"""Report of an evaluation: metrics.json, metrics.md and the sheet."""
+"""Report of an evaluation: metrics.json, metrics.md, the sheet and the losses of the training."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.models.checkpoint import BEST
+from faceloom.models.curve import CURVE
 from faceloom.pipelines.evaluation.evaluate import Evaluation
 from faceloom.pipelines.evaluation.figures import METRICS, Figure, Row
 from faceloom.pipelines.evaluation.job_task import JobTask
 from faceloom.pipelines.evaluation.task import Run, Task, stated_protocol
+from faceloom.pipelines.evaluation.training_tables import (
+    draw_training,
+    table_lines,
+    training_json,
+    training_markdown,
+)
 from faceloom.pipelines.export.target_folder import refuse_among_photos
 from faceloom.pipelines.store.output_folder import refuse_inside
 from faceloom.pipelines.store.storage import Storage
@@ -23,13 +30,13 @@ from faceloom.transforms.sample.encode import encode
 from faceloom.transforms.types import Image
 
 FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
-"""Files of a report."""
+"""Files of a report, besides the picture of the losses."""
 _MOST_BYTES = 1 << 24
 """A longer file is no report."""
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The evaluation without its sheet as JSON values; they hold no time and no path."""
+    """The evaluation without its sheet as JSON values: no path, and no time but the seconds per epoch of training."""
     return {
         **task_json(evaluation.task),
         "tables": {title: [asdict(row) for row in rows] for title, rows in evaluation.tables.items()},
@@ -45,6 +52,7 @@ def task_json(task: Task | JobTask) -> dict[str, Any]:
         "protocol": {**asdict(task.protocol), "text": stated_protocol(task.protocol, task.runs)},
         "device": task.device,
         "networks": [network_facts(run) for run in task.runs],
+        "training": [training_json(run) for run in task.runs],
     }
 
 
@@ -130,12 +138,11 @@ HEADS = ("", *(metric.head for metric in METRICS), "samples")
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """Facts and tables as Markdown."""
+    """Facts, tables and training as Markdown."""
     lines = [f"- {name}: {text}" for name, text in facts(evaluation).items()]
     for title, rows in evaluation.tables.items():
-        table = [list(HEADS), ["---"] * len(HEADS), *cells(rows, intervals=True)]
-        lines += ["", f"{title.capitalize()}:", "", *("| " + " | ".join(row) + " |" for row in table)]
-    return "\n".join(lines) + "\n"
+        lines += ["", f"{title.capitalize()}:", "", *table_lines(HEADS, cells(rows, intervals=True))]
+    return "\n".join([*lines, *training_markdown(evaluation.task.runs)]) + "\n"
 
 
 def check_report(folder: str, task: Task | JobTask) -> None:
@@ -150,7 +157,7 @@ def check_report(folder: str, task: Task | JobTask) -> None:
     refuse_among_photos(target, Storage(task.out), task.record)
     root = Path(folder)
     there = sorted(path.name for path in root.iterdir() if ".partial-" not in path.name) if root.is_dir() else []
-    foreign = set(there) - {FIGURES, TABLE, SHEET}
+    foreign = set(there) - {FIGURES, TABLE, SHEET, CURVE}
     if foreign or (there and not _is_report(target)):
         remedy = "Choose a new or an empty folder, or the folder of a report, which is replaced"
         shown = ", ".join(sorted(foreign)[:3] or there[:3])
@@ -168,16 +175,16 @@ def _is_report(target: Storage) -> bool:
 
 
 def write_report(evaluation: Evaluation, folder: str) -> None:
-    """Write the three files into a folder, which is created if necessary; each file is written atomically.
+    """Write the files into a folder, which is created if necessary; each file is written atomically.
 
     Raises:
         StorageError: they cannot be written.
     """
-    write_files(as_json(evaluation), markdown(evaluation), evaluation.sheet, folder)
+    write_files(as_json(evaluation), markdown(evaluation), evaluation.sheet, evaluation.task.runs, folder)
 
 
-def write_files(plain: dict[str, Any], table: str, sheet: Image | None, folder: str) -> None:
-    """Write the files of a report.
+def write_files(plain: dict[str, Any], table: str, sheet: Image | None, runs: Sequence[Run], folder: str) -> None:
+    """Write the files of a report, and delete pictures of an older one that this one does not have.
 
     Raises:
         StorageError: they cannot be written.
@@ -187,7 +194,11 @@ def write_files(plain: dict[str, Any], table: str, sheet: Image | None, folder: 
     files = {FIGURES: text.encode(), TABLE: table.encode()}
     if sheet is not None:
         files[SHEET] = encode(sheet, "png")
+    if (curve := draw_training(runs)) is not None:
+        files[CURVE] = curve
     storage = Storage(folder)
     for name, data in files.items():
         with storage.write(name) as stream:
             stream.write(data)
+    for name in {SHEET, CURVE} - files.keys():
+        storage.remove(name)

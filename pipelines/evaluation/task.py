@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from faceloom.models.checkpoint import BEST, check_weights, read_card
+from faceloom.models.curve import TABLE, read_table
 from faceloom.models.devices import find_device
 from faceloom.pipelines.evaluation.sheet import pick_shown
 from faceloom.pipelines.read.split_reader import open_split
@@ -19,6 +21,9 @@ from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import CheckpointError, FaceloomError
 from faceloom.schemas.keys import UNNAMED_PERSON
 from faceloom.schemas.model_card import ModelCard
+
+if TYPE_CHECKING:
+    from faceloom.models.training import EpochLoss
 
 SHOWN = 12
 """Rows of the sheet."""
@@ -33,12 +38,16 @@ class Run:
     Attributes:
         name: unique among those evaluated.
         own_build: whether it was trained on the build that it is evaluated on.
+        losses: of all epochs of the card; empty if they are missing.
+        lacks: why they are missing.
     """
 
     name: str
     folder: Path
     card: ModelCard
     own_build: bool
+    losses: tuple[EpochLoss, ...] = ()
+    lacks: str = ""
 
 
 @dataclass(frozen=True)
@@ -210,4 +219,20 @@ def check_run(name: str, folder: Path, record: BuildRecord, digest: str, job: st
         what = f"was trained for crops of {card.size}x{card.size} pixels, and the build has others"
         remedy = f"Build with `align: {{size: {card.size}}}`, or train on crops of that size"
         raise CheckpointError(what, where=str(folder), value=f"{width}x{height}", remedy=remedy)
-    return Run(name, folder, card, card.data.digest == digest)
+    return Run(name, folder, card, card.data.digest == digest, *losses_of(folder, card))
+
+
+def losses_of(folder: Path, card: ModelCard) -> tuple[tuple[EpochLoss, ...], str]:
+    """The losses of the epochs of a card, or none and the reason. An evaluation does not need them.
+
+    Args:
+        folder: of the run. Its table may be longer than the card: a run that trains writes the card last.
+        card: of the run.
+    """
+    try:
+        losses = read_table(folder)[: card.epochs_done]
+    except CheckpointError as error:
+        return (), error.what
+    if len(losses) < card.epochs_done:
+        return (), f"the {TABLE} has fewer epochs than the card"
+    return losses, ""

@@ -36,6 +36,8 @@ def test_a_grid_is_trained_and_compared(guided_build: Path, tmp_path: Path, monk
     rows = json.loads(done.stdout)["tables"]["all people"]
     assert [row["name"] for row in rows][:2] == ["E1D1-none", "E1D1-sde"]
     assert {path.name for path in (tmp_path / "grid").iterdir()} == {"E1D1-none", "E1D1-sde", "evaluation"}
+    assert [len(one["losses"]) for one in json.loads(done.stdout)["training"]] == [1, 1]
+    assert (tmp_path / "grid" / "evaluation" / CURVE).stat().st_size > 5_000
     assert "train: E1D1-sde, 2 of 2" in done.stderr
 
 

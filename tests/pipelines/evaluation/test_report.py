@@ -14,7 +14,9 @@ import pytest
 from rich.console import Console
 
 from faceloom.models.checkpoint import BEST
+from faceloom.models.curve import CURVE, write_table
 from faceloom.models.metrics import Scores
+from faceloom.models.training import EpochLoss
 from faceloom.pipelines.cli.summary import evaluation_summary, print_blocks
 from faceloom.pipelines.evaluation import report as evaluation_report
 from faceloom.pipelines.evaluation.evaluate import Evaluation
@@ -50,6 +52,7 @@ def rows() -> tuple[Row, ...]:
 @pytest.fixture(scope="module")
 def evaluation(masked_build: Path, tmp_path_factory: pytest.TempPathFactory, synthetic: SimpleNamespace) -> Evaluation:
     run = synthetic.tiny_run(tmp_path_factory.mktemp("runs") / "net")
+    write_table(run, [EpochLoss(1, 0.75, 0.5, 12.34)])
     task = prepare_evaluation([run], str(masked_build), "test", device="cpu")
     sheet = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     return Evaluation(task, {"all people": rows(), "held-out people": rows()[:1]}, sheet)
@@ -123,7 +126,12 @@ def test_the_epoch_is_that_of_the_weights_that_were_used(evaluation: Evaluation)
 
 
 def test_markdown_is_a_table_that_can_be_pasted(evaluation: Evaluation) -> None:
-    lines = markdown(evaluation).splitlines()
+    text, training = markdown(evaluation).split("\n## Training\n")
+    assert (
+        "| net | 1 | 1 | 12.3 | 0.7500 | 0.7500 | 0.5000 | 0.5000 |" in training
+        and "| 1 (used) | 0.7500 | 0.5000 |" in training
+    )
+    lines = text.splitlines()
     tables = [line for line in lines if line.startswith("|")]
     assert len(tables) == (2 + 2) + (2 + 1) and len({line.count("|") for line in tables}) == 1
     assert "All people:" in lines and "Held-out people:" in lines and "| net | 0.0173 ± 0.0050 |" in tables[2]
@@ -134,13 +142,13 @@ def test_a_terminal_shows_facts_and_tables_without_folding_them(evaluation: Eval
     with console.file:
         print_blocks(console, evaluation_summary(evaluation))
     text = console.export_text()
-    assert text.count("\nnet  ") == 2 and text.count(HEADS[1]) == 2
+    assert text.count("\nnet  ") == 3 and "12.3" in text and text.count(HEADS[1]) == 2
     assert "0.0173" in text and "±" not in text.replace("95 %", "")
 
 
 def test_json_has_everything_but_the_sheet(evaluation: Evaluation) -> None:
     plain = json.loads(json.dumps(as_json(evaluation)))
-    assert set(plain) == {"build", "protocol", "device", "networks", "tables", "sheet"}
+    assert set(plain) == {"build", "protocol", "device", "networks", "training", "tables", "sheet"}
     figures = plain["tables"]["all people"][0]["figures"]
     assert set(figures) == {metric.name for metric in METRICS}
     assert figures["mse"]["value"] == pytest.approx(0.0173)
@@ -155,9 +163,9 @@ def test_json_names_no_path_of_this_machine(evaluation: Evaluation) -> None:
     assert str(evaluation.task.out) not in text and str(evaluation.task.runs[0].folder) not in text
 
 
-def test_a_report_is_three_files(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_a_report_is_four_files(evaluation: Evaluation, tmp_path: Path) -> None:
     write_report(evaluation, str(tmp_path / "a" / "report"))
-    assert {path.name for path in (tmp_path / "a" / "report").iterdir()} == {FIGURES, TABLE, SHEET}
+    assert {path.name for path in (tmp_path / "a" / "report").iterdir()} == {FIGURES, TABLE, SHEET, CURVE}
     assert json.loads((tmp_path / "a" / "report" / FIGURES).read_text()) == as_json(evaluation)
     assert (tmp_path / "a" / "report" / TABLE).read_text() == markdown(evaluation)
     sheet = cv2.imread(str(tmp_path / "a" / "report" / SHEET))
@@ -172,6 +180,15 @@ def test_a_second_report_takes_the_place_of_the_first_with_the_same_bytes(
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     write_report(evaluation, str(tmp_path))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+
+
+def test_a_second_report_without_losses_leaves_no_picture_of_the_first(evaluation: Evaluation, tmp_path: Path) -> None:
+    write_report(evaluation, str(tmp_path))
+    (run,) = evaluation.task.runs
+    bare = replace(evaluation, task=replace(evaluation.task, runs=(replace(run, losses=(), lacks="none"),)))
+    write_report(bare, str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {FIGURES, TABLE, SHEET}
+    assert (tmp_path / TABLE).read_text().endswith("net: no losses, none.\n")
 
 
 def test_a_new_and_an_empty_folder_may_take_a_report(evaluation: Evaluation, tmp_path: Path) -> None:
