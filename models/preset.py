@@ -48,6 +48,8 @@ class Preset:
     """Names of the fields that the publication does not state; we chose their values."""
     choice: ClassVar[Choice] = "smallest held-out loss"
     """Rule that chooses the best epoch."""
+    decides_layers: ClassVar[tuple[str, ...]] = ()
+    """Options that decide the layers of the network: a run starts only from a run with the same values."""
     any_size: ClassVar[bool] = False
     """Whether the network takes other sizes than the preset's."""
 

@@ -81,6 +81,7 @@ class MsaganPreset(AttributePreset):
     merge: Literal["concatenate", "add"] = "concatenate"
 
     choice: ClassVar[Choice] = "last epoch"
+    decides_layers: ClassVar[tuple[str, ...]] = ("structure",)
     unstated: ClassVar[tuple[str, ...]] = (
         "learning_rate", "schedule", "flip", "dual_weight", "identity_weight", "penalty_weight", "critic_steps",
         "merge",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from faceloom.models.job import Batch, Job, Step, Values, find_job, finite
-from faceloom.models.preset import Preset
+from faceloom.models.preset import Preset, options_of
 from faceloom.models.presets import JOBS
 from faceloom.models.training import Snapshot, train
 from faceloom.schemas.errors import TrainingError
@@ -156,3 +156,17 @@ def test_every_job_is_found_by_its_name_and_states_what_it_reads(name: str) -> N
     kind = find_job(name)
     assert kind.name == name and kind.members and kind.recipe
     assert all(isinstance(preset, Preset) for preset in JOBS[name].presets)
+
+
+@pytest.mark.parametrize(
+    ("job", "name"), [(job, name) for job in sorted(JOBS) for name in JOBS[job].presets[-1].decides_layers]
+)
+def test_options_that_decide_the_layers(job: str, name: str) -> None:
+    preset = JOBS[job].presets[-1]
+    assert name in options_of(type(preset))
+    shapes = []
+    for value in get_args(get_type_hints(type(preset))[name]):
+        with torch.device("meta"):
+            tensors = find_job(job)(dataclasses.replace(preset, **{name: value})).network().state_dict()
+        shapes.append({key: tensor.shape for key, tensor in tensors.items()})
+    assert len(shapes) > 1 and all(shapes.count(one) == 1 for one in shapes)
