@@ -15,15 +15,16 @@ SIDE, UPPER = 224, 96
 
 @dataclass(frozen=True, kw_only=True)
 class AntimaskPreset(Preset):
-    """Anti-Mask (JATIT 2022): a decoder of features to the lower face, then an encoder of the upper face to features.
+    """Anti-Mask (JATIT 2022): a decoder of features to a face, then an encoder of the upper face to features.
 
     `epochs` counts both. Adam.
 
     Attributes:
         decoder_epochs: epochs in which the decoder is trained, before the encoder.
+        paint: what the decoder paints: the lower part of the face, or the full face.
         features: length of the vectors of the samples. The build decides it.
         hidden: width of the decoder's shared layer.
-        maps: of the decoder, from 8 x 14 pixels to 128 x 224.
+        maps: of the decoder, from 8 x 14 pixels to 128 x 224, or from 14 x 14 to 224 x 224 for the full face.
         landmark_weight, picture_weight: of the decoder's losses.
         encoder_maps, encoder_depths: maps and convolutions of each level of the encoder.
         encoder_hidden: width of its first fully connected layer.
@@ -36,6 +37,10 @@ class AntimaskPreset(Preset):
     learning_rate: Annotated[float, Interval(gt=0)] = 1e-4
     decoder_epochs: Annotated[int, Interval(ge=1, le=10**9)] = field(
         metadata=option("Epochs in which the decoder is trained, of all epochs. Default: from the preset.")
+    )
+    paint: Literal["lower", "full"] = field(
+        default="lower",
+        metadata=option("What the decoder paints: lower, the lower part of the face, or full, the full face."),
     )
     features: Annotated[int, Interval(ge=0, le=65536)] = 0
     hidden: Annotated[int, Interval(ge=1, le=65536)] = 1000
@@ -50,7 +55,13 @@ class AntimaskPreset(Preset):
     match: Literal["mse", "cosine"] = "mse"
 
     choice: ClassVar[Choice] = "smallest held-out loss"
+    decides_layers: ClassVar[tuple[str, ...]] = ("paint",)
     unstated: ClassVar[tuple[str, ...]] = ("batch", "schedule", "maps", "normalise", "relu", "match")
+
+    @property
+    def painted(self) -> tuple[str, str]:
+        """Members of the samples: the picture that the decoder paints, and its landmarks."""
+        return ("face", "landmarks") if self.paint == "full" else ("lower", "lower_landmarks")
 
     @property
     def largest_layer(self) -> int:
@@ -83,6 +94,7 @@ ANTIMASK = JobSpec(
     examples=(
         "faceloom build antimask --source photos --out anti",
         "faceloom train antimask --data anti --preset small --to runs/anti",
+        "faceloom train antimask --data anti --preset small --paint full --to runs/full",
     ),
 )  # fmt: skip
 """The job `antimask`."""

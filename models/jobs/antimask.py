@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from faceloom.models.antimask.losses import decoder_loss, encoder_loss
-from faceloom.models.antimask.networks import LOWER_POINTS, Decoder, Encoder
+from faceloom.models.antimask.networks import ALL_POINTS, LOWER_POINTS, Decoder, Encoder
 from faceloom.models.antimask.preset import SIDE, UPPER, AntimaskPreset
 from faceloom.models.build_facts import BuildFacts, fit_to_build
 from faceloom.models.job import Batch, Job, Step, Values
@@ -20,11 +21,19 @@ from faceloom.transforms.halves import split_row
 
 
 class Antimask(Job[AntimaskPreset]):
-    """Phase 0 trains the decoder on the features of the samples, phase 1 the encoder on the upper parts."""
+    """Phase 0 trains the decoder on the features of the samples, phase 1 the encoder on the upper parts.
+
+    The decoder learns the member `lower` with its landmarks. With `paint` full, that is `face` with all 68 `landmarks`.
+    """
 
     name: ClassVar[str] = "antimask"
     members: ClassVar[tuple[str, ...]] = ("upper", "lower", "lower_landmarks", "features")
     recipe: ClassVar[str] = "antimask"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The encoder's input, the picture that the decoder paints, its landmarks, and the features."""
+        return _reads(self.preset)
 
     @classmethod
     def fit(cls, preset: AntimaskPreset, build: BuildFacts) -> AntimaskPreset:
@@ -40,7 +49,7 @@ class Antimask(Job[AntimaskPreset]):
                 "Add `output: {features: {model: dlib}}`, or a TorchScript file, to its recipe",
             )
             raise TrainingError(what, where=build.out, remedy=remedy)
-        preset = fit_to_build(preset, build, cls.members, cls.recipe)
+        preset = fit_to_build(preset, build, _reads(preset), cls.recipe)
         assert output.halves is not None
         row = output.halves.split_row or split_row(SIDE)
         if row != UPPER:
@@ -66,7 +75,13 @@ class Antimask(Job[AntimaskPreset]):
             relu=preset.relu,
             normalise=preset.normalise,
         )
-        decoder = Decoder(max(preset.features, 1), hidden=preset.hidden, maps=_five(preset.maps))
+        decoder = Decoder(
+            max(preset.features, 1),
+            height=SIDE if preset.paint == "full" else SIDE - UPPER,
+            hidden=preset.hidden,
+            maps=_five(preset.maps),
+            points=len(_points(preset)),
+        )
         return nn.ModuleDict({"encoder": encoder, "decoder": decoder})
 
     def optimisers(self, network: Any) -> dict[str, Optimizer]:
@@ -92,41 +107,54 @@ class Antimask(Job[AntimaskPreset]):
         with step.autocast():
             made = network["decoder"](batch["features"])
             loss = self._decoder_loss(made, batch)
-        return {"loss": step.descend(loss, "decoder"), "l1": F.l1_loss(made.picture.detach(), batch["lower"])}
+        return {"loss": step.descend(loss, "decoder"), "l1": F.l1_loss(made.picture.detach(), self._painted(batch))}
+
+    def _painted(self, batch: Batch) -> Tensor:
+        """What the decoder paints, float (N, 3, H, 224)."""
+        return batch[self.preset.painted[0]]
 
     def _decoder_loss(self, made: Any, batch: Batch) -> Tensor:
-        preset = self.preset
+        preset, picture = self.preset, self._painted(batch)
         return decoder_loss(
             made,
-            batch["lower"],
-            as_shares(batch["lower_landmarks"], batch["lower"]),
+            picture,
+            as_shares(batch[preset.painted[1]], picture, _points(preset)),
             landmark_weight=preset.landmark_weight,
             picture_weight=preset.picture_weight,
         )
 
     def held_out(self, network: Any, batch: Batch, chance: torch.Generator, epoch: int) -> Values:
-        """The loss of the network that is trained; `l1` of the painted lower part, 0..1; `cosine` of features."""
+        """The loss of the network that is trained; `l1` of the painted picture, 0..1; `cosine` of features."""
         if not self.phase(epoch):
             made = network["decoder"](batch["features"])
-            return {"loss": self._decoder_loss(made, batch), "l1": F.l1_loss(made.picture, batch["lower"])}
+            return {"loss": self._decoder_loss(made, batch), "l1": F.l1_loss(made.picture, self._painted(batch))}
         features = network["encoder"](batch["upper"])
         made = network["decoder"](features)
         return {
             "loss": encoder_loss(features, batch["features"], self.preset.match),
-            "l1": F.l1_loss(made.picture, batch["lower"]),
+            "l1": F.l1_loss(made.picture, self._painted(batch)),
             "cosine": F.cosine_similarity(features, batch["features"]).mean(),
         }
 
 
-def as_shares(landmarks: Tensor, lower: Tensor) -> Tensor:
-    """The landmarks of the lower part as shares of its sides, float (N, points, 2); NaN where they are not known.
+def as_shares(landmarks: Tensor, picture: Tensor, points: Sequence[int]) -> Tensor:
+    """Some landmarks as shares of the sides of a picture, float (N, points, 2); NaN where they are not known.
 
     Args:
-        landmarks: float (N, 68, 2), pixels of the lower part.
-        lower: float (N, 3, H, W).
+        landmarks: float (N, 68, 2), pixels of the picture.
+        picture: float (N, 3, H, W).
+        points: numbers of the landmarks.
     """
-    sides = torch.tensor([lower.shape[3], lower.shape[2]], device=landmarks.device)
-    return landmarks[:, list(LOWER_POINTS)] / sides
+    sides = torch.tensor([picture.shape[3], picture.shape[2]], device=landmarks.device)
+    return landmarks[:, list(points)] / sides
+
+
+def _reads(preset: AntimaskPreset) -> tuple[str, ...]:
+    return ("upper", *preset.painted, "features")
+
+
+def _points(preset: AntimaskPreset) -> tuple[int, ...]:
+    return ALL_POINTS if preset.paint == "full" else LOWER_POINTS
 
 
 def _five(maps: tuple[int, ...]) -> tuple[int, int, int, int, int]:

@@ -47,7 +47,7 @@ EVALUATIONS: dict[str, EvaluationSpec] = {
     ),
     "antimask": EvaluationSpec(
         "evaluate_antimask",
-        "Measure completions of faces by their features, beside the mean lower face.",
+        "Measure completions of faces by their features, beside the mean face.",
         "check_network",
     ),
 }

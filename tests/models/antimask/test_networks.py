@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from faceloom.models.antimask.networks import LOWER_POINTS, Decoder, Encoder  # noqa: E402
+from faceloom.models.antimask.networks import ALL_POINTS, LOWER_POINTS, Decoder, Encoder  # noqa: E402
 from faceloom.models.networks import parameter_count  # noqa: E402
 
 
@@ -21,8 +21,11 @@ def test_the_decoder() -> None:
 
 
 def test_the_decoder_of_a_full_face() -> None:
-    decoder = Decoder(8, height=224, hidden=4, maps=(2, 2, 2, 2, 2))
-    assert decoder(torch.zeros(1, 8)).picture.shape == (1, 3, 224, 224)
+    with torch.device("meta"):
+        decoder = Decoder(height=224)
+        assert parameter_count(decoder) - parameter_count(decoder.points) == 55_424_331
+    made = Decoder(8, height=224, hidden=4, maps=(2, 2, 2, 2, 2), points=len(ALL_POINTS))(torch.zeros(1, 8))
+    assert made.picture.shape == (1, 3, 224, 224) and made.landmarks.shape == (1, 68, 2)
 
 
 def test_the_encoder() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from faceloom.models.antimask.networks import LOWER_POINTS  # noqa: E402
+from faceloom.models.antimask.networks import ALL_POINTS, LOWER_POINTS  # noqa: E402
 from faceloom.models.build_facts import BuildFacts  # noqa: E402
 from faceloom.models.job import Batch, make_job  # noqa: E402
 from faceloom.models.jobs.antimask import Antimask, as_shares  # noqa: E402
@@ -46,11 +46,22 @@ def dealt(number: int = 0) -> Iterator[Batch]:
     }  # fmt: skip
 
 
-def test_decoder_and_encoder_learn_one_after_the_other() -> None:
+def dealt_full(number: int = 0) -> Iterator[Batch]:
+    """The same faces with the members of a redraw, and nothing else."""
+    [batch] = dealt()
+    yield {
+        "upper": batch["upper"], "face": batch["upper"][:, :, :1].expand(4, 3, 224, 224),
+        "landmarks": batch["lower_landmarks"], "features": batch["features"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("paint", ["lower", "full"])
+def test_decoder_and_encoder_learn_one_after_the_other(paint: str) -> None:
+    deal = {"lower": dealt, "full": dealt_full}[paint]
     seen: list[dict[str, Any]] = []
     keep: Callable[[Any], None] = lambda one: seen.append({name: part.clone() for name, part in one.network.items()})  # noqa: E731
-    losses = train(make_job("antimask", replace(TINY, epochs=8, decoder_epochs=4, learning_rate=0.02)), dealt, dealt,
-                   on_epoch=keep).losses  # fmt: skip
+    preset = replace(TINY, epochs=8, decoder_epochs=4, learning_rate=0.02, paint=paint)
+    losses = train(make_job("antimask", preset), deal, deal, on_epoch=keep).losses
     assert losses[3].train < losses[0].train and losses[7].train < losses[4].train
     assert "held_out_cosine" in losses[7].more and "held_out_cosine" not in losses[3].more
     changed = [
@@ -60,13 +71,25 @@ def test_decoder_and_encoder_learn_one_after_the_other() -> None:
     assert changed == [{"decoder"}] * 3 + [{"encoder"}] * 4
 
 
-def test_the_published_networks() -> None:
-    job = make_job("antimask", replace(PRESETS["paper"], features=4096))
+@pytest.mark.parametrize(
+    ("name", "features", "paint", "encoder", "decoder", "landmarks"),
+    [
+        ("paper", 4096, "lower", 75_540_288, 33_898_827, 41),
+        ("paper", 4096, "full", 75_540_288, 55_424_331, 68),
+        ("small", 128, "lower", 439_040, 1_944_091, 41),
+        ("small", 128, "full", 439_040, 3_325_723, 68),
+    ],
+)
+def test_the_sizes_of_the_networks(
+    name: str, features: int, paint: str, encoder: int, decoder: int, landmarks: int
+) -> None:
+    preset = replace(PRESETS[name], features=features, paint=paint)
     with torch.device("meta"):
-        network: Any = job.network()
+        network: Any = make_job("antimask", preset).network()
     points = parameter_count(network["decoder"].points)
-    assert parameter_count(network["encoder"]) == 75_540_288
-    assert parameter_count(network["decoder"]) - points == 33_898_827
+    assert parameter_count(network["encoder"]) == encoder
+    assert parameter_count(network["decoder"]) - points == decoder
+    assert points == (preset.hidden + 1) * 2 * landmarks
 
 
 def test_the_build_decides_the_length_of_features() -> None:
@@ -82,6 +105,8 @@ def test_the_build_decides_the_length_of_features() -> None:
         ({}, facts({**HALVES, "halves": {"split_row": 100}}), r"cut at another row \(got 100\)"),
         ({}, facts(HALVES, size=112), "do not fit `tiny-antimask`"),
         ({"epochs": 2}, facts(HALVES), "no epoch is left for the encoder"),
+        ({"paint": "full"}, facts({}), "have no `upper`.*output.halves"),
+        ({"paint": "full"}, facts({"halves": {}}), "have no `features`.*model: dlib"),
     ],
 )
 def test_unfit_builds_are_refused_before_any_work(changes: dict[str, Any], build: BuildFacts, message: str) -> None:
@@ -90,8 +115,10 @@ def test_unfit_builds_are_refused_before_any_work(changes: dict[str, Any], build
     assert re.search(message, str(caught.value), re.DOTALL)
 
 
-def test_landmarks_are_shares_of_the_lower_part() -> None:
+def test_landmarks_are_shares_of_the_painted_picture() -> None:
     landmarks = torch.zeros(1, 68, 2)
-    landmarks[0, LOWER_POINTS[0]] = torch.tensor([112.0, 32.0])
-    shares = as_shares(landmarks, torch.zeros(1, 3, 128, 224))
-    assert shares.shape == (1, len(LOWER_POINTS), 2) and shares[0, 0].tolist() == [0.5, 0.25]
+    landmarks[0, LOWER_POINTS[0]] = torch.tensor([112.0, 56.0])
+    shares = as_shares(landmarks, torch.zeros(1, 3, 128, 224), LOWER_POINTS)
+    assert shares.shape == (1, len(LOWER_POINTS), 2) and shares[0, 0].tolist() == [0.5, 0.4375]
+    whole = as_shares(landmarks, torch.zeros(1, 3, 224, 224), ALL_POINTS)
+    assert whole.shape == (1, 68, 2) and whole[0, LOWER_POINTS[0]].tolist() == [0.5, 0.25]
