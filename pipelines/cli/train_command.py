@@ -10,7 +10,17 @@ import typer
 
 from faceloom.models.preset import options_of
 from faceloom.models.presets import JOBS, default_preset, presets_of
-from faceloom.pipelines.cli.output import FAILED, REFUSED, Debug, Json, ending, error_console, show_blocks, write_json
+from faceloom.pipelines.cli.output import (
+    FAILED,
+    REFUSED,
+    Debug,
+    Json,
+    ending,
+    error_console,
+    say,
+    show_blocks,
+    write_json,
+)
 from faceloom.schemas.counted import counted
 
 if TYPE_CHECKING:
@@ -93,6 +103,9 @@ def _command(job: str) -> Callable[..., None]:
                 write_json({"to": to, "run": run, **report.card.model_dump(mode="json")})
             else:
                 show_blocks(_summary(report, to))
+                if report.resumed == report.card.epochs_done:
+                    say("The run was finished already; nothing was trained.")
+                    say(f"To train further: --from {to} --to NEW. To start over: --no-resume")
 
     own = [_option(name, type(getattr(usual, name)) | None, typer.Option(help=text)) for name, text in fields.items()]
     own += [

@@ -31,6 +31,8 @@ from faceloom.transforms.types import Image
 
 FIGURES, TABLE, SHEET = "metrics.json", "metrics.md", "sheet.png"
 """Files of a report, besides the picture of the losses."""
+FEW_PEOPLE, FEW_SAMPLES = 5, 20
+"""Figures of fewer people, or of fewer samples, decide nothing."""
 _MOST_BYTES = 1 << 24
 """A longer file is no report."""
 
@@ -99,6 +101,9 @@ def task_facts(task: Task | JobTask, unit: str) -> dict[str, str]:
         used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
         trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {counted(card.data.train, unit)} of {where}"
         facts[f"network {run.name}"] = trained
+    if protocol.people < FEW_PEOPLE or protocol.samples < FEW_SAMPLES:
+        few = f"fewer than {FEW_PEOPLE} people or {FEW_SAMPLES} samples"
+        facts["few samples"] = f"the figures decide nothing, since they are of {few}; the order of rows may be chance"
     return facts
 
 

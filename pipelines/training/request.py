@@ -221,7 +221,7 @@ def _check_folder(checked: CheckedRequest) -> None:
         what = "the folder holds a run with other settings"
         raise TrainingError(what, where=request.to, value="; ".join(changed), remedy=remedy)
     if card.finished and card.epochs_done < request.preset.epochs:
-        remedy = f"Train further with --from {request.to} into a new folder, or start over with --no-resume"
+        remedy = f"Train further with --from {request.to} --to NEW, or start over with --no-resume"
         what = "the run is already finished, after fewer epochs"
         raise TrainingError(what, where=request.to, value=card.epochs_done, remedy=remedy)
 

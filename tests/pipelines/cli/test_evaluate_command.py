@@ -61,6 +61,7 @@ def test_the_report_goes_beside_the_network(masked_build: Path, net: Path) -> No
         said.stdout.split()
     )
     assert str(net / "evaluation") in said.stderr
+    assert "decide nothing" in said.stdout and "decide nothing" in (net / "evaluation" / "metrics.md").read_text()
 
 
 def test_json_is_what_the_report_holds(masked_build: Path, net: Path, tmp_path: Path) -> None:

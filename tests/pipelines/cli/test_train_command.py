@@ -43,6 +43,13 @@ def test_training_and_going_on(pairs_build: Path, tmp_path: Path) -> None:
     parameters = read_card(tmp_path / "run").parameters
     for text in ("tiny-compact", "tiny-pairs", "not stated", f"{parameters:,}"):
         assert text in said.stdout
+    assert "finished" not in said.output
+    finished = run(*words)
+    assert finished.exit_code == 0 and "The run was finished already; nothing was trained." in finished.stderr
+    for option in (f"--from {tmp_path / 'run'} --to NEW", "--no-resume"):
+        assert option in finished.stderr
+    longer = run(*words, "--epochs", 9)
+    assert longer.exit_code == 2 and f"--from {tmp_path / 'run'} --to NEW" in longer.stderr
     again = run(*words, "--json")
     document = json.loads(again.stdout)
     assert document["run"]["resumed_after"] == 4 and document["finished"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,9 @@ def test_a_report_without_a_sheet(evaluation: JobEvaluation, tmp_path: Path) -> 
     assert "All people:" in job_markdown(evaluation)
     assert "| ours | 1.5 | – | 3 |" in job_markdown(evaluation)
     assert job_facts(evaluation)["seen"] == "nothing"
+
+
+def test_figures_of_few_samples_are_marked(evaluation: JobEvaluation) -> None:
+    assert evaluation.task.protocol.samples < 20 and "decide nothing" in job_facts(evaluation)["few samples"]
+    many = replace(evaluation.task, protocol=replace(evaluation.task.protocol, samples=20, people=5))
+    assert "few samples" not in job_facts(replace(evaluation, task=many))

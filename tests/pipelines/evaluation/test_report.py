@@ -62,6 +62,15 @@ def test_examples_in_docstrings_hold() -> None:
     assert doctest.testmod(evaluation_report).failed == 0
 
 
+@pytest.mark.parametrize(("samples", "people", "few"), [(20, 5, False), (19, 5, True), (20, 4, True), (1, 1, True)])
+def test_figures_of_few_samples_or_people_are_marked(
+    evaluation: Evaluation, samples: int, people: int, few: bool
+) -> None:
+    task = replace(evaluation.task, protocol=replace(evaluation.task.protocol, samples=samples, people=people))
+    assert ("decide nothing" in markdown(replace(evaluation, task=task))) == few
+    assert ("few samples" in facts(replace(evaluation, task=task))) == few
+
+
 def test_one_sample_of_one_person_is_no_samples_of_people(evaluation: Evaluation) -> None:
     task, run = evaluation.task, evaluation.task.runs[0]
     card = run.card.model_copy(update={"data": run.card.data.model_copy(update={"train": 1})})
