@@ -17,7 +17,7 @@ from faceloom.models.pairs import Pairs
 
 CHANNELS = 5
 """Of a cutout."""
-UNCHANGED, STRAP = 0.15, 0.35
+UNCHANGED, STRAP = 0.08, 0.2
 """Change of a pixel beside the mask, 0..1, up to which it is shadow or noise, and from which it is a strap."""
 MIDDLE = (0.0, 0.55)
 """Typical centre of a mask in an aligned crop, x and y. Cutouts are rotated and scaled around it."""

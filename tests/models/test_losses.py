@@ -115,7 +115,7 @@ def test_each_mistake_costs_in_its_own_part(tiny: SimpleNamespace, wrong: dict[s
 def test_shadows_far_from_the_mask_do_not_count(tiny: SimpleNamespace) -> None:
     pairs = tiny.make_pairs(2, 16)
     shadow = pairs.masked.clone()
-    shadow[..., :4, :] -= 0.1
+    shadow[..., :4, :] -= 0.06
     assert cost(pairs, dataclasses.replace(pairs, masked=shadow))["picture"] == pytest.approx(0, abs=1e-6)
 
 

@@ -69,7 +69,7 @@ def strapped(*boxes: tuple[float, float, float, float]) -> Pairs:
 def test_straps_are_found_beside_the_mask_and_shadows_are_not() -> None:
     pairs = strapped((0, 0.4, 0.5, 0.3))
     shaded = pairs.masked.clone()
-    shaded[:, :, :10] -= 0.1
+    shaded[:, :, :10] -= 0.06
     straps = find_straps(dataclasses.replace(pairs, masked=shaded))[0, 0]
     assert bool((straps[44:47, :14] == 1).all()) and bool((straps[44:47, -14:] == 1).all())
     assert float(straps[:44].max()) == float(straps[47:].max()) == 0
