@@ -1,0 +1,204 @@
+"""Makes the figures of a results page: python docs/results/make.py JOB --photos FOLDER --scratch DIR.
+
+Builds a dataset, trains the networks, evaluates them, and puts report and losses into docs/results/JOB.md. The same
+command resumes. See `--help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+BEGIN, END = "<!-- figures of make.py -->", "<!-- end of figures -->"
+ATTRIBUTE = "mouth_open"
+COMPACT_EPOCHS = 40
+SMALL = ("--preset", "small")
+
+PEOPLE = {"people": {"kind": "people", "path": "people", "exclude": ["*.tem"]}}
+FLAT = {
+    "3dsk": "frontal/3dsk",
+    "canada": "frontal/canada",
+    "chq": "celebamask/CelebA-HQ-img",
+    "extrahq": "celebamask/extra_hq_img",
+    "lm": "celebamask/labelmaps/images",
+    "lfpw": "landmarks/lfpw",
+    "afw": "landmarks/afw",
+    "aflw": "landmarks/aflw2000",
+    "menpo": "landmarks/menpo",
+    "without": "masked/prajnasb/without",
+    "crowd": "multi/crowd",
+    "wider": "multi/wider",
+    "mdlib": "multi/dlib",
+}
+FACES = PEOPLE | {name: {"kind": "flat", "path": path} for name, path in FLAT.items()}
+PARTS = {
+    "lfw": {"kind": "people", "path": "people/lfw"},
+    "orl": {"kind": "people", "path": "people/orl"},
+    "frl": {"kind": "people", "path": "people/frl_london"},
+    "vgg": {"kind": "people", "path": "people/vggface2"},
+    "3dsk": FACES["3dsk"],
+    "canada": FACES["canada"],
+    "chq": {"kind": "celebamask_hq", "path": "celebamask"},
+    "lm": {"kind": "label_maps", "path": "celebamask/labelmaps/images", "labels": "celebamask/labelmaps/masks"},
+}
+SOURCES: dict[str, dict[str, dict[str, Any]]] = {
+    "autoencoder": FACES,
+    "detector": FACES,
+    "editor": FACES,
+    "msagan": PARTS,
+    "askd": PEOPLE,
+    "antimask": FACES,
+}
+"""Sources of each job; their paths are below the folder of photos."""
+
+
+class Training(NamedTuple):
+    """A network to train.
+
+    Attributes:
+        name: of the run's folder, and of its row in the report.
+        epochs: all of them.
+        words: further options.
+        first: option with the number of epochs of the first of two phases, and that number.
+        job: if it is another one than that of the page.
+        evaluated: whether it has a row in the report.
+    """
+
+    name: str
+    epochs: int
+    words: tuple[str, ...] = SMALL
+    first: tuple[str, int] | None = None
+    job: str = ""
+    evaluated: bool = True
+
+
+TRAININGS = {
+    "autoencoder": [Training("compact", COMPACT_EPOCHS, ("--preset", "compact"))],
+    "detector": [Training("small", 12)],
+    "editor": [Training("small", 12)],
+    "msagan": [
+        Training("classifier", 10, (*SMALL, "--attribute", ATTRIBUTE), job="classifier", evaluated=False),
+        *(
+            Training(loss, 12, (*SMALL, "--attribute", ATTRIBUTE, "--mask-loss", loss))
+            for loss in ("none", "mae", "mse", "sde")
+        ),
+    ],
+    "askd": [
+        Training("distilled", 40, first=("--teacher-epochs", 20)),
+        Training("alone", 40, (*SMALL, "--no-distill"), ("--teacher-epochs", 20)),
+    ],
+    "antimask": [
+        Training("completed", 35, first=("--decoder-epochs", 17)),
+        Training("full-face", 35, (*SMALL, "--paint", "full"), ("--decoder-epochs", 17)),
+    ],
+}
+
+
+def recipe_of(job: str, photos: Path) -> tuple[str, list[str]]:
+    """The recipe of a job with the sources that exist, and the paths of those that do not."""
+    lines, missing = [], []
+    for name, source in SOURCES[job].items():
+        paths = {key: photos / source[key] for key in ("path", "labels") if key in source}
+        absent = [str(path) for path in paths.values() if not path.is_dir()]
+        missing += absent
+        if not absent:
+            # JSON is YAML too, and quotes any path.
+            values = {"name": name, **source, **{key: str(path) for key, path in paths.items()}}
+            lines.append(f"  - {json.dumps(values, ensure_ascii=False)}\n")
+    text = (HERE / "recipes" / f"{job}.yaml").read_text(encoding="utf-8")
+    return text + "sources:\n" + "".join(lines), missing
+
+
+def commands_of(job: str, folder: Path, *, smoke: bool) -> list[list[str]]:
+    """The words of all commands after `faceloom`: build, trainings, evaluation.
+
+    Args:
+        job: of the page.
+        folder: of the recipe and of all results.
+        smoke: train one epoch of each phase, into other folders.
+    """
+    data, runs, report = str(folder / "data"), folder / ("smoke-runs" if smoke else "runs"), report_of(folder, smoke)
+    commands = [["build", str(folder / "recipe.yaml"), "--out", data]]
+    evaluation = ["evaluate", job]
+    for one in TRAININGS[job]:
+        epochs = one.epochs if not smoke else 2 if one.first else 1
+        phase = [one.first[0], str(1 if smoke else one.first[1])] if one.first else []
+        run = str(runs / one.name)
+        options = [*one.words, "--epochs", str(epochs), *phase, "--to", run]
+        commands.append(["train", one.job or job, "--data", data, *options])
+        evaluation += [run] if one.evaluated else [f"--{one.name}", run]
+    return [*commands, [*evaluation, "--data", data, "--to", str(report)]]
+
+
+def report_of(folder: Path, smoke: bool) -> Path:
+    """The folder of the report."""
+    return folder / ("smoke-report" if smoke else "report")
+
+
+def block_of(job: str, metrics: str) -> str:
+    """What stands between the marks of a page: the report with headings one level lower, and the losses."""
+    text = re.sub(r"^(#+ )", r"#\1", metrics.strip(), flags=re.MULTILINE)
+    return f"\n{text}\n\n![Losses of these trainings over the epochs]({job}-loss.png)\n\n"
+
+
+def with_block(page: str, block: str) -> str:
+    """A page with a block between its marks.
+
+    Raises:
+        ValueError: the page does not have each mark once, on a line of its own, the first one first.
+    """
+    lines = page.split("\n")
+    if [line for line in lines if line in (BEGIN, END)] != [BEGIN, END]:
+        raise ValueError(f"the page needs the lines {BEGIN} and {END}, once and in this order")
+    head, tail = lines[: lines.index(BEGIN) + 1], lines[lines.index(END) :]
+    return "\n".join([*head, *block.split("\n")[:-1], *tail])
+
+
+def update_page(job: str, report: Path, docs: Path = HERE) -> None:
+    """Put a report into the page of its job, and its losses beside it."""
+    page = docs / f"{job}.md"
+    block = block_of(job, (report / "metrics.md").read_text(encoding="utf-8"))
+    text = with_block(page.read_text(encoding="utf-8"), block)
+    (docs / f"{job}-loss.png").write_bytes((report / "loss.png").read_bytes())
+    page.write_text(text, encoding="utf-8")
+    print(f"updated: {page}")
+
+
+def main() -> None:
+    """Run all commands, then update the page."""
+    parser = argparse.ArgumentParser(description="Make the figures of a results page. The same command resumes.")
+    parser.add_argument("job", choices=sorted(TRAININGS))
+    parser.add_argument("--photos", type=Path, help="folder of photos, laid out as SOURCES in this file")
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for data, runs and reports, for each job")
+    parser.add_argument("--smoke", action="store_true", help="train one epoch, and leave the page as it is")
+    parser.add_argument("--only-page", action="store_true", help="only update the page, from a finished report")
+    given = parser.parse_args()
+    folder = given.scratch.resolve() / given.job
+    if not given.only_page:
+        if given.photos is None:
+            parser.error("--photos is needed, except with --only-page")
+        text, missing = recipe_of(given.job, given.photos.resolve())
+        for path in missing:
+            print(f"left out, does not exist: {path}")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yaml").write_text(text, encoding="utf-8")
+        faceloom = str(Path(sys.executable).with_name("faceloom"))
+        for words in commands_of(given.job, folder, smoke=given.smoke):
+            print(f"OMP_NUM_THREADS=1 faceloom {shlex.join(words)}", flush=True)
+            done = subprocess.run([faceloom, *words], env={**os.environ, "OMP_NUM_THREADS": "1"})
+            if done.returncode:
+                sys.exit(done.returncode)
+    if not given.smoke:
+        update_page(given.job, report_of(folder, smoke=False))
+
+
+if __name__ == "__main__":
+    main()
