@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from faceloom.schemas.errors import PhotoError
 from faceloom.transforms.geometry import apply_affine, invert, umeyama
+from faceloom.transforms.head_pose import head_pose
 from faceloom.transforms.morph.blend import FEATHER, face_hull, feathered, paste
 from faceloom.transforms.morph.mesh import Mesh, eye_distance, folded_triangles, triangulate, with_border
 from faceloom.transforms.morph.warp import remap_coordinates, sample, shrink_to_frame, triangle_map
@@ -51,13 +52,13 @@ def swap_face(
     there = apply_affine(to_photo, face_landmarks.astype(np.float64)).astype(np.float32)
     mesh, source = with_border(landmarks[:SEEN].astype(np.float32), size, there[:SEEN])
     triangles = triangulate(mesh)
-    if len(folded := folded_triangles(source, triangles)):
-        corners = [triangles[number].tolist() for number in folded[:3]]
-        raise PhotoError("morph_folds", "the two faces are turned too differently to be swapped", value=corners)
+    if len(folded_triangles(source, triangles)):
+        turns = f"{_turn(landmarks)} on the photo, {_turn(face_landmarks)} of the face to put there"
+        raise PhotoError("morph_folds", "the two faces are turned too differently to be swapped", value=turns)
     inside = face_hull(landmarks, size)
     left, top, width, height = cv2.boundingRect(inside)
     if not width or not height:
-        raise PhotoError("crop_outside", "the face lies outside its picture", value=landmarks[30].tolist())
+        raise PhotoError("crop_outside", "the face lies outside its picture", value=_nose(landmarks))
     x, y = max(0, left - 1), max(0, top - 1)
     part = np.s_[y : top + height + 1, x : left + width + 1]
     small, small_to_photo = shrink_to_frame(face, to_photo, size)
@@ -76,6 +77,16 @@ def swap_face(
     share = np.where(covered, np.minimum(1, alpha * 3), alpha)[..., None]
     result[part] = np.rint(under + (pasted.astype(np.float32) - under) * share).clip(0, 255).astype(np.uint8)
     return result
+
+
+def _turn(landmarks: Landmarks) -> str:
+    yaw, pitch, _ = head_pose(landmarks)
+    return f"yaw {yaw:.0f}° and pitch {pitch:.0f}°"
+
+
+def _nose(landmarks: Landmarks) -> str:
+    x, y = landmarks[30].tolist()
+    return f"the tip of the nose is at x {x:.0f}, y {y:.0f}"
 
 
 def hidden_part(landmarks: Mesh, size: Size) -> BoolMask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import cv2
@@ -102,10 +103,12 @@ def test_profiles_of_two_sides_are_refused(landmarks: Person, portrait: Portrait
     with pytest.raises(PhotoError) as refused:
         swap_face(portrait(here, SIZE), here, portrait(there, SIZE), there)
     assert refused.value.code == "morph_folds"
+    stated = re.search(r"got yaw (-?\d+)° and pitch -?\d+° on the photo, yaw (-?\d+)° and pitch", str(refused.value))
+    assert stated and int(stated[1]) > 20 and int(stated[2]) < -20, "positive towards the right edge"
 
 
 def test_a_face_outside_its_picture_is_refused(photos: tuple[Image, Landmarks, Image, Landmarks]) -> None:
     photo, here, face, there = photos
     with pytest.raises(PhotoError) as refused:
         swap_face(photo, here + 500, face, there)
-    assert refused.value.code == "crop_outside"
+    assert refused.value.code == "crop_outside" and "the tip of the nose is at x 6" in str(refused.value)
