@@ -14,13 +14,15 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- figures of make.py -->", "<!-- end of figures -->"
 ATTRIBUTE = "mouth_open"
-COMPACT_EPOCHS = 40
+RUNS = "RUNS/"
+"""In the options of a training: the folder of its runs."""
 SMALL = ("--preset", "small")
+TEACHER = ("--teacher-epochs", 20)
 
 PEOPLE = {"people": {"kind": "people", "path": "people", "exclude": ["*.tem"]}}
 FLAT = {
@@ -69,7 +71,7 @@ class Training(NamedTuple):
         words: further options.
         first: option with the number of epochs of the first of two phases, and that number.
         job: if it is another one than that of the page.
-        evaluated: whether it has a row in the report.
+        use: of the run in the evaluation: a row, an option of its name, or none, since another training starts from it.
     """
 
     name: str
@@ -77,23 +79,31 @@ class Training(NamedTuple):
     words: tuple[str, ...] = SMALL
     first: tuple[str, int] | None = None
     job: str = ""
-    evaluated: bool = True
+    use: Literal["row", "option", "none"] = "row"
 
 
 TRAININGS = {
-    "autoencoder": [Training("compact", COMPACT_EPOCHS, ("--preset", "compact"))],
-    "detector": [Training("small", 12)],
+    "autoencoder": [
+        Training("first", 18, ("--preset", "compact"), use="none"),
+        Training("compact", 4, ("--preset", "compact", "--from", f"{RUNS}first", "--learning-rate", "0.0005")),
+    ],
+    "detector": [Training("small", 30)],
     "editor": [Training("small", 12)],
     "msagan": [
-        Training("classifier", 10, (*SMALL, "--attribute", ATTRIBUTE), job="classifier", evaluated=False),
+        Training("classifier", 10, (*SMALL, "--attribute", ATTRIBUTE), job="classifier", use="option"),
         *(
             Training(loss, 12, (*SMALL, "--attribute", ATTRIBUTE, "--mask-loss", loss))
             for loss in ("none", "mae", "mse", "sde")
         ),
     ],
     "askd": [
-        Training("distilled", 40, first=("--teacher-epochs", 20)),
-        Training("alone", 40, (*SMALL, "--no-distill"), ("--teacher-epochs", 20)),
+        Training("distilled", 40, first=TEACHER),
+        *(
+            Training(f"distilled-{seed}", 40, (*SMALL, "--teacher", f"{RUNS}distilled", "--seed", seed), TEACHER)
+            for seed in ("1", "2")
+        ),
+        Training("alone", 40, (*SMALL, "--no-distill"), TEACHER),
+        *(Training(f"alone-{seed}", 40, (*SMALL, "--no-distill", "--seed", seed), TEACHER) for seed in ("1", "2")),
     ],
     "antimask": [
         Training("completed", 35, first=("--decoder-epochs", 17)),
@@ -132,9 +142,10 @@ def commands_of(job: str, folder: Path, *, smoke: bool) -> list[list[str]]:
         epochs = one.epochs if not smoke else 2 if one.first else 1
         phase = [one.first[0], str(1 if smoke else one.first[1])] if one.first else []
         run = str(runs / one.name)
-        options = [*one.words, "--epochs", str(epochs), *phase, "--to", run]
+        words = [word.replace(RUNS, f"{runs}/") for word in one.words]
+        options = [*words, "--epochs", str(epochs), *phase, "--to", run]
         commands.append(["train", one.job or job, "--data", data, *options])
-        evaluation += [run] if one.evaluated else [f"--{one.name}", run]
+        evaluation += {"row": [run], "option": [f"--{one.name}", run], "none": []}[one.use]
     return [*commands, [*evaluation, "--data", data, "--to", str(report)]]
 
 
