@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from faceloom.models.presets import presets_of
 from faceloom.pipelines.export.contact_sheet import SHOWN
+from faceloom.pipelines.plan.splits import assign_splits
+from faceloom.pipelines.recipe.yaml_text import parse_yaml
 from faceloom.schemas.guide import ATTRIBUTE_PARTS, ATTRIBUTES_WITHOUT_PARTS, LABEL_ORDERS, LANDMARK_REGIONS, Guide
+from faceloom.schemas.recipe import Split
 
 DOCS = Path(__file__).parents[2] / "docs"
 RECIPES = sorted(path.stem for path in (DOCS.parent / "recipes").glob("*.yaml"))
@@ -77,3 +81,27 @@ def test_every_picture_is_shown() -> None:
         for name in re.findall(r"images/([\w.-]+)", file.read_text())
     }
     assert {path.name for path in (DOCS / "images").glob("*.jpg")} <= shown
+
+
+def filled(split: Split) -> float:
+    """Share of seeds with which ten people fill all splits."""
+    people = [(f"person {number}", "", None) for number in range(10)]
+    full = [set(assign_splits(split, seed, people)) == {*split.shares} for seed in range(1000)]
+    return sum(full) / len(full)
+
+
+def test_the_split_for_ten_people_fills_all_splits_as_often_as_stated() -> None:
+    (line,) = re.findall(r"```yaml\n(split: .+)\n```", text("training.md"))
+    stated = re.search(
+        r"about (\d+) of 100 values of `seed`; with the default shares of .+ is (\d+)", text("training.md")
+    )
+    advised = Split.model_validate(parse_yaml(line.encode())["split"])
+    assert stated and 100 * filled(advised) == pytest.approx(int(stated[1]), abs=2)
+    assert 100 * filled(Split()) == pytest.approx(int(stated[2]), abs=4)
+
+
+def test_a_short_try_of_a_training_of_two_parts_leaves_epochs_for_both() -> None:
+    document = " ".join(text("training.md").split())
+    for job, option in (("askd", "teacher"), ("antimask", "decoder")):
+        found = re.search(rf"train {job} [^`]*--preset small --epochs (\d+) --{option}-epochs (\d+)", document)
+        assert found and 0 < int(found[2]) < int(found[1]) <= getattr(presets_of(job)["small"], f"{option}_epochs")
