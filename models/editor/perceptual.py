@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from faceloom.models.torchscript import cause_of
 from faceloom.schemas.errors import TrainingError
 from faceloom.schemas.regular_files import check_regular
 
@@ -41,9 +42,8 @@ class Perceptual:
                 parameter.requires_grad = False
             found = self._network(torch.zeros(2, 3, size, size, device=device, requires_grad=True))
         except (RuntimeError, ValueError, OSError) as error:
-            # TorchScript reports a cause in its last line, and guesses about damage after the first sentence.
-            text = (str(error).strip() or type(error).__name__).splitlines()[-1].split(". ")[0][:200]
-            raise TrainingError("the features cannot be used", where=str(path), value=text, remedy=REMEDY) from None
+            value = cause_of(error)
+            raise TrainingError("the features cannot be used", where=str(path), value=value, remedy=REMEDY) from None
         value = type(found).__name__
         if isinstance(found, torch.Tensor):
             value = f"{found.dtype}, {'x'.join(map(str, found.shape))}"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from faceloom.models.torchscript import cause_of
 from faceloom.pipelines.render.dlib_features import DlibExtractor, dlib_file, load_dlib
 from faceloom.pipelines.store.fetched import fetched
 from faceloom.schemas.errors import RecipeError
@@ -138,6 +139,6 @@ def load_extractor(features: Features, sha256: str) -> FeatureExtractor:
             file = str(fetched(features.file, MOST_BYTES))
             network = torch.jit.load(file, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
-        text = (str(error).strip() or type(error).__name__).splitlines()[-1].split(". ")[0][:200]  # guesses follow
-        raise RecipeError("not a TorchScript file", where=WHERE, value=text, remedy=_REMEDY) from None
+        value = cause_of(error)
+        raise RecipeError("not a TorchScript file", where=WHERE, value=value, remedy=_REMEDY) from None
     return Extractor(network, features.size)
