@@ -19,6 +19,8 @@ CHANNELS = 5
 """Of a cutout."""
 UNCHANGED, STRAP = 0.08, 0.2
 """Change of a pixel beside the mask, 0..1, up to which it is shadow or noise, and from which it is a strap."""
+MOST_STRAPS = 0.05
+"""Largest share of a picture that straps cover; those of our masks cover less than 0.02."""
 MIDDLE = (0.0, 0.55)
 """Typical centre of a mask in an aligned crop, x and y. Cutouts are rotated and scaled around it."""
 POOL = 4
@@ -41,13 +43,20 @@ def cut_out_masks(pairs: Pairs) -> Tensor:
 
 
 def find_straps(pairs: Pairs) -> Tensor:
-    """Coverage of the straps, float (N, 1, S, S), 0..1: where the picture changed much, a pixel or more off the mask.
+    """Coverage of the straps, float (N, 1, S, S), 0..1: where the picture changed much beside the mask.
 
-    The truth of a build leaves them out, unless the recipe has `output: {straps: true}`.
+    The truth of a build leaves them out, unless the recipe has `output: {straps: true}`. Two photos of a person, as in
+    a source of `kind: pairs`, differ in more than straps: if more than `MOST_STRAPS` of a picture changed, none are
+    found.
     """
     change = (pairs.masked - pairs.face).abs().amax(1, keepdim=True)
-    beside = F.max_pool2d(pairs.mask, 3, 1, 1) < 0.5
-    return ((change - UNCHANGED) / (STRAP - UNCHANGED)).clamp(0, 1) * beside
+    changed = ((change - UNCHANGED) / (STRAP - UNCHANGED)).clamp(0, 1)
+    touched = F.max_pool2d(pairs.mask, 3, 1, 1) >= 0.5
+    straps = changed * ~touched
+    # Within a pixel of the mask its own edge changed the picture too; only straps that end there reach the mask.
+    edge = touched & (pairs.mask < 0.5)
+    straps = torch.where(edge, changed.minimum(F.max_pool2d(straps, 3, 1, 1)), straps)
+    return straps * (straps.mean((1, 2, 3), keepdim=True) <= MOST_STRAPS)
 
 
 def whole_of(cutout: Tensor) -> Tensor:

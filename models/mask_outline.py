@@ -20,7 +20,7 @@ class MaskOutline(nn.Module):
     """A U-Net that predicts where masks cover a face.
 
     Size, height and tilt of a mask differ on the same face. Trained with cross-entropy, the network finds the outline
-    that half of the masks reach, which overlaps with each of them more than another one of them does.
+    that half of the masks reach. It agrees better with each of them than two of them do with each other.
 
     Fully convolutional: takes any height and width that are multiples of `2 ** len(widths)`.
 
@@ -65,7 +65,7 @@ def coverage_of(level: Tensor, soft: Tensor) -> Tensor:
         soft: share of blur, float (N, 1, 1, 1), 0..1.
 
     Returns:
-        float (N, 1, H, W), 0..1; exactly 0 and 1 farther from the outline.
+        float (N, 1, H, W), 0..1; exactly 0 and 1 farther from the outline, unless the level is nearly flat around 0.
     """
     # The level divided by its slope is the distance to the outline. No sigmoid: see `CompactMasker.find`.
     wide = F.pad(level, (1, 1, 1, 1), mode="replicate")

@@ -71,7 +71,7 @@ class Put:
     Attributes:
         colour: float (N, 3, H, W), RGB, 0..1.
         cover: coverage of the mask, float (N, 1, H, W), 0..1.
-        straps: coverage of its straps, float (N, 1, H, W), 0..1.
+        straps: coverage of its straps, float (N, 1, H, W), 0..1; they may reach under the mask.
     """
 
     colour: Tensor
@@ -119,7 +119,7 @@ class CompactMasker(nn.Module):
         self.register_buffer("looks", torch.zeros(preset.looks, CHANNELS, preset.size, preset.size, dtype=torch.uint8))
 
     def find(self, face: Tensor, cutout: Tensor, cover: Tensor) -> Fit:
-        """Predict how to put a cutout on a face so that it fills a coverage.
+        """Predict how to put a cutout on a face so that it fills a coverage: in training the true one.
 
         Args:
             face: float (N, 3, H, W), RGB, 0..1.
@@ -161,7 +161,7 @@ class CompactMasker(nn.Module):
         fit = self.find(face, cutout, coverage_of(level, torch.zeros_like(level[:, :, :1, :1])))
         cover = coverage_of(level, fit.soft)
         bent = self.put(cutout, fit)
-        return Put(bent.colour, cover, bent.straps * (1 - cover))
+        return Put(bent.colour, cover, bent.straps)
 
 
 def _filled(colour: Tensor, cover: Tensor, mean: Tensor) -> Tensor:

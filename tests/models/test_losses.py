@@ -122,7 +122,7 @@ def test_shadows_far_from_the_mask_do_not_count(tiny: SimpleNamespace) -> None:
 def test_straps_count(tiny: SimpleNamespace) -> None:
     pairs = tiny.make_pairs(2, 16)
     strap = pairs.masked.clone()
-    strap[..., :2, :] = 1
+    strap[..., :1, :8] = 1
     pairs = dataclasses.replace(pairs, masked=strap)
     assert cost(pairs)["picture"] == pytest.approx(0, abs=1e-6)
     dear = {part for part, paid in cost(pairs, None, straps=1.0).items() if paid > 1e-3}

@@ -74,6 +74,14 @@ def test_straps_are_found_beside_the_mask_and_shadows_are_not() -> None:
     assert bool((straps[44:47, :14] == 1).all()) and bool((straps[44:47, -14:] == 1).all())
     assert float(straps[:44].max()) == float(straps[47:].max()) == 0
     assert float((straps * pairs.mask[0, 0]).max()) == 0
+    assert bool((straps[45].maximum(pairs.mask[0, 0, 45]) == 1).all()), "no gap where a strap meets the mask"
+
+
+def test_another_photo_of_the_person_has_no_straps() -> None:
+    pairs = strapped((0, 0.4, 0.5, 0.3))
+    moved = dataclasses.replace(pairs, masked=torch.where(pairs.mask > 0, pairs.masked, 0.8 * pairs.masked))
+    assert float(find_straps(moved).max()) == 0
+    assert float(cut_out_masks(moved)[:, 4].max()) == 0
 
 
 def test_straps_are_cut_out_in_their_own_colour() -> None:

@@ -53,10 +53,9 @@ def paint_learned(image: Image, matrix: Matrix, crop: PaintedCrop, blend: Litera
     # Enlarging turns an edge one pixel wide into a soft band; steepening it around 0.5 restores the edge in place.
     alpha = ((alpha - 0.5) * max(1.0, enlarged / EDGE) + 0.5).clip(0, 1).astype(np.float32)
     straps = None
+    if crop.straps.any():
+        straps = cv2.warpAffine(crop.straps, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT).clip(0, 1)
     if blend == "composite":
-        if crop.straps.any():
-            straps = cv2.warpAffine(crop.straps, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
-            straps = straps.clip(0, 1) * (1 - alpha)
         colour = cv2.warpAffine(crop.colour, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         covered = alpha if straps is None else np.maximum(alpha, straps)
         painted = alpha_over(image, np.rint(colour * 255).clip(0, 255).astype(np.uint8), covered)

@@ -25,7 +25,7 @@ def crop(noise: int = 0, *, strapped: bool = False) -> PaintedCrop:
     output[alpha > 0.5] = GREEN
     straps = np.zeros_like(alpha)
     if strapped:
-        straps[16:19, 1:8] = 1
+        straps[16:19, 1:9] = 1
     return PaintedCrop(colour, alpha, straps, output)
 
 
@@ -74,7 +74,8 @@ def test_straps_are_painted_and_are_not_part_of_the_mask() -> None:
     (x, y), *_ = apply_affine(invert(matrix), np.array([(4.0, 17.0)])).round().astype(int)
     assert painted.straps[y, x] == pytest.approx(1, abs=0.02) and painted.alpha[y, x] == 0
     assert np.abs(painted.image[y, x].astype(int) - GREEN.astype(int)).max() <= 6
-    assert not (painted.straps * painted.alpha == 1).any()
+    seam = painted.image[y, x : x + 24].astype(int)
+    assert np.abs(seam - GREEN.astype(int)).max() <= 12, "no gap where it meets the mask"
     untouched = (painted.alpha == 0) & (painted.straps == 0)
     assert np.array_equal(painted.image[untouched], image[untouched])
 
@@ -93,6 +94,11 @@ def test_raw_is_all_of_the_networks_output() -> None:
     painted = paint_learned(image, np.array([[1.0, 0, 0], [0, 1, 0]]), crop(), "raw")
     assert np.array_equal(painted.image, crop().output)
     assert painted.alpha == pytest.approx(crop().alpha, abs=1e-6)
+
+
+def test_straps_of_a_raw_picture_are_known_too() -> None:
+    painted = paint_learned(photo(SIDE, SIDE), np.array([[1.0, 0, 0], [0, 1, 0]]), crop(strapped=True), "raw")
+    assert painted.straps == pytest.approx(crop(strapped=True).straps, abs=1e-6)
 
 
 def test_raw_leaves_what_lies_outside_the_crop() -> None:
