@@ -8,6 +8,7 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,13 +108,15 @@ def _number(text: str, epoch: int) -> float:
     return value
 
 
-def draw_curve(folder: Path, losses: Sequence[EpochLoss], best_epoch: int, title: str) -> None:
-    """Plot both losses of a run over the epochs as PNG into its folder; the best epoch is marked.
+def draw_curve(
+    folder: Path, losses: Sequence[EpochLoss], best_epoch: int, title: str, starts: Sequence[int] = ()
+) -> None:
+    """Plot both losses of a run over the epochs as PNG into its folder; the best epoch and new phases are marked.
 
     Raises:
         CheckpointError: the file cannot be written.
     """
-    picture = draw_curves([Curve("", losses, best_epoch)], title)
+    picture = draw_curves([Curve("", losses, best_epoch, starts)], title)
     write_file(folder / CURVE, lambda file: _write(file, picture))
 
 
@@ -122,11 +125,16 @@ def _write(file: Path, data: bytes) -> None:
 
 
 class Curve(NamedTuple):
-    """The losses of a run to draw; without a name if it is the only one."""
+    """The losses of a run to draw; without a name if it is the only one.
+
+    Attributes:
+        starts: epochs that start a new phase, whose losses cannot be compared with those before.
+    """
 
     name: str
     losses: Sequence[EpochLoss]
     best_epoch: int
+    starts: Sequence[int] = ()
 
 
 def draw_curves(curves: Sequence[Curve], title: str) -> bytes:
@@ -135,7 +143,7 @@ def draw_curves(curves: Sequence[Curve], title: str) -> bytes:
     Args:
         curves: at least one. A run without a name has a colour for each loss and a line at its best epoch. Of runs
             with names each has one colour, a solid line for training samples, a dashed one for held-out samples and
-            a dot on it at the best epoch.
+            a dot on it at the best epoch. Curves have a gap before a new phase, and a vertical line in it.
         title: of the picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -162,12 +170,15 @@ def draw_curves(curves: Sequence[Curve], title: str) -> bytes:
 
 def _draw_one(axes: Axes, curve: Curve) -> None:
     epochs, train, held_out = _columns(curve)
-    marker = "o" if len(epochs) == 1 else None
+    marker = "o" if _has_single(curve) else None
     axes.plot(epochs, train, label="training samples", marker=marker)
     axes.plot(epochs, held_out, label="held-out samples", marker=marker)
     if curve.best_epoch:
         label = f"best: epoch {curve.best_epoch}"
         axes.axvline(curve.best_epoch, color="grey", linewidth=1, linestyle=":", label=label)
+    for start in curve.starts:
+        label = "next phase" if start == curve.starts[0] else "_"  # matplotlib leaves out such a label
+        axes.axvline(start - 0.5, color="grey", linewidth=1, label=label)
     axes.legend()
 
 
@@ -178,10 +189,12 @@ def _draw_all(axes: Axes, curves: Sequence[Curve]) -> None:
     lines = []
     for number, curve in enumerate(curves):
         epochs, train, held_out = _columns(curve)
-        colour, marker = colours(number % colours.N), "." if len(epochs) == 1 else None
+        colour, marker = colours(number % colours.N), "." if _has_single(curve) else None
         lines += axes.plot(epochs, train, color=colour, marker=marker)
         best = [epochs.index(curve.best_epoch)] if curve.best_epoch in epochs else []
         axes.plot(epochs, held_out, color=colour, linestyle="--", marker="o", markevery=best)
+        for start in curve.starts:
+            axes.axvline(start - 0.5, color=colour, linewidth=1, linestyle=":", alpha=0.5)
     columns = -(-len(lines) // _MOST_LINES)
     unnamed = ["name"] * len(lines)
     legend = axes.legend(lines, unnamed, ncols=columns, loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
@@ -192,6 +205,17 @@ def _draw_all(axes: Axes, curves: Sequence[Curve]) -> None:
         text.set_text(name if len(name) <= _MOST_LETTERS else f"…{name[1 - _MOST_LETTERS :]}")
 
 
-def _columns(curve: Curve) -> tuple[list[int], list[float], list[float]]:
-    losses = curve.losses
-    return [one.epoch for one in losses], [one.train for one in losses], [one.held_out for one in losses]
+def _columns(curve: Curve) -> tuple[list[float], list[float], list[float]]:
+    """Epochs and both losses; a point that is no number parts two phases."""
+    points: list[tuple[float, float, float]] = []
+    for one in curve.losses:
+        if one.epoch in curve.starts:
+            points.append((one.epoch - 0.5, math.nan, math.nan))
+        points.append((one.epoch, one.train, one.held_out))
+    epochs, train, held_out = (list(column) for column in zip(*points, strict=True))
+    return epochs, train, held_out
+
+
+def _has_single(curve: Curve) -> bool:
+    """Whether a phase has one epoch alone, for which a line shows nothing."""
+    return any(end - start == 1 for start, end in pairwise([1, *curve.starts, len(curve.losses) + 1]))

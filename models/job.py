@@ -83,6 +83,8 @@ class Job(Generic[P]):
     """A shipped recipe that builds suitable samples."""
     reads_labels: ClassVar[bool] = False
     """Whether `labels` is called for each sample."""
+    phases: ClassVar[tuple[str, ...]] = ("",)
+    """Names of the phases, such as the network that is trained."""
 
     def __init__(self, preset: P, files: Mapping[str, Path] | None = None) -> None:
         self.preset, self.files = preset, dict(files or {})
@@ -165,6 +167,10 @@ class Job(Generic[P]):
         the one before, or from the last ones where the preset chooses the last epoch.
         """
         return 0
+
+    def starts(self, epochs: int) -> tuple[int, ...]:
+        """First epoch of each phase but the first one, up to a number of epochs."""
+        return tuple(epoch for epoch in range(2, epochs + 1) if self.phase(epoch) != self.phase(epoch - 1))
 
     def varied(self, batch: Batch, chance: torch.Generator) -> Batch:
         """Augment a training batch."""

@@ -29,6 +29,7 @@ class Antimask(Job[AntimaskPreset]):
     name: ClassVar[str] = "antimask"
     members: ClassVar[tuple[str, ...]] = ("upper", "lower", "lower_landmarks", "features")
     recipe: ClassVar[str] = "antimask"
+    phases: ClassVar[tuple[str, ...]] = ("decoder", "encoder")
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ class Askd(Job[AskdPreset]):
     name: ClassVar[str] = "askd"
     members: ClassVar[tuple[str, ...]] = ("face", "lr_upsampled")
     recipe: ClassVar[str] = "askd"
+    phases: ClassVar[tuple[str, ...]] = ("teacher", "student")
     reads_labels: ClassVar[bool] = True
 
     def __init__(self, preset: AskdPreset, files: Mapping[str, Path] | None = None) -> None:

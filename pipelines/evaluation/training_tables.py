@@ -7,9 +7,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from faceloom.models.curve import Curve, draw_curves
+from faceloom.models.presets import preset_from_values
 from faceloom.pipelines.evaluation.task import Run
 
 if TYPE_CHECKING:
+    from faceloom.models.job import Job
     from faceloom.models.training import EpochLoss
 
 MOST_EPOCHS = 8
@@ -17,7 +19,8 @@ MOST_EPOCHS = 8
 RUN_HEADS = ("", "epochs", "used", "s/epoch", "train, first", "train, used", "held-out, first", "held-out, used")
 """Heads of the table of all runs."""
 _EXPLAINED = (
-    "*Used* is the epoch of the weights, *s/epoch* the median of seconds; the rest are losses, drawn in loss.png."
+    "*Used* is the epoch of the weights, *first* the first epoch of its phase, *s/epoch* the median of seconds; the "
+    "rest are losses, drawn in loss.png."
 )
 
 
@@ -44,8 +47,16 @@ def training_json(run: Run) -> dict[str, Any]:
     facts = {"name": run.name, "epochs": card.epochs_done, "epoch_used": card.best_epoch}
     if not losses:
         return {**facts, "seconds_per_epoch": None, "losses": [], "missing": run.lacks}
+    job = _job(run)
     shown = [
-        {"epoch": one.epoch, "train": one.train, "held_out": one.held_out, "seconds": one.seconds, "more": {**one.more}}
+        {
+            "epoch": one.epoch,
+            "phase": _phase(job, one.epoch) if job.starts(len(losses)) else None,
+            "train": one.train,
+            "held_out": one.held_out,
+            "seconds": one.seconds,
+            "more": {**one.more},
+        }
         for one in shown_epochs(losses, card.best_epoch)
     ]
     return {**facts, "seconds_per_epoch": _seconds(losses), "losses": shown}
@@ -61,8 +72,14 @@ def training_markdown(runs: Sequence[Run]) -> list[str]:
             lines += ["", f"{run.name}: no losses, {run.lacks}."]
             continue
         names = sorted({name for loss in run.losses for name in loss.more})
-        rows = [_epoch_cells(loss, run, names) for loss in shown_epochs(run.losses, run.card.best_epoch)]
-        lines += ["", f"{run.name}:", "", *table_lines(["epoch", "train loss", "held-out loss", *names], rows)]
+        heads, job = ["epoch", "train loss", "held-out loss", *names], _job(run)
+        shown = shown_epochs(run.losses, run.card.best_epoch)
+        rows = [_epoch_cells(loss, run, names) for loss in shown]
+        if job.starts(len(run.losses)):
+            heads.insert(1, "phase")
+            for loss, row in zip(shown, rows, strict=True):
+                row.insert(1, _phase(job, loss.epoch))
+        lines += ["", f"{run.name}:", "", *table_lines(heads, rows)]
     return lines
 
 
@@ -70,7 +87,10 @@ def run_cells(run: Run) -> list[str]:
     """Cells of a run in the table of all runs, as `RUN_HEADS`."""
     card, losses = run.card, run.losses
     seconds = f"{_seconds(losses):.1f}" if losses else "–"
-    pair = [next((one for one in losses if one.epoch == epoch), None) for epoch in (1, card.best_epoch)]
+    # Losses of two phases are often of different networks, and cannot be compared.
+    starts = _job(run).starts(len(losses))
+    first = max((start for start in starts if start <= card.best_epoch), default=1)
+    pair = [next((one for one in losses if one.epoch == epoch), None) for epoch in (first, card.best_epoch)]
     train = [_text(one.train if one else None) for one in pair]
     held_out = [_text(one.held_out if one else None) for one in pair]
     return [run.name, f"{card.epochs_done:,}", f"{card.best_epoch:,}", seconds, *train, *held_out]
@@ -78,9 +98,25 @@ def run_cells(run: Run) -> list[str]:
 
 def draw_training(runs: Sequence[Run]) -> bytes | None:
     """The losses of all runs that have some, as PNG; None if there are none."""
-    curves = [Curve(run.name, run.losses, run.card.best_epoch) for run in runs if run.losses]
+    curves = [
+        Curve(run.name, run.losses, run.card.best_epoch, _job(run).starts(len(run.losses)))
+        for run in runs
+        if run.losses
+    ]
     title = "solid: training samples, dashed: held-out samples, dot: epoch used"
+    if any(curve.starts for curve in curves):
+        title += "\ngap and dotted line: next phase"
     return draw_curves(curves, title) if curves else None
+
+
+def _job(run: Run) -> Job[Any]:
+    from faceloom.models.job import make_job
+
+    return make_job(run.card.job, preset_from_values(run.card.hyper_parameters, job=run.card.job))
+
+
+def _phase(job: Job[Any], epoch: int) -> str:
+    return job.phases[job.phase(epoch)]
 
 
 def _epoch_cells(loss: EpochLoss, run: Run, names: Sequence[str]) -> list[str]:

@@ -61,6 +61,8 @@ class RunFolder:
         Raises:
             CheckpointError: a file cannot be written.
         """
+        from faceloom.models.job import make_job
+
         preset, epoch = self._preset, snapshot.losses[-1].epoch
         if epoch % preset.save_every and epoch < preset.epochs:
             return
@@ -73,7 +75,8 @@ class RunFolder:
         files[LAST] = write_weights(self._folder / LAST, snapshot.network, {"epoch": epoch})
         write_table(self._folder, snapshot.losses)
         title = f"{self._job}, {preset.name}: {counted(self._data.train, 'sample')}, {self._data.held_out:,} held out"
-        draw_curve(self._folder, snapshot.losses, snapshot.best_epoch, title)
+        starts = make_job(self._job, preset).starts(epoch)
+        draw_curve(self._folder, snapshot.losses, snapshot.best_epoch, title, starts)
         write_card(self._folder, self._card(snapshot, files))
 
     def _card(self, snapshot: Snapshot, files: dict[str, FileCard]) -> ModelCard:

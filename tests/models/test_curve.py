@@ -171,6 +171,29 @@ def test_several_runs_have_a_colour_each_and_dashes_for_held_out_samples() -> No
     assert len(lines) >= 2 and lines[0] < 0.8 * lines[-1], "one of the two lines has gaps"
 
 
+STEP = [EpochLoss(n, loss, loss / 2, 1) for n, loss in enumerate([8.0] * 3 + [0.1] * 3, 1)]
+ONE_OR_TWO = pytest.mark.parametrize("others", [[], [Curve("b", STEP[:1], 0)]], ids=["one run", "two runs"])
+
+
+@ONE_OR_TWO
+def test_phases_are_not_joined(others: list[Curve]) -> None:
+    between = []
+    for starts in ((), (4,)):
+        picture = pixels([Curve("a" if others else "", STEP, 0, starts), *others])
+        blue = (np.abs(picture - BLUE).max(2) < 12)[:, 330:560]  # around epoch 3.5
+        levels = np.flatnonzero(blue.sum(1) > 30)
+        third = (levels[-1] - levels[0]) // 3
+        between.append(int(blue[levels[0] + third : levels[-1] - third].sum()))
+    joined, parted = between
+    assert joined > 100 and parted == 0
+
+
+@ONE_OR_TWO
+def test_a_phase_of_one_epoch_is_drawn(others: list[Curve]) -> None:
+    picture = pixels([Curve("a" if others else "", STEP[:4], 0, (4,)), *others])
+    assert count(picture[280:, 500:], BLUE) > 8, "epoch 4, below on the right"
+
+
 @pytest.mark.parametrize("name", ["_hidden", "$x^$", "面\n", "long" * 100, ""])
 def test_a_run_of_any_name_is_in_the_legend(name: str) -> None:
     picture = pixels([Curve(name, LOSSES[:1], 1), Curve("other", [replace(one, train=9.0) for one in LOSSES], 19)])

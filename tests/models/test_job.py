@@ -158,6 +158,16 @@ def test_every_job_is_found_by_its_name_and_states_what_it_reads(name: str) -> N
     assert all(isinstance(preset, Preset) for preset in JOBS[name].presets)
 
 
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_every_phase_has_a_name(name: str) -> None:
+    job = find_job(name)(JOBS[name].presets[-1])
+    epochs = range(1, job.preset.epochs + 1)
+    assert {job.phase(epoch) for epoch in epochs} == {*range(len(job.phases))}
+    assert len({*job.phases}) == len(job.phases)
+    starts = [epoch for epoch in epochs[1:] if job.phase(epoch) != job.phase(epoch - 1)]
+    assert [*job.starts(job.preset.epochs)] == starts
+
+
 @pytest.mark.parametrize(
     ("job", "name"), [(job, name) for job in sorted(JOBS) for name in JOBS[job].presets[-1].decides_layers]
 )

@@ -17,6 +17,7 @@ pytest.importorskip("matplotlib")
 
 from faceloom.models.checkpoint import read_card
 from faceloom.models.curve import TABLE, write_table
+from faceloom.models.presets import preset_values, presets_of
 from faceloom.models.training import EpochLoss
 from faceloom.pipelines.evaluation.task import Run, losses_of
 from faceloom.pipelines.evaluation.training_tables import (
@@ -39,6 +40,14 @@ def run(tiny_run: Path, tmp_path: Path) -> Run:
     write_table(tmp_path, LOSSES)
     card = read_card(tiny_run).model_copy(update={"epochs_done": 20, "metrics": {"best_epoch": 12.0}})
     return Run("net", tmp_path, card, True, *losses_of(tmp_path, card))
+
+
+@pytest.fixture
+def two_phases(run: Run) -> Run:
+    """The same losses, as of a teacher in the first eight epochs and of a student after them."""
+    values = preset_values(presets_of("askd")["tiny-askd"]) | {"epochs": 20, "teacher_epochs": 8}
+    changes = {"job": "askd", "hyper_parameters": values}
+    return replace(run, card=run.card.model_copy(update=changes))
 
 
 def test_a_table_in_markdown() -> None:
@@ -67,6 +76,23 @@ def test_the_row_of_a_run_has_its_first_epoch_and_the_one_used(run: Run) -> None
     }  # fmt: skip
 
 
+def test_the_first_epoch_is_of_the_phase_of_the_weights(two_phases: Run) -> None:
+    cells = dict(zip(RUN_HEADS, run_cells(two_phases), strict=True))
+    assert (cells["train, first"], cells["train, used"]) == ("0.1111", "0.08333"), "epochs 9 and 12"
+    assert (cells["held-out, first"], cells["held-out, used"]) == ("0.2222", "0.1667")
+
+
+def test_rows_state_their_phase(two_phases: Run) -> None:
+    lines = training_markdown([two_phases])
+    start = lines.index("| epoch | phase | train loss | held-out loss | l1 |")
+    assert [line.split(" | ")[1] for line in lines[start + 2 :]] == ["teacher"] * 3 + ["student"] * 5
+    assert [one["phase"] for one in training_json(two_phases)["losses"]] == ["teacher"] * 3 + ["student"] * 5
+
+
+def test_the_picture_parts_the_phases(run: Run, two_phases: Run) -> None:
+    assert draw_training([two_phases]) != draw_training([run])
+
+
 def test_the_section_has_a_table_of_all_runs_and_one_of_each(run: Run) -> None:
     lines = training_markdown([run, replace(run, name="again")])
     assert lines[1] == "## Training" and lines.count("| epoch | train loss | held-out loss | l1 |") == 2
@@ -92,6 +118,7 @@ def test_json_has_the_same_rows(run: Run) -> None:
         "held_out": 1 / 6,
         "seconds": 12.0,
         "more": {"l1": 12 / 7},
+        "phase": None,
     }
     assert "missing" not in plain
 
