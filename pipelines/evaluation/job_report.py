@@ -41,7 +41,7 @@ class JobEvaluation:
 
 
 def job_json(evaluation: JobEvaluation) -> dict[str, Any]:
-    """The evaluation without its sheet as JSON values: no path, and no time but the seconds per epoch of training."""
+    """The evaluation without its sheet as JSON values: no path, and no time but the seconds of epochs."""
     task = evaluation.task
     return {
         "job": task.job,

@@ -26,6 +26,8 @@ from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.json_text import parse_json
+from faceloom.schemas.model_card import DataCard
+from faceloom.schemas.plain_values import shown
 from faceloom.transforms.sample.encode import encode
 from faceloom.transforms.types import Image
 
@@ -38,7 +40,7 @@ _MOST_BYTES = 1 << 24
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The evaluation without its sheet as JSON values: no path, and no time but the seconds per epoch of training."""
+    """The evaluation without its sheet as JSON values: no path, and no time but the seconds of epochs."""
     return {
         **task_json(evaluation.task),
         "tables": {title: [asdict(row) for row in rows] for title, rows in evaluation.tables.items()},
@@ -53,14 +55,19 @@ def task_json(task: Task | JobTask) -> dict[str, Any]:
         "build": {"name": recipe.name, "digest": task.digest, "align": recipe.align.model_dump(mode="json")},
         "protocol": {**asdict(task.protocol), "text": stated_protocol(task.protocol, task.runs)},
         "device": task.device,
-        "networks": [network_facts(run) for run in task.runs],
+        "networks": [network_facts(run, task.digest) for run in task.runs],
         "training": [training_json(run) for run in task.runs],
     }
 
 
-def network_facts(run: Run) -> dict[str, Any]:
-    """What JSON states of an evaluated run."""
-    card = run.card
+def network_facts(run: Run, digest: str) -> dict[str, Any]:
+    """What JSON states of an evaluated run.
+
+    Args:
+        run: one evaluated.
+        digest: of the build that it is evaluated on.
+    """
+    card, parent = run.card, run.card.parent
     return {
         "name": run.name,
         "preset": card.preset,
@@ -69,10 +76,22 @@ def network_facts(run: Run) -> dict[str, Any]:
         "epochs": card.epochs_done,
         "finished": card.finished,
         "trained_on_this_build": run.own_build,
-        "trained_on": {"name": card.data.name, "digest": card.data.digest, "pairs": card.data.train},
+        "trained_on": _data_facts(card.data),
+        "parent": None
+        if parent is None
+        else {
+            "name": parent.folder,
+            "weights": parent.weights,
+            "trained_on_this_build": parent.data.digest == digest,
+            "trained_on": _data_facts(parent.data),
+        },
         "weights": card.files[BEST].sha256,
         "code": card.code,
     }
+
+
+def _data_facts(data: DataCard) -> dict[str, Any]:
+    return {"name": data.name, "digest": data.digest, "pairs": data.train}
 
 
 def facts(evaluation: Evaluation) -> dict[str, str]:
@@ -97,14 +116,21 @@ def task_facts(task: Task | JobTask, unit: str) -> dict[str, str]:
     }
     for run in task.runs:
         card = run.card
-        where = "this build" if run.own_build else f"another build, {card.data.name}: the protocol does not cover it"
+        where = _where(card.data, run.own_build)
         used = f"weights of epoch {card.best_epoch:,} of {card.epochs_done:,}" + ("" if card.finished else " so far")
         trained = f"{card.preset}, {card.parameters:,} parameters, {used}, {counted(card.data.train, unit)} of {where}"
+        if card.parent is not None:
+            data = card.parent.data
+            trained += f", started from {shown(card.parent.folder)} of {_where(data, data.digest == task.digest)}"
         facts[f"network {run.name}"] = trained
     if protocol.people < FEW_PEOPLE or protocol.samples < FEW_SAMPLES:
         few = f"fewer than {FEW_PEOPLE} people or {FEW_SAMPLES} samples"
         facts["few samples"] = f"the figures decide nothing, since they are of {few}; the order of rows may be chance"
     return facts
+
+
+def _where(data: DataCard, own_build: bool) -> str:
+    return "this build" if own_build else f"another build, {data.name}: the protocol does not cover it"
 
 
 def cells(rows: Sequence[Row], *, intervals: bool) -> list[list[str]]:
@@ -165,8 +191,8 @@ def check_report(folder: str, task: Task | JobTask) -> None:
     foreign = set(there) - {FIGURES, TABLE, SHEET, CURVE}
     if foreign or (there and not _is_report(target)):
         remedy = "Choose a new or an empty folder, or the folder of a report, which is replaced"
-        shown = ", ".join(sorted(foreign)[:3] or there[:3])
-        raise StorageError("the folder holds files that are no report of faceloom", where=folder, value=shown,
+        names = ", ".join(sorted(foreign)[:3] or there[:3])
+        raise StorageError("the folder holds files that are no report of faceloom", where=folder, value=names,
                            remedy=remedy)  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from faceloom.models.curve import Curve, draw_curves
 from faceloom.models.presets import preset_from_values
 from faceloom.pipelines.evaluation.task import Run
+from faceloom.schemas.plain_values import shown
 
 if TYPE_CHECKING:
     from faceloom.models.job import Job
@@ -44,11 +45,12 @@ def shown_epochs(losses: Sequence[EpochLoss], used: int) -> list[EpochLoss]:
 def training_json(run: Run) -> dict[str, Any]:
     """What JSON states of the training of a run; without losses, the reason."""
     card, losses = run.card, run.losses
-    facts = {"name": run.name, "epochs": card.epochs_done, "epoch_used": card.best_epoch}
+    parent = card.parent.folder if card.parent else None
+    facts = {"name": run.name, "started_from": parent, "epochs": card.epochs_done, "epoch_used": card.best_epoch}
     if not losses:
         return {**facts, "seconds_per_epoch": None, "losses": [], "missing": run.lacks}
     job = _job(run)
-    shown = [
+    rows = [
         {
             "epoch": one.epoch,
             "phase": _phase(job, one.epoch) if job.starts(len(losses)) else None,
@@ -59,7 +61,7 @@ def training_json(run: Run) -> dict[str, Any]:
         }
         for one in shown_epochs(losses, card.best_epoch)
     ]
-    return {**facts, "seconds_per_epoch": _seconds(losses), "losses": shown}
+    return {**facts, "seconds_per_epoch": _seconds(losses), "losses": rows}
 
 
 def training_markdown(runs: Sequence[Run]) -> list[str]:
@@ -69,17 +71,17 @@ def training_markdown(runs: Sequence[Run]) -> list[str]:
     lines = ["", "## Training", "", *table_lines(RUN_HEADS, [run_cells(run) for run in runs]), "", _EXPLAINED]
     for run in runs:
         if not run.losses:
-            lines += ["", f"{run.name}: no losses, {run.lacks}."]
+            lines += ["", f"{_title(run)}: no losses, {run.lacks}."]
             continue
         names = sorted({name for loss in run.losses for name in loss.more})
         heads, job = ["epoch", "train loss", "held-out loss", *names], _job(run)
-        shown = shown_epochs(run.losses, run.card.best_epoch)
-        rows = [_epoch_cells(loss, run, names) for loss in shown]
+        chosen = shown_epochs(run.losses, run.card.best_epoch)
+        rows = [_epoch_cells(loss, run, names) for loss in chosen]
         if job.starts(len(run.losses)):
             heads.insert(1, "phase")
-            for loss, row in zip(shown, rows, strict=True):
+            for loss, row in zip(chosen, rows, strict=True):
                 row.insert(1, _phase(job, loss.epoch))
-        lines += ["", f"{run.name}:", "", *table_lines(heads, rows)]
+        lines += ["", f"{_title(run)}:", "", *table_lines(heads, rows)]
     return lines
 
 
@@ -93,7 +95,7 @@ def run_cells(run: Run) -> list[str]:
     pair = [next((one for one in losses if one.epoch == epoch), None) for epoch in (first, card.best_epoch)]
     train = [_text(one.train if one else None) for one in pair]
     held_out = [_text(one.held_out if one else None) for one in pair]
-    return [run.name, f"{card.epochs_done:,}", f"{card.best_epoch:,}", seconds, *train, *held_out]
+    return [_title(run), f"{card.epochs_done:,}", f"{card.best_epoch:,}", seconds, *train, *held_out]
 
 
 def draw_training(runs: Sequence[Run]) -> bytes | None:
@@ -113,6 +115,14 @@ def _job(run: Run) -> Job[Any]:
     from faceloom.models.job import make_job
 
     return make_job(run.card.job, preset_from_values(run.card.hyper_parameters, job=run.card.job))
+
+
+def _title(run: Run) -> str:
+    """The name of a run, and of the run whose weights it started from."""
+    if run.card.parent is None:
+        return run.name
+    folder = shown(run.card.parent.folder).replace("|", r"\|")  # it would end a cell
+    return f"{run.name}, started from {folder}"
 
 
 def _phase(job: Job[Any], epoch: int) -> str:

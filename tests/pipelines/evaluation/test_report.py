@@ -36,6 +36,7 @@ from faceloom.pipelines.evaluation.report import (
 )
 from faceloom.pipelines.evaluation.task import prepare_evaluation
 from faceloom.schemas.errors import StorageError
+from faceloom.schemas.model_card import ParentCard
 
 pytest.importorskip("torch")
 pytest.importorskip("webdataset")
@@ -122,6 +123,28 @@ def test_a_network_of_the_same_build_and_one_that_is_not_finished_are_called_so(
     changed = replace(run, own_build=True, card=run.card.model_copy(update={"finished": False}))
     said = facts(replace(evaluation, task=replace(evaluation.task, runs=(changed,))))["network net"]
     assert "pairs of this build" in said and "weights of epoch 1 of 1 so far" in said and "another build" not in said
+
+
+def test_a_run_that_started_from_another_one_states_it(evaluation: Evaluation) -> None:
+    (run,) = evaluation.task.runs
+    assert "started from" not in markdown(evaluation) and as_json(evaluation)["networks"][0]["parent"] is None
+    data = run.card.data.model_copy(update={"name": "older", "digest": "2" * 64})
+    parent = ParentCard(folder="first|", weights="3" * 64, data=data)
+    child = replace(run, card=run.card.model_copy(update={"parent": parent}))
+    changed = replace(evaluation, task=replace(evaluation.task, runs=(child,)))
+    text = ", started from 'first|' of another build, older: the protocol does not cover it"
+    assert facts(changed)["network net"].endswith(text)
+    assert as_json(changed)["networks"][0]["parent"] == {
+        "name": "first|",
+        "weights": "3" * 64,
+        "trained_on_this_build": False,
+        "trained_on": {"name": "older", "digest": "2" * 64, "pairs": 7},
+    }
+    own = parent.model_copy(update={"data": data.model_copy(update={"digest": evaluation.task.digest})})
+    child = replace(run, card=run.card.model_copy(update={"parent": own}))
+    changed = replace(evaluation, task=replace(evaluation.task, runs=(child,)))
+    assert facts(changed)["network net"].endswith(", started from 'first|' of this build")
+    assert as_json(changed)["networks"][0]["parent"]["trained_on_this_build"] is True
 
 
 def test_the_epoch_is_that_of_the_weights_that_were_used(evaluation: Evaluation) -> None:

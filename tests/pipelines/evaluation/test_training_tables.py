@@ -30,6 +30,7 @@ from faceloom.pipelines.evaluation.training_tables import (
     training_json,
     training_markdown,
 )
+from faceloom.schemas.model_card import ParentCard
 
 LOSSES = [EpochLoss(n, 1 / n, 2 / n, float(n), {"l1": n / 7} if n > 10 else {}) for n in range(1, 21)]
 
@@ -80,6 +81,17 @@ def test_the_first_epoch_is_of_the_phase_of_the_weights(two_phases: Run) -> None
     cells = dict(zip(RUN_HEADS, run_cells(two_phases), strict=True))
     assert (cells["train, first"], cells["train, used"]) == ("0.1111", "0.08333"), "epochs 9 and 12"
     assert (cells["held-out, first"], cells["held-out, used"]) == ("0.2222", "0.1667")
+
+
+def test_the_table_of_a_run_states_its_parent(run: Run) -> None:
+    parent = ParentCard(folder="a|\nb", weights="3" * 64, data=run.card.data)
+    child = replace(run, card=run.card.model_copy(update={"parent": parent}))
+    first, second = (training_markdown([one]) for one in (run, child))
+    assert run_cells(child) == ["net, started from 'a\\|\\nb'", *run_cells(run)[1:]]
+    assert "net:" in first and "net, started from 'a\\|\\nb':" in second
+    bare = replace(child, losses=(), lacks="none")
+    assert training_markdown([bare])[-1] == "net, started from 'a\\|\\nb': no losses, none."
+    assert (training_json(run)["started_from"], training_json(child)["started_from"]) == (None, "a|\nb")
 
 
 def test_rows_state_their_phase(two_phases: Run) -> None:
