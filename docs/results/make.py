@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- figures of make.py -->", "<!-- end of figures -->"
@@ -22,6 +22,7 @@ ATTRIBUTE = "mouth_open"
 RUNS = "RUNS/"
 """In the options of a training: the folder of its runs."""
 SMALL = ("--preset", "small")
+COMPACT = ("--preset", "compact")
 TEACHER = ("--teacher-epochs", 20)
 
 PEOPLE = {"people": {"kind": "people", "path": "people", "exclude": ["*.tem"]}}
@@ -71,7 +72,7 @@ class Training(NamedTuple):
         words: further options.
         first: option with the number of epochs of the first of two phases, and that number.
         job: if it is another one than that of the page.
-        use: of the run in the evaluation: a row, an option of its name, or none, since another training starts from it.
+        row: whether the run is a row of the report; otherwise the evaluation takes it by an option of its name.
     """
 
     name: str
@@ -79,18 +80,19 @@ class Training(NamedTuple):
     words: tuple[str, ...] = SMALL
     first: tuple[str, int] | None = None
     job: str = ""
-    use: Literal["row", "option", "none"] = "row"
+    row: bool = True
 
 
 TRAININGS = {
     "autoencoder": [
-        Training("first", 18, ("--preset", "compact"), use="none"),
-        Training("compact", 4, ("--preset", "compact", "--from", f"{RUNS}first", "--learning-rate", "0.0005")),
+        Training("outline", 18, COMPACT),
+        Training("straps", 4, (*COMPACT, "--from", f"{RUNS}outline", "--learning-rate", "0.0005")),
+        Training("compact", 1, (*COMPACT, "--from", f"{RUNS}straps", "--learning-rate", "0.0001")),
     ],
     "detector": [Training("small", 30)],
     "editor": [Training("small", 12)],
     "msagan": [
-        Training("classifier", 10, (*SMALL, "--attribute", ATTRIBUTE), job="classifier", use="option"),
+        Training("classifier", 10, (*SMALL, "--attribute", ATTRIBUTE), job="classifier", row=False),
         *(
             Training(loss, 12, (*SMALL, "--attribute", ATTRIBUTE, "--mask-loss", loss))
             for loss in ("none", "mae", "mse", "sde")
@@ -110,6 +112,15 @@ TRAININGS = {
         Training("full-face", 35, (*SMALL, "--paint", "full"), ("--decoder-epochs", 17)),
     ],
 }
+
+
+def layout() -> str:
+    """The folders below --photos, for people."""
+    paths = sorted({source["path"] for sources in SOURCES.values() for source in sources.values()})
+    return (
+        f"Folders below --photos that exist are used: {', '.join(paths)}. Those of `people` hold a folder for each "
+        "person; askd needs at least four people with several photos in the split `test`, so some twenty in all."
+    )
 
 
 def recipe_of(job: str, photos: Path) -> tuple[str, list[str]]:
@@ -145,7 +156,7 @@ def commands_of(job: str, folder: Path, *, smoke: bool) -> list[list[str]]:
         words = [word.replace(RUNS, f"{runs}/") for word in one.words]
         options = [*words, "--epochs", str(epochs), *phase, "--to", run]
         commands.append(["train", one.job or job, "--data", data, *options])
-        evaluation += {"row": [run], "option": [f"--{one.name}", run], "none": []}[one.use]
+        evaluation += [run] if one.row else [f"--{one.name}", run]
     return [*commands, [*evaluation, "--data", data, "--to", str(report)]]
 
 
@@ -185,9 +196,11 @@ def update_page(job: str, report: Path, docs: Path = HERE) -> None:
 
 def main() -> None:
     """Run all commands, then update the page."""
-    parser = argparse.ArgumentParser(description="Make the figures of a results page. The same command resumes.")
+    parser = argparse.ArgumentParser(
+        description="Make the figures of a results page. The same command resumes.", epilog=layout()
+    )
     parser.add_argument("job", choices=sorted(TRAININGS))
-    parser.add_argument("--photos", type=Path, help="folder of photos, laid out as SOURCES in this file")
+    parser.add_argument("--photos", type=Path, help="folder of photos; see below")
     parser.add_argument("--scratch", type=Path, required=True, help="folder for data, runs and reports, for each job")
     parser.add_argument("--smoke", action="store_true", help="train one epoch, and leave the page as it is")
     parser.add_argument("--only-page", action="store_true", help="only update the page, from a finished report")

@@ -92,7 +92,7 @@ ANTIMASK = JobSpec(
     ),
     preset_help="paper: the decoder of the paper and VGG-16's convolutions. small: narrow networks for two CPU cores.",
     examples=(
-        "faceloom build antimask --source photos --out anti",
+        "faceloom build anti.yaml --source photos --out anti",
         "faceloom train antimask --data anti --preset small --to runs/anti",
         "faceloom train antimask --data anti --preset small --paint full --to runs/full",
     ),
