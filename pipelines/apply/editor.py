@@ -60,6 +60,7 @@ def edit_folder(
         CheckpointError: a folder is no checkpoint of its kind, or it is damaged.
         TrainingError: the device is unknown or not available.
         FaceloomError: there are no photos, or the target is the folder of the photos or holds other files.
+        StorageError: the machine cannot read a photo, or not write a result; no result is deleted.
     """
     finder, editor = MaskDetector.load(detector, device=device), MaskEditor.load(run, device=device)
     names, target = photos_below(photos, to), Storage(to)

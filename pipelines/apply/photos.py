@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,17 @@ from faceloom.pipelines.analyse.landmark_models import load_landmarks
 from faceloom.pipelines.analyse.model_files import load_detector
 from faceloom.pipelines.sources.walk import Found, walk
 from faceloom.pipelines.store.storage import Storage
-from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.errors import FaceloomError, PhotoError, StorageError
 from faceloom.schemas.face_options import Faces
 from faceloom.schemas.regular_files import UnfitFileError, read_regular_file
 from faceloom.transforms.analyse import PhotoAnalysis, analyse_photo
 
 MOST_BYTES = 2**28
 """Bytes of a photo; a longer file is left out."""
+_OF_THE_PHOTO = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
+)
+"""Errors of the file itself. All others are faults of the machine, such as a damaged disk or too many open files."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,16 @@ def read_photo(path: Path) -> bytes:
     """The bytes of a photo.
 
     Raises:
-        PhotoError: `unreadable`, it cannot be read.
+        PhotoError: `unreadable`, the file is gone, too long, no regular file, or must not be read.
+        StorageError: the machine cannot read it.
     """
     try:
         return read_regular_file(path, MOST_BYTES)
     except (OSError, UnfitFileError) as error:
+        if isinstance(error, OSError) and error.errno not in _OF_THE_PHOTO:
+            remedy = "Results are kept. Run the same command again when the file can be read"
+            value = error.strerror or error
+            raise StorageError("the photo cannot be read", where=str(path), value=value, remedy=remedy) from error
         raise PhotoError("unreadable", "the file cannot be read", value=error) from None
 
 

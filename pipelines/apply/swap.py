@@ -78,6 +78,7 @@ def swap_folder(face: Path, photos: Path, to: str, watcher: Watcher) -> Swapped:
     Raises:
         FaceloomError: the face cannot be used, there are no photos, or the target is the folder of the photos or holds
             other files.
+        StorageError: the machine cannot read a photo, or not write a result; no result is deleted.
     """
     names, target = photos_below(photos, to), Storage(to)
     refuse_other_results(target, [name for name, _ in names])

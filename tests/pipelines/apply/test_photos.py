@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from faceloom.pipelines.apply import photos as module
 from faceloom.pipelines.apply.photos import (
     face_finder,
     photos_below,
@@ -68,5 +72,26 @@ def test_what_is_no_photo_is_a_fault_of_the_photo(tmp_path: Path) -> None:
     with pytest.raises(PhotoError) as refused:
         read_photo(tmp_path / "missing.jpg")
     assert refused.value.code == "unreadable"
+    for path in (tmp_path, tmp_path / "missing.jpg" / "a.jpg"):
+        with pytest.raises(PhotoError):
+            read_photo(path)
     with pytest.raises(PhotoError):
         face_finder(Faces())(b"x")
+
+
+@pytest.mark.parametrize("code", ["ENOENT", "EACCES", "ELOOP", "ENAMETOOLONG", "EMFILE", "EIO", "ESTALE", "ENOMEM"])
+def test_a_fault_of_the_machine_is_none_of_the_photo(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = OSError(getattr(errno, code), os.strerror(getattr(errno, code)))
+
+    def fail(*given: Any) -> bytes:
+        raise fault
+
+    monkeypatch.setattr(module, "read_regular_file", fail)
+    with pytest.raises(FaceloomError) as raised:
+        read_photo(tmp_path / "a.jpg")
+    of_photo = code in ("ENOENT", "EACCES", "ELOOP", "ENAMETOOLONG")
+    assert type(raised.value) is (PhotoError if of_photo else StorageError)
+    if not of_photo:
+        assert raised.value.__cause__ is fault and str(tmp_path / "a.jpg") in str(raised.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from faceloom.pipelines.apply import swap
 from faceloom.pipelines.apply.swap import find_face, swap_folder
 from faceloom.pipelines.run.watcher import Watcher
-from faceloom.schemas.errors import FaceloomError, PhotoError
+from faceloom.schemas.errors import FaceloomError, PhotoError, StorageError
 from faceloom.transforms.decode import decode_rgb
 
 PICTURE = np.full((8, 8, 3), 90, np.uint8)
@@ -51,6 +53,24 @@ def test_a_second_run_leaves_no_picture_of_a_photo_without_a_face(photos: Path, 
     done = swap_folder(tmp_path / "mine.jpg", photos, str(tmp_path / "out"), Watcher())
     assert done.removed == ("deep/b.jpg.png",) and not (tmp_path / "out" / "deep" / "b.jpg.png").exists()
     assert np.array_equal(decode_rgb((tmp_path / "out" / "a.jpg.png").read_bytes()), PICTURE + 1)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO])
+def test_a_fault_of_the_machine_ends_the_run_and_deletes_nothing(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("photos/a.jpg", "photos/b.jpg", "out/a.jpg.png", "out/b.jpg.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"of an earlier run")
+
+    def fail(*given: Any) -> bytes:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(swap, "find_own_face", lambda face: (PICTURE, np.zeros((68, 2), np.float32)))
+    monkeypatch.setattr("faceloom.pipelines.apply.photos.read_regular_file", fail)
+    with pytest.raises(StorageError, match=r"a\.jpg: the photo cannot be read"):
+        swap_folder(tmp_path / "mine.jpg", tmp_path / "photos", str(tmp_path / "out"), Watcher())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.jpg.png", "b.jpg.png"]
 
 
 def test_results_among_the_photos_a_face_without_a_face_and_no_photos_are_refused(photos: Path, tmp_path: Path) -> None:
