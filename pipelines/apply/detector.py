@@ -22,6 +22,7 @@ from faceloom.pipelines.run.watcher import Watcher
 from faceloom.pipelines.store.storage import Storage
 from faceloom.schemas.errors import PhotoError
 from faceloom.schemas.face_options import Faces
+from faceloom.schemas.json_text import parse_json
 from faceloom.transforms.analyse import Face, PhotoAnalysis
 from faceloom.transforms.decode import MAX_PIXELS
 from faceloom.transforms.geometry import apply_affine, compose, invert, translate
@@ -30,6 +31,9 @@ from faceloom.transforms.types import BoolMask, Image, Matrix, Size
 
 FACES = "faces.jsonl"
 """File of the target folder with a line for each face."""
+FIELDS = {"photo", "face", "box", "turn", "share"}
+"""Of a line."""
+_MOST_LINE = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +62,11 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
         CheckpointError: the folder is no checkpoint of a detector, or it is damaged.
         TrainingError: the device is unknown or not available.
         FaceloomError: there are no photos, or the target is the folder of the photos or holds other files.
+        StorageError: the machine cannot read a photo, or not write a result; no result is deleted.
     """
     detector = MaskDetector.load(run, device=device)
     names, target = photos_below(photos, to), Storage(to)
-    refuse_other_results(target, [name for name, _ in names], (FACES,))
+    refuse_other_results(target, [name for name, _ in names], (FACES,) if _holds_own_lines(target) else ())
     find = face_finder(Faces(select="all"))
     target.remove(FACES)  # a run that is stopped leaves no lines beside other maps
     written: list[str] = []
@@ -94,6 +99,19 @@ def detect_folder(run: Path, photos: Path, to: str, watcher: Watcher, *, device:
     with target.write(FACES) as stream:
         stream.write(b"".join(lines))
     return PhotoResults(tuple(written), len(lines), left_out, removed)
+
+
+def _holds_own_lines(target: Storage) -> bool:
+    """Whether the list of faces is one of ours: it is empty, or its first line has our fields."""
+    if not target.exists(FACES):
+        return False
+    with target.open(FACES) as stream:
+        line = stream.readline(_MOST_LINE)
+    try:
+        record = parse_json(line, _MOST_LINE) if line else dict.fromkeys(FIELDS)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and record.keys() == FIELDS
 
 
 def _found(detector: MaskDetector, waiting: Sequence[_Waiting]) -> list[BoolMask]:

@@ -90,6 +90,31 @@ def test_a_second_run_leaves_no_map_of_a_photo_without_a_face(run: Path, tmp_pat
     assert (out / "a.png.png").exists()
 
 
+@pytest.mark.parametrize("lines", [b'{"name": "mine"}\n', b"mine", b"[1]\n", b'{"photo": "' + b"a" * 2**20, b"\n{}\n"])
+def test_a_list_of_faces_of_the_user_is_kept(lines: bytes, run: Path, tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    for folder in (photos, out):
+        folder.mkdir()
+    (photos / "a.png").write_bytes(encode(np.zeros((100, 160, 3), np.uint8), "png"))
+    (out / module.FACES).write_bytes(lines)
+    with pytest.raises(FaceloomError, match=r"no results of these photos \(got faces.jsonl\)"):
+        detect_folder(run, photos, str(out), Watcher(), device="cpu")
+    assert (out / module.FACES).read_bytes() == lines and len(list(out.iterdir())) == 1
+
+
+@pytest.mark.parametrize("data", [None, b"x"], ids=["faces", "none"])
+def test_a_list_of_faces_of_an_earlier_run_is_replaced_also_without_its_maps(
+    data: bytes | None, run: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(data or encode(np.zeros((100, 160, 3), np.uint8), "png"))
+    detect_folder(run, photos, str(out), Watcher(), device="cpu")
+    (out / "a.png.png").unlink(missing_ok=True)
+    (photos / "a.png").write_bytes(encode(np.zeros((100, 160, 3), np.uint8), "png"))
+    assert detect_folder(run, photos, str(out), Watcher(), device="cpu").faces == 2
+
+
 def test_a_stopped_second_run_leaves_no_list_of_faces_of_the_first(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
