@@ -75,6 +75,7 @@ class AskdPreset(Preset):
 
     choice: ClassVar[Choice] = "last epoch"
     unstated: ClassVar[tuple[str, ...]] = ("teacher_epochs", "schedule", "small", "singles")
+    decides_layers: ClassVar[tuple[str, ...]] = ("distill",)
 
     @property
     def largest_layer(self) -> int:

@@ -180,10 +180,11 @@ def _parent_card(request: TrainingRequest) -> ParentCard | None:
         remedy = f"Use --preset {card.preset}, or choose another run for --from"
         what = f"the parent run was not trained with the preset `{preset.name}`"
         raise TrainingError(what, where=str(parent), value=card.preset, remedy=remedy)
-    trained = preset_from_values(card.hyper_parameters, job=request.job, where=str(parent))
     for name in preset.decides_layers:
-        if (value := getattr(trained, name)) != getattr(preset, name):
-            remedy = f"Use --{name.replace('_', '-')} {value}, or choose another run for --from"
+        if (value := card.hyper_parameters[name]) != getattr(preset, name):
+            option = name.replace("_", "-")
+            used = {True: f"--{option}", False: f"--no-{option}"}.get(value, f"--{option} {value}")
+            remedy = f"Use {used}, or choose another run for --from"
             what = f"the parent run was not trained with `{name}: {getattr(preset, name)}`, so it has other layers"
             raise TrainingError(what, where=str(parent), value=value, remedy=remedy)
     if card.size != preset.size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -168,15 +168,28 @@ def test_every_phase_has_a_name(name: str) -> None:
     assert [*job.starts(job.preset.epochs)] == starts
 
 
-@pytest.mark.parametrize(
-    ("job", "name"), [(job, name) for job in sorted(JOBS) for name in JOBS[job].presets[-1].decides_layers]
-)
-def test_options_that_decide_the_layers(job: str, name: str) -> None:
+def choices() -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+    """Job, name and values of each option of `faceloom train` with few values."""
+    for job, spec in sorted(JOBS.items()):
+        kind = type(spec.presets[-1])
+        hints = get_type_hints(kind)
+        for name in options_of(kind):
+            if hints[name] is bool:
+                yield job, name, (False, True)
+            elif get_origin(hints[name]) is Literal:
+                yield job, name, get_args(hints[name])
+
+
+@pytest.mark.parametrize(("job", "name", "values"), list(choices()))
+def test_options_that_decide_the_layers_are_listed(job: str, name: str, values: tuple[Any, ...]) -> None:
     preset = JOBS[job].presets[-1]
-    assert name in options_of(type(preset))
     shapes = []
-    for value in get_args(get_type_hints(type(preset))[name]):
+    for value in values:
         with torch.device("meta"):
             tensors = find_job(job)(dataclasses.replace(preset, **{name: value})).network().state_dict()
         shapes.append({key: tensor.shape for key, tensor in tensors.items()})
-    assert len(shapes) > 1 and all(shapes.count(one) == 1 for one in shapes)
+    assert len(shapes) > 1 and set(preset.decides_layers) <= options_of(type(preset)).keys()
+    if name in preset.decides_layers:
+        assert all(shapes.count(one) == 1 for one in shapes)
+    else:
+        assert all(one == shapes[0] for one in shapes)

@@ -146,6 +146,12 @@ def test_a_teacher_is_taken_in_place_of_training_one(build: Path, runs: list[Pat
         ({"options": {"teacher_epochs": 2}}, {"teacher": 0}, "no epoch is left for the student"),
         ({"options": {"teacher_epochs": 0}}, {}, "the teacher has no epochs"),
         ({"parent": 0}, {"teacher": 0}, "hold a teacher already"),
+        (
+            {"parent": 0, "options": {"distill": False}, "epochs": 4},
+            {},
+            r"`distill: False`.* \(got True\)\. Use --distill, or",
+        ),
+        ({"parent": 1}, {}, r"`distill: True`, so it has other layers \(got False\)\. Use --no-distill, or"),
     ],
 )
 def test_teachers_that_do_not_fit_are_refused_before_any_work(
