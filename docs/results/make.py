@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,11 +125,11 @@ def layout() -> str:
 
 
 def recipe_of(job: str, photos: Path) -> tuple[str, list[str]]:
-    """The recipe of a job with the sources that exist, and the paths of those that do not."""
+    """The recipe of a job with the sources that exist, and the paths, below `photos`, of those that do not."""
     lines, missing = [], []
     for name, source in SOURCES[job].items():
         paths = {key: photos / source[key] for key in ("path", "labels") if key in source}
-        absent = [str(path) for path in paths.values() if not path.is_dir()]
+        absent = [source[key] for key, path in paths.items() if not path.is_dir()]
         missing += absent
         if not absent:
             # JSON is YAML too, and quotes any path.
@@ -136,6 +137,13 @@ def recipe_of(job: str, photos: Path) -> tuple[str, list[str]]:
             lines.append(f"  - {json.dumps(values, ensure_ascii=False)}\n")
     text = (HERE / "recipes" / f"{job}.yaml").read_text(encoding="utf-8")
     return text + "sources:\n" + "".join(lines), missing
+
+
+def left_out_of(job: str, recipe: str) -> list[str]:
+    """The paths, below the folder of photos, of the sources that a recipe of `recipe_of` lacks."""
+    lines = recipe.partition("\nsources:\n")[2].splitlines()
+    there = {json.loads(line.removeprefix("  - "))["name"] for line in lines}
+    return [source["path"] for name, source in SOURCES[job].items() if name not in there]
 
 
 def commands_of(job: str, folder: Path, *, smoke: bool) -> list[list[str]]:
@@ -165,10 +173,11 @@ def report_of(folder: Path, smoke: bool) -> Path:
     return folder / ("smoke-report" if smoke else "report")
 
 
-def block_of(job: str, metrics: str) -> str:
-    """What stands between the marks of a page: the report with headings one level lower, and the losses."""
+def block_of(job: str, metrics: str, left_out: Sequence[str] = ()) -> str:
+    """What stands between the marks of a page: the sources left out, the report with lower headings, the losses."""
     text = re.sub(r"^(#+ )", r"#\1", metrics.strip(), flags=re.MULTILINE)
-    return f"\n{text}\n\n![Losses of these trainings over the epochs]({job}-loss.png)\n\n"
+    lacks = f"Left out, since these folders did not exist: {', '.join(left_out)}.\n\n" if left_out else ""
+    return f"\n{lacks}{text}\n\n![Losses of these trainings over the epochs]({job}-loss.png)\n\n"
 
 
 def with_block(page: str, block: str) -> str:
@@ -184,10 +193,10 @@ def with_block(page: str, block: str) -> str:
     return "\n".join([*head, *block.split("\n")[:-1], *tail])
 
 
-def update_page(job: str, report: Path, docs: Path = HERE) -> None:
+def update_page(job: str, report: Path, docs: Path = HERE, left_out: Sequence[str] = ()) -> None:
     """Put a report into the page of its job, and its losses beside it."""
     page = docs / f"{job}.md"
-    block = block_of(job, (report / "metrics.md").read_text(encoding="utf-8"))
+    block = block_of(job, (report / "metrics.md").read_text(encoding="utf-8"), left_out)
     text = with_block(page.read_text(encoding="utf-8"), block)
     (docs / f"{job}-loss.png").write_bytes((report / "loss.png").read_bytes())
     page.write_text(text, encoding="utf-8")
@@ -210,6 +219,8 @@ def main() -> None:
         if given.photos is None:
             parser.error("--photos is needed, except with --only-page")
         text, missing = recipe_of(given.job, given.photos.resolve())
+        if text.endswith("\nsources:\n"):
+            sys.exit(f"none of the folders of {given.job} exists below {given.photos}: {', '.join(missing)}")
         for path in missing:
             print(f"left out, does not exist: {path}")
         folder.mkdir(parents=True, exist_ok=True)
@@ -221,7 +232,8 @@ def main() -> None:
             if done.returncode:
                 sys.exit(done.returncode)
     if not given.smoke:
-        update_page(given.job, report_of(folder, smoke=False))
+        left_out = left_out_of(given.job, (folder / "recipe.yaml").read_text(encoding="utf-8"))
+        update_page(given.job, report_of(folder, smoke=False), HERE, left_out)
 
 
 if __name__ == "__main__":

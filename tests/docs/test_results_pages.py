@@ -52,9 +52,43 @@ def test_folders_that_are_missing_are_left_out_and_named(make: ModuleType, tmp_p
     (photos / "people" / "orl").rmdir()
     (photos / "celebamask" / "labelmaps" / "masks").rmdir()
     text, missing = make.recipe_of("msagan", photos)
-    assert missing == [str(photos / "people/orl"), str(photos / "celebamask/labelmaps/masks")]
+    assert missing == ["people/orl", "celebamask/labelmaps/masks"]
+    assert make.left_out_of("msagan", text) == ["people/orl", "celebamask/labelmaps/images"]
     left = [json.loads(line[4:])["name"] for line in text.split("sources:\n")[1].splitlines()]
     assert left == ["lfw", "frl", "vgg", "3dsk", "canada", "chq"]
+
+
+def test_nothing_is_written_where_no_source_is_left(
+    make: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["make.py", "editor", "--photos", str(tmp_path / "photos"), "--scratch", str(tmp_path / "scratch")]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit, match=r"none of the folders of editor exists below .*photos"):
+        make.main()
+    assert not (tmp_path / "scratch").exists()
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+def test_a_page_states_the_sources_that_were_left_out(
+    make: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_out: bool
+) -> None:
+    photos, folder = photos_of(make, "editor", tmp_path / "photos"), tmp_path / "scratch" / "editor"
+    if left_out:
+        (photos / "frontal/canada").rmdir()
+        (photos / "landmarks/afw").rmdir()
+    (folder / "report").mkdir(parents=True)
+    (folder / "recipe.yaml").write_text(make.recipe_of("editor", photos)[0])
+    (folder / "report" / "metrics.md").write_text(METRICS)
+    (folder / "report" / "loss.png").write_bytes(b"picture")
+    shown: list[tuple[object, ...]] = []
+    monkeypatch.setattr(make, "update_page", lambda *words: shown.append(words))
+    monkeypatch.setattr("sys.argv", ["make.py", "editor", "--scratch", str(tmp_path / "scratch"), "--only-page"])
+    make.main()
+    absent = ["frontal/canada", "landmarks/afw"] if left_out else []
+    assert shown == [("editor", folder / "report", make.HERE, absent)]
+    block = make.block_of("editor", METRICS, absent)
+    assert ("Left out, since these folders did not exist: frontal/canada, landmarks/afw." in block) == left_out
+    assert str(photos) not in block
 
 
 @pytest.mark.parametrize("smoke", [False, True])
