@@ -8,7 +8,7 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,14 +55,18 @@ def write_table(folder: Path, losses: Sequence[EpochLoss]) -> None:
     write_file(folder / TABLE, write)
 
 
-def read_table(folder: Path) -> tuple[EpochLoss, ...]:
-    """Read what `write_table` wrote, and check all of it.
+def read_table(folder: Path, most_rows: int | None = None) -> tuple[EpochLoss, ...]:
+    """Read what `write_table` wrote, and check it.
+
+    Args:
+        folder: of the run.
+        most_rows: epochs to read and check; None for all.
 
     Raises:
         CheckpointError: the file is missing, too long, or no such table.
     """
     try:
-        return parse_table(read_regular_file(folder / TABLE, MOST_TABLE))
+        return parse_table(read_regular_file(folder / TABLE, MOST_TABLE), most_rows)
     except OSError as error:
         what, value = f"the {TABLE} cannot be read", error.strerror or error
         raise CheckpointError(what, where=str(folder), value=value, remedy=AGAIN) from None
@@ -70,8 +74,12 @@ def read_table(folder: Path) -> tuple[EpochLoss, ...]:
         raise CheckpointError(f"the {TABLE} is damaged: {error}", where=str(folder), remedy=AGAIN) from None
 
 
-def parse_table(data: bytes) -> tuple[EpochLoss, ...]:
+def parse_table(data: bytes, most_rows: int | None = None) -> tuple[EpochLoss, ...]:
     """The epochs of a table, 1, 2, …; losses are finite numbers, seconds are not negative.
+
+    Args:
+        data: of the file.
+        most_rows: rows to read and check after the first line, which has the heads; None for all.
 
     Raises:
         ValueError: it is no table of losses. The message is one line, and holds nothing of the table.
@@ -79,7 +87,9 @@ def parse_table(data: bytes) -> tuple[EpochLoss, ...]:
     from faceloom.models.training import EpochLoss
 
     try:
-        lines = list(csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True))
+        reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
+        # A table may have many more rows than the run has epochs, and a row takes long to check.
+        lines = list(islice(reader, None if most_rows is None else most_rows + 1))
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     except csv.Error:

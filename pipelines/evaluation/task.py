@@ -230,7 +230,7 @@ def losses_of(folder: Path, card: ModelCard) -> tuple[tuple[EpochLoss, ...], str
         card: of the run.
     """
     try:
-        losses = read_table(folder)[: card.epochs_done]
+        losses = read_table(folder, card.epochs_done)
     except CheckpointError as error:
         return (), error.what
     if len(losses) < card.epochs_done:

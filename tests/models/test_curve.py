@@ -136,6 +136,15 @@ def test_a_damaged_table_is_refused(tmp_path: Path, data: bytes, fault: str) -> 
         read_table(tmp_path)
 
 
+def test_rows_behind_those_asked_for_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / TABLE).write_bytes(GOOD + b"no row\n")
+    first = parse_table(GOOD)
+    assert [read_table(tmp_path, rows) for rows in (0, 1, 2)] == [(), first[:1], first]
+    for rows in (3, None):
+        with pytest.raises(CheckpointError, match="damaged: row 3 is not that of epoch 3"):
+            read_table(tmp_path, rows)
+
+
 def test_what_is_no_file_of_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_table(tmp_path)
