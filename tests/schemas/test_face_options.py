@@ -26,9 +26,11 @@ def test_a_detector_is_a_name_or_a_file() -> None:
 def test_a_confidence_needs_a_detector_that_has_one() -> None:
     assert faces().confidence is None
     assert faces(confidence=0.6).confidence == faces(detector="yunet", confidence=0.6).confidence == 0.6
-    for options in ({"detector": "hog"}, {"assume": "aligned"}):
-        with pytest.raises(RecipeError, match="confidence is of YuNet or your own model"):
-            faces(confidence=0.6, **options)
+    with pytest.raises(RecipeError, match="`detector: hog`: use min_score instead"):
+        faces(confidence=0.6, detector="hog")
+    for detector in ("auto", "hog"):
+        with pytest.raises(RecipeError, match="`assume: aligned`, where no detector runs: leave it out"):
+            faces(confidence=0.6, assume="aligned", detector=detector)
     with pytest.raises(RecipeError, match="confidence"):
         faces(confidence=0.1)
 
