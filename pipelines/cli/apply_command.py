@@ -26,7 +26,8 @@ def _apply() -> None:
 
 @app.command(
     epilog="Example:\n\nfaceloom apply swap photos --face mine.jpg --to swapped\n\n"
-    "Results are PNG files under the same names. Photos without a usable face are listed."
+    "Results are PNG files under the same names. Photos without a usable face are listed. "
+    "An older result of a photo that has none now is deleted."
 )
 def swap(
     photos: Annotated[Path, typer.Argument(exists=True, help="Folder of photos with a mask, or one photo.")],
@@ -58,7 +59,8 @@ def swap(
 @app.command(
     epilog="Example:\n\nfaceloom apply detector runs/det photos --to found\n\n"
     "Each photo gives a PNG map of its own size, white where a mask is. faces.jsonl has a line for each face, with its "
-    "box and the share of the box that a mask covers. Photos without a face are listed."
+    "box and the share of the box that a mask covers. Photos without a face are listed. "
+    "An older map of a photo that has none now is deleted."
 )
 def detector(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained detector.")],
@@ -84,7 +86,8 @@ def detector(
 
 @app.command(
     epilog="Example:\n\nfaceloom apply editor runs/edit photos --detector runs/det --to bare\n\n"
-    "Results are PNG files under the same names. Photos on which no face wears a mask are listed."
+    "Results are PNG files under the same names. Photos on which no face wears a mask are listed. "
+    "An older result of a photo that has none now is deleted."
 )
 def editor(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained editor.")],
