@@ -81,7 +81,7 @@ def swap_face(
 
 def _turn(landmarks: Landmarks) -> str:
     yaw, pitch, _ = head_pose(landmarks)
-    return f"yaw {yaw:.0f}° and pitch {pitch:.0f}°"
+    return f"yaw {round(float(yaw))}° and pitch {round(float(pitch))}°"  # `.0f` gives -0
 
 
 def _nose(landmarks: Landmarks) -> str:
