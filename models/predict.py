@@ -22,6 +22,12 @@ BATCH = 32
 """Batch size."""
 
 
+GAP = 4
+"""Pixels without a strap between two pieces of it."""
+FAINT = 0.1
+"""Coverage up to which a pixel is no piece of a strap."""
+
+
 @dataclass(frozen=True)
 class Change:
     """Settings that compute coverage from the change of the picture, for a network that predicts none.
@@ -168,7 +174,7 @@ class MaskPredictor:
                 return shown, changed(faces, shown, self._change), 0.0
             put = self._network(picture, self._cutouts(seeds, count))
             cover, straps = (part[:count, 0].cpu().numpy() for part in (put.cover, put.straps))
-            return _pictures(put.colour[:count]), cover, straps
+            return _pictures(put.colour[:count]), cover, attached(cover, straps)
 
     def _cutouts(self, seeds: Sequence[int] | None, count: int) -> Tensor:
         """A stored cutout for each face of a batch, drawn by its seed."""
@@ -183,6 +189,25 @@ def _pictures(values: Tensor) -> NDArray[np.float32]:
     """(N, 3, H, W) as (N, H, W, 3) in memory."""
     pictures: NDArray[np.float32] = values.permute(0, 2, 3, 1).cpu().numpy()
     return pictures
+
+
+def attached(cover: NDArray[np.float32], straps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The straps that hang on their mask; loose pieces are removed. Gaps of up to `GAP` pixels do not part a strap.
+
+    Args:
+        cover: coverage of the masks, float32 (N, S, S), 0..1.
+        straps: coverage of the straps, float32 (N, S, S), 0..1.
+    """
+    import cv2
+
+    kept = np.zeros_like(straps)
+    closing = np.ones((GAP + 1, GAP + 1), np.uint8)
+    for mask, strap, result in zip(cover, straps, kept, strict=True):
+        pieces = cv2.dilate(((strap > FAINT) | (mask >= 0.5)).astype(np.uint8), closing)
+        _, regions = cv2.connectedComponents(pieces, connectivity=8)
+        hanging = np.unique(regions[mask >= 0.5])
+        result[:] = np.where(np.isin(regions, hanging) & (regions > 0), strap, 0)
+    return kept
 
 
 def changed(faces: NDArray[np.uint8], output: NDArray[np.float32], change: Change) -> NDArray[np.float32]:

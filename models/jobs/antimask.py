@@ -16,6 +16,7 @@ from faceloom.models.antimask.networks import ALL_POINTS, LOWER_POINTS, Decoder,
 from faceloom.models.antimask.preset import SIDE, UPPER, AntimaskPreset
 from faceloom.models.build_facts import BuildFacts, fit_to_build
 from faceloom.models.job import Batch, Job, Step, Values
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import TrainingError
 from faceloom.transforms.halves import split_row
 
@@ -57,7 +58,7 @@ class Antimask(Job[AntimaskPreset]):
             remedy = f"Build with `output: {{halves: {{split_row: {UPPER}}}}}`"
             raise TrainingError("the faces are cut at another row", where=build.out, value=row, remedy=remedy)
         if preset.epochs <= preset.decoder_epochs:
-            value = f"{preset.epochs} epochs, {preset.decoder_epochs} of the decoder"
+            value = f"{counted(preset.epochs, 'epoch')}, {preset.decoder_epochs} of the decoder"
             remedy = "Give more --epochs, or fewer --decoder-epochs"
             raise TrainingError("no epoch is left for the encoder", where="epochs", value=value, remedy=remedy)
         first = next(iter(build.read(("features",))), None)

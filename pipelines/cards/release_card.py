@@ -6,6 +6,7 @@ from faceloom.pipelines.cards.data_card import CardFacts, SourceFacts, card_text
 from faceloom.pipelines.store.parquet_tables import read_index_columns
 from faceloom.pipelines.store.paths import shard_index
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.counted import counted
 from faceloom.schemas.release import Release
 
 
@@ -44,7 +45,7 @@ def _facts(storage: Storage, release: Release) -> CardFacts:
     if release.parent:
         made.append(f"It follows {release.parent}.")
     if release.erased:
-        made.append(f"{release.erased:,} samples of people who withdrew were erased since the build.")
+        made.append(f"Erased since the build: {counted(release.erased, 'sample')} of people who withdrew.")
     return CardFacts(
         title=release.name,
         version=release.version,

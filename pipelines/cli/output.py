@@ -90,8 +90,8 @@ def ending(code: int, as_json: bool, debug: bool, *, resumes: bool = False) -> I
 def exit_code(error: BaseException, code: int) -> int:
     """The exit code of an error of ours, which is the same in every command and at any time.
 
-    A damaged table or run, a release that does not exist and a URL of no bucket are wrong arguments. A disk or store
-    that cannot be used is a failure.
+    A run that cannot be used, a damaged table, a release that does not exist and a URL of no bucket are wrong
+    arguments. A disk or store that cannot be used otherwise is a failure.
 
     Args:
         error: a FaceloomError.

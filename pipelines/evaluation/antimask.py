@@ -77,7 +77,8 @@ def evaluate_antimask(task: JobTask, watcher: Watcher) -> JobEvaluation:
     for start in range(0, len(samples), BATCH):
         batch = samples[start : start + BATCH]
         made = {name: faces for run in runs for name, faces in completed(run, batch, task.device).items()}
-        made |= {name: [make(one) for one in batch] for name, make in still.items()}
+        # A run that is named like a baseline keeps its row.
+        made |= {name: [make(one) for one in batch] for name, make in still.items() if name not in made}
         for name, faces in made.items():
             found = extractor.extract(faces, [one["landmarks"] for one in batch])
             for one, face, features in zip(batch, faces, found, strict=True):

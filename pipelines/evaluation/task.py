@@ -83,7 +83,7 @@ class Protocol:
             return "held-out people: train holds no person of this split"
         if self.people_trained == self.people:
             return "known people, other photos: train holds other samples of everyone in this split (as Lee 2022 does)"
-        share = f"{self.people_trained:,} of {self.people:,} people"
+        share = f"{self.people_trained:,} of {counted(self.people, 'person', 'people')}"
         return f"mixed: train holds other samples of {share} (with {counted(self.samples_trained, 'sample')} here)"
 
 

@@ -13,6 +13,7 @@ from faceloom.pipelines.store.checked_shards import check_every_byte, is_unreada
 from faceloom.pipelines.store.parquet_tables import read_metadata
 from faceloom.pipelines.store.paths import shard_index, shard_tar
 from faceloom.pipelines.store.storage import Storage
+from faceloom.schemas.counted import counted
 from faceloom.schemas.errors import StorageError
 from faceloom.schemas.index import IndexRow
 from faceloom.schemas.release import GateResult, Release, ReleaseShard
@@ -125,7 +126,7 @@ def checksums(release: Release, facts: Sequence[ShardFacts]) -> GateResult:
     size = sum(one.bytes for one in facts)
     found = f"{2 * len(release.shards):,} files of {size:,} bytes have the listed sha256"
     if wrong:
-        found = f"{len(wrong):,} files are damaged: {named_examples(wrong)}"
+        found = f"damaged: {counted(len(wrong), 'file')}: {named_examples(wrong)}"
     return GateResult(
         gate="checksums",
         passed=not wrong,
@@ -140,7 +141,7 @@ def samples(facts: Sequence[ShardFacts]) -> GateResult:
     count, files = sum(one.samples for one in facts), sum(one.files for one in facts)
     found = f"{count:,} samples with {files:,} files open in tar order and by the ranges of the index alike"
     if faults:
-        found = f"{len(faults):,} shards do not open: {named_examples(faults)}"
+        found = f"do not open: {counted(len(faults), 'shard')}: {named_examples(faults)}"
     return GateResult(
         gate="samples", passed=not faults, found=found,
         figures={"samples": count, "files": files, "faults": len(faults)},
@@ -170,7 +171,7 @@ def counts(release: Release, record: BuildRecord | None, table: pa.Table) -> Gat
     if masks != release.by_mask:
         faults.append("the samples by mask are not those of the indexes")
     if (twice := len(table) - pc.count_distinct(table["key"]).as_py()) > 0:
-        faults.append(f"{twice:,} samples have the key of another one")
+        faults.append(f"{counted(twice, 'sample')} with the key of another one")
     if record and (record.planned, record.plan, record.rejects) != (release.planned, release.plan, release.rejects):
         faults.append("plan or rejects are not those of the build")
     found = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from faceloom.pipelines.release.diff import Diff
+from faceloom.schemas.counted import counted
 from faceloom.schemas.release import GateResult
 
 Level = Literal["patch", "minor", "major"]
@@ -49,7 +50,7 @@ def needed_level(found: Diff, erased: int = 0) -> Needed:
         changes.append(f"the split {', '.join(found.splits_added)} is new")
     if changes:
         return Needed("minor", ", ".join(changes))
-    return Needed("patch", f"{erased:,} samples were erased" if erasure else "no file of a sample changed")
+    return Needed("patch", f"erased: {counted(erased, 'sample')}" if erasure else "no file of a sample changed")
 
 
 def given_level(before: str, after: str) -> Level | None:

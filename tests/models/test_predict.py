@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from faceloom.models.predict import Change, MaskPredictor, changed
+from faceloom.models.predict import Change, MaskPredictor, attached, changed
 from faceloom.models.presets import PRESETS
 from faceloom.schemas.errors import CheckpointError, TrainingError
 
@@ -93,6 +93,18 @@ def test_compact_mixes_face_and_colour_and_leaves_skin_alone(predictors: dict[st
     assert np.array_equal(got.output[bare], FACES[bare])
     mixed = FACES * (1 - covered[..., None]) + got.colour * 255 * covered[..., None]
     assert np.abs(got.output - mixed).max() <= 0.5 + 1e-3
+
+
+def test_straps_hang_on_the_mask_and_loose_pieces_are_removed() -> None:
+    cover, straps = np.zeros((2, 2, 32, 32), np.float32)
+    cover[0, 16:28, 10:22] = 1
+    straps[0, 16, 22:25] = straps[0, 15, 28:30] = 0.8  # one strap with a gap of three pixels
+    straps[0, 4:6, 4:9] = 0.8  # a piece on the forehead
+    straps[1, 16, 4:9] = 0.8  # without any mask
+    kept = attached(cover, straps)
+    assert np.array_equal(kept[0, 15:17], straps[0, 15:17])
+    assert not kept[0, :10].any() and not kept[1].any()
+    assert straps[0, 4:6, 4:9].all(), "not changed"
 
 
 def test_paper_paints_the_whole_picture(predictors: dict[str, MaskPredictor]) -> None:

@@ -128,7 +128,7 @@ def _parsed(change: dict[str, Any]) -> dict[str, Any]:
 def test_a_key_that_two_shards_hold_is_found(storage: Storage) -> None:
     ones = [One(1, "Ada"), replace(One(1, "Ada"), shard=1)]
     results = run(storage, write_set(storage, ones))
-    assert failed(results) == ["counts"] and "1 samples have the key of another one" in results["counts"].found
+    assert failed(results) == ["counts"] and "1 sample with the key of another one" in results["counts"].found
 
 
 def test_a_person_in_two_splits_is_refused(storage: Storage) -> None:
