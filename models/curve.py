@@ -158,12 +158,16 @@ def draw_curves(curves: Sequence[Curve], title: str) -> bytes:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter, MaxNLocator
 
     # Without pyplot: no global state and no search for a display.
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
     axes = FigureCanvasAgg(figure).figure.add_subplot()
     if all(loss.train > 0 and loss.held_out > 0 for curve in curves for loss in curve.losses):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())  # 0.6 instead of a power of ten
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="loss")
     axes.set_title(title, parse_math=False)
     axes.grid(visible=True, which="both", alpha=0.25)
