@@ -158,15 +158,18 @@ def draw_curves(curves: Sequence[Curve], title: str) -> bytes:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogFormatter, MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     # Without pyplot: no global state and no search for a display.
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
     axes = FigureCanvasAgg(figure).figure.add_subplot()
-    if all(loss.train > 0 and loss.held_out > 0 for curve in curves for loss in curve.losses):
+    losses = [value for curve in curves for loss in curve.losses for value in (loss.train, loss.held_out)]
+    if min(losses) > 0:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(LogFormatter())  # 0.6 instead of a power of ten
-        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+        labels = (1.0, 2.0, 3.0, 5.0, 7.0) if max(losses) < 100 * min(losses) else (1.0,)
+        axes.yaxis.set_major_locator(LogLocator(subs=labels))
+        axes.yaxis.set_major_formatter(lambda loss, _: f"{loss:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel="loss")
     axes.set_title(title, parse_math=False)
