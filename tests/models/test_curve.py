@@ -194,7 +194,7 @@ def test_phases_are_not_joined(others: list[Curve]) -> None:
         third = (levels[-1] - levels[0]) // 3
         between.append(int(blue[levels[0] + third : levels[-1] - third].sum()))
     joined, parted = between
-    assert joined > 20 and parted == 0
+    assert parted == 0 < joined
 
 
 @ONE_OR_TWO
