@@ -43,7 +43,7 @@ def test_states_code_models_parent_gates_and_erasure(storage: Storage, release: 
     assert f"mask model unet, sha256 {'1' * 64}: research only" in text
     assert f"It follows masked-faces/0.9.0+{'2' * 64}." in text
     assert "| identities | 12 people, each in one split |" in text
-    assert "3 samples of people who withdrew were erased" in text
+    assert "Erased since the build: 3 samples of people who withdrew." in text
 
 
 def test_paths_of_shards_are_those_of_the_top_of_a_repository(storage: Storage, release: Release) -> None:
